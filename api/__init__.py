@@ -1,0 +1,1 @@
+"""The database over HTTP. Reads only; computes no statistics."""

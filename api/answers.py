@@ -1,0 +1,308 @@
+"""What the API promises, field by field; from here comes what its OpenAPI document says.
+
+What comes from messages may hold more than is described: fields are only ever added, and they are
+passed on.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+T = TypeVar("T")
+
+Severity = Annotated[str, Field(json_schema_extra={"enum": ["warning", "critical"]})]
+Low = Annotated[
+    float | None,
+    Field(None, description="Lower end of the 95% interval; null with too few labelled panes."),
+]
+High = Annotated[float | None, Field(None, description="Upper end of the 95% interval.")]
+Resolution = Annotated[
+    float | None,
+    Field(None, description="The most by which binning the scores can have moved the value."),
+]
+Coverage = Annotated[
+    float | None, Field(None, description="Labelled rows divided by rows; null without rows.")
+]
+
+
+class Answer(BaseModel):
+    """Made here."""
+
+
+class Passed(BaseModel):
+    """Passed on from a message."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Page(Answer, Generic[T]):
+    """A list, or a part of it."""
+
+    items: list[T]
+    next: str | None = Field(description="Pass it as `cursor` for what follows; null at the end.")
+
+
+class Window(Answer):
+    """`[start, end)` of event time."""
+
+    start: datetime
+    end: datetime = Field(description="Exclusive.")
+    revision: int = Field(
+        ge=0, description="How often this part was amended; a larger one replaces a smaller one."
+    )
+    status: str = Field(
+        description="Of data: `closed` (judged), `incomplete` (reaches back before the first row,"
+        " decides nothing), `no_data`. Of performance: `provisional` (labels may still come) or"
+        " `final`. Of a baseline: `reference`."
+    )
+
+
+class About(Passed):
+    """What an answer is about."""
+
+    model: str | None = Field(description="Null while no model is registered.")
+    version: str | None = Field(description="Null while no model is registered.")
+    window: Window | None = Field(description="Null while there is none.")
+    status: Literal["ok", "no_data"] = Field(description="`no_data` while `window` is null.")
+
+
+class Unseen(Passed):
+    """Categories that the reference does not have."""
+
+    rows: int = Field(description="Rows with such a category.")
+    values: dict[str, int] = Field(description="The most frequent of them, with their rows.")
+
+
+class Feature(Passed):
+    """One feature of one window against the reference."""
+
+    name: str
+    kind: str = Field(json_schema_extra={"enum": ["numeric", "categorical"]})
+    rows: int = Field(description="Rows received (of the errors: labelled rows).")
+    missing: int | None = Field(None, description="Of them, without a value.")
+    wrong_type: int | None = Field(None, description="Of them, with a value of another type.")
+    not_finite: int | None = Field(None, description="Of them, infinite.")
+    out_of_range: int | None = Field(None, description="Of them, outside the reference's range.")
+    statistic: float | None = Field(
+        None, description="Two-sample Kolmogorov-Smirnov distance, 0 to 1; null for categories."
+    )
+    p_value: float | None = Field(
+        None, description="Of that distance, asymptotic, as if rows were independent."
+    )
+    marked: bool | None = Field(
+        None, description="`p_value` <= `p_value_threshold`; opens no incident."
+    )
+    threshold: float | None = Field(
+        None,
+        description="The distance that sampling noise alone exceeds no more often than the budget"
+        " of false alarms allows.",
+    )
+    tolerance: float | None = Field(
+        None, description="How far the reference's own blocks stray from the rest of it."
+    )
+    persistent: float | None = Field(
+        None, description="The part of the distance that both halves of the window share."
+    )
+    kuiper: float | None = Field(None, description="Kuiper's statistic; null until it is computed.")
+    psi: float | None = Field(
+        None, description="Population stability index over at most ten bins of the reference."
+    )
+    verdict: str = Field(
+        description="`drift` if `statistic` exceeds `threshold` and what persists exceeds what is"
+        " tolerated; `insufficient_data` says nothing either way.",
+        json_schema_extra={"enum": ["ok", "drift", "insufficient_data"]},
+    )
+    severity: Severity | None = Field(None, description="Of a drift.")
+    detectable: float | None = Field(
+        None, description="The smallest distance that so many rows could have shown."
+    )
+    unseen: Unseen | None = Field(None, description="Null for numbers.")
+
+
+class Metric(Passed):
+    """One metric of a window, with its interval, beside its baseline."""
+
+    value: float | None = Field(description="0 to 1; null where it is undefined.")
+    low: Low
+    high: High
+    baseline: float | None = Field(None, description="The metric on the reference.")
+    resolution: Resolution
+    threshold: float | None = Field(
+        None, description="Below it, by its interval, the metric counts as degraded."
+    )
+    severity: Severity | None = Field(None, description="Null while it is not degraded.")
+
+
+class BaselineMetric(Passed):
+    """One metric on the reference."""
+
+    value: float | None = Field(description="0 to 1; null where it is undefined.")
+    low: Low
+    high: High
+    resolution: Resolution
+
+
+class Measured(Passed):
+    """How well a window was predicted, as far as its labels tell."""
+
+    rows: int | None = Field(None, description="Predictions; null while there is no window.")
+    labels: int | None = Field(None, description="Those whose label is known.")
+    coverage: Coverage
+    metrics: dict[str, Metric] = Field(
+        {}, description="`accuracy`, `precision`, `recall`, `f1`, `roc_auc`."
+    )
+
+
+class HistoryItem(Measured):
+    """A window's performance."""
+
+    model: str
+    version: str
+    window: Window
+
+
+class LatestMetrics(Measured, About):
+    """The newest final window, and beside it what is known of the newest one after it."""
+
+    provisional: HistoryItem | None = Field(
+        description="The newest window after it whose labels may still come; its metrics are no"
+        " fair sample yet."
+    )
+
+
+class Baseline(About):
+    """How the model did on its reference. `window` is the span of the reference."""
+
+    rows: int | None = Field(None, description="Rows of the reference.")
+    threshold: float | None = Field(
+        None, description="A score at or above it predicts the positive class."
+    )
+    metrics: dict[str, BaselineMetric] = Field({}, description="Empty if it had no labels.")
+
+
+class DataPart(Passed):
+    rows: int | None = Field(None, description="Predictions; null while there is no window.")
+    unknown_features: dict[str, int] = Field(
+        {}, description="Features that the reference lacks, with the rows that had them."
+    )
+    features: list[Feature] = []
+
+
+class DataDrift(DataPart, About):
+    """Every feature of a window against the reference."""
+
+
+class ConceptPart(Passed):
+    prediction: Feature | None = Field(None, description="The score, as one feature.")
+    errors: Feature | None = Field(
+        None, description="|label - score| of labelled rows, as one feature; null without labels."
+    )
+    expected: dict[str, Any] | None = Field(
+        None, description="Each metric as the scores alone let expect it; null until computed."
+    )
+    realised: dict[str, float | None] | None = Field(
+        None, description="Each metric as the labels have it; null without labels."
+    )
+    detectors: list[dict[str, Any]] = Field([], description="They inform, and open no incident.")
+
+
+class ConceptDrift(ConceptPart, About):
+    """What became of the scores, and of what they mean."""
+
+    performance_status: str | None = Field(
+        None, description="Whether the labels behind `errors` and `realised` are `final`."
+    )
+
+
+class DataOfWindow(DataPart):
+    revision: int = Field(ge=0, description="Of this part.")
+    status: str = Field(description="`closed`, `incomplete` or `no_data`.")
+
+
+class PerformanceOfWindow(Measured):
+    revision: int = Field(ge=0, description="Of this part.")
+    status: str = Field(description="`provisional` or `final`.")
+
+
+class WindowItem(Answer):
+    """A window with all its parts, as on the topic `windows`."""
+
+    model: str
+    version: str
+    window: Window = Field(description="Its revision is that of the whole, its status the data's.")
+    data: DataOfWindow
+    concept: ConceptPart | None
+    performance: PerformanceOfWindow | None
+
+
+class Incident(Answer):
+    """Something that was found, in its latest state."""
+
+    id: str
+    model: str
+    version: str
+    kind: str = Field(description="What `subject` begins with: `data`, `prediction`, …")
+    subject: str = Field(description="What it is about, like `data/temp` or `performance/recall`.")
+    severity: Severity
+    state: str = Field(json_schema_extra={"enum": ["open", "resolved"]})
+    opened_at: datetime = Field(description="End of the window that opened it, event time.")
+    updated_at: datetime = Field(description="End of the window that changed it last.")
+    resolved_at: datetime | None = Field(description="Null while it is open.")
+    window: dict[str, Any] | None = Field(description="`start` and `end` of what changed it last.")
+    evidence: dict[str, Any] = Field(
+        description="The statistic, the threshold it crossed, the effect; by the kind of incident."
+    )
+    message: str = Field(description="The same in one sentence.")
+
+
+class IncidentHistory(Incident):
+    transitions: list[dict[str, Any]] = Field(
+        description="Its CloudEvents as on the topic `alerts`, oldest first."
+    )
+
+
+class FeatureKind(Passed):
+    name: str
+    kind: str = Field(json_schema_extra={"enum": ["numeric", "categorical"]})
+
+
+class Model(Answer):
+    """A model version that is watched."""
+
+    model: str
+    version: str
+    registered_at: datetime = Field(description="Wall-clock.")
+    features: list[FeatureKind]
+    threshold: float = Field(description="A score at or above it predicts the positive class.")
+    pane_ms: int = Field(description="The stretch of event time that windows are made of.")
+    rows: int = Field(description="Rows of the reference.")
+    labelled: bool = Field(description="Whether the reference has labels.")
+    reference_start: datetime = Field(description="Event time of the first pane of the reference.")
+    reference_end: datetime = Field(description="Exclusive.")
+    label_delay_ms: dict[str, int] = Field(
+        description="Quantiles (`p50`, `p90`, `p99`) of how long its labels took."
+    )
+
+
+class Reason(Passed):
+    """One condition of the policy."""
+
+    condition: str
+    required: Any = Field(None, description="What the policy asks for.")
+    actual: Any = Field(None, description="What there was.")
+    met: bool
+
+
+class Retraining(About):
+    """The newest decision about retraining."""
+
+    decision: str = Field(
+        "none",
+        description="`none` while nothing was decided.",
+        json_schema_extra={"enum": ["retrain", "wait", "none"]},
+    )
+    reasons: list[Reason] = []
+    decided_at: datetime | None = Field(None, description="Event time; null with `none`.")

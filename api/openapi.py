@@ -1,0 +1,33 @@
+"""What FastAPI does not say by itself: the schema of problems, and who may be refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api.problems import Problem, refusals
+
+EVERYWHERE = (500, 503)
+
+
+def describe(app: FastAPI, *, tokens: bool) -> None:
+    """From now on ``app`` has this OpenAPI document."""
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {})[Problem.__name__] = Problem.model_json_schema()
+    if tokens:
+        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"token": []}]
+    for operation in _operations(document):
+        everywhere = refusals(401 if tokens else 403, *EVERYWHERE)
+        responses = {str(status): response for status, response in everywhere.items()}
+        operation["responses"] = {**operation["responses"], **responses}
+    app.openapi_schema = document
+
+
+def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [operation for path in document["paths"].values() for operation in path.values()]

@@ -1,0 +1,1 @@
+"""The paths, one module for each subject."""

@@ -1,0 +1,1 @@
+"""The roles between Kafka and the database: aggregate, join, detect, store."""

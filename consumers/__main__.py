@@ -1,0 +1,50 @@
+"""``python -m consumers ROLE --slot N``: one member of one role, in this process."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from consumers.work import ROLES, work
+from producers.errors import BadInput, Trouble
+from producers.settings import InvalidSettings, load_settings
+
+
+@click.command()
+@click.argument("role", type=click.Choice(ROLES))
+@click.option("--slot", type=int, default=0, show_default=True, help="Which member of the role.")
+@click.option("--config", type=click.Path(path_type=Path), help="Configuration file.")
+@click.option("--log-level", default="INFO", show_default=True)
+def main(role: str, slot: int, config: Path | None, log_level: str) -> None:
+    """Run one member of ROLE until SIGTERM or Ctrl-C."""
+    shape = f"%(asctime)s {role}-{slot} %(levelname)s %(message)s"
+    logging.basicConfig(level=log_level.upper(), format=shape, stream=sys.stderr)
+    stop = Stop()
+    try:
+        work(load_settings(config), role, slot, stop)
+    except (BadInput, Trouble, InvalidSettings) as error:
+        logging.error("%s", error)
+        sys.exit(1)
+
+
+class Stop:
+    """True once a signal asked to stop; the batch under way is finished first."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask)
+
+    def __call__(self) -> bool:
+        return self._asked
+
+    def _ask(self, *_: object) -> None:
+        self._asked = True
+
+
+if __name__ == "__main__":
+    main()

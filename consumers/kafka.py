@@ -1,0 +1,373 @@
+"""The only module of the consumers that knows the Kafka client.
+
+Theory of operation
+-------------------
+Everything happens on one thread, in one order: poll, handle, then one transaction with the outputs
+and the offsets. Rebalances are served inside ``poll`` alone, when no transaction is open, so a
+partition that is taken away was committed before. Partitions that arrive are paused until the role
+has caught up with their committed offset, and start exactly there.
+
+The group's metadata is taken with the batch: taken afresh at the commit, it would let a worker
+commit rows of partitions that it has just lost.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka import Message as KafkaMessage
+
+from consumers.records import Batch, Committed, Output, Place, Record
+from producers.errors import Trouble
+from producers.kafka import client_config
+from producers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+BATCH = 5_000  # records: bounds the size of a transaction
+TIMEOUT_S = 30.0
+REFRESH_S = 30.0  # how long the number of partitions of a topic is believed
+TRANSACTION_MS = SESSION_MS = 10_000
+
+
+class TransactionAborted(Exception):
+    """The transaction did not take effect; nothing of it is visible. Go on from what is committed."""
+
+
+class MissingTopic(Trouble):
+    """A topic that a role needs does not exist."""
+
+
+@dataclass
+class _Changes:
+    """What rebalances have done since the last poll returned."""
+
+    gained: dict[Place, Committed] = field(default_factory=dict)
+    lost: set[Place] = field(default_factory=set)
+
+
+class Client:
+    """One member of a consumer group, with its transactional producer.
+
+    ``positions``, if given, says where to start instead of Kafka's committed offsets: the database
+    of ``store`` rules, and no transaction is ever begun.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        role: str,
+        slot: int,
+        reads: Sequence[str],
+        *,
+        positions: Callable[[Sequence[Place]], Mapping[Place, int]] | None = None,
+    ) -> None:
+        self._settings, self._positions = settings, positions
+        self._prefix = settings.kafka.prefix
+        self._group = f"{self._prefix}.{role}"
+        self._changes = _Changes()
+        self._owned: set[Place] = set()
+        self._ended: dict[Place, int] = {}  # offset at which the end of a partition was met
+        self._heard_at: dict[Place, float] = {}
+        self._metadata: Any = None
+        self._partitions: dict[str, tuple[float, int]] = {}
+        self._consumer = Consumer(self._consumer_config(self._group, f"{role}-{slot}"))
+        self._producer = None if positions else self._transactional(f"{self._prefix}.{role}-{slot}")
+        topics = [settings.topic(name) for name in reads]
+        for name in reads:
+            self.partitions(name)
+        self._consumer.subscribe(
+            topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions a topic has, looked up anew every 30 s. Raises ``MissingTopic``."""
+        known = self._partitions.get(topic)
+        if known is not None and time.monotonic() - known[0] < REFRESH_S:
+            return known[1]
+        name = self._settings.topic(topic)
+        found = self._consumer.list_topics(name, timeout=TIMEOUT_S).topics.get(name)
+        if found is None or found.error is not None or not found.partitions:
+            if known is not None:
+                return known[1]
+            raise MissingTopic(f"there is no topic {name!r}: run `driftline topics create` first")
+        self._partitions[topic] = (time.monotonic(), len(found.partitions))
+        return len(found.partitions)
+
+    def cluster_id(self) -> str:
+        return str(self._consumer.list_topics(timeout=TIMEOUT_S).cluster_id)
+
+    def poll(self, seconds: float) -> list[Record]:
+        """What came in ``seconds``, of partitions still owned. Call ``changes`` after it."""
+        messages = self._consumer.consume(BATCH, timeout=seconds)
+        self._metadata = None if self._positions else self._consumer.consumer_group_metadata()
+        records = [r for m in messages if (r := self._record(m)) is not None]
+        lost = self._changes.lost
+        return [r for r in records if r.place in self._owned and r.place not in lost]
+
+    def changes(self) -> tuple[dict[Place, Committed], set[Place]]:
+        """Partitions gained, still paused, and partitions lost, since this was last asked."""
+        changes, self._changes = self._changes, _Changes()
+        return changes.gained, changes.lost
+
+    def hold(self) -> None:
+        """Pause everything, so that ``keep_alive`` can poll without taking a record."""
+        self._consumer.pause([self._of(place) for place in self._owned])
+
+    def start(self) -> None:
+        """Read on everywhere."""
+        self._consumer.resume([self._of(place) for place in self._owned])
+
+    def silent(self, seconds: float) -> frozenset[Place]:
+        """Partitions read to their end, silent since, and whose end was just looked up to be sure."""
+        now = time.monotonic()
+        quiet = [p for p in self._ended if now - self._heard_at.get(p, now) >= seconds]
+        return frozenset(place for place in quiet if self._still_at_end(place))
+
+    def commit(self, next_offsets: Mapping[Place, int], output: Output) -> None:
+        """One transaction. Raises ``TransactionAborted`` if it did not take effect."""
+        assert self._producer is not None
+        offsets = [
+            self._of(place, offset, output.notes.get(place, ""))
+            for place, offset in next_offsets.items()
+        ]
+        try:
+            self._producer.begin_transaction()
+            for message in output.messages:
+                self._produce(message)
+            if offsets:
+                self._producer.send_offsets_to_transaction(offsets, self._metadata)
+            self._producer.commit_transaction(TIMEOUT_S)
+        except KafkaException as error:
+            self._abort(error)
+
+    def rewind(self) -> dict[Place, Committed]:
+        """Everything owned, held and back at its committed offset; call ``start`` after it."""
+        self.hold()
+        committed = self._committed([self._of(place) for place in self._owned])
+        for place, at in committed.items():
+            self._consumer.seek(self._of(place, at.next))
+        return committed
+
+    def read(
+        self, start: Mapping[Place, int], stop: Mapping[Place, int], alive: Callable[[], bool]
+    ) -> Iterable[list[Record]]:
+        """The committed records of ``[start, stop)`` of partitions, whoever owns them.
+
+        ``alive`` is asked between chunks; it keeps the group membership alive and says whether to
+        go on.
+        """
+        reader = Consumer(self._consumer_config(f"{self._group}.replay", None))
+        try:
+            reader.assign([self._of(place, max(start[place], 0)) for place in start])
+            waiting = {place for place in start if start[place] < stop[place]}
+            while waiting and alive():
+                records, done = self._chunk(reader, stop)
+                waiting -= done
+                yield records
+        finally:
+            reader.close()
+
+    def first_offset(self, place: Place) -> int:
+        """The oldest offset that retention has left."""
+        return int(self._consumer.get_watermark_offsets(self._of(place), timeout=TIMEOUT_S)[0])
+
+    def end(self, place: Place) -> int | None:
+        """The end of a partition as last heard of, without asking; None if nothing was heard."""
+        try:
+            _, high = self._consumer.get_watermark_offsets(self._of(place), cached=True)
+        except KafkaException:
+            return None
+        return int(high) if high >= 0 else None
+
+    def whole(self, place: Place) -> Iterable[Record]:
+        """Every record that a partition holds now."""
+        end = int(self._consumer.get_watermark_offsets(self._of(place), timeout=TIMEOUT_S)[1])
+        for records in self.read({place: 0}, {place: end}, lambda: True):
+            yield from records
+
+    def keep_alive(self) -> bool:
+        """Poll while everything is paused. False once a rebalance has changed what is owned."""
+        self._consumer.poll(0)
+        return not self._changes.lost
+
+    def close(self) -> None:
+        """Leave the group in order, so that others take over at once."""
+        self._consumer.close()
+
+    # -- callbacks, served inside poll ---------------------------------------------------------
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        committed = self._committed(partitions)
+        starts = [self._of(place, at.next) for place, at in committed.items()]
+        consumer.incremental_assign(starts)
+        if starts:
+            consumer.pause(starts)
+        self._owned |= set(committed)
+        self._changes.gained.update(committed)
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._let_go(partitions)
+        consumer.incremental_unassign(partitions)
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        log.warning("lost %d partitions: the group went on without this member", len(partitions))
+        self._on_revoke(consumer, partitions)
+
+    def _let_go(self, partitions: list[TopicPartition]) -> None:
+        for place in map(self._place, partitions):
+            self._owned.discard(place)
+            self._ended.pop(place, None)
+            self._changes.gained.pop(place, None)
+            self._changes.lost.add(place)
+
+    # -- the rest ------------------------------------------------------------------------------
+
+    def _committed(self, partitions: list[TopicPartition]) -> dict[Place, Committed]:
+        if not partitions:
+            return {}
+        if self._positions is not None:
+            found = self._positions([self._place(p) for p in partitions])
+            return {
+                self._place(p): Committed(found.get(self._place(p), OFFSET_BEGINNING))
+                for p in partitions
+            }
+        answers = self._consumer.committed(
+            [TopicPartition(p.topic, p.partition) for p in partitions], timeout=TIMEOUT_S
+        )
+        for answer in answers:
+            if answer.error:
+                raise KafkaException(answer.error)
+        return {
+            self._place(a): Committed(a.offset if a.offset >= 0 else OFFSET_BEGINNING, a.metadata or "")
+            for a in answers
+        }
+
+    def _chunk(
+        self, reader: Consumer, stop: Mapping[Place, int]
+    ) -> tuple[list[Record], set[Place]]:
+        records, done = [], set()
+        for message in reader.consume(BATCH, timeout=1.0):
+            place = Place(self._short(message.topic()), int(message.partition() or 0))
+            error, offset = message.error(), int(message.offset() or 0)
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                raise KafkaException(error)
+            if error is not None or offset >= stop[place] - 1:
+                done.add(place)
+            if error is None and offset < stop[place]:
+                records.append(_record(message, place))
+        return records, done
+
+    def _still_at_end(self, place: Place) -> bool:
+        try:
+            _, high = self._consumer.get_watermark_offsets(self._of(place), timeout=5.0)
+        except KafkaException as error:
+            log.info("could not look up the end of %s-%d: %s", place.topic, place.partition, error)
+            return False
+        return bool(high == self._ended.get(place))
+
+    def _record(self, message: KafkaMessage) -> Record | None:
+        error = message.error()
+        if error is not None and error.code() == KafkaError._PARTITION_EOF:
+            place = Place(self._short(message.topic()), int(message.partition() or 0))
+            self._ended[place] = int(message.offset() or 0)
+            self._heard_at.setdefault(place, time.monotonic())
+            return None
+        if error is not None:
+            if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise MissingTopic(f"{error.str()}: run `driftline topics create` first")
+            raise KafkaException(error)
+        place = Place(self._short(message.topic()), int(message.partition() or 0))
+        self._ended.pop(place, None)
+        self._heard_at[place] = time.monotonic()
+        return _record(message, place)
+
+    def _produce(self, message: Any) -> None:
+        assert self._producer is not None
+        options: dict[str, Any] = {"key": message.key, "value": message.value}
+        if message.partition is not None:
+            options["partition"] = message.partition
+        if message.headers:
+            options["headers"] = list(message.headers)
+        while True:
+            try:
+                self._producer.produce(self._settings.topic(message.topic), **options)
+                return
+            except BufferError:
+                self._producer.poll(0.1)
+
+    def _abort(self, error: KafkaException) -> None:
+        assert self._producer is not None
+        reason = error.args[0]
+        if reason.fatal():
+            raise error
+        log.warning("transaction aborted, going back to what is committed: %s", reason.str())
+        self._producer.abort_transaction(TIMEOUT_S)
+        raise TransactionAborted(reason.str()) from error
+
+    def _transactional(self, identity: str) -> Producer:
+        own = {
+            "transactional.id": identity,
+            "transaction.timeout.ms": TRANSACTION_MS,
+            "compression.type": "lz4",
+            "linger.ms": 5,
+            "message.max.bytes": 4_000_000,
+        }
+        producer = Producer(client_config(self._settings, own))
+        producer.init_transactions(TIMEOUT_S)
+        return producer
+
+    def _consumer_config(self, group: str, instance: str | None) -> dict[str, Any]:
+        own: dict[str, Any] = {
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": SESSION_MS,
+            "heartbeat.interval.ms": 2_000,
+            "fetch.message.max.bytes": 4_000_000,
+            "queued.max.messages.kbytes": 32_768,
+        }
+        # A static member that comes back within its session finds its partitions where it left them.
+        return client_config(
+            self._settings, own if instance is None else {**own, "group.instance.id": instance}
+        )
+
+    def _of(self, place: Place, offset: int | None = None, note: str = "") -> TopicPartition:
+        topic = self._settings.topic(place.topic)
+        if offset is None:
+            return TopicPartition(topic, place.partition)
+        return TopicPartition(topic, place.partition, offset, note)
+
+    def _place(self, partition: TopicPartition) -> Place:
+        return Place(self._short(partition.topic), partition.partition)
+
+    def _short(self, topic: str | None) -> str:
+        return str(topic).removeprefix(f"{self._prefix}.")
+
+
+def _record(message: KafkaMessage, place: Place) -> Record:
+    return Record(
+        place.topic,
+        place.partition,
+        int(message.offset() or 0),
+        message.key(),
+        message.value(),
+        message.headers() or (),
+        int(message.timestamp()[1]),
+    )

@@ -1,0 +1,104 @@
+"""Keeps processes running: one that dies is started again in its slot, later and later, and why is said."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+STEADY_S = 60.0  # a process that lived so long starts over with the shortest wait
+PATIENCE_S = 8.0  # for a process that was asked to end
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A process to keep alive."""
+
+    name: str
+    command: Sequence[str]
+
+
+@dataclass(slots=True)
+class _Kept:
+    job: Job
+    process: subprocess.Popen[bytes] | None = None
+    started_s: float = 0.0
+    wait_s: float = FIRST_WAIT_S
+    again_s: float = 0.0
+    deaths: int = field(default=0)
+
+
+class Supervisor:
+    """Starts jobs, restarts those that die, and ends all of them with it."""
+
+    def __init__(self, jobs: Sequence[Job], environment: Mapping[str, str] | None = None) -> None:
+        self._kept = [_Kept(job) for job in jobs]
+        self._environment = {**os.environ, **(environment or {})}
+
+    def run(self, stopped: Callable[[], bool], *, every_s: float = 0.2) -> None:
+        try:
+            while not stopped():
+                self.look()
+                time.sleep(every_s)
+        finally:
+            self.end()
+
+    def look(self) -> None:
+        """Start what is not running and due."""
+        for kept in self._kept:
+            if kept.process is None:
+                if time.monotonic() >= kept.again_s:
+                    self._start(kept)
+            elif kept.process.poll() is not None:
+                self._mourn(kept, kept.process.returncode)
+
+    def end(self) -> None:
+        """Ask every process to end, and insist where one does not."""
+        running = [k.process for k in self._kept if k.process and k.process.poll() is None]
+        for process in running:
+            process.terminate()
+        deadline_s = time.monotonic() + PATIENCE_S
+        for process in running:
+            try:
+                process.wait(max(0.1, deadline_s - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _start(self, kept: _Kept) -> None:
+        # A session of its own: Ctrl-C reaches this process alone, which then ends them in order.
+        kept.process = subprocess.Popen(
+            kept.job.command, env=self._environment, start_new_session=True
+        )
+        kept.started_s = time.monotonic()
+
+    def _mourn(self, kept: _Kept, code: int) -> None:
+        lived_s = time.monotonic() - kept.started_s
+        kept.wait_s = FIRST_WAIT_S if lived_s > STEADY_S else kept.wait_s
+        kept.again_s, kept.process = time.monotonic() + kept.wait_s, None
+        kept.deaths += 1
+        how = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        log.warning(
+            "%s %s after %.0f s; starting it again in %.1f s", kept.job.name, how, lived_s, kept.wait_s
+        )
+        kept.wait_s = min(2 * kept.wait_s, LONGEST_WAIT_S)
+
+
+def role_jobs(
+    roles: Sequence[str], workers: int, first_slot: int, options: Sequence[str]
+) -> list[Job]:
+    return [
+        Job(
+            f"{role}-{slot}",
+            [sys.executable, "-m", "consumers", role, "--slot", str(slot), *options],
+        )
+        for role in roles
+        for slot in range(first_slot, first_slot + workers)
+    ]

@@ -1,0 +1,105 @@
+"""The shape of the database: findings of ``detect``, what was decided, how the roles fare.
+
+Everything here but ``meta`` and ``offsets`` can be had again by reading the topics from their
+beginning. Times are milliseconds since 1970, UTC; documents are the messages' own JSON.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, MetaData, Table, Text
+
+metadata = MetaData()
+
+# Compared byte by byte on both databases, so that order and cursors are the same on both.
+Name = Text().with_variant(Text(collation="C"), "postgresql")
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", Name, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("model", Name, primary_key=True),
+    Column("version", Name, primary_key=True),
+    Column("registered_ms", BigInteger, nullable=False),
+    Column("content_hash", Text, nullable=False),
+    Column("document", JSON, nullable=False),  # schema, baseline metrics, label delays
+)
+
+windows = Table(
+    "windows",
+    metadata,
+    Column("model", Name, primary_key=True),
+    Column("version", Name, primary_key=True),
+    Column("end_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("start_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("data_status", Text, nullable=False),
+    Column("performance_status", Text),  # null: the model has no labels
+    Column("data", JSON, nullable=False),
+    Column("concept", JSON(none_as_null=True)),
+    Column("performance", JSON(none_as_null=True)),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Name, primary_key=True),
+    Column("model", Name, nullable=False),
+    Column("version", Name, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("opened_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+    Column("resolved_ms", BigInteger),
+    Column("window", JSON(none_as_null=True)),  # the one that changed it last
+    Column("evidence", JSON, nullable=False),
+    Column("message", Text, nullable=False),
+    Index("incidents_newest", "model", "opened_ms", "id"),
+)
+
+# ``sequence`` is given out under a lock and so in the order of commits: a reader that has seen one
+# has seen all smaller ones, which an autoincrementing column of PostgreSQL does not promise.
+transitions = Table(
+    "transitions",
+    metadata,
+    Column("id", Name, primary_key=True),  # of the CloudEvent
+    Column("sequence", BigInteger, nullable=False, unique=True),
+    Column("incident", Name, ForeignKey("incidents.id"), nullable=False, index=True),
+    Column("type", Text, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("event", JSON, nullable=False),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("model", Name, primary_key=True),
+    Column("version", Name, primary_key=True),
+    Column("decided_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("document", JSON, nullable=False),
+)
+
+heartbeats = Table(
+    "heartbeats",
+    metadata,
+    Column("role", Name, primary_key=True),
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),  # the role's own clock
+    Column("received_ms", BigInteger, nullable=False),  # the clock of store
+    Column("document", JSON, nullable=False),
+)
+
+offsets = Table(
+    "offsets",
+    metadata,
+    Column("topic", Name, primary_key=True),
+    Column("partition", BigInteger, primary_key=True, autoincrement=False),
+    Column("next", BigInteger, nullable=False),
+)

@@ -1,0 +1,380 @@
+"""The bytes of the topics that the consumers write: summaries, joins, windows, alerts, state.
+
+Summaries and joins are Arrow IPC streams, everything else JSON; the first byte tells them apart. The
+public ones, windows and alerts, are described in ``docs/messages.md``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from monitor.detection import Clock, Closing, Decisions, Reflected
+from monitor.event_time import Progress, Sources
+from monitor.findings import (
+    DataFinding,
+    FeatureFinding,
+    MetricFinding,
+    PerformanceFinding,
+    Transition,
+    WindowFinding,
+)
+from monitor.incidents import Change
+from monitor.summaries import Summary
+from producers.summaries_wire import decode_summaries, decode_table, encode_summaries, encode_table
+
+MOST_CELLS = 40_000  # in a message of summaries: under 512 kB even where nothing compresses
+SCHEMA = 1
+
+
+def rfc3339(time_ms: int) -> str:
+    """``2013-04-01T09:15:00Z``; with milliseconds only where there are any."""
+    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+    precision = "milliseconds" if time_ms % 1000 else "seconds"
+    return moment.isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def model_partition(model: str, partitions: int) -> int:
+    """The partition that holds everything of a model: our own hash, the same in every client."""
+    return zlib.crc32(model.encode()) % partitions
+
+
+# -- summaries and closings --------------------------------------------------------------------
+
+
+def encode_summary_messages(summaries: Sequence[Summary]) -> list[bytes]:
+    """Messages of bounded size that together hold all ``summaries``."""
+    messages: list[bytes] = []
+    waiting: list[Summary] = []
+    cells = 0
+    for piece in (piece for summary in summaries for piece in _pieces(summary)):
+        size = sum(counts.index.size for counts in piece.cells.values())
+        if waiting and cells + size > MOST_CELLS:
+            messages.append(encode_summaries(waiting))
+            waiting, cells = [], 0
+        waiting.append(piece)
+        cells += size
+    if waiting:
+        messages.append(encode_summaries(waiting))
+    return messages
+
+
+def _pieces(summary: Summary) -> Iterable[Summary]:
+    """A summary too large for a message, by groups of features: summaries add, so pieces do."""
+    cells: dict[str, Any] = {}
+    size, names = 0, summary.names
+    for name, counts in summary.cells.items():
+        if cells and size + counts.index.size > MOST_CELLS:
+            yield replace(summary, cells=cells, names=names)
+            cells, size, names = {}, 0, {}
+        cells[name] = counts
+        size += counts.index.size
+    yield replace(summary, cells=cells, names=names)
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateClosing:
+    """How far the source partitions of a worker of ``aggregate`` have come."""
+
+    predictions: Sources
+    labels: Sources
+
+
+def encode_aggregate_closing(closing: AggregateClosing) -> bytes:
+    return msgspec.json.encode(
+        {
+            "schema": SCHEMA,
+            "predictions": _sources(closing.predictions),
+            "labels": _sources(closing.labels),
+        }
+    )
+
+
+def encode_join_closing(total: int, joins: Mapping[int, Reflected]) -> bytes:
+    reflected = {str(p): [r.predictions_ms, r.labels_ms] for p, r in joins.items()}
+    return msgspec.json.encode({"schema": SCHEMA, "joins": {"total": total, "partitions": reflected}})
+
+
+def decode_for_detect(value: bytes) -> list[Summary] | Closing:
+    """What stands on the topic ``summaries``."""
+    if value[:1] != b"{":
+        return decode_summaries(value)
+    document = msgspec.json.decode(value)
+    if "joins" in document:
+        joins = document["joins"]["partitions"].items()
+        reflected = {int(p): Reflected(*watermarks) for p, watermarks in joins}
+        return Closing(None, document["joins"]["total"], reflected)
+    return Closing(_read_sources(document["predictions"]))
+
+
+def _sources(sources: Sources) -> dict[str, Any]:
+    partitions = {str(n): [p.newest_ms, p.idle] for n, p in sources.partitions.items()}
+    return {"total": sources.total, "partitions": partitions}
+
+
+def _read_sources(document: dict[str, Any]) -> Sources:
+    partitions = {int(n): Progress(*progress) for n, progress in document["partitions"].items()}
+    return Sources(document["total"], partitions)
+
+
+# -- joins -------------------------------------------------------------------------------------
+
+
+def identity(model: str, record_id: str) -> bytes:
+    """16 bytes for an id of a model: a collision is not to be expected in any lifetime."""
+    return hashlib.blake2b(f"{model}\x1f{record_id}".encode(), digest_size=16).digest()
+
+
+def identity_partition(ident: bytes, partitions: int) -> int:
+    return int.from_bytes(ident[:8], "big") % partitions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JoinRows:
+    """Predictions (``version`` set) and labels of one model, as columns of one length."""
+
+    model: str
+    ident: list[bytes]
+    version: list[str | None]
+    time_ms: NDArray[np.int64]
+    late: NDArray[np.bool_]
+    score: NDArray[np.float64]
+    value: NDArray[np.int64]  # predicted class or label
+    seen_ms: NDArray[np.int64]  # newest label time before a label in its partition
+
+
+def encode_joins(rows: JoinRows) -> bytes:
+    table = pa.table(
+        {
+            "ident": pa.array(rows.ident, pa.binary(16)),
+            "version": pa.array(rows.version, pa.string()).dictionary_encode(),
+            "time_ms": rows.time_ms,
+            "late": rows.late,
+            "score": rows.score,
+            "value": rows.value.astype(np.int8),
+            "seen_ms": rows.seen_ms,
+        }
+    )
+    return encode_table(table.replace_schema_metadata({"model": rows.model}))
+
+
+def decode_for_join(value: bytes) -> JoinRows | AggregateClosing:
+    """What stands on the topic ``joins``."""
+    if value[:1] == b"{":
+        document = msgspec.json.decode(value)
+        return AggregateClosing(
+            _read_sources(document["predictions"]), _read_sources(document["labels"])
+        )
+    table = decode_table(value)
+    return JoinRows(
+        table.schema.metadata[b"model"].decode(),
+        table["ident"].to_pylist(),
+        table["version"].to_pylist(),
+        table["time_ms"].to_numpy(),
+        table["late"].to_numpy(),
+        table["score"].to_numpy(),
+        table["value"].to_numpy().astype(np.int64),
+        table["seen_ms"].to_numpy(),
+    )
+
+
+# -- windows -----------------------------------------------------------------------------------
+
+
+def window_key(found: WindowFinding) -> bytes:
+    times = f"{rfc3339(found.start_ms)}/{rfc3339(found.end_ms)}"
+    return f"{found.model}/{found.version}/{times}".encode()
+
+
+def window_document(found: WindowFinding, p_value_threshold: float) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "model": found.model,
+        "version": found.version,
+        "revision": found.revision,
+        "start": rfc3339(found.start_ms),
+        "end": rfc3339(found.end_ms),
+        "data": _data(found.data, p_value_threshold),
+        "concept": _concept(found, p_value_threshold),
+        "performance": _performance(found.performance),
+    }
+
+
+def _data(data: DataFinding, marked: float) -> dict[str, Any]:
+    return {
+        "revision": data.revision,
+        "status": data.status.value,
+        "rows": data.rows,
+        "unknown_features": dict(data.unknown),
+        "features": [_feature(feature, marked) for feature in data.features],
+    }
+
+
+def _concept(found: WindowFinding, marked: float) -> dict[str, Any]:
+    errors, performance = found.data.errors, found.performance
+    realised = {name: _finite(m.metric.value) for name, m in performance.metrics.items()}
+    return {
+        "prediction": _feature(found.data.score, marked),
+        "errors": None if errors is None else _feature(errors, marked),
+        "expected": None,
+        "realised": realised if performance.labels else None,
+        "detectors": [],
+    }
+
+
+def _feature(feature: FeatureFinding, marked: float) -> dict[str, Any]:
+    d = feature.distance
+    p_value = None if d is None else d.p_value
+    return {
+        "name": feature.name,
+        "kind": feature.kind,
+        "rows": feature.rows,
+        "missing": feature.missing,
+        "wrong_type": feature.wrong_type,
+        "not_finite": feature.not_finite,
+        "out_of_range": feature.out_of_range,
+        "statistic": None if d is None else d.statistic,
+        "p_value": p_value,
+        "marked": p_value is not None and p_value <= marked,
+        "threshold": None if d is None else d.threshold,
+        "tolerance": feature.tolerance,
+        "persistent": None if d is None else d.persistent,
+        "kuiper": None,
+        "psi": feature.psi,
+        "verdict": feature.verdict.value,
+        "severity": None if d is None or d.severity is None else d.severity.value,
+        "detectable": None if d is None else d.detectable,
+        "unseen": None
+        if feature.unseen is None
+        else {"rows": feature.unseen_rows, "values": dict(feature.unseen)},
+    }
+
+
+def _performance(found: PerformanceFinding) -> dict[str, Any]:
+    return {
+        "revision": found.revision,
+        "status": found.status.value,
+        "rows": found.rows,
+        "labels": found.labels,
+        "coverage": found.labels / found.rows if found.rows else None,
+        "metrics": {name: _metric(metric) for name, metric in found.metrics.items()},
+    }
+
+
+def _metric(found: MetricFinding) -> dict[str, Any]:
+    low, high = found.metric.interval()
+    return {
+        "value": _finite(found.metric.value),
+        "low": _finite(low),
+        "high": _finite(high),
+        "baseline": _finite(found.baseline.value),
+        "resolution": found.metric.resolution,
+        "threshold": _finite(found.threshold),
+        "severity": None if found.severity is None else found.severity.value,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+# -- alerts ------------------------------------------------------------------------------------
+
+
+def alert_event(transition: Transition) -> dict[str, Any]:
+    """A CloudEvent. Its id is derived from what it says, so that a replay repeats it."""
+    incident = transition.incident
+    resolved = transition.change is Change.RESOLVED
+    said = f"{incident.id}\x1f{transition.change}\x1f{transition.end_ms}"
+    return {
+        "specversion": "1.0",
+        "id": hashlib.sha256(said.encode()).hexdigest()[:32],
+        "type": f"driftline.incident.{transition.change}",
+        "source": f"/models/{transition.model}",
+        "subject": incident.subject,
+        "time": rfc3339(transition.end_ms),
+        "datacontenttype": "application/json",
+        "data": {
+            "schema": SCHEMA,
+            "incident": incident.id,
+            "model": transition.model,
+            "version": transition.version,
+            "kind": incident.subject.partition("/")[0],
+            "severity": incident.severity.value,
+            "state": "resolved" if resolved else "open",
+            "opened_at": rfc3339(incident.opened_ms),
+            "resolved_at": rfc3339(transition.end_ms) if resolved else None,
+            "window": {
+                "start": rfc3339(transition.start_ms),
+                "end": rfc3339(transition.end_ms),
+            },
+            "evidence": _evidence(transition.incident.subject, transition.evidence),
+            "message": _message(transition),
+        },
+    }
+
+
+def _evidence(subject: str, evidence: FeatureFinding | MetricFinding) -> dict[str, Any]:
+    if isinstance(evidence, MetricFinding):
+        return {"statistic": subject.partition("/")[2], **_metric(evidence)}
+    d = evidence.distance
+    assert d is not None
+    return {
+        "statistic": "ks",
+        "value": d.statistic,
+        "threshold": d.threshold,
+        "tolerance": evidence.tolerance,
+        "effect": d.persistent,
+        "rows": evidence.rows,
+        "p_value": d.p_value,
+    }
+
+
+def _message(transition: Transition) -> str:
+    subject = transition.incident.subject
+    window = f"{rfc3339(transition.start_ms)} to {rfc3339(transition.end_ms)}"
+    if transition.change is Change.RESOLVED:
+        return f"{subject}: back to normal in the window {window}."
+    evidence = transition.evidence
+    if isinstance(evidence, MetricFinding):
+        return (
+            f"{subject}: {_shown(evidence.metric.value)} in the window {window}, against a baseline"
+            f" of {_shown(evidence.baseline.value)}."
+        )
+    d = evidence.distance
+    assert d is not None
+    return (
+        f"{subject}: the distribution lies {_shown(d.statistic)} (KS distance) from the reference in"
+        f" the window {window}; sampling noise explains {_shown(d.threshold)}, and"
+        f" {_shown(d.persistent)} of it persists where the reference's own straying reaches"
+        f" {_shown(evidence.tolerance)}."
+    )
+
+
+def _shown(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"
+
+
+# -- what detect remembers ---------------------------------------------------------------------
+
+
+def encode_memory(memory: Clock | Decisions) -> bytes:
+    return msgspec.json.encode(memory)
+
+
+def decode_clock(value: bytes) -> Clock:
+    return msgspec.json.decode(value, type=Clock)
+
+
+def decode_decisions(value: bytes) -> Decisions:
+    return msgspec.json.decode(value, type=Decisions)

@@ -1,0 +1,1 @@
+"""Pure statistics and decisions: no Kafka, no database, no HTTP, no clock."""

@@ -1,0 +1,445 @@
+"""Detection: summaries in, findings out, state carried along.
+
+    summaries -> panes -> windows -> verdicts -> incidents
+
+``advance`` is a pure function. What it remembers has two halves with different fates. The *sums* of
+the panes can be had again by adding up the summaries from ``first_needed`` on; the *decisions*
+(watermarks, revisions, incidents) cannot, are small, and are published with every step.
+
+Theory of operation
+-------------------
+A window closes when the watermark of the predictions passes its end. What is decided then, revision
+0, holds the on-time rows alone, and whatever comes later only amends. Its performance is final once
+the labels, too, had their time; from then on later labels only amend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from monitor.counts import Cells, Counts, add_cells
+from monitor.drift import Severity, Verdict
+from monitor.event_time import Sources, earliest, latest
+from monitor.findings import (
+    FeatureFinding,
+    Findings,
+    Maturity,
+    MetricFinding,
+    Transition,
+    WindowFinding,
+    WindowStatus,
+)
+from monitor.incidents import Incident, step
+from monitor.plan import Plan
+from monitor.summaries import Names, Part, Summary, add_names
+from monitor.watch import Watch
+
+MOST_EMPTY = 1_000  # windows without a row in a row; beyond, time has jumped and nobody was there
+DATA, PERFORMANCE = (Part.ON_TIME, Part.LATE), (Part.FINAL, Part.AMENDED)
+
+Key = tuple[str, str]  # model, version
+
+
+@dataclass(frozen=True, slots=True)
+class Reflected:
+    """How far the predictions and labels had come that a partition of ``joins`` has joined."""
+
+    predictions_ms: int | None
+    labels_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What a role says at the end of a transaction: how far it has come.
+
+    ``predictions`` comes from ``aggregate``, ``joins`` from ``join``; the other is None.
+    """
+
+    predictions: Sources | None = None
+    joins_total: int = 0
+    joins: Mapping[int, Reflected] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Event time as the summaries know it. Raw: each model subtracts its own lateness."""
+
+    predictions: Sources = field(default_factory=Sources)
+    joins_total: int = 0
+    joins: Mapping[int, Reflected] = field(default_factory=dict)
+    data_ms: int | None = None
+    joined_ms: int | None = None  # predictions joined everywhere
+    labels_ms: int | None = None  # labels joined everywhere
+
+    def heard(self, closing: Closing) -> Clock:
+        sources = self.predictions
+        if closing.predictions is not None:
+            sources = sources.updated(
+                closing.predictions.total, closing.predictions.partitions
+            )
+        joins = {**self.joins, **closing.joins}
+        total = max(self.joins_total, closing.joins_total)
+        all_joined = 0 < total <= len(joins)
+        return Clock(
+            sources,
+            total,
+            joins,
+            latest(self.data_ms, sources.smallest_ms()),
+            latest(self.joined_ms, _smallest(all_joined, (r.predictions_ms for r in joins.values()))),
+            latest(self.labels_ms, _smallest(all_joined, (r.labels_ms for r in joins.values()))),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pane:
+    """The sums of one pane, and the first offset that any of it came from."""
+
+    cells: Mapping[Part, Cells]
+    names: Names
+    first_offset: int
+
+    def plus(self, summary: Summary) -> Pane:
+        cells = add_cells((self.cells.get(summary.part, {}), summary.cells))
+        names = add_names((self.names, summary.names)) if summary.names else self.names
+        return Pane({**self.cells, summary.part: cells}, names, self.first_offset)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowState:
+    """How often a closed window was published, and whether its performance is final."""
+
+    data_revision: int = 0
+    performance_revision: int = 0
+    complete: bool = True
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What was decided of one model version. Cannot be had again from the summaries."""
+
+    shape: tuple[int, int, int]  # pane, length and slide that the windows were cut with
+    first_pane_ms: int | None = None
+    next_start_ms: int | None = None  # of the window to close next
+    pruned_ms: int | None = None  # panes before it were let go
+    empty_run: int = 0
+    windows: Mapping[int, WindowState] = field(default_factory=dict)  # closed, by start
+    incidents: Mapping[str, Incident] = field(default_factory=dict)  # open, by subject
+    first_needed: int | None = None  # offset of the summaries that rebuilding starts from
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything remembered between two batches of one partition of the summaries."""
+
+    clock: Clock = field(default_factory=Clock)
+    decisions: Mapping[Key, Decisions] = field(default_factory=dict)
+    panes: Mapping[Key, Mapping[int, Pane]] = field(default_factory=dict)
+
+    @property
+    def first_needed(self) -> int | None:
+        known = [d.first_needed for d in self.decisions.values() if d.first_needed is not None]
+        return min(known) if known else None
+
+
+Item = tuple[int, Summary | Closing]  # the offset, and what stands there
+
+
+def advance(
+    watches: Mapping[Key, Watch], state: State, items: Iterable[Item]
+) -> tuple[State, Findings]:
+    """Add ``items`` to ``state``, in order. ``watches`` holds every model version they name."""
+    clock = state.clock
+    folds = {
+        key: _Fold(watches[key], decisions, state.panes.get(key, {}))
+        for key, decisions in state.decisions.items()
+        if key in watches
+    }
+    for offset, item in items:
+        if isinstance(item, Closing):
+            clock = clock.heard(item)
+            for fold in folds.values():
+                fold.move_to(clock)
+        else:
+            key = (item.model, item.version)
+            if key not in folds:
+                folds[key] = _Fold(watches[key], Decisions(_shape(watches[key].plan)), {})
+            folds[key].add(offset, item)
+    for fold in folds.values():
+        fold.amend()
+        fold.prune(clock)
+    findings = Findings(
+        [window for fold in folds.values() for window in fold.findings.windows],
+        [change for fold in folds.values() for change in fold.findings.transitions],
+    )
+    decisions = {**state.decisions, **{key: fold.decisions for key, fold in folds.items()}}
+    panes = {**state.panes, **{key: fold.panes for key, fold in folds.items()}}
+    return State(clock, decisions, panes), findings
+
+
+def rebuilt(state: State, items: Iterable[Item]) -> State:
+    """``state`` with the sums of ``items`` added and nothing decided: how a lost cache comes back."""
+    panes = {key: dict(mine) for key, mine in state.panes.items()}
+    for offset, item in items:
+        if isinstance(item, Summary):
+            key = (item.model, item.version)
+            pruned_ms = state.decisions[key].pruned_ms if key in state.decisions else None
+            _add(panes.setdefault(key, {}), pruned_ms, offset, item)
+    return replace(state, panes=panes)
+
+
+class _Fold:
+    """One model version during one batch. Works on copies; the state it came from stays as it was."""
+
+    def __init__(self, watch: Watch, decisions: Decisions, panes: Mapping[int, Pane]) -> None:
+        self.watch, self.plan = watch, watch.plan
+        self.decisions = self._recut(decisions)
+        self.panes = dict(panes)
+        self.findings = Findings()
+        self._windows = dict(self.decisions.windows)
+        self._incidents = dict(self.decisions.incidents)
+        self._touched: dict[int, set[bool]] = {}  # closed windows: performance (True) or data
+
+    def _recut(self, decisions: Decisions) -> Decisions:
+        """Start over with windows of another shape if the configuration has changed."""
+        shape = _shape(self.plan)
+        if decisions.shape == shape:
+            return decisions
+        return replace(decisions, shape=shape, next_start_ms=None, windows={})
+
+    def add(self, offset: int, summary: Summary) -> None:
+        if not _add(self.panes, self.decisions.pruned_ms, offset, summary):
+            return
+        if summary.part is Part.ON_TIME:
+            self._note_first(summary.pane_ms)
+        for start_ms in _windows_over(self.plan, summary.pane_ms):
+            if start_ms in self._windows:
+                self._touched.setdefault(start_ms, set()).add(summary.part in PERFORMANCE)
+
+    def _note_first(self, pane_ms: int) -> None:
+        first_ms = self.decisions.first_pane_ms
+        if first_ms is not None and first_ms <= pane_ms:
+            return
+        next_ms = min(_windows_over(self.plan, pane_ms))
+        if self._windows:  # already closing: an earlier pane cannot reopen what has passed
+            next_ms = max(next_ms, self.decisions.next_start_ms or next_ms)
+        self.decisions = replace(self.decisions, first_pane_ms=pane_ms, next_start_ms=next_ms)
+
+    def move_to(self, clock: Clock) -> None:
+        """Close every window that the watermarks have passed, oldest first."""
+        self._close(_less(clock.data_ms, self.plan.time.lateness_ms))
+        self._finish(clock)
+
+    def _close(self, watermark_ms: int | None) -> None:
+        windows = self.plan.windows
+        start_ms = self.decisions.next_start_ms
+        if watermark_ms is None or start_ms is None:
+            return
+        while start_ms + windows.length_ms <= watermark_ms:
+            if self.decisions.empty_run >= MOST_EMPTY:
+                start_ms = self._skip(start_ms, watermark_ms)
+                continue
+            self._close_one(start_ms)
+            start_ms += windows.slide_ms
+        self.decisions = replace(self.decisions, next_start_ms=start_ms)
+
+    def _skip(self, start_ms: int, watermark_ms: int) -> int:
+        """The next window that holds a row, or the first that is still open."""
+        slide_ms, length_ms = self.plan.windows.slide_ms, self.plan.windows.length_ms
+        ahead = [pane_ms for pane_ms in self.panes if pane_ms >= start_ms]
+        self.decisions = replace(self.decisions, empty_run=0)
+        beyond_ms = watermark_ms - length_ms
+        still_open = beyond_ms - beyond_ms % slide_ms + slide_ms
+        held = min(_windows_over(self.plan, min(ahead))) if ahead else still_open
+        return max(start_ms + slide_ms, min(held, still_open))
+
+    def _close_one(self, start_ms: int) -> None:
+        first_ms = self.decisions.first_pane_ms
+        complete = first_ms is not None and start_ms >= first_ms
+        self._windows[start_ms] = WindowState(complete=complete)
+        found = self._publish(start_ms)
+        empty = found.data.status is WindowStatus.NO_DATA
+        self.decisions = replace(
+            self.decisions, empty_run=self.decisions.empty_run + 1 if empty else 0
+        )
+        if found.data.status is WindowStatus.CLOSED:
+            for feature in found.data.features:
+                if feature.kind == "numeric":
+                    self._decide(f"data/{feature.name}", feature, found)
+            self._decide(f"prediction/{found.data.score.name}", found.data.score, found)
+        if self._has(start_ms, Part.LATE):
+            self._touched.setdefault(start_ms, set()).add(False)
+
+    def _finish(self, clock: Clock) -> None:
+        """Make final the performance of windows whose labels had their time."""
+        joined_ms = _less(clock.joined_ms, self.plan.time.lateness_ms)
+        labels_ms = _less(clock.labels_ms, self.plan.time.lateness_ms)
+        if joined_ms is None or labels_ms is None:
+            return
+        for start_ms in sorted(s for s, window in self._windows.items() if not window.final):
+            end_ms = start_ms + self.plan.windows.length_ms
+            if joined_ms < end_ms or labels_ms < end_ms + self.watch.label_wait_ms:
+                return
+            self._finish_one(start_ms)
+
+    def _finish_one(self, start_ms: int) -> None:
+        window = self._windows[start_ms]
+        self._windows[start_ms] = replace(
+            window, final=True, performance_revision=window.performance_revision + 1
+        )
+        found = self._publish(start_ms, amended=False)
+        if window.complete:
+            for name, metric in found.performance.metrics.items():
+                if metric.metric.value is not None:
+                    self._decide(f"performance/{name}", metric, found)
+        touched = self._touched.setdefault(start_ms, set())
+        touched.discard(True)
+        if self._has(start_ms, Part.AMENDED):
+            touched.add(True)
+
+    def amend(self) -> None:
+        """Publish anew the closed windows that this batch has changed, and settle the decisions."""
+        for start_ms in sorted(start for start, touched in self._touched.items() if touched):
+            window, touched = self._windows[start_ms], self._touched[start_ms]
+            self._windows[start_ms] = replace(
+                window,
+                data_revision=window.data_revision + (False in touched),
+                performance_revision=window.performance_revision + (True in touched),
+            )
+            self._publish(start_ms)
+        self.decisions = replace(
+            self.decisions, windows=self._windows, incidents=self._incidents
+        )
+
+    def prune(self, clock: Clock) -> None:
+        """Let go of panes and windows that nothing can reach any more."""
+        time, windows = self.plan.time, self.plan.windows
+        past_ms = earliest((clock.data_ms, clock.joined_ms, clock.labels_ms))
+        if past_ms is not None:
+            kept_ms = max(time.accept_late_ms, time.label_horizon_ms) + self.watch.label_wait_ms
+            horizon_ms = past_ms - time.lateness_ms - kept_ms - 2 * windows.length_ms
+            self._let_go(windows.pane_of(horizon_ms))
+        needed = min((pane.first_offset for pane in self.panes.values()), default=None)
+        self.decisions = replace(self.decisions, first_needed=needed)
+
+    def _let_go(self, before_ms: int) -> None:
+        kept_from = min(before_ms, self.decisions.next_start_ms or before_ms)
+        self.panes = {start: pane for start, pane in self.panes.items() if start >= kept_from}
+        kept = {
+            start: window
+            for start, window in self._windows.items()
+            if start >= kept_from or not window.final
+        }
+        self.decisions = replace(
+            self.decisions,
+            windows=kept,
+            pruned_ms=latest(self.decisions.pruned_ms, kept_from),
+        )
+
+    def _publish(self, start_ms: int, *, amended: bool = True) -> WindowFinding:
+        """What is known of a window; without ``amended`` of performance its final part alone."""
+        window, watch = self._windows[start_ms], self.watch
+        inside = list(self._inside(start_ms))
+        data = [Part.ON_TIME] if window.data_revision == 0 else list(DATA)
+        judged = list(PERFORMANCE) if amended else [Part.FINAL]
+        names = add_names(pane.names for pane in inside if pane is not None)
+        whole = [add_cells((c, _only_errors(p))) for c, p in zip(
+            _parts(inside, data), _parts(inside, judged), strict=True)]
+        found = WindowFinding(
+            watch.profile.model,
+            watch.profile.version,
+            start_ms,
+            start_ms + self.plan.windows.length_ms,
+            watch.judge_data(
+                whole, names, complete=window.complete, revision=window.data_revision
+            ),
+            watch.judge_performance(
+                _parts(inside, judged),
+                sum(cells["rows"].size for cells in _parts(inside, data) if "rows" in cells),
+                status=Maturity.FINAL if window.final else Maturity.PROVISIONAL,
+                revision=window.performance_revision,
+            ),
+        )
+        self.findings.windows.append(found)
+        return found
+
+    def _decide(
+        self, subject: str, evidence: FeatureFinding | MetricFinding, found: WindowFinding
+    ) -> None:
+        severity = _severity(evidence)
+        if isinstance(evidence, FeatureFinding) and evidence.verdict is Verdict.INSUFFICIENT:
+            return
+        stays, change, about = step(
+            self._incidents.get(subject),
+            severity,
+            scope=f"{found.model}/{found.version}",
+            subject=subject,
+            end_ms=found.end_ms,
+            plan=self.plan.incidents,
+        )
+        if stays is None:
+            self._incidents.pop(subject, None)
+        else:
+            self._incidents[subject] = stays
+        if change is not None and about is not None:
+            self.findings.transitions.append(
+                Transition(
+                    found.model, found.version, change, about, found.start_ms, found.end_ms, evidence
+                )
+            )
+
+    def _inside(self, start_ms: int) -> Iterator[Pane | None]:
+        windows = self.plan.windows
+        for pane_ms in range(start_ms, start_ms + windows.length_ms, windows.pane_ms):
+            yield self.panes.get(pane_ms)
+
+    def _has(self, start_ms: int, part: Part) -> bool:
+        return any(pane is not None and pane.cells.get(part) for pane in self._inside(start_ms))
+
+
+def _add(panes: dict[int, Pane], pruned_ms: int | None, offset: int, summary: Summary) -> bool:
+    """Whether the pane was still there to be added to."""
+    if pruned_ms is not None and summary.pane_ms < pruned_ms:
+        return False
+    pane = panes.get(summary.pane_ms, Pane({}, {}, offset))
+    panes[summary.pane_ms] = pane.plus(summary)
+    return True
+
+
+def _shape(plan: Plan) -> tuple[int, int, int]:
+    return plan.windows.pane_ms, plan.windows.length_ms, plan.windows.slide_ms
+
+
+def _windows_over(plan: Plan, pane_ms: int) -> range:
+    """The starts of all windows that hold the pane."""
+    windows = plan.windows
+    last_ms = pane_ms - pane_ms % windows.slide_ms
+    first_ms = pane_ms + windows.pane_ms - windows.length_ms
+    first_ms += -first_ms % windows.slide_ms
+    return range(first_ms, last_ms + 1, windows.slide_ms)
+
+
+def _parts(inside: Sequence[Pane | None], parts: Sequence[Part]) -> list[Cells]:
+    return [
+        {} if pane is None else add_cells(pane.cells.get(part, {}) for part in parts)
+        for pane in inside
+    ]
+
+
+def _only_errors(cells: Cells) -> dict[str, Counts]:
+    return {"errors": cells["errors"]} if "errors" in cells else {}
+
+
+def _severity(evidence: FeatureFinding | MetricFinding) -> Severity | None:
+    if isinstance(evidence, MetricFinding):
+        return evidence.severity
+    return None if evidence.distance is None else evidence.distance.severity
+
+
+def _less(time_ms: int | None, lateness_ms: int) -> int | None:
+    return None if time_ms is None else time_ms - lateness_ms
+
+
+def _smallest(known: bool, times_ms: Iterable[int | None]) -> int | None:
+    return earliest(times_ms) if known else None

@@ -1,0 +1,187 @@
+"""How well a model does on labelled rows, with intervals that survive autocorrelation.
+
+Theory of operation
+-------------------
+Outcomes inside a window are not independent: a storm delays a whole evening. A jackknife over panes
+leaves out one pane at a time (Quenouille 1949, Tukey 1958; blocks: Künsch 1989). With ``k`` labelled panes
+and the leave-one-out values ``t_i``, ``se² = (k - 1) / k · Σ (t_i - mean t)²``, and the interval is
+``value ± t(k - 1) · se``. It needs nothing but the additive counts of the panes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from monitor.counts import Cells, Counts
+
+Array = NDArray[np.float64]
+METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc")
+LEAST_PANES = 3  # fewer leave no idea of how much panes differ
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """``value`` is None where it is undefined, ``se`` where fewer than two panes carry labels."""
+
+    value: float | None
+    se: float | None = None  # of the jackknife over panes
+    panes: int = 0  # labelled panes it was taken over
+    floor: float = 0.0  # standard error if the rows were independent
+    resolution: float = 0.0  # the most by which binning the scores can have moved the value
+
+    def interval(self, level: float = 0.95) -> tuple[float | None, float | None]:
+        """Two-sided, cut to [0, 1]."""
+        if self.value is None or self.se is None:
+            return None, None
+        reach = float(student.ppf(0.5 + level / 2, self.panes - 1)) * self.se
+        return max(0.0, self.value - reach), min(1.0, self.value + reach)
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The counts of labelled rows, pane by pane."""
+
+    outcomes: Array  # shape (k, 4): true negatives, false negatives, false and true positives
+    negatives: Array  # shape (k, b), by score bin, ascending
+    positives: Array  # shape (k, b)
+
+    @classmethod
+    def of(cls, panes: Sequence[Cells]) -> Labelled:
+        """Panes without a label are left out."""
+        kept = [cells for cells in panes if cells.get("outcomes", Counts.empty()).size > 0]
+        outcomes = np.array([cells["outcomes"].dense(4) for cells in kept], dtype=np.float64)
+        scores = [cells.get("scores_labels", Counts.empty()) for cells in kept]
+        met = np.unique(np.concatenate([s.index // 2 for s in scores])) if scores else np.empty(0)
+        by_bin = np.zeros((len(kept), met.size, 2))
+        for row, score in zip(by_bin, scores, strict=True):
+            np.add.at(row, (np.searchsorted(met, score.index // 2), score.index % 2), score.count)
+        return cls(outcomes.reshape(-1, 4), by_bin[:, :, 0], by_bin[:, :, 1])
+
+    @property
+    def rows(self) -> int:
+        return int(self.outcomes.sum())
+
+
+def measure(panes: Sequence[Cells]) -> dict[str, Metric]:
+    """Every metric of ``METRICS`` over the labelled rows of ``panes``."""
+    labelled = Labelled.of(panes)
+    if labelled.rows == 0:
+        return {name: Metric(None) for name in METRICS}
+    metrics = {
+        name: _jackknifed(formula, labelled.outcomes, _proportion_floor(weight, formula, labelled))
+        for name, (formula, weight) in _FROM_OUTCOMES.items()
+    }
+    return {**metrics, "roc_auc": _roc_auc(labelled)}
+
+
+def degraded(
+    now: Metric, baseline: Metric, *, share: float, alpha: float
+) -> tuple[bool, float | None]:
+    """Whether ``now`` lies below ``share`` of its baseline, at level ``alpha``; and that bound.
+
+    One-sided, with the variance of both. An undefined metric or fewer than three labelled panes
+    decide nothing. The standard error is never taken below that of independent rows: a few rows
+    that all fell alike would otherwise look certain.
+    """
+    if now.value is None or baseline.value is None:
+        return False, None
+    bound = share * baseline.value
+    if now.se is None or now.panes < LEAST_PANES:
+        return False, bound
+    ours, theirs = max(now.se, now.floor), max(baseline.se or 0.0, baseline.floor)
+    reach = float(student.isf(alpha, now.panes - 1)) * float(np.hypot(ours, share * theirs))
+    return now.value - bound + reach < 0, bound
+
+
+def _ratio(part: Array, whole: Array) -> Array:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan))
+
+
+def _accuracy(o: Array) -> Array:
+    return _ratio(o[..., 0] + o[..., 3], o.sum(axis=-1))
+
+
+def _precision(o: Array) -> Array:
+    return _ratio(o[..., 3], o[..., 2] + o[..., 3])
+
+
+def _recall(o: Array) -> Array:
+    return _ratio(o[..., 3], o[..., 1] + o[..., 3])
+
+
+def _f1(o: Array) -> Array:
+    return _ratio(2 * o[..., 3], 2 * o[..., 3] + o[..., 1] + o[..., 2])
+
+
+# Each with the rows that its denominator counts.
+_FROM_OUTCOMES: Mapping[str, tuple[Callable[[Array], Array], Callable[[Array], Any]]] = {
+    "accuracy": (_accuracy, lambda o: o.sum()),
+    "precision": (_precision, lambda o: o[2] + o[3]),
+    "recall": (_recall, lambda o: o[1] + o[3]),
+    "f1": (_f1, lambda o: o[3] + (o[1] + o[2]) / 2),
+}
+
+
+def _jackknifed(formula: Callable[[Array], Array], panes: Array, floor: float) -> Metric:
+    total = panes.sum(axis=0)
+    value = float(formula(total))
+    if np.isnan(value):
+        return Metric(None)
+    return Metric(value, _spread(formula(total - panes)), len(panes), floor)
+
+
+def _spread(left_out: Array) -> float | None:
+    """The jackknife's standard error; None if a value left out is undefined, or there is but one."""
+    k = left_out.size
+    if k < 2 or np.isnan(left_out).any():
+        return None
+    return float(np.sqrt((k - 1) / k * np.square(left_out - left_out.mean()).sum()))
+
+
+def _proportion_floor(
+    weight: Callable[[Array], Any], formula: Callable[[Array], Array], labelled: Labelled
+) -> float:
+    """Standard error of a proportion of independent rows (Agresti and Coull 1998: four added)."""
+    total = labelled.outcomes.sum(axis=0)
+    n, p = float(weight(total)), float(formula(total))
+    if n == 0 or np.isnan(p):
+        return 0.0
+    shrunk = (p * n + 2) / (n + 4)
+    return float(np.sqrt(shrunk * (1 - shrunk) / (n + 4)))
+
+
+def _auc(negatives: Array, positives: Array) -> Array:
+    """Probability that a positive outranks a negative; rows in one bin count as ties."""
+    below = np.cumsum(negatives, axis=-1) - negatives / 2
+    pairs = negatives.sum(axis=-1) * positives.sum(axis=-1)
+    return _ratio((positives * below).sum(axis=-1), pairs)
+
+
+def _roc_auc(labelled: Labelled) -> Metric:
+    negatives, positives = labelled.negatives.sum(axis=0), labelled.positives.sum(axis=0)
+    value, pairs = float(_auc(negatives, positives)), negatives.sum() * positives.sum()
+    if np.isnan(value):
+        return Metric(None)
+    left_out = _auc(negatives - labelled.negatives, positives - labelled.positives)
+    return Metric(
+        value,
+        _spread(left_out),
+        len(labelled.outcomes),
+        _hanley_mcneil(value, negatives.sum(), positives.sum()),
+        float((negatives * positives).sum() / (2 * pairs)),
+    )
+
+
+def _hanley_mcneil(auc: float, negatives: float, positives: float) -> float:
+    """Standard error of an AUC of independent rows (Hanley and McNeil 1982)."""
+    same_positive, same_negative = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    variance = auc * (1 - auc) + (positives - 1) * (same_positive - auc**2)
+    variance += (negatives - 1) * (same_negative - auc**2)
+    return float(np.sqrt(max(variance, 0.0) / (negatives * positives)))

@@ -1,0 +1,150 @@
+"""How a model is watched: every statistical setting, validated where it is born."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
+_UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
+
+
+class InvalidPlan(ValueError):
+    """A setting that cannot be worked with. The message says which, and what was expected."""
+
+
+def duration_ms(text: str) -> int:
+    """Milliseconds of ``"1h"``, ``"5m"``, ``"1h30m"``. Raises ``InvalidPlan`` for anything else."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhdw])", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text.strip():
+        raise InvalidPlan(f"{text!r} is not a duration: write it like '30s', '5m', '1h', '7d'")
+    return round(sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The windows that people look at: ``length`` long, one every ``slide``, made of panes."""
+
+    pane_ms: int = HOUR
+    length_ms: int = DAY
+    slide_ms: int = DAY
+    longest_ms: int = 14 * DAY
+
+    def __post_init__(self) -> None:
+        for name in ("pane_ms", "length_ms", "slide_ms"):
+            if getattr(self, name) <= 0:
+                raise InvalidPlan(f"windows.{name[:-3]} must be longer than zero")
+        for name in ("length_ms", "slide_ms"):
+            if getattr(self, name) % self.pane_ms:
+                raise InvalidPlan(f"windows.{name[:-3]} must be a multiple of windows.pane")
+        if self.slide_ms > self.length_ms:
+            raise InvalidPlan("windows.slide must not exceed windows.length: rows would be skipped")
+
+    @property
+    def panes(self) -> int:
+        """Panes in a window."""
+        return self.length_ms // self.pane_ms
+
+    def pane_of(self, at_ms: int) -> int:
+        """The start of the pane that ``at_ms`` falls into."""
+        return at_ms - at_ms % self.pane_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """Patience with rows and labels, in event time; ``idle_after_ms`` alone is wall-clock."""
+
+    lateness_ms: int = 5 * MINUTE
+    accept_late_ms: int = 7 * DAY
+    idle_after_ms: int | None = 30 * SECOND  # None: partitions are never marked idle
+    label_horizon_ms: int = 7 * DAY
+    label_wait_ms: int | None = None  # None: learned from the reference
+    max_clock_skew_ms: int | None = 10 * MINUTE  # None: off, for replays
+
+    def __post_init__(self) -> None:
+        for name in ("lateness_ms", "accept_late_ms", "label_horizon_ms"):
+            if getattr(self, name) < 0:
+                raise InvalidPlan(f"time.{name[:-3]} must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """At most ``alarms`` false alarms, in expectation, in every ``period_ms`` of event time."""
+
+    alarms: float
+    period_ms: int
+
+    def __post_init__(self) -> None:
+        if self.alarms <= 0 or self.period_ms <= 0:
+            raise InvalidPlan("a budget of false alarms needs a number and a period above zero")
+
+    @classmethod
+    def of(cls, text: str) -> Budget:
+        """From ``"1 per 7d"``."""
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s+per\s+(\S+)\s*", text)
+        if match is None:
+            raise InvalidPlan(f"{text!r} is not a budget: write it like '1 per 7d'")
+        return cls(float(match[1]), duration_ms(match[2]))
+
+    def per(self, span_ms: int) -> float:
+        """The alarms that ``span_ms`` of event time may spend."""
+        return self.alarms * span_ms / self.period_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    p_value_threshold: float = 0.05  # marks features in tables; opens no incident
+    min_effect: float = 0.0
+    critical_effect: float = 0.1
+    warning: Budget = Budget(1, 7 * DAY)
+    critical: Budget = Budget(1, 30 * DAY)
+
+    def __post_init__(self) -> None:
+        for name in ("p_value_threshold", "min_effect", "critical_effect"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InvalidPlan(f"drift.{name} must lie between 0 and 1")
+        if self.critical.per(DAY) > self.warning.per(DAY):
+            raise InvalidPlan("drift.false_alarms: critical must not be more frequent than warning")
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    degradation_threshold: float = 0.90  # of the baseline's metric
+
+    def __post_init__(self) -> None:
+        if not 0 < self.degradation_threshold <= 1:
+            raise InvalidPlan("performance.degradation_threshold must lie in (0, 1]")
+
+
+@dataclass(frozen=True, slots=True)
+class Retraining:
+    critical_alert_threshold: int = 1
+    lookback_ms: int = DAY
+    min_labels: int = 1_000
+    cooldown_ms: int = 7 * DAY
+
+    def __post_init__(self) -> None:
+        if self.critical_alert_threshold < 1 or self.min_labels < 0:
+            raise InvalidPlan("retraining: thresholds must be positive whole numbers")
+
+
+@dataclass(frozen=True, slots=True)
+class Incidents:
+    repeat_after_ms: int = 7 * DAY
+    resolve_after: int = 2  # calm windows, consecutive in event time
+
+    def __post_init__(self) -> None:
+        if self.resolve_after < 1:
+            raise InvalidPlan("incidents.resolve_after must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that decides what is found in a stream."""
+
+    windows: Windows = field(default_factory=Windows)
+    time: Time = field(default_factory=Time)
+    drift: Drift = field(default_factory=Drift)
+    performance: Performance = field(default_factory=Performance)
+    retraining: Retraining = field(default_factory=Retraining)
+    incidents: Incidents = field(default_factory=Incidents)

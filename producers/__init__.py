@@ -1,0 +1,1 @@
+"""Writes predictions, labels and profiles to Kafka: bundled data, training, simulation, replay."""
