@@ -38,7 +38,7 @@ class Access:
 
     def _knows(self, given: str) -> bool:
         """Compares with all of them, each in a time that does not tell how much was right."""
-        matches = [hmac.compare_digest(given.encode(), token) for token in self._tokens]
+        matches = [hmac.compare_digest(given.encode("latin-1"), token) for token in self._tokens]
         return any(matches)
 
 

@@ -43,9 +43,7 @@ def choose(connection: Connection, model: str | None, version: str | None) -> Ve
     names = {of.model for of in known}
     if model is None and len(names) > 1:
         raise _refused(400, "several models are watched: name one with `model`", known)
-    fitting = [
-        of for of in known if model in (None, of.model) and version in (None, of.version)
-    ]
+    fitting = [of for of in known if model in (None, of.model) and version in (None, of.version)]
     if not fitting:
         raise _refused(404, f"there is no {_named(model, version)}", known)
     return fitting[0]

@@ -48,8 +48,8 @@ async def stream(
     yield "retry: 3000\n\n"
     opened = spoke = anyio.current_time()
     while not pace.stopping.is_set():
-        found = await run_in_threadpool(_news, database, model, after)
-        for frame, after in found:  # noqa: B020
+        found, after = await run_in_threadpool(_news, database, model, after)
+        for frame in found:
             yield frame
         now = anyio.current_time()
         if found:
@@ -62,18 +62,16 @@ async def stream(
         await anyio.sleep(0 if len(found) == AT_ONCE else pace.poll_s)
 
 
-def _news(database: Database, model: str | None, after: int) -> list[tuple[str, int]]:
-    """Frames, each with its sequence; none while the database cannot be read."""
+def _news(database: Database, model: str | None, after: int) -> tuple[list[str], int]:
+    """Frames, and the sequence to go on after; none while the database cannot be read."""
     try:
         with database.read() as connection:
             rows = transitions_after(connection, after, model, AT_ONCE)
     except DatabaseUnavailable:
-        return []
-    return [(_frame(row), row.sequence) for row in rows]
+        return [], after
+    return [_frame(row) for row in rows], rows[-1].sequence if rows else after
 
 
 def _frame(row: Row[Any]) -> str:
     identity = " ".join(row.id.split())  # a line break would end the field
     return f"id: {identity}\ndata: {json.dumps(row.event)}\n\n"
-
-

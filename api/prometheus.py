@@ -8,12 +8,15 @@ from typing import NamedTuple
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+Sample = tuple[dict[str, str], float | None]
+
+
 class Gauge(NamedTuple):
     """One name, and a value for each set of labels; None is left out."""
 
     name: str
     help: str
-    samples: Iterable[tuple[dict[str, str], float | None]]
+    samples: Iterable[Sample]
 
 
 def exposition(gauges: Iterable[Gauge]) -> str:

@@ -99,8 +99,12 @@ class Database:
         Raises ``InvalidDatabase``, ``DatabaseUnavailable`` or ``ForeignDatabase``.
         """
         database = cls(engine_of(address, read_only=False))
-        with database.write() as connection:
-            _create(connection, database.place)
+        try:
+            with database.write() as connection:
+                _create(connection, database.place)
+        except BaseException:
+            database.close()
+            raise
         return database
 
     @classmethod
@@ -274,6 +278,7 @@ def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.
 def _insert_missing(connection: Connection, table: Table, rows: Sequence[Row]) -> int:
     """How many were inserted: those whose key was not there."""
     statement = _insert(connection, table).on_conflict_do_nothing()
+    statement = statement.execution_options(preserve_rowcount=True)  # psycopg's is lost otherwise
     return sum(connection.execute(statement, dict(row)).rowcount for row in rows)
 
 

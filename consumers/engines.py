@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -95,12 +96,34 @@ def _opener(path: str, mode: str) -> Callable[[], sqlite3.Connection]:
             isolation_level=None,  # transactions begin where SQLAlchemy says so, not before DML
             check_same_thread=False,
         )
-        if mode == "rw":
-            connection.execute("PRAGMA query_only = ON")
-        else:
-            connection.execute("PRAGMA journal_mode = WAL")  # readers do not wait for the writer
-            connection.execute("PRAGMA synchronous = NORMAL")  # offsets and rows are lost together
-        connection.execute("PRAGMA foreign_keys = ON")
+        try:
+            _set_up(connection, read_only=mode == "rw")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     return connect
+
+
+def _set_up(connection: sqlite3.Connection, *, read_only: bool) -> None:
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+    else:
+        _write_ahead(connection)
+        connection.execute("PRAGMA synchronous = NORMAL")  # offsets and rows are lost together
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Readers do not wait for the writer then. The change itself waits for nobody: insist."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+        else:
+            return

@@ -50,6 +50,10 @@ class MissingTopic(Trouble):
     """A topic that a role needs does not exist."""
 
 
+class RecordsLost(Trouble):
+    """Records that the embedded broker dropped before they were read."""
+
+
 @dataclass
 class _Changes:
     """What rebalances have done since the last poll returned."""
@@ -62,7 +66,8 @@ class Client:
     """One member of a consumer group, with its transactional producer.
 
     ``positions``, if given, says where to start instead of Kafka's committed offsets: the database
-    of ``store`` rules, and no transaction is ever begun.
+    of ``store`` rules, and no transaction is ever begun. ``gapless`` is for the embedded broker, which
+    writes no transaction markers and drops what is not read in time: a gap there is a loss.
     """
 
     def __init__(
@@ -73,8 +78,10 @@ class Client:
         reads: Sequence[str],
         *,
         positions: Callable[[Sequence[Place]], Mapping[Place, int]] | None = None,
+        gapless: bool = False,
     ) -> None:
         self._settings, self._positions = settings, positions
+        self._following: dict[Place, int] | None = {} if gapless else None
         self._prefix = settings.kafka.prefix
         self._group = f"{self._prefix}.{role}"
         self._changes = _Changes()
@@ -115,6 +122,8 @@ class Client:
         self._metadata = None if self._positions else self._consumer.consumer_group_metadata()
         records = [r for m in messages if (r := self._record(m)) is not None]
         lost = self._changes.lost
+        if self._following is not None:
+            _refuse_gaps(self._following, records)
         return [r for r in records if r.place in self._owned and r.place not in lost]
 
     def changes(self) -> tuple[dict[Place, Committed], set[Place]]:
@@ -359,6 +368,18 @@ class Client:
 
     def _short(self, topic: str | None) -> str:
         return str(topic).removeprefix(f"{self._prefix}.")
+
+
+def _refuse_gaps(following: dict[Place, int], records: Sequence[Record]) -> None:
+    for record in records:
+        expected = following.get(record.place, record.offset)
+        if record.offset > expected:
+            raise RecordsLost(
+                f"{record.offset - expected} records of {record.topic}-{record.partition} fell out of"
+                " the embedded broker before they were read: simulate at a lower --speed, or use"
+                " a real Kafka with --kafka"
+            )
+        following[record.place] = record.offset + 1
 
 
 def _record(message: KafkaMessage, place: Place) -> Record:

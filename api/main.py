@@ -1,0 +1,25 @@
+"""``uvicorn api.main:app``: the application from the settings, made when it is asked for."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from fastapi import FastAPI
+
+from api.app import create_app
+from consumers.database import Database
+from producers.settings import load_settings
+
+
+@cache
+def _app() -> FastAPI:
+    settings = load_settings()
+    return create_app(Database.to_read(settings.store.url), settings)
+
+
+def __getattr__(name: str) -> Any:
+    """Importing this module reads no settings; asking for ``app`` does."""
+    if name == "app":
+        return _app()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

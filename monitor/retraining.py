@@ -1,0 +1,86 @@
+"""Whether to retrain: a decision with its reasons, never an action."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from monitor.plan import Retraining
+
+
+class Outcome(StrEnum):
+    RETRAIN = "retrain"
+    WAIT = "wait"  # something critical is open, and a condition is not met yet
+    NONE = "none"  # nothing asks for it
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a decision rests on. Times are event time."""
+
+    now_ms: int
+    critical_open_ms: Sequence[int]  # when each critical incident was last open; now, if it is
+    fresh_labels: int  # labelled rows since the model was trained last
+    last_retraining_ms: int | None = None
+    running: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One requirement: ``actual`` against ``required``, both as people read them."""
+
+    name: str
+    required: str
+    actual: str
+    met: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    outcome: Outcome
+    conditions: tuple[Condition, ...]
+    decided_ms: int
+
+
+def decide(plan: Retraining, facts: Facts) -> Decision:
+    """Retrain when every condition is met; wait when only the incidents call for it."""
+    conditions = (
+        _critical(plan, facts),
+        _labels(plan, facts),
+        _cooldown(plan, facts),
+        Condition("not_running", "no", "yes" if facts.running else "no", not facts.running),
+    )
+    if not conditions[0].met:
+        outcome = Outcome.NONE
+    else:
+        outcome = Outcome.RETRAIN if all(c.met for c in conditions) else Outcome.WAIT
+    return Decision(outcome, conditions, facts.now_ms)
+
+
+def _critical(plan: Retraining, facts: Facts) -> Condition:
+    since_ms = facts.now_ms - plan.lookback_ms
+    recent = sum(open_ms >= since_ms for open_ms in facts.critical_open_ms)
+    return Condition(
+        "critical_incidents",
+        f"at least {plan.critical_alert_threshold} open within the last {_days(plan.lookback_ms)}",
+        str(recent),
+        recent >= plan.critical_alert_threshold,
+    )
+
+
+def _labels(plan: Retraining, facts: Facts) -> Condition:
+    enough = facts.fresh_labels >= plan.min_labels
+    return Condition("fresh_labels", f"at least {plan.min_labels}", str(facts.fresh_labels), enough)
+
+
+def _cooldown(plan: Retraining, facts: Facts) -> Condition:
+    required = f"at least {_days(plan.cooldown_ms)} since the last retraining"
+    if facts.last_retraining_ms is None:
+        return Condition("cooldown", required, "never retrained", True)
+    passed_ms = facts.now_ms - facts.last_retraining_ms
+    return Condition("cooldown", required, _days(passed_ms), passed_ms >= plan.cooldown_ms)
+
+
+def _days(span_ms: int) -> str:
+    return f"{span_ms / 86_400_000:g} d"

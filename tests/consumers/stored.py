@@ -1,0 +1,272 @@
+"""Messages as the roles write them, and databases to put them into; for tests of store and API.
+
+Every test that takes ``address`` runs on SQLite, and on PostgreSQL too where
+DRIFTLINE_TEST_POSTGRES names a server that it may create schemas in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from consumers.database import Database
+from consumers.records import Record
+from consumers.store import Registration, Store
+from monitor.profile import Profile, ReferenceRows, build_profile
+from monitor.rows import Predictions
+
+DAY = 86_400_000
+HOUR = 3_600_000
+APRIL = 1_364_774_400_000  # 2013-04-01, in milliseconds since 1970
+NOW = 1_767_225_600_000  # 2026-01-01, by the clock of store and API
+POSTGRES = os.environ.get("DRIFTLINE_TEST_POSTGRES")
+
+
+@pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRES else [])])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Of an empty database of this test's own."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'driftline.db'}"
+        return
+    schema = f"test_{uuid.uuid4().hex}"
+    url = make_url(str(POSTGRES)).set(drivername="postgresql+psycopg")
+    server = create_engine(url)
+    with server.begin() as connection:
+        connection.execute(text(f"CREATE SCHEMA {schema}"))
+    mine = url.update_query_dict({"options": f"-csearch_path={schema}"})
+    yield mine.render_as_string(hide_password=False)
+    with server.begin() as connection:
+        connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+    server.dispose()
+
+
+@pytest.fixture
+def database(address: str) -> Iterator[Database]:
+    """Opened to write, with its tables."""
+    opened = Database.to_write(address)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def reader(address: str) -> Iterator[Database]:
+    opened = Database.to_read(address)
+    yield opened
+    opened.close()
+
+
+class Feed:
+    """Puts messages into a database the way the role does, one batch for each call."""
+
+    def __init__(self, database: Database) -> None:
+        self._store = Store(database, clock_ms=lambda: NOW)
+
+    def __call__(self, *messages: tuple[str, dict[str, Any]]) -> None:
+        self._store.write([record(topic, document) for topic, document in messages], {})
+
+    def models(self, *registrations: Registration) -> None:
+        self._store.write_models(registrations)
+
+
+@pytest.fixture
+def feed(database: Database) -> Feed:
+    return Feed(database)
+
+
+def rfc3339(at_ms: int) -> str:
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def record(topic: str, document: object, *, offset: int = 0, partition: int = 0) -> Record:
+    value = document if isinstance(document, bytes | None) else json.dumps(document).encode()
+    return Record(topic, partition, offset, b"key", value)
+
+
+def feature(name: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "kind": "numeric",
+        "rows": 900,
+        "missing": 3,
+        "wrong_type": 0,
+        "not_finite": 0,
+        "out_of_range": 0,
+        "statistic": 0.21,
+        "p_value": 1.4e-30,
+        "marked": True,
+        "threshold": 0.09,
+        "tolerance": 0.12,
+        "persistent": 0.18,
+        "kuiper": None,
+        "psi": 0.2,
+        "verdict": "ok",
+        "severity": None,
+        "detectable": 0.09,
+        "unseen": None,
+        **fields,
+    }
+
+
+CARRIER = feature(
+    "carrier",
+    kind="categorical",
+    statistic=None,
+    p_value=None,
+    marked=False,
+    threshold=None,
+    unseen={"rows": 2, "values": {"ZZ": 2}},
+)
+
+
+def metric(value: float | None = 0.91, **fields: Any) -> dict[str, Any]:
+    return {
+        "value": value,
+        "low": 0.88,
+        "high": 0.94,
+        "baseline": 0.92,
+        "resolution": 0.0,
+        "threshold": None,
+        "severity": None,
+        **fields,
+    }
+
+
+def window(
+    day: int = 0,
+    *,
+    status: str = "final",
+    data_revision: int = 0,
+    performance_revision: int = 1,
+    **fields: Any,
+) -> tuple[str, dict[str, Any]]:
+    """A day of April 2013, counted from 0."""
+    start = APRIL + day * DAY
+    return "windows", {
+        "schema": 1,
+        "model": "flight-delay",
+        "version": "1",
+        "revision": data_revision + performance_revision,
+        "start": rfc3339(start),
+        "end": rfc3339(start + DAY),
+        "data": {
+            "revision": data_revision,
+            "status": "closed",
+            "rows": 900,
+            "unknown_features": {"gate": 900},
+            "features": [feature("temp"), CARRIER],
+        },
+        "concept": {
+            "prediction": feature("score"),
+            "errors": feature("error", rows=700),
+            "expected": None,
+            "realised": {"accuracy": 0.91, "roc_auc": None},
+            "detectors": [],
+        },
+        "performance": {
+            "revision": performance_revision,
+            "status": status,
+            "rows": 900,
+            "labels": 700,
+            "coverage": 0.7777777777777778,
+            "metrics": {"accuracy": metric(), "roc_auc": metric(None, low=None, high=None)},
+        },
+        **fields,
+    }
+
+
+def alert(
+    change: str = "opened", *, incident: str = "91ab", day: int = 0, **fields: Any
+) -> tuple[str, dict[str, Any]]:
+    """The incident opened on day 0, unless ``opened_at`` says otherwise."""
+    start, end = rfc3339(APRIL + day * DAY), rfc3339(APRIL + (day + 1) * DAY)
+    resolved = change == "resolved"
+    data = {
+        "schema": 1,
+        "incident": incident,
+        "model": "flight-delay",
+        "version": "1",
+        "kind": "data",
+        "severity": "critical" if change == "escalated" else "warning",
+        "state": "resolved" if resolved else "open",
+        "opened_at": rfc3339(APRIL + DAY),
+        "resolved_at": end if resolved else None,
+        "window": {"start": start, "end": end},
+        "evidence": {"statistic": "ks", "value": 0.31, "threshold": 0.09},
+        "message": f"data/distance: {change}.",
+        **fields,
+    }
+    return "alerts", {
+        "specversion": "1.0",
+        "id": f"{incident}-{change}-{day}",
+        "type": f"driftline.incident.{change}",
+        "source": f"/models/{data['model']}",
+        "subject": fields.get("subject", "data/distance"),
+        "time": end,
+        "datacontenttype": "application/json",
+        "data": data,
+    }
+
+
+def heartbeat(
+    role: str, slot: int = 0, *, age_s: float = 1, **fields: Any
+) -> tuple[str, dict[str, Any]]:
+    at = rfc3339(NOW - round(age_s * 1000))
+    return "heartbeats", {
+        "schema": 1,
+        "role": role,
+        "slot": slot,
+        "at": at,
+        "progress_at": at,
+        "partitions": {},
+        "problem": None,
+        **fields,
+    }
+
+
+def decision(day: int = 0, **fields: Any) -> tuple[str, dict[str, Any]]:
+    return "retraining", {
+        "schema": 1,
+        "model": "flight-delay",
+        "version": "1",
+        "decided_at": rfc3339(APRIL + day * DAY),
+        "decision": "wait",
+        "reasons": [
+            {"condition": "critical incidents", "required": 1, "actual": 0, "met": False},
+        ],
+        **fields,
+    }
+
+
+def registration(
+    model: str = "flight-delay", version: str = "1", *, at_ms: int = NOW - DAY
+) -> Registration:
+    return Registration(profile(model, version), f"hash of {model} {version}", at_ms)
+
+
+def profile(model: str = "flight-delay", version: str = "1", *, labelled: bool = True) -> Profile:
+    """Four panes of an hour, 400 rows, from midnight of 2013-03-01."""
+    rng, n = np.random.default_rng(3), 400
+    times = APRIL - 31 * DAY + np.arange(n, dtype=np.int64) * (4 * HOUR // n)
+    score = rng.uniform(size=n)
+    predictions = Predictions(
+        [str(i) for i in range(n)],
+        times,
+        score,
+        (score >= 0.5).astype(np.int64),
+        {"temp": rng.normal(size=n), "carrier": [["UA", "DL"][i % 2] for i in range(n)]},
+    )
+    label = (rng.uniform(size=n) < score).astype(np.int64)
+    rows = (
+        ReferenceRows(predictions, label, times + HOUR) if labelled else ReferenceRows(predictions)
+    )
+    return build_profile(model, version, rows, pane_ms=HOUR, threshold=0.5)

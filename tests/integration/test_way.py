@@ -1,0 +1,321 @@
+"""From Kafka to findings, on the flights of April: exact, whatever the order, the workers, the crashes.
+
+One run, ``april``, is the yardstick: simulator, one worker of each role, no trouble. It is compared
+with the raw records by scipy and scikit-learn, and every other run is compared with it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import ks_2samp
+from sklearn.metrics import (
+    accuracy_score,
+    f1_score,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
+
+from monitor.profile import Profile
+from producers.kafka import publish_profile, read_profiles
+from producers.settings import load_settings
+from tests.integration.way import Sent, Way, Windows
+
+pytestmark = pytest.mark.kafka
+
+FIRST, LAST = "2013-04-01", "2013-04-16"  # half of April: the same way, in half the time
+LAST_END = "2013-04-16T00:00:00Z"
+HOUR_MS = 3_600_000
+LATENESS_MS = 5 * 60_000
+WAIT = {"DRIFTLINE_TIME__MAX_CLOCK_SKEW": "off"}  # the far-ahead records lie in 2013 all the same
+
+
+@dataclass(frozen=True)
+class April:
+    """The yardstick: what was sent, and what came of it."""
+
+    records: list[Sent]
+    windows: Windows
+    alerts: list[dict[str, Any]]
+    counts: dict[str, dict[str, int]]
+    profile: Profile
+
+
+@pytest.fixture(scope="module")
+def april(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[April]:
+    directory = tmp_path_factory.mktemp("april")
+    with Way(kafka, f"april-{time.time_ns():x}", directory, WAIT) as way:
+        way.cli("train", "--output", str(directory / "model"))
+        way.cli("simulate", "--from", FIRST, "--until", LAST, "--finish")
+        records = [
+            Sent(topic, partition, key, value)
+            for topic in ("predictions", "labels")
+            for partition, key, value, _ in way.read(topic)
+        ]
+        way.start()
+        way.await_final(LAST_END)
+        kafka_settings = {"bootstrap_servers": kafka, "prefix": way.prefix}
+        profiles = read_profiles(load_settings(None, kafka=kafka_settings))
+        stop_all(way)
+        yield April(
+            records,
+            way.windows(),
+            way.alerts(),
+            totals(way),
+            profiles["flight-delay", "1"][0],
+        )
+
+
+def test_every_statistic_is_the_one_scipy_computes_from_the_raw_rows(april):
+    checked = 0
+    for window, found in april.windows.first.items():
+        rows = [json.loads(r.value or b"") for r in april.records if r.topic == "predictions"]
+        inside = rows_of(rows, window)
+        for feature in found["data"]["features"]:
+            if feature["kind"] != "numeric" or feature["statistic"] is None:
+                continue
+            live = [r["features"].get(feature["name"]) for r in inside]
+            sample = april.profile.schema.features[feature["name"]].sample
+            fixed = np.repeat(sample.values, sample.weights)
+            expected = ks_2samp([v for v in live if v is not None], fixed, method="asymp")
+            assert feature["statistic"] == pytest.approx(expected.statistic, abs=1e-12)
+            assert feature["missing"] == sum(v is None for v in live)
+            checked += 1
+    assert checked >= 10 * 14
+
+
+def test_every_metric_is_scikit_learns(april):
+    predictions = {}
+    for record in april.records:
+        if record.topic == "predictions":
+            row = json.loads(record.value or b"")
+            predictions[row["id"]] = row
+    labels = {}
+    for record in april.records:
+        if record.topic == "labels":
+            row = json.loads(record.value or b"")
+            labels[row["id"]] = row
+    wait_ms = april.profile.label_wait_ms(None, 7 * 24 * HOUR_MS)
+    checked = 0
+    for window, found in april.windows.final.items():
+        judged = [
+            (row, labels[row["id"]]["label"])
+            for row in rows_of(predictions.values(), window)
+            if row["id"] in labels and in_time(row, labels[row["id"]], wait_ms)
+        ]
+        assert found["labels"] == len(judged)
+        if len({label for _, label in judged}) < 2:
+            continue
+        truth = [label for _, label in judged]
+        score = [row["score"] for row, _ in judged]
+        predicted = [row.get("prediction", int(row["score"] >= 0.5)) for row, _ in judged]
+        metrics = found["metrics"]
+        for name, expected in {
+            "accuracy": accuracy_score(truth, predicted),
+            "precision": precision_score(truth, predicted),
+            "recall": recall_score(truth, predicted),
+            "f1": f1_score(truth, predicted),
+        }.items():
+            assert metrics[name]["value"] == pytest.approx(expected, abs=1e-12), (window, name)
+        auc = metrics["roc_auc"]
+        assert abs(auc["value"] - roc_auc_score(truth, score)) <= auc["resolution"] + 1e-12
+        assert auc["resolution"] < 0.001
+        checked += 1
+    assert checked >= 14
+
+
+def test_rows_in_are_rows_counted_to_the_row(april):
+    sent = {topic: sum(r.topic == topic for r in april.records) for topic in ("predictions", "labels")}
+    predictions, labels, joined = (april.counts[t] for t in ("predictions", "labels", "joins"))
+    assert predictions["in"] == sent["predictions"] == predictions["counted"]
+    assert labels["in"] == sent["labels"] == labels["counted"]
+    assert joined["labels"] == sent["labels"]
+    assert fates(joined) == sent["labels"]
+    rows = sum(found["data"]["rows"] for found in april.windows.first.values())
+    assert rows == sent["predictions"] - 4  # the far-ahead ones close windows and lie in none
+
+
+def test_order_polls_keys_and_workers_change_nothing(april, kafka, tmp_path, prefix):
+    """Shuffled within the lateness, labels partitioned anew, other polls, two workers a role."""
+    rng = random.Random(20_130_401)
+    labels = [replaced(r, partition=rng.randrange(4)) for r in april.records if r.topic == "labels"]
+    predictions = [r for r in april.records if r.topic == "predictions"]
+    settings = {**WAIT, "DRIFTLINE_KAFKA__COMMIT_INTERVAL": "170ms"}
+    with Way(kafka, prefix, tmp_path, settings) as way:
+        publish(way, april)
+        way.start(slot=0)
+        way.start(slot=1)
+        way.send(shuffled(predictions, rng) + shuffled(by_time(labels), rng))
+        way.await_final(LAST_END)
+        stop_all(way)
+        agree(way, april)
+
+
+@pytest.mark.parametrize("role", ["aggregate", "join", "detect", "store"])
+def test_a_role_killed_twice_in_mid_transaction_changes_nothing(
+    role, april, kafka, tmp_path, prefix
+):
+    with Way(kafka, prefix, tmp_path, WAIT) as way:
+        publish(way, april)
+        way.start()
+        half = len(april.records) // 2
+        interleaved = by_time(april.records)
+        way.send(interleaved[:half])
+        for pause_s in (3.0, 1.5):  # while it starts, and while it works
+            time.sleep(pause_s)
+            way.kill(f"{role}-0")
+            way.start(role)
+        way.send(interleaved[half:])
+        way.await_final(LAST_END)
+        stop_all(way)
+        agree(way, april)
+        if role == "store":
+            stored_as_published(way)
+
+
+def test_one_malformed_record_in_a_hundred_is_set_aside_and_all_others_count(
+    april, kafka, tmp_path, prefix
+):
+    rng = random.Random(7)
+    good = by_time(april.records)
+    bad = [malformed(kind, rng) for kind in MALFORMED for _ in range(len(good) // 100 // len(MALFORMED))]
+    mixed = list(good)
+    for record in bad:
+        mixed.insert(rng.randrange(len(mixed)), record)
+    with Way(kafka, prefix, tmp_path, WAIT) as way:
+        publish(way, april)
+        way.start()
+        way.send(mixed)
+        way.await_final(LAST_END)
+        stop_all(way)
+        agree(way, april, dead=len(bad))
+        letters = list(way.read("dead-letters"))
+        assert len(letters) == len(bad)
+        assert sorted(value or b"" for _, _, value, _ in letters) == sorted(
+            record.value or b"" for record in bad
+        )
+        reasons = {headers["driftline.reason"].decode() for *_, headers in letters}
+        assert reasons == {"undecodable", "contract", "unknown_model"}
+        assert all(headers["driftline.error"] for *_, headers in letters)
+        dead = {k: n for k, n in way.total("predictions").items() if k.startswith("dead:")}
+        assert sum(dead.values()) == len(bad)
+
+
+# -- helpers -----------------------------------------------------------------------------------
+
+GOOD = {
+    "schema": 1,
+    "id": "x",
+    "time": "2013-04-05T00:00:00Z",
+    "model": "flight-delay",
+    "version": "1",
+    "features": {"temp": 1.0},
+    "score": 0.5,
+}
+MALFORMED = {
+    "broken JSON": b'{"schema": 1, "id": "x", ',
+    "a mistyped score": json.dumps({**GOOD, "score": "0.5"}).encode(),
+    "a nested feature": json.dumps({**GOOD, "features": {"temp": {"value": 1}}}).encode(),
+    "an unknown model": json.dumps({**GOOD, "model": "nobody"}).encode(),
+    "a missing id": json.dumps({k: v for k, v in GOOD.items() if k != "id"}).encode(),
+    "NaN": json.dumps({**GOOD, "score": float("nan")}).encode(),
+    "just under the message limit": json.dumps({**GOOD, "score": "x" * 1_048_000}).encode(),
+    "a tombstone": None,
+}
+
+
+def malformed(kind: str, rng: random.Random) -> Sent:
+    return Sent("predictions", rng.randrange(4), b"bad", MALFORMED[kind])
+
+
+def publish(way: Way, april: April) -> None:
+    """The same profile, as it was trained once."""
+    own = {"bootstrap_servers": way.servers, "prefix": way.prefix}
+    assert publish_profile(load_settings(None, kafka=own), april.profile)
+
+
+def stop_all(way: Way) -> None:
+    for name in list(way.processes):
+        way.stop(name)
+
+
+def totals(way: Way) -> dict[str, dict[str, int]]:
+    return {topic: way.total(topic) for topic in ("predictions", "labels", "joins")}
+
+
+def agree(way: Way, april: April, dead: int = 0) -> None:
+    found = way.windows()
+    assert found.first == april.windows.first
+    assert found.final == april.windows.final
+    assert found.last == april.windows.last
+    assert [e["id"] for e in way.alerts()] == [e["id"] for e in april.alerts]
+    counts = totals(way)
+    assert counts["predictions"]["in"] == april.counts["predictions"]["in"] + dead
+    assert counts["predictions"]["counted"] == april.counts["predictions"]["counted"]
+    assert counts["labels"] == april.counts["labels"]
+    assert counts["joins"] == april.counts["joins"]
+
+
+def stored_as_published(way: Way) -> None:
+    published = {k: d["revision"] for k, d in newest_documents(way).items()}
+    stored = way._query("select sum(revision) from windows")
+    assert stored == sum(published.values())
+
+
+def newest_documents(way: Way) -> dict[str, dict[str, Any]]:
+    newest: dict[str, dict[str, Any]] = {}
+    for _, key, value, _ in way.read("windows"):
+        document = json.loads(value or b"")
+        name = (key or b"").decode()
+        if document["revision"] >= newest.get(name, {"revision": -1})["revision"]:
+            newest[name] = document
+    return newest
+
+
+def fates(joined: dict[str, int]) -> int:
+    names = ("matched", "waiting", "expired", "duplicates", "superseded")
+    return sum(joined.get(name, 0) for name in names)
+
+
+def ms(time_text: str) -> int:
+    return round(datetime.fromisoformat(time_text).timestamp() * 1000)
+
+
+def rows_of(rows: Any, window: str) -> list[dict[str, Any]]:
+    _, _, start, end = window.split("/")
+    return [row for row in rows if ms(start) <= ms(row["time"]) < ms(end)]
+
+
+def in_time(row: dict[str, Any], label: dict[str, Any], wait_ms: int) -> bool:
+    at_ms = ms(row["time"])
+    pane_end_ms = at_ms - at_ms % HOUR_MS + HOUR_MS
+    return ms(label["time"]) < pane_end_ms + wait_ms
+
+
+def event_ms(record: Sent) -> int:
+    return ms(json.loads(record.value or b"")["time"])
+
+
+def by_time(records: list[Sent]) -> list[Sent]:
+    """In event time, as the world would send them; each partition keeps its order."""
+    return sorted(records, key=event_ms)
+
+
+def shuffled(records: list[Sent], rng: random.Random) -> list[Sent]:
+    """Each record up to the lateness later than its time: out of order, and still on time."""
+    return sorted(records, key=lambda record: event_ms(record) + rng.random() * LATENESS_MS)
+
+
+def replaced(record: Sent, **changes: Any) -> Sent:
+    return record._replace(**changes)
+
+

@@ -1,0 +1,267 @@
+"""The whole way as a user runs it: roles as processes, records in, windows and alerts out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from sqlalchemy import create_engine, text
+
+ROLES = ("aggregate", "join", "detect", "store")
+PATIENCE_S = 240.0
+
+
+class Sent(NamedTuple):
+    """A record to produce: where, and what."""
+
+    topic: str  # short
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass
+class Way:
+    """One prefix on a real Kafka, with a database and state of its own."""
+
+    servers: str
+    prefix: str
+    directory: Path
+    settings: dict[str, str] = field(default_factory=dict)  # DRIFTLINE_ variables
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        self.cli("topics", "create")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in list(self.processes):
+            self.stop(name)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "DRIFTLINE_KAFKA__BOOTSTRAP_SERVERS": self.servers,
+            "DRIFTLINE_KAFKA__PREFIX": self.prefix,
+            "DRIFTLINE_KAFKA__COMMIT_INTERVAL": "300ms",
+            "DRIFTLINE_STATE__DIRECTORY": str(self.directory / "state"),
+            "DRIFTLINE_STORE__URL": self.database,
+            # Runs that are compared must not depend on a clock.
+            "DRIFTLINE_TIME__IDLE_AFTER": "off",
+            **self.settings,
+        }
+
+    @property
+    def database(self) -> str:
+        return f"sqlite:///{self.directory / 'driftline.db'}"
+
+    def cli(self, *words: str) -> str:
+        """A command of the CLI, run to its end; what it printed."""
+        command = [sys.executable, "-m", "driftline", *words]
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def start(self, *roles: str, slot: int = 0) -> None:
+        for role in roles or ROLES:
+            name = f"{role}-{slot}"
+            log = (self.directory / f"{name}.log").open("ab")
+            command = [sys.executable, "-m", "consumers", role, "--slot", str(slot)]
+            self.processes[name] = subprocess.Popen(
+                command, env=self.environment, stdout=log, stderr=log
+            )
+
+    def stop(self, name: str) -> None:
+        process = self.processes.pop(name)
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def kill(self, name: str) -> None:
+        """As the out-of-memory killer does it: no goodbye."""
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait()
+
+    def logs(self) -> str:
+        return "\n".join(p.read_text()[-3000:] for p in sorted(self.directory.glob("*.log")))
+
+    def send(self, records: Iterable[Sent]) -> int:
+        producer = Producer({"bootstrap.servers": self.servers, "linger.ms": 20})
+        count = 0
+        for record in records:
+            where = {} if record.partition < 0 else {"partition": record.partition}
+            while True:
+                try:
+                    producer.produce(
+                        f"{self.prefix}.{record.topic}",
+                        key=record.key,
+                        value=record.value,
+                        headers=list(record.headers),
+                        **where,
+                    )
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+            count += 1
+        assert producer.flush(60) == 0
+        return count
+
+    def read(self, topic: str) -> Iterator[tuple[int, bytes | None, bytes | None, dict[str, bytes]]]:
+        """Every committed record of a topic: partition, key, value, headers; in order."""
+        name = f"{self.prefix}.{topic}"
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.servers,
+                "group.id": f"{self.prefix}.reader",
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "enable.auto.commit": False,
+            }
+        )
+        partitions = consumer.list_topics(name, timeout=30).topics[name].partitions
+        consumer.assign([TopicPartition(name, number, 0) for number in partitions])
+        left = len(partitions)
+        while left:
+            for message in consumer.consume(1_000, timeout=1.0):
+                if message.error():
+                    left -= 1
+                    continue
+                headers = dict(message.headers() or [])
+                yield message.partition(), message.key(), message.value(), headers
+        consumer.close()
+
+    def windows(self) -> Windows:
+        return Windows.of(json.loads(value or b"") for _, _, value, _ in self.read("windows"))
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Every event, in the order of its incident's key and time."""
+        events = [json.loads(value or b"") for _, _, value, _ in self.read("alerts")]
+        return sorted(events, key=lambda event: (event["subject"], event["time"], event["id"]))
+
+    def counts(self) -> dict[str, dict[str, Any]]:
+        """The newest counts of every partition that a role reported, by its name."""
+        newest: dict[str, tuple[int, dict[str, Any]]] = {}
+        for _, _, value, _ in self.read("heartbeats"):
+            for name, of in json.loads(value or b"")["partitions"].items():
+                offset = of.get("offset", 0)
+                if "counts" in of and offset >= newest.get(name, (-1, {}))[0]:
+                    newest[name] = (offset, of["counts"])
+        return {name: counts for name, (_, counts) in newest.items()}
+
+    def total(self, topic: str) -> dict[str, int]:
+        """Those counts added up over the partitions of a topic; dead letters by reason."""
+        totals: dict[str, int] = defaultdict(int)
+        for name, counts in self.counts().items():
+            if name.startswith(f"{topic}/"):
+                for key, count in counts.items():
+                    if isinstance(count, dict):
+                        for reason, n in count.items():
+                            totals[f"{key}:{reason}"] += n
+                    else:
+                        totals[key] += count
+        return dict(totals)
+
+    def await_final(self, last_end: str, quiet_s: float = 4.0) -> None:
+        """Until the window that ends at ``last_end`` is final, stored, and nothing more comes."""
+        self.until(lambda: self._is_final(last_end), f"the window to {last_end} to be final")
+        seen, since_s = -1, time.monotonic()
+        deadline_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() - since_s < quiet_s and time.monotonic() < deadline_s:
+            now = self._stored_revisions()
+            if now != seen:
+                seen, since_s = now, time.monotonic()
+            time.sleep(0.3)
+
+    def until(self, true: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
+        deadline_s = time.monotonic() + patience_s
+        while not true():
+            assert time.monotonic() < deadline_s, f"waited in vain for {what}\n{self.logs()}"
+            time.sleep(0.3)
+
+    def _is_final(self, last_end: str) -> bool:
+        found = self._query(
+            "select count(*) from windows where performance_status = 'final' and end_ms ="
+            " cast(strftime('%s', :at) as integer) * 1000",
+            at=last_end,
+        )
+        return found > 0
+
+    def _stored_revisions(self) -> int:
+        return self._query("select coalesce(sum(revision + 1), 0) from windows")
+
+    def _query(self, sql: str, **values: object) -> int:
+        if not (self.directory / "driftline.db").exists():
+            return 0
+        engine = create_engine(self.database)
+        try:
+            with engine.connect() as connection:
+                return int(connection.execute(text(sql), values).scalar() or 0)
+        except Exception as error:  # the store has not made its tables yet
+            assert "no such table" in str(error) or "locked" in str(error), error
+            return 0
+        finally:
+            engine.dispose()
+
+
+@dataclass(frozen=True)
+class Windows:
+    """What two runs over the same records must agree on, by window."""
+
+    first: Mapping[str, dict[str, Any]]  # revision 0 of the data part, and of prediction drift
+    final: Mapping[str, dict[str, Any]]  # the performance that was judged
+    last: Mapping[str, dict[str, Any]]  # the newest of everything
+
+    @classmethod
+    def of(cls, documents: Iterable[dict[str, Any]]) -> Windows:
+        revisions: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for document in documents:
+            key = "/".join(document[k] for k in ("model", "version", "start", "end"))
+            revisions[key].append(document)
+        ordered = {k: sorted(v, key=lambda d: d["revision"]) for k, v in revisions.items()}
+        return cls(
+            {k: _first(v) for k, v in ordered.items()},
+            {k: final for k, v in ordered.items() if (final := _final(v)) is not None},
+            {k: _last(v[-1]) for k, v in ordered.items()},
+        )
+
+
+def _first(revisions: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    found = next(d for d in revisions if d["data"]["revision"] == 0)
+    return {"data": found["data"], "prediction": found["concept"]["prediction"]}
+
+
+def _final(revisions: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    judged = (d["performance"] for d in revisions if d["performance"]["status"] == "final")
+    found = next(judged, None)
+    return None if found is None else _unnumbered(found)
+
+
+def _last(document: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "data": _unnumbered(document["data"]),
+        "concept": document["concept"],
+        "performance": _unnumbered(document["performance"]),
+    }
+
+
+def _unnumbered(part: dict[str, Any]) -> dict[str, Any]:
+    """How many revisions it took depends on timing; what they come to does not."""
+    return {key: value for key, value in part.items() if key != "revision"}
