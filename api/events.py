@@ -47,19 +47,23 @@ async def stream(
 ) -> AsyncIterator[str]:
     yield "retry: 3000\n\n"
     opened = spoke = anyio.current_time()
-    while not pace.stopping.is_set():
-        found, after = await run_in_threadpool(_news, database, model, after)
-        for frame in found:
-            yield frame
-        now = anyio.current_time()
-        if found:
-            spoke = now
-        elif now - spoke >= pace.comment_s:
-            yield ": still here\n\n"
-            spoke = now
-        if pace.close_after_s is not None and now - opened >= pace.close_after_s:
+    while True:
+        frames, after = await run_in_threadpool(_news, database, model, after)
+        if frames or anyio.current_time() - spoke >= pace.comment_s:
+            spoke = anyio.current_time()
+            yield "".join(frames) or ": still here\n\n"
+        if len(frames) == AT_ONCE:
+            continue
+        if _over(opened, pace):
             return
-        await anyio.sleep(0 if len(found) == AT_ONCE else pace.poll_s)
+        await anyio.sleep(pace.poll_s)
+
+
+def _over(opened: float, pace: Pace) -> bool:
+    open_s = anyio.current_time() - opened
+    return pace.stopping.is_set() or (
+        pace.close_after_s is not None and open_s > pace.close_after_s
+    )
 
 
 def _news(database: Database, model: str | None, after: int) -> tuple[list[str], int]:

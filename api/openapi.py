@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,7 +14,11 @@ EVERYWHERE = (500, 503)
 
 
 def describe(app: FastAPI, *, tokens: bool) -> None:
-    """From now on ``app`` has this OpenAPI document."""
+    """From now on ``app`` has this OpenAPI document, made when it is first asked for."""
+    app.openapi = cache(partial(_document, app, tokens))  # type: ignore[method-assign]
+
+
+def _document(app: FastAPI, tokens: bool) -> dict[str, Any]:
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
@@ -22,11 +27,10 @@ def describe(app: FastAPI, *, tokens: bool) -> None:
     if tokens:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]
+    everywhere = refusals(401 if tokens else 403, *EVERYWHERE)
     for operation in _operations(document):
-        everywhere = refusals(401 if tokens else 403, *EVERYWHERE)
-        responses = {str(status): response for status, response in everywhere.items()}
-        operation["responses"] = {**operation["responses"], **responses}
-    app.openapi_schema = document
+        operation["responses"].update({str(status): said for status, said in everywhere.items()})
+    return document
 
 
 def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -104,8 +104,9 @@ def _http(request: Request, error: Exception) -> JSONResponse:
 def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     errors = [
-        {"parameter": ".".join(map(str, e["loc"][1:])), "message": _message(e)}
+        {"parameter": str(e["loc"][1]), "message": _message(e)}
         for e in error.errors()
+        if e["type"] != "none_required"  # what may be left out is not asked to be null
     ]
     first = errors[0]
     return problem(422, f"{first['parameter']!r}: {first['message']}", errors=errors)

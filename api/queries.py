@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, select, tuple_
 
 from consumers.tables import decisions, heartbeats, incidents, models, transitions, windows
 
@@ -40,35 +40,35 @@ def registered_after(connection: Connection, after: tuple[Any, ...] | None, limi
     return connection.execute(_after(query, columns, after).limit(limit)).all()
 
 
-def newest_window(
-    connection: Connection, of: Version, within: Range = EVER, *conditions: ColumnElement[bool]
-) -> Row[Any] | None:
+def newest_window(connection: Connection, of: Version, within: Range = EVER) -> Row[Any] | None:
     """The newest window that lies inside of ``within``."""
-    query = _windows(of, within).where(*conditions)
-    return connection.execute(query.limit(1)).first()
+    return connection.execute(_windows(windows, of, within).limit(1)).first()
 
 
 def newest_measured(
     connection: Connection, of: Version, status: str, *, after_ms: int | None = None
 ) -> Row[Any] | None:
     """The newest window whose performance has this status and that ends after ``after_ms``."""
-    within = [] if after_ms is None else [windows.c.end_ms > after_ms]
-    return newest_window(connection, of, EVER, windows.c.performance_status == status, *within)
+    query = _windows(_MEASURED, of, EVER).where(windows.c.performance_status == status)
+    if after_ms is not None:
+        query = query.where(windows.c.end_ms > after_ms)
+    return connection.execute(query.limit(1)).first()
 
 
 def windows_after(
-    connection: Connection,
-    of: Version,
-    within: Range,
-    after: tuple[Any, ...] | None,
-    limit: int,
-    *conditions: ColumnElement[bool],
+    connection: Connection, of: Version, within: Range, after: tuple[Any, ...] | None, limit: int
 ) -> Rows:
     """A page of windows, the newest first."""
-    query = _windows(of, within).where(*conditions)
-    return connection.execute(
-        _after(query, (windows.c.end_ms, windows.c.start_ms), after).limit(limit)
-    ).all()
+    query = _after(_windows(windows, of, within), _WINDOW_KEY, after)
+    return connection.execute(query.limit(limit)).all()
+
+
+def measured_after(
+    connection: Connection, of: Version, within: Range, after: tuple[Any, ...] | None, limit: int
+) -> Rows:
+    """A page of those whose performance was measured, without their other parts."""
+    query = _windows(_MEASURED, of, within).where(windows.c.performance_status.is_not(None))
+    return connection.execute(_after(query, _WINDOW_KEY, after).limit(limit)).all()
 
 
 def incidents_after(
@@ -133,14 +133,20 @@ def beats(connection: Connection) -> Rows:
     ).all()
 
 
-def _windows(of: Version, within: Range) -> Select[Any]:
-    conditions = [windows.c.model == of.model, windows.c.version == of.version]
+_WINDOW_KEY = (windows.c.end_ms, windows.c.start_ms)
+# The other parts are large: a history of them would be read for nothing.
+_MEASURED = [column for column in windows.columns if column.name not in ("data", "concept")]
+
+
+def _windows(what: Table | Sequence[ColumnElement[Any]], of: Version, within: Range) -> Select[Any]:
+    """Newest first."""
+    columns = what.columns if isinstance(what, Table) else what
+    query = select(*columns).where(windows.c.model == of.model, windows.c.version == of.version)
     if within.start_ms is not None:
-        conditions.append(windows.c.start_ms >= within.start_ms)
+        query = query.where(windows.c.start_ms >= within.start_ms)
     if within.end_ms is not None:
-        conditions.append(windows.c.end_ms <= within.end_ms)
-    newest = (windows.c.end_ms.desc(), windows.c.start_ms.desc())
-    return select(windows).where(*conditions).order_by(*newest)
+        query = query.where(windows.c.end_ms <= within.end_ms)
+    return query.order_by(*(column.desc() for column in _WINDOW_KEY))
 
 
 def _after(

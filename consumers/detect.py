@@ -194,7 +194,7 @@ class Snapshot:
         for (model, version), mine in panes.items():
             for pane_ms, pane in mine.items():
                 for part, cells in pane.cells.items():
-                    names = pane.names if not summaries or firsts[-1][:3] != (model, version, pane_ms) else {}
+                    names = pane.names.get(part, {})
                     summaries.append(Summary(model, version, pane_ms, part, cells, names))
                     firsts.append((model, version, pane_ms, pane.first_offset))
         body = [value for value in encode_summary_messages(summaries)]

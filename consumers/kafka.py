@@ -17,10 +17,11 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
+    OFFSET_END,
     Consumer,
     KafkaError,
     KafkaException,
@@ -29,7 +30,7 @@ from confluent_kafka import (
 )
 from confluent_kafka import Message as KafkaMessage
 
-from consumers.records import Batch, Committed, Output, Place, Record
+from consumers.records import Committed, Headers, Message, Output, Place, Record
 from producers.errors import Trouble
 from producers.kafka import client_config
 from producers.settings import Settings
@@ -38,16 +39,28 @@ log = logging.getLogger(__name__)
 
 BATCH = 5_000  # records: bounds the size of a transaction
 TIMEOUT_S = 30.0
+LOOK_S = 2.0  # patience with a broker that is asked for the ends of partitions
+STALLED_S = 5.0  # without a look-up: too long to say that nothing came meanwhile
 REFRESH_S = 30.0  # how long the number of partitions of a topic is believed
 TRANSACTION_MS = SESSION_MS = 10_000
+_SHUT_OUT = {
+    KafkaError.FENCED_INSTANCE_ID,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.PRODUCER_FENCED,
+    KafkaError._FENCED,
+}
 
 
 class TransactionAborted(Exception):
-    """The transaction did not take effect; nothing of it is visible. Go on from what is committed."""
+    """The transaction took no effect and nothing of it is visible: go on from what is committed."""
 
 
 class MissingTopic(Trouble):
     """A topic that a role needs does not exist."""
+
+
+class SlotTaken(Trouble):
+    """Another process works under the same role and slot, and this one is shut out."""
 
 
 class RecordsLost(Trouble):
@@ -66,11 +79,11 @@ class Client:
     """One member of a consumer group, with its transactional producer.
 
     ``positions``, if given, says where to start instead of Kafka's committed offsets: the database
-    of ``store`` rules, and no transaction is ever begun. ``gapless`` is for the embedded broker, which
-    writes no transaction markers and drops what is not read in time: a gap there is a loss.
+    of ``store`` rules, and no transaction is ever begun. ``gapless`` is for the embedded broker,
+    which writes no transaction markers and drops what is not read in time: a gap there is a loss.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - who it is, what it reads, and two rare ways of reading
         self,
         settings: Settings,
         role: str,
@@ -87,7 +100,8 @@ class Client:
         self._changes = _Changes()
         self._owned: set[Place] = set()
         self._ended: dict[Place, int] = {}  # offset at which the end of a partition was met
-        self._heard_at: dict[Place, float] = {}
+        self._quiet_since: dict[Place, float] = {}
+        self._looked_at = float("-inf")  # when the ends were last looked up
         self._metadata: Any = None
         self._partitions: dict[str, tuple[float, int]] = {}
         self._consumer = Consumer(self._consumer_config(self._group, f"{role}-{slot}"))
@@ -101,17 +115,16 @@ class Client:
 
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has, looked up anew every 30 s. Raises ``MissingTopic``."""
-        known = self._partitions.get(topic)
-        if known is not None and time.monotonic() - known[0] < REFRESH_S:
-            return known[1]
+        looked_at, known = self._partitions.get(topic, (float("-inf"), 0))
+        if time.monotonic() - looked_at < REFRESH_S:
+            return known
         name = self._settings.topic(topic)
         found = self._consumer.list_topics(name, timeout=TIMEOUT_S).topics.get(name)
-        if found is None or found.error is not None or not found.partitions:
-            if known is not None:
-                return known[1]
+        number = len(found.partitions) if found is not None and found.error is None else 0
+        if max(number, known) == 0:
             raise MissingTopic(f"there is no topic {name!r}: run `driftline topics create` first")
-        self._partitions[topic] = (time.monotonic(), len(found.partitions))
-        return len(found.partitions)
+        self._partitions[topic] = (time.monotonic(), max(number, known))
+        return max(number, known)
 
     def cluster_id(self) -> str:
         return str(self._consumer.list_topics(timeout=TIMEOUT_S).cluster_id)
@@ -119,12 +132,11 @@ class Client:
     def poll(self, seconds: float) -> list[Record]:
         """What came in ``seconds``, of partitions still owned. Call ``changes`` after it."""
         messages = self._consumer.consume(BATCH, timeout=seconds)
-        self._metadata = None if self._positions else self._consumer.consumer_group_metadata()
+        self._take_metadata()
         records = [r for m in messages if (r := self._record(m)) is not None]
-        lost = self._changes.lost
         if self._following is not None:
             _refuse_gaps(self._following, records)
-        return [r for r in records if r.place in self._owned and r.place not in lost]
+        return records
 
     def changes(self) -> tuple[dict[Place, Committed], set[Place]]:
         """Partitions gained, still paused, and partitions lost, since this was last asked."""
@@ -136,14 +148,26 @@ class Client:
         self._consumer.pause([self._of(place) for place in self._owned])
 
     def start(self) -> None:
-        """Read on everywhere."""
+        """Read on everywhere. What the batch in hand still holds is of partitions still owned."""
+        self._take_metadata()
         self._consumer.resume([self._of(place) for place in self._owned])
 
-    def silent(self, seconds: float) -> frozenset[Place]:
-        """Partitions read to their end, silent since, and whose end was just looked up to be sure."""
-        now = time.monotonic()
-        quiet = [p for p in self._ended if now - self._heard_at.get(p, now) >= seconds]
-        return frozenset(place for place in quiet if self._still_at_end(place))
+    def silent(self, seconds: float) -> dict[Place, int]:
+        """Partitions that every look-up of so many seconds found read to their end; and that end.
+
+        Four look-ups fall into that time. One that fails or is left out is no silence: after an
+        outage the time starts anew. Between look-ups there is no answer.
+        """
+        now, looked_at = time.monotonic(), self._looked_at
+        if now - looked_at < seconds / 4:
+            return {}
+        self._looked_at = now
+        stalled = now - looked_at > max(seconds / 2, STALLED_S)
+        found = {} if stalled else self._ends(list(self._ended))
+        for place, end in self._ended.items():
+            if found.get(place) != end:
+                self._quiet_since[place] = now
+        return {p: at for p, at in self._ended.items() if now - self._quiet_since[p] >= seconds}
 
     def commit(self, next_offsets: Mapping[Place, int], output: Output) -> None:
         """One transaction. Raises ``TransactionAborted`` if it did not take effect."""
@@ -165,6 +189,7 @@ class Client:
     def rewind(self) -> dict[Place, Committed]:
         """Everything owned, held and back at its committed offset; call ``start`` after it."""
         self.hold()
+        self._ended.clear()
         committed = self._committed([self._of(place) for place in self._owned])
         for place, at in committed.items():
             self._consumer.seek(self._of(place, at.next))
@@ -202,9 +227,12 @@ class Client:
         return int(high) if high >= 0 else None
 
     def whole(self, place: Place) -> Iterable[Record]:
-        """Every record that a partition holds now."""
-        end = int(self._consumer.get_watermark_offsets(self._of(place), timeout=TIMEOUT_S)[1])
-        for records in self.read({place: 0}, {place: end}, lambda: True):
+        """Every record that a partition holds now, once the transactions under way there are over.
+
+        Offsets can be seen as committed a moment before the records committed with them: who reads
+        only what is decided by now may miss the newest.
+        """
+        for records in self.read({place: 0}, {place: self._written(place)}, lambda: True):
             yield from records
 
     def keep_alive(self) -> bool:
@@ -213,7 +241,7 @@ class Client:
         return not self._changes.lost
 
     def close(self) -> None:
-        """Leave the group in order, so that others take over at once."""
+        """A static member does not leave its group: its slot stays its own for a session more."""
         self._consumer.close()
 
     # -- callbacks, served inside poll ---------------------------------------------------------
@@ -239,6 +267,7 @@ class Client:
         for place in map(self._place, partitions):
             self._owned.discard(place)
             self._ended.pop(place, None)
+            self._quiet_since.pop(place, None)
             self._changes.gained.pop(place, None)
             self._changes.lost.add(place)
 
@@ -260,8 +289,10 @@ class Client:
             if answer.error:
                 raise KafkaException(answer.error)
         return {
-            self._place(a): Committed(a.offset if a.offset >= 0 else OFFSET_BEGINNING, a.metadata or "")
-            for a in answers
+            self._place(answer): Committed(
+                answer.offset if answer.offset >= 0 else OFFSET_BEGINNING, answer.metadata or ""
+            )
+            for answer in answers
         }
 
     def _chunk(
@@ -273,37 +304,53 @@ class Client:
             error, offset = message.error(), int(message.offset() or 0)
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
                 raise KafkaException(error)
-            if error is not None or offset >= stop[place] - 1:
+            if offset >= stop[place] - (error is None):
                 done.add(place)
             if error is None and offset < stop[place]:
                 records.append(_record(message, place))
         return records, done
 
-    def _still_at_end(self, place: Place) -> bool:
+    def _ends(self, places: Sequence[Place]) -> dict[Place, int]:
+        """Where partitions end now; those that could not be looked up are left out."""
+        if not places:
+            return {}
+        asked = [self._of(place, OFFSET_END) for place in places]
         try:
-            _, high = self._consumer.get_watermark_offsets(self._of(place), timeout=5.0)
+            found = self._consumer.offsets_for_times(asked, timeout=LOOK_S)
         except KafkaException as error:
-            log.info("could not look up the end of %s-%d: %s", place.topic, place.partition, error)
-            return False
-        return bool(high == self._ended.get(place))
+            log.info("could not look up the ends of %d partitions: %s", len(places), error)
+            return {}
+        return {self._place(of): of.offset for of in found if of.error is None}
+
+    def _written(self, place: Place) -> int:
+        """The end of a partition with all that is not decided yet."""
+        config = self._consumer_config(f"{self._group}.replay", None)
+        reader = Consumer({**config, "isolation.level": "read_uncommitted"})
+        try:
+            return int(reader.get_watermark_offsets(self._of(place), timeout=TIMEOUT_S)[1])
+        finally:
+            reader.close()
+
+    def _take_metadata(self) -> None:
+        self._metadata = None if self._positions else self._consumer.consumer_group_metadata()
 
     def _record(self, message: KafkaMessage) -> Record | None:
+        """The record, if it is one, and of a partition that was kept while it came."""
         error = message.error()
-        if error is not None and error.code() == KafkaError._PARTITION_EOF:
-            place = Place(self._short(message.topic()), int(message.partition() or 0))
-            self._ended[place] = int(message.offset() or 0)
-            self._heard_at.setdefault(place, time.monotonic())
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:
+            raise _trouble(error)
+        place = Place(self._short(message.topic()), int(message.partition() or 0))
+        if place not in self._owned or place in self._changes.lost:
             return None
         if error is not None:
-            if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise MissingTopic(f"{error.str()}: run `driftline topics create` first")
-            raise KafkaException(error)
-        place = Place(self._short(message.topic()), int(message.partition() or 0))
+            self._ended[place] = int(message.offset() or 0)
+            self._quiet_since.setdefault(place, time.monotonic())
+            return None
         self._ended.pop(place, None)
-        self._heard_at[place] = time.monotonic()
+        self._quiet_since[place] = time.monotonic()
         return _record(message, place)
 
-    def _produce(self, message: Any) -> None:
+    def _produce(self, message: Message) -> None:
         assert self._producer is not None
         options: dict[str, Any] = {"key": message.key, "value": message.value}
         if message.partition is not None:
@@ -321,7 +368,7 @@ class Client:
         assert self._producer is not None
         reason = error.args[0]
         if reason.fatal():
-            raise error
+            raise _trouble(reason) from error
         log.warning("transaction aborted, going back to what is committed: %s", reason.str())
         self._producer.abort_transaction(TIMEOUT_S)
         raise TransactionAborted(reason.str()) from error
@@ -352,7 +399,7 @@ class Client:
             "fetch.message.max.bytes": 4_000_000,
             "queued.max.messages.kbytes": 32_768,
         }
-        # A static member that comes back within its session finds its partitions where it left them.
+        # A static member that comes back within its session finds its partitions as it left them.
         return client_config(
             self._settings, own if instance is None else {**own, "group.instance.id": instance}
         )
@@ -370,13 +417,25 @@ class Client:
         return str(topic).removeprefix(f"{self._prefix}.")
 
 
+def _trouble(error: KafkaError) -> Exception:
+    """What to raise: a sentence where there is one that helps."""
+    if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        return MissingTopic(f"{error.str()}: run `driftline topics create` first")
+    if error.code() in _SHUT_OUT:
+        return SlotTaken(
+            f"shut out of Kafka ({error.str()}): another process seems to work in the same role and"
+            " slot; give each its own --slot"
+        )
+    return KafkaException(error)
+
+
 def _refuse_gaps(following: dict[Place, int], records: Sequence[Record]) -> None:
     for record in records:
         expected = following.get(record.place, record.offset)
         if record.offset > expected:
             raise RecordsLost(
-                f"{record.offset - expected} records of {record.topic}-{record.partition} fell out of"
-                " the embedded broker before they were read: simulate at a lower --speed, or use"
+                f"{record.offset - expected} records of {record.topic}-{record.partition} fell out"
+                " of the embedded broker before they were read: simulate at a lower --speed, or use"
                 " a real Kafka with --kafka"
             )
         following[record.place] = record.offset + 1
@@ -389,6 +448,15 @@ def _record(message: KafkaMessage, place: Place) -> Record:
         int(message.offset() or 0),
         message.key(),
         message.value(),
-        message.headers() or (),
+        _headers(message),
         int(message.timestamp()[1]),
     )
+
+
+def _headers(message: KafkaMessage) -> Headers:
+    """None where a name is no text: some clients write such, and no client here can read them."""
+    try:
+        found = message.headers() or ()
+    except UnicodeDecodeError:
+        return ()
+    return cast("Headers", found)

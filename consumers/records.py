@@ -50,14 +50,15 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one poll brought. ``ended``: partitions whose end was reached and looked up afresh."""
+    """What one poll brought; and partitions that are silent, read to the end that is given."""
 
     records: Sequence[Record] = ()
-    silent: frozenset[Place] = frozenset()
+    silent: Mapping[Place, int] = field(default_factory=dict)
 
     @property
     def next_offsets(self) -> dict[Place, int]:
-        return {record.place: record.offset + 1 for record in self.records}
+        """Silent partitions, too, have theirs: a transaction without offsets fences nobody off."""
+        return {**self.silent, **{record.place: record.offset + 1 for record in self.records}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ A sample with ``d`` distinct values cuts the real line into ``2 d + 1`` bins::
     (-inf, r0)   {r0}   (r0, r1)   {r1}   ...   {rd-1}   (rd-1, +inf)
         0          1        2        3             2d-1        2d
 
-Inside a bin the sample's distribution function is flat while the live one only climbs, so the widest
-gap between the two lies at a bin's edge: counting by bin loses nothing, and the statistic is the one
-that ``scipy.stats.ks_2samp`` computes from the raw rows. Minus and plus infinity fall into the
-bins at the ends; NaN falls into none and is counted apart, as missing.
+Inside a bin the sample's distribution function is flat while the live one only climbs, so the
+widest gap between the two lies at a bin's edge: counting by bin loses nothing, and the statistic is
+the one that ``scipy.stats.ks_2samp`` computes from the raw rows. Minus and plus infinity fall into
+the bins at the ends; NaN falls into none and is counted apart, as missing.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def cumulative(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def deviation(live: NDArray[np.int64], fixed: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Live minus fixed distribution function at every edge; both in the same bins, shape (bins,)."""
+    """Live minus fixed distribution function at every edge; both of shape (bins,)."""
     return cumulative(live) - cumulative(fixed)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,41 +11,38 @@ from numpy.typing import NDArray
 from monitor.counts import Counts, tally
 from monitor.rows import Categorical, Predictions, score_bin
 from monitor.schema import Schema
-from monitor.summaries import SCORE_BINS, Part, Summary
+from monitor.summaries import SCORE_BINS, Part, Summary, add_names, shortened
+
+T = TypeVar("T")
 
 
 def count_data(schema: Schema, rows: Predictions, part: NDArray[np.object_]) -> list[Summary]:
     """One summary for every pane and part that ``rows`` touch; ``part`` has shape (n,).
 
     A feature that the schema has and the rows lack counts as missing; one that only the rows have
-    is listed under the name ``unknown`` and not counted.
+    is not counted, but listed under the name ``unknown``, with how many rows had a value for it.
     """
     keys, group = _groups(rows.time_ms - rows.time_ms % schema.pane_ms, part)
+    n, groups, score = len(rows), len(keys), schema.score.sample
     cells: list[dict[str, Counts]] = [{} for _ in keys]
     names: list[dict[str, dict[str, int]]] = [{} for _ in keys]
-    n, groups = len(rows), len(keys)
     _put(cells, "rows", tally(group, np.zeros(n, dtype=np.int64), groups, 1))
-    _put(cells, "score", tally(group, schema.score.sample.locate(rows.score), groups, schema.score.sample.bins))
+    _put(cells, "score", tally(group, score.locate(rows.score), groups, score.bins))
     _put(cells, "classes", tally(group, rows.predicted, groups, 2))
     for name, reference in schema.features.items():
         found = reference.tally(rows.features.get(name, [None] * n), group, groups)
         kind = "categories" if isinstance(reference, Categorical) else "bins"
         _put(cells, f"{kind}/{name}", found.values)
         _put(cells, f"quality/{name}", found.quality)
-        for into, unseen in zip(names, found.unseen, strict=True):
-            if unseen:
-                into[f"unseen/{name}"] = unseen
-    unknown = Counter(name for name in rows.features if name not in schema.features)
-    for into in names:
-        if unknown:
-            into["unknown"] = dict(unknown)
+        _put(names, f"unseen/{name}", found.unseen)
+    _put(names, "unknown", _unknown(schema, rows, group, groups))
     return [
-        Summary(schema.model, schema.version, pane_ms, part_of, cells[i], names[i])
+        Summary(schema.model, schema.version, pane_ms, part_of, cells[i], add_names([names[i]]))
         for i, (pane_ms, part_of) in enumerate(keys)
     ]
 
 
-def count_outcomes(
+def count_outcomes(  # noqa: PLR0913 - the columns of a labelled row
     schema: Schema,
     *,
     pane_ms: NDArray[np.int64],
@@ -70,7 +66,7 @@ def count_outcomes(
     for i, (pane, part_of) in enumerate(keys):
         mine = group == i
         cells = {name: Counts.of(cell[name][mine], sign[mine]) for name in cell}
-        cells = {name: counts for name, counts in cells.items() if counts.index.size}
+        cells = {name: counts for name, counts in cells.items() if counts}
         if cells:
             summaries.append(Summary(schema.model, schema.version, pane, part_of, cells))
     return summaries
@@ -88,7 +84,21 @@ def _groups(
     return keys, group.astype(np.int64)
 
 
-def _put(cells: Sequence[dict[str, Any]], name: str, counts: Sequence[Counts]) -> None:
-    for into, counted in zip(cells, counts, strict=True):
-        if counted.index.size:
-            into[name] = counted
+def _unknown(
+    schema: Schema, rows: Predictions, group: NDArray[np.int64], groups: int
+) -> list[dict[str, int]]:
+    """How many rows of each group have a value for a feature that the schema lacks."""
+    found: list[dict[str, int]] = [{} for _ in range(groups)]
+    for name, values in rows.features.items():
+        if name not in schema.features:
+            given = np.array([value is not None for value in values], dtype=bool)
+            met, times = np.unique(group[given], return_counts=True)
+            for g, count in zip(met.tolist(), times.tolist(), strict=True):
+                found[g][shortened(name)] = found[g].get(shortened(name), 0) + count
+    return found
+
+
+def _put(into: Sequence[dict[str, T]], name: str, found: Sequence[T]) -> None:
+    for mine, counted in zip(into, found, strict=True):
+        if counted:
+            mine[name] = counted

@@ -1,7 +1,7 @@
 """Integer counts over numbered cells, sparse: the one algebra that every summary is made of.
 
-A bin of a feature, a category, an outcome, a score bin with its label: each is a cell with a number,
-and what was seen there is an integer. Adding is associative and commutative, and exact; a
+A bin of a feature, a category, an outcome, a score bin with its label: each is a cell with a
+number, and what was seen there is an integer. Adding is associative and commutative, and exact; a
 negative count takes back what an earlier one said.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,7 +43,7 @@ class Counts:
     @classmethod
     def total(cls, many: Iterable[Counts]) -> Counts:
         """The sum of any number of counts; of none, the empty one."""
-        parts = [part for part in many if part.index.size]
+        parts = [part for part in many if part]
         if len(parts) < 2:
             return parts[0] if parts else cls.empty()
         return cls.of(
@@ -58,6 +59,10 @@ class Counts:
 
     def __sub__(self, other: Counts) -> Counts:
         return self + -other
+
+    def __bool__(self) -> bool:
+        """Whether any cell was met."""
+        return self.index.size > 0
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Counts):
@@ -104,5 +109,5 @@ def tally(
     cuts = np.searchsorted(key, np.arange(groups + 1, dtype=np.int64) * cells)
     return [
         Counts(key[a:b] - g * cells, count[a:b].astype(np.int64))
-        for g, (a, b) in enumerate(zip(cuts[:-1], cuts[1:], strict=True))
+        for g, (a, b) in enumerate(pairwise(cuts))
     ]

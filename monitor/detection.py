@@ -75,9 +75,7 @@ class Clock:
     def heard(self, closing: Closing) -> Clock:
         sources = self.predictions
         if closing.predictions is not None:
-            sources = sources.updated(
-                closing.predictions.total, closing.predictions.partitions
-            )
+            sources = sources.updated(closing.predictions.total, closing.predictions.partitions)
         joins = {**self.joins, **closing.joins}
         total = max(self.joins_total, closing.joins_total)
         all_joined = 0 < total <= len(joins)
@@ -86,7 +84,9 @@ class Clock:
             total,
             joins,
             latest(self.data_ms, sources.smallest_ms()),
-            latest(self.joined_ms, _smallest(all_joined, (r.predictions_ms for r in joins.values()))),
+            latest(
+                self.joined_ms, _smallest(all_joined, (r.predictions_ms for r in joins.values()))
+            ),
             latest(self.labels_ms, _smallest(all_joined, (r.labels_ms for r in joins.values()))),
         )
 
@@ -96,13 +96,14 @@ class Pane:
     """The sums of one pane, and the first offset that any of it came from."""
 
     cells: Mapping[Part, Cells]
-    names: Names
+    names: Mapping[Part, Names]
     first_offset: int
 
     def plus(self, summary: Summary) -> Pane:
-        cells = add_cells((self.cells.get(summary.part, {}), summary.cells))
-        names = add_names((self.names, summary.names)) if summary.names else self.names
-        return Pane({**self.cells, summary.part: cells}, names, self.first_offset)
+        part = summary.part
+        cells = {**self.cells, part: add_cells((self.cells.get(part, {}), summary.cells))}
+        names = {**self.names, part: add_names((self.names.get(part, {}), summary.names))}
+        return Pane(cells, names if names[part] else self.names, self.first_offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,52 +180,51 @@ def advance(
 
 
 def rebuilt(state: State, items: Iterable[Item]) -> State:
-    """``state`` with the sums of ``items`` added and nothing decided: how a lost cache comes back."""
-    panes = {key: dict(mine) for key, mine in state.panes.items()}
+    """``state`` with the sums of ``items`` and nothing decided: how a lost cache comes back."""
+    pruned_ms = {key: decisions.pruned_ms for key, decisions in state.decisions.items()}
+    panes = {key: _kept(mine, pruned_ms.get(key)) for key, mine in state.panes.items()}
     for offset, item in items:
         if isinstance(item, Summary):
             key = (item.model, item.version)
-            pruned_ms = state.decisions[key].pruned_ms if key in state.decisions else None
-            _add(panes.setdefault(key, {}), pruned_ms, offset, item)
+            _add(panes.setdefault(key, {}), pruned_ms.get(key), offset, item)
     return replace(state, panes=panes)
 
 
 class _Fold:
-    """One model version during one batch. Works on copies; the state it came from stays as it was."""
+    """One model version during one batch. Works on copies: the state it came from stays."""
 
     def __init__(self, watch: Watch, decisions: Decisions, panes: Mapping[int, Pane]) -> None:
         self.watch, self.plan = watch, watch.plan
-        self.decisions = self._recut(decisions)
+        self.decisions = _recut(decisions, watch.plan)
         self.panes = dict(panes)
         self.findings = Findings()
         self._windows = dict(self.decisions.windows)
         self._incidents = dict(self.decisions.incidents)
-        self._touched: dict[int, set[bool]] = {}  # closed windows: performance (True) or data
-
-    def _recut(self, decisions: Decisions) -> Decisions:
-        """Start over with windows of another shape if the configuration has changed."""
-        shape = _shape(self.plan)
-        if decisions.shape == shape:
-            return decisions
-        return replace(decisions, shape=shape, next_start_ms=None, windows={})
+        # Closed windows that say something else than when they were last published.
+        self._data: set[int] = set()
+        self._performance: set[int] = set()
 
     def add(self, offset: int, summary: Summary) -> None:
         if not _add(self.panes, self.decisions.pruned_ms, offset, summary):
             return
         if summary.part is Part.ON_TIME:
             self._note_first(summary.pane_ms)
-        for start_ms in _windows_over(self.plan, summary.pane_ms):
-            if start_ms in self._windows:
-                self._touched.setdefault(start_ms, set()).add(summary.part in PERFORMANCE)
+        changed = self._performance if summary.part in PERFORMANCE else self._data
+        over = _windows_over(self.plan, summary.pane_ms)
+        changed.update(start_ms for start_ms in over if start_ms in self._windows)
 
     def _note_first(self, pane_ms: int) -> None:
-        first_ms = self.decisions.first_pane_ms
+        first_ms, next_ms = self.decisions.first_pane_ms, self.decisions.next_start_ms
         if first_ms is not None and first_ms <= pane_ms:
             return
-        next_ms = min(_windows_over(self.plan, pane_ms))
-        if self._windows:  # already closing: an earlier pane cannot reopen what has passed
-            next_ms = max(next_ms, self.decisions.next_start_ms or next_ms)
-        self.decisions = replace(self.decisions, first_pane_ms=pane_ms, next_start_ms=next_ms)
+        start_ms = _first_over(self.plan, pane_ms)
+        if (
+            first_ms is not None
+            and next_ms is not None
+            and next_ms > _first_over(self.plan, first_ms)
+        ):
+            start_ms = next_ms  # already closing: an earlier pane cannot reopen what has passed
+        self.decisions = replace(self.decisions, first_pane_ms=pane_ms, next_start_ms=start_ms)
 
     def move_to(self, clock: Clock) -> None:
         """Close every window that the watermarks have passed, oldest first."""
@@ -232,30 +232,33 @@ class _Fold:
         self._finish(clock)
 
     def _close(self, watermark_ms: int | None) -> None:
-        windows = self.plan.windows
-        start_ms = self.decisions.next_start_ms
+        windows, start_ms = self.plan.windows, self.decisions.next_start_ms
         if watermark_ms is None or start_ms is None:
             return
+        start_ms = self._next(start_ms, watermark_ms)
         while start_ms + windows.length_ms <= watermark_ms:
-            if self.decisions.empty_run >= MOST_EMPTY:
-                start_ms = self._skip(start_ms, watermark_ms)
-                continue
             self._close_one(start_ms)
-            start_ms += windows.slide_ms
+            start_ms = self._next(start_ms + windows.slide_ms, watermark_ms)
         self.decisions = replace(self.decisions, next_start_ms=start_ms)
 
-    def _skip(self, start_ms: int, watermark_ms: int) -> int:
-        """The next window that holds a row, or the first that is still open."""
-        slide_ms, length_ms = self.plan.windows.slide_ms, self.plan.windows.length_ms
-        ahead = [pane_ms for pane_ms in self.panes if pane_ms >= start_ms]
-        self.decisions = replace(self.decisions, empty_run=0)
-        beyond_ms = watermark_ms - length_ms
-        still_open = beyond_ms - beyond_ms % slide_ms + slide_ms
-        held = min(_windows_over(self.plan, min(ahead))) if ahead else still_open
-        return max(start_ms + slide_ms, min(held, still_open))
+    def _next(self, start_ms: int, watermark_ms: int) -> int:
+        """The window to close next, from ``start_ms`` on.
+
+        After ``MOST_EMPTY`` empty ones in a row it is the next that holds an on-time row, or else
+        the first still open, however many steps the watermark took to get there.
+        """
+        if self.decisions.empty_run < MOST_EMPTY:
+            return start_ms
+        slide_ms, beyond_ms = self.plan.windows.slide_ms, watermark_ms - self.plan.windows.length_ms
+        still_open_ms = max(start_ms, beyond_ms - beyond_ms % slide_ms + slide_ms)
+        ahead = [
+            ms for ms, pane in self.panes.items() if ms >= start_ms and Part.ON_TIME in pane.cells
+        ]
+        held_ms = max(start_ms, _first_over(self.plan, min(ahead))) if ahead else still_open_ms
+        return min(held_ms, still_open_ms)
 
     def _close_one(self, start_ms: int) -> None:
-        first_ms = self.decisions.first_pane_ms
+        first_ms = latest(self.decisions.first_pane_ms, self.decisions.pruned_ms)
         complete = first_ms is not None and start_ms >= first_ms
         self._windows[start_ms] = WindowState(complete=complete)
         found = self._publish(start_ms)
@@ -269,7 +272,7 @@ class _Fold:
                     self._decide(f"data/{feature.name}", feature, found)
             self._decide(f"prediction/{found.data.score.name}", found.data.score, found)
         if self._has(start_ms, Part.LATE):
-            self._touched.setdefault(start_ms, set()).add(False)
+            self._data.add(start_ms)
 
     def _finish(self, clock: Clock) -> None:
         """Make final the performance of windows whose labels had their time."""
@@ -284,33 +287,34 @@ class _Fold:
             self._finish_one(start_ms)
 
     def _finish_one(self, start_ms: int) -> None:
-        window = self._windows[start_ms]
-        self._windows[start_ms] = replace(
-            window, final=True, performance_revision=window.performance_revision + 1
-        )
+        window = self._windows[start_ms] = replace(self._windows[start_ms], final=True)
+        self._performance.add(start_ms)
+        self._count_revisions(start_ms)
         found = self._publish(start_ms, amended=False)
         if window.complete:
             for name, metric in found.performance.metrics.items():
-                if metric.metric.value is not None:
-                    self._decide(f"performance/{name}", metric, found)
-        touched = self._touched.setdefault(start_ms, set())
-        touched.discard(True)
-        if self._has(start_ms, Part.AMENDED):
-            touched.add(True)
+                self._decide(f"performance/{name}", metric, found)
+        if self._has(start_ms, Part.AMENDED) or self._has(start_ms, Part.LATE):
+            self._performance.add(start_ms)
 
     def amend(self) -> None:
         """Publish anew the closed windows that this batch has changed, and settle the decisions."""
-        for start_ms in sorted(start for start, touched in self._touched.items() if touched):
-            window, touched = self._windows[start_ms], self._touched[start_ms]
-            self._windows[start_ms] = replace(
-                window,
-                data_revision=window.data_revision + (False in touched),
-                performance_revision=window.performance_revision + (True in touched),
-            )
+        for start_ms in sorted(self._data | self._performance):
+            self._count_revisions(start_ms)
             self._publish(start_ms)
-        self.decisions = replace(
-            self.decisions, windows=self._windows, incidents=self._incidents
+        self.decisions = replace(self.decisions, windows=self._windows, incidents=self._incidents)
+
+    def _count_revisions(self, start_ms: int) -> None:
+        """Number what has changed of a window. Late rows change the coverage of a final one too."""
+        window, data = self._windows[start_ms], start_ms in self._data
+        performance = start_ms in self._performance or (data and window.final)
+        self._windows[start_ms] = replace(
+            window,
+            data_revision=window.data_revision + data,
+            performance_revision=window.performance_revision + performance,
         )
+        self._data.discard(start_ms)
+        self._performance.discard(start_ms)
 
     def prune(self, clock: Clock) -> None:
         """Let go of panes and windows that nothing can reach any more."""
@@ -324,39 +328,40 @@ class _Fold:
         self.decisions = replace(self.decisions, first_needed=needed)
 
     def _let_go(self, before_ms: int) -> None:
-        kept_from = min(before_ms, self.decisions.next_start_ms or before_ms)
-        self.panes = {start: pane for start, pane in self.panes.items() if start >= kept_from}
-        kept = {
-            start: window
-            for start, window in self._windows.items()
-            if start >= kept_from or not window.final
-        }
-        self.decisions = replace(
-            self.decisions,
-            windows=kept,
-            pruned_ms=latest(self.decisions.pruned_ms, kept_from),
+        next_ms = self.decisions.next_start_ms
+        pruned_ms = latest(
+            self.decisions.pruned_ms, before_ms if next_ms is None else min(before_ms, next_ms)
         )
+        assert pruned_ms is not None
+        self.panes = _kept(self.panes, pruned_ms)
+        windows = {
+            start_ms: window
+            for start_ms, window in self._windows.items()
+            if start_ms >= pruned_ms or not window.final
+        }
+        self.decisions = replace(self.decisions, windows=windows, pruned_ms=pruned_ms)
 
     def _publish(self, start_ms: int, *, amended: bool = True) -> WindowFinding:
         """What is known of a window; without ``amended`` of performance its final part alone."""
         window, watch = self._windows[start_ms], self.watch
         inside = list(self._inside(start_ms))
-        data = [Part.ON_TIME] if window.data_revision == 0 else list(DATA)
-        judged = list(PERFORMANCE) if amended else [Part.FINAL]
-        names = add_names(pane.names for pane in inside if pane is not None)
-        whole = [add_cells((c, _only_errors(p))) for c, p in zip(
-            _parts(inside, data), _parts(inside, judged), strict=True)]
+        parts = DATA if window.data_revision else DATA[:1]
+        data = _parts(inside, parts)
+        judged = _parts(inside, PERFORMANCE if amended else PERFORMANCE[:1])
         found = WindowFinding(
             watch.profile.model,
             watch.profile.version,
             start_ms,
             start_ms + self.plan.windows.length_ms,
             watch.judge_data(
-                whole, names, complete=window.complete, revision=window.data_revision
+                [add_cells((d, _only_errors(j))) for d, j in zip(data, judged, strict=True)],
+                _names(inside, parts),
+                complete=window.complete,
+                revision=window.data_revision,
             ),
             watch.judge_performance(
-                _parts(inside, judged),
-                _rows(_parts(inside, DATA if amended else [Part.ON_TIME])),
+                judged,
+                _rows(_parts(inside, DATA if amended else DATA[:1])),
                 status=Maturity.FINAL if window.final else Maturity.PROVISIONAL,
                 revision=window.performance_revision,
             ),
@@ -367,25 +372,28 @@ class _Fold:
     def _decide(
         self, subject: str, evidence: FeatureFinding | MetricFinding, found: WindowFinding
     ) -> None:
-        severity = _severity(evidence)
-        if isinstance(evidence, FeatureFinding) and evidence.verdict is Verdict.INSUFFICIENT:
+        if not _decides(evidence):
             return
         stays, change, about = step(
-            self._incidents.get(subject),
-            severity,
+            self._incidents.pop(subject, None),
+            _severity(evidence),
             scope=f"{found.model}/{found.version}",
             subject=subject,
             end_ms=found.end_ms,
             plan=self.plan.incidents,
         )
-        if stays is None:
-            self._incidents.pop(subject, None)
-        else:
+        if stays is not None:
             self._incidents[subject] = stays
         if change is not None and about is not None:
             self.findings.transitions.append(
                 Transition(
-                    found.model, found.version, change, about, found.start_ms, found.end_ms, evidence
+                    found.model,
+                    found.version,
+                    change,
+                    about,
+                    found.start_ms,
+                    found.end_ms,
+                    evidence,
                 )
             )
 
@@ -407,6 +415,19 @@ def _add(panes: dict[int, Pane], pruned_ms: int | None, offset: int, summary: Su
     return True
 
 
+def _kept(panes: Mapping[int, Pane], from_ms: int | None) -> dict[int, Pane]:
+    return {ms: pane for ms, pane in panes.items() if from_ms is None or ms >= from_ms}
+
+
+def _recut(decisions: Decisions, plan: Plan) -> Decisions:
+    """If the configuration has changed, go on with windows of the new shape over what is next."""
+    if decisions.shape == _shape(plan):
+        return decisions
+    due = [ms for ms in (decisions.first_pane_ms, decisions.next_start_ms) if ms is not None]
+    next_ms = max((_first_over(plan, plan.windows.pane_of(ms)) for ms in due), default=None)
+    return replace(decisions, shape=_shape(plan), next_start_ms=next_ms, windows={})
+
+
 def _shape(plan: Plan) -> tuple[int, int, int]:
     return plan.windows.pane_ms, plan.windows.length_ms, plan.windows.slide_ms
 
@@ -420,6 +441,10 @@ def _windows_over(plan: Plan, pane_ms: int) -> range:
     return range(first_ms, last_ms + 1, windows.slide_ms)
 
 
+def _first_over(plan: Plan, pane_ms: int) -> int:
+    return _windows_over(plan, pane_ms)[0]
+
+
 def _parts(inside: Sequence[Pane | None], parts: Sequence[Part]) -> list[Cells]:
     return [
         {} if pane is None else add_cells(pane.cells.get(part, {}) for part in parts)
@@ -431,6 +456,12 @@ def _rows(panes: Iterable[Cells]) -> int:
     return sum(cells["rows"].size for cells in panes if "rows" in cells)
 
 
+def _names(inside: Sequence[Pane | None], parts: Sequence[Part]) -> Names:
+    return add_names(
+        pane.names.get(part, {}) for pane in inside if pane is not None for part in parts
+    )
+
+
 def _only_errors(cells: Cells) -> dict[str, Counts]:
     return {"errors": cells["errors"]} if "errors" in cells else {}
 
@@ -439,6 +470,13 @@ def _severity(evidence: FeatureFinding | MetricFinding) -> Severity | None:
     if isinstance(evidence, MetricFinding):
         return evidence.severity
     return None if evidence.distance is None else evidence.distance.severity
+
+
+def _decides(evidence: FeatureFinding | MetricFinding) -> bool:
+    """Whether there was enough to tell; a window that could not is neither drift nor calm."""
+    if isinstance(evidence, MetricFinding):
+        return evidence.decided
+    return evidence.verdict is not Verdict.INSUFFICIENT
 
 
 def _less(time_ms: int | None, lateness_ms: int) -> int | None:

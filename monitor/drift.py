@@ -1,9 +1,10 @@
 """When is it drift? One feature, one window, two conditions.
 
-With ``en = n m / (n + m)`` and ``z`` the Kolmogorov quantile of the test's level, a window drifts if
+With ``en = n m / (n + m)`` and ``z`` the Kolmogorov quantile of the test's level, a window drifts
+if its distance is more than sampling noise, and what persists of it is more than the reference's
+own straying::
 
-* its distance is more than sampling noise:           ``D > z / sqrt(en)``, and
-* what persists of it is more than the reference's own straying: ``E - z / (2 sqrt(en)) > 1.7 tolerance``.
+    D > z / sqrt(en)    and    E - z / (2 sqrt(en)) > 1.7 tolerance
 
 The first condition alone keeps the budget on independent rows; the second is the allowance for data
 that stray by nature (``monitor.tolerance``).
@@ -44,7 +45,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """A window of one feature against its reference. Statistics are None while it holds no value."""
+    """A window of one feature against its reference. Without values all statistics are None."""
 
     values: int  # that fell into bins
     statistic: float | None = None
@@ -102,7 +103,9 @@ def psi(live: NDArray[np.int64], fixed: NDArray[np.int64]) -> float:
     )
 
 
-def stability(live: NDArray[np.float64], fixed: NDArray[np.float64]) -> float:
+def stability(
+    live: NDArray[np.int64] | NDArray[np.float64], fixed: NDArray[np.int64] | NDArray[np.float64]
+) -> float:
     """``Σ (p - q) ln(p / q)`` over bins met in either, shares floored at 0.0001."""
     met = (live + fixed) > 0
     p = np.maximum(live[met] / live.sum(), LEAST_SHARE)

@@ -65,7 +65,7 @@ class Sources:
 
 
 def seen_before(newest_ms: int | None, time_ms: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The newest time seen before each row of a partition, shape (n,); ``NEVER`` before the first."""
+    """The newest time seen before each row, shape (n,); ``NEVER`` before a partition's first."""
     start = NEVER if newest_ms is None else newest_ms
     return np.maximum.accumulate(np.concatenate([[start], time_ms]))[:-1]
 
@@ -76,7 +76,7 @@ def arrivals(
     lateness_ms: NDArray[np.int64],
     accept_late_ms: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """``Arrival`` of each row; all arrays of shape (n,), the last two the row's model's settings."""
+    """``Arrival`` of each row. All of shape (n,); the last two are settings of the row's model."""
     behind_ms = before_ms - lateness_ms - pane_end_ms
     return np.select(
         [behind_ms < 0, behind_ms <= accept_late_ms],

@@ -58,6 +58,7 @@ class MetricFinding:
     baseline: Metric
     threshold: float | None = None
     severity: Severity | None = None
+    decided: bool = False  # whether enough was known to tell a fall from none
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The life of an incident, decided from what is open and the newest window. Nothing here notifies."""
+"""The life of an incident, decided from what is open and the newest window. Nobody is told here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Incident:
     calm: int = 0  # calm windows in a row, up to the newest
 
 
-def step(
+def step(  # noqa: PLR0913 - the window, the rules, and what they are about
     incident: Incident | None,
     severity: Severity | None,
     *,
@@ -47,9 +47,7 @@ def step(
     if incident is None:
         if severity is None:
             return None, None, None
-        opened = Incident(
-            _identity(scope, subject, end_ms), subject, severity, end_ms, end_ms
-        )
+        opened = Incident(_identity(scope, subject, end_ms), subject, severity, end_ms, end_ms)
         return opened, Change.OPENED, opened
     if severity is None:
         return _calmed(replace(incident, calm=incident.calm + 1), plan)

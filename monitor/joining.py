@@ -9,8 +9,8 @@ the sets, and the difference of what they amount to before and after is what the
 A version's row can count twice over, once in each sum:
 
 * *all*: the earliest of its predictions with the latest label that fits it;
-* *final*: the same, of predictions that were on time and labels known ``label_wait`` after their pane.
-  Only this one is ever judged: labels that come early are not a fair sample.
+* *final*: the same, of predictions that were on time and labels known ``label_wait`` after their
+  pane. Only this one is ever judged: labels that come early are not a fair sample.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Scored(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """A label. Ordered: the latest counts, ties by value. ``seen_ms``: newest label time before it."""
+    """A label. Ordered: the latest counts, ties by value."""
 
     time_ms: int
     label: int
-    seen_ms: int
+    seen_ms: int  # the newest label time before it in its partition
 
 
 class Entry(NamedTuple):
@@ -52,7 +52,8 @@ class Entry(NamedTuple):
 
     @property
     def newest_ms(self) -> int:
-        return max(row.time_ms for row in (*self.predictions, *self.labels))
+        rows: tuple[Scored | Truth, ...] = (*self.predictions, *self.labels)
+        return max(row.time_ms for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def settle(entry: Entry, patience: Patience) -> Counter[Addition]:
 
 
 def fates(entry: Entry, patience: Patience) -> Counter[str]:
-    """What became of every label received: ``matched``, ``superseded``, ``waiting``, ``duplicates``."""
+    """What became of every label: ``matched``, ``superseded``, ``waiting``, ``duplicates``."""
     joined = [_whole(mine, entry, patience) for mine in _by_version(entry.predictions)]
     chosen = {pair[1] for pair in joined if pair is not None}
     found: Counter[str] = Counter(duplicates=entry.repeated_labels)

@@ -2,10 +2,10 @@
 
 Theory of operation
 -------------------
-Outcomes inside a window are not independent: a storm delays a whole evening. A jackknife over panes
-leaves out one pane at a time (Quenouille 1949, Tukey 1958; blocks: Künsch 1989). With ``k`` labelled panes
-and the leave-one-out values ``t_i``, ``se² = (k - 1) / k · Σ (t_i - mean t)²``, and the interval is
-``value ± t(k - 1) · se``. It needs nothing but the additive counts of the panes.
+Outcomes inside a window are not independent: a storm delays a whole evening. A jackknife over
+panes leaves out one pane at a time (Quenouille 1949, Tukey 1958; blocks: Künsch 1989). With ``k``
+labelled panes and the leave-one-out values ``t_i``, ``se² = (k - 1) / k · Σ (t_i - mean t)²``, and
+the interval is ``value ± t(k - 1) · se``. It needs nothing but the additive counts of the panes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from monitor.counts import Cells, Counts
 
 Array = NDArray[np.float64]
 METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc")
-LEAST_PANES = 3  # fewer leave no idea of how much panes differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,14 @@ class Metric:
             return None, None
         reach = float(student.ppf(0.5 + level / 2, self.panes - 1)) * self.se
         return max(0.0, self.value - reach), min(1.0, self.value + reach)
+
+
+@dataclass(frozen=True, slots=True)
+class Dispersion:
+    """How far windows of a reference stray, against what independent rows would."""
+
+    factor: float  # of the variance, at least 1
+    degrees: int  # of freedom it was learned with
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +88,21 @@ def measure(panes: Sequence[Cells]) -> dict[str, Metric]:
 
 
 def degraded(
-    now: Metric, baseline: Metric, *, share: float, alpha: float
+    now: Metric, baseline: Metric, dispersion: Dispersion | None, *, share: float, alpha: float
 ) -> tuple[bool, float | None]:
     """Whether ``now`` lies below ``share`` of its baseline, at level ``alpha``; and that bound.
 
-    One-sided, with the variance of both. An undefined metric or fewer than three labelled panes
-    decide nothing. The standard error is never taken below that of independent rows: a few rows
-    that all fell alike would otherwise look certain.
+    One-sided, with the variance of both: that of independent rows, times the factor by which the
+    reference's own windows exceed it (``monitor.dispersion``). An undefined metric, or a reference
+    too short to know the factor, decides nothing.
     """
     if now.value is None or baseline.value is None:
         return False, None
     bound = share * baseline.value
-    if now.se is None or now.panes < LEAST_PANES:
+    if dispersion is None:
         return False, bound
-    ours, theirs = max(now.se, now.floor), max(baseline.se or 0.0, baseline.floor)
-    reach = float(student.isf(alpha, now.panes - 1)) * float(np.hypot(ours, share * theirs))
+    noise = float(np.hypot(now.floor, share * baseline.floor)) * float(np.sqrt(dispersion.factor))
+    reach = float(student.isf(alpha, dispersion.degrees)) * noise
     return now.value - bound + reach < 0, bound
 
 
@@ -138,7 +145,7 @@ def _jackknifed(formula: Callable[[Array], Array], panes: Array, floor: float) -
 
 
 def _spread(left_out: Array) -> float | None:
-    """The jackknife's standard error; None if a value left out is undefined, or there is but one."""
+    """The jackknife's standard error; None where a left-out value is undefined, or alone."""
     k = left_out.size
     if k < 2 or np.isnan(left_out).any():
         return None
@@ -180,7 +187,12 @@ def _roc_auc(labelled: Labelled) -> Metric:
 
 
 def _hanley_mcneil(auc: float, negatives: float, positives: float) -> float:
-    """Standard error of an AUC of independent rows (Hanley and McNeil 1982)."""
+    """Standard error of an AUC of independent rows (Hanley and McNeil 1982).
+
+    Shrunk like a proportion of the rarer class's rows: at 0 and 1 the formula knows no doubt.
+    """
+    fewer = min(negatives, positives)
+    auc = (auc * fewer + 2) / (fewer + 4)
     same_positive, same_negative = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     variance = auc * (1 - auc) + (positives - 1) * (same_positive - auc**2)
     variance += (negatives - 1) * (same_negative - auc**2)

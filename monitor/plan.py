@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 _UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
@@ -62,9 +62,9 @@ class Time:
     max_clock_skew_ms: int | None = 10 * MINUTE  # None: off, for replays
 
     def __post_init__(self) -> None:
-        for name in ("lateness_ms", "accept_late_ms", "label_horizon_ms"):
-            if getattr(self, name) < 0:
-                raise InvalidPlan(f"time.{name[:-3]} must not be negative")
+        for setting in fields(self):
+            if (getattr(self, setting.name) or 0) < 0:
+                raise InvalidPlan(f"time.{setting.name[:-3]} must not be negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,9 @@ class Retraining:
     def __post_init__(self) -> None:
         if self.critical_alert_threshold < 1 or self.min_labels < 0:
             raise InvalidPlan("retraining: thresholds must be positive whole numbers")
+        for name in ("lookback_ms", "cooldown_ms"):
+            if getattr(self, name) < 0:
+                raise InvalidPlan(f"retraining.{name[:-3]} must not be negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,8 @@ class Incidents:
     def __post_init__(self) -> None:
         if self.resolve_after < 1:
             raise InvalidPlan("incidents.resolve_after must be at least 1")
+        if self.repeat_after_ms < 0:
+            raise InvalidPlan("incidents.repeat_after must not be negative")
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class Profile:
         """How long a pane waits for its labels: as configured, else learned, else the horizon."""
         if configured_ms is not None:
             return configured_ms
-        return min(self.label_delay_ms.get("p99", horizon_ms), horizon_ms)
+        return min(max(self.label_delay_ms.get("p99", horizon_ms), 0), horizon_ms)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +64,7 @@ class ReferenceRows:
     label_time_ms: NDArray[np.int64] | None = None  # shape (n,)
 
 
-def build_profile(
+def build_profile(  # noqa: PLR0913 - all of it is what a profile says
     model: str,
     version: str,
     rows: ReferenceRows,
@@ -78,7 +78,7 @@ def build_profile(
     """Learn a profile from ``rows``. The same rows and seed give the same profile.
 
     Raises ``InvalidReference`` if there is no row, a feature holds nothing to learn from, a score
-    lies outside [0, 1], or the labels are all of one class.
+    lies outside [0, 1], or the labels are others than 0 and 1, or all of one class.
     """
     _check(rows)
     rng = np.random.default_rng(seed)
@@ -110,7 +110,10 @@ def _check(rows: ReferenceRows) -> None:
             f"scores must be probabilities between 0 and 1, found {_outside(score)}"
             " (a regression or a margin is not supported; only binary classification is)"
         )
-    if rows.label is not None and np.unique(rows.label[_known(rows)]).size != 2:
+    classes = set() if rows.label is None else set(np.unique(rows.label[_known(rows)]).tolist())
+    if not classes <= {0, 1}:
+        raise InvalidReference(f"labels must be 0 or 1, found {max(classes)}")
+    if rows.label is not None and classes != {0, 1}:
         raise InvalidReference("the labels hold only one class: a reference needs both, 0 and 1")
 
 
@@ -146,7 +149,8 @@ def _labelled(rows: ReferenceRows) -> Labels:
     known = np.flatnonzero(_known(rows))
     assert rows.label is not None
     times = rows.predictions.time_ms if rows.label_time_ms is None else rows.label_time_ms
-    return Labels([rows.predictions.ids[i] for i in known], times[known], rows.label[known])
+    ids = [rows.predictions.ids[i] for i in known.tolist()]
+    return Labels(ids, times[known], rows.label[known])
 
 
 def _outcomes(schema: Schema, rows: ReferenceRows) -> list[Summary]:
@@ -169,4 +173,3 @@ def _delays(rows: ReferenceRows) -> dict[str, int]:
         return {}
     delay = (rows.label_time_ms - rows.predictions.time_ms)[_known(rows)]
     return {f"p{q}": int(np.ceil(np.percentile(delay, q))) for q in (50, 90, 99)}
-

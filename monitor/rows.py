@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.bins import Sample
 from monitor.counts import Counts, tally
-from monitor.summaries import SCORE_BINS, Quality
+from monitor.summaries import SCORE_BINS, Quality, shortened
 
 Column = Sequence[Any] | NDArray[Any]  # raw values as they came: None is missing
 
@@ -75,7 +75,8 @@ class Categorical:
         unseen: list[dict[str, int]] = [{} for _ in range(groups)]
         for position in np.flatnonzero(cell == len(known)):
             into = unseen[group[position]]
-            into[str(text[position])] = into.get(str(text[position]), 0) + 1
+            name = shortened(str(text[position]))
+            into[name] = into.get(name, 0) + 1
         flaw = np.array([_category_flaw(v, t) for v, t in zip(values, text, strict=True)], np.int64)
         counts = tally(group[met], cell[met], groups, len(known) + 1)
         return FeatureTally(counts, _flaws(flaw, group, groups), unseen)
@@ -174,9 +175,7 @@ def _as_category(value: Any) -> str | None:
         return str(value)
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
-    if isinstance(value, int | np.integer):
-        return str(int(value))
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, int | np.integer) or (isinstance(value, float) and value.is_integer()):
         return str(int(value))
     return None
 

@@ -16,6 +16,7 @@ Names of cells, and what the numbers of the cells mean:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -23,6 +24,9 @@ from enum import IntEnum, StrEnum
 from monitor.counts import Cells
 
 SCORE_BINS = 10_000
+MOST_NAMES = 200  # texts of one name that a sum keeps
+SHOWN_NAMES = 50
+LONGEST_NAME = 200  # characters
 
 
 class Part(StrEnum):
@@ -60,16 +64,37 @@ class Summary:
     names: Names = field(default_factory=dict)
 
 
-def add_names(many: Iterable[Names], most: int = 50) -> dict[str, dict[str, int]]:
-    """The sum, keeping the ``most`` frequent texts of each name (ties in the order of the text)."""
+def add_names(many: Iterable[Names], most: int = MOST_NAMES) -> dict[str, dict[str, int]]:
+    """The sum, exact, of up to ``most`` texts of each name.
+
+    Of more texts a sample is kept, those with the smallest hashes. Whatever belongs to it belonged
+    to it from the first, so its counts are whole, and in what order sums were taken is nothing;
+    the most frequent so far, kept in their place, would forget what the next sum makes frequent.
+    """
     gathered: dict[str, dict[str, int]] = {}
     for names in many:
         for name, texts in names.items():
             into = gathered.setdefault(name, {})
             for text, count in texts.items():
                 into[text] = into.get(text, 0) + count
-    return {name: _most_frequent(texts, most) for name, texts in gathered.items()}
+    return {name: _sampled(texts, most) for name, texts in gathered.items()}
 
 
-def _most_frequent(texts: dict[str, int], most: int) -> dict[str, int]:
+def most_frequent(texts: Mapping[str, int], most: int = SHOWN_NAMES) -> dict[str, int]:
+    """The ``most`` frequent of ``texts``, ties in the order of the text."""
     return dict(sorted(texts.items(), key=lambda pair: (-pair[1], pair[0]))[:most])
+
+
+def shortened(text: str) -> str:
+    """What is kept of a text that somebody sent: it must fit the message that tells of it."""
+    return text[:LONGEST_NAME]
+
+
+def _sampled(texts: dict[str, int], most: int) -> dict[str, int]:
+    if len(texts) <= most:
+        return texts
+    return {text: texts[text] for text in sorted(texts, key=_hash)[:most]}
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()

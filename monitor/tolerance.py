@@ -48,10 +48,10 @@ def tolerance(panes: Mapping[int, Counts], bins: int, pane_ms: int, length: int)
     """
     if not panes:
         return 0.0
-    running = _running(panes, bins, pane_ms)
+    before, running = _before(panes, pane_ms), _running(panes, bins)
     tolerated = 0.0
     for scale in _scales(length):
-        excesses = _excesses(running, scale)
+        excesses = _excesses(before, running, scale)
         if len(excesses) >= LEAST_BLOCKS:
             tolerated = max(KEPT_FROM_BELOW * tolerated, *excesses, 0.0)
     return float(tolerated)
@@ -63,30 +63,35 @@ def _scales(length: int) -> list[int]:
     return [*powers, length]
 
 
-def _running(panes: Mapping[int, Counts], bins: int, pane_ms: int) -> NDArray[np.int64]:
-    """Sums of all panes before each slot of time, shape (slots + 1, bins)."""
-    first = min(panes)
-    slots = (max(panes) - first) // pane_ms + 1
-    running = np.zeros((slots + 1, bins), dtype=np.int64)
-    for start_ms, counts in panes.items():
-        running[(start_ms - first) // pane_ms + 1, counts.index] = counts.count
+def _before(panes: Mapping[int, Counts], pane_ms: int) -> NDArray[np.int64]:
+    """How many of the panes lie before each slot of time, shape (slots + 1,)."""
+    slot = (np.array(sorted(panes), dtype=np.int64) - min(panes)) // pane_ms
+    return np.searchsorted(slot, np.arange(slot[-1] + 2))
+
+
+def _running(panes: Mapping[int, Counts], bins: int) -> NDArray[np.int64]:
+    """Sums of the first 0, 1, 2, … panes, shape (panes + 1, bins)."""
+    running = np.zeros((len(panes) + 1, bins), dtype=np.int64)
+    for row, start_ms in enumerate(sorted(panes), start=1):
+        running[row, panes[start_ms].index] = panes[start_ms].count
     return np.cumsum(running, axis=0, out=running)
 
 
-def _excesses(running: NDArray[np.int64], scale: int) -> list[float]:
+def _excesses(before: NDArray[np.int64], running: NDArray[np.int64], scale: int) -> list[float]:
     """By how much the persistent distance of each block exceeds sampling noise."""
-    starts = range(0, len(running) - scale, max(1, scale // 2))
-    blocks = [start for start in starts if running[start + scale, :].sum() > running[start].sum()]
-    if not blocks:
+    starts = np.arange(0, len(before) - scale, max(1, scale // 2))
+    starts = starts[before[starts + scale] > before[starts]]
+    if not starts.size:
         return []
-    noise = float(kolmogi(1 / len(blocks)))
-    return [e for start in blocks if (e := _excess(running, start, scale, noise)) is not None]
+    noise = float(kolmogi(1 / starts.size))
+    edges = np.stack([before[starts], before[starts + scale // 2], before[starts + scale]], axis=1)
+    found = (_excess(running[cuts], running[-1], noise) for cuts in edges)
+    return [excess for excess in found if excess is not None]
 
 
-def _excess(running: NDArray[np.int64], start: int, scale: int, noise: float) -> float | None:
-    middle = start + scale // 2
-    first = running[middle] - running[start]
-    second = running[start + scale] - running[middle]
-    rest = running[-1] - first - second
+def _excess(cuts: NDArray[np.int64], whole: NDArray[np.int64], noise: float) -> float | None:
+    """``cuts`` holds the sums before a block, its middle and its end, shape (3, bins)."""
+    first, second = np.diff(cuts, axis=0)
+    rest = whole - first - second
     en = effective_size(int((first + second).sum()), int(rest.sum()))
     return persistent(first, second, rest) - noise / np.sqrt(en) if en else None

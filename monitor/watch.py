@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from monitor.budget import Levels, levels
 from monitor.counts import Cells, Counts, add_cells
+from monitor.dispersion import dispersion
 from monitor.drift import Severity, Verdict, judge, stability
 from monitor.findings import (
     DataFinding,
@@ -16,12 +17,12 @@ from monitor.findings import (
     PerformanceFinding,
     WindowStatus,
 )
-from monitor.performance import Metric, degraded, measure
+from monitor.performance import Dispersion, Metric, degraded, measure
 from monitor.plan import Plan
 from monitor.profile import Profile
 from monitor.rows import Categorical, Numeric
 from monitor.schema import ERROR, SCORE
-from monitor.summaries import Names, Part, Quality
+from monitor.summaries import Names, Part, Quality, most_frequent
 from monitor.tolerance import tolerance
 
 
@@ -34,6 +35,7 @@ class Watch:
     levels: Mapping[str, Levels]
     tolerances: Mapping[str, float]  # by name of the cells: "bins/temp", "score", "errors"
     baseline: Mapping[str, Metric]
+    dispersions: Mapping[str, Dispersion]  # by metric
 
     @classmethod
     def of(cls, plan: Plan, profile: Profile) -> Watch:
@@ -51,6 +53,7 @@ class Watch:
             levels(plan, profile.schema),
             _tolerances(plan, profile),
             baseline(profile),
+            _dispersions(plan, profile),
         )
 
     @property
@@ -65,26 +68,22 @@ class Watch:
         middle = len(panes) // 2
         first, second = add_cells(panes[:middle]), add_cells(panes[middle:])
         window = _Halves(first, second)
-        rows = window.total("rows").size
         schema = self.profile.schema
         features = tuple(
-            self._numeric(name, f"bins/{name}", reference, window, rows, "data")
+            self._numeric(name, reference, window)
             if isinstance(reference, Numeric)
-            else _categorical(name, reference, window, rows, names)
+            else _categorical(name, reference, window, names)
             for name, reference in schema.features.items()
         )
         errors = schema.errors
-        labelled = window.total("errors").size
         return DataFinding(
             revision=revision,
-            status=_status(rows, complete),
-            rows=rows,
+            status=_status(window.rows, complete),
+            rows=window.rows,
             features=features,
-            score=self._numeric(SCORE, "score", schema.score, window, rows, "prediction"),
-            errors=None
-            if errors is None
-            else self._numeric(ERROR, "errors", errors, window, labelled, "prediction"),
-            unknown=names.get("unknown", {}),
+            score=self._compared(SCORE, "score", schema.score, window),
+            errors=None if errors is None else self._compared(ERROR, "errors", errors, window),
+            unknown=most_frequent(names.get("unknown", {})),
         )
 
     def judge_performance(
@@ -102,38 +101,45 @@ class Watch:
         )
 
     def _metric(self, name: str, metric: Metric) -> MetricFinding:
-        """Critical below the threshold's share of the baseline, warning below the baseline itself."""
+        """Critical below the threshold's share of the baseline, warning below all of it."""
         level = self.levels.get("performance")
         before = self.baseline.get(name, Metric(None))
         if level is None:
             return MetricFinding(metric, before)
-        share = self.plan.performance.degradation_threshold
-        fell, bound = degraded(metric, before, share=share, alpha=level.critical)
-        suspected, _ = degraded(metric, before, share=1.0, alpha=level.warning)
+        share, strays = self.plan.performance.degradation_threshold, self.dispersions.get(name)
+        fell, bound = degraded(metric, before, strays, share=share, alpha=level.critical)
+        suspected, _ = degraded(metric, before, strays, share=1.0, alpha=level.warning)
         severity = Severity.CRITICAL if fell else Severity.WARNING if suspected else None
-        return MetricFinding(metric, before, bound, severity)
+        decided = strays is not None and metric.value is not None and before.value is not None
+        return MetricFinding(metric, before, bound, severity, decided)
 
-    def _numeric(
-        self, name: str, cells: str, reference: Numeric, window: _Halves, rows: int, family: str
+    def _numeric(self, name: str, reference: Numeric, window: _Halves) -> FeatureFinding:
+        quality = window.total(f"quality/{name}")
+        return replace(
+            self._compared(name, f"bins/{name}", reference, window),
+            rows=window.rows,
+            missing=quality.at(Quality.MISSING),
+            wrong_type=quality.at(Quality.WRONG_TYPE),
+            not_finite=quality.at(Quality.NOT_FINITE),
+            out_of_range=quality.at(Quality.OUT_OF_RANGE),
+        )
+
+    def _compared(
+        self, name: str, cells: str, reference: Numeric, window: _Halves
     ) -> FeatureFinding:
+        """Whatever fell into bins, against its reference."""
         tolerated = self.tolerances.get(cells, 0.0)
         distance = judge(
             reference,
             window.halves(cells),
             tolerance=tolerated,
-            level=self.levels[family],
+            level=self.levels["data" if cells.startswith("bins/") else "prediction"],
             drift=self.plan.drift,
         )
-        own = cells == f"bins/{name}"  # the score and the errors have no quality of their own
-        quality = window.total(f"quality/{name}") if own else Counts.empty()
         return FeatureFinding(
             name=name,
             kind="numeric",
-            rows=rows,
-            missing=quality.at(Quality.MISSING),
-            wrong_type=quality.at(Quality.WRONG_TYPE),
-            not_finite=quality.at(Quality.NOT_FINITE),
-            out_of_range=quality.at(Quality.OUT_OF_RANGE),
+            rows=distance.values,
             distance=distance,
             tolerance=tolerated,
             psi=distance.psi,
@@ -152,10 +158,19 @@ class _Halves:
     def total(self, name: str) -> Counts:
         return Counts.total(self.halves(name))
 
+    @property
+    def rows(self) -> int:
+        return self.total("rows").size
+
 
 def baseline(profile: Profile) -> dict[str, Metric]:
     """Every metric on the reference's labelled rows; without labels all are undefined."""
     return measure([summary.cells for summary in profile.panes if summary.part is Part.FINAL])
+
+
+def _dispersions(plan: Plan, profile: Profile) -> dict[str, Dispersion]:
+    labelled = {s.pane_ms: s.cells for s in profile.panes if s.part is Part.FINAL}
+    return dispersion(labelled, plan.windows.length_ms)
 
 
 def _tolerances(plan: Plan, profile: Profile) -> dict[str, float]:
@@ -175,7 +190,7 @@ def _tolerances(plan: Plan, profile: Profile) -> dict[str, float]:
 
 
 def _categorical(
-    name: str, reference: Categorical, window: _Halves, rows: int, names: Names
+    name: str, reference: Categorical, window: _Halves, names: Names
 ) -> FeatureFinding:
     """Shown, with its stability index and what was never seen; no incident comes of it yet."""
     counts = window.total(f"categories/{name}").dense(len(reference.categories) + 1)
@@ -184,12 +199,12 @@ def _categorical(
     return FeatureFinding(
         name=name,
         kind="categorical",
-        rows=rows,
+        rows=window.rows,
         missing=quality.at(Quality.MISSING),
         wrong_type=quality.at(Quality.WRONG_TYPE),
         psi=stability(counts, reference.counts) if met else None,
         verdict=Verdict.OK if met else Verdict.INSUFFICIENT,
-        unseen=names.get(f"unseen/{name}", {}),
+        unseen=most_frequent(names.get(f"unseen/{name}", {})),
         unseen_rows=int(counts[-1]),
     )
 

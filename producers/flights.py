@@ -65,5 +65,3 @@ def _texts(column: pa.ChunkedArray) -> NDArray[np.object_]:
 
 def _milliseconds(column: pa.ChunkedArray) -> NDArray[np.int64]:
     return np.asarray(column.cast(pa.int64()).to_numpy())
-
-

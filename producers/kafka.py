@@ -77,9 +77,12 @@ class Publisher:
         _metadata(self._producer, settings)
 
     def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None:
-        """Waits while the queue is full. Raises ``DeliveryFailed``, perhaps for an earlier one."""
+        """To a topic without its prefix. Waits while the queue is full.
+
+        Raises ``DeliveryFailed``, perhaps for an earlier record.
+        """
         where = {} if partition is None else {"partition": partition}
-        while not self._queued(topic, key, value, where):
+        while not self._queued(self._settings.topic(topic), key, value, where):
             self._producer.poll(0.1)
             self._raise_failure()
         self._producer.poll(0)
@@ -87,7 +90,7 @@ class Publisher:
 
     def partitions(self, topic: str) -> int:
         """How many there are. Raises ``TopicMissing``."""
-        return len(_partitions(self._producer, self._settings, topic))
+        return len(_partitions(self._producer, self._settings, self._settings.topic(topic)))
 
     def flush(self) -> None:
         """Wait until Kafka has confirmed everything. Raises ``DeliveryFailed``."""
@@ -114,7 +117,8 @@ class Publisher:
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
-            self.delivered[str(message.topic())] += 1
+            prefix = self._settings.topic("")
+            self.delivered[str(message.topic()).removeprefix(prefix)] += 1
         else:
             self._failure = f"Kafka did not take a record for {message.topic()}: {error.str()}"
 

@@ -27,6 +27,7 @@ from monitor.profile import Profile
 from monitor.rows import Categorical, Numeric, Reference
 from monitor.schema import Schema
 from monitor.summaries import Summary
+from producers.errors import BadInput
 from producers.summaries_wire import (
     arrays,
     decode_summaries,
@@ -40,7 +41,7 @@ PART_BYTES = 500_000
 MANIFEST = "manifest"
 
 
-class InvalidProfile(ValueError):
+class InvalidProfile(BadInput):
     """Messages that make no profile, or another one under a name that is taken."""
 
 
@@ -164,7 +165,7 @@ def _parts(profile: Profile) -> Iterator[tuple[str, bytes]]:
     if profile.model_file is not None:
         blobs["model"] = profile.model_file
     for name, blob in blobs.items():
-        for number, start in enumerate(range(0, len(blob), PART_BYTES)):
+        for number, start in enumerate(range(0, len(blob) or 1, PART_BYTES)):
             yield f"{name}-{number}", blob[start : start + PART_BYTES]
 
 
@@ -261,7 +262,8 @@ def _content(profile: Profile) -> Iterator[bytes]:
         yield sample.weights.tobytes()
     for summary in profile.panes:
         yield from _summary_content(summary)
-    yield profile.model_file or b""
+    if profile.model_file is not None:
+        yield profile.model_file
 
 
 def _summary_content(summary: Summary) -> Iterator[bytes]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from producers.errors import BadInput
 from producers.history import History
+from producers.times import parse_time_ms
 
 
 class InvalidScenario(BadInput):
@@ -115,29 +115,20 @@ def apply_scenarios(history: History, scenarios: Sequence[Scenario], seed: int) 
     return history
 
 
-def parse_time_ms(text: str) -> int:
-    """Of a date or an RFC 3339 time; without an offset it is UTC. Raises ``BadInput``."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInput(
-            f"{text!r} is not a time: write 2013-05-01 or 2013-05-01T06:00:00Z (UTC by default)"
-        ) from None
-    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
-    return round(aware.timestamp() * 1000)
-
-
 def _share(text: str) -> float:
     share = _number(text)
     if not 0 < share <= 1:
-        raise ValueError("a share lies above 0 and is at most 1")
+        raise ValueError("a share is above 0 and at most 1")
     return share
 
 
 def _number(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
     if not math.isfinite(number):
-        raise ValueError("it has to be finite")
+        raise ValueError("expected a number")
     return number
 
 

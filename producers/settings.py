@@ -177,9 +177,7 @@ class Settings(BaseSettings):
                 windows=_windows(_merged(self.windows, own.windows)),
                 time=_time(_merged(self.time, own.time)),
                 drift=_drift(_merged(self.drift, own.drift)),
-                performance=Performance(
-                    **_merged(self.performance, own.performance).model_dump()
-                ),
+                performance=Performance(**_merged(self.performance, own.performance).model_dump()),
                 retraining=_retraining(_merged(self.retraining, own.retraining)),
                 incidents=Incidents(
                     duration_ms(self.incidents.repeat_after), self.incidents.resolve_after

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 from sklearn.preprocessing import OrdinalEncoder
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from monitor.profile import InvalidReference, ReferenceRows
 from producers.history import Columns, History
@@ -126,7 +127,7 @@ def _margins_ahead(
     return np.concatenate(
         [
             _fitted(matrix[:a], label[:a], categories, seed).decision_function(matrix[a:b])
-            for a, b in zip(edges[:-1], edges[1:], strict=True)
+            for a, b in pairwise(edges.tolist())
             if a < b
         ]
     )

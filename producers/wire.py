@@ -24,7 +24,7 @@ T = TypeVar("T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 # Nobody predicts in the year 9999, and whoever adds a window to it leaves the calendar.
-_END_MS = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // _MILLISECOND
+END_MS = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // _MILLISECOND
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 _EXPECTED = {
@@ -159,19 +159,22 @@ def _decoded(decode: Callable[[bytes], T], value: bytes | None) -> T:
 
 def _since_epoch_ms(time: datetime | int) -> int:
     ms = time if isinstance(time, int) else (time - _EPOCH) // _MILLISECOND
-    if 0 <= ms < _END_MS:
+    if 0 <= ms < END_MS:
         return ms
     raise ContractViolation(f"'time' is out of range: expected {_EXPECTED['time']}")
 
 
 def _check_name(field: str, text: str) -> None:
-    if not _is_name(text):
+    if not is_name(text):
         raise ContractViolation(f"'{field}' is not a name: expected {_EXPECTED[field]}")
 
 
 @lru_cache(maxsize=10_000)
-def _is_name(text: str) -> bool:
-    """Cached because a pattern costs as much as decoding a record, and models are few."""
+def is_name(text: str) -> bool:
+    """Whether ``text`` can name a model or a version.
+
+    Cached because a pattern costs as much as decoding a record, and models are few.
+    """
     return _NAME.fullmatch(text) is not None
 
 
@@ -199,4 +202,5 @@ __all__ = [
     "encode_label",
     "encode_prediction",
     "encode_profile",
+    "is_name",
 ]

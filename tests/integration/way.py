@@ -78,11 +78,11 @@ class Way:
     def start(self, *roles: str, slot: int = 0) -> None:
         for role in roles or ROLES:
             name = f"{role}-{slot}"
-            log = (self.directory / f"{name}.log").open("ab")
             command = [sys.executable, "-m", "consumers", role, "--slot", str(slot)]
-            self.processes[name] = subprocess.Popen(
-                command, env=self.environment, stdout=log, stderr=log
-            )
+            with (self.directory / f"{name}.log").open("ab") as log:
+                self.processes[name] = subprocess.Popen(
+                    command, env=self.environment, stdout=log, stderr=log
+                )
 
     def stop(self, name: str) -> None:
         process = self.processes.pop(name)
@@ -193,6 +193,8 @@ class Way:
     def until(self, true: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
         deadline_s = time.monotonic() + patience_s
         while not true():
+            dead = [name for name, p in self.processes.items() if p.poll() is not None]
+            assert not dead, f"{dead} ended while waiting for {what}\n{self.logs()}"
             assert time.monotonic() < deadline_s, f"waited in vain for {what}\n{self.logs()}"
             time.sleep(0.3)
 

@@ -1,0 +1,1 @@
+"""The API as pictures. Reads the API only; computes no statistics."""

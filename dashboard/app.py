@@ -1,0 +1,15 @@
+"""``streamlit run dashboard/app.py``. Reads the environment; everything else is in ``shell``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+# Streamlit looks for modules beside this file; ours are packages, one folder up.
+if (_root := str(Path(__file__).resolve().parents[1])) not in sys.path:
+    sys.path.insert(0, _root)
+
+from dashboard.shell import run
+
+run(os.environ)

@@ -1,0 +1,278 @@
+"""Pictures of the frames that ``tables`` makes. Each is drawn once; only its rows change.
+
+A chart refers to its rows by a name, ``ROWS``, so that its specification stays the same from one
+refresh to the next, and a browser moves the marks instead of drawing the chart anew. Colours are
+those of Okabe and Ito that show on white and on black; nothing is told by colour alone.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import altair as alt
+
+from dashboard import words
+
+ROWS = "rows"
+Chart = alt.Chart | alt.LayerChart
+Spec = dict[str, Any]
+
+BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+PURPLE, GREY = "#CC79A7", "#8C8C8C"
+
+# Name: colour, shape.
+VERDICTS = {
+    words.CALM: (BLUE, "circle"),
+    words.WARNING: (ORANGE, "triangle-up"),
+    words.CRITICAL: (VERMILLION, "diamond"),
+    words.FEW: (GREY, "cross"),
+    words.UNTESTED: (GREEN, "circle"),
+    words.UNJUDGED: (GREY, "stroke"),
+    words.EMPTY: (GREY, "square"),
+}
+KINDS = {
+    words.FINAL: (BLUE, "circle"),
+    words.PROVISIONAL: (PURPLE, "triangle-down"),
+    words.DEGRADED["warning"]: (ORANGE, "triangle-up"),
+    words.DEGRADED["critical"]: (VERMILLION, "diamond"),
+}
+# Name: colour, dashes.
+METRIC_LINES = {
+    "measured": (BLUE, [1, 0]),
+    "baseline": (GREEN, [6, 4]),
+    "degraded below": (VERMILLION, [2, 3]),
+}
+DISTANCE_LINES = {
+    "distance": (BLUE, [1, 0]),
+    "sampling noise": (VERMILLION, [6, 4]),
+    "reference's straying": (PURPLE, [2, 3]),
+}
+EXPECTED_LINES = {"realised": (BLUE, [1, 0]), "expected": (GREEN, [6, 4])}
+SIDES = {"reference": (GREEN, [6, 4]), "window": (BLUE, [1, 0])}
+
+_FORMAT = {"hours": "%H:%M", "day": "%b %d", "date": "%b %d", "week": "%b %d", "month": "%b %Y"}
+_TIME = alt.X(
+    "start:T",
+    title="start of the window (UTC)",
+    scale=alt.Scale(type="utc"),
+    axis=alt.Axis(format=_FORMAT, labelOverlap=True, grid=False),
+)
+
+
+@cache
+def spec(chart: str, title: str) -> Spec:
+    """A chart by the name of its function, as Vega-Lite has it."""
+    drawn: Chart = _CHARTS[chart](title)
+    return drawn.to_dict()
+
+
+def metric(title: str) -> Chart:
+    """Rows of ``tables.metric_rows``."""
+    rows = alt.Chart(alt.NamedData(ROWS)).encode(x=_TIME)
+    tips = [
+        alt.Tooltip("window:N"),
+        alt.Tooltip("kind:N", title="labels are"),
+        alt.Tooltip("shown:N", title=title),
+        alt.Tooltip("interval:N", title="95% interval"),
+        alt.Tooltip("labels:N", title="labels (of the rows)"),
+    ]
+    measured = rows.transform_filter("datum.line == 'measured'")
+    band = measured.mark_area(color=BLUE, opacity=0.18).encode(y=alt.Y("low:Q"), y2="high:Q")
+    lines = rows.mark_line().encode(y=_value(title), **_lines(METRIC_LINES))
+    hollow = alt.condition(alt.datum.kind == words.PROVISIONAL, alt.value(0), alt.value(1))
+    points = measured.mark_point(filled=True, size=60, opacity=1, strokeWidth=1.6).encode(
+        y=_value(title),
+        **_marks("kind", KINDS),
+        stroke=_stroke("kind", KINDS),
+        fillOpacity=hollow,
+        tooltip=tips,
+    )
+    return _layers(band, lines, points, height=300)
+
+
+def distances(title: str) -> Chart:
+    """Rows of ``tables.distance_rows``."""
+    rows = alt.Chart(alt.NamedData(ROWS)).encode(x=_TIME)
+    tips = [
+        alt.Tooltip("window:N"),
+        alt.Tooltip("shown:N", title=title),
+        alt.Tooltip("verdict:N"),
+        alt.Tooltip("rows:N"),
+    ]
+    y = alt.Y("value:Q", title=title, scale=alt.Scale(zero=True, nice=True))
+    here = rows.transform_filter("datum.chosen && datum.line == 'distance'").mark_rule(
+        color=GREY, strokeWidth=6, opacity=0.35
+    )
+    lines = rows.mark_line().encode(y=y, **_lines(DISTANCE_LINES))
+    points = (
+        rows.transform_filter("datum.line == 'distance'")
+        .mark_point(filled=True, size=45, opacity=1)
+        .encode(y=y, **_marks("verdict", VERDICTS), tooltip=tips)
+    )
+    return _layers(here, lines, points, height=320)
+
+
+def expected(title: str) -> Chart:
+    """Rows of ``tables.expected_rows``."""
+    tips = [alt.Tooltip("window:N"), alt.Tooltip("line:N", title="is"), alt.Tooltip("shown:N")]
+    rows = alt.Chart(alt.NamedData(ROWS)).encode(x=_TIME, y=_value(title))
+    lines = rows.mark_line().encode(**_lines(EXPECTED_LINES))
+    points = rows.mark_point(filled=True, size=30, opacity=1).encode(
+        color=_lines(EXPECTED_LINES)["color"].legend(None), tooltip=tips
+    )
+    return _layers(lines, points, height=280)
+
+
+def heat(_title: str) -> Chart:
+    """Rows of ``tables.heat_rows``. A cell can be chosen by a click: ``CELL``."""
+    rows = alt.Chart(alt.NamedData(ROWS)).encode(
+        x=_TIME,
+        y=alt.Y("feature:N", title=None, sort=None, axis=alt.Axis(labelLimit=220)),
+        tooltip=[
+            alt.Tooltip("feature:N"),
+            alt.Tooltip("window:N"),
+            alt.Tooltip("verdict:N"),
+            alt.Tooltip("shown:N", title="distance"),
+        ],
+    )
+    colours = _marks("verdict", VERDICTS)["color"].legend(alt.Legend(title=None, columns=7))
+    shade = alt.Opacity(
+        "distance:Q", scale=alt.Scale(domain=[0, 0.3], range=[0.12, 1], clamp=True), legend=None
+    )
+    chosen = alt.selection_point(name=CELL, fields=["feature", "at"], on="click", clear=False)
+    cells = rows.mark_rect().encode(x2="end:Q", color=colours, opacity=shade)
+    frame = (
+        rows.transform_filter("datum.chosen")
+        .mark_rect(fillOpacity=0, stroke=GREY, strokeWidth=2)
+        .encode(x2="end:Q")
+    )
+    symbols = (
+        rows.transform_filter(alt.FieldOneOfPredicate("verdict", _NOTABLE))
+        .transform_calculate(middle="(datum.start + datum.end) / 2")
+        .mark_point(filled=True, size=55, opacity=1, color="white", stroke="black", strokeWidth=1)
+        .encode(
+            x=alt.X("middle:T", scale=alt.Scale(type="utc")),
+            shape=_marks("verdict", VERDICTS)["shape"],
+        )
+    )
+    return _layers(cells.add_params(chosen), frame, symbols, height=alt.Step(26))
+
+
+CELL = "cell"
+_NOTABLE = [name for name in VERDICTS if name not in (words.CALM, words.UNTESTED)]
+
+
+def shares(title: str) -> Chart:
+    """Rows of ``tables.share_rows``: how many rows fall where, the window over the reference."""
+    rows = alt.Chart(alt.NamedData(ROWS)).encode(
+        x=_bins(title),
+        y=alt.Y("share:Q", title="share of the rows", stack=None, axis=alt.Axis(format="%")),
+        tooltip=_share_tips("share"),
+    )
+    window = rows.transform_filter("datum.of == 'window'").mark_bar(opacity=0.5)
+    reference = rows.transform_filter("datum.of == 'reference'").mark_line(interpolate="step")
+    return _layers(
+        window.encode(color=_lines(SIDES)["color"].legend(None)),
+        reference.encode(**_lines(SIDES)),
+        height=300,
+    )
+
+
+def summed(title: str) -> Chart:
+    """Rows of ``tables.share_rows``: the share up to each value, with the largest gap marked."""
+    rows = alt.Chart(alt.NamedData(ROWS)).encode(
+        x=_bins(title),
+        y=alt.Y("up to here:Q", title="share up to here", axis=alt.Axis(format="%")),
+        tooltip=_share_tips("up to here"),
+    )
+    lines = rows.mark_line(interpolate="step").encode(**_lines(SIDES))
+    at = rows.transform_filter("datum.gap")
+    ends = at.transform_aggregate(
+        low="min(up to here)", high="max(up to here)", groupby=["place", "bin"]
+    )
+    gap = ends.mark_rule(color=VERMILLION, strokeWidth=3).encode(
+        y=alt.Y("low:Q"), y2="high:Q", tooltip=[alt.Tooltip("bin:N", title="largest gap at")]
+    )
+    return _layers(lines, gap, height=300)
+
+
+def categories(title: str) -> Chart:
+    """Rows of ``tables.share_rows`` of a categorical feature: two bars for each category."""
+    y = alt.Y("bin:N", title=title, sort=alt.EncodingSortField("place"))
+    rows = alt.Chart(alt.NamedData(ROWS)).encode(
+        y=y,
+        yOffset=alt.YOffset("of:N"),
+        x=alt.X("share:Q", title="share of the rows", axis=alt.Axis(format="%")),
+        color=_lines(SIDES)["color"],
+        tooltip=_share_tips("share"),
+    )
+    window = rows.transform_filter("datum.of == 'window'").mark_bar()
+    reference = rows.transform_filter("datum.of == 'reference'").mark_bar(fillOpacity=0.25)
+    return _layers(reference, window, height=alt.Step(12))
+
+
+_CHARTS = {
+    chart.__name__: chart
+    for chart in (metric, distances, expected, heat, shares, summed, categories)
+}
+
+
+def _layers(*layers: Chart, height: int | alt.Step) -> Chart:
+    together: Chart = (
+        alt.layer(*layers)
+        .properties(width="container", height=height)
+        .resolve_scale(color="independent", shape="independent", strokeDash="independent")
+        .configure_legend(orient="top")
+    )
+    return together
+
+
+def _value(title: str) -> alt.Y:
+    return alt.Y("value:Q", title=title, scale=alt.Scale(zero=False, nice=True))
+
+
+def _lines(of: dict[str, tuple[str, list[int]]]) -> dict[str, Any]:
+    """A colour and a pattern of dashes for each line, in one legend."""
+    names = list(of)
+    colours = alt.Scale(domain=names, range=[colour for colour, _ in of.values()])
+    legend = alt.Legend(title=None, symbolType="stroke", symbolSize=400, symbolStrokeWidth=2.5)
+    dashes = alt.Scale(domain=names, range=[dash for _, dash in of.values()])
+    field = "of:N" if of is SIDES else "line:N"
+    return {
+        "color": alt.Color(field, scale=colours, legend=legend),
+        "strokeDash": alt.StrokeDash(field, scale=dashes, legend=legend),
+    }
+
+
+def _marks(field: str, of: dict[str, tuple[str, str]]) -> dict[str, Any]:
+    """A colour and a shape for each name; the names carry the shape, and captions explain them."""
+    names = list(of)
+    colours = alt.Scale(domain=names, range=[colour for colour, _ in of.values()])
+    shapes = alt.Scale(domain=names, range=[shape for _, shape in of.values()])
+    return {
+        "color": alt.Color(f"{field}:N", scale=colours, legend=None),
+        "shape": alt.Shape(f"{field}:N", scale=shapes, legend=None),
+    }
+
+
+def _stroke(field: str, of: dict[str, tuple[str, str]]) -> alt.Stroke:
+    colours = alt.Scale(domain=list(of), range=[colour for colour, _ in of.values()])
+    return alt.Stroke(f"{field}:N", scale=colours, legend=None)
+
+
+def _bins(title: str) -> alt.X:
+    return alt.X(
+        "bin:N",
+        title=title,
+        sort=alt.EncodingSortField("place"),
+        axis=alt.Axis(labelOverlap=True, labelAngle=-40),
+    )
+
+
+def _share_tips(field: str) -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("bin:N", title="values"),
+        alt.Tooltip("of:N", title="of the"),
+        alt.Tooltip(f"{field}:Q", format=".1%"),
+    ]

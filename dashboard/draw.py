@@ -1,0 +1,44 @@
+"""Frames on a page, as charts and tables, and how many windows they show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import charts, place
+
+LASTS = ("60", "30", "200")  # windows shown; the first unless somebody chooses
+CELLS = 8_000  # of windows times features that are asked for at once, at most
+
+
+def draw(
+    rows: pd.DataFrame,
+    chart: str,
+    title: str = "",
+    *,
+    key: str | None = None,
+    on_select: Callable[[], None] | None = None,
+) -> None:
+    """``chart`` is one of ``charts``, with this title."""
+    spec = {**charts.spec(chart, title), "datasets": {charts.ROWS: rows}}
+    if on_select is None:
+        st.vega_lite_chart(spec=spec)
+    else:
+        st.vega_lite_chart(spec=spec, key=key, on_select=on_select, selection_mode=charts.CELL)
+
+
+def table(rows: pd.DataFrame) -> None:
+    """Text that stands still; its first column names the rows."""
+    st.table(rows.set_index(rows.columns[0]))
+
+
+def last(features: int) -> int:
+    """How many windows to ask for: as many as were chosen, fewer of very many features."""
+    asked = place.at("last")
+    return min(int(asked if asked in LASTS else LASTS[0]), max(10, CELLS // max(features, 1)))
+
+
+def choose_last() -> None:
+    place.choose("Windows shown", "last", LASTS, words=lambda many: f"the newest {many}")

@@ -1,0 +1,135 @@
+"""Around every page: where the API is, which model is meant, and what is said without either."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from api.answers import Model
+from dashboard import place, words
+from dashboard.client import ApiProblem, Client, address_of, connect
+from dashboard.here import Here
+from dashboard.live import EVERY_S
+from dashboard.views import alerts, drift, model, overview, retraining
+from producers.settings import InvalidSettings, load_settings
+
+API, TOKEN = "DRIFTLINE_DASHBOARD__API", "DRIFTLINE_DASHBOARD__TOKEN"
+VIEWS = {
+    "overview": (overview, "Overview", ":material/home:"),
+    "model": (model, "Model", ":material/show_chart:"),
+    "drift": (drift, "Drift", ":material/grid_on:"),
+    "alerts": (alerts, "Alerts", ":material/notifications:"),
+    "retraining": (retraining, "Retraining", ":material/model_training:"),
+}
+ICON = str(Path(__file__).with_name("icon.svg"))  # a named one would be fetched from elsewhere
+NO_MODELS = (
+    "No model is registered yet. Train the example with `driftline train`, or register your own"
+    " with `driftline register`; it shows here by itself."
+)
+_MEANT = ("model", "version")
+
+
+def run(environment: Mapping[str, str]) -> None:
+    st.set_page_config("Driftline", ICON, "wide")
+    pages: dict[str, StreamlitPage] = {}
+    for name, (view, title, icon) in VIEWS.items():
+        show = partial(_show, view, environment, pages)
+        pages[name] = st.Page(
+            show, title=title, icon=icon, url_path=name, default=name == "overview"
+        )
+    chosen = st.navigation(list(pages.values()))
+    place.arrive()
+    chosen.run()
+
+
+def _show(
+    view: ModuleType, environment: Mapping[str, str], pages: Mapping[str, StreamlitPage]
+) -> None:
+    try:
+        address = environment.get(API) or address_of(load_settings())
+    except InvalidSettings as error:
+        st.error(f"The configuration cannot be used: {words.plain(error)}.")
+        return
+    client = _client(address, environment.get(TOKEN))
+    try:
+        models = client.models()
+    except ApiProblem as problem:
+        st.error(f"{problem} This page tries again every few seconds.", icon=":material/link_off:")
+        _wait_for(client, known=None)
+        return
+    if models:
+        view.page(_here(client, models, pages))
+    else:
+        st.info(NO_MODELS)
+    _wait_for(client, known=models)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _client(address: str, token: str | None) -> Client:
+    """One for the process: its connections are shared and kept."""
+    return connect(address, token)
+
+
+def _here(client: Client, models: Sequence[Model], pages: Mapping[str, StreamlitPage]) -> Here:
+    meant = _meant(models)
+    others = tuple(model for model in models if model is not meant)
+
+    def link(label: str, page: str, **parameters: str | None) -> None:
+        given = {"model": meant.model, "version": meant.version, **parameters}
+        st.page_link(
+            pages[page],
+            label=label,
+            query_params={name: value for name, value in given.items() if value is not None},
+        )
+
+    return Here(client, meant, others, link)
+
+
+def _meant(models: Sequence[Model]) -> Model:
+    """The one that the address names, or the one chosen in the side bar; else the newest."""
+    by_name = {words.model(model): model for model in models}
+    asked = tuple(place.at(name) for name in _MEANT)
+    fitting = [m for m in models if asked in ((m.model, m.version), (m.model, None))]
+    if asked[0] is not None and not fitting:
+        st.warning(f"There is no model {words.plain(' · version '.join(filter(None, asked)))}.")
+    meant = fitting[0] if fitting else models[0]
+    place.go(model=meant.model, version=meant.version)
+    with st.sidebar:
+        _selector(by_name, words.model(meant))
+    return meant
+
+
+def _selector(by_name: Mapping[str, Model], meant: str) -> None:
+    if len(by_name) == 1:
+        st.caption(words.plain(meant))
+        return
+    key = "choice of model"
+    st.session_state[key] = meant
+    st.selectbox("Model", list(by_name), key=key, on_change=lambda: _go(by_name, key))
+
+
+def _go(by_name: Mapping[str, Model], key: str) -> None:
+    model = by_name[st.session_state[key]]
+    place.go(model=model.model, version=model.version, feature=None, window=None, incident=None)
+
+
+def _wait_for(client: Client, known: Sequence[Model] | None) -> None:
+    """Draws the page anew as soon as there is another list of models, or any after none."""
+
+    def watch() -> None:
+        try:
+            models = client.models()
+        except ApiProblem:
+            return
+        if models != known:
+            st.rerun()
+
+    st.fragment(watch, run_every=EVERY_S)()
+
+
+__all__ = ["run"]

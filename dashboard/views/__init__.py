@@ -1,0 +1,1 @@
+"""The pages, one module each: ``page(here)`` lays out, ``tables`` and ``charts`` decide."""

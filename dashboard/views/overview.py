@@ -1,0 +1,124 @@
+"""Is my model all right? In words, with what is open and how old that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from api.answers import Baseline, Incident, Model
+from dashboard import tables, words
+from dashboard.client import Client, Of
+from dashboard.draw import table
+from dashboard.here import Here
+from dashboard.live import answer, live
+from dashboard.views.alerts import card
+from dashboard.words import Condition, Situation
+
+SHOWN = 5  # incidents; the others are on their own page
+MODELS = 10  # that are asked about besides the one that was chosen
+_BOXES = {
+    "critical": (st.error, ":material/error:"),
+    "warning": (st.warning, ":material/warning:"),
+    "good": (st.success, ":material/check_circle:"),
+    "unknown": (st.info, ":material/help:"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    situation: Situation
+    baseline: Baseline
+    others: Sequence[tuple[Model, Condition]]
+
+
+def page(here: Here) -> None:
+    st.title(f"Is {words.plain(here.model.model)} all right?")
+
+    def part() -> None:
+        seen = answer(f"overview {here.of}", lambda: _ask(here))
+        if seen is not None:
+            _draw(here, seen)
+
+    live(part)
+
+
+def _ask(here: Here) -> Seen:
+    client, others = here.client, here.others[:MODELS]
+    situation = _situation(client, here.of)
+    conditions = [
+        (model, words.condition(_situation(client, Of(model.model, model.version))))
+        for model in others
+    ]
+    return Seen(situation, client.baseline(here.of), conditions)
+
+
+def _situation(client: Client, of: Of) -> Situation:
+    newest = client.windows(of, limit=1)
+    return Situation(
+        client.incidents(of, "open"),
+        newest[0] if newest else None,
+        client.latest(of),
+        client.health(),
+    )
+
+
+def _draw(here: Here, seen: Seen) -> None:
+    now = seen.situation
+    condition = words.condition(now)
+    box, icon = _BOXES[condition.level]
+    box(f"**{condition.answer}** {condition.reason}", icon=icon)
+    st.caption(" ".join(words.freshness(now)))
+    _open(here, now.open)
+    _performance(seen)
+    _others(here, seen, condition)
+    _driftline(now)
+
+
+def _open(here: Here, incidents: Sequence[Incident]) -> None:
+    if not incidents:
+        return
+    st.subheader("Open")
+    for incident in incidents[:SHOWN]:
+        card(here, incident)
+    if len(incidents) > SHOWN:
+        here.link(f"All {len(incidents)} open incidents", "alerts")
+
+
+def _performance(seen: Seen) -> None:
+    latest = seen.situation.latest
+    metrics = tables.beside(seen.baseline, latest)
+    if metrics.empty:
+        return
+    st.subheader("Performance")
+    table(metrics)
+    if latest.window is None:
+        st.caption("No window has all of its labels yet.")
+        return
+    st.caption(
+        f"In production: the window {words.window(latest.window)}, the newest whose labels had"
+        f" their time; {words.share(latest.coverage)} of {words.count(latest.rows)} rows have one."
+    )
+
+
+def _others(here: Here, seen: Seen, condition: Condition) -> None:
+    if not seen.others:
+        return
+    st.subheader("All models")
+    table(tables.overview([(here.model, condition), *seen.others]))
+    left = len(here.others) - len(seen.others)
+    if left:
+        st.caption(f"{words.amount(left, 'more model version')}: choose it in the side bar.")
+
+
+def _driftline(now: Situation) -> None:
+    well = now.health.status == "ok"
+    said = "all roles are at work" if well else "not all roles are at work"
+    with st.expander(f"Driftline itself: {said}", expanded=False):
+        table(tables.roles(now.health))
+        table(tables.records(now.health))
+        st.caption(
+            "Every record is counted once: received = counted + too late + dead letters."
+            " Late ones are among the counted."
+        )

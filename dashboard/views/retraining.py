@@ -1,0 +1,44 @@
+"""Whether the model should be trained again, and which conditions of that are met."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from api.answers import Retraining
+from dashboard import tables, words
+from dashboard.draw import table
+from dashboard.here import Here
+from dashboard.live import answer, live
+
+NO_DECISION = (
+    "No decision yet. The role `retrain` decides when critical incidents open; start it with"
+    " `driftline consume`."
+)
+_SAID = {
+    "retrain": (st.warning, ":material/model_training:", "Retrain", "all conditions are met."),
+    "wait": (st.info, ":material/hourglass_empty:", "Wait", "not all conditions are met."),
+}
+
+
+def page(here: Here) -> None:
+    st.title(f"Should {words.plain(here.model.model)} be trained again?")
+
+    def part() -> None:
+        status = answer(f"retraining {here.of}", lambda: here.client.retraining(here.of))
+        if status is not None:
+            _draw(status)
+
+    live(part)
+
+
+def _draw(status: Retraining) -> None:
+    if status.decision not in _SAID:
+        st.info(NO_DECISION)
+        return
+    box, icon, answer_, why = _SAID[status.decision]
+    box(f"**{answer_}**: {why}", icon=icon)
+    if status.decided_at is not None:
+        window = f" on the window {words.window(status.window)}" if status.window else ""
+        st.caption(f"Decided at {words.instant(status.decided_at)}{window} (event time, UTC).")
+    table(tables.reasons(status))
+    st.caption("A decision is published on the topic `driftline.retraining`, whatever it is.")

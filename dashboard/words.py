@@ -1,0 +1,327 @@
+"""What is said: times, numbers, states and the answer to the question people come with. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from api.answers import Feature, Incident, LatestMetrics, Model, Window, WindowItem
+from api.health import Health, Role
+
+NOTHING = "—"
+METRICS = {
+    "accuracy": "Accuracy",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "roc_auc": "ROC-AUC",
+}
+
+# Never colour alone: what is said of a state carries its symbol.
+SYMBOLS = {"critical": "◆", "warning": "▲", "good": "✔", "unknown": "?"}
+CALM = "✔ no drift"
+WARNING = "▲ drift, warning"
+CRITICAL = "◆ drift, critical"
+FEW = "✚ too few rows"
+UNTESTED = "○ not tested"
+UNJUDGED = "… not judged"
+EMPTY = "□ no rows"
+
+FINAL = "● final"
+PROVISIONAL = "▼ provisional"
+DEGRADED = {"warning": "▲ degraded, warning", "critical": "◆ degraded, critical"}
+
+NO_WINDOWS = (
+    "No windows yet. Start the simulator (`driftline simulate`) or your own service, and the roles"
+    " (`driftline consume`); a window shows here as soon as it closes."
+)
+_BY_LEVEL = ("critical", "warning")
+_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"
+_WINDOW = re.compile(rf"({_TIME} to {_TIME})")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|$~:])")
+
+
+def plain(text: object) -> str:
+    """Somebody else's text as it stands, where Markdown is expected."""
+    return _MARKDOWN.sub(r"\\\1", str(text))
+
+
+# -- numbers and times ---------------------------------------------------------------------------
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    return NOTHING if value is None else f"{value:.{digits}f}"
+
+
+def probability(value: float | None) -> str:
+    if value is None:
+        return NOTHING
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def share(part: float | None, whole: float | None = 1.0) -> str:
+    return NOTHING if part is None or not whole else f"{part / whole:.1%}"
+
+
+def count(value: int | None) -> str:
+    return NOTHING if value is None else f"{value:,}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    return NOTHING if low is None or high is None else f"{low:.3f} to {high:.3f}"
+
+
+def instant(at: datetime) -> str:
+    """In UTC, as short as it can be said."""
+    at = at.astimezone(UTC)
+    return f"{at:%Y-%m-%d}" if at.time() == at.min.time() else f"{at:%Y-%m-%d %H:%M}"
+
+
+def span(start: datetime, end: datetime) -> str:
+    """A whole day of UTC is named by its date."""
+    start, end = start.astimezone(UTC), end.astimezone(UTC)
+    midnight = start.time() == start.min.time()
+    if midnight and end - start == timedelta(days=1):
+        return f"{start:%Y-%m-%d}"
+    if end.date() == start.date():
+        return f"{start:%Y-%m-%d %H:%M} to {end:%H:%M}"
+    return f"{instant(start)} to {instant(end)}"
+
+
+def window(of: Window) -> str:
+    return span(of.start, of.end)
+
+
+def spelled(of: Window) -> str:
+    """A window in an address."""
+    return f"{rfc3339(of.start)}/{rfc3339(of.end)}"
+
+
+def spelled_out(text: str) -> tuple[str, str] | None:
+    """Its start and end; None if it is not a window."""
+    start, _, end = text.partition("/")
+    try:
+        known = datetime.fromisoformat(start).tzinfo and datetime.fromisoformat(end).tzinfo
+    except ValueError:
+        return None
+    return (start, end) if known else None
+
+
+def rfc3339(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def spelled_window(text: str) -> str:
+    """A window in an address or in a message, as people say it."""
+    start, end = re.split("/| to ", text)
+    return span(datetime.fromisoformat(start), datetime.fromisoformat(end))
+
+
+def ago(seconds: float | None) -> str:
+    if seconds is None:
+        return "never"
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
+
+
+def amount(things: int, one: str, many: str | None = None) -> str:
+    return f"{things:,} {one if things == 1 else many or one + 's'}"
+
+
+def model(of: Model) -> str:
+    return f"{of.model} · version {of.version}"
+
+
+# -- findings ------------------------------------------------------------------------------------
+
+
+def verdict(of: Feature) -> str:
+    if of.verdict == "drift":
+        return CRITICAL if of.severity == "critical" else WARNING
+    if of.verdict == "insufficient_data":
+        return FEW
+    return UNTESTED if of.statistic is None else CALM
+
+
+def found(of: Feature) -> str:
+    """What was found of a feature, in a sentence."""
+    if of.statistic is None:
+        return "Categories are counted and shown, but not tested for drift yet."
+    distance = f"The distribution lies {number(of.statistic)} from the reference (KS distance)"
+    if of.verdict == "insufficient_data":
+        return (
+            f"{distance}, but {amount(of.rows, 'row')} could not have shown a drift smaller than"
+            f" {number(of.detectable)}: this says nothing either way."
+        )
+    return (
+        f"{distance}. Sampling noise explains up to {number(of.threshold)}; {number(of.persistent)}"
+        f" of it persists through the window, and the reference's own blocks stray by"
+        f" {number(of.tolerance)}."
+    )
+
+
+def subject(of: Incident) -> str:
+    """``data/temp`` as people say it."""
+    kind, _, about = of.subject.partition("/")
+    return f"{METRICS.get(about, about)} ({kind})" if about else kind
+
+
+def sentence(message: str) -> str:
+    """What an incident says, with its windows as people say them."""
+    parts = _WINDOW.split(message)
+    said = [plain(part) if i % 2 == 0 else spelled_window(part) for i, part in enumerate(parts)]
+    return "".join(said)
+
+
+def incident_headline(of: Incident) -> str:
+    opened = instant(of.opened_at)
+    when = f"opened {opened}" if of.resolved_at is None else _lasted(opened, of.resolved_at)
+    symbol = "✔" if of.state == "resolved" else SYMBOLS.get(of.severity, "?")
+    return f"{symbol} **{plain(subject(of))}** · {plain(of.severity)} · {of.state} · {when}"
+
+
+def _lasted(opened: str, resolved_at: datetime) -> str:
+    return f"from {opened} to {instant(resolved_at)}"
+
+
+def transition(event: Mapping[str, Any]) -> str:
+    """One change of an incident, from its CloudEvent."""
+    change = str(event.get("type", "")).rpartition(".")[2]
+    data = event.get("data") or {}
+    when = str(event.get("time", ""))[:16].replace("T", " ")
+    return f"**{plain(change)}** {when} · {sentence(str(data.get('message', '')))}"
+
+
+def evidence(of: dict[str, Any]) -> str:
+    """The numbers of an incident in a sentence; what is not known by name is left out."""
+    if of.get("statistic") in METRICS:
+        return _of_metric(of)
+    said = [
+        f"{words} {_number(of[name])}"
+        for name, words in _EVIDENCE.items()
+        if of.get(name) is not None
+    ]
+    return f"{', '.join(said)}." if said else ""
+
+
+_EVIDENCE = {
+    "value": "distance",
+    "threshold": "where sampling noise explains",
+    "effect": "persisting",
+    "tolerance": "tolerated by the reference's own straying",
+    "rows": "rows",
+}
+
+
+def _of_metric(of: dict[str, Any]) -> str:
+    said = [
+        f"{METRICS[of['statistic']]} {number(of.get('value'))}",
+        f"95% interval {interval(of.get('low'), of.get('high'))}",
+        f"baseline {number(of.get('baseline'))}",
+        f"degraded below {number(of.get('threshold'))}",
+    ]
+    if of.get("labels") is not None:
+        said.append(f"{of['labels']:,} labels, {share(of.get('coverage'))} of the rows")
+    return f"{', '.join(said)}."
+
+
+def _number(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else f"{value}"
+
+
+# -- is my model all right? ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the answer rests on."""
+
+    open: Sequence[Incident]
+    newest: WindowItem | None
+    latest: LatestMetrics
+    health: Health
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """The answer: a level out of ``SYMBOLS``, a few words, and the reason."""
+
+    level: str
+    answer: str
+    reason: str
+
+
+def condition(now: Situation) -> Condition:
+    """What is open says more than how Driftline fares, and that more than silence."""
+    if now.open:
+        return _open(now.open)
+    if now.newest is None:
+        return Condition("unknown", "Not known yet.", NO_WINDOWS)
+    if trouble := troubles(now.health):
+        return Condition("unknown", "Not known.", f"Nothing is open, but {'; '.join(trouble)}.")
+    return _calm(now.newest, now.latest)
+
+
+def _open(incidents: Sequence[Incident]) -> Condition:
+    numbers = {level: sum(i.severity == level for i in incidents) for level in _BY_LEVEL}
+    level = "critical" if numbers["critical"] else "warning"
+    said = " and ".join(amount(many, f"{name} incident") for name, many in numbers.items() if many)
+    answer = "No." if level == "critical" else "Perhaps not."
+    return Condition(level, answer, f"Open: {said or amount(len(incidents), 'incident')}.")
+
+
+def _calm(newest: WindowItem, latest: LatestMetrics) -> Condition:
+    said = window(newest.window)
+    if newest.window.status == "incomplete":
+        reason = f"The window {said} reaches back before the first row, and decides nothing."
+        return Condition("unknown", "Not known yet.", reason)
+    if newest.window.status == "no_data":
+        return Condition("unknown", "Not known.", f"The newest window, {said}, holds no row.")
+    few = [plain(f.name) for f in newest.data.features if f.verdict == "insufficient_data"]
+    if few:
+        reason = f"Nothing is open, but {said} has too few rows to judge {', '.join(few)}."
+        return Condition("unknown", "Not known.", reason)
+    reason = f"Nothing is open, up to the window {said}. {_judged(latest)}"
+    return Condition("good", "Yes, as far as the data tell.", reason)
+
+
+def _judged(latest: LatestMetrics) -> str:
+    if latest.window is not None:
+        return f"Its performance is judged up to {window(latest.window)}."
+    return "Its performance is not judged yet: too few labels have come."
+
+
+def troubles(health: Health) -> list[str]:
+    """What is wrong with Driftline itself."""
+    missing = [f"role {plain(role)} was never heard of" for role in health.missing]
+    return missing + [_trouble(role) for role in health.roles if role.status in _WRONG]
+
+
+_WRONG = ("problem", "silent")
+
+
+def _trouble(role: Role) -> str:
+    name = plain(f"{role.role}-{role.slot}")
+    if role.status == "silent":
+        return f"role {name} is silent (last heard of {ago(role.heartbeat_age_s)})"
+    return f"role {name} says: {plain(role.problem or 'something is wrong')}"
+
+
+def freshness(now: Situation) -> list[str]:
+    """How old what is shown is: by the data's own time, and by the clock."""
+    said = []
+    if now.newest is not None:
+        end = instant(now.newest.window.end)
+        said.append(f"The newest window ends {end} (event time, UTC).")
+    progress = [r.progress_age_s for r in now.health.roles if r.progress_age_s is not None]
+    if progress:
+        said.append(f"Driftline last took in anything {ago(min(progress))}.")
+    lag = sum(role.lag for role in now.health.roles)
+    if lag:
+        said.append(f"{amount(lag, 'record')} still to be read.")
+    return said

@@ -1,0 +1,24 @@
+"""The ``driftline`` command. It wires, and does nothing else."""
+
+from producers.cli import program
+
+COMMANDS = {
+    "train": "producers.commands:train",
+    "register": "producers.commands:register",
+    "simulate": "producers.commands:simulate",
+    "replay": "producers.commands:replay",
+    "topics": "consumers.commands:topics",
+    "consume": "consumers.commands:consume",
+    "api": "api.commands:api",
+    "dashboard": "dashboard.commands:dashboard",
+    "demo": "consumers.demo:demo",
+}
+
+main = program(
+    "driftline",
+    COMMANDS,
+    "Watches machine-learning models in production: says when they have drifted.",
+)
+
+if __name__ == "__main__":
+    main()

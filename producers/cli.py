@@ -1,0 +1,84 @@
+"""One command made of many: each loaded when it is called, each known error one sentence."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+BAD_INPUT, TROUBLE = 2, 1  # exit codes
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+class Cli(click.Group):
+    """Commands by name, as ``"module:attribute"``: importing one may take seconds."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self._lazy, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._lazy:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self._lazy[cmd_name].partition(":")
+        found: click.Command = getattr(importlib.import_module(module), attribute)
+        return found
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ValueError, RuntimeError) as error:
+            code = exit_code(error)
+            if code is None:
+                raise
+            click.echo(f"driftline: {error}", err=True)
+            ctx.exit(code)
+
+
+def program(name: str, commands: Mapping[str, str], help_text: str) -> Cli:
+    """A command with the options that all of Driftline has; commands get ``Settings`` as object."""
+
+    @click.group(name, cls=Cli, lazy=commands, help=help_text)
+    @click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        help="Configuration file; by default driftline.toml, if there is one here.",
+    )
+    @click.option("--log-level", type=click.Choice(LOG_LEVELS, case_sensitive=False))
+    @click.version_option(package_name="driftline")
+    @click.pass_context
+    def main(ctx: click.Context, config: Path | None, log_level: str | None) -> None:
+        from producers.settings import load_settings
+
+        _log(log_level or "warning")
+        ctx.obj = load_settings(config)
+
+    assert isinstance(main, Cli)
+    return main
+
+
+def exit_code(error: Exception) -> int | None:
+    """None for a bug, which deserves its traceback."""
+    # Imported late: help should come at once, and who errs is in no hurry.
+    from monitor.plan import InvalidPlan
+    from monitor.profile import InvalidReference
+    from producers.errors import BadInput, Trouble
+    from producers.settings import InvalidSettings
+
+    if isinstance(error, BadInput | InvalidPlan | InvalidReference | InvalidSettings):
+        return BAD_INPUT
+    return TROUBLE if isinstance(error, Trouble) else None
+
+
+def _log(level: str) -> None:
+    logging.basicConfig(level=level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    if level.lower() not in ("debug", "info"):
+        # It tells of every attempt to connect; what came of them stands in our own sentences.
+        logging.getLogger("librdkafka").setLevel(logging.CRITICAL)

@@ -1,0 +1,116 @@
+"""Which model is meant: the only one, its newest version, or the one that is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.consumers.stored import NOW, alert, registration, window
+
+ONE_OBJECT = [
+    "/metrics/baseline",
+    "/metrics/latest",
+    "/drift/data",
+    "/drift/concept",
+    "/retraining/status",
+]
+LISTS = ["/alerts", "/incidents", "/metrics/history", "/windows"]
+
+
+@pytest.mark.parametrize("path", ONE_OBJECT)
+@pytest.mark.usefixtures("database")
+def test_before_anything_is_registered_there_is_no_data_and_no_error(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert list(answer.json().items())[:4] == [
+        ("model", None),
+        ("version", None),
+        ("window", None),
+        ("status", "no_data"),
+    ]
+
+
+@pytest.mark.parametrize("path", [*LISTS, "/models"])
+@pytest.mark.usefixtures("database")
+def test_before_anything_is_registered_lists_are_empty(client, path):
+    assert client.get(path).json() == {"items": [], "next": None}
+
+
+@pytest.mark.parametrize("path", [p for p in ONE_OBJECT if p != "/metrics/baseline"])
+@pytest.mark.usefixtures("watched")
+def test_before_the_first_window_the_model_is_named_and_there_is_no_data(client, path):
+    answer = client.get(path).json()
+    assert (answer["model"], answer["version"]) == ("flight-delay", "1")
+    assert (answer["window"], answer["status"]) == (None, "no_data")
+
+
+@pytest.mark.parametrize("path", [*ONE_OBJECT, *LISTS])
+def test_the_version_that_was_registered_last_is_meant(client, feed, path):
+    feed.models(
+        registration(version="10", at_ms=NOW - 1),
+        registration(version="9", at_ms=NOW),
+        registration(version="8", at_ms=NOW - 2),
+    )
+    feed(window(version="9"), window(version="10"), alert(version="9"))
+    answer = client.get(path).json()
+    found = answer["items"][0] if path in LISTS else answer
+    assert found["version"] == "9"
+
+
+def test_alerts_are_of_the_newest_version_incidents_of_every_one(client, feed):
+    feed.models(registration(version="1", at_ms=NOW - 1), registration(version="2", at_ms=NOW))
+    feed(alert(incident="old", version="1"), alert(incident="new", version="2"))
+
+    def ids(path):
+        return {item["id"] for item in client.get(path).json()["items"]}
+
+    assert ids("/alerts") == {"new"}
+    assert ids("/alerts?version=1") == {"old"}
+    assert ids("/incidents") == {"old", "new"}
+    assert ids("/incidents?version=1") == {"old"}
+
+
+@pytest.mark.parametrize("path", [*ONE_OBJECT, *LISTS])
+def test_with_several_models_one_has_to_be_named_and_the_answer_lists_them(client, feed, path):
+    feed.models(registration("a", at_ms=NOW), registration("b", at_ms=NOW - 1))
+    answer = client.get(path)
+    assert answer.status_code == 400
+    assert answer.json()["models"] == [
+        {"model": "a", "version": "1"},
+        {"model": "b", "version": "1"},
+    ]
+    assert client.get(path, params={"model": "b"}).status_code == 200
+
+
+@pytest.mark.parametrize("path", [*ONE_OBJECT, *LISTS])
+@pytest.mark.parametrize("asked", [{"model": "nobody"}, {"version": "7"}])
+@pytest.mark.usefixtures("watched")
+def test_what_is_not_registered_is_unknown(client, path, asked):
+    answer = client.get(path, params=asked)
+    assert answer.status_code == 404
+    assert answer.json()["models"] == [{"model": "flight-delay", "version": "1"}]
+
+
+@pytest.mark.usefixtures("database")
+def test_a_name_is_unknown_also_while_nothing_is_registered(client):
+    assert client.get("/drift/data?model=nobody").status_code == 404
+
+
+def test_models_are_listed_with_what_they_are_compared_with(client, feed):
+    feed.models(registration())
+    (item,) = client.get("/models").json()["items"]
+    assert item == {
+        "model": "flight-delay",
+        "version": "1",
+        "registered_at": "2025-12-31T00:00:00Z",
+        "features": [
+            {"name": "temp", "kind": "numeric"},
+            {"name": "carrier", "kind": "categorical"},
+        ],
+        "threshold": 0.5,
+        "pane_ms": 3_600_000,
+        "rows": 400,
+        "labelled": True,
+        "reference_start": "2013-03-01T00:00:00Z",
+        "reference_end": "2013-03-01T04:00:00Z",
+        "label_delay_ms": {"p50": 3_600_000, "p90": 3_600_000, "p99": 3_600_000},
+    }

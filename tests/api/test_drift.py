@@ -1,0 +1,128 @@
+"""GET /drift/data, /drift/concept, /windows: a window's findings as the message has them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.consumers.stored import CARRIER, feature, window
+
+
+def test_the_newest_window_in_the_promised_shape(client, watched):
+    watched(window(0), window(1, data_revision=2))
+    assert client.get("/drift/data").json() == {
+        "model": "flight-delay",
+        "version": "1",
+        "window": {
+            "start": "2013-04-02T00:00:00Z",
+            "end": "2013-04-03T00:00:00Z",
+            "revision": 2,
+            "status": "closed",
+        },
+        "status": "ok",
+        "rows": 900,
+        "unknown_features": {"gate": 900},
+        "features": [feature("temp"), CARRIER],
+    }
+
+
+def test_what_it_is_about_comes_first(client, watched):
+    watched(window())
+    assert list(client.get("/drift/data").json())[:3] == ["model", "version", "window"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "start"),
+    [
+        pytest.param({}, "2013-04-04", id="the newest by default"),
+        pytest.param(
+            {"start": "2013-04-02T00:00:00Z", "end": "2013-04-03T00:00:00Z"},
+            "2013-04-02",
+            id="exactly the one that is named",
+        ),
+        pytest.param({"end": "2013-04-03T23:59:59Z"}, "2013-04-02", id="whole, not in part"),
+        pytest.param({"start": "2013-04-04T00:00:00Z"}, "2013-04-04", id="from its start on"),
+        pytest.param({"end": "2013-04-02T02:00:00+02:00"}, "2013-04-01", id="in another offset"),
+    ],
+)
+def test_a_range_picks_the_newest_window_inside_of_it(client, watched, asked, start):
+    watched(*(window(day) for day in range(4)))
+    for path in ("/drift/data", "/drift/concept"):
+        assert client.get(path, params=asked).json()["window"]["start"] == f"{start}T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"start": "2013-04-01T00:00:01Z", "end": "2013-04-02T00:00:00Z"},
+        {"start": "2014-01-01T00:00:00Z"},
+        {"start": "2013-04-02T00:00:00Z", "end": "2013-04-01T00:00:00Z"},
+    ],
+)
+def test_a_range_without_a_window_has_no_data(client, watched, asked):
+    watched(window())
+    answer = client.get("/drift/data", params=asked).json()
+    assert (answer["window"], answer["status"], answer["features"]) == (None, "no_data", [])
+
+
+def test_concept_drift_is_scores_errors_and_metrics_of_one_window(client, watched):
+    watched(window(status="provisional"))
+    answer = client.get("/drift/concept").json()
+    assert answer == {
+        "model": "flight-delay",
+        "version": "1",
+        "window": {
+            "start": "2013-04-01T00:00:00Z",
+            "end": "2013-04-02T00:00:00Z",
+            "revision": 0,
+            "status": "closed",
+        },
+        "status": "ok",
+        "prediction": feature("score"),
+        "errors": feature("error", rows=700),
+        "expected": None,
+        "realised": {"accuracy": 0.91, "roc_auc": None},
+        "detectors": [],
+        "performance_status": "provisional",
+    }
+
+
+def test_a_model_without_labels_has_scores_but_no_errors(client, watched):
+    concept = {"prediction": feature("score"), "errors": None, "realised": None}
+    watched(window(concept=concept, performance=None))
+    answer = client.get("/drift/concept").json()
+    assert answer["prediction"]["name"] == "score"
+    assert (answer["errors"], answer["realised"], answer["performance_status"]) == (None,) * 3
+
+
+def test_windows_hold_the_parts_of_the_message(client, watched):
+    _, message = window(data_revision=2, performance_revision=3)
+    watched(("windows", message))
+    (item,) = client.get("/windows").json()["items"]
+    assert item == {
+        "model": "flight-delay",
+        "version": "1",
+        "window": {
+            "start": "2013-04-01T00:00:00Z",
+            "end": "2013-04-02T00:00:00Z",
+            "revision": 5,
+            "status": "closed",
+        },
+        "data": message["data"],
+        "concept": message["concept"],
+        "performance": message["performance"],
+    }
+
+
+def test_a_window_without_labels_is_listed_too(client, watched):
+    watched(window(performance=None, concept=None))
+    (item,) = client.get("/windows").json()["items"]
+    assert (item["performance"], item["concept"]) == (None, None)
+
+
+def test_fields_that_messages_gained_since_are_passed_on(client, watched):
+    _, message = window()
+    message["data"]["news"] = 1
+    message["data"]["features"][0]["wasserstein"] = 0.5
+    watched(("windows", message))
+    answer = client.get("/drift/data").json()
+    assert (answer["news"], answer["features"][0]["wasserstein"]) == (1, 0.5)

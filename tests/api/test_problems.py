@@ -1,0 +1,114 @@
+"""Whatever goes wrong is answered with problem details, in one sentence that helps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from api.app import create_app
+from consumers.database import Database
+from producers.settings import Settings
+from tests.consumers.stored import window
+
+
+def is_problem(answer, status: int, said: str) -> bool:
+    body = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert body["type"] == "about:blank"
+    assert body["title"]
+    return (answer.status_code, body["status"]) == (status, status) and said in body["detail"]
+
+
+@pytest.mark.usefixtures("watched")
+@pytest.mark.parametrize(
+    ("path", "parameter", "said"),
+    [
+        ("/alerts?limit=0", "limit", "greater than or equal to 1"),
+        ("/alerts?limit=501", "limit", "less than or equal to 500"),
+        ("/alerts?limit=many", "limit", "valid integer"),
+        ("/alerts?state=closed", "state", "'open' or 'resolved'"),
+        ("/alerts?verison=2", "verison", "there is no such parameter"),
+        ("/health?verbose=1", "verbose", "there is no such parameter"),
+        ("/drift/data?start=2013-04-01T00:00:00", "start", "with an offset"),
+        ("/drift/data?start=2013-04-01", "start", "like 2013-04-01T00:00:00Z"),
+        ("/drift/data?start=1364774400", "start", "with an offset"),
+        ("/drift/data?start=2013-04-31T00:00:00Z", "start", "day"),
+        ("/drift/data?end=2013-04-01T00:00:00+02:00", "end", "write %2B for a +"),
+        ("/drift/data?model=a%00b", "model", "pattern"),
+        ("/drift/data?model=", "model", "at least 1 character"),
+    ],
+)
+def test_a_wrong_parameter_is_named(client, path, parameter, said):
+    answer = client.get(path)
+    assert is_problem(answer, 422, said)
+    assert [error["parameter"] for error in answer.json()["errors"]] == [parameter]
+
+
+@pytest.mark.usefixtures("watched")
+@pytest.mark.parametrize(
+    "path", ["/alerts", "/incidents", "/windows", "/metrics/history", "/models"]
+)
+@pytest.mark.parametrize(
+    "cursor",
+    ["nonsense", "W10", "WzFd", "bnVsbA", "WzFlOTksMWU5OV0", "[[[[", "ü", "WzksICJcdTAwMDAiXQ"],
+)
+def test_a_cursor_that_is_none_names_no_page(client, path, cursor):
+    assert is_problem(client.get(path, params={"cursor": cursor}), 404, "there is no such page")
+
+
+@pytest.mark.usefixtures("watched")
+def test_a_cursor_of_another_list_names_no_page(client, watched):
+    watched(window(0), window(1))
+    cursor = client.get("/windows?limit=1").json()["next"]
+    assert is_problem(client.get("/alerts", params={"cursor": cursor}), 404, "no such page")
+
+
+def test_a_path_that_does_not_exist_is_told_as_such(client):
+    assert is_problem(client.get("/drift"), 404, "there is no path '/drift'")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_a_method_that_is_none_is_told_which_there_is(client, method):
+    answer = client.request(method, "/alerts")
+    assert is_problem(answer, 405, "only GET is")
+    assert answer.headers["allow"] == "GET"
+
+
+def test_a_fault_of_the_api_does_not_tell_its_secrets(client, database, watched):
+    watched(window())
+    with database.write() as connection:
+        connection.execute(text("UPDATE windows SET data = '[\"s3cret\"]'"))
+    answer = client.get("/drift/data")
+    assert is_problem(answer, 500, "its log has more")
+    assert "s3cret" not in answer.text
+
+
+PATHS = ["/health", "/alerts", "/drift/data", "/metrics", "/metrics/latest", "/models", "/events"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_an_empty_database_is_unavailable_and_says_what_to_start(client, address, path):
+    if address.startswith("sqlite"):
+        Path(address.removeprefix("sqlite:///")).touch()
+    answer = client.get(path)
+    assert is_problem(answer, 503, "start `driftline consume store`")
+    assert answer.headers["retry-after"] == "5"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_an_absent_database_is_unavailable_until_it_is_there(tmp_path, path):
+    address = f"sqlite:///{tmp_path / 'driftline.db'}"
+    client = TestClient(create_app(Database.to_read(address), Settings()))
+    assert is_problem(client.get(path), 503, "there is no database")
+    if path != "/events":
+        Database.to_write(address).close()
+        assert client.get(path).status_code == 200
+
+
+def test_a_database_of_another_version_is_unavailable(client, database):
+    with database.write() as connection:
+        connection.execute(text("UPDATE meta SET value = '99' WHERE key = 'shape'"))
+    assert is_problem(client.get("/alerts"), 503, "shape 99")

@@ -1,0 +1,103 @@
+"""What tests may ask for: a real Kafka, and a topic prefix of their own.
+
+``DRIFTLINE_TEST_KAFKA``  the address of a Kafka to use instead of starting one
+``DRIFTLINE_REQUIRE``     what must be there, for example ``kafka``: lacking it fails, not skips
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+from uuid import uuid4
+
+import pytest
+from docker.errors import DockerException
+from hypothesis import settings
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.docker_client import DockerClient
+
+from tests.integration.broker import (
+    SETTINGS,
+    VERSION,
+    BrokerUnavailable,
+    LocalKafka,
+    answers,
+    becomes_ready,
+    free_port,
+)
+
+REMEDY = "start Docker, or install Java 17 and Maven, or set DRIFTLINE_TEST_KAFKA=HOST:PORT"
+
+# A shared machine makes an example slow now and then; that says nothing about the code.
+settings.register_profile("driftline", deadline=None)
+settings.load_profile("driftline")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "kafka" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.kafka)
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """The bootstrap servers of a real Kafka, one for all tests. Topics are not made by use.
+
+    Taken in this order: DRIFTLINE_TEST_KAFKA, a container if Docker answers, Maven's jars.
+    """
+    if given := os.environ.get("DRIFTLINE_TEST_KAFKA"):
+        if not answers(given, timeout_s=10):
+            pytest.fail(f"DRIFTLINE_TEST_KAFKA: no Kafka answers at {given}")
+        yield given
+    elif host := _docker_host():
+        with _in_container(host) as servers:
+            yield servers
+    else:
+        try:
+            local = LocalKafka()
+        except BrokerUnavailable as error:
+            _lacking("kafka", f"{error} ({REMEDY})")
+        with local:
+            yield local.bootstrap_servers
+
+
+@pytest.fixture
+def prefix() -> str:
+    """Begins the name of every topic and group of one test, so that tests can share a broker."""
+    return f"t{uuid4().hex[:8]}"
+
+
+def _lacking(what: str, reason: str) -> NoReturn:
+    if what in os.environ.get("DRIFTLINE_REQUIRE", "").split(","):
+        pytest.fail(f"DRIFTLINE_REQUIRE={what}: {reason}", pytrace=False)
+    pytest.skip(f"no {what}: {reason}")
+
+
+def _docker_host() -> str | None:
+    """Where containers' ports appear, or None if Docker does not answer."""
+    try:
+        client = DockerClient()
+        client.client.ping()
+    except DockerException:
+        return None
+    return str(client.host())
+
+
+@contextmanager
+def _in_container(host: str) -> Iterator[str]:
+    port = free_port()
+    container = DockerContainer(f"apache/kafka:{VERSION}").with_bind_ports(9092, port)
+    configuration = {
+        **SETTINGS,
+        "listeners": "PLAINTEXT://:9092,CONTROLLER://:9093",
+        "advertised.listeners": f"PLAINTEXT://{host}:{port}",
+        "controller.quorum.voters": "1@localhost:9093",
+    }
+    for key, value in configuration.items():
+        container.with_env("KAFKA_" + key.upper().replace(".", "_"), str(value))
+    with container:
+        if not becomes_ready(f"{host}:{port}"):
+            pytest.fail(f"Kafka's container does not answer at {host}:{port}")
+        yield f"{host}:{port}"

@@ -1,0 +1,108 @@
+"""The life of an incident, drawn: one letter for each window, oldest first.
+
+w  warning     c  critical     .  calm     (a window that could not decide is no step)
+"""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.drift import Severity
+from monitor.incidents import Change, step
+from monitor.plan import Incidents
+
+PLAN = Incidents(repeat_after_ms=40, resolve_after=2)
+SAID = {".": None, "w": Severity.WARNING, "c": Severity.CRITICAL}
+LETTER = {Change.OPENED: "O", Change.ESCALATED: "E", Change.REPEATED: "R", Change.RESOLVED: "X"}
+
+
+def lived(windows: str, plan: Incidents = PLAN, slide_ms: int = 10):
+    """Every step: what stays open, what changed, and of which incident."""
+    incident, found = None, []
+    for i, letter in enumerate(windows, start=1):
+        incident, change, about = step(
+            incident,
+            SAID[letter],
+            scope="credit/1",
+            subject="data/income",
+            end_ms=i * slide_ms,
+            plan=plan,
+        )
+        found.append((incident, change, about))
+    return found
+
+
+def drawn(windows: str, plan: Incidents = PLAN) -> str:
+    return "".join("-" if change is None else LETTER[change] for _, change, _ in lived(windows, plan))
+
+
+@pytest.mark.parametrize(
+    ("windows", "expected"),
+    [
+        pytest.param("....", "----", id="calm says nothing"),
+        pytest.param(".www.", "-O---", id="drift opens once"),
+        pytest.param("w..", "O-X", id="and resolves after two calm windows"),
+        pytest.param("w.w.w..", "O-----X", id="two in a row"),
+        pytest.param("w..w", "O-XO", id="later drift opens anew"),
+        pytest.param("wwc", "O-E", id="it escalates"),
+        pytest.param("wcwc", "OE--", id="once"),
+        pytest.param("ccc", "O--", id="what opened as critical cannot"),
+        pytest.param("wwwwwwwww", "O---R---R", id="it repeats when due"),
+        pytest.param("wcwwwwwww", "OE---R---", id="counting from the escalation"),
+        pytest.param("www.wwwww", "O---R---R", id="a calm window does not put that off"),
+        pytest.param("www..", "O---X", id="calm is not repeated"),
+        pytest.param("wwwwc", "O---E", id="escalating comes before repeating"),
+    ],
+)
+def test_life_of_an_incident(windows, expected):
+    assert drawn(windows) == expected
+
+
+def test_an_incident_may_resolve_at_the_first_calm_window():
+    assert drawn("ww.w", Incidents(repeat_after_ms=40, resolve_after=1)) == "O-XO"
+
+
+def test_without_patience_every_window_repeats():
+    assert drawn("www", Incidents(repeat_after_ms=0)) == "ORR"
+
+
+def test_an_incident_keeps_its_name_from_opening_to_resolving():
+    opened, *later = [about for _, _, about in lived("wc..") if about is not None]
+    assert {incident.id for incident in later} == {opened.id}
+    assert (opened.subject, opened.opened_ms, opened.notified_ms) == ("data/income", 10, 10)
+
+
+def test_what_was_critical_stays_so_until_it_is_resolved():
+    assert [incident.severity for incident, _, _ in lived("wcw")] == ["warning", "critical", "critical"]
+
+
+def test_the_change_tells_of_the_incident_as_it_is_after_it():
+    (_, _, opened), (_, _, escalated) = lived("wc")
+    assert (opened.severity, escalated.severity) == (Severity.WARNING, Severity.CRITICAL)
+    assert escalated.notified_ms == 20
+
+
+def test_a_name_is_that_of_one_subject_of_one_scope_at_one_time():
+    def name(scope="credit/1", subject="data/income", end_ms=10):
+        opened, _, _ = step(
+            None, Severity.WARNING, scope=scope, subject=subject, end_ms=end_ms, plan=PLAN
+        )
+        return opened.id
+
+    names = [name(), name(scope="credit/2"), name(subject="data/age"), name(end_ms=20)]
+    assert len(set(names)) == 4
+    assert name() == name()
+
+
+@given(windows=st.text(".wc", max_size=30))
+def test_an_incident_opens_and_resolves_in_turn(windows):
+    letters = drawn(windows).replace("-", "").replace("R", "").replace("E", "")
+    assert letters in ("OX" * 15, "OX" * 15 + "O") or letters == ("OX" * 16)[: len(letters)]
+
+
+@given(windows=st.text(".wc", max_size=30))
+def test_an_incident_is_open_exactly_from_its_opening_to_its_resolution(windows):
+    is_open = False
+    for incident, change, _ in lived(windows):
+        is_open = (is_open or change is Change.OPENED) and change is not Change.RESOLVED
+        assert (incident is not None) == is_open
