@@ -19,7 +19,7 @@ from producers.settings import InvalidSettings, load_settings
 @click.option("--slot", type=int, default=0, show_default=True, help="Which member of the role.")
 @click.option("--config", type=click.Path(path_type=Path), help="Configuration file.")
 @click.option("--log-level", default="INFO", show_default=True)
-@click.option("--gapless", is_flag=True, help="For the embedded broker: a gap in the offsets is fatal.")
+@click.option("--gapless", is_flag=True, help="For the embedded broker: a gap in offsets is fatal.")
 def main(role: str, slot: int, config: Path | None, log_level: str, gapless: bool) -> None:
     """Run one member of ROLE until SIGTERM or Ctrl-C."""
     shape = f"%(asctime)s {role}-{slot} %(levelname)s %(message)s"

@@ -1,4 +1,4 @@
-"""The role ``aggregate``: decode, validate, count. It keeps nothing but what it notes with its offsets.
+"""The role ``aggregate``: decode, validate, count. It keeps only what it notes with its offsets.
 
 Every record is classified once, in this order: undecodable, contract, unknown model, clock skew
 (dead letters); too late by its own partition; counted. The note of a partition, kept with its
@@ -36,7 +36,7 @@ from monitor.event_time import Arrival, Progress, Sources, arrivals, latest, see
 from monitor.plan import Plan
 from monitor.profile import Profile
 from monitor.rows import Predictions
-from monitor.summaries import Part
+from monitor.summaries import MOST_NAMES, Part, add_names, shortened
 from producers.wire import (
     ContractViolation,
     LabelRecord,
@@ -51,7 +51,9 @@ log = logging.getLogger(__name__)
 PREDICTIONS, LABELS = "predictions", "labels"
 KEPT_OF_OVERSIZED = 64 * 1024
 LIMIT = 1_900_000  # bytes of a dead letter; the topic takes twice what the sources take
+LONGEST_REASON = 2_000  # bytes
 
+F = TypeVar("F")
 R = TypeVar("R", PredictionRecord, LabelRecord)
 
 
@@ -92,6 +94,20 @@ class _Partition:
         return self.note.plus(self.newest_ms, self.counts, self.dead)
 
 
+@dataclass(slots=True)
+class _Work:
+    """One batch, while it is worked on."""
+
+    partitions: dict[Place, _Partition]
+    letters: list[Message] = field(default_factory=list)
+    models: set[str] = field(default_factory=set)  # found to be registered
+    read_on: bool = False  # whether the profiles were read to their end
+
+    def set_aside(self, record: Record, rejected: Rejected) -> None:
+        self.partitions[record.place].dead[rejected.reason] += 1
+        self.letters.append(dead_letter(record, rejected.reason, str(rejected)))
+
+
 class Aggregate:
     """Counts predictions into summaries, and sends ids on to be joined with their labels."""
 
@@ -116,7 +132,7 @@ class Aggregate:
         return {}
 
     def replay(self, records: Sequence[Record]) -> None:
-        raise AssertionError("aggregate keeps no cache that could be behind")
+        raise AssertionError(f"no cache is behind, and yet {len(records)} records came again")
 
     def forget(self, places: Sequence[Place]) -> None:
         self._pending = {}
@@ -143,31 +159,26 @@ class Aggregate:
 
     def handle(self, batch: Batch) -> Output | None:
         woken = self._idle & {record.place for record in batch.records}
-        silent = batch.silent & set(self._notes)
-        if not batch.records and silent <= self._idle:
+        if not batch.records and set(batch.silent) <= self._idle:
             return None
-        self._idle = (self._idle | silent) - woken
-        self._letters: list[Message] = []
-        self._asked: set[tuple[str, str]] = set()  # models looked for in vain in this batch
-        work = {r.place: _Partition(self._notes[r.place]) for r in batch.records}
+        self._idle = (self._idle | set(batch.silent)) - woken
+        work = _Work({place: _Partition(self._notes[place]) for place in batch.next_offsets})
         messages = [*self._predictions(batch.records, work), *self._labels(batch.records, work)]
-        self._pending = {place: partition.noted() for place, partition in work.items()}
+        self._pending = {place: mine.noted() for place, mine in work.partitions.items()}
         closing = encode_aggregate_closing(self._closing())
         for topic in ("summaries", "joins"):
             messages += [
                 Message(topic, None, closing, number) for number in range(self._partitions(topic))
             ]
         notes = {place: _write_note(note) for place, note in self._pending.items()}
-        return Output(self._letters + messages, notes)
+        return Output(work.letters + messages, notes)
 
     # -- predictions ---------------------------------------------------------------------------
 
-    def _predictions(
-        self, records: Sequence[Record], work: Mapping[Place, _Partition]
-    ) -> Iterable[Message]:
+    def _predictions(self, records: Sequence[Record], work: _Work) -> Iterable[Message]:
         rows: dict[tuple[str, str], list[tuple[PredictionRecord, Part]]] = defaultdict(list)
         for place, accepted in self._accepted(PREDICTIONS, records, work, self._prediction):
-            partition = work[place]
+            partition = work.partitions[place]
             for row, arrival in zip(accepted, self._arrivals(partition, accepted), strict=True):
                 if arrival is Arrival.TOO_LATE:
                     partition.counts["too_late"] += 1
@@ -179,9 +190,9 @@ class Aggregate:
         for (model, version), mine in sorted(rows.items()):
             yield from self._count(model, version, mine)
 
-    def _prediction(self, record: Record) -> PredictionRecord:
+    def _prediction(self, record: Record, work: _Work) -> PredictionRecord:
         row = decode_prediction(record.value)
-        profile = self._profile(row.model, row.version)
+        profile = self._looked_up(work, lambda: self._profiles.get(row.model, row.version))
         if profile is None:
             raise Rejected(
                 "unknown_model",
@@ -206,7 +217,10 @@ class Aggregate:
         before_ms = seen_before(partition.note.newest_ms, times_ms)
         partition.newest_ms = int(times_ms.max())
         ends_ms = np.array(
-            [p.windows.pane_of(r.time_ms) + p.windows.pane_ms for p, r in zip(plans, rows, strict=True)]
+            [
+                plan.windows.pane_of(row.time_ms) + plan.windows.pane_ms
+                for plan, row in zip(plans, rows, strict=True)
+            ]
         )
         judged = arrivals(
             before_ms,
@@ -219,7 +233,7 @@ class Aggregate:
     def _count(
         self, model: str, version: str, mine: Sequence[tuple[PredictionRecord, Part]]
     ) -> Iterable[Message]:
-        profile = self._profile(model, version)
+        profile = self._profiles.get(model, version)
         assert profile is not None
         records = [row for row, _ in mine]
         parts = np.array([part for _, part in mine], dtype=object)
@@ -242,12 +256,10 @@ class Aggregate:
 
     # -- labels --------------------------------------------------------------------------------
 
-    def _labels(
-        self, records: Sequence[Record], work: Mapping[Place, _Partition]
-    ) -> Iterable[Message]:
+    def _labels(self, records: Sequence[Record], work: _Work) -> Iterable[Message]:
         rows: dict[str, list[tuple[LabelRecord, int]]] = defaultdict(list)
         for place, accepted in self._accepted(LABELS, records, work, self._label):
-            partition = work[place]
+            partition = work.partitions[place]
             times_ms = np.array([row.time_ms for row in accepted], dtype=np.int64)
             before_ms = seen_before(partition.note.newest_ms, times_ms)
             partition.newest_ms = int(times_ms.max())
@@ -269,9 +281,9 @@ class Aggregate:
                 )
             )
 
-    def _label(self, record: Record) -> LabelRecord:
+    def _label(self, record: Record, work: _Work) -> LabelRecord:
         row = decode_label(record.value)
-        if not self._known(row.model):
+        if not self._known(row.model, work):
             raise Rejected(
                 "unknown_model",
                 f"no profile of model {row.model!r}: register it, then replay the dead letters",
@@ -303,28 +315,31 @@ class Aggregate:
         self,
         topic: str,
         records: Sequence[Record],
-        work: Mapping[Place, _Partition],
-        read: Callable[[Record], R],
+        work: _Work,
+        read: Callable[[Record, _Work], R],
     ) -> Iterable[tuple[Place, list[R]]]:
         """The records of each partition that can be counted, in order; the others set aside."""
         accepted: dict[Place, list[R]] = defaultdict(list)
         for record in records:
             if record.topic != topic:
                 continue
-            partition = work[record.place]
-            partition.counts["in"] += 1
+            work.partitions[record.place].counts["in"] += 1
             try:
-                row = read(record)
-                self._refuse_future(record, row)
+                accepted[record.place].append(self._read(record, work, read))
             except Rejected as rejected:
-                self._set_aside(record, partition, rejected)
-            except Undecodable as error:
-                self._set_aside(record, partition, Rejected("undecodable", str(error)))
-            except ContractViolation as error:
-                self._set_aside(record, partition, Rejected("contract", str(error)))
-            else:
-                accepted[record.place].append(row)
-        return accepted.items()
+                work.set_aside(record, rejected)
+        return [(place, rows) for place, rows in accepted.items() if rows]
+
+    def _read(self, record: Record, work: _Work, read: Callable[[Record, _Work], R]) -> R:
+        """Raises ``Rejected``."""
+        try:
+            row = read(record, work)
+        except Undecodable as error:
+            raise Rejected("undecodable", str(error)) from error
+        except ContractViolation as error:
+            raise Rejected("contract", str(error)) from error
+        self._refuse_future(record, row)
+        return row
 
     def _refuse_future(self, record: Record, row: PredictionRecord | LabelRecord) -> None:
         skew_ms = self._plan_of(row.model).time.max_clock_skew_ms
@@ -335,28 +350,24 @@ class Aggregate:
                 f" {skew_ms / 1000:g} s: mend the service's clock, or set time.max_clock_skew",
             )
 
-    def _set_aside(self, record: Record, partition: _Partition, rejected: Rejected) -> None:
-        partition.dead[rejected.reason] += 1
-        self._letters.append(dead_letter(record, rejected.reason, str(rejected)))
+    def _known(self, model: str, work: _Work) -> bool:
+        """Whether any version of it is registered."""
 
-    def _profile(self, model: str, version: str) -> Profile | None:
-        """Before a model is called unknown, the table is read to its end, once a batch."""
-        found = self._profiles.get(model, version)
-        if found is None and (model, version) not in self._asked:
-            self._asked.add((model, version))
-            self._profiles.catch_up()
-            found = self._profiles.get(model, version)
-        return found
-
-    def _known(self, model: str) -> bool:
         def registered() -> bool:
             return any(name == model for name, _ in self._profiles.all())
 
-        if registered() or (model, "") in self._asked:
-            return registered()
-        self._asked.add((model, ""))
-        self._profiles.catch_up()
-        return registered()
+        if model not in work.models and self._looked_up(work, registered):
+            work.models.add(model)
+        return model in work.models
+
+    def _looked_up(self, work: _Work, look: Callable[[], F]) -> F:
+        """Before anything is called unknown, the profiles are read to their end, once a batch."""
+        found = look()
+        if not found and not work.read_on:
+            work.read_on = True
+            self._profiles.catch_up()
+            found = look()
+        return found
 
     def _closing(self) -> AggregateClosing:
         return AggregateClosing(self._sources(PREDICTIONS), self._sources(LABELS))
@@ -375,21 +386,27 @@ class Aggregate:
 
 
 def dead_letter(record: Record, reason: str, why: str) -> Message:
-    """The record byte for byte, with the reason; of one over the limit its beginning and its hash."""
+    """The record byte for byte, with the reason; of one over the limit the beginning and a hash."""
     headers: list[tuple[str, bytes | None]] = [
-        *((name, value) for name, value in record.headers if not name.startswith("driftline.")),
         ("driftline.reason", reason.encode()),
-        ("driftline.error", why.encode()[:2_000]),
+        ("driftline.error", why.encode()[:LONGEST_REASON]),
         ("driftline.topic", record.topic.encode()),
         ("driftline.partition", str(record.partition).encode()),
         ("driftline.offset", str(record.offset).encode()),
     ]
-    value = record.value
-    if value is not None and len(value) > LIMIT:
-        digest = hashlib.sha256(value).hexdigest()
-        headers.append(("driftline.truncated", f"sha256={digest} bytes={len(value)}".encode()))
-        value = value[:KEPT_OF_OVERSIZED]
-    return Message("dead-letters", record.key, value, headers=headers)
+    key, value = record.key, record.value
+    received = [header for header in record.headers if not header[0].startswith("driftline.")]
+    around = len(key or b"") + sum(len(name.encode()) + len(of or b"") for name, of in received)
+    if around + len(value or b"") > LIMIT:  # compressed, it fitted the topic it came from
+        headers.append(("driftline.truncated", _fingerprint(value or b"")))
+        value = value and value[:KEPT_OF_OVERSIZED]
+        if around + KEPT_OF_OVERSIZED > LIMIT:
+            received, key = [], key and key[:KEPT_OF_OVERSIZED]
+    return Message("dead-letters", key, value, headers=[*received, *headers])
+
+
+def _fingerprint(value: bytes) -> bytes:
+    return f"sha256={hashlib.sha256(value).hexdigest()} bytes={len(value)}".encode()
 
 
 def _columns(records: Sequence[PredictionRecord], profile: Profile) -> Predictions:
@@ -399,14 +416,22 @@ def _columns(records: Sequence[PredictionRecord], profile: Profile) -> Predictio
         int(default[i]) if record.prediction is None else record.prediction
         for i, record in enumerate(records)
     ]
-    names = set(profile.schema.features).union(*(record.features for record in records))
+    names = [*profile.schema.features, *_unknown(records, profile)]
     return Predictions(
         [record.id for record in records],
         np.array([record.time_ms for record in records], dtype=np.int64),
         score,
         np.array(predicted, dtype=np.int64),
-        {name: [record.features.get(name) for record in records] for name in sorted(names)},
+        {name: [record.features.get(name) for record in records] for name in names},
     )
+
+
+def _unknown(records: Sequence[PredictionRecord], profile: Profile) -> list[str]:
+    """Features that the profile lacks: no more of them than a sum of their names would keep."""
+    named = set().union(*(record.features for record in records))
+    found = sorted(named - profile.schema.features.keys())
+    kept = add_names([{"unknown": dict.fromkeys(map(shortened, found), 1)}])["unknown"]
+    return [name for name in found if shortened(name) in kept][:MOST_NAMES]
 
 
 def _write_note(note: Note) -> str:

@@ -8,11 +8,13 @@ snapshot on disk now and then, and come back from it and from the summaries behi
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from consumers.profiles import Profiles, required
 from consumers.records import Batch, Committed, Message, Output, Place, Record
@@ -38,6 +40,8 @@ log = logging.getLogger(__name__)
 
 SNAPSHOT_EVERY = 200  # commits: what a restart has to read again at most
 
+Panes = Mapping[Key, Mapping[int, Pane]]
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -45,6 +49,16 @@ class Memory:
 
     key: bytes
     value: bytes
+
+
+@dataclass(slots=True)
+class _Owned:
+    """A partition of the summaries, and what was published of it."""
+
+    state: State
+    published: dict[bytes, bytes]
+    next: int
+    commits: int = 0
 
 
 class Detect:
@@ -62,37 +76,29 @@ class Detect:
         self._profiles, self._plan_of, self._remembered = profiles, plan_of, remembered
         self._directory = directory
         self._watches: dict[Key, Watch] = {}
-        self._states: dict[Place, State] = {}
+        self._owned: dict[Place, _Owned] = {}
         self._pending: dict[Place, State] = {}
-        self._published: dict[Place, dict[bytes, bytes]] = {}
-        self._commits: dict[Place, int] = {}
-        self._next: dict[Place, int] = {}
 
     def resume(self, committed: Mapping[Place, Committed]) -> Mapping[Place, int]:
         behind = {}
         for place, at in committed.items():
             decided, published = self._decided(place)
-            snapshot = Snapshot(self._directory / f"{place.partition}.snapshot")
-            needed = decided.first_needed
-            start, panes = snapshot.load(at.next, needed)
-            self._states[place] = State(decided.clock, decided.decisions, panes)
-            self._published[place] = published
-            self._commits[place] = 0
-            self._next[place] = at.next
-            if start is not None and start < at.next:
+            start, panes = self._snapshot(place).load(decided.first_needed, at.next)
+            state = State(decided.clock, decided.decisions, panes)
+            self._owned[place] = _Owned(state, published, at.next)
+            if start < at.next:
                 behind[place] = start
         return behind
 
     def replay(self, records: Sequence[Record]) -> None:
         for place in {record.place for record in records}:
-            items = _items(record for record in records if record.place == place)
-            self._states[place] = rebuilt(self._states[place], items)
+            owned = self._owned[place]
+            owned.state = rebuilt(owned.state, _items(r for r in records if r.place == place))
 
     def forget(self, places: Sequence[Place]) -> None:
         self._pending = {}
         for place in places:
-            for kept in (self._states, self._published, self._commits, self._next):
-                kept.pop(place, None)  # type: ignore[attr-defined]
+            self._owned.pop(place, None)
 
     def handle(self, batch: Batch) -> Output | None:
         if not batch.records:
@@ -100,7 +106,7 @@ class Detect:
         messages: list[Message] = []
         for place in sorted({record.place for record in batch.records}):
             items = list(_items(r for r in batch.records if r.place == place))
-            state = self._states[place]
+            state = self._owned[place].state
             watches = self._watches_of(state, items)
             self._pending[place], findings = advance(watches, state, items)
             messages += self._told(findings)
@@ -108,34 +114,35 @@ class Detect:
         return Output(messages)
 
     def committed(self, next_offsets: Mapping[Place, int]) -> None:
-        self._states.update(self._pending)
-        self._next.update(next_offsets)
-        for place in self._pending:
-            self._commits[place] += 1
-            if self._commits[place] % SNAPSHOT_EVERY == 0:
-                self._snapshot(place)
+        for place, next_offset in next_offsets.items():
+            owned = self._owned[place]
+            owned.state, owned.next = self._pending[place], next_offset
+            owned.commits += 1
+            if owned.commits % SNAPSHOT_EVERY == 0:
+                self._snapshot(place).save(owned.next, owned.state.panes)
         self._pending = {}
 
     def status(self) -> Mapping[str, Mapping[str, object]]:
         return {
             f"{place.topic}/{place.partition}": {
-                "offset": max(self._next[place], 0),
+                "offset": max(owned.next, 0),
                 "watermark": None
-                if state.clock.data_ms is None
-                else rfc3339(state.clock.data_ms),
-                "idle": state.clock.predictions.all_idle,
+                if owned.state.clock.data_ms is None
+                else rfc3339(owned.state.clock.data_ms),
+                "idle": owned.state.clock.predictions.all_idle,
                 "counts": {
-                    "models": len(state.decisions),
-                    "panes": sum(len(panes) for panes in state.panes.values()),
-                    "open_incidents": sum(len(d.incidents) for d in state.decisions.values()),
+                    "models": len(owned.state.decisions),
+                    "panes": sum(len(panes) for panes in owned.state.panes.values()),
+                    "open_incidents": sum(
+                        len(decisions.incidents) for decisions in owned.state.decisions.values()
+                    ),
                 },
             }
-            for place, state in self._states.items()
+            for place, owned in self._owned.items()
         }
 
-    def _snapshot(self, place: Place) -> None:
-        path = self._directory / f"{place.partition}.snapshot"
-        Snapshot(path).save(self._next[place], self._states[place].panes)
+    def _snapshot(self, place: Place) -> Snapshot:
+        return Snapshot(self._directory / f"{place.partition}.snapshot")
 
     def _decided(self, place: Place) -> tuple[State, dict[bytes, bytes]]:
         """The newest decisions of every model of the partition, as published."""
@@ -175,11 +182,17 @@ class Detect:
         now = {f"clock/{place.partition}".encode(): encode_memory(state.clock)}
         for (model, version), decisions in state.decisions.items():
             now[f"model/{model}/{version}".encode()] = encode_memory(decisions)
-        before = self._published[place]
+        before = self._owned[place].published
         changed = {key: value for key, value in now.items() if before.get(key) != value}
         before.update(changed)
         for key, value in changed.items():
             yield Message("detect-state", key, value, place.partition)
+
+
+class _Saved(Struct, frozen=True):
+    next: int
+    firsts: list[tuple[str, str, int, int]]  # model, version, pane, first offset of each pane
+    body: list[bytes]  # summaries
 
 
 class Snapshot:
@@ -188,47 +201,71 @@ class Snapshot:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def save(self, next_offset: int, panes: Mapping[Key, Mapping[int, Pane]]) -> None:
-        """Replaces the file in one step: a crash leaves the old one or the new one."""
-        summaries, firsts = [], []
-        for (model, version), mine in panes.items():
-            for pane_ms, pane in mine.items():
-                for part, cells in pane.cells.items():
-                    names = pane.names.get(part, {})
-                    summaries.append(Summary(model, version, pane_ms, part, cells, names))
-                    firsts.append((model, version, pane_ms, pane.first_offset))
-        body = [value for value in encode_summary_messages(summaries)]
-        document = {"next": next_offset, "firsts": firsts, "body": body}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+    def save(self, next_offset: int, panes: Panes) -> None:
+        """Replaces the file in one step; a disk that does not take it costs a longer restart."""
+        document = msgspec.msgpack.encode(_saved(next_offset, panes))
         beside = self._path.with_suffix(".new")
-        beside.write_bytes(msgspec.msgpack.encode(document))
-        beside.replace(self._path)
-
-    def load(
-        self, committed: int, needed: int | None
-    ) -> tuple[int | None, Mapping[Key, Mapping[int, Pane]]]:
-        """The offset to replay from (None: nothing is needed), and the sums up to there."""
-        if needed is None:
-            return None, {}
         try:
-            document = msgspec.msgpack.decode(self._path.read_bytes())
-        except FileNotFoundError:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_bytes(_checksum(document) + document)
+            beside.replace(self._path)
+        except OSError as error:
+            log.warning("%s could not be written: %s", self._path, error)
+
+    def load(self, needed: int | None, committed: int) -> tuple[int, Panes]:
+        """The sums as far as they are known, and the offset to replay the log from."""
+        if needed is None:
+            return committed, {}
+        saved = self._read()
+        if saved is None or not needed <= saved.next <= committed:
+            log.info("%s is missing or not of use: adding up the log", self._path)
             return needed, {}
-        except msgspec.DecodeError as error:
-            log.warning("%s cannot be read (%s): rebuilding from the log", self._path, error)
-            return needed, {}
-        if document["next"] > committed:
-            log.warning("%s is ahead of what is committed: rebuilding from the log", self._path)
-            return needed, {}
-        firsts = {(m, v, pane_ms): first for m, v, pane_ms, first in document["firsts"]}
-        panes: dict[Key, dict[int, Pane]] = {}
-        for value in document["body"]:
-            for summary in decode_summaries(value):
-                key = (summary.model, summary.version)
-                first = firsts[(*key, summary.pane_ms)]
-                mine = panes.setdefault(key, {})
-                mine[summary.pane_ms] = mine.get(summary.pane_ms, Pane({}, {}, first)).plus(summary)
-        return document["next"], panes
+        return saved.next, _panes(saved)
+
+    def _read(self) -> _Saved | None:
+        try:
+            content = self._path.read_bytes()
+        except OSError:
+            return None
+        checksum, document = content[:4], content[4:]
+        if checksum != _checksum(document):
+            log.warning("%s is damaged", self._path)
+            return None
+        try:
+            return msgspec.msgpack.decode(document, type=_Saved)
+        except msgspec.MsgspecError:  # of another release
+            return None
+
+
+def _saved(next_offset: int, panes: Panes) -> _Saved:
+    flat = [
+        (model, version, pane_ms, pane)
+        for (model, version), mine in panes.items()
+        for pane_ms, pane in mine.items()
+    ]
+    summaries = [
+        Summary(model, version, pane_ms, part, cells, pane.names.get(part, {}))
+        for model, version, pane_ms, pane in flat
+        for part, cells in pane.cells.items()
+    ]
+    firsts = [
+        (model, version, pane_ms, pane.first_offset) for model, version, pane_ms, pane in flat
+    ]
+    return _Saved(next_offset, firsts, encode_summary_messages(summaries))
+
+
+def _panes(saved: _Saved) -> Panes:
+    panes: dict[Key, dict[int, Pane]] = {}
+    for model, version, pane_ms, first_offset in saved.firsts:
+        panes.setdefault((model, version), {})[pane_ms] = Pane({}, {}, first_offset)
+    for summary in (summary for value in saved.body for summary in decode_summaries(value)):
+        mine = panes[summary.model, summary.version]
+        mine[summary.pane_ms] = mine[summary.pane_ms].plus(summary)
+    return panes
+
+
+def _checksum(document: bytes) -> bytes:
+    return zlib.crc32(document).to_bytes(4, "big")
 
 
 def _items(records: Iterable[Record]) -> Iterable[Item]:

@@ -1,19 +1,25 @@
 """The role ``join``: finds the prediction of each label, and the other way round.
 
-Predictions and labels wait in a RocksDB store, one for each partition of ``joins``, together with the
-offset that the store reflects, in one write. It is written only after the transaction that it
+Predictions and labels wait in a RocksDB store, one for each partition of ``joins``, together with
+the offset that the store reflects, in one write. It is written only after the transaction that it
 belongs to; where it is behind, the log is read again; where it is ahead or gone, it is rebuilt.
+
+What a store holds is a function of the log up to its offset, however the log was cut into batches:
+a row meets its id as it stands at the row's own place in the log, forgotten if the watermarks there
+have passed it.
 """
 
 from __future__ import annotations
 
 import logging
 import shutil
+import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -36,11 +42,21 @@ from monitor.event_time import Sources, earliest, latest
 from monitor.joining import Addition, Entry, Patience, Scored, Truth, added, changes, fates
 from monitor.plan import Plan
 from monitor.summaries import Summary
+from producers.errors import Trouble
 
 log = logging.getLogger(__name__)
 
+LOCK_S, LOOK_AGAIN_S = 15.0, 0.1
+
 _META = b"m"
 _ENTRY, _EXPIRY = b"e", b"x"
+
+Row = Scored | Truth
+Arrived = tuple[int | None, Row]  # what the watermarks had passed when it came
+
+
+class StoreTaken(Trouble):
+    """A store that another process holds open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +69,11 @@ class Meta:
     predictions_ms: int | None = None
     labels_ms: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def past_ms(self) -> int | None:
+        """Entries that expire before it are out of the reach of any row."""
+        return earliest((self.predictions_ms, self.labels_ms))
 
     def heard(self, closing: AggregateClosing) -> Meta:
         predictions = self.predictions.updated(
@@ -88,14 +109,15 @@ class Store:
         self.meta = Meta(0) if stored is None else msgspec.msgpack.decode(stored, type=Meta)
 
     def entries(self, idents: Sequence[bytes]) -> list[Kept | None]:
-        found = self._db.get([_ENTRY + ident for ident in idents])
+        found: Any = self._db.get([_ENTRY + ident for ident in idents])
         return [None if v is None else msgspec.msgpack.decode(v, type=Kept) for v in found]
 
     def expired(self, before_ms: int) -> list[bytes]:
-        """Ids whose time is up, oldest first."""
+        """Ids whose time is up, oldest first. None is left of what was up at the last write."""
         found, end = [], _time_key(before_ms)
-        for key in self._db.keys(from_key=_EXPIRY):
-            if key[:1] != _EXPIRY or key >= end:
+        keys: Iterator[Any] = self._db.keys(from_key=_time_key(self.meta.past_ms or 0))
+        for key in keys:
+            if key >= end:
                 break
             found.append(key[-16:])
         return found
@@ -118,9 +140,10 @@ class Store:
     def close(self) -> None:
         self._db.close()
 
-    def destroy(self) -> None:
+    def emptied(self) -> Store:
         self.close()
-        shutil.rmtree(self.path, ignore_errors=True)
+        shutil.rmtree(self.path)
+        return Store(self.path)
 
 
 @dataclass(slots=True)
@@ -133,6 +156,25 @@ class _Step:
         default_factory=lambda: defaultdict(list)
     )
     counts: Counter[str] = field(default_factory=Counter)
+
+    def take_in(self, model: str, kept: Kept | None, row: Row, patience: Patience) -> Kept:
+        before = Entry(model) if kept is None else kept.entry
+        after = added(before, [row])
+        self.additions[model] += changes(before, after, patience)
+        self.counts.update(fates(after, patience))
+        self.counts.subtract(fates(before, patience))
+        repeated = after.repeated_predictions - before.repeated_predictions
+        self.counts["repeated_predictions"] += repeated
+        return Kept(after.newest_ms + patience.kept_ms, after)
+
+    def still(self, kept: Kept | None, past_ms: int | None, patience: Patience) -> Kept | None:
+        """What is kept; None once it is forgotten. Labels that wait then have expired."""
+        if kept is None or past_ms is None or kept.expiry_ms >= past_ms:
+            return kept
+        waiting = fates(kept.entry, patience)["waiting"]
+        self.counts["waiting"] -= waiting
+        self.counts["expired"] += waiting
+        return None
 
 
 class Join:
@@ -156,13 +198,8 @@ class Join:
     def resume(self, committed: Mapping[Place, Committed]) -> Mapping[Place, int]:
         behind = {}
         for place, at in committed.items():
-            store = Store(self._directory / str(place.partition))
-            next_offset = max(at.next, 0)
-            if not self._first_offset_kept(place, store, next_offset):
-                store.destroy()
-                store = Store(store.path)
-            self._stores[place] = store
-            if store.meta.next < next_offset:
+            store = self._stores[place] = self._opened(place, max(at.next, 0))
+            if store.meta.next < at.next:
                 behind[place] = store.meta.next
         return behind
 
@@ -201,7 +238,8 @@ class Join:
         return Output(messages)
 
     def committed(self, next_offsets: Mapping[Place, int]) -> None:
-        for place, step in self._pending.items():
+        for place in next_offsets:
+            step = self._pending[place]
             self._stores[place].write(step.meta, step.entries)
         self._pending = {}
 
@@ -220,15 +258,17 @@ class Join:
 
     # -- one batch -----------------------------------------------------------------------------
 
-    def _first_offset_kept(self, place: Place, store: Store, committed: int) -> bool:
-        """Whether the store can go on from what it reflects."""
-        if store.meta.next > committed:
+    def _opened(self, place: Place, committed: int) -> Store:
+        """The store of a partition; an empty one, if it cannot go on from what it reflects."""
+        store = Store(self._directory / str(place.partition))
+        reflects = store.meta.next
+        if reflects > committed:
             log.warning("%s is ahead of what is committed: rebuilding it", store.path)
-            return False
-        if store.meta.next < min(self._first_offset(place), committed):
+            return store.emptied()
+        if 0 < reflects < committed and reflects < self._first_offset(place):
             log.warning("%s is older than what the log still holds: rebuilding it", store.path)
-            return store.meta.next == 0
-        return True
+            return store.emptied()
+        return store
 
     def _steps(self, records: Sequence[Record]) -> dict[Place, _Step]:
         by_place: dict[Place, list[Record]] = defaultdict(list)
@@ -238,7 +278,7 @@ class Join:
 
     def _step(self, store: Store, records: Sequence[Record]) -> _Step:
         step = _Step(replace(store.meta, next=records[-1].offset + 1))
-        rows: dict[tuple[str, bytes], list[Scored | Truth]] = defaultdict(list)
+        rows: dict[tuple[str, bytes], list[Arrived]] = defaultdict(list)
         for record in records:
             assert record.value is not None
             decoded = decode_for_join(record.value)
@@ -246,54 +286,21 @@ class Join:
                 step.meta = step.meta.heard(decoded)
             else:
                 self._learn_of(decoded)
-                _sort_in(rows, decoded)
+                _sort_in(rows, decoded, step.meta.past_ms)
                 step.counts["predictions"] += sum(v is not None for v in decoded.version)
                 step.counts["labels"] += sum(v is None for v in decoded.version)
-        self._match(store, step, rows)
-        self._expire(store, step)
+        patience_of = cache(self._patience)
+        _match(store, step, rows, patience_of)
+        _expire(store, step, patience_of)
         counts = Counter(step.meta.counts)
         counts.update(step.counts)
         step.meta = replace(step.meta, counts=dict(counts))
         return step
 
-    def _match(
-        self, store: Store, step: _Step, rows: Mapping[tuple[str, bytes], list[Scored | Truth]]
-    ) -> None:
-        keys = list(rows)
-        patience: dict[str, Patience] = {}
-        for key, known in zip(keys, store.entries([ident for _, ident in keys]), strict=True):
-            model, ident = key
-            mine = patience.get(model)
-            if mine is None:
-                mine = patience[model] = self._patience(model)
-            before = Entry(model) if known is None else known.entry
-            after = added(before, rows[key])
-            step.additions[model] += changes(before, after, mine)
-            step.counts.update(fates(after, mine))
-            step.counts.subtract(fates(before, mine))
-            step.counts["repeated_predictions"] += (
-                after.repeated_predictions - before.repeated_predictions
-            )
-            step.entries[ident] = (known, Kept(after.newest_ms + mine.kept_ms, after))
-
-    def _expire(self, store: Store, step: _Step) -> None:
-        """Forget what no row can reach any more; labels still waiting then have expired."""
-        past_ms = earliest((step.meta.predictions_ms, step.meta.labels_ms))
-        if past_ms is None:
-            return
-        idents = [ident for ident in store.expired(past_ms) if ident not in step.entries]
-        for ident, known in zip(idents, store.entries(idents), strict=True):
-            if known is not None:
-                waiting = fates(known.entry, self._patience(known.entry.model))["waiting"]
-                step.counts["waiting"] -= waiting
-                step.counts["expired"] += waiting
-                step.entries[ident] = (known, None)
-
     def _learn_of(self, rows: JoinRows) -> None:
         """Read the profiles on if a version is not known here yet: whoever sent it knew it."""
-        versions = {version for version in rows.version if version is not None}
-        if any(self._profiles.get(rows.model, version) is None for version in versions):
-            self._profiles.catch_up()
+        for version in {version for version in rows.version if version is not None}:
+            required(self._profiles, rows.model, version)
 
     def _patience(self, model: str) -> Patience:
         plan = self._plan_of(model)
@@ -337,8 +344,36 @@ class Join:
         )
 
 
+def _match(
+    store: Store,
+    step: _Step,
+    rows: Mapping[tuple[str, bytes], Sequence[Arrived]],
+    patience_of: Callable[[str], Patience],
+) -> None:
+    entries = store.entries([ident for _, ident in rows])
+    for ((model, ident), arrived), known in zip(rows.items(), entries, strict=True):
+        patience, kept = patience_of(model), known
+        for past_ms, row in arrived:
+            kept = step.take_in(model, step.still(kept, past_ms, patience), row, patience)
+        step.entries[ident] = (known, step.still(kept, step.meta.past_ms, patience))
+
+
+def _expire(store: Store, step: _Step, patience_of: Callable[[str], Patience]) -> None:
+    """Forget what this batch did not touch and no row can reach any more."""
+    past_ms = step.meta.past_ms
+    if past_ms is None:
+        return
+    idents = [ident for ident in store.expired(past_ms) if ident not in step.entries]
+    for ident, known in zip(idents, store.entries(idents), strict=True):
+        if known is not None:
+            step.entries[ident] = (
+                known,
+                step.still(known, past_ms, patience_of(known.entry.model)),
+            )
+
+
 def _sort_in(
-    into: dict[tuple[str, bytes], list[Scored | Truth]], rows: JoinRows
+    into: dict[tuple[str, bytes], list[Arrived]], rows: JoinRows, past_ms: int | None
 ) -> None:
     columns = zip(
         rows.ident,
@@ -356,7 +391,7 @@ def _sort_in(
             if version is None
             else Scored(time_ms, score, value, version, late)
         )
-        into[rows.model, ident].append(row)
+        into[rows.model, ident].append((past_ms, row))
 
 
 def _time_key(time_ms: int) -> bytes:
@@ -364,7 +399,27 @@ def _time_key(time_ms: int) -> bytes:
 
 
 def _open(path: Path) -> Rdict:
+    """Empty if what is there is corrupt: it is only a cache.
+
+    Waits for another worker of this machine, which has just lost the partition, to close it.
+    Raises ``StoreTaken``.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     options = Options(raw_mode=True)
     options.create_if_missing(True)
-    return Rdict(str(path), options=options, access_type=AccessType.read_write())
+    for _ in range(round(LOCK_S / LOOK_AGAIN_S)):
+        try:
+            return Rdict(str(path), options=options, access_type=AccessType.read_write())
+        except Exception as error:  # rocksdict raises nothing more precise
+            _mend(path, str(error))
+    raise StoreTaken(f"{path} is held open by another process, perhaps a stopped worker: end it")
+
+
+def _mend(path: Path, complaint: str) -> None:
+    if complaint.startswith("Corruption"):
+        log.warning("%s is corrupt: rebuilding it (%s)", path, complaint)
+        shutil.rmtree(path)
+    elif "/LOCK" in complaint:
+        time.sleep(LOOK_AGAIN_S)
+    else:
+        raise OSError(complaint)

@@ -26,9 +26,11 @@ from confluent_kafka import (
     KafkaError,
     KafkaException,
     Producer,
+    TopicCollection,
     TopicPartition,
 )
 from confluent_kafka import Message as KafkaMessage
+from confluent_kafka.admin import AdminClient
 
 from consumers.records import Committed, Headers, Message, Output, Place, Record
 from producers.errors import Trouble
@@ -128,6 +130,17 @@ class Client:
 
     def cluster_id(self) -> str:
         return str(self._consumer.list_topics(timeout=TIMEOUT_S).cluster_id)
+
+    def topic_id(self, topic: str) -> str:
+        """Differs from that of a deleted topic of the same name. The embedded broker has none."""
+        if self._following is not None:
+            return "embedded"
+        name = self._settings.topic(topic)
+        admin = AdminClient(client_config(self._settings, {}))
+        asked = admin.describe_topics(TopicCollection([name]), request_timeout=TIMEOUT_S)
+        uuid = asked[name].result().topic_id
+        bits = (uuid.get_most_significant_bits(), uuid.get_least_significant_bits())
+        return "".join(f"{half % 2**64:016x}" for half in bits)
 
     def poll(self, seconds: float) -> list[Record]:
         """What came in ``seconds``, of partitions still owned. Call ``changes`` after it."""

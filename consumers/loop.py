@@ -97,8 +97,9 @@ def _settle(
 def _catch_up(client: Client, role: Role, gained: Mapping[Place, Committed]) -> None:
     """Take partitions over; where the role is behind them, read again what it has missed."""
     behind = role.resume(gained)
+    if not behind:
+        return
+    log.info("%d partitions are behind: reading again what they have missed", len(behind))
     stop = {place: gained[place].next for place in behind}
     for records in client.read(behind, stop, client.keep_alive):
         role.replay(records)
-    if behind:
-        log.info("caught up with %d partitions", len(behind))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from monitor.profile import Profile
+from producers.errors import Trouble
 
 
 class Profiles(Protocol):
@@ -20,7 +21,7 @@ class Profiles(Protocol):
         ...
 
 
-class MissingProfile(RuntimeError):
+class MissingProfile(Trouble):
     """A profile that rows were counted against is gone from the table."""
 
 

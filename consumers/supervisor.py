@@ -1,4 +1,7 @@
-"""Keeps processes running: one that dies is started again in its slot, later and later, and why is said."""
+"""Keeps processes running: one that dies is started again in its slot, later and later.
+
+How each of them died is said; why, it has said itself.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +96,11 @@ class Supervisor:
         if not kept.job.comes_back:
             raise JobEnded(f"{kept.job.name} {how} after {lived_s:.0f} s")
         log.warning(
-            "%s %s after %.0f s; starting it again in %.1f s", kept.job.name, how, lived_s, kept.wait_s
+            "%s %s after %.0f s; starting it again in %.1f s",
+            kept.job.name,
+            how,
+            lived_s,
+            kept.wait_s,
         )
         kept.wait_s = min(2 * kept.wait_s, LONGEST_WAIT_S)
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from monitor.plan import DAY, Plan
 from producers.errors import Trouble
@@ -39,7 +40,7 @@ def topics(settings: Settings, plan: Plan) -> list[Topic]:
     shapes: dict[str, tuple[int, Mapping[str, str]]] = {
         "predictions": (many, source),
         "labels": (many, source),
-        "joins": (many, {**_delete(2 * time.label_horizon_ms + DAY), **_APPENDED}),
+        "joins": (many, {**_delete(time.label_horizon_ms + reach_ms + DAY), **_APPENDED}),
         "summaries": (many, {**_delete(reach_ms + 2 * window_ms + DAY), **_APPENDED}),
         "windows": (many, {**_delete(YEAR), **_APPENDED}),
         "alerts": (1, {**_delete(YEAR), **_APPENDED}),
@@ -89,8 +90,8 @@ def create(settings: Settings, plan: Plan) -> tuple[list[str], list[str]]:
             else:
                 refused.append(f"{name}: {error.args[0].str()}")
     if refused:
-        servers = settings.kafka.bootstrap_servers
-        raise TopicsNotCreated(f"Kafka at {servers} did not make these topics: {'; '.join(refused)}")
+        where, why = settings.kafka.bootstrap_servers, "; ".join(refused)
+        raise TopicsNotCreated(f"Kafka at {where} did not make these topics: {why}")
     return made, there
 
 

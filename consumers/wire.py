@@ -1,7 +1,7 @@
 """The bytes of the topics that the consumers write: summaries, joins, windows, alerts, state.
 
-Summaries and joins are Arrow IPC streams, everything else JSON; the first byte tells them apart. The
-public ones, windows and alerts, are described in ``docs/messages.md``.
+Summaries and joins are Arrow IPC streams, everything else JSON; the first byte tells them apart.
+The public ones, windows and alerts, are described in ``docs/messages.md``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from monitor.counts import Counts
 from monitor.detection import Clock, Closing, Decisions, Reflected
+from monitor.distribution import Distribution
 from monitor.event_time import Progress, Sources
 from monitor.findings import (
     DataFinding,
@@ -33,7 +35,8 @@ from monitor.incidents import Change
 from monitor.summaries import Summary
 from producers.summaries_wire import decode_summaries, decode_table, encode_summaries, encode_table
 
-MOST_CELLS = 40_000  # in a message of summaries: under 512 kB even where nothing compresses
+MOST_BYTES = 450_000  # of summaries in a message: with what Arrow adds, under 512 kB
+ROW_BYTES, CELL_BYTES = 48, 12  # what a name takes besides its text, and each of its cells
 SCHEMA = 1
 
 
@@ -53,17 +56,17 @@ def model_partition(model: str, partitions: int) -> int:
 
 
 def encode_summary_messages(summaries: Sequence[Summary]) -> list[bytes]:
-    """Messages of bounded size that together hold all ``summaries``."""
+    """Messages under 512 kB that together hold all ``summaries``, even where nothing compresses."""
     messages: list[bytes] = []
     waiting: list[Summary] = []
-    cells = 0
+    size = 0
     for piece in (piece for summary in summaries for piece in _pieces(summary)):
-        size = sum(counts.index.size for counts in piece.cells.values())
-        if waiting and cells + size > MOST_CELLS:
+        weight = sum(_weight(name, held) for name, held in _held(piece))
+        if waiting and size + weight > MOST_BYTES:
             messages.append(encode_summaries(waiting))
-            waiting, cells = [], 0
+            waiting, size = [], 0
         waiting.append(piece)
-        cells += size
+        size += weight
     if waiting:
         messages.append(encode_summaries(waiting))
     return messages
@@ -71,15 +74,32 @@ def encode_summary_messages(summaries: Sequence[Summary]) -> list[bytes]:
 
 def _pieces(summary: Summary) -> Iterable[Summary]:
     """A summary too large for a message, by groups of features: summaries add, so pieces do."""
-    cells: dict[str, Any] = {}
-    size, names = 0, summary.names
-    for name, counts in summary.cells.items():
-        if cells and size + counts.index.size > MOST_CELLS:
+    cells: dict[str, Counts] = {}
+    names: dict[str, Mapping[str, int]] = {}
+    size = 0
+    for name, held in _held(summary):
+        weight = _weight(name, held)
+        if size and size + weight > MOST_BYTES:
             yield replace(summary, cells=cells, names=names)
-            cells, size, names = {}, 0, {}
-        cells[name] = counts
-        size += counts.index.size
+            cells, names, size = {}, {}, 0
+        if isinstance(held, Counts):
+            cells[name] = held
+        else:
+            names[name] = held
+        size += weight
     yield replace(summary, cells=cells, names=names)
+
+
+def _held(summary: Summary) -> Iterable[tuple[str, Counts | Mapping[str, int]]]:
+    return (*summary.cells.items(), *summary.names.items())
+
+
+def _weight(name: str, held: Counts | Mapping[str, int]) -> int:
+    """The bytes of one row of a message, before compression."""
+    if isinstance(held, Counts):
+        return ROW_BYTES + len(name.encode()) + CELL_BYTES * held.index.size
+    texts = sum(CELL_BYTES + len(text.encode()) for text in held)
+    return ROW_BYTES + len(name.encode()) + texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +122,8 @@ def encode_aggregate_closing(closing: AggregateClosing) -> bytes:
 
 def encode_join_closing(total: int, joins: Mapping[int, Reflected]) -> bytes:
     reflected = {str(p): [r.predictions_ms, r.labels_ms] for p, r in joins.items()}
-    return msgspec.json.encode({"schema": SCHEMA, "joins": {"total": total, "partitions": reflected}})
+    found = {"total": total, "partitions": reflected}
+    return msgspec.json.encode({"schema": SCHEMA, "joins": found})
 
 
 def decode_for_detect(value: bytes) -> list[Summary] | Closing:
@@ -257,7 +278,22 @@ def _feature(feature: FeatureFinding, marked: float) -> dict[str, Any]:
         "unseen": None
         if feature.unseen is None
         else {"rows": feature.unseen_rows, "values": dict(feature.unseen)},
+        "distribution": None
+        if feature.distribution is None
+        else _distribution(feature.distribution),
     }
+
+
+def _distribution(found: Distribution) -> dict[str, Any]:
+    shares = {"reference": _rounded(found.reference), "window": _rounded(found.window)}
+    if found.categories:
+        return {"categories": list(found.categories), **shares}
+    return {"edges": list(found.edges), **shares, "at": found.at}
+
+
+def _rounded(shares: Sequence[float]) -> list[float]:
+    """To be drawn, not computed with."""
+    return [round(share, 5) for share in shares]
 
 
 def _performance(found: PerformanceFinding) -> dict[str, Any]:
@@ -354,8 +390,8 @@ def _message(transition: Transition) -> str:
     d = evidence.distance
     assert d is not None
     return (
-        f"{subject}: the distribution lies {_shown(d.statistic)} (KS distance) from the reference in"
-        f" the window {window}; sampling noise explains {_shown(d.threshold)}, and"
+        f"{subject}: the distribution lies {_shown(d.statistic)} (KS distance) from the reference"
+        f" in the window {window}; sampling noise explains {_shown(d.threshold)}, and"
         f" {_shown(d.persistent)} of it persists where the reference's own straying reaches"
         f" {_shown(evidence.tolerance)}."
     )

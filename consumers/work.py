@@ -24,6 +24,12 @@ from producers.settings import Settings
 log = logging.getLogger(__name__)
 
 ROLES = ("aggregate", "join", "detect", "retrain", "store")
+_READS = {
+    "aggregate": Aggregate.reads,
+    "join": Join.reads,
+    "detect": Detect.reads,
+    "retrain": Retrain.reads,
+}
 
 
 def work(
@@ -39,10 +45,9 @@ def work(
 def _transactional(
     settings: Settings, name: str, slot: int, stopped: Callable[[], bool], gapless: bool
 ) -> None:
-    kinds = {"aggregate": Aggregate, "join": Join, "detect": Detect, "retrain": Retrain}
     with ProfileTable(settings) as profiles:
         profiles.catch_up()
-        client = Client(settings, name, slot, kinds[name].reads, gapless=gapless)
+        client = Client(settings, name, slot, _READS[name], gapless=gapless)
         pulse = Heartbeat(settings, name, slot, client)
         role = _role(name, settings, client, profiles)
         log.info("%s-%d is reading", name, slot)
@@ -78,8 +83,10 @@ def _plans(settings: Settings) -> Callable[[str], Plan]:
 
 
 def _directory(settings: Settings, client: Client, role: str) -> Path:
-    """State belongs to one cluster, one prefix and one role: another's is never opened."""
-    return settings.state.directory / client.cluster_id() / settings.kafka.prefix / role
+    """State belongs to one role and one topic, made once in one cluster; no other is opened."""
+    (topic,) = _READS[role]
+    belongs = Path(client.cluster_id()) / settings.kafka.prefix / role / client.topic_id(topic)
+    return settings.state.directory / belongs
 
 
 def _remembered(client: Client) -> Callable[[int], Iterable[Memory]]:
@@ -91,14 +98,12 @@ def _remembered(client: Client) -> Callable[[int], Iterable[Memory]]:
     return read
 
 
-def _store(
-    settings: Settings, slot: int, stopped: Callable[[], bool], gapless: bool
-) -> None:
+def _store(settings: Settings, slot: int, stopped: Callable[[], bool], gapless: bool) -> None:
     database = Database.to_write(settings.store.url)
     store = Store(database)
 
     def positions(places: Sequence[Place]) -> Mapping[Place, int]:
-        return {Place(*of): at for of, at in store.positions([tuple(p) for p in places]).items()}
+        return {Place(*of): at for of, at in store.positions(places).items()}
 
     client = Client(settings, "store", slot, TOPICS, positions=positions, gapless=gapless)
     try:
@@ -138,9 +143,7 @@ class _Writer:
         if not records:
             return
         ends = {record.place: record.offset + 1 for record in records}
-        self._store.write(
-            records, {tuple(place): (self._at[place], end) for place, end in ends.items()}
-        )
+        self._store.write(records, {place: (self._at[place], end) for place, end in ends.items()})
         self._at.update(ends)
 
     def status(self) -> Mapping[str, Mapping[str, object]]:

@@ -27,6 +27,8 @@ VIEWS = {
     "retraining": (retraining, "Retraining", ":material/model_training:"),
 }
 ICON = str(Path(__file__).with_name("icon.svg"))  # a named one would be fetched from elsewhere
+# Streamlit fades what it is about to draw anew; every five seconds that is a flicker.
+STEADY = "<style>[data-stale='true'] {opacity: 1 !important; transition: none !important}</style>"
 NO_MODELS = (
     "No model is registered yet. Train the example with `driftline train`, or register your own"
     " with `driftline register`; it shows here by itself."
@@ -36,6 +38,7 @@ _MEANT = ("model", "version")
 
 def run(environment: Mapping[str, str]) -> None:
     st.set_page_config("Driftline", ICON, "wide")
+    st.html(STEADY)
     pages: dict[str, StreamlitPage] = {}
     for name, (view, title, icon) in VIEWS.items():
         show = partial(_show, view, environment, pages)

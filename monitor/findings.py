@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from monitor.distribution import Distribution
 from monitor.drift import Distance, Severity, Verdict
 from monitor.incidents import Change, Incident
 from monitor.performance import Metric
@@ -39,6 +40,7 @@ class FeatureFinding:
     verdict: Verdict = Verdict.OK
     unseen: Mapping[str, int] | None = None  # most frequent values outside the reference
     unseen_rows: int = 0
+    distribution: Distribution | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from monitor import distribution
 from monitor.budget import Levels, levels
 from monitor.counts import Cells, Counts, add_cells
 from monitor.dispersion import dispersion
@@ -144,6 +145,7 @@ class Watch:
             tolerance=tolerated,
             psi=distance.psi,
             verdict=distance.verdict,
+            distribution=distribution.numeric(reference.sample, window.total(cells)),
         )
 
 
@@ -193,7 +195,8 @@ def _categorical(
     name: str, reference: Categorical, window: _Halves, names: Names
 ) -> FeatureFinding:
     """Shown, with its stability index and what was never seen; no incident comes of it yet."""
-    counts = window.total(f"categories/{name}").dense(len(reference.categories) + 1)
+    live = window.total(f"categories/{name}")
+    counts = live.dense(len(reference.categories) + 1)
     quality = window.total(f"quality/{name}")
     met = int(counts.sum())
     return FeatureFinding(
@@ -206,6 +209,7 @@ def _categorical(
         verdict=Verdict.OK if met else Verdict.INSUFFICIENT,
         unseen=most_frequent(names.get(f"unseen/{name}", {})),
         unseen_rows=int(counts[-1]),
+        distribution=distribution.categorical(reference, live),
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
+import ast
+import importlib.util
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import click
@@ -22,7 +24,7 @@ class Cli(click.Group):
         self._lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*self._lazy, *super().list_commands(ctx)]
+        return [*self._lazy, *self.commands]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._lazy:
@@ -30,6 +32,13 @@ class Cli(click.Group):
         module, _, attribute = self._lazy[cmd_name].partition(":")
         found: click.Command = getattr(importlib.import_module(module), attribute)
         return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """What each does, read in its source: to import them all would take seconds."""
+        width = formatter.width - 6 - max(map(len, self.list_commands(ctx)), default=0)
+        lines = {name: _first_lines(target) for name, target in self._lazy.items()}
+        with formatter.section("Commands"):
+            formatter.write_dl([(n, shorten(t, width, placeholder=" …")) for n, t in lines.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -62,6 +71,18 @@ def program(name: str, commands: Mapping[str, str], help_text: str) -> Cli:
 
     assert isinstance(main, Cli)
     return main
+
+
+def _first_lines(target: str) -> str:
+    """Of the docstring of ``"module:function"``; empty if there is none."""
+    module, _, function = target.partition(":")
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return ""
+    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            return (ast.get_docstring(node) or "").split("\n\n")[0]
+    return ""
 
 
 def exit_code(error: Exception) -> int | None:

@@ -148,10 +148,11 @@ def _classes(
 
     A service may predict 0 and 1 where the truth has other names: ``also_numbers``.
     """
-    texts = [_text(value) for value in _objects(column)]
+    texts = [_class(value) for value in _objects(column)]
     met = {text for text in texts if text is not None}
-    plain = also_numbers and positive not in met
-    one = _positive(str(column.name), sorted(met), None if plain else positive)
+    wanted = _class(positive)
+    plain = also_numbers and wanted not in met
+    one = _positive(str(column.name), sorted(met), None if plain else wanted)
     return np.array([-1 if text is None else text == one for text in texts], dtype=np.int64)
 
 
@@ -215,6 +216,12 @@ def _objects(column: pd.Series[Any]) -> list[Any]:
         None if missing else value
         for value, missing in zip(column.tolist(), column.isna(), strict=True)
     ]
+
+
+def _class(value: Any) -> str | None:
+    """Truth is truth, however its first letter is written."""
+    text = _text(value)
+    return text.lower() if text in ("True", "False", "TRUE", "FALSE") else text
 
 
 def _text(value: Any) -> str | None:

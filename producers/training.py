@@ -84,8 +84,6 @@ class Model:
     def score(self, features: Columns) -> NDArray[np.float64]:
         """P(positive), shape (n,)."""
         matrix = self.encoding.matrix(features)
-        if not len(matrix):
-            return np.empty(0)
         with threadpool_limits(1):
             margin = self.trees.decision_function(matrix)
         return np.asarray(self.calibration.predict_proba(margin[:, None])[:, 1])

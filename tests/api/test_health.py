@@ -82,6 +82,12 @@ def test_a_role_is_unwell_when(client, feed, sick, status):
     assert overall == ("ok" if status == "ok" else "degraded")
 
 
+def test_no_age_is_negative_when_a_clock_is_ahead(client, feed):
+    feed(heartbeat("join", age_s=-60))
+    (role,) = client.get("/health").json()["roles"]
+    assert (role["heartbeat_age_s"], role["progress_age_s"]) == (0, 0)
+
+
 def test_a_silent_worker_whose_partitions_others_took_over_is_no_harm(client, feed):
     feed(
         *WELL,

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from api.app import create_app
+from api.parameters import encode_cursor
 from consumers.database import Database
 from producers.settings import Settings
 from tests.consumers.stored import window
@@ -48,12 +49,20 @@ def test_a_wrong_parameter_is_named(client, path, parameter, said):
 
 
 @pytest.mark.usefixtures("watched")
-@pytest.mark.parametrize(
-    "path", ["/alerts", "/incidents", "/windows", "/metrics/history", "/models"]
-)
+@pytest.mark.parametrize("path", ["/alerts", "/windows", "/models"])
 @pytest.mark.parametrize(
     "cursor",
-    ["nonsense", "W10", "WzFd", "bnVsbA", "WzFlOTksMWU5OV0", "[[[[", "ü", "WzksICJcdTAwMDAiXQ"],
+    [
+        pytest.param("nonsense", id="no JSON"),
+        pytest.param("[[[[", id="no base64"),
+        pytest.param("ü", id="no ASCII"),
+        pytest.param("bnVsbA", id="null"),
+        pytest.param(encode_cursor(), id="an empty key"),
+        pytest.param(encode_cursor("a", "b"), id="texts for numbers"),
+        pytest.param(encode_cursor(10**30, 10**30), id="numbers beyond any column"),
+        pytest.param(encode_cursor(10**30, "a"), id="a number beyond any column"),
+        pytest.param(encode_cursor(9, "\x00"), id="what no text column takes"),
+    ],
 )
 def test_a_cursor_that_is_none_names_no_page(client, path, cursor):
     assert is_problem(client.get(path, params={"cursor": cursor}), 404, "there is no such page")

@@ -104,6 +104,13 @@ def test_the_highest_revision_of_a_window_stands_whatever_the_order(database, or
     assert rows(database, windows, "revision") == [(2,)]
 
 
+@pytest.mark.parametrize("order", [(0, 2, 1), (2, 1, 0)])
+def test_the_highest_revision_stands_within_one_batch_too(database, order):
+    batch = [window(data_revision=revision, performance_revision=0) for revision in order]
+    database.apply(changes(*batch), {})
+    assert rows(database, windows, "revision") == [(2,)]
+
+
 def test_a_newer_revision_replaces_every_part(database):
     database.apply(changes(window(status="provisional")), {})
     database.apply(changes(window(status="final", performance_revision=2, concept=None)), {})
@@ -135,6 +142,21 @@ def test_a_transition_that_comes_again_changes_nothing(database):
     database.apply(changes(story[0], story[1], story[1]), {})
     assert rows(database, incidents, "id", "state", "severity") == [("91ab", "resolved", "warning")]
     assert len(rows(database, transitions, "id")) == 3
+
+
+def test_of_transitions_of_the_same_window_the_one_that_came_last_stands(database):
+    """Known ones are told by their id: their time does not tell."""
+    story = [alert("opened", day=0), alert("escalated", day=0)]
+    database.apply(changes(*story), {})
+    database.apply(changes(story[0]), {})
+    assert rows(database, incidents, "id", "severity") == [("91ab", "critical")]
+
+
+def test_a_transition_that_comes_late_does_not_set_its_incident_back(database):
+    database.apply(changes(alert("resolved", day=4)), {})
+    database.apply(changes(alert("escalated", day=1)), {})
+    assert rows(database, incidents, "id", "state") == [("91ab", "resolved")]
+    assert len(rows(database, transitions, "id")) == 2
 
 
 def test_transitions_are_numbered_in_the_order_of_their_commits(database, address):

@@ -1,5 +1,6 @@
 """A model that learns from the past: calibrated, deterministic, saved without pickle."""
 
+import hashlib
 import io
 import json
 import subprocess
@@ -15,7 +16,6 @@ from producers.flight_delay import train_flight_delay
 from producers.flights import REFERENCE_MS, load_flights
 from producers.history import History
 from producers.model_file import InvalidModelFile, load_model, save_model
-from producers.profiles_wire import content_hash
 from producers.settings import load_settings
 from producers.training import Model, train
 
@@ -56,10 +56,6 @@ def test_columns_may_come_in_any_order_and_with_others(model):
     features = history(50, seed=1).features
     turned = {"more": features["age"], "region": features["region"], "age": features["age"]}
     assert (model.score(turned) == model.score(features)).all()
-
-
-def test_no_rows_have_no_scores(model):
-    assert model.score({"age": np.empty(0), "region": np.empty(0, dtype=object)}).shape == (0,)
 
 
 def test_there_need_not_be_a_category():
@@ -118,17 +114,14 @@ def test_another_process_trains_the_same_model(model):
         "import hashlib; from tests.producers.test_training import *;"
         "print(hashlib.sha256(save_model(train(history(), ['region']))).hexdigest())"
     )
-    hashes = [
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env={"PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2")
-    ]
-    assert hashes[0] == hashes[1]
+    there = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONHASHSEED": "7"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert there.stdout.strip() == hashlib.sha256(save_model(model)).hexdigest()
 
 
 class Harmful:
@@ -183,8 +176,3 @@ def test_the_reference_is_march_with_its_labels_and_their_delays(flights_model):
     assert sum(s.cells["outcomes"].size for s in profile.panes if "outcomes" in s.cells) == 27_946
     assert profile.label_delay_ms["p99"] == 389 * 60_000
     assert [name for name, _ in profile.schema.categorical] == ["carrier", "origin", "dest"]
-
-
-def test_training_again_gives_the_same_profile(flights_model):
-    again = train_flight_delay(load_settings(), "flight-delay", "1", seed=0)
-    assert content_hash(again.profile) == content_hash(flights_model.profile)

@@ -1,0 +1,355 @@
+"""The way of records through the core without Kafka, and what comes of it by definition.
+
+    sources ──▶ arrivals, count_data ──▶ log ──▶ advance
+        │                                 ▲
+        └──▶ added, changes, count_outcomes
+
+``Way`` reads the sources in whatever order and portions a seed says, as many workers would.
+``Definition`` looks at all rows at once and knows nothing of order, portions or watermarks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from random import Random
+
+import numpy as np
+
+from monitor.counting import count_data, count_outcomes
+from monitor.counts import Cells, add_cells
+from monitor.detection import Closing, Item, Key, Reflected, State, advance
+from monitor.event_time import Arrival, Progress, Sources, arrivals, latest, seen_before
+from monitor.findings import DataFinding, Findings, Maturity, PerformanceFinding, WindowFinding
+from monitor.joining import Entry, Patience, Scored, Truth, added, changes, settle
+from monitor.plan import Budget, Drift, Incidents, Plan, Time, Windows
+from monitor.profile import ReferenceRows, build_profile
+from monitor.rows import Predictions
+from monitor.summaries import Names, Part, Summary, add_names
+from monitor.watch import Watch
+
+PANE, LATENESS, ACCEPTED, HORIZON, WAIT = 10, 7, 40, 60, 15
+KEY: Key = ("credit", "1")
+MANY = Budget(1, 40)  # a loose budget, so that small windows can raise something
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A prediction as it was sent."""
+
+    ident: str
+    time_ms: int
+    x: object = 1.0
+    c: object = "a"
+    score: float = 0.9
+    extra: object = None  # a feature that the reference lacks
+
+    @property
+    def predicted(self) -> int:
+        return int(self.score >= 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    ident: str
+    time_ms: int
+    label: int = 1
+
+
+def plan(length: int = 4, slide: int | None = None, **settings: object) -> Plan:
+    """``length`` and ``slide`` in panes."""
+    windows = Windows(PANE, length * PANE, (slide or length) * PANE)
+    time = Time(LATENESS, ACCEPTED, None, HORIZON, WAIT, None)
+    drift = Drift(warning=MANY, critical=Budget(1, 400), critical_effect=0.3)
+    return replace(Plan(windows, time, drift, incidents=Incidents(80, 2)), **settings)  # type: ignore[arg-type]
+
+
+def watch(of: Plan | None = None, *, model: str = "credit", version: str = "1") -> Watch:
+    """Learned from 240 panes of independent rows: ``x`` is 0 to 4, ``c`` is a or b."""
+    rng = np.random.default_rng(5)
+    n = 240 * 5
+    score = rng.choice([0.1, 0.3, 0.7, 0.9], n)
+    label = (rng.random(n) < score).astype(np.int64)
+    at = np.arange(n, dtype=np.int64) * 2
+    columns = {"x": rng.integers(0, 5, n).astype(float), "c": rng.choice(["a", "b"], n).tolist()}
+    predicted = (score >= 0.5).astype(np.int64)
+    rows = Predictions([str(i) for i in range(n)], at, score, predicted, columns)
+    profile = build_profile(
+        model, version, ReferenceRows(rows, label, at + 5), pane_ms=PANE, threshold=0.5
+    )
+    return Watch.of(of or plan(), profile)
+
+
+# -- the way -----------------------------------------------------------------------------------
+
+
+def counted(of: Watch, rows: Sequence[Row], parts: Sequence[Part]) -> list[Summary]:
+    if not rows:
+        return []
+    columns = {name: [getattr(row, name) for row in rows] for name in ("x", "c", "extra")}
+    predictions = Predictions(
+        [row.ident for row in rows],
+        np.array([row.time_ms for row in rows], dtype=np.int64),
+        np.array([row.score for row in rows]),
+        np.array([row.predicted for row in rows], dtype=np.int64),
+        columns,
+    )
+    return count_data(of.profile.schema, predictions, np.array(parts, dtype=object))
+
+
+def outcomes(of: Watch, additions: Iterable[tuple[tuple[Part, Scored, int], int]]) -> list[Summary]:
+    found = list(additions)
+    if not found:
+        return []
+    times = np.array([scored.time_ms for (_, scored, _), _ in found], dtype=np.int64)
+    return count_outcomes(
+        of.profile.schema,
+        pane_ms=times - times % PANE,
+        part=np.array([part for (part, _, _), _ in found], dtype=object),
+        score=np.array([scored.score for (_, scored, _), _ in found]),
+        predicted=np.array([scored.predicted for (_, scored, _), _ in found], dtype=np.int64),
+        label=np.array([label for (_, _, label), _ in found], dtype=np.int64),
+        sign=np.array([sign for _, sign in found], dtype=np.int64),
+    )
+
+
+def patience(of: Watch) -> Patience:
+    time = of.plan.time
+    wait = {of.profile.version: of.label_wait_ms}
+    return Patience(PANE, time.lateness_ms, time.accept_late_ms, time.label_horizon_ms, wait)
+
+
+@dataclass(slots=True)
+class _Joins:
+    """A partition of ``joins``: what waits there, and what was made of the rest."""
+
+    waiting: list[tuple[str, Scored | Truth] | tuple[Sources, Sources]] = field(
+        default_factory=list
+    )
+    entries: dict[str, Entry] = field(default_factory=dict)
+    predictions: Sources = field(default_factory=Sources)
+    labels: Sources = field(default_factory=Sources)
+    reflected: Reflected = Reflected(None, None)
+
+
+class Way:
+    """All that aggregate and join make of the sources, in an order that ``seed`` picks."""
+
+    def __init__(
+        self,
+        of: Watch,
+        predictions: Sequence[Sequence[Row]],
+        labels: Sequence[Sequence[Label]] = (),
+        *,
+        seed: int = 0,
+        joins: int = 2,
+    ) -> None:
+        self.watch, self.random = of, Random(seed)
+        self.predictions, self.labels = predictions, labels
+        self.log: list[Item] = []
+        self._offset = 0
+        self._joins = [_Joins() for _ in range(joins)]
+        self._newest: dict[tuple[str, int], int] = {}
+        left = {("predictions", i): list(rows) for i, rows in enumerate(predictions)}
+        left |= {("labels", i): list(rows) for i, rows in enumerate(labels)}  # type: ignore[dict-item]
+        self._run(left)
+
+    def _run(self, left: dict[tuple[str, int], list[Row]]) -> None:
+        while choices := [k for k, rows in left.items() if rows] + [
+            ("join", i) for i, mine in enumerate(self._joins) if mine.waiting
+        ]:
+            of = self.random.choice(choices)
+            if of[0] == "join":
+                self._join(of[1])
+                continue
+            portion = self.random.choice([1, 3, 10, 40])
+            batch, left[of] = left[of][:portion], left[of][portion:]
+            (self._predictions if of[0] == "predictions" else self._labels)(of, batch)  # type: ignore[arg-type]
+
+    def _say(self, said: Iterable[Summary | Closing]) -> None:
+        self.log += [(self._offset, item) for item in said]
+        self._offset += 1
+
+    def _predictions(self, of: tuple[str, int], batch: list[Row]) -> None:
+        time, at = self.watch.plan.time, np.array([row.time_ms for row in batch], dtype=np.int64)
+        judged = arrivals(
+            seen_before(self._newest.get(of), at),
+            at - at % PANE + PANE,
+            np.full(at.size, time.lateness_ms, dtype=np.int64),
+            np.full(at.size, time.accept_late_ms, dtype=np.int64),
+        )
+        rows = [(row, a) for row, a in zip(batch, judged, strict=True) if a != Arrival.TOO_LATE]
+        parts = [Part.ON_TIME if a == Arrival.ON_TIME else Part.LATE for _, a in rows]
+        self._say(counted(self.watch, [row for row, _ in rows], parts))
+        for (row, _), part in zip(rows, parts, strict=True):
+            version, late = self.watch.profile.version, part is Part.LATE
+            scored = Scored(row.time_ms, row.score, row.predicted, version, late)
+            self._wait(row.ident, scored)
+        self._close(of, int(at.max()))
+
+    def _labels(self, of: tuple[str, int], batch: list[Label]) -> None:
+        at = np.array([label.time_ms for label in batch], dtype=np.int64)
+        for label, seen_ms in zip(batch, seen_before(self._newest.get(of), at), strict=True):
+            self._wait(label.ident, Truth(label.time_ms, label.label, int(seen_ms)))
+        self._close(of, int(at.max()))
+
+    def _wait(self, ident: str, row: Scored | Truth) -> None:
+        self._joins[sum(map(ord, ident)) % len(self._joins)].waiting.append((ident, row))
+
+    def _close(self, of: tuple[str, int], newest_ms: int) -> None:
+        self._newest[of] = max(newest_ms, self._newest.get(of, newest_ms))
+        totals = {"predictions": len(self.predictions), "labels": len(self.labels)}
+        heard = {
+            topic: Sources(
+                total, {of[1]: Progress(self._newest[of])} if of[0] == topic else {}
+            )
+            for topic, total in totals.items()
+        }
+        self._say([Closing(heard["predictions"])])
+        for joins in self._joins:
+            joins.waiting.append((heard["predictions"], heard["labels"]))
+
+    def _join(self, number: int) -> None:
+        mine, portion = self._joins[number], self.random.choice([1, 5, 40])
+        batch, mine.waiting = mine.waiting[:portion], mine.waiting[portion:]
+        rows: dict[str, list[Scored | Truth]] = defaultdict(list)
+        for first, second in batch:
+            if isinstance(first, Sources):
+                self._heard(mine, first, second)  # type: ignore[arg-type]
+            else:
+                rows[first].append(second)  # type: ignore[arg-type]
+        additions = []
+        for ident, new in rows.items():
+            before = mine.entries.get(ident, Entry(self.watch.profile.model))
+            mine.entries[ident] = added(before, new)
+            additions += changes(before, mine.entries[ident], patience(self.watch))
+        self._say(outcomes(self.watch, additions))
+        self._say([Closing(None, len(self._joins), {number: mine.reflected})])
+
+    @staticmethod
+    def _heard(mine: _Joins, predictions: Sources, labels: Sources) -> None:
+        mine.predictions = mine.predictions.updated(predictions.total, predictions.partitions)
+        mine.labels = mine.labels.updated(labels.total, labels.partitions)
+        mine.reflected = Reflected(
+            latest(mine.reflected.predictions_ms, mine.predictions.smallest_ms()),
+            latest(mine.reflected.labels_ms, mine.labels.smallest_ms()),
+        )
+
+    def detected(self, seed: int = 0) -> tuple[State, Findings]:
+        """The log read to its end, cut into batches at random."""
+        return fold({(self.watch.profile.model, self.watch.profile.version): self.watch}, self.log, seed)
+
+
+def fold(
+    watches: Mapping[Key, Watch], log: Sequence[Item], seed: int = 0, state: State | None = None
+) -> tuple[State, Findings]:
+    state, findings = state or State(), Findings()
+    for batch in cut(log, seed):
+        state, found = advance(watches, state, batch)
+        findings.windows += found.windows
+        findings.transitions += found.transitions
+    return state, findings
+
+
+def cut(log: Sequence[Item], seed: int) -> list[list[Item]]:
+    """Batches of whole messages."""
+    random, batches, end = Random(seed), [], 0
+    offsets = sorted({offset for offset, _ in log})
+    while end < len(offsets):
+        start, end = end, end + random.choice([1, 2, 7, 30])
+        mine = set(offsets[start:end])
+        batches.append([item for item in log if item[0] in mine])
+    return batches
+
+
+# -- what must come of it ----------------------------------------------------------------------
+
+
+class Definition:
+    """Every window from the raw rows, all of them at once."""
+
+    def __init__(
+        self, of: Watch, predictions: Sequence[Sequence[Row]], labels: Sequence[Sequence[Label]]
+    ) -> None:
+        self.watch = of
+        self.on_time: list[Row] = []
+        self.late: list[Row] = []
+        rows: dict[str, list[Scored | Truth]] = defaultdict(list)
+        for partition in predictions:
+            for i, row in enumerate(partition):
+                behind = max((r.time_ms for r in partition[:i]), default=-(10**9)) - LATENESS
+                behind -= row.time_ms // PANE * PANE + PANE
+                if behind > ACCEPTED:
+                    continue
+                (self.on_time if behind < 0 else self.late).append(row)
+                version = of.profile.version
+                scored = Scored(row.time_ms, row.score, row.predicted, version, behind >= 0)
+                rows[row.ident].append(scored)
+        for source in labels:
+            for i, label in enumerate(source):
+                seen = max((s.time_ms for s in source[:i]), default=-(10**9))
+                rows[label.ident].append(Truth(label.time_ms, label.label, seen))
+        joined: Counter = Counter()
+        for ident in rows:
+            joined.update(settle(added(Entry("credit"), rows[ident]), patience(of)))
+        self._data = {
+            part: {s.pane_ms: s for s in counted(of, mine, [part] * len(mine))}
+            for part, mine in ((Part.ON_TIME, self.on_time), (Part.LATE, self.late))
+        }
+        self._joined = {(s.pane_ms, s.part): s.cells for s in outcomes(of, joined.items())}
+        self.newest_ms = min(max(row.time_ms for row in p) for p in predictions)
+        self.labels_ms = min((max(s.time_ms for s in p) for p in labels), default=None)
+
+    @property
+    def starts(self) -> list[int]:
+        """Of all windows that are closed in the end: from the first on-time row to the watermark."""
+        windows, first = self.watch.plan.windows, min(row.time_ms for row in self.on_time) // PANE * PANE
+        start = first - first % windows.slide_ms
+        while start - windows.slide_ms + windows.length_ms > first:
+            start -= windows.slide_ms
+        last = self.newest_ms - LATENESS - windows.length_ms
+        return list(range(start, last + 1, windows.slide_ms))
+
+    @property
+    def final(self) -> list[int]:
+        if self.labels_ms is None:
+            return []
+        length = self.watch.plan.windows.length_ms
+        return [s for s in self.starts if s + length + WAIT <= self.labels_ms - LATENESS]
+
+    def data(self, start: int, *parts: Part) -> DataFinding:
+        """The data part of a window; its errors, which come with labels, are left out."""
+        first = min(row.time_ms for row in self.on_time) // PANE * PANE
+        inside = [[self._data[p][pane] for p in parts if pane in self._data[p]] for pane in self._panes(start)]
+        names: Names = add_names(summary.names for mine in inside for summary in mine)
+        cells: list[Cells] = [add_cells(summary.cells for summary in mine) for mine in inside]
+        found = self.watch.judge_data(cells, names, complete=start >= first, revision=0)
+        return replace(found, errors=None)
+
+    def performance(self, start: int, *parts: Part, rows: Sequence[Part]) -> PerformanceFinding:
+        inside: list[Cells] = [
+            add_cells(self._joined.get((pane, part), {}) for part in parts) for pane in self._panes(start)
+        ]
+        of = {Part.ON_TIME: self.on_time, Part.LATE: self.late}
+        end = start + self.watch.plan.windows.length_ms
+        total = sum(start <= row.time_ms < end for part in rows for row in of[part])
+        return self.watch.judge_performance(inside, total, status=Maturity.FINAL, revision=0)
+
+    def _panes(self, start: int) -> range:
+        return range(start, start + self.watch.plan.windows.length_ms, PANE)
+
+
+def by_window(findings: Findings) -> dict[int, list[WindowFinding]]:
+    found: dict[int, list[WindowFinding]] = defaultdict(list)
+    for window in findings.windows:
+        found[window.start_ms].append(window)
+    return found
+
+
+def data_of(window: WindowFinding) -> DataFinding:
+    return replace(window.data, revision=0, errors=None)
+
+
+def performance_of(window: WindowFinding) -> PerformanceFinding:
+    return replace(window.performance, revision=0)

@@ -1,0 +1,203 @@
+"""What detection finds is what the raw rows say, whoever read them, how fast and in what portions.
+
+Several partitions, disorder, lateness, duplicates and corrections; see ``streams`` for the way and
+the definition that it is held against.
+"""
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.detection import State, rebuilt
+from monitor.drift import Verdict
+from monitor.findings import Maturity, WindowStatus
+from monitor.incidents import step
+from monitor.summaries import Part
+from tests.monitor.streams import (
+    KEY,
+    Definition,
+    Label,
+    Row,
+    Way,
+    by_window,
+    cut,
+    data_of,
+    fold,
+    performance_of,
+    plan,
+    watch,
+)
+
+X = [0.0, 1.0, 2.0, 3.0, 4.0, 9.0, None, "text", True]
+FAR = 600  # the last row of every partition: it closes and settles everything before it
+
+watches = {shape: watch(plan(*shape)) for shape in [(4, 4), (4, 2), (3, 1), (1, 1)]}
+shapes = st.sampled_from(sorted(watches))
+seeds = st.integers(0, 2**32)
+
+
+def sources(seed: int) -> tuple[list[list[Row]], list[list[Label]]]:
+    """Rows of one to three partitions and labels of one or two, in disorder and some of them late."""
+    random = Random(seed)
+    rows: list[list[Row]] = [[] for _ in range(random.randint(1, 3))]
+    labels: list[list[Label]] = [[] for _ in range(random.randint(1, 2))]
+    drifts, silent = random.choice([0, 0, 3]), random.choice([False, False, True])
+    for number in range(random.randint(1, 150)):
+        at = random.randrange(400)
+        if silent and 100 <= at < 300:
+            continue
+        ident = f"id {number if random.random() < 0.9 else random.randrange(150)}"
+        x = random.choice(X) if at < 200 else random.choice(X[drifts:])
+        score = random.choice([0.1, 0.3, 0.7, 0.9])
+        row = Row(ident, at, x, random.choice("aabbc"), score, random.choice([None, None, 1]))
+        random.choice(rows).append(row)
+        for _ in range(random.choice([0, 1, 1, 1, 2])):
+            known = Label(ident, at + random.randrange(70), int(random.random() < score))
+            random.choice(labels).append(known)
+    return (
+        [disordered(random, mine) + [Row(f"far {i}", FAR)] for i, mine in enumerate(rows)],
+        [disordered(random, mine) + [Label(f"far {i}", FAR)] for i, mine in enumerate(labels)],
+    )
+
+
+def disordered(random: Random, rows: list) -> list:
+    delay = random.choice([0, 10, 60])
+    return sorted(rows, key=lambda row: row.time_ms + random.randint(0, delay))
+
+
+@given(shape=shapes, world=seeds, order=seeds, batches=seeds)
+@settings(max_examples=60)
+def test_every_window_says_what_its_rows_say(shape, world, order, batches):
+    predictions, labels = sources(world)
+    truth = Definition(watches[shape], predictions, labels)
+    way = Way(watches[shape], predictions, labels, seed=order)
+    found = by_window(way.detected(batches)[1])
+    assert sorted(found) == truth.starts
+    for start, revisions in found.items():
+        _agrees(truth, start, revisions)
+
+
+def _agrees(truth: Definition, start: int, revisions: list) -> None:
+    first, last = revisions[0], revisions[-1]
+    assert (first.data.revision, first.end_ms) == (0, start + truth.watch.plan.windows.length_ms)
+    on_time, everything = [Part.ON_TIME], [Part.ON_TIME, Part.LATE]
+    for window in revisions:
+        parts = everything if window.data.revision else on_time
+        if window is last or not window.data.revision:
+            assert data_of(window) == truth.data(start, *parts)
+    final = [w for w in revisions if w.performance.status is Maturity.FINAL]
+    assert bool(final) == (start in truth.final)
+    if final:
+        judged = truth.performance(start, Part.FINAL, rows=on_time)
+        whole = truth.performance(start, Part.FINAL, Part.AMENDED, rows=everything)
+        assert performance_of(final[0]) == judged
+        assert performance_of(last) == whole
+    assert (last.data.revision > 0) == (truth.data(start, *everything) != truth.data(start, *on_time))
+
+
+@given(shape=shapes, world=seeds, order=seeds, batches=seeds)
+@settings(max_examples=30)
+def test_revisions_only_grow_and_what_is_final_stays_so(shape, world, order, batches):
+    way = Way(watches[shape], *sources(world), seed=order)
+    for revisions in by_window(way.detected(batches)[1]).values():
+        numbers = [w.revision for w in revisions]
+        assert numbers == sorted(set(numbers))
+        for before, after in zip(revisions, revisions[1:], strict=False):
+            assert after.data.revision >= before.data.revision
+            assert after.performance.revision >= before.performance.revision
+            assert (before.performance.status, after.performance.status) != ("final", "provisional")
+            if after.data.revision == before.data.revision:
+                assert data_of(after) == data_of(before)
+            if after.performance.revision == before.performance.revision:
+                assert after.performance.metrics == before.performance.metrics
+
+
+@given(shape=shapes, world=seeds, order=seeds, batches=seeds)
+@settings(max_examples=40)
+def test_incidents_follow_from_revision_0_and_the_final_performance_alone(
+    shape, world, order, batches
+):
+    predictions, labels = sources(world)
+    truth = Definition(watches[shape], predictions, labels)
+    _, findings = Way(watches[shape], predictions, labels, seed=order).detected(batches)
+    found = {(t.incident.subject, t.end_ms, t.change, t.incident) for t in findings.transitions}
+    assert found == set(_incidents(truth))
+    assert len(found) == len(findings.transitions)
+
+
+def _incidents(truth: Definition):
+    said: dict[str, list[tuple[int, object]]] = {}
+    length = truth.watch.plan.windows.length_ms
+    for start in truth.starts:
+        data = truth.data(start, Part.ON_TIME)
+        if data.status is not WindowStatus.CLOSED:
+            continue
+        for subject, feature in (("data/x", data.features[0]), ("prediction/score", data.score)):
+            if feature.verdict is not Verdict.INSUFFICIENT:
+                said.setdefault(subject, []).append((start + length, feature.distance.severity))
+        performance = truth.performance(start, Part.FINAL, rows=[Part.ON_TIME])
+        for name, metric in performance.metrics.items():
+            if start in truth.final and metric.decided:
+                said.setdefault(f"performance/{name}", []).append((start + length, metric.severity))
+    for subject, windows in said.items():
+        incident = None
+        for end_ms, severity in windows:
+            incident, change, about = step(
+                incident,
+                severity,
+                scope="credit/1",
+                subject=subject,
+                end_ms=end_ms,
+                plan=truth.watch.plan.incidents,
+            )
+            if change is not None:
+                yield subject, end_ms, change, about
+
+
+def test_some_of_these_worlds_hold_every_kind_of_change():
+    found = set()
+    for world in range(30):
+        _, findings = Way(watches[4, 2], *sources(world), seed=world).detected()
+        found |= {(t.incident.subject.partition("/")[0], t.change) for t in findings.transitions}
+    assert {("data", "opened"), ("data", "resolved"), ("data", "escalated")} <= found
+    assert {kind for kind, _ in found} == {"data", "prediction", "performance"}
+
+
+@given(shape=shapes, world=seeds, order=seeds, stop=st.floats(0, 1), kept=st.floats(0, 1))
+@settings(max_examples=40)
+def test_lost_sums_come_back_from_the_log_and_all_goes_on_as_before(
+    shape, world, order, stop, kept
+):
+    way, watching = Way(watches[shape], *sources(world), seed=order), {KEY: watches[shape]}
+    batches = cut(way.log, order)
+    read = int(stop * len(batches))
+    seen = [item for batch in batches[:read] for item in batch]
+    ahead = [item for batch in batches[read:] for item in batch]
+    state, _ = fold(watching, seen, order)
+    decided = State(state.clock, state.decisions)
+
+    from_nothing = rebuilt(decided, [i for i in seen if i[0] >= (state.first_needed or 0)])
+    assert _sums(from_nothing) == _sums(state)
+
+    snapshot, _ = fold(watching, seen[: int(kept * len(seen))], order)
+    behind = seen[int(kept * len(seen)) :]
+    from_snapshot = rebuilt(State(state.clock, state.decisions, snapshot.panes), behind)
+    assert _sums(from_snapshot) == _sums(state)
+
+    for restored in (from_nothing, from_snapshot):
+        assert fold(watching, ahead, 1, restored)[1] == fold(watching, ahead, 1, state)[1]
+
+
+def _sums(state: State):
+    return {key: dict(panes) for key, panes in state.panes.items() if panes}
+
+
+@pytest.mark.parametrize("shape", sorted(watches))
+def test_a_state_that_was_kept_is_not_changed_by_going_on(shape):
+    way = Way(watches[shape], *sources(3), seed=3)
+    first, rest = way.log[: len(way.log) // 2], way.log[len(way.log) // 2 :]
+    state, _ = fold({KEY: watches[shape]}, first)
+    once, again = (fold({KEY: watches[shape]}, rest, 2, state) for _ in "ab")
+    assert once == again

@@ -1,0 +1,235 @@
+"""When is it drift? More than sampling noise, and more persistent than the reference's straying."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.special import kolmogi
+from scipy.stats import binom, ks_2samp
+
+from monitor.bins import Sample
+from monitor.budget import Levels
+from monitor.counts import Counts
+from monitor.drift import TOLERATED, Distance, Severity, Verdict, judge, psi, stability
+from monitor.plan import Drift
+from monitor.rows import Numeric
+
+LEVEL = Levels(warning=0.01, critical=0.001)
+EVERY_EFFECT = Drift(critical_effect=0.0)
+
+
+def numeric(values) -> Numeric:
+    return Numeric(Sample.of(values), float(min(values)), float(max(values)))
+
+
+def judged(reference: Numeric, first, second, *, tolerance=0.0, level=LEVEL, drift=EVERY_EFFECT):
+    halves = [Counts.of(reference.sample.locate(np.asarray(x, float))) for x in (first, second)]
+    return judge(reference, halves, tolerance=tolerance, level=level, drift=drift)
+
+
+GRID = numeric(np.arange(100.0))  # uniform, one row for each whole number
+
+
+def shifted(by: float, n: int = 200) -> np.ndarray:
+    """A uniform half window, moved ``by`` rows of the reference."""
+    return np.linspace(0, 99, n) + by
+
+
+# -- the figures -------------------------------------------------------------------------------
+
+values = arrays(np.float64, st.integers(2, 30), elements=st.integers(-5, 5).map(float))
+
+
+@given(fixed=values, first=values, second=values)
+def test_the_figures_are_those_of_the_raw_rows(fixed, first, second):
+    found = judged(numeric(fixed), first, second)
+    theirs = ks_2samp(np.concatenate([first, second]), fixed, method="asymp")
+    n, m = first.size + second.size, fixed.size
+    assert found.values == n
+    assert found.statistic == pytest.approx(theirs.statistic, rel=0, abs=1e-12)
+    assert found.p_value == pytest.approx(theirs.pvalue, rel=0, abs=1e-12)
+    assert found.threshold == pytest.approx(kolmogi(0.01) / np.sqrt(n * m / (n + m)))
+    assert 0 <= found.persistent <= found.statistic + 1e-12
+
+
+@given(
+    fixed=values,
+    first=values,
+    second=values,
+    tolerance=st.sampled_from([0.0, 0.05, 0.3]),
+    min_effect=st.sampled_from([0.0, 0.1, 0.5]),
+    critical_effect=st.sampled_from([0.0, 0.3, 1.0]),
+)
+@settings(max_examples=200)
+def test_it_is_drift_iff_both_conditions_hold(
+    fixed, first, second, tolerance, min_effect, critical_effect
+):
+    drift = Drift(min_effect=min_effect, critical_effect=critical_effect)
+    found = judged(numeric(fixed), first, second, tolerance=tolerance, level=LOOSE, drift=drift)
+    root = np.sqrt(found.values * fixed.size / (found.values + fixed.size))
+
+    def both(alpha):
+        z, allowed = kolmogi(alpha), max(1.7 * tolerance, min_effect)
+        return found.statistic > z / root and found.persistent - z / (2 * root) > allowed
+
+    critical = both(LOOSE.critical) and found.persistent >= critical_effect
+    expected = Severity.CRITICAL if critical else Severity.WARNING if both(LOOSE.warning) else None
+    assert found.severity is expected
+    assert (found.verdict is Verdict.DRIFT) == (expected is not None)
+
+
+LOOSE = Levels(warning=0.5, critical=0.2)  # so that small windows can cross it
+
+
+@given(fixed=values, first=values, second=values, tolerance=st.sampled_from([0.0, 0.1]))
+def test_whatever_is_critical_is_a_warning_too(fixed, first, second, tolerance):
+    reference = numeric(fixed)
+    found = judged(reference, first, second, tolerance=tolerance, level=LOOSE)
+    if found.severity is Severity.CRITICAL:
+        mild = replace(LOOSE, critical=1e-300)
+        warned = judged(reference, first, second, tolerance=tolerance, level=mild)
+        assert warned.severity is Severity.WARNING
+
+
+# -- what they mean ----------------------------------------------------------------------------
+
+
+def test_the_same_distribution_is_no_drift():
+    found = judged(GRID, shifted(0), shifted(0))
+    assert (found.verdict, found.severity) == (Verdict.OK, None)
+
+
+def test_a_lasting_shift_is():
+    found = judged(GRID, shifted(30), shifted(30))
+    assert (found.verdict, found.severity) == (Verdict.DRIFT, Severity.CRITICAL)
+    assert found.statistic == pytest.approx(0.3, abs=0.01)
+
+
+def test_what_only_one_half_shows_has_passed():
+    found = judged(GRID, shifted(90), shifted(0))
+    assert found.statistic > found.threshold
+    assert found.verdict is Verdict.OK
+
+
+def test_halves_that_stray_to_opposite_sides_are_not_one_drift():
+    found = judged(GRID, shifted(40), shifted(-40))
+    assert found.persistent < 0.05
+
+
+def test_a_window_of_one_pane_persists_as_a_whole():
+    found = judged(GRID, [], shifted(30))
+    assert found.persistent == found.statistic
+    assert found.verdict is Verdict.DRIFT
+
+
+def test_what_the_reference_strays_by_itself_is_tolerated():
+    allowed = TOLERATED * 0.15
+    found = judged(GRID, shifted(30), shifted(30), tolerance=0.15)
+    assert found.persistent > allowed > found.persistent - found.threshold / 2
+    assert found.verdict is Verdict.OK
+
+
+def test_a_least_effect_is_a_floor_of_what_is_tolerated():
+    small = judged(GRID, shifted(30), shifted(30), drift=Drift(min_effect=0.3))
+    large = judged(GRID, shifted(60), shifted(60), drift=Drift(min_effect=0.3))
+    assert (small.verdict, large.verdict) == (Verdict.OK, Verdict.DRIFT)
+
+
+def test_a_small_effect_is_never_critical_however_certain():
+    found = judged(GRID, shifted(8, 10_000), shifted(8, 10_000), drift=Drift(critical_effect=0.1))
+    assert found.severity is None or found.severity is Severity.WARNING
+    certain = numeric(np.arange(10_000.0) / 100)
+    found = judged(certain, shifted(8, 10_000), shifted(8, 10_000), drift=Drift(critical_effect=0.1))
+    assert found.severity is Severity.WARNING
+
+
+def test_few_rows_cannot_tell_and_say_so():
+    few, enough = judged(GRID, shifted(0, 1), shifted(0, 1)), judged(GRID, shifted(0), shifted(0))
+    assert (few.verdict, few.detectable) == (Verdict.INSUFFICIENT, 1.0)
+    assert enough.verdict is Verdict.OK
+    assert enough.threshold <= enough.detectable < 1
+
+
+def test_rows_that_could_only_tell_what_is_tolerated_cannot_tell():
+    found = judged(GRID, shifted(0), shifted(0), tolerance=0.6)
+    assert found.verdict is Verdict.INSUFFICIENT
+
+
+@given(
+    n=st.integers(1, 40),
+    tolerance=st.sampled_from([0.0, 0.1, 0.3]),
+    far=st.sampled_from([-1e9, 1e9]),
+)
+def test_whoever_says_insufficient_data_could_not_have_been_told_by_anything(n, tolerance, far):
+    """A window that lies all beyond the reference is as far away as any can be."""
+    found = judged(GRID, np.full(n, far), np.full(n, far), tolerance=tolerance)
+    assert found.verdict in (Verdict.DRIFT, Verdict.INSUFFICIENT)
+
+
+def test_without_a_value_there_is_nothing_to_tell():
+    assert judged(GRID, [], []) == Distance(0)
+    assert Distance(0).verdict is Verdict.INSUFFICIENT
+
+
+def test_infinities_lie_beyond_everything_and_count():
+    found = judged(GRID, np.full(50, np.inf), np.full(50, np.inf))
+    assert (found.statistic, found.verdict) == (1.0, Verdict.DRIFT)
+
+
+def test_a_constant_reference_sees_every_departure_and_no_other():
+    constant = numeric([7.0] * 100)
+    same, other = np.full(50, 7.0), np.full(50, 7.0 + 1e-12)
+    assert judged(constant, same, same).statistic == 0.0
+    assert judged(constant, other, other).verdict is Verdict.DRIFT
+
+
+def test_false_alarms_of_independent_rows_stay_within_the_promised_level():
+    rng = np.random.default_rng(20240511)
+    level, trials = Levels(warning=0.05, critical=0.01), 1_500
+    found = [
+        judged(numeric(rng.normal(size=300)), *rng.normal(size=(2, 60)), level=level).severity
+        for _ in range(trials)
+    ]
+    # More than these are exceeded with probability 0.001 by tests that spend all of their level.
+    assert sum(s is not None for s in found) <= binom.isf(0.001, trials, level.warning)
+    assert sum(s is Severity.CRITICAL for s in found) <= binom.isf(0.001, trials, level.critical)
+    assert any(found)
+
+
+# -- stability ---------------------------------------------------------------------------------
+
+shares = arrays(np.int64, 6, elements=st.integers(0, 50)).filter(np.any)
+
+
+@given(live=shares, fixed=shares)
+def test_the_stability_index_is_that_of_the_floored_shares(live, fixed):
+    expected = 0.0
+    for a, b in zip(live.tolist(), fixed.tolist(), strict=True):
+        if a or b:
+            p, q = max(a / live.sum(), 1e-4), max(b / fixed.sum(), 1e-4)
+            expected += (p - q) * np.log(p / q)
+    assert stability(live, fixed) == pytest.approx(expected, abs=1e-12)
+    assert stability(live, fixed) == pytest.approx(stability(fixed, live), abs=1e-12)
+
+
+@given(live=shares)
+def test_nothing_is_unstable_against_itself(live):
+    assert stability(live, live) == 0.0 == psi(live, live)
+
+
+def test_the_index_is_taken_over_ten_bins_that_hold_alike_many_reference_rows():
+    sample = GRID.sample
+    fixed = sample.counts().dense(sample.bins)
+    live = Counts.of(sample.locate(np.arange(10.0))).dense(sample.bins)  # all in the first bin
+    others = 9 * (1e-4 - 0.1) * np.log(1e-4 / 0.1)
+    assert psi(live, fixed) == pytest.approx(0.9 * np.log(10) + others)
+
+
+@given(live=arrays(np.float64, st.integers(1, 20), elements=st.floats(-200, 200)))
+def test_the_index_of_a_window_is_finite_and_not_negative(live):
+    index = judged(GRID, live, []).psi
+    assert np.isfinite(index)
+    assert index >= 0
