@@ -76,6 +76,18 @@ class Unseen(Passed):
     values: dict[str, int] = Field(description="The most frequent of them, with their rows.")
 
 
+class Distribution(Passed):
+    """Reference and window in the same bins or categories, to be drawn, not computed with."""
+
+    edges: list[float] | None = Field(
+        None, description="Of numbers: the upper ends of the bins, inclusive; the last is open."
+    )
+    categories: list[str] | None = Field(None, description="Of categories: the most frequent.")
+    reference: list[float] = Field(description="The share of each bin in the reference, 0 to 1.")
+    window: list[float] = Field(description="The share of each bin in the window, 0 to 1.")
+    at: float | None = Field(None, description="Where the two distributions lie furthest apart.")
+
+
 class Feature(Passed):
     """One feature of one window against the reference."""
 
@@ -120,6 +132,7 @@ class Feature(Passed):
         None, description="The smallest distance that so many rows could have shown."
     )
     unseen: Unseen | None = Field(None, description="Null for numbers.")
+    distribution: Distribution | None = Field(None, description="Null without a value.")
 
 
 class Metric(Passed):
@@ -156,12 +169,14 @@ class Measured(Passed):
     )
 
 
-class HistoryItem(Measured):
-    """A window's performance."""
-
+class Placed(Passed):
     model: str
     version: str
     window: Window
+
+
+class HistoryItem(Measured, Placed):
+    """A window's performance."""
 
 
 class LatestMetrics(Measured, About):
@@ -297,8 +312,9 @@ class Reason(Passed):
 
 
 class Retraining(About):
-    """The newest decision about retraining."""
+    """The newest decision about retraining. `window` is null where it is about no one window."""
 
+    status: Literal["ok", "no_data"] = Field(description="`no_data` while nothing was decided.")
     decision: str = Field(
         "none",
         description="`none` while nothing was decided.",

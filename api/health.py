@@ -52,7 +52,7 @@ class Records(Answer):
 
 
 class Joined(Answer):
-    """What became of counted labels: `labels` is the sum of the others."""
+    """What became of counted labels: `labels` is the sum of the five that follow it."""
 
     labels: int = Field(description="Labels that reached `join`.")
     matched: int = Field(description="Joined to their prediction.")
@@ -60,6 +60,10 @@ class Joined(Answer):
     expired: int = Field(description="Whose prediction did not come in time.")
     duplicates: int = Field(description="That said the same again.")
     superseded: int = Field(description="That a later label replaced.")
+    predictions: int = Field(description="Counted predictions that reached `join`.")
+    repeated_predictions: int = Field(
+        description="Of them, with an id that was there already: the earliest by event time counts."
+    )
 
 
 class Health(Answer):

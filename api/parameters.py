@@ -57,6 +57,12 @@ class History(Paging, Span):
     """Windows of a model version, newest first."""
 
 
+class Windows(History):
+    distributions: bool = Field(
+        True, description="Whether features come with what to draw of them, most of the answer."
+    )
+
+
 class Alerts(Paging, Which):
     """Incidents, newest first."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from consumers.work import ROLES, work
+from producers import logs
 from producers.errors import BadInput, Trouble
 from producers.settings import InvalidSettings, load_settings
 
@@ -19,14 +20,16 @@ from producers.settings import InvalidSettings, load_settings
 @click.option("--slot", type=int, default=0, show_default=True, help="Which member of the role.")
 @click.option("--config", type=click.Path(path_type=Path), help="Configuration file.")
 @click.option("--log-level", default="INFO", show_default=True)
+@click.option("--log-format", type=click.Choice(logs.FORMATS), default="text", show_default=True)
 @click.option("--gapless", is_flag=True, help="For the embedded broker: a gap in offsets is fatal.")
-def main(role: str, slot: int, config: Path | None, log_level: str, gapless: bool) -> None:
+def main(role: str, slot: int, config: Path | None, gapless: bool, **logged: str) -> None:
     """Run one member of ROLE until SIGTERM or Ctrl-C."""
-    shape = f"%(asctime)s {role}-{slot} %(levelname)s %(message)s"
-    logging.basicConfig(level=log_level.upper(), format=shape, stream=sys.stderr)
+    logs.set_up(logged["log_level"], logged["log_format"], role=role, slot=slot)
     stop = Stop()
     try:
-        work(load_settings(config), role, slot, stop, gapless=gapless)
+        settings = load_settings(config)
+        logs.hide(settings.secrets())
+        work(settings, role, slot, stop, gapless=gapless)
     except (BadInput, Trouble, InvalidSettings) as error:
         logging.error("%s", error)
         sys.exit(1)

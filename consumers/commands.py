@@ -54,6 +54,7 @@ def worker_options(context: click.Context) -> list[str]:
     """What the worker processes are to be told of the options of ``driftline`` itself."""
     given = context.find_root().params
     options = ["--log-level", str(given.get("log_level") or "INFO")]
+    options += ["--log-format", str(given.get("log_format") or "text")]
     if given.get("config"):
         options += ["--config", str(given["config"])]
     return options

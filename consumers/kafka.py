@@ -57,6 +57,10 @@ class TransactionAborted(Exception):
     """The transaction took no effect and nothing of it is visible: go on from what is committed."""
 
 
+class TransactionUnsettled(Trouble):
+    """Whether a transaction took effect is decided when its worker starts anew."""
+
+
 class MissingTopic(Trouble):
     """A topic that a role needs does not exist."""
 
@@ -105,6 +109,7 @@ class Client:
         self._quiet_since: dict[Place, float] = {}
         self._looked_at = float("-inf")  # when the ends were last looked up
         self._metadata: Any = None
+        self._closing = False
         self._partitions: dict[str, tuple[float, int]] = {}
         self._consumer = Consumer(self._consumer_config(self._group, f"{role}-{slot}"))
         self._producer = None if positions else self._transactional(f"{self._prefix}.{role}-{slot}")
@@ -183,7 +188,10 @@ class Client:
         return {p: at for p, at in self._ended.items() if now - self._quiet_since[p] >= seconds}
 
     def commit(self, next_offsets: Mapping[Place, int], output: Output) -> None:
-        """One transaction. Raises ``TransactionAborted`` if it did not take effect."""
+        """One transaction. Raises ``TransactionAborted`` if it did not take effect.
+
+        Anything else that it raises is no news of it: whoever starts in this slot finds out.
+        """
         assert self._producer is not None
         offsets = [
             self._of(place, offset, output.notes.get(place, ""))
@@ -255,11 +263,15 @@ class Client:
 
     def close(self) -> None:
         """A static member does not leave its group: its slot stays its own for a session more."""
+        self._closing = True
         self._consumer.close()
 
     # -- callbacks, served inside poll ---------------------------------------------------------
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._closing:  # the coordinator tells no offsets any more
+            consumer.incremental_assign(partitions)
+            return
         committed = self._committed(partitions)
         starts = [self._of(place, at.next) for place, at in committed.items()]
         consumer.incremental_assign(starts)
@@ -383,7 +395,13 @@ class Client:
         if reason.fatal():
             raise _trouble(reason) from error
         log.warning("transaction aborted, going back to what is committed: %s", reason.str())
-        self._producer.abort_transaction(TIMEOUT_S)
+        try:
+            self._producer.abort_transaction(TIMEOUT_S)
+        except KafkaException as failed:
+            raise TransactionUnsettled(
+                f"Kafka failed in mid-transaction ({reason.str()}; {failed.args[0].str()}): whether"
+                " it took effect is settled when this worker starts anew"
+            ) from failed
         raise TransactionAborted(reason.str()) from error
 
     def _transactional(self, identity: str) -> Producer:

@@ -7,7 +7,8 @@ those of Okabe and Ito that show on white and on black; nothing is told by colou
 
 from __future__ import annotations
 
-from functools import cache
+import json
+from functools import lru_cache
 from typing import Any
 
 import altair as alt
@@ -60,11 +61,15 @@ _TIME = alt.X(
 )
 
 
-@cache
 def spec(chart: str, title: str) -> Spec:
-    """A chart by the name of its function, as Vega-Lite has it."""
-    drawn: Chart = _CHARTS[chart](title)
-    return drawn.to_dict()
+    """A chart by the name of its function, as Vega-Lite has it; the caller's own copy."""
+    drawn: Spec = json.loads(_drawn(chart, title))
+    return drawn
+
+
+@lru_cache(maxsize=128)
+def _drawn(chart: str, title: str) -> str:
+    return str(_CHARTS[chart](title).to_json(indent=None))
 
 
 def metric(title: str) -> Chart:
@@ -142,11 +147,9 @@ def heat(_title: str) -> Chart:
     )
     chosen = alt.selection_point(name=CELL, fields=["feature", "at"], on="click", clear=False)
     cells = rows.mark_rect().encode(x2="end:Q", color=colours, opacity=shade)
-    frame = (
-        rows.transform_filter("datum.chosen")
-        .mark_rect(fillOpacity=0, stroke=GREY, strokeWidth=2)
-        .encode(x2="end:Q")
-    )
+    here = rows.transform_filter("datum.chosen").encode(x2="end:Q")
+    outside = here.mark_rect(fillOpacity=0, stroke="white", strokeWidth=5)
+    inside = here.mark_rect(fillOpacity=0, stroke="black", strokeWidth=2)
     symbols = (
         rows.transform_filter(alt.FieldOneOfPredicate("verdict", _NOTABLE))
         .transform_calculate(middle="(datum.start + datum.end) / 2")
@@ -156,7 +159,7 @@ def heat(_title: str) -> Chart:
             shape=_marks("verdict", VERDICTS)["shape"],
         )
     )
-    return _layers(cells.add_params(chosen), frame, symbols, height=alt.Step(26))
+    return _layers(cells.add_params(chosen), outside, inside, symbols, height=alt.Step(26))
 
 
 CELL = "cell"
@@ -180,21 +183,20 @@ def shares(title: str) -> Chart:
 
 
 def summed(title: str) -> Chart:
-    """Rows of ``tables.share_rows``: the share up to each value, with the largest gap marked."""
-    rows = alt.Chart(alt.NamedData(ROWS)).encode(
-        x=_bins(title),
+    """Rows of ``tables.share_rows``: the share up to each edge, and where the two differ most."""
+    rows = alt.Chart(alt.NamedData(ROWS))
+    edges = rows.transform_filter(alt.FieldValidPredicate("edge", valid=True)).encode(
+        x=alt.X("edge:Q", title=title, scale=alt.Scale(zero=False)),
         y=alt.Y("up to here:Q", title="share up to here", axis=alt.Axis(format="%")),
-        tooltip=_share_tips("up to here"),
     )
-    lines = rows.mark_line(interpolate="step").encode(**_lines(SIDES))
-    at = rows.transform_filter("datum.gap")
-    ends = at.transform_aggregate(
-        low="min(up to here)", high="max(up to here)", groupby=["place", "bin"]
+    lines = edges.mark_line().encode(**_lines(SIDES))
+    points = edges.mark_point(filled=True, size=25, opacity=1).encode(
+        color=_lines(SIDES)["color"].legend(None), tooltip=_share_tips("up to here")
     )
-    gap = ends.mark_rule(color=VERMILLION, strokeWidth=3).encode(
-        y=alt.Y("low:Q"), y2="high:Q", tooltip=[alt.Tooltip("bin:N", title="largest gap at")]
+    apart = rows.transform_aggregate(apart="max(at)").encode(
+        x="apart:Q", tooltip=[alt.Tooltip("apart:Q", title="furthest apart at")]
     )
-    return _layers(lines, gap, height=300)
+    return _layers(apart.mark_rule(color=VERMILLION, strokeWidth=2), lines, points, height=300)
 
 
 def categories(title: str) -> Chart:

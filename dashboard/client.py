@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from api.answers import (
     Baseline,
+    ConceptDrift,
     DataDrift,
     Incident,
     IncidentHistory,
@@ -22,7 +23,6 @@ from api.answers import (
     WindowItem,
 )
 from api.health import Health, Records
-from producers.settings import Settings
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -53,12 +53,6 @@ class _Health(Health):
     labels: _Counted
 
 
-def address_of(settings: Settings) -> str:
-    """Where the API listens, asked from the same machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.api.host, settings.api.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.api.port}"
-
-
 def connect(address: str, token: str | None = None) -> Client:
     """Does not connect yet. An address on this machine is never asked for through a proxy."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -80,8 +74,9 @@ class Client:
         return self._ask("/health", _Health)
 
     def windows(self, of: Of, limit: int) -> list[WindowItem]:
-        """The newest ``limit`` windows, oldest first."""
-        found = self._ask("/windows", Page[WindowItem], **of._asdict(), limit=limit)
+        """The newest ``limit`` windows, oldest first, without distributions."""
+        asked = {**of._asdict(), "limit": limit, "distributions": False}
+        found = self._ask("/windows", Page[WindowItem], **asked)
         return found.items[::-1]
 
     def baseline(self, of: Of) -> Baseline:
@@ -94,6 +89,10 @@ class Client:
         """Of the window from one time to another; by default the newest."""
         span = dict(zip(("start", "end"), window, strict=True)) if window else {}
         return self._ask("/drift/data", DataDrift, **of._asdict(), **span)
+
+    def concept(self, of: Of) -> ConceptDrift:
+        """Of the newest window."""
+        return self._ask("/drift/concept", ConceptDrift, **of._asdict())
 
     def incidents(self, of: Of, state: str, limit: int = MOST) -> list[Incident]:
         """Opened last first."""

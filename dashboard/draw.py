@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, place
+from api.answers import Feature
+from dashboard import charts, place, tables, words
 
 LASTS = ("60", "30", "200")  # windows shown; the first unless somebody chooses
 CELLS = 8_000  # of windows times features that are asked for at once, at most
@@ -27,6 +28,29 @@ def draw(
         st.vega_lite_chart(spec=spec)
     else:
         st.vega_lite_chart(spec=spec, key=key, on_select=on_select, selection_mode=charts.CELL)
+
+
+def distribution(feature: Feature) -> None:
+    """Reference and window over each other, where the API tells them."""
+    rows = tables.share_rows(feature)
+    if rows.empty:
+        return
+    name = words.plain(feature.name)
+    st.markdown(f"**{name}**: the window over the reference")
+    if feature.kind != "numeric":
+        draw(rows, "categories", feature.name)
+        return
+    left, right = st.columns(2)
+    with left:
+        draw(rows, "shares", feature.name)
+    with right:
+        draw(rows, "summed", feature.name)
+    st.caption(
+        "On the left how many of the rows fall into each bin; all bins hold about as many rows"
+        " of the reference. On the right how many lie up to each value; the upright line is where"
+        f" the two lie furthest apart, and how far that is is the KS distance,"
+        f" {words.number(feature.statistic)}."
+    )
 
 
 def table(rows: pd.DataFrame) -> None:

@@ -12,13 +12,13 @@ from streamlit.navigation.page import StreamlitPage
 
 from api.answers import Model
 from dashboard import place, words
-from dashboard.client import ApiProblem, Client, address_of, connect
+from dashboard.client import ApiProblem, Client, connect
 from dashboard.here import Here
 from dashboard.live import EVERY_S
+from dashboard.reach import reach
 from dashboard.views import alerts, drift, model, overview, retraining
 from producers.settings import InvalidSettings, load_settings
 
-API, TOKEN = "DRIFTLINE_DASHBOARD__API", "DRIFTLINE_DASHBOARD__TOKEN"
 VIEWS = {
     "overview": (overview, "Overview", ":material/home:"),
     "model": (model, "Model", ":material/show_chart:"),
@@ -54,11 +54,10 @@ def _show(
     view: ModuleType, environment: Mapping[str, str], pages: Mapping[str, StreamlitPage]
 ) -> None:
     try:
-        address = environment.get(API) or address_of(load_settings())
+        client = _client(*reach(environment, load_settings))
     except InvalidSettings as error:
         st.error(f"The configuration cannot be used: {words.plain(error)}.")
         return
-    client = _client(address, environment.get(TOKEN))
     try:
         models = client.models()
     except ApiProblem as problem:

@@ -16,6 +16,7 @@ import pandas as pd
 from api.answers import (
     Baseline,
     DataDrift,
+    Distribution,
     Feature,
     HistoryItem,
     LatestMetrics,
@@ -198,7 +199,7 @@ HEAT_COLUMNS = ["start", "end", "window", "at", "feature", "distance", "verdict"
 
 
 def heat_rows(
-    windows: Sequence[WindowItem], names: Sequence[str], chosen: tuple[str, str | None]
+    windows: Sequence[WindowItem], names: Sequence[str], chosen: tuple[str, str]
 ) -> pd.DataFrame:
     """A cell for every feature and window. A cell ends where the next window begins."""
     found = [{f.name: f for f in item.data.features} for item in windows]
@@ -211,7 +212,7 @@ def heat_rows(
 
 
 def _cell(
-    item: WindowItem, end: float, name: str, feature: Feature | None, chosen: tuple[str, str | None]
+    item: WindowItem, end: float, name: str, feature: Feature | None, chosen: tuple[str, str]
 ) -> tuple[object, ...]:
     value, at = (distance(feature) if feature else None), spelled(item.window)
     return (
@@ -223,7 +224,7 @@ def _cell(
         value or 0.0,
         state(item, feature),
         f"{words.number(value)}{'' if feature is None or feature.kind == 'numeric' else ' (PSI)'}",
-        chosen in ((name, at), (name, None)),
+        chosen == (name, at),
     )
 
 
@@ -311,43 +312,36 @@ def numbers(feature: Feature) -> pd.DataFrame:
 
 # -- distributions -------------------------------------------------------------------------------
 
-SHARE_COLUMNS = ["place", "bin", "of", "share", "up to here", "gap"]
+SHARE_COLUMNS = ["place", "bin", "of", "share", "edge", "up to here", "at"]
 
 
 def share_rows(feature: Feature) -> pd.DataFrame:
-    """Shares of reference and window, bin by bin; empty where the API tells none."""
-    told = feature.model_dump().get("distribution") or {}
-    bins = _bins(told)
-    sides = {side: told.get(side) or [] for side in ("reference", "window")}
-    if not bins or any(len(shares) != len(bins) for shares in sides.values()):
+    """Shares of reference and window, bin by bin; empty where the API tells none.
+
+    ``edge`` is where a bin ends; the last one, and categories, have none.
+    """
+    told = feature.distribution
+    bins = [] if told is None else _bins(told)
+    if told is None or not len(bins) == len(told.reference) == len(told.window):
         return pd.DataFrame(columns=SHARE_COLUMNS)
-    gap = _gap(told)
+    ends: list[float | None] = [*(told.edges or []), *[None] * len(bins)]
     rows = [
-        (place, name, side, share, summed, place == gap)
-        for side, shares in sides.items()
-        for place, (name, share, summed) in enumerate(
-            zip(bins, shares, accumulate(shares), strict=True)
-        )
+        (place, bins[place], side, shares[place], ends[place], summed, told.at)
+        for side, shares in (("reference", told.reference), ("window", told.window))
+        for place, summed in enumerate(accumulate(shares))
     ]
     return pd.DataFrame(rows, columns=SHARE_COLUMNS)
 
 
-def _bins(told: Mapping[str, Any]) -> list[str]:
+def _bins(told: Distribution) -> list[str]:
     """A bin reaches from the edge before, exclusive, to its own; the last one is open."""
-    if "categories" in told:
-        return [str(name) for name in told["categories"]]
-    edges = [f"{edge:g}" for edge in told.get("edges") or []]
+    if told.categories is not None:
+        return told.categories
+    edges = [f"{edge:g}" for edge in told.edges or []]
     if not edges:
         return []
     between = [f"{low} to {high}" for low, high in pairwise(edges)]
     return [f"up to {edges[0]}", *between, f"above {edges[-1]}"]
-
-
-def _gap(told: Mapping[str, Any]) -> int | None:
-    """The bin that holds the value where the two lie furthest apart."""
-    if told.get("at") is None:
-        return None
-    return sum(1 for edge in told.get("edges") or [] if edge < told["at"])
 
 
 def detectors(windows: Sequence[WindowItem]) -> pd.DataFrame:
@@ -400,7 +394,12 @@ REASON_COLUMNS = ["condition", "required", "actual", "met"]
 
 def reasons(status: Retraining) -> pd.DataFrame:
     rows = [
-        (r.condition, _said(r.required), _said(r.actual), "✔ yes" if r.met else "✘ no")
+        (
+            r.condition.replace("_", " "),
+            _said(r.required),
+            _said(r.actual),
+            "✔ yes" if r.met else "✘ no",
+        )
         for r in status.reasons
     ]
     return pd.DataFrame(rows, columns=REASON_COLUMNS)

@@ -100,18 +100,20 @@ def spelled(of: Window) -> str:
     return f"{rfc3339(of.start)}/{rfc3339(of.end)}"
 
 
-def spelled_out(text: str) -> tuple[str, str] | None:
-    """Its start and end; None if it is not a window."""
-    start, _, end = text.partition("/")
+def spelled_out(text: str | None) -> tuple[str, str] | None:
+    """Start and end of a window in an address, as ``spelled`` has them; None if it is none."""
+    start, _, end = (text or "").partition("/")
     try:
-        known = datetime.fromisoformat(start).tzinfo and datetime.fromisoformat(end).tzinfo
+        known = datetime.fromisoformat(start), datetime.fromisoformat(end)
     except ValueError:
         return None
-    return (start, end) if known else None
+    if any(at.tzinfo is None for at in known):
+        return None
+    return rfc3339(known[0]), rfc3339(known[1])
 
 
 def rfc3339(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def spelled_window(text: str) -> str:
@@ -166,9 +168,9 @@ def found(of: Feature) -> str:
 
 
 def subject(of: Incident) -> str:
-    """``data/temp`` as people say it."""
+    """``data/temp`` as people say it, in Markdown."""
     kind, _, about = of.subject.partition("/")
-    return f"{METRICS.get(about, about)} ({kind})" if about else kind
+    return f"**{plain(METRICS.get(about, about))}** ({plain(kind)})" if about else plain(kind)
 
 
 def sentence(message: str) -> str:
@@ -182,7 +184,7 @@ def incident_headline(of: Incident) -> str:
     opened = instant(of.opened_at)
     when = f"opened {opened}" if of.resolved_at is None else _lasted(opened, of.resolved_at)
     symbol = "✔" if of.state == "resolved" else SYMBOLS.get(of.severity, "?")
-    return f"{symbol} **{plain(subject(of))}** · {plain(of.severity)} · {of.state} · {when}"
+    return f"{symbol} {subject(of)} · {plain(of.severity)} · {of.state} · {when}"
 
 
 def _lasted(opened: str, resolved_at: datetime) -> str:

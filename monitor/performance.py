@@ -32,6 +32,7 @@ class Metric:
     se: float | None = None  # of the jackknife over panes
     panes: int = 0  # labelled panes it was taken over
     floor: float = 0.0  # standard error if the rows were independent
+    shrunk: float = 0.0  # the value with four rows more, two of them wrong: few rows say little
     resolution: float = 0.0  # the most by which binning the scores can have moved the value
 
     def interval(self, level: float = 0.95) -> tuple[float | None, float | None]:
@@ -81,7 +82,7 @@ def measure(panes: Sequence[Cells]) -> dict[str, Metric]:
     if labelled.rows == 0:
         return {name: Metric(None) for name in METRICS}
     metrics = {
-        name: _jackknifed(formula, labelled.outcomes, _proportion_floor(weight, formula, labelled))
+        name: _proportion(formula, weight, labelled.outcomes)
         for name, (formula, weight) in _FROM_OUTCOMES.items()
     }
     return {**metrics, "roc_auc": _roc_auc(labelled)}
@@ -94,7 +95,8 @@ def degraded(
 
     One-sided, with the variance of both: that of independent rows, times the factor by which the
     reference's own windows exceed it (``monitor.dispersion``). An undefined metric, or a reference
-    too short to know the factor, decides nothing.
+    too short to know the factor, decides nothing. ``now`` is taken with four rows more, half of
+    them wrong (Agresti and Coull 1998): two wrong rows out of two are no proof of anything.
     """
     if now.value is None or baseline.value is None:
         return False, None
@@ -103,7 +105,7 @@ def degraded(
         return False, bound
     noise = float(np.hypot(now.floor, share * baseline.floor)) * float(np.sqrt(dispersion.factor))
     reach = float(student.isf(alpha, dispersion.degrees)) * noise
-    return now.value - bound + reach < 0, bound
+    return now.shrunk - bound + reach < 0, bound
 
 
 def _ratio(part: Array, whole: Array) -> Array:
@@ -136,12 +138,21 @@ _FROM_OUTCOMES: Mapping[str, tuple[Callable[[Array], Array], Callable[[Array], A
 }
 
 
-def _jackknifed(formula: Callable[[Array], Array], panes: Array, floor: float) -> Metric:
+def _proportion(
+    formula: Callable[[Array], Array], weight: Callable[[Array], Any], panes: Array
+) -> Metric:
     total = panes.sum(axis=0)
-    value = float(formula(total))
+    value, n = float(formula(total)), float(weight(total))
     if np.isnan(value):
         return Metric(None)
-    return Metric(value, _spread(formula(total - panes)), len(panes), floor)
+    shrunk = _shrunk(value, n)
+    floor = float(np.sqrt(shrunk * (1 - shrunk) / (n + 4)))
+    return Metric(value, _spread(formula(total - panes)), len(panes), floor, shrunk)
+
+
+def _shrunk(value: float, n: float) -> float:
+    """A proportion of ``n`` rows with four more, half of them wrong (Agresti and Coull 1998)."""
+    return (value * n + 2) / (n + 4)
 
 
 def _spread(left_out: Array) -> float | None:
@@ -150,18 +161,6 @@ def _spread(left_out: Array) -> float | None:
     if k < 2 or np.isnan(left_out).any():
         return None
     return float(np.sqrt((k - 1) / k * np.square(left_out - left_out.mean()).sum()))
-
-
-def _proportion_floor(
-    weight: Callable[[Array], Any], formula: Callable[[Array], Array], labelled: Labelled
-) -> float:
-    """Standard error of a proportion of independent rows (Agresti and Coull 1998: four added)."""
-    total = labelled.outcomes.sum(axis=0)
-    n, p = float(weight(total)), float(formula(total))
-    if n == 0 or np.isnan(p):
-        return 0.0
-    shrunk = (p * n + 2) / (n + 4)
-    return float(np.sqrt(shrunk * (1 - shrunk) / (n + 4)))
 
 
 def _auc(negatives: Array, positives: Array) -> Array:
@@ -173,26 +172,19 @@ def _auc(negatives: Array, positives: Array) -> Array:
 
 def _roc_auc(labelled: Labelled) -> Metric:
     negatives, positives = labelled.negatives.sum(axis=0), labelled.positives.sum(axis=0)
-    value, pairs = float(_auc(negatives, positives)), negatives.sum() * positives.sum()
+    value = float(_auc(negatives, positives))
     if np.isnan(value):
         return Metric(None)
     left_out = _auc(negatives - labelled.negatives, positives - labelled.positives)
-    return Metric(
-        value,
-        _spread(left_out),
-        len(labelled.outcomes),
-        _hanley_mcneil(value, negatives.sum(), positives.sum()),
-        float((negatives * positives).sum() / (2 * pairs)),
-    )
+    n, p = float(negatives.sum()), float(positives.sum())
+    shrunk = _shrunk(value, min(n, p))
+    ties = float((negatives * positives).sum() / (2 * n * p))
+    floor = _hanley_mcneil(shrunk, n, p)
+    return Metric(value, _spread(left_out), len(labelled.outcomes), floor, shrunk, ties)
 
 
 def _hanley_mcneil(auc: float, negatives: float, positives: float) -> float:
-    """Standard error of an AUC of independent rows (Hanley and McNeil 1982).
-
-    Shrunk like a proportion of the rarer class's rows: at 0 and 1 the formula knows no doubt.
-    """
-    fewer = min(negatives, positives)
-    auc = (auc * fewer + 2) / (fewer + 4)
+    """Standard error of an AUC of independent rows (Hanley and McNeil 1982)."""
     same_positive, same_negative = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     variance = auc * (1 - auc) + (positives - 1) * (same_positive - auc**2)
     variance += (negatives - 1) * (same_negative - auc**2)

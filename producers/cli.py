@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from producers import logs
+
 BAD_INPUT, TROUBLE = 2, 1  # exit codes
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -23,7 +25,7 @@ class Cli(click.Group):
         super().__init__(*args, **kwargs)
         self._lazy = lazy
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return [*self._lazy, *self.commands]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -47,7 +49,10 @@ class Cli(click.Group):
             code = exit_code(error)
             if code is None:
                 raise
-            click.echo(f"driftline: {error}", err=True)
+            if ctx.params.get("log_format") == "json":
+                logging.getLogger("driftline").error("%s", error)
+            else:
+                click.echo(f"driftline: {error}", err=True)
             ctx.exit(code)
 
 
@@ -61,13 +66,24 @@ def program(name: str, commands: Mapping[str, str], help_text: str) -> Cli:
         help="Configuration file; by default driftline.toml, if there is one here.",
     )
     @click.option("--log-level", type=click.Choice(LOG_LEVELS, case_sensitive=False))
+    @click.option(
+        "--log-format",
+        type=click.Choice(logs.FORMATS),
+        default="text",
+        show_default=True,
+        help="Of the lines on standard error.",
+    )
     @click.version_option(package_name="driftline")
     @click.pass_context
-    def main(ctx: click.Context, config: Path | None, log_level: str | None) -> None:
+    def main(
+        ctx: click.Context, config: Path | None, log_level: str | None, log_format: str
+    ) -> None:
         from producers.settings import load_settings
 
-        _log(log_level or "warning")
+        logs.set_up(log_level or "warning", log_format, role=ctx.invoked_subcommand)
+        _quieten(log_level or "warning")
         ctx.obj = load_settings(config)
+        logs.hide(ctx.obj.secrets())
 
     assert isinstance(main, Cli)
     return main
@@ -98,8 +114,7 @@ def exit_code(error: Exception) -> int | None:
     return TROUBLE if isinstance(error, Trouble) else None
 
 
-def _log(level: str) -> None:
-    logging.basicConfig(level=level.upper(), format="%(levelname)s %(name)s: %(message)s")
+def _quieten(level: str) -> None:
     if level.lower() not in ("debug", "info"):
         # It tells of every attempt to connect; what came of them stands in our own sentences.
         logging.getLogger("librdkafka").setLevel(logging.CRITICAL)

@@ -37,6 +37,16 @@ PATIENCE_S = 10.0  # with brokers that do not answer
 NEW_TOPIC_S = 2.0  # until a broker that creates topics on first use has created one
 LOOK_AGAIN_S = 1.0  # for a topic that does not exist yet
 
+# What brokers answer while a topic is being made, or moves to another of them.
+SETTLING = {
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._TRANSPORT,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError._UNKNOWN_TOPIC,
+}
+
 ModelVersion = tuple[str, str]
 
 
@@ -206,10 +216,14 @@ class ProfileTable:
     def _end(self, partition: int) -> int:
         """Asked afresh: behind the last record that is committed."""
         at = TopicPartition(self._topic, partition)
-        try:
-            return int(self._scout.get_watermark_offsets(at, timeout=PATIENCE_S)[1])
-        except KafkaException as error:
-            raise _unavailable(self._settings, error) from error
+        patience_s = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return int(self._scout.get_watermark_offsets(at, timeout=PATIENCE_S)[1])
+            except KafkaException as error:
+                if error.args[0].code() not in SETTLING or time.monotonic() > patience_s:
+                    raise _unavailable(self._settings, error) from error
+            time.sleep(0.1)
 
     def _take(self, messages: list[Message]) -> None:
         for message in messages:
@@ -220,7 +234,7 @@ class ProfileTable:
             elif error.code() == KafkaError._PARTITION_EOF:
                 # Markers of transactions fill offsets that no message reaches.
                 self._reached[partition] = offset
-            elif not error.retriable():
+            elif error.code() not in SETTLING:
                 raise KafkaUnavailable(f"{self._topic} cannot be read: {error.str()}")
 
     def _add(self, message: Message) -> None:

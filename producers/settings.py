@@ -1,17 +1,20 @@
-"""``driftline.toml`` and ``DRIFTLINE_…`` variables: addresses for the edge, a ``Plan`` for monitor."""
+"""``driftline.toml`` and ``DRIFTLINE_…`` variables: addresses for the edge, a ``Plan`` inside."""
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from monitor.plan import (
@@ -28,6 +31,7 @@ from monitor.plan import (
 )
 
 FILE = "driftline.toml"
+IN_FILE = "file:"  # what a value begins with that is read from a file
 S = TypeVar("S", bound="Section")
 
 
@@ -35,94 +39,182 @@ class InvalidSettings(ValueError):
     """A configuration that cannot be used. The message names the key and what was expected."""
 
 
+def _from_file(value: object) -> object:
+    """``file:/run/secrets/token`` stands for the text of that file, without space around it."""
+    if not isinstance(value, str) or not value.startswith(IN_FILE):
+        return value
+    path = value.removeprefix(IN_FILE)
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ValueError(f"its file {path!r} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"its file {path!r} is not text in UTF-8") from None
+    if not text:
+        raise ValueError(f"its file {path!r} is empty")
+    return text
+
+
+def _flat(table: object) -> object:
+    """``{"sasl": {"password": …}}``, as TOML and variables write it, is ``{"sasl.password": …}``.
+
+    Where both are there the nested one counts: it comes from the environment.
+    """
+    if not isinstance(table, Mapping):
+        return table
+    flat = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
+    for key, inner in table.items():
+        if isinstance(inner, Mapping):
+            deeper = _flat(inner)
+            assert isinstance(deeper, dict)
+            flat |= {f"{key}.{rest}": value for rest, value in deeper.items()}
+    return flat
+
+
+Secret = Annotated[str, BeforeValidator(_from_file)]
+SecretToken = Annotated[SecretStr, Field(min_length=1), BeforeValidator(_from_file)]
+
+
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # What is wrong is said by its name: its value may be a secret.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class KafkaSection(Section):
-    bootstrap_servers: str = Field("localhost:9092", description="Kafka's addresses.")
+    """Where Kafka is, and how it is talked to."""
+
+    bootstrap_servers: str = Field(default="localhost:9092", description="Kafka's addresses.")
     prefix: str = Field(
-        "driftline", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="What topic names begin with."
+        default="driftline",
+        pattern=r"^[A-Za-z0-9._-]{1,100}$",
+        description="What topic names begin with.",
     )
     commit_interval: str = Field(
-        "1s", description="Longest time between transactions: the floor of latency."
+        default="1s", description="Longest time between transactions: the floor of latency."
     )
-    client: dict[str, str] = Field(
-        default_factory=dict, description="Any librdkafka property: security.protocol, sasl.*, …"
+    client: Annotated[dict[str, Secret], BeforeValidator(_flat)] = Field(
+        default_factory=dict,
+        repr=False,
+        description="Any property of librdkafka, as text: security.protocol, sasl.*, ssl.*, …",
     )
 
 
 class WindowsSection(Section):
-    pane: str = Field("1h", description="The stretch of event time that windows are made of.")
-    length: str = Field("1d", description="Length of the windows people look at.")
-    slide: str | None = Field(None, description="A window starts this often; by default `length`.")
-    longest: str = Field("14d", description="The longest scale of the drift tests.")
+    """How event time is cut."""
+
+    pane: str = Field(
+        default="1h", description="The stretch of event time that windows are made of."
+    )
+    length: str = Field(default="1d", description="Length of the windows people look at.")
+    slide: str | None = Field(
+        default=None, description="A window starts this often; by default `length`."
+    )
+    longest: str = Field(default="14d", description="The longest scale of the drift tests.")
 
 
 class TimeSection(Section):
-    lateness: str = Field("5m", description="Rows this far behind their partition are on time.")
-    accept_late: str = Field("7d", description="Later rows amend; older ones are too late.")
-    idle_after: str = Field(
-        "30s", description="A partition silent for so long holds nobody up; `off`: never."
+    """Patience with rows and labels, in event time."""
+
+    lateness: str = Field(
+        default="5m", description="Rows this far behind their partition are on time."
     )
-    label_horizon: str = Field("7d", description="A label that takes longer joins nothing.")
+    accept_late: str = Field(default="7d", description="Later rows amend; older ones are too late.")
+    idle_after: str = Field(
+        default="30s", description="A partition silent for so long holds nobody up; `off`: never."
+    )
+    label_horizon: str = Field(default="7d", description="A label that takes longer joins nothing.")
     label_wait: str | None = Field(
-        None, description="Performance is final so long after a window; learned by default."
+        default=None, description="Performance is final so long after a window; learned by default."
     )
     max_clock_skew: str = Field(
-        "10m", description="Most that a row may lie ahead of the broker's clock; `off` for replays."
+        default="10m",
+        description="Most that a row may lie ahead of the broker's clock; `off` for replays.",
     )
 
 
 class FalseAlarms(Section):
-    warning: str = Field("1 per 7d", description="False alarms accepted per model.")
-    critical: str = Field("1 per 30d", description="The critical ones among them.")
+    """The budget: how many false alarms a model may raise in how much event time."""
+
+    warning: str = Field(default="1 per 7d", description="False alarms accepted per model.")
+    critical: str = Field(default="1 per 30d", description="The critical ones among them.")
 
 
 class DriftSection(Section):
+    """When a distribution counts as moved."""
+
     p_value_threshold: float = Field(
-        0.05, description="Marks features in tables; opens no incident."
+        default=0.05, description="Marks features in tables; opens no incident."
     )
-    min_effect: float = Field(0.0, description="Smallest KS distance worth acting on.")
-    critical_effect: float = Field(0.1, description="Smallest KS distance of a critical incident.")
+    min_effect: float = Field(default=0.0, description="Smallest KS distance worth acting on.")
+    critical_effect: float = Field(
+        default=0.1, description="Smallest KS distance of a critical incident."
+    )
     false_alarms: FalseAlarms = Field(default_factory=FalseAlarms)
 
 
 class PerformanceSection(Section):
+    """When a metric counts as degraded."""
+
     degradation_threshold: float = Field(
-        0.90, description="Share of the baseline below which a metric is degraded."
+        default=0.90, description="Share of the baseline below which a metric is degraded."
     )
 
 
 class RetrainingSection(Section):
-    critical_alert_threshold: int = Field(1, description="Critical incidents that ask for it.")
-    lookback: str = Field("24h", description="How recent they must be, in event time.")
-    min_labels: int = Field(1000, description="Fresh labels that training needs.")
-    cooldown: str = Field("7d", description="Least event time between two retrainings.")
+    """When training again is advised."""
+
+    critical_alert_threshold: int = Field(
+        default=1, description="Critical incidents that ask for it."
+    )
+    lookback: str = Field(default="24h", description="How recent they must be, in event time.")
+    min_labels: int = Field(default=1000, description="Fresh labels that training needs.")
+    cooldown: str = Field(default="7d", description="Least event time between two retrainings.")
 
 
 class IncidentsSection(Section):
-    repeat_after: str = Field("7d", description="An open incident is repeated this often at most.")
-    resolve_after: int = Field(2, description="Calm windows in a row that resolve an incident.")
+    """How long an incident lasts, and how often it is told again."""
+
+    repeat_after: str = Field(
+        default="7d", description="An open incident is repeated this often at most."
+    )
+    resolve_after: int = Field(
+        default=2, description="Calm windows in a row that resolve an incident."
+    )
 
 
 class TopicsSection(Section):
-    partitions: int = Field(4, ge=1, description="Partitions of topics that `create` makes.")
-    replication: int = Field(1, ge=1, description="Copies of each partition.")
+    """What `driftline topics create` makes."""
+
+    partitions: int = Field(
+        default=4, ge=1, description="Partitions of topics that `create` makes."
+    )
+    replication: int = Field(default=1, ge=1, description="Copies of each partition.")
 
 
 class StateSection(Section):
-    directory: Path = Field(Path(".driftline"), description="Where the roles keep their caches.")
+    """What the roles keep on disk."""
+
+    directory: Path = Field(
+        default=Path(".driftline"), description="Where the roles keep their caches."
+    )
 
 
 class StoreSection(Section):
-    url: str = Field("sqlite:///driftline.db", description="SQLAlchemy address of the database.")
+    """The database of findings."""
+
+    url: Secret = Field(
+        default="sqlite:///driftline.db",
+        repr=False,
+        description="`sqlite:///FILE` or `postgresql://USER@HOST/DATABASE`.",
+    )
 
 
 class ApiSection(Section):
-    host: str = Field("127.0.0.1", description="Address the API listens on.")
-    port: int = Field(8000, ge=1, le=65535, description="Port the API listens on.")
-    tokens: list[SecretStr] = Field(
+    """Where the API listens, and who may ask it."""
+
+    host: str = Field(default="127.0.0.1", description="Address the API listens on.")
+    port: int = Field(default=8000, ge=1, le=65535, description="Port the API listens on.")
+    tokens: list[SecretToken] = Field(
         default_factory=list, description="Bearer tokens; none: no token is asked for on loopback."
     )
 
@@ -141,7 +233,11 @@ class Settings(BaseSettings):
     """Every setting, with its default. Unknown keys are refused by name."""
 
     model_config = SettingsConfigDict(
-        env_prefix="DRIFTLINE_", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix="DRIFTLINE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     kafka: KafkaSection = Field(default_factory=KafkaSection)
@@ -160,11 +256,11 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic's signature
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment outranks the file, which is passed in as the initial values."""
         return env_settings, init_settings
@@ -186,6 +282,13 @@ class Settings(BaseSettings):
         except InvalidPlan as error:
             raise InvalidSettings(str(error)) from error
 
+    def secrets(self) -> Iterator[str]:
+        """What must never stand in a log."""
+        yield from (token.get_secret_value() for token in self.api.tokens)
+        yield from (value for name, value in self.kafka.client.items() if _SECRET.search(name))
+        if password := _password(self.store.url):
+            yield from (password, unquote(password))
+
     def topic(self, name: str) -> str:
         """The full name of a topic: ``topic("alerts")`` is ``driftline.alerts``."""
         return f"{self.kafka.prefix}.{name}"
@@ -200,18 +303,48 @@ def load_settings(file: Path | None = None, **overrides: Mapping[str, Any]) -> S
     if file is not None and not file.is_file():
         raise InvalidSettings(f"there is no configuration file {str(file)!r}")
     try:
-        values = tomllib.loads(path.read_text()) if path.is_file() else {}
-        settings = Settings(**values)
+        settings = _read(path)
         for section, keys in overrides.items():
             merged = _merged(getattr(settings, section), dict(keys))
             settings = settings.model_copy(update={section: merged})
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidSettings(f"{path} is not TOML: {error}") from error
     except ValidationError as error:
         raise InvalidSettings(_sentence(error, path)) from error
     for model in (None, *settings.models):
         settings.plan(model)
     return settings
+
+
+def _read(path: Path) -> Settings:
+    """Raises ``InvalidSettings``, or ``ValidationError`` for a value that does not fit."""
+    try:
+        return Settings(**_values(path))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSettings(f"{path} is not TOML: {error}") from error
+    except SettingsError as error:
+        section = "".join(re.findall(r'field "(\w+)"', str(error))).upper()
+        raise InvalidSettings(
+            f"a DRIFTLINE_{section} variable is not JSON, as lists and tables are to be written"
+            """ there; for example DRIFTLINE_API__TOKENS='["…"]'"""
+        ) from None
+
+
+def _values(path: Path) -> dict[str, Any]:
+    values = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    kafka = values.get("kafka")
+    if isinstance(kafka, dict) and "client" in kafka:
+        # As the environment may have it, key by key: so that it outranks the file key by key.
+        values["kafka"] = {**kafka, "client": _flat(kafka["client"])}
+    return values
+
+
+_SECRET = re.compile("password|secret|[.]pem|token|oauthbearer.config|jaas")
+
+
+def _password(url: str) -> str | None:
+    try:
+        return urlsplit(url).password
+    except ValueError:
+        return None
 
 
 def _merged(section: S, own: Mapping[str, Any]) -> S:
@@ -223,7 +356,8 @@ def _sentence(error: ValidationError, path: Path) -> str:
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown setting {key!r} (in {path} or a DRIFTLINE_ variable)"
-    return f"setting {key!r}: {first['msg']} (in {path} or a DRIFTLINE_ variable)"
+    what = first["msg"].removeprefix("Value error, ")
+    return f"setting {key!r}: {what} (in {path} or a DRIFTLINE_ variable)"
 
 
 def _off(text: str) -> int | None:

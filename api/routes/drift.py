@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from api.answers import ConceptDrift, DataDrift, Page, WindowItem
 from api.dependencies import Reading, choose
-from api.parameters import History, Span, decode_cursor, page
+from api.parameters import Span, Windows, decode_cursor, page
 from api.problems import refusals
 from api.queries import Range, newest_window, windows_after
 from api.shapes import about, content, data_window, window_item
@@ -41,7 +41,7 @@ def concept(connection: Reading, asked: Annotated[Span, Query()]) -> ConceptDrif
 
 
 @router.get("/windows")
-def windows(connection: Reading, asked: Annotated[History, Query()]) -> Page[WindowItem]:
+def windows(connection: Reading, asked: Annotated[Windows, Query()]) -> Page[WindowItem]:
     """Windows with all that was found of them, the newest first, each in its newest revision."""
     after = decode_cursor(asked.cursor, int, int)
     chosen = choose(connection, asked.model, asked.version)
@@ -50,4 +50,13 @@ def windows(connection: Reading, asked: Annotated[History, Query()]) -> Page[Win
     within = Range(asked.start, asked.end)
     rows = windows_after(connection, chosen, within, after, asked.limit + 1)
     kept, following = page(rows, asked.limit, lambda row: (row.end_ms, row.start_ms))
-    return Page(items=[window_item(row) for row in kept], next=following)
+    items = [window_item(row) for row in kept]
+    if not asked.distributions:
+        items = [_undrawn(item) for item in items]
+    return Page(items=items, next=following)
+
+
+def _undrawn(item: WindowItem) -> WindowItem:
+    features = [f.model_copy(update={"distribution": None}) for f in item.data.features]
+    data = item.data.model_copy(update={"features": features})
+    return item.model_copy(update={"data": data})

@@ -26,8 +26,9 @@ def status(connection: Reading, asked: Annotated[Which, Query()]) -> Retraining:
     window = document.get("window")
     return Retraining.model_validate(
         {
-            **document,
+            **{name: value for name, value in document.items() if name != "schema"},
             **about(chosen, window and Window.model_validate({**_CLOSED, **window})),
+            "status": "no_data" if row is None else "ok",
             "decided_at": row and moment(row.decided_ms),
         }
     )

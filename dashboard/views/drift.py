@@ -10,7 +10,7 @@ import streamlit as st
 from api.answers import DataDrift, Feature, WindowItem
 from dashboard import charts, place, tables, words
 from dashboard.client import ApiProblem
-from dashboard.draw import choose_last, draw, last, table
+from dashboard.draw import choose_last, distribution, draw, last, table
 from dashboard.here import Here
 from dashboard.live import answer, live
 
@@ -18,7 +18,7 @@ NEWEST = "newest"
 _HEAT = "heat map"
 LEGEND = (
     "Each row is a feature, each column a window; the stronger the colour, the larger the distance"
-    " from the reference (KS; of categories PSI)."
+    " from the reference (KS; of categories PSI), up to 0.3."
     " Click a cell to look into it."
 )
 MARKED = (
@@ -36,9 +36,12 @@ class Seen:
 
 def page(here: Here) -> None:
     st.title("Drift of the data")
+    if not here.model.features:
+        st.info("The model has no features. What became of its scores stands under Model.")
+        return
 
     def part() -> None:
-        many, window = last(len(here.model.features)), place.at("window")
+        many, window = last(len(here.model.features)), words.spelled_out(place.at("window"))
         seen = answer(f"drift {here.of} {many} {window}", lambda: _ask(here, many, window))
         if seen is not None:
             _draw(here, seen)
@@ -46,13 +49,12 @@ def page(here: Here) -> None:
     live(part)
 
 
-def _ask(here: Here, many: int, window: str | None) -> Seen:
+def _ask(here: Here, many: int, window: tuple[str, str] | None) -> Seen:
     windows = here.client.windows(here.of, many)
-    span = words.spelled_out(window) if window else None
     try:
-        return Seen(windows, here.client.drift(here.of, span))
+        return Seen(windows, here.client.drift(here.of, window))
     except ApiProblem as problem:
-        if span is None:
+        if window is None:
             raise
         return Seen(windows, str(problem))
 
@@ -62,14 +64,14 @@ def _draw(here: Here, seen: Seen) -> None:
         st.info(words.NO_WINDOWS)
         return
     names = [feature.name for feature in here.model.features]
-    feature = _choose(names, seen)
+    feature, at = _choose(names, seen), _window_shown(seen)
     shown = tables.features_shown(seen.windows, names, feature)
-    chosen = (feature, place.at("window"))
-    draw(tables.heat_rows(seen.windows, shown, chosen), "heat", key=_HEAT, on_select=_cell_chosen)
+    cells = tables.heat_rows(seen.windows, shown, (feature, at))
+    draw(cells, "heat", key=_HEAT, on_select=_cell_chosen)
     st.caption(LEGEND)
     if len(shown) < len(names):
         st.caption(f"{len(shown)} of {len(names)} features: those that departed furthest.")
-    _feature(seen, feature)
+    _feature(seen, feature, at)
     _all_features(seen.chosen)
 
 
@@ -93,11 +95,17 @@ def _choose(names: Sequence[str], seen: Seen) -> str:
 def _choose_window(windows: Sequence[WindowItem]) -> None:
     """The newest one, which moves on as windows close, or one that stays."""
     said = {words.spelled(item.window): words.window(item.window) for item in reversed(windows)}
-    asked = place.at("window")
-    if asked is not None and asked != NEWEST and words.spelled_out(asked):
+    if span := words.spelled_out(place.at("window")):
+        asked = "/".join(span)
         said.setdefault(asked, words.spelled_window(asked))
+        place.go(window=asked)
     options = [NEWEST, *said]
     place.choose("Window", "window", options, words=lambda at: said.get(at, "the newest"))
+
+
+def _window_shown(seen: Seen) -> str:
+    span = words.spelled_out(place.at("window"))
+    return "/".join(span) if span else words.spelled(seen.windows[-1].window)
 
 
 def _cell_chosen() -> None:
@@ -112,46 +120,33 @@ def _selected(
     return (state or {}).get("selection", {}).get(charts.CELL, [])
 
 
-def _feature(seen: Seen, name: str) -> None:
+def _feature(seen: Seen, name: str, at: str) -> None:
     st.subheader(words.plain(name))
-    if isinstance(seen.chosen, str):
-        st.warning(seen.chosen)
-        return
-    found = next((f for f in seen.chosen.features if f.name == name), None)
-    if seen.chosen.window is None or found is None:
-        st.info("There is no row of it in this window.")
-    else:
-        said = words.window(seen.chosen.window)
-        st.markdown(f"**{words.verdict(found)}** in the window {said}. {words.found(found)}")
+    found = _found(seen.chosen, name)
     left, right = st.columns([2, 1])
     with left:
+        rows = tables.distance_rows(seen.windows, tables.of_feature(name), at)
         title = "PSI" if found is not None and found.kind != "numeric" else "KS distance"
-        chosen = place.at("window")
-        draw(
-            tables.distance_rows(seen.windows, tables.of_feature(name), chosen), "distances", title
-        )
-    with right:
-        if found is not None:
-            table(tables.numbers(found))
+        draw(rows, "distances", title)
     if found is not None:
-        _distribution(found)
+        with right:
+            table(tables.numbers(found))
+        distribution(found)
 
 
-def _distribution(feature: Feature) -> None:
-    """Reference and window over each other, where the API tells them."""
-    rows = tables.share_rows(feature)
-    if rows.empty:
-        return
-    st.markdown(f"**{words.plain(feature.name)}**: the window over the reference")
-    if feature.kind != "numeric":
-        draw(rows, "categories", feature.name)
-        return
-    left, right = st.columns(2)
-    with left:
-        draw(rows, "shares", feature.name)
-    with right:
-        draw(rows, "summed", feature.name)
-        st.caption(f"The bar marks the largest gap: {words.number(feature.statistic)}.")
+def _found(drift: DataDrift | str, name: str) -> Feature | None:
+    """What was found of the feature, after saying it; None where nothing was."""
+    if isinstance(drift, str):
+        st.warning(drift)
+        return None
+    found = next((feature for feature in drift.features if feature.name == name), None)
+    if drift.window is None or found is None:
+        st.info("This window holds no row of it.")
+        return None
+    said = words.window(drift.window)
+    verdict = words.UNJUDGED if drift.window.status == "incomplete" else words.verdict(found)
+    st.markdown(f"**{verdict}** in the window {said}. {words.found(found)}")
+    return found
 
 
 def _all_features(drift: DataDrift | str) -> None:

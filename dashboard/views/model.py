@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from api.answers import Baseline, LatestMetrics, WindowItem
+from api.answers import Baseline, ConceptDrift, LatestMetrics, WindowItem
 from dashboard import tables, words
-from dashboard.draw import choose_last, draw, last, table
+from dashboard.draw import choose_last, distribution, draw, last, table
 from dashboard.here import Here
 from dashboard.live import answer, live
 from dashboard.tables import Pick
@@ -31,6 +31,7 @@ class Seen:
     windows: Sequence[WindowItem]
     baseline: Baseline
     latest: LatestMetrics
+    concept: ConceptDrift
 
 
 def page(here: Here) -> None:
@@ -47,7 +48,12 @@ def page(here: Here) -> None:
 
 def _ask(here: Here, many: int) -> Seen:
     client = here.client
-    return Seen(client.windows(here.of, many), client.baseline(here.of), client.latest(here.of))
+    return Seen(
+        client.windows(here.of, many),
+        client.baseline(here.of),
+        client.latest(here.of),
+        client.concept(here.of),
+    )
 
 
 def _draw(here: Here, seen: Seen) -> None:
@@ -61,6 +67,8 @@ def _draw(here: Here, seen: Seen) -> None:
     st.subheader("Prediction drift")
     st.caption("The distribution of the scores against the reference's; it needs no labels.")
     _distance(seen.windows, tables.of_scores, "The score")
+    if seen.concept.prediction is not None:
+        distribution(seen.concept.prediction)
     st.subheader("Concept drift")
     st.caption("The distribution of |label - score| of the labelled rows against the reference's.")
     _distance(seen.windows, tables.of_errors, "The error")

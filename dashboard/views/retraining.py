@@ -11,12 +11,21 @@ from dashboard.here import Here
 from dashboard.live import answer, live
 
 NO_DECISION = (
-    "No decision yet. The role `retrain` decides when critical incidents open; start it with"
-    " `driftline consume`."
+    "No decision yet. The role `retrain` makes one when a critical incident opens; the roles run"
+    " with `driftline consume`."
 )
 _SAID = {
-    "retrain": (st.warning, ":material/model_training:", "Retrain", "all conditions are met."),
-    "wait": (st.info, ":material/hourglass_empty:", "Wait", "not all conditions are met."),
+    "retrain": (
+        st.warning,
+        ":material/model_training:",
+        "**Yes, retrain.** All conditions are met.",
+    ),
+    "wait": (
+        st.info,
+        ":material/hourglass_empty:",
+        "**Wait.** Incidents ask for it, but not all conditions are met.",
+    ),
+    "none": (st.success, ":material/check_circle:", "**No.** Nothing asks for it."),
 }
 
 
@@ -32,13 +41,12 @@ def page(here: Here) -> None:
 
 
 def _draw(status: Retraining) -> None:
-    if status.decision not in _SAID:
+    if status.decided_at is None:
         st.info(NO_DECISION)
         return
-    box, icon, answer_, why = _SAID[status.decision]
-    box(f"**{answer_}**: {why}", icon=icon)
-    if status.decided_at is not None:
-        window = f" on the window {words.window(status.window)}" if status.window else ""
-        st.caption(f"Decided at {words.instant(status.decided_at)}{window} (event time, UTC).")
+    box, icon, said = _SAID.get(status.decision, _SAID["none"])
+    box(said, icon=icon)
+    window = f" on the window {words.window(status.window)}" if status.window else ""
+    st.caption(f"Decided at {words.instant(status.decided_at)}{window} (event time, UTC).")
     table(tables.reasons(status))
     st.caption("A decision is published on the topic `driftline.retraining`, whatever it is.")

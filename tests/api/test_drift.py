@@ -113,6 +113,13 @@ def test_windows_hold_the_parts_of_the_message(client, watched):
     }
 
 
+def test_windows_can_be_had_without_what_is_only_drawn(client, watched):
+    watched(window())
+    (item,) = client.get("/windows?distributions=false").json()["items"]
+    assert item["data"]["features"] == [feature("temp", distribution=None), CARRIER]
+    assert client.get("/windows").json()["items"][0]["data"]["features"][0]["distribution"]
+
+
 def test_a_window_without_labels_is_listed_too(client, watched):
     watched(window(performance=None, concept=None))
     (item,) = client.get("/windows").json()["items"]

@@ -147,6 +147,7 @@ def test_of_a_partition_that_moved_the_counts_at_the_largest_offset_count(client
 
 def test_what_became_of_labels_is_summed_over_the_partitions_of_joins(client, feed):
     fates = {"matched": 5, "waiting": 2, "expired": 1, "duplicates": 1, "superseded": 1}
+    fates |= {"predictions": 20, "repeated_predictions": 2}
     held = {f"joins/{n}": partition(n, labels=10, **fates) for n in range(3)}
     feed(heartbeat("join", partitions=held))
     assert client.get("/health").json()["joins"] == {

@@ -98,11 +98,10 @@ def test_the_newest_decision_and_its_reasons(client, watched):
         "model": "flight-delay",
         "version": "1",
         "window": None,
-        "status": "no_data",
+        "status": "ok",
         "decision": "retrain",
         "reasons": [{"condition": "critical incidents", "required": 1, "actual": 0, "met": False}],
         "decided_at": "2013-04-02T00:00:00Z",
-        "schema": 1,
     }
 
 

@@ -113,6 +113,13 @@ def feature(name: str, **fields: Any) -> dict[str, Any]:
         "severity": None,
         "detectable": 0.09,
         "unseen": None,
+        "distribution": {
+            "edges": [-0.5, 0.5],
+            "categories": None,
+            "reference": [0.3, 0.4, 0.3],
+            "window": [0.1, 0.4, 0.5],
+            "at": -0.5,
+        },
         **fields,
     }
 
@@ -124,6 +131,7 @@ CARRIER = feature(
     p_value=None,
     marked=False,
     threshold=None,
+    distribution=None,
     unseen={"rows": 2, "values": {"ZZ": 2}},
 )
 

@@ -1,19 +1,28 @@
-"""The producers against a real Kafka: what was said to be sent is there, and profiles never change."""
+"""Against a real Kafka: what was said to be sent is there, and profiles never change."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from monitor.profile import Profile
 from producers.cli import program
+from producers.flight_delay import train_flight_delay
 from producers.kafka import (
     ProfileConflict,
     ProfileTable,
@@ -27,7 +36,9 @@ from producers.wire import decode_label, decode_prediction
 from tests.producers.test_profiles_wire import profile
 
 PARTITIONS = 3
-COMMANDS = {name: f"producers.commands:{name}" for name in ("train", "simulate")}
+COMMANDS = {
+    name: f"producers.commands:{name}" for name in ("train", "register", "simulate", "replay")
+}
 DAY_MS = 86_400_000
 
 
@@ -63,12 +74,16 @@ def messages(settings: Settings, topic: str) -> Iterator[Message]:
     consumer.close()
 
 
-def run(settings: Settings, *words: str) -> Result:
-    environment = {
+def variables(settings: Settings) -> dict[str, str]:
+    return {
         "DRIFTLINE_KAFKA__BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
         "DRIFTLINE_KAFKA__PREFIX": settings.kafka.prefix,
     }
-    return CliRunner().invoke(program("driftline", COMMANDS, "help"), words, env=environment)
+
+
+def run(settings: Settings, *words: str) -> Result:
+    main = program("driftline", COMMANDS, "help")
+    return CliRunner().invoke(main, words, env=variables(settings))
 
 
 def test_a_profile_is_whole_for_everybody_who_catches_up_after_it_was_published(settings):
@@ -93,7 +108,7 @@ def test_the_same_content_is_accepted_again_and_sent_once(settings):
 def test_other_content_under_the_same_version_is_refused_and_nothing_is_sent(settings):
     publish_profile(settings, profile())
     before = read_profiles(settings)["m", "1"][1]
-    with pytest.raises(ProfileConflict, match="'m' version '1' is published already.*--version"):
+    with pytest.raises(ProfileConflict, match=r"'m' version '1' is published already.*--version"):
         publish_profile(settings, profile(seed=1))
     assert read_profiles(settings)["m", "1"][1] == before
     assert len(list(messages(settings, "profiles"))) == len(encode_profile(profile()))
@@ -125,7 +140,9 @@ def test_a_topic_that_nobody_created_is_named(settings):
     elsewhere = load_settings(
         kafka={"bootstrap_servers": settings.kafka.bootstrap_servers, "prefix": "nowhere"}
     )
-    with pytest.raises(TopicMissing, match="no topic nowhere.profiles: `driftline topics create`"):
+    with pytest.raises(
+        TopicMissing, match=r"no topic nowhere\.profiles: `driftline topics create`"
+    ):
         publish_profile(elsewhere, profile())
     assert read_profiles(elsewhere) == {}
 
@@ -148,13 +165,76 @@ def test_a_day_of_flights_is_sent_to_the_last_record(settings, tmp_path: Path):
         ",", ""
     )
     flights = {record.id for _, record in predictions if not record.id.startswith("finish/")}
-    assert len(flights) == 905
+    assert len(flights) == 955
     assert flights == {record.id for _, record in labels if not record.id.startswith("finish/")}
     assert all(message.key() == record.id.encode() for message, record in predictions + labels)
     _check_order(predictions)
     _check_order(labels)
     _check_finish(predictions, PARTITIONS)
     _check_finish(labels, 2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_simulation_and_it_says_what_was_sent(settings, number):
+    publish_profile(settings, _flight_delay())
+    words = [sys.executable, "-m", "producers", "simulate", "--rate", "300", "--finish"]
+    environment = {**os.environ, **variables(settings)}
+    running = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
+    while next(messages(settings, "labels"), None) is None:
+        assert running.poll() is None
+    running.send_signal(number)
+    said, _ = running.communicate(timeout=60)
+    assert running.returncode == 0
+    sent = [len(list(messages(settings, topic))) for topic in ("predictions", "labels")]
+    assert said.endswith(f"sent {sent[0]:,} predictions and {sent[1]:,} labels\n")
+    assert not any(m.key().startswith(b"finish") for m in messages(settings, "predictions"))
+
+
+def test_a_file_of_ones_own_is_registered_once_and_replayed(settings, tmp_path: Path):
+    n = 500
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "asked": pd.date_range("2024-01-01", periods=n, freq="h", tz="UTC").astype(str),
+            "risk": rng.random(n),
+            "outcome": rng.choice(["repaid", "defaulted"], n),
+            "income": rng.lognormal(10, 1, n),
+        }
+    )
+    file = tmp_path / "loans.csv"
+    frame.to_csv(file, index=False)
+    model = ("--model", "loans", "--version", "3")
+    columns = (
+        "--time",
+        "asked",
+        "--score",
+        "risk",
+        "--label",
+        "outcome",
+        "--positive",
+        "defaulted",
+    )
+
+    early = run(settings, "replay", str(file), *model, *columns, "--limit", "1")
+    assert "loans version 3 is not registered" in early.stderr
+    registered = run(settings, "register", *model, *columns, "--reference", str(file))
+    assert f"published to {settings.topic('profiles')}" in registered.output
+    again = run(settings, "register", *model, *columns, "--reference", str(file))
+    assert (again.exit_code, "is already in" in again.output) == (0, True)
+
+    frame.iloc[:-1].to_csv(file, index=False)
+    other = run(settings, "register", *model, *columns, "--reference", str(file))
+    assert other.exit_code == 2
+    assert "is published already, with other content" in other.stderr
+    replayed = run(settings, "replay", str(file), *model, *columns, "--label-delay", "2h")
+    assert (replayed.exit_code, replayed.stderr) == (0, "")
+    assert "sent 499 predictions and 499 labels" in replayed.output
+    assert len(list(messages(settings, "labels"))) == 500
+
+
+@cache
+def _flight_delay() -> Profile:
+    return train_flight_delay(load_settings(), "flight-delay", "1", seed=0).profile
 
 
 def _check_order(records: list) -> None:

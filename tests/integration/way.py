@@ -103,7 +103,9 @@ class Way:
         return "\n".join(p.read_text()[-3000:] for p in sorted(self.directory.glob("*.log")))
 
     def send(self, records: Iterable[Sent]) -> int:
-        producer = Producer({"bootstrap.servers": self.servers, "linger.ms": 20})
+        producer = Producer(
+            {"bootstrap.servers": self.servers, "linger.ms": 20, "message.max.bytes": 1_100_000}
+        )
         count = 0
         for record in records:
             where = {} if record.partition < 0 else {"partition": record.partition}

@@ -29,7 +29,7 @@ from monitor.rows import Predictions
 from monitor.summaries import Names, Part, Summary, add_names
 from monitor.watch import Watch
 
-PANE, LATENESS, ACCEPTED, HORIZON, WAIT = 10, 7, 40, 60, 15
+PANE, LATENESS, ACCEPTED, HORIZON, WAIT = 10, 7, 20, 30, 10
 KEY: Key = ("credit", "1")
 MANY = Budget(1, 40)  # a loose budget, so that small windows can raise something
 
@@ -201,9 +201,7 @@ class Way:
         self._newest[of] = max(newest_ms, self._newest.get(of, newest_ms))
         totals = {"predictions": len(self.predictions), "labels": len(self.labels)}
         heard = {
-            topic: Sources(
-                total, {of[1]: Progress(self._newest[of])} if of[0] == topic else {}
-            )
+            topic: Sources(total, {of[1]: Progress(self._newest[of])} if of[0] == topic else {})
             for topic, total in totals.items()
         }
         self._say([Closing(heard["predictions"])])
@@ -238,7 +236,9 @@ class Way:
 
     def detected(self, seed: int = 0) -> tuple[State, Findings]:
         """The log read to its end, cut into batches at random."""
-        return fold({(self.watch.profile.model, self.watch.profile.version): self.watch}, self.log, seed)
+        return fold(
+            {(self.watch.profile.model, self.watch.profile.version): self.watch}, self.log, seed
+        )
 
 
 def fold(
@@ -304,7 +304,10 @@ class Definition:
     @property
     def starts(self) -> list[int]:
         """Of all windows that are closed in the end: from the first on-time row to the watermark."""
-        windows, first = self.watch.plan.windows, min(row.time_ms for row in self.on_time) // PANE * PANE
+        windows, first = (
+            self.watch.plan.windows,
+            min(row.time_ms for row in self.on_time) // PANE * PANE,
+        )
         start = first - first % windows.slide_ms
         while start - windows.slide_ms + windows.length_ms > first:
             start -= windows.slide_ms
@@ -321,7 +324,10 @@ class Definition:
     def data(self, start: int, *parts: Part) -> DataFinding:
         """The data part of a window; its errors, which come with labels, are left out."""
         first = min(row.time_ms for row in self.on_time) // PANE * PANE
-        inside = [[self._data[p][pane] for p in parts if pane in self._data[p]] for pane in self._panes(start)]
+        inside = [
+            [self._data[p][pane] for p in parts if pane in self._data[p]]
+            for pane in self._panes(start)
+        ]
         names: Names = add_names(summary.names for mine in inside for summary in mine)
         cells: list[Cells] = [add_cells(summary.cells for summary in mine) for mine in inside]
         found = self.watch.judge_data(cells, names, complete=start >= first, revision=0)
@@ -329,7 +335,8 @@ class Definition:
 
     def performance(self, start: int, *parts: Part, rows: Sequence[Part]) -> PerformanceFinding:
         inside: list[Cells] = [
-            add_cells(self._joined.get((pane, part), {}) for part in parts) for pane in self._panes(start)
+            add_cells(self._joined.get((pane, part), {}) for part in parts)
+            for pane in self._panes(start)
         ]
         of = {Part.ON_TIME: self.on_time, Part.LATE: self.late}
         end = start + self.watch.plan.windows.length_ms

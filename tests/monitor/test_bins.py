@@ -1,7 +1,7 @@
 """The two-sample Kolmogorov-Smirnov test from counts: exact, whatever the rows.
 
-       (-inf, 1)   {1}   (1, 3)   {3}   (3, inf)
-           0        1       2      3       4
+(-inf, 1)   {1}   (1, 3)   {3}   (3, inf)
+0        1       2      3       4
 """
 
 import numpy as np

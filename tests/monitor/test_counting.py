@@ -74,7 +74,9 @@ def dense(cells, name, size):
 def test_each_pane_and_part_counts_its_own_rows(rows):
     found = counted(rows)
     keys = {(time // PANE * PANE, part) for time, part, *_ in rows}
-    assert [(s.pane_ms, s.part) for s in found] == sorted(keys, key=lambda k: (k[0], k[1] != "on_time"))
+    assert [(s.pane_ms, s.part) for s in found] == sorted(
+        keys, key=lambda k: (k[0], k[1] != "on_time")
+    )
     for summary in found:
         mine = [r for r in rows if (r[0] // PANE * PANE, r[1]) == (summary.pane_ms, summary.part)]
         assert dense(summary.cells, "rows", 1) == [len(mine)]

@@ -95,8 +95,10 @@ def test_sets_of_summaries_add_name_by_name(a, b):
 
 @given(rows=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), max_size=20))
 def test_a_tally_counts_each_group_by_itself(rows):
-    group, cell = (np.array(column, dtype=np.int64) for column in zip(*rows, strict=True)) if (
-        rows
-    ) else (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+    group, cell = (
+        (np.array(column, dtype=np.int64) for column in zip(*rows, strict=True))
+        if (rows)
+        else (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+    )
     expected = [Counts.of([c for g, c in rows if g == of]) for of in range(4)]
     assert tally(group, cell, groups=4, cells=5) == expected

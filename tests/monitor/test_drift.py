@@ -142,7 +142,9 @@ def test_a_small_effect_is_never_critical_however_certain():
     found = judged(GRID, shifted(8, 10_000), shifted(8, 10_000), drift=Drift(critical_effect=0.1))
     assert found.severity is None or found.severity is Severity.WARNING
     certain = numeric(np.arange(10_000.0) / 100)
-    found = judged(certain, shifted(8, 10_000), shifted(8, 10_000), drift=Drift(critical_effect=0.1))
+    found = judged(
+        certain, shifted(8, 10_000), shifted(8, 10_000), drift=Drift(critical_effect=0.1)
+    )
     assert found.severity is Severity.WARNING
 
 

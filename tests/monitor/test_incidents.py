@@ -33,7 +33,9 @@ def lived(windows: str, plan: Incidents = PLAN, slide_ms: int = 10):
 
 
 def drawn(windows: str, plan: Incidents = PLAN) -> str:
-    return "".join("-" if change is None else LETTER[change] for _, change, _ in lived(windows, plan))
+    return "".join(
+        "-" if change is None else LETTER[change] for _, change, _ in lived(windows, plan)
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,11 @@ def test_an_incident_keeps_its_name_from_opening_to_resolving():
 
 
 def test_what_was_critical_stays_so_until_it_is_resolved():
-    assert [incident.severity for incident, _, _ in lived("wcw")] == ["warning", "critical", "critical"]
+    assert [incident.severity for incident, _, _ in lived("wcw")] == [
+        "warning",
+        "critical",
+        "critical",
+    ]
 
 
 def test_the_change_tells_of_the_incident_as_it_is_after_it():

@@ -80,9 +80,7 @@ FINAL, AMENDED = Part.FINAL, Part.AMENDED
             {(FINAL, 1): 1, (AMENDED, 1): -1, (AMENDED, 0): 1},
             id="a correction after final takes back and gives anew",
         ),
-        pytest.param(
-            [scored(4), truth(11, 0), truth(11, 1)], {(FINAL, 1): 1}, id="ties by value"
-        ),
+        pytest.param([scored(4), truth(11, 0), truth(11, 1)], {(FINAL, 1): 1}, id="ties by value"),
         pytest.param(
             [scored(4), truth(11, 1), truth(20, 1)],
             {(FINAL, 1): 1},

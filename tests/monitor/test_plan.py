@@ -47,7 +47,11 @@ def test_anything_else_is_refused_with_what_was_expected(text):
         duration_ms(text)
 
 
-@given(st.lists(st.tuples(st.integers(0, 999), st.sampled_from(["ms", "s", "m", "h", "d"])), min_size=1))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 999), st.sampled_from(["ms", "s", "m", "h", "d"])), min_size=1
+    )
+)
 def test_the_parts_of_a_duration_add_up(parts):
     together = "".join(f"{number}{unit}" for number, unit in parts)
     assert duration_ms(together) == sum(duration_ms(f"{n}{unit}") for n, unit in parts)

@@ -149,7 +149,9 @@ def scored(*score: float) -> ReferenceRows:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        pytest.param(lambda: scored(), "the reference holds no rows: expected at least one", id="rows"),
+        pytest.param(
+            lambda: scored(), "the reference holds no rows: expected at least one", id="rows"
+        ),
         pytest.param(lambda: scored(0.5, 1.5), "between 0 and 1, found 1.5", id="too large"),
         pytest.param(lambda: scored(-0.25), "between 0 and 1, found -0.25", id="too small"),
         pytest.param(lambda: scored(0.5, np.nan), "found a missing one", id="missing"),

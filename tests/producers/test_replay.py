@@ -1,8 +1,8 @@
 """Rows as a stream: predictions and labels in one order, paced, ended early, closed at the end.
 
-    seconds      0    1    2    3    4
-    predictions  a    b    c
-    labels            a         c          (b never has one)
+seconds      0    1    2    3    4
+predictions  a    b    c
+labels            a         c          (b never has one)
 """
 
 import itertools
@@ -56,7 +56,7 @@ class World:
     def is_set(self) -> bool:
         return self.stop_after is not None and len(self.sent) >= self.stop_after
 
-    def send(self, topic, key, value, partition=None) -> None:
+    def send(self, topic, key, *_) -> None:
         self.sent.append((round(self.now_s - 100, 3), topic[0] + ":" + key.decode()))
 
     def run(self, pace, of: Replay) -> list[tuple[float, str]]:

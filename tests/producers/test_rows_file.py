@@ -154,7 +154,7 @@ def test_a_feature_that_is_neither_number_nor_text_is_refused(tmp_path):
     path = tmp_path / "rows.parquet"
     for column in ([[1], [2], [3]], [datetime.date(2024, 1, 1)] * 3):
         pd.DataFrame({**ROWS, "odd": column}).to_parquet(path)
-        with pytest.raises(BadInput, match="'odd' holds a .*leave the column out with --ignore"):
+        with pytest.raises(BadInput, match=r"'odd' holds a .*leave the column out with --ignore"):
             read(path)
 
 

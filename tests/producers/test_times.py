@@ -32,7 +32,7 @@ def test_no_times_are_no_times():
 
 @pytest.mark.parametrize("value", ["2013-04-01T12:00:00", pd.Timestamp("2013-04-01T12:00:00")])
 def test_a_time_without_an_offset_needs_to_be_told_its_zone(value):
-    with pytest.raises(InvalidTime, match="have no offset.*say where.*--timezone UTC"):
+    with pytest.raises(InvalidTime, match=r"have no offset.*say where.*--timezone UTC"):
         read(value)
     assert read(value, timezone="UTC") == [NOON_MS]
     assert read(value, timezone="Europe/Paris") == [NOON_MS - 2 * 3_600_000]

@@ -1,0 +1,289 @@
+"""The batch pipeline: what the stream would have found in a file, as a folder of reports.
+
+    train  ->  evaluate  ->  data drift  ->  concept drift  ->  performance  ->  alerts  ->  retraining
+
+It calls what the stream calls (``consumers.batch``, the documents of ``consumers.wire``, the role
+``retrain``), so on the same rows its numbers are the stream's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from consumers.alerts import alert_line, change_of
+from consumers.batch import findings_of
+from consumers.material import Material, reference_rows, reference_span_ms
+from consumers.records import Batch, Record
+from consumers.retrain import Retrain
+from consumers.wire import SCHEMA, alert_event, rfc3339, window_document
+from monitor.findings import Findings
+from monitor.plan import Plan
+from monitor.watch import Watch
+from producers.errors import BadInput
+from producers.evaluate import evaluated, evaluation_document, evaluation_lines
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step has to say: to programs, in one line, and in more."""
+
+    name: str
+    document: Document
+    sentence: str
+    details: tuple[str, ...] = ()
+
+
+def pipeline(plan: Plan, material: Material) -> Iterator[Step]:
+    """Every step, in order, each as soon as it is done. Raises ``BadInput``."""
+    watch = _watch(plan, material)
+    yield _training(material)
+    yield _evaluation(material)
+    _, findings = findings_of(watch, material.rows)
+    windows = newest_windows(findings, plan)
+    events = [alert_event(transition) for transition in findings.transitions]
+    yield _data_drift(material, windows)
+    yield _concept_drift(material, windows)
+    yield _performance(material, windows)
+    yield _alerts(material, events)
+    yield _retraining(plan, windows, events)
+
+
+def opened(steps: Mapping[str, Document]) -> int:
+    """How many incidents the documents of a whole run tell of."""
+    return int(steps["alerts"]["opened"])
+
+
+def newest_windows(findings: Findings, plan: Plan) -> list[Document]:
+    """The newest revision of every window, oldest window first."""
+    newest = {found.start_ms: found for found in findings.windows}
+    marked = plan.drift.p_value_threshold
+    return [window_document(found, marked) for _, found in sorted(newest.items())]
+
+
+def _watch(plan: Plan, material: Material) -> Watch:
+    try:
+        return Watch.of(plan, material.profile)
+    except ValueError as error:  # a saved profile of another pane
+        raise BadInput(str(error)) from error
+
+
+def _training(material: Material) -> Step:
+    profile, (from_ms, until_ms) = material.profile, reference_span_ms(material.profile)
+    rows, span = reference_rows(profile), f"{rfc3339(from_ms)} to {rfc3339(until_ms)}"
+    numeric = [name for name, _ in profile.schema.numeric]
+    categorical = [name for name, _ in profile.schema.categorical]
+    document = {
+        "trained": material.trained,
+        "reference": {"rows": rows, "from": rfc3339(from_ms), "until": rfc3339(until_ms)},
+        "features": {"numeric": numeric, "categorical": categorical},
+        "threshold": profile.schema.threshold,
+        "labelled": profile.labelled,
+    }
+    did = "skipped, as saved before" if material.trained is None else "done"
+    return Step(
+        "train",
+        {**_head(material, "train"), **document},
+        f"{did}; the reference is {rows:,} rows of {span}",
+        (
+            f"numeric features: {', '.join(numeric) or 'none'}",
+            f"categorical features: {', '.join(categorical) or 'none'}",
+        ),
+    )
+
+
+def _evaluation(material: Material) -> Step:
+    found = evaluated(material.profile, material.rows)
+    shown = [
+        f"{name} {metric.value:.3f} (baseline {before.value:.3f})"
+        for name, metric in found.metrics.items()
+        if metric.value is not None and (before := found.baseline[name]).value is not None
+    ]
+    return Step(
+        "evaluate",
+        {**_head(material, "evaluate"), **evaluation_document(found)},
+        ", ".join(shown) or "nothing to measure: no labels, or a reference without them",
+        tuple(evaluation_lines(found)),
+    )
+
+
+def _data_drift(material: Material, windows: Sequence[Document]) -> Step:
+    closed = [w for w in windows if w["data"]["status"] == "closed"]
+    features = [
+        _history(name, [(w, w["data"]["features"][i]) for w in closed])
+        for i, name in enumerate(material.profile.schema.features)
+    ]
+    drifted = [feature for feature in features if feature["drifted"]]
+    document = {
+        "drift": bool(drifted),
+        "judged": len(closed),
+        "features": features,
+        "windows": [{"start": w["start"], "end": w["end"], **w["data"]} for w in windows],
+    }
+    what = f"{len(drifted)} of {len(features)} features drifted" if drifted else "no feature drifted"
+    return Step(
+        "data-drift",
+        {**_head(material, "data-drift"), **document},
+        f"{what} in {_windows(len(closed))}",
+        tuple(map(_history_line, drifted)),
+    )
+
+
+def _concept_drift(material: Material, windows: Sequence[Document]) -> Step:
+    closed = [w for w in windows if w["data"]["status"] == "closed"]
+    score = _history("score", [(w, w["concept"]["prediction"]) for w in closed])
+    judged = [(w, w["concept"]["errors"]) for w in closed if w["concept"]["errors"] is not None]
+    error = _history("error", judged)
+    document = {
+        "drift": bool(score["drifted"] or error["drifted"]),
+        "judged": len(closed),
+        "prediction": score,
+        "errors": error if judged else None,
+        "windows": [{"start": w["start"], "end": w["end"], **w["concept"]} for w in windows],
+    }
+    said = f"the score drifted in {score['drifted']} of {_windows(len(closed))}"
+    said += f", the error in {error['drifted']}" if judged else "; no labels, so no errors"
+    return Step(
+        "concept-drift",
+        {**_head(material, "concept-drift"), **document},
+        said,
+        tuple(_history_line(history) for history in (score, error) if history["drifted"]),
+    )
+
+
+def _performance(material: Material, windows: Sequence[Document]) -> Step:
+    judged = [w for w in windows if w["performance"]["labels"]]
+    metrics = [_metric_history(name, judged) for name in _metric_names(windows)]
+    fallen = [metric for metric in metrics if metric["degraded"]]
+    document = {
+        "degraded": bool(fallen),
+        "judged": len(judged),
+        "metrics": metrics,
+        "windows": [{"start": w["start"], "end": w["end"], **w["performance"]} for w in windows],
+    }
+    names = ", ".join(f"{metric['name']} in {metric['degraded']}" for metric in fallen)
+    return Step(
+        "performance",
+        {**_head(material, "performance"), **document},
+        f"below the baseline: {names} of {_windows(len(judged))}"
+        if fallen
+        else f"no metric fell in {_windows(len(judged))} with labels",
+        tuple(map(_metric_line, metrics)),
+    )
+
+
+def _alerts(material: Material, events: Sequence[Document]) -> Step:
+    changes = Counter(change_of(event) for event in events)
+    newest = {event["data"]["incident"]: event for event in events}
+    still = [event for event in newest.values() if event["data"]["state"] == "open"]
+    document = {
+        "opened": changes["opened"],
+        "resolved": changes["resolved"],
+        "open": [
+            {"subject": event["subject"], "severity": event["data"]["severity"]} for event in still
+        ],
+        "events": list(events),
+    }
+    return Step(
+        "alerts",
+        {**_head(material, "alerts"), **document},
+        f"{changes['opened']} incidents opened, {changes['resolved']} resolved,"
+        f" {len(still)} open at the end",
+        tuple(map(alert_line, events)),
+    )
+
+
+def _retraining(plan: Plan, windows: Sequence[Document], events: Sequence[Document]) -> Step:
+    """Told to the role itself, which then has one decision to publish."""
+    told = [("windows", window) for window in windows] + [("alerts", event) for event in events]
+    records = [
+        Record(topic, 0, offset, None, msgspec.json.encode(document))
+        for offset, (topic, document) in enumerate(told)
+    ]
+    output = Retrain(lambda _: plan).handle(Batch(records))
+    assert output is not None
+    document = msgspec.json.decode(output.messages[-1].value or b"")
+    unmet = [r["condition"] for r in document["reasons"] if not r["met"]]
+    return Step(
+        "retraining",
+        document,
+        f"decision: {document['decision']}"
+        + (f" (not met: {', '.join(unmet)})" if unmet else " (every condition is met)"),
+        tuple(
+            f"{r['condition']}: {r['actual']}, required {r['required']}"
+            f" – {'met' if r['met'] else 'not met'}"
+            for r in document["reasons"]
+        ),
+    )
+
+
+def _head(material: Material, step: str) -> Document:
+    profile = material.profile
+    return {"schema": SCHEMA, "step": step, "model": profile.model, "version": profile.version}
+
+
+def _history(name: str, judged: Sequence[tuple[Document, Document]]) -> Document:
+    """What all windows together say of a feature; ``worst``: the start of the farthest that drifted."""
+    drifted = [(window, found) for window, found in judged if found["verdict"] == "drift"]
+    worst, far = max(drifted, key=lambda pair: _distance(pair[1]), default=(None, None))
+    return {
+        "name": name,
+        "drifted": len(drifted),
+        "first": drifted[0][0]["start"] if drifted else None,
+        "last": drifted[-1][0]["start"] if drifted else None,
+        "worst": None if worst is None else worst["start"],
+        "statistic": None if far is None else far["statistic"],
+        "threshold": None if far is None else far["threshold"],
+        "tolerance": None if far is None else far["tolerance"],
+        "severities": dict(Counter(found["severity"] for _, found in drifted)),
+    }
+
+
+def _distance(found: Document) -> float:
+    return float(found["statistic"] or 0.0)
+
+
+def _history_line(history: Document) -> str:
+    return (
+        f"{history['name']}: {_windows(history['drifted'])}, first {history['first'][:10]}, last"
+        f" {history['last'][:10]}; farthest {history['statistic']:.3f} on {history['worst'][:10]}"
+        f" (sampling noise explains {history['threshold']:.3f})"
+    )
+
+
+def _metric_names(windows: Sequence[Document]) -> list[str]:
+    return list(windows[0]["performance"]["metrics"]) if windows else []
+
+
+def _metric_history(name: str, judged: Sequence[Document]) -> Document:
+    found = [(w, w["performance"]["metrics"][name]) for w in judged]
+    known = [(w, metric) for w, metric in found if metric["value"] is not None]
+    worst, low = min(known, key=lambda pair: pair[1]["value"], default=(None, None))
+    return {
+        "name": name,
+        "baseline": known[0][1]["baseline"] if known else None,
+        "degraded": sum(metric["severity"] is not None for _, metric in known),
+        "severities": dict(Counter(m["severity"] for _, m in known if m["severity"] is not None)),
+        "lowest": None if low is None else low["value"],
+        "worst": None if worst is None else worst["start"],
+    }
+
+
+def _metric_line(metric: Document) -> str:
+    if metric["lowest"] is None:
+        return f"{metric['name']}: never defined"
+    before = metric["baseline"]
+    return (
+        f"{metric['name']}: fallen in {_windows(metric['degraded'])}, lowest {metric['lowest']:.3f}"
+        f" on {metric['worst'][:10]}, baseline {'–' if before is None else f'{before:.3f}'}"
+    )
+
+
+def _windows(count: int) -> str:
+    return f"{count} window" if count == 1 else f"{count} windows"

@@ -1,0 +1,83 @@
+"""``driftline evaluate``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from producers import options
+
+if TYPE_CHECKING:
+    from producers.settings import Settings
+    from producers.simulate import Simulation
+
+flights = options._together(
+    click.option(
+        "--from", "start", default="2013-04-01", show_default=True, help="Event time, UTC."
+    ),
+    click.option("--until", "end", default="2014-01-02", show_default=True, help="Up to then."),
+    click.option(
+        "--scenario",
+        "scenarios",
+        multiple=True,
+        metavar="NAME:ARGUMENT=VALUE,…",
+        help="A disturbance, as of `driftline simulate`.",
+    ),
+    click.option("--seed", default=0, show_default=True, help="Of what scenarios draw at random."),
+)
+
+
+@click.command()
+@options.flight_model
+@flights
+@click.option(
+    "--trained",
+    type=options.PATH,
+    help="Where `driftline train` saved the model; by default models/ beside the state.",
+)
+@click.option("--output", type=options.PATH, help="File; by default beside the model.")
+@click.pass_obj
+def evaluate(
+    settings: Settings, /, trained: Path | None, output: Path | None, **given: Any
+) -> None:
+    """Score the flights from April on with the trained model, and measure how it does.
+
+    Prints accuracy, precision, recall, F1 and ROC-AUC with their 95% intervals beside the baseline
+    of March, and saves them as JSON. Needs no Kafka.
+    """
+    from producers.evaluate import (
+        evaluated,
+        evaluation_document,
+        evaluation_lines,
+        trained_profile,
+    )
+    from producers.simulate import scored_flights
+
+    directory = trained or settings.state.directory / "models"
+    simulation = simulation_of(given)
+    profile = trained_profile(directory, simulation.model, simulation.version)
+    found = evaluated(profile, scored_flights(profile, simulation))
+    click.echo("\n".join(evaluation_lines(found)))
+    path = output or directory / f"{simulation.model}-{simulation.version}.evaluation.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(evaluation_document(found), indent=2) + "\n", encoding="utf-8")
+    click.echo(f"\nsaved {path}")
+
+
+def simulation_of(given: dict[str, Any]) -> Simulation:
+    """Raises ``InvalidTime`` or ``InvalidScenario``."""
+    from producers.scenarios import parse_scenario
+    from producers.simulate import Simulation
+    from producers.times import parse_time_ms
+
+    return Simulation(
+        model=given["model"],
+        version=given["version"],
+        from_ms=parse_time_ms(given["start"]),
+        until_ms=parse_time_ms(given["end"]),
+        scenarios=[parse_scenario(text) for text in given["scenarios"]],
+        seed=given["seed"],
+    )

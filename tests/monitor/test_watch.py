@@ -1,0 +1,225 @@
+"""One window of one model version, judged from its counts as from its raw rows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import ks_2samp
+from sklearn.metrics import accuracy_score
+
+from monitor.counting import count_outcomes
+from monitor.drift import Severity, Verdict
+from monitor.findings import Maturity, WindowStatus
+from monitor.performance import METRICS, Metric
+from monitor.plan import Time, Windows
+from monitor.profile import Profile, ReferenceRows, build_profile
+from monitor.rows import Labels, Predictions
+from monitor.summaries import Part, add_names
+from monitor.watch import Watch, baseline
+from tests.monitor.streams import HORIZON, LATENESS, PANE, WAIT, Row, counted, plan, watch
+
+watching = watch()
+x = st.sampled_from([0.0, 1.0, 2.5, 4.0, 9.0, -1.0, None, "text", True, np.inf])
+rows = st.lists(
+    st.builds(
+        Row,
+        st.just("id"),
+        st.integers(0, 39),
+        x,
+        st.sampled_from(["a", "b", "new", None, 1.5]),
+        st.sampled_from([0.1, 0.3, 0.7, 0.9]),
+        st.sampled_from([None, 1]),
+    ),
+    max_size=30,
+)
+
+
+def judged(sent: list[Row], of: Watch = watching, **settings):
+    by_pane = {s.pane_ms: s for s in counted(of, sent, [Part.ON_TIME] * len(sent))}
+    panes = [by_pane[at].cells if at in by_pane else {} for at in range(0, 40, PANE)]
+    names = add_names(summary.names for summary in by_pane.values())
+    return of.judge_data(panes, names, **{"complete": True, "revision": 0, **settings})
+
+
+@given(sent=rows)
+@settings(max_examples=60)
+def test_a_numeric_feature_is_compared_as_its_raw_rows_would_be(sent):
+    feature, _ = judged(sent).features
+    values = [r.x for r in sent if isinstance(r.x, float)]
+    reference = watching.profile.schema.features["x"].sample
+    assert feature.rows == len(sent)
+    assert feature.missing == sum(r.x is None for r in sent)
+    assert feature.wrong_type == sum(r.x in ("text",) or r.x is True for r in sent)
+    assert feature.not_finite == sum(v == np.inf for v in values)
+    assert feature.out_of_range == sum(v in (9.0, -1.0) for v in values)
+    assert feature.distance.values == len(values)
+    assert feature.tolerance == watching.tolerances["bins/x"]
+    if values:
+        theirs = ks_2samp(values, np.repeat(reference.values, reference.weights), method="asymp")
+        assert feature.distance.statistic == pytest.approx(theirs.statistic, abs=1e-12)
+        assert feature.distance.p_value == pytest.approx(theirs.pvalue, abs=1e-12)
+        assert feature.psi == feature.distance.psi
+
+
+@given(sent=rows)
+@settings(max_examples=60)
+def test_a_categorical_feature_is_shown_with_what_the_reference_never_held(sent):
+    _, feature = judged(sent).features
+    met = [r.c for r in sent if isinstance(r.c, str)]
+    new = met.count("new")
+    assert (feature.kind, feature.rows) == ("categorical", len(sent))
+    assert (feature.missing, feature.wrong_type) == (
+        sum(r.c is None for r in sent),
+        sum(r.c == 1.5 for r in sent),
+    )
+    assert (feature.unseen_rows, feature.unseen) == (new, {"new": new} if new else {})
+    assert feature.verdict is (Verdict.OK if met else Verdict.INSUFFICIENT)
+    assert (feature.psi is None) == (not met)
+    assert feature.distance is None
+
+
+@given(sent=rows)
+@settings(max_examples=30)
+def test_every_score_and_every_unknown_feature_is_told(sent):
+    found = judged(sent)
+    having = sum(r.extra is not None for r in sent)
+    assert found.score.distance.values == found.score.rows == found.rows == len(sent)
+    assert found.unknown == ({"extra": having} if having else {})
+    assert (found.score.missing, found.score.wrong_type) == (0, 0)
+
+
+def test_each_distribution_is_judged_at_the_level_of_its_family():
+    sent = [Row(str(i), i, float(i % 5), score=[0.1, 0.3, 0.7, 0.9][i % 4]) for i in range(40)]
+    found, levels = judged(sent), watching.levels
+    assert levels["data"].warning != levels["prediction"].warning
+    loose = replace(watching, levels={**levels, "data": levels["prediction"]})
+    assert (
+        found.features[0].distance.threshold != judged(sent, loose).features[0].distance.threshold
+    )
+    assert found.score.distance.threshold == judged(sent, loose).score.distance.threshold
+
+
+def test_errors_are_those_of_labelled_rows_and_none_without_labels_in_the_reference():
+    labelled = judged([Row("id", 0)])
+    assert (labelled.errors.name, labelled.errors.rows) == ("error", 0)
+    bare = Watch.of(plan(), unlabelled())
+    assert judged([Row("id", 0)], bare).errors is None
+    assert bare.judge_performance([], 0, status=Maturity.FINAL, revision=0).labels == 0
+
+
+@pytest.mark.parametrize(
+    ("sent", "complete", "status"),
+    [
+        ([Row("id", 0)], True, WindowStatus.CLOSED),
+        ([Row("id", 0)], False, WindowStatus.INCOMPLETE),
+        ([], True, WindowStatus.NO_DATA),
+        ([], False, WindowStatus.NO_DATA),
+    ],
+)
+def test_the_status_of_a_window(sent, complete, status):
+    assert judged(sent, complete=complete).status is status
+
+
+def test_what_only_one_half_of_a_window_shows_has_passed():
+    passed = [Row(str(i), i, 4.0 if i < 20 else float(i % 4)) for i in range(40)]
+    lasting = [Row(str(i), i, 4.0) for i in range(40)]
+    assert judged(passed).features[0].distance.persistent < 0.3
+    assert judged(lasting).features[0].distance.persistent > 0.7
+
+
+def test_a_profile_that_was_taken_with_another_pane_is_refused():
+    with pytest.raises(ValueError, match=r"panes of 0.01 s, the configuration says 0.02 s: set"):
+        Watch.of(replace(plan(), windows=Windows(20, 40, 40)), watching.profile)
+
+
+# -- performance -------------------------------------------------------------------------------
+
+
+def labelled(n: int, wrong: int, pane_ms: int = 0):
+    score = np.full(n, 0.9)
+    label = (np.arange(n) >= wrong).astype(np.int64)
+    (summary,) = count_outcomes(
+        watching.profile.schema,
+        pane_ms=np.full(n, pane_ms, dtype=np.int64),
+        part=np.full(n, Part.FINAL, dtype=object),
+        score=score,
+        predicted=np.ones(n, dtype=np.int64),
+        label=label,
+        sign=np.ones(n, dtype=np.int64),
+    )
+    return summary.cells
+
+
+def performance(*panes, of: Watch = watching):
+    return of.judge_performance(panes, 1_000, status=Maturity.FINAL, revision=3)
+
+
+def test_the_baseline_is_measured_on_the_labelled_reference_rows():
+    profile = watching.profile
+    total = sum(s.cells["outcomes"].size for s in profile.panes if s.part is Part.FINAL)
+    assert total == 1_200
+    assert 0.7 < watching.baseline["accuracy"].value < 0.9
+    assert baseline(unlabelled()) == dict.fromkeys(METRICS, Metric(None))
+
+
+def test_performance_is_told_with_labels_coverage_and_baseline():
+    found = performance(labelled(50, 20), {}, labelled(50, 10))
+    metric = found.metrics["accuracy"]
+    assert (found.rows, found.labels, found.revision) == (1_000, 100, 3)
+    assert metric.metric.value == accuracy_score([0] * 30 + [1] * 70, [1] * 100)
+    assert metric.baseline == watching.baseline["accuracy"]
+    assert metric.threshold == 0.9 * metric.baseline.value
+
+
+@pytest.mark.parametrize(
+    ("wrong", "severity"), [(200, None), (320, Severity.WARNING), (800, Severity.CRITICAL)]
+)
+def test_a_fall_below_the_baseline_warns_and_one_below_its_threshold_is_critical(wrong, severity):
+    metric = performance(labelled(1_000, wrong)).metrics["accuracy"]
+    assert (metric.severity, metric.decided) == (severity, True)
+
+
+def test_without_a_label_performance_decides_nothing():
+    found = performance({}, {})
+    assert found.labels == 0
+    assert {m.decided for m in found.metrics.values()} == {False}
+    assert {m.severity for m in found.metrics.values()} == {None}
+
+
+def test_a_reference_too_short_to_know_its_straying_decides_nothing():
+    short = replace(watching, dispersions={})
+    assert not performance(labelled(1_000, 900), of=short).metrics["accuracy"].decided
+
+
+def test_the_straying_is_learned_over_windows_of_the_length_that_is_judged():
+    assert watching.dispersions["accuracy"].degrees == 240 // 4 - 1
+    assert watch(plan(8, 4)).dispersions["accuracy"].degrees == 240 // 8 - 1
+
+
+# -- patience ----------------------------------------------------------------------------------
+
+
+def test_labels_are_waited_for_as_configured_or_as_long_as_the_reference_did():
+    learned = replace(plan(), time=Time(LATENESS, 0, None, HORIZON, None, None))
+    assert watching.label_wait_ms == WAIT
+    assert Watch.of(learned, watching.profile).label_wait_ms == 5
+
+
+def unlabelled() -> Profile:
+    at = np.arange(40, dtype=np.int64)
+    rows = Predictions(
+        [str(i) for i in at],
+        at,
+        np.linspace(0, 1, 40),
+        at % 2,
+        {"x": at.astype(float), "c": ["a"] * 40},
+    )
+    return build_profile("credit", "1", ReferenceRows(rows), pane_ms=PANE, threshold=0.5)
+
+
+def test_rows_and_labels_know_how_many_they_are():
+    at = np.arange(3, dtype=np.int64)
+    assert len(Predictions(["a", "b", "c"], at, at / 3, at % 2, {})) == 3
+    assert len(Labels(["a", "b", "c"], at, at % 2)) == 3
