@@ -7,10 +7,14 @@ COMMANDS = {
     "register": "producers.commands:register",
     "simulate": "producers.commands:simulate",
     "replay": "producers.commands:replay",
+    "evaluate": "producers.evaluate_commands:evaluate",
+    "pipeline": "consumers.pipeline_commands:pipeline",
     "topics": "consumers.commands:topics",
     "consume": "consumers.commands:consume",
     "api": "api.commands:api",
     "dashboard": "dashboard.commands:dashboard",
+    "alerts": "consumers.alerts_commands:alerts",
+    "dead-letters": "consumers.letters_commands:dead_letters",
     "demo": "consumers.demo:demo",
 }
 

@@ -1,6 +1,6 @@
 """The batch pipeline: what the stream would have found in a file, as a folder of reports.
 
-    train  ->  evaluate  ->  data drift  ->  concept drift  ->  performance  ->  alerts  ->  retraining
+    train -> evaluate -> data drift -> concept drift -> performance -> alerts -> retraining
 
 It calls what the stream calls (``consumers.batch``, the documents of ``consumers.wire``, the role
 ``retrain``), so on the same rows its numbers are the stream's.
@@ -126,11 +126,11 @@ def _data_drift(material: Material, windows: Sequence[Document]) -> Step:
         "features": features,
         "windows": [{"start": w["start"], "end": w["end"], **w["data"]} for w in windows],
     }
-    what = f"{len(drifted)} of {len(features)} features drifted" if drifted else "no feature drifted"
+    tested = sum(feature["tested"] for feature in features)
     return Step(
         "data-drift",
         {**_head(material, "data-drift"), **document},
-        f"{what} in {_windows(len(closed))}",
+        f"{len(drifted)} of {tested} tested features drifted, in {_windows(len(closed))}",
         tuple(map(_history_line, drifted)),
     )
 
@@ -158,7 +158,8 @@ def _concept_drift(material: Material, windows: Sequence[Document]) -> Step:
 
 
 def _performance(material: Material, windows: Sequence[Document]) -> Step:
-    judged = [w for w in windows if w["performance"]["labels"]]
+    closed = [w for w in windows if w["data"]["status"] == "closed"]
+    judged = [w for w in closed if w["performance"]["labels"]]
     metrics = [_metric_history(name, judged) for name in _metric_names(windows)]
     fallen = [metric for metric in metrics if metric["degraded"]]
     document = {
@@ -217,7 +218,7 @@ def _retraining(plan: Plan, windows: Sequence[Document], events: Sequence[Docume
         + (f" (not met: {', '.join(unmet)})" if unmet else " (every condition is met)"),
         tuple(
             f"{r['condition']}: {r['actual']}, required {r['required']}"
-            f" – {'met' if r['met'] else 'not met'}"
+            f" ({'met' if r['met'] else 'not met'})"
             for r in document["reasons"]
         ),
     )
@@ -229,11 +230,12 @@ def _head(material: Material, step: str) -> Document:
 
 
 def _history(name: str, judged: Sequence[tuple[Document, Document]]) -> Document:
-    """What all windows together say of a feature; ``worst``: the start of the farthest that drifted."""
+    """What all windows together say of a feature; ``worst`` is the farthest one that drifted."""
     drifted = [(window, found) for window, found in judged if found["verdict"] == "drift"]
     worst, far = max(drifted, key=lambda pair: _distance(pair[1]), default=(None, None))
     return {
         "name": name,
+        "tested": any(found["statistic"] is not None for _, found in judged),
         "drifted": len(drifted),
         "first": drifted[0][0]["start"] if drifted else None,
         "last": drifted[-1][0]["start"] if drifted else None,
@@ -281,7 +283,7 @@ def _metric_line(metric: Document) -> str:
     before = metric["baseline"]
     return (
         f"{metric['name']}: fallen in {_windows(metric['degraded'])}, lowest {metric['lowest']:.3f}"
-        f" on {metric['worst'][:10]}, baseline {'–' if before is None else f'{before:.3f}'}"
+        f" on {metric['worst'][:10]}, baseline {'unknown' if before is None else f'{before:.3f}'}"
     )
 
 

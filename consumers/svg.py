@@ -43,7 +43,7 @@ class Cell:
 
 
 def line_chart(title: str, points: Sequence[Point], levels: Sequence[tuple[str, float]]) -> str:
-    """A line with its interval, and horizontal lines, named after their class in the style sheet."""
+    """A line with its interval, and horizontal lines, named as their class in the style sheet."""
     low, high = _range(points, levels)
 
     def x(place: float) -> float:
@@ -160,14 +160,13 @@ def _marks(points: Sequence[Point], x: Scale, y: Scale) -> Iterable[str]:
     for place, point in enumerate(points):
         if point.value is None:
             continue
-        at, tip = (x(place), y(point.value)), _tip(f"{point.at}: {point.value:.3f} {point.mark}")
+        across, down = f"{x(place):.1f}", f"{y(point.value):.1f}"
+        tip = _tip(f"{point.at}: {point.value:.3f} {point.mark}")
         if point.mark:
-            yield f'<path class="{escape(point.mark)}" d="M{at[0]:.1f} {at[1]:.1f}{_DIAMOND}">{tip}</path>'
+            diamond = f"M{across} {down}m0-5l5 5l-5 5l-5-5z"
+            yield f'<path class="{escape(point.mark)}" d="{diamond}">{tip}</path>'
         else:
-            yield f'<circle class="dot" cx="{at[0]:.1f}" cy="{at[1]:.1f}" r="2">{tip}</circle>'
-
-
-_DIAMOND = "m0-5l5 5l-5 5l-5-5z"
+            yield f'<circle class="dot" cx="{across}" cy="{down}" r="2">{tip}</circle>'
 
 
 def _field(cell: Cell, left: float, top: float, wide: float) -> str:

@@ -2,10 +2,11 @@
 
 Theory of operation
 -------------------
-A jackknife inside one window knows how panes differ, and nothing of how days do. The reference does:
-its labelled panes are cut into windows as long as those to be judged, and the Pearson statistic of
-their metric against the whole reference's, over its degrees of freedom, is the factor by which its
-variance exceeds that of independent rows (McCullagh and Nelder 1989, section 4.5: overdispersion)::
+A jackknife inside one window knows how panes differ, and nothing of how days do. The reference
+does: its labelled panes are cut into windows as long as those to be judged, and the Pearson
+statistic of their metric against the whole reference's, over its degrees of freedom, is the factor
+by which its variance exceeds that of independent rows (McCullagh and Nelder 1989, section 4.5:
+overdispersion)::
 
     factor = Σ (m_b - m)² / se_b² / (B - 1)        se_b: of independent rows, at b's size
 

@@ -65,9 +65,7 @@ def evaluated(profile: Profile, rows: ReferenceRows) -> Evaluation:
         labels=0 if rows.label is None else int((rows.label >= 0).sum()),
         metrics=measure(_blocks(summaries)),
         baseline=measure(_blocks(s for s in profile.panes if s.part is Part.FINAL)),
-        months={
-            month: measure(_blocks(inside)) for month, inside in _by_month(summaries).items()
-        },
+        months={month: measure(_blocks(inside)) for month, inside in _by_month(summaries).items()},
     )
 
 
@@ -114,7 +112,7 @@ def evaluation_lines(found: Evaluation) -> list[str]:
         lines.append(
             f"{name:10}{_shown(metric.value):>7}   {_between(metric):16}"
             f"   {_shown(found.baseline[name].value):>8}"
-            f"   {'–' if change is None else f'{change:+.3f}':>7}"
+            f"   {'-' if change is None else f'{change:+.3f}':>7}"
         )
     lines += ["", f"{'month':10}" + "".join(f"{name:>11}" for name in found.metrics)]
     for month, metrics in found.months.items():
@@ -181,12 +179,12 @@ def _measured(metric: Metric) -> dict[str, float | None]:
 
 
 def _shown(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _between(metric: Metric) -> str:
     low, high = metric.interval()
-    return "–" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+    return "-" if low is None or high is None else f"{low:.3f} to {high:.3f}"
 
 
 def _day(time_ms: int) -> str:

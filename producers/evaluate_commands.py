@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,11 +15,21 @@ if TYPE_CHECKING:
     from producers.settings import Settings
     from producers.simulate import Simulation
 
-flights = options._together(
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def flights(command: F) -> F:
+    """Which of the flights are scored, and what is done to them before."""
+    for option in reversed(_FLIGHTS):
+        command = option(command)
+    return command
+
+
+_FLIGHTS = (
     click.option(
-        "--from", "start", default="2013-04-01", show_default=True, help="Event time, UTC."
+        "--from", "start", help="Event time, UTC; by default where the reference ends, 2013-04-01."
     ),
-    click.option("--until", "end", default="2014-01-02", show_default=True, help="Up to then."),
+    click.option("--until", "end", help="Up to this moment; by default the end."),
     click.option(
         "--scenario",
         "scenarios",
@@ -73,11 +84,11 @@ def simulation_of(given: dict[str, Any]) -> Simulation:
     from producers.simulate import Simulation
     from producers.times import parse_time_ms
 
+    moments = {"from_ms": given["start"], "until_ms": given["end"]}
     return Simulation(
         model=given["model"],
         version=given["version"],
-        from_ms=parse_time_ms(given["start"]),
-        until_ms=parse_time_ms(given["end"]),
         scenarios=[parse_scenario(text) for text in given["scenarios"]],
         seed=given["seed"],
+        **{name: parse_time_ms(text) for name, text in moments.items() if text is not None},
     )

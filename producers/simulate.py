@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from monitor.profile import Profile, ReferenceRows
 from producers.errors import BadInput
 from producers.flights import PRODUCTION_MS, load_flights
 from producers.kafka import read_profiles
@@ -36,10 +37,15 @@ def simulated(settings: Settings, simulation: Simulation) -> Replay:
     profile, _ = read_profiles(settings).get((model, version), (None, None))
     if profile is None:
         raise BadInput(f"model {model!r} version {version!r} is not published: `driftline train`")
+    return Replay(model, version, scored_flights(profile, simulation))
+
+
+def scored_flights(profile: Profile, simulation: Simulation) -> ReferenceRows:
+    """The same without Kafka, by a profile that carries its model's file. Raises ``BadInput``."""
     if profile.model_file is None:
         raise BadInput(
-            f"model {model!r} version {version!r} was registered without its model file, so nothing"
-            " can be scored: send its rows with `driftline replay`"
+            f"model {profile.model!r} version {profile.version!r} was registered without its model"
+            " file, so nothing can be scored: send its rows with `driftline replay`"
         )
     flights = apply_scenarios(load_flights(), simulation.scenarios, simulation.seed)
     chosen = flights.between(simulation.from_ms, simulation.until_ms)
@@ -47,4 +53,4 @@ def simulated(settings: Settings, simulation: Simulation) -> Replay:
     if not len(rows):
         raise BadInput("there are no flights in that time: they are of 2013")
     score = load_model(profile.model_file).score(rows.features)
-    return Replay(model, version, rows.scored(score, profile.schema.threshold))
+    return rows.scored(score, profile.schema.threshold)

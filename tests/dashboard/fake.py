@@ -137,6 +137,11 @@ def boxes(app: AppTest) -> list[str]:
     return [kind for kind in BOXES for _ in getattr(app, kind)]
 
 
+def address(app: AppTest) -> dict[str, str]:
+    """The parameters that it has by now."""
+    return {name: "".join(value) for name, value in app.query_params.items()}
+
+
 def charts(app: AppTest) -> int:
     return len(app.get("vega_lite_chart")) + len(app.get("arrow_vega_lite_chart"))
 
@@ -191,7 +196,7 @@ def feature(name: str = "temp", **fields: Any) -> Json:
 
 
 def drifted(name: str = "temp", severity: str = "critical", **fields: Any) -> Json:
-    return feature(name, statistic=0.41, verdict="drift", severity=severity, **fields)
+    return feature(name, **{"statistic": 0.41, "verdict": "drift", "severity": severity, **fields})
 
 
 def metric(value: float | None = 0.91, **fields: Any) -> Json:

@@ -130,7 +130,7 @@ class _Joins:
     entries: dict[str, Entry] = field(default_factory=dict)
     predictions: Sources = field(default_factory=Sources)
     labels: Sources = field(default_factory=Sources)
-    reflected: Reflected = Reflected(None, None)
+    reflected: Reflected = field(default_factory=lambda: Reflected(None, None))
 
 
 class Way:
@@ -236,9 +236,8 @@ class Way:
 
     def detected(self, seed: int = 0) -> tuple[State, Findings]:
         """The log read to its end, cut into batches at random."""
-        return fold(
-            {(self.watch.profile.model, self.watch.profile.version): self.watch}, self.log, seed
-        )
+        profile = self.watch.profile
+        return fold({(profile.model, profile.version): self.watch}, self.log, seed)
 
 
 def fold(
@@ -273,78 +272,86 @@ class Definition:
         self, of: Watch, predictions: Sequence[Sequence[Row]], labels: Sequence[Sequence[Label]]
     ) -> None:
         self.watch = of
-        self.on_time: list[Row] = []
-        self.late: list[Row] = []
-        rows: dict[str, list[Scored | Truth]] = defaultdict(list)
-        for partition in predictions:
-            for i, row in enumerate(partition):
-                behind = max((r.time_ms for r in partition[:i]), default=-(10**9)) - LATENESS
-                behind -= row.time_ms // PANE * PANE + PANE
-                if behind > ACCEPTED:
-                    continue
-                (self.on_time if behind < 0 else self.late).append(row)
-                version = of.profile.version
-                scored = Scored(row.time_ms, row.score, row.predicted, version, behind >= 0)
-                rows[row.ident].append(scored)
-        for source in labels:
-            for i, label in enumerate(source):
-                seen = max((s.time_ms for s in source[:i]), default=-(10**9))
-                rows[label.ident].append(Truth(label.time_ms, label.label, seen))
-        joined: Counter = Counter()
-        for ident in rows:
-            joined.update(settle(added(Entry("credit"), rows[ident]), patience(of)))
+        judged = [pair for partition in predictions for pair in _arrived(partition)]
+        self.rows = {
+            part: [row for row, late in judged if late == (part is Part.LATE)]
+            for part in (Part.ON_TIME, Part.LATE)
+        }
+        self.first_ms = min(row.time_ms for row in self.rows[Part.ON_TIME]) // PANE * PANE
+        self.newest_ms = min(max(row.time_ms for row in p) for p in predictions)
+        self.labels_ms = min(max(label.time_ms for label in p) for p in labels)
+        known = [pair for partition in labels for pair in _known(partition)]
+        joined = _joined(of, judged, known)
         self._data = {
             part: {s.pane_ms: s for s in counted(of, mine, [part] * len(mine))}
-            for part, mine in ((Part.ON_TIME, self.on_time), (Part.LATE, self.late))
+            for part, mine in self.rows.items()
         }
         self._joined = {(s.pane_ms, s.part): s.cells for s in outcomes(of, joined.items())}
-        self.newest_ms = min(max(row.time_ms for row in p) for p in predictions)
-        self.labels_ms = min((max(s.time_ms for s in p) for p in labels), default=None)
 
     @property
     def starts(self) -> list[int]:
-        """Of all windows that are closed in the end: from the first on-time row to the watermark."""
-        windows, first = (
-            self.watch.plan.windows,
-            min(row.time_ms for row in self.on_time) // PANE * PANE,
-        )
-        start = first - first % windows.slide_ms
-        while start - windows.slide_ms + windows.length_ms > first:
-            start -= windows.slide_ms
+        """Of all windows that close: from the first on-time row to the watermark."""
+        windows = self.watch.plan.windows
+        first = self.first_ms - windows.length_ms + PANE
         last = self.newest_ms - LATENESS - windows.length_ms
-        return list(range(start, last + 1, windows.slide_ms))
+        return [at for at in range(-1_000, last + 1) if at % windows.slide_ms == 0 and at >= first]
 
     @property
     def final(self) -> list[int]:
-        if self.labels_ms is None:
-            return []
-        length = self.watch.plan.windows.length_ms
-        return [s for s in self.starts if s + length + WAIT <= self.labels_ms - LATENESS]
+        settled_ms = self.labels_ms - LATENESS - WAIT
+        return [s for s in self.starts if s + self.watch.plan.windows.length_ms <= settled_ms]
 
     def data(self, start: int, *parts: Part) -> DataFinding:
         """The data part of a window; its errors, which come with labels, are left out."""
-        first = min(row.time_ms for row in self.on_time) // PANE * PANE
         inside = [
-            [self._data[p][pane] for p in parts if pane in self._data[p]]
+            [self._data[part][pane] for part in parts if pane in self._data[part]]
             for pane in self._panes(start)
         ]
         names: Names = add_names(summary.names for mine in inside for summary in mine)
         cells: list[Cells] = [add_cells(summary.cells for summary in mine) for mine in inside]
-        found = self.watch.judge_data(cells, names, complete=start >= first, revision=0)
+        complete = start >= self.first_ms
+        found = self.watch.judge_data(cells, names, complete=complete, revision=0)
         return replace(found, errors=None)
 
     def performance(self, start: int, *parts: Part, rows: Sequence[Part]) -> PerformanceFinding:
-        inside: list[Cells] = [
-            add_cells(self._joined.get((pane, part), {}) for part in parts)
-            for pane in self._panes(start)
-        ]
-        of = {Part.ON_TIME: self.on_time, Part.LATE: self.late}
-        end = start + self.watch.plan.windows.length_ms
-        total = sum(start <= row.time_ms < end for part in rows for row in of[part])
-        return self.watch.judge_performance(inside, total, status=Maturity.FINAL, revision=0)
+        panes = self._panes(start)
+        cells = [add_cells(self._joined.get((p, part), {}) for part in parts) for p in panes]
+        total = sum(row.time_ms // PANE * PANE in panes for part in rows for row in self.rows[part])
+        return self.watch.judge_performance(cells, total, status=Maturity.FINAL, revision=0)
 
     def _panes(self, start: int) -> range:
         return range(start, start + self.watch.plan.windows.length_ms, PANE)
+
+
+def _arrived(partition: Sequence[Row]) -> Iterable[tuple[Row, bool]]:
+    """The rows that are not too late, and which of them are late."""
+    for i, row in enumerate(partition):
+        newest_ms = max((r.time_ms for r in partition[:i]), default=-(10**9))
+        behind_ms = newest_ms - LATENESS - (row.time_ms // PANE * PANE + PANE)
+        if behind_ms <= ACCEPTED:
+            yield row, behind_ms >= 0
+
+
+def _known(partition: Sequence[Label]) -> Iterable[tuple[str, Truth]]:
+    for i, label in enumerate(partition):
+        newest_ms = max((before.time_ms for before in partition[:i]), default=-(10**9))
+        yield label.ident, Truth(label.time_ms, label.label, newest_ms)
+
+
+def _joined(
+    of: Watch, judged: Iterable[tuple[Row, bool]], known: Iterable[tuple[str, Truth]]
+) -> Counter:
+    by_ident: dict[str, list[Scored | Truth]] = defaultdict(list)
+    for row, late in judged:
+        version = of.profile.version
+        scored = Scored(row.time_ms, row.score, row.predicted, version, late)
+        by_ident[row.ident].append(scored)
+    for ident, truth in known:
+        by_ident[ident].append(truth)
+    joined: Counter = Counter()
+    for rows in by_ident.values():
+        joined.update(settle(added(Entry(of.profile.model), rows), patience(of)))
+    return joined
 
 
 def by_window(findings: Findings) -> dict[int, list[WindowFinding]]:

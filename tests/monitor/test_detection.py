@@ -214,19 +214,21 @@ def patience_of_three(monkeypatch):
     monkeypatch.setattr(detection, "MOST_EMPTY", 3)
 
 
-def test_a_far_jump_is_not_told_window_by_window(patience_of_three):
+@pytest.mark.usefixtures("patience_of_three")
+def test_a_far_jump_is_not_told_window_by_window():
     found = windows(rows(0), reached(10**12 + 7), rows(10**12), reached(10**12 + 47))
     assert found[1] == [(0, "closed", 1, 0), *((at, "no_data", 0, 0) for at in (40, 80, 120))]
     assert found[3] == [(10**12, "closed", 1, 0)]
 
 
+@pytest.mark.usefixtures("patience_of_three")
 @pytest.mark.parametrize("stride", [20, 40, 360, 1_000])
-def test_the_steps_that_the_watermark_takes_are_nothing(patience_of_three, stride):
+def test_the_steps_that_the_watermark_takes_are_nothing(stride):
     """A row at 0 and 305, silence between and after them."""
     steps = [closing for at in range(0, 1_000, stride) for closing in reached(at)]
-    found = sum(windows([*rows(0), *rows(305)], *([s] for s in steps), reached(1_000)), [])
+    batches = windows([*rows(0), *rows(305)], *([step] for step in steps), reached(1_000))
     empty = [(at, "no_data", 0, 0) for at in (40, 80, 120)]
-    assert found == [
+    assert [window for batch in batches for window in batch] == [
         (0, "closed", 1, 0),
         *empty,
         (280, "closed", 1, 0),
@@ -234,22 +236,26 @@ def test_the_steps_that_the_watermark_takes_are_nothing(patience_of_three, strid
     ]
 
 
-def test_overlapping_windows_after_a_silence_all_hold_what_ended_it(patience_of_three):
+@pytest.mark.usefixtures("patience_of_three")
+def test_overlapping_windows_after_a_silence_all_hold_what_ended_it():
     of = watch(plan(4, 2))
     found = windows([*rows(0), *rows(305), *reached(400)], of=of)[0]
     assert [at for at, status, *_ in found if status == "closed"] == [0, 280, 300]
     assert [at for at, status, *_ in found if status == "no_data"] == [20, 40, 60, 320, 340]
 
 
-def test_a_row_right_after_the_last_empty_window_is_told(patience_of_three):
+@pytest.mark.usefixtures("patience_of_three")
+def test_a_row_right_after_the_last_empty_window_is_told():
     found = windows([*rows(0), *rows(165), *reached(207)])[0]
     assert found[-1] == (160, "closed", 1, 0)
 
 
-def test_late_rows_alone_do_not_end_a_silence(patience_of_three):
+@pytest.mark.usefixtures("patience_of_three")
+def test_late_rows_alone_do_not_end_a_silence():
     """Whether they came before the silence was told or after it: that depends on timing."""
     late, on = rows(305, part=LATE), rows(0)
-    before, after = windows([*on, *late, *reached(1_000)]), windows([*on, *reached(1_000)], late)
+    before = windows([*on, *late, *reached(1_000)])
+    after = windows([*on, *reached(1_000)], late)
     assert before[0] == after[0]
     assert after[1] == []
 

@@ -4,6 +4,7 @@ Several partitions, disorder, lateness, duplicates and corrections; see ``stream
 the definition that it is held against.
 """
 
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -38,7 +39,7 @@ seeds = st.integers(0, 2**32)
 
 
 def sources(seed: int) -> tuple[list[list[Row]], list[list[Label]]]:
-    """Rows of one to three partitions and labels of one or two, in disorder and some of them late."""
+    """Rows of one to three partitions and labels of one or two, in disorder, some of them late."""
     random = Random(seed)
     rows: list[list[Row]] = [[] for _ in range(random.randint(1, 3))]
     labels: list[list[Label]] = [[] for _ in range(random.randint(1, 2))]
@@ -56,8 +57,8 @@ def sources(seed: int) -> tuple[list[list[Row]], list[list[Label]]]:
             known = Label(ident, at + random.randrange(40), int(random.random() < score))
             random.choice(labels).append(known)
     return (
-        [disordered(random, mine) + [Row(f"far {i}", FAR)] for i, mine in enumerate(rows)],
-        [disordered(random, mine) + [Label(f"far {i}", FAR)] for i, mine in enumerate(labels)],
+        [[*disordered(random, mine), Row(f"far {i}", FAR)] for i, mine in enumerate(rows)],
+        [[*disordered(random, mine), Label(f"far {i}", FAR)] for i, mine in enumerate(labels)],
     )
 
 
@@ -78,24 +79,22 @@ def test_every_window_says_what_its_rows_say(shape, world, order, batches):
         _agrees(truth, start, revisions)
 
 
+ON_TIME, ALL = (Part.ON_TIME,), (Part.ON_TIME, Part.LATE)
+
+
 def _agrees(truth: Definition, start: int, revisions: list) -> None:
     first, last = revisions[0], revisions[-1]
-    assert (first.data.revision, first.end_ms) == (0, start + truth.watch.plan.windows.length_ms)
-    on_time, everything = [Part.ON_TIME], [Part.ON_TIME, Part.LATE]
-    for window in revisions:
-        parts = everything if window.data.revision else on_time
-        if window is last or not window.data.revision:
-            assert data_of(window) == truth.data(start, *parts)
+    on_time, everything = truth.data(start, *ON_TIME), truth.data(start, *ALL)
+    assert first.data.revision == 0
+    assert all(data_of(w) == on_time for w in revisions if w.data.revision == 0)
+    assert data_of(last) == everything
+    assert (last.data.revision > 0) == (everything.rows > on_time.rows)
     final = [w for w in revisions if w.performance.status is Maturity.FINAL]
     assert bool(final) == (start in truth.final)
     if final:
-        judged = truth.performance(start, Part.FINAL, rows=on_time)
-        whole = truth.performance(start, Part.FINAL, Part.AMENDED, rows=everything)
-        assert performance_of(final[0]) == judged
-        assert performance_of(last) == whole
-    assert (last.data.revision > 0) == (
-        truth.data(start, *everything) != truth.data(start, *on_time)
-    )
+        assert performance_of(final[0]) == truth.performance(start, Part.FINAL, rows=ON_TIME)
+        amended = truth.performance(start, Part.FINAL, Part.AMENDED, rows=ALL)
+        assert performance_of(last) == amended
 
 
 @given(shape=shapes, world=seeds, order=seeds, batches=seeds)
@@ -105,7 +104,7 @@ def test_revisions_only_grow_and_what_is_final_stays_so(shape, world, order, bat
     for revisions in by_window(way.detected(batches)[1]).values():
         numbers = [w.revision for w in revisions]
         assert numbers == sorted(set(numbers))
-        for before, after in zip(revisions, revisions[1:], strict=False):
+        for before, after in pairwise(revisions):
             assert after.data.revision >= before.data.revision
             assert after.performance.revision >= before.performance.revision
             assert (before.performance.status, after.performance.status) != ("final", "provisional")
@@ -129,32 +128,33 @@ def test_incidents_follow_from_revision_0_and_the_final_performance_alone(
 
 
 def _incidents(truth: Definition):
-    said: dict[str, list[tuple[int, object]]] = {}
-    length = truth.watch.plan.windows.length_ms
+    length_ms, plan = truth.watch.plan.windows.length_ms, truth.watch.plan.incidents
+    open_now: dict = {}
     for start in truth.starts:
-        data = truth.data(start, Part.ON_TIME)
-        if data.status is not WindowStatus.CLOSED:
-            continue
-        for subject, feature in (("data/x", data.features[0]), ("prediction/score", data.score)):
-            if feature.verdict is not Verdict.INSUFFICIENT:
-                said.setdefault(subject, []).append((start + length, feature.distance.severity))
-        performance = truth.performance(start, Part.FINAL, rows=[Part.ON_TIME])
-        for name, metric in performance.metrics.items():
-            if start in truth.final and metric.decided:
-                said.setdefault(f"performance/{name}", []).append((start + length, metric.severity))
-    for subject, windows in said.items():
-        incident = None
-        for end_ms, severity in windows:
-            incident, change, about = step(
-                incident,
+        for subject, severity in _said(truth, start):
+            open_now[subject], change, about = step(
+                open_now.get(subject),
                 severity,
                 scope="credit/1",
                 subject=subject,
-                end_ms=end_ms,
-                plan=truth.watch.plan.incidents,
+                end_ms=start + length_ms,
+                plan=plan,
             )
             if change is not None:
-                yield subject, end_ms, change, about
+                yield subject, start + length_ms, change, about
+
+
+def _said(truth: Definition, start: int):
+    """What a window says of each subject that it can decide."""
+    data = truth.data(start, *ON_TIME)
+    if data.status is not WindowStatus.CLOSED:
+        return
+    for subject, feature in (("data/x", data.features[0]), ("prediction/score", data.score)):
+        if feature.verdict is not Verdict.INSUFFICIENT:
+            yield subject, feature.distance.severity
+    final = truth.performance(start, Part.FINAL, rows=ON_TIME).metrics.items()
+    if start in truth.final:
+        yield from ((f"performance/{name}", m.severity) for name, m in final if m.decided)
 
 
 def test_some_of_these_worlds_hold_every_kind_of_change():

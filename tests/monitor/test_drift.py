@@ -25,8 +25,8 @@ def numeric(values) -> Numeric:
     return Numeric(Sample.of(values), float(min(values)), float(max(values)))
 
 
-def judged(reference: Numeric, first, second, *, tolerance=0.0, level=LEVEL, drift=EVERY_EFFECT):
-    halves = [Counts.of(reference.sample.locate(np.asarray(x, float))) for x in (first, second)]
+def judged(reference: Numeric, *windows, tolerance=0.0, level=LEVEL, drift=EVERY_EFFECT):
+    halves = [Counts.of(reference.sample.locate(np.asarray(x, float))) for x in windows]
     return judge(reference, halves, tolerance=tolerance, level=level, drift=drift)
 
 
@@ -60,22 +60,19 @@ def test_the_figures_are_those_of_the_raw_rows(fixed, first, second):
     first=values,
     second=values,
     tolerance=st.sampled_from([0.0, 0.05, 0.3]),
-    min_effect=st.sampled_from([0.0, 0.1, 0.5]),
-    critical_effect=st.sampled_from([0.0, 0.3, 1.0]),
+    effects=st.sampled_from([(0.0, 0.0), (0.1, 0.3), (0.5, 0.5), (0.0, 1.0)]),
 )
 @settings(max_examples=200)
-def test_it_is_drift_iff_both_conditions_hold(
-    fixed, first, second, tolerance, min_effect, critical_effect
-):
-    drift = Drift(min_effect=min_effect, critical_effect=critical_effect)
+def test_it_is_drift_iff_both_conditions_hold(fixed, first, second, tolerance, effects):
+    drift = Drift(min_effect=effects[0], critical_effect=effects[1])
     found = judged(numeric(fixed), first, second, tolerance=tolerance, level=LOOSE, drift=drift)
     root = np.sqrt(found.values * fixed.size / (found.values + fixed.size))
 
     def both(alpha):
-        z, allowed = kolmogi(alpha), max(1.7 * tolerance, min_effect)
+        z, allowed = kolmogi(alpha), max(1.7 * tolerance, drift.min_effect)
         return found.statistic > z / root and found.persistent - z / (2 * root) > allowed
 
-    critical = both(LOOSE.critical) and found.persistent >= critical_effect
+    critical = both(LOOSE.critical) and found.persistent >= drift.critical_effect
     expected = Severity.CRITICAL if critical else Severity.WARNING if both(LOOSE.warning) else None
     assert found.severity is expected
     assert (found.verdict is Verdict.DRIFT) == (expected is not None)

@@ -14,6 +14,7 @@ from producers.settings import load_settings
 from producers.simulate import Simulation, simulated
 from producers.times import parse_time_ms
 
+pytestmark = pytest.mark.usefixtures("published")
 DAYS = {day: parse_time_ms(f"2013-04-0{day}") for day in range(1, 5)}
 
 
@@ -35,14 +36,14 @@ def rows(from_day: int, until_day: int, *scenarios: str, **options: object):
     return simulated(load_settings(), simulation).rows
 
 
-def test_the_flights_of_the_time_are_replayed_with_their_labels(published):
+def test_the_flights_of_the_time_are_replayed_with_their_labels():
     replayed, flights = rows(1, 3), load_flights().between(DAYS[1], DAYS[3])
     assert replayed.predictions.ids == flights.ids.tolist()
     assert (replayed.label == flights.label).all()
     assert (replayed.label_time_ms == flights.label_time_ms).all()
 
 
-def test_disturbed_features_are_scored_as_a_service_would_score_them(published, trained):
+def test_disturbed_features_are_scored_as_a_service_would_score_them(trained):
     calm, shifted = rows(1, 3), rows(1, 3, "shift:feature=dep_delay,by=20,from=2013-04-02")
     second = calm.predictions.time_ms >= DAYS[2]
     assert (shifted.predictions.score[~second] == calm.predictions.score[~second]).all()
@@ -53,23 +54,23 @@ def test_disturbed_features_are_scored_as_a_service_would_score_them(published, 
     assert expected.mean() > calm.predictions.score[second].mean() + 0.1
 
 
-def test_a_prediction_is_the_score_at_the_threshold_of_the_profile(published):
+def test_a_prediction_is_the_score_at_the_threshold_of_the_profile():
     predictions = rows(1, 2).predictions
     assert (predictions.predicted == (predictions.score >= 0.5)).all()
 
 
-def test_what_is_drawn_for_a_row_does_not_depend_on_the_stretch_that_is_replayed(published):
+def test_what_is_drawn_for_a_row_does_not_depend_on_the_stretch_that_is_replayed():
     long, short = rows(1, 4, "flip:share=0.5"), rows(2, 3, "flip:share=0.5")
     time_ms = long.predictions.time_ms
     assert (long.label[(time_ms >= DAYS[2]) & (time_ms < DAYS[3])] == short.label).all()
     assert np.abs(long.label - load_flights().between(DAYS[1], DAYS[4]).label).any()
 
 
-def test_a_limit_takes_the_first_flights(published):
+def test_a_limit_takes_the_first_flights():
     assert rows(1, 4, limit=7).predictions.ids == rows(1, 4).predictions.ids[:7]
 
 
-def test_a_model_that_is_not_published_is_named(published):
+def test_a_model_that_is_not_published_is_named():
     with pytest.raises(BadInput, match="version '2' is not published: `driftline train`"):
         rows(1, 2, version="2")
 
@@ -77,10 +78,10 @@ def test_a_model_that_is_not_published_is_named(published):
 def test_a_model_without_its_file_scores_nothing(published, trained):
     bare = dataclasses.replace(trained.profile, model_file=None)
     published["flight-delay", "1"] = (bare, "hash")
-    with pytest.raises(BadInput, match="registered without its model file.*driftline replay"):
+    with pytest.raises(BadInput, match=r"registered without its model file.*driftline replay"):
         rows(1, 2)
 
 
-def test_a_time_without_flights_is_said(published):
+def test_a_time_without_flights_is_said():
     with pytest.raises(BadInput, match="no flights in that time"):
         rows(2, 2)

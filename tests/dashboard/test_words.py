@@ -1,0 +1,94 @@
+"""What is said: times, numbers, evidence."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from dashboard import words
+from tests.dashboard.fake import day
+
+
+def at(text):
+    return datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [
+        ("2013-04-01T00:00:00Z", "2013-04-02T00:00:00Z", "2013-04-01"),
+        ("2013-04-01T09:00:00Z", "2013-04-01T12:00:00Z", "2013-04-01 09:00 to 12:00"),
+        ("2013-04-01T09:00:00Z", "2013-04-02T09:00:00Z", "2013-04-01 09:00 to 2013-04-02 09:00"),
+        ("2013-04-01T00:00:00Z", "2013-04-08T00:00:00Z", "2013-04-01 to 2013-04-08"),
+        ("2013-04-01T02:00:00+02:00", "2013-04-02T02:00:00+02:00", "2013-04-01"),
+    ],
+)
+def test_windows_in_utc_as_short_as_they_can_be_said(start, end, said):
+    assert words.span(at(start), at(end)) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 s ago"),
+        (119, "119 s ago"),
+        (120, "2 min ago"),
+        (7200, "2 h ago"),
+        (172800, "2 d ago"),
+        (None, "never"),
+    ],
+)
+def test_ages(seconds, said):
+    assert words.ago(seconds) == said
+
+
+def test_numbers_that_are_not_there_are_said_to_be_nothing():
+    nothing = (words.number(None), words.share(None), words.share(1, 0), words.interval(0.1, None))
+    assert set(nothing) == {words.NOTHING}
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(1e-30, "< 0.0001"), (0.05, "0.0500"), (0.0, "< 0.0001")]
+)
+def test_p_values(value, said):
+    assert words.probability(value) == said
+
+
+def test_a_window_in_an_address_comes_back_as_it_was_and_in_utc():
+    assert words.spelled_out("/".join(day(1))) == day(1)
+    elsewhere = "2013-04-01T02:00:00+02:00/2013-04-02T02:00:00+02:00"
+    assert words.spelled_out(elsewhere) == day(1)
+
+
+@pytest.mark.parametrize("text", [None, "", "newest", "/", "2013-04-01/2013-04-02", "a/b"])
+def test_what_is_no_window_is_none(text):
+    assert words.spelled_out(text) is None
+
+
+def test_times_in_an_address_are_those_of_the_api():
+    assert words.rfc3339(datetime(2013, 4, 1, tzinfo=UTC)) == "2013-04-01T00:00:00Z"
+    berlin = timezone(timedelta(hours=2))
+    assert words.rfc3339(datetime(2013, 4, 1, 2, tzinfo=berlin)) == "2013-04-01T00:00:00Z"
+
+
+def test_a_message_says_its_window_as_people_do():
+    start, end = day(1)
+    assert words.sentence(f"temp moved in the window {start} to {end}; *really*.") == (
+        r"temp moved in the window 2013-04-01; \*really\*."
+    )
+
+
+def test_evidence_of_a_distance_in_a_sentence():
+    known = {"statistic": "ks", "value": 0.31, "threshold": 0.09, "tolerance": None, "rows": 912}
+    assert words.evidence(known) == "distance 0.310, where sampling noise explains 0.090, rows 912."
+
+
+def test_evidence_of_a_metric_in_a_sentence():
+    known = {"statistic": "recall", "value": 0.5, "low": 0.4, "high": 0.6, "baseline": 0.7}
+    assert words.evidence({**known, "threshold": 0.63, "labels": 900, "coverage": 0.98}) == (
+        "Recall 0.500, 95% interval 0.400 to 0.600, baseline 0.700, degraded below 0.630,"
+        " 900 labels, 98.0% of the rows."
+    )
+
+
+def test_evidence_of_a_kind_that_is_not_known_yet_says_nothing_wrong():
+    assert words.evidence({"surprise": 1}) == ""
