@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from consumers.alerts import Wanted
     from consumers.records import Record
     from producers.settings import Settings
 
@@ -49,11 +51,8 @@ def alerts(  # noqa: PLR0913 - one argument for each option
     )
     with Reader(settings, "alerts") as reader:
         _show(reader.history(), wanted, as_json)
-        if follow:
-            try:
-                _show(reader.news(), wanted, as_json)
-            except KeyboardInterrupt:
-                click.echo("", err=True)
+        with suppress(KeyboardInterrupt):
+            _show(reader.news() if follow else (), wanted, as_json)
 
 
 def _show(records: Iterable[Record], wanted: Wanted, as_json: bool) -> None:
@@ -67,8 +66,10 @@ def _show(records: Iterable[Record], wanted: Wanted, as_json: bool) -> None:
             if not wanted.matches(event):
                 continue
             line = (record.value or b"").decode() if as_json else alert_line(event)
-        except (msgspec.DecodeError, KeyError, TypeError) as error:
-            click.echo(f"passed over what is no alert, at offset {record.offset}: {error}", err=True)
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+            click.echo(
+                f"passed over what is no alert, at offset {record.offset}: {error}", err=True
+            )
             continue
         severity = event["data"]["severity"]
         click.echo(line if as_json else click.style(line, fg=COLOURS.get(severity)))

@@ -47,7 +47,11 @@ class Reader:
 
     def history(self) -> list[Record]:
         """What stands there now, in the order in which the broker took it."""
-        left, found = set(self._partitions), list[Record]()
+        return sorted(self.records(), key=lambda record: record.append_ms)
+
+    def records(self) -> Iterator[Record]:
+        """What stands there now, each partition in its order."""
+        left = set(self._partitions)
         patient_until_s = time.monotonic() + STALLED_S
         while left:
             if time.monotonic() > patient_until_s:
@@ -57,11 +61,10 @@ class Reader:
                 if self._ended(message):
                     left.discard(int(message.partition() or 0))
                 elif message.error() is None:
-                    found.append(self._record(message))
-        return sorted(found, key=lambda record: record.append_ms)
+                    yield self._record(message)
 
     def news(self) -> Iterator[Record]:
-        """What comes after ``history``, as it comes, without end."""
+        """What comes after that, as it comes, without end."""
         while True:
             for message in self._consumer.consume(CHUNK, timeout=0.5):
                 if not self._ended(message) and message.error() is None:

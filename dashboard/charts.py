@@ -8,6 +8,7 @@ those of Okabe and Ito that show on white and on black; nothing is told by colou
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -200,18 +201,21 @@ def summed(title: str) -> Chart:
 
 
 def categories(title: str) -> Chart:
-    """Rows of ``tables.share_rows`` of a categorical feature: two bars for each category."""
-    y = alt.Y("bin:N", title=title, sort=alt.EncodingSortField("place"))
-    rows = alt.Chart(alt.NamedData(ROWS)).encode(
-        y=y,
-        yOffset=alt.YOffset("of:N"),
-        x=alt.X("share:Q", title="share of the rows", axis=alt.Axis(format="%")),
-        color=_lines(SIDES)["color"],
-        tooltip=_share_tips("share"),
+    """Rows of ``tables.share_rows`` of a categorical feature: two bars each, the reference hollow."""
+    bars = (
+        alt.Chart(alt.NamedData(ROWS))
+        .mark_bar(strokeWidth=1.5)
+        .encode(
+            y=alt.Y("bin:N", title=title, sort=None),
+            yOffset=alt.YOffset("of:N", sort=list(SIDES)),
+            x=alt.X("share:Q", title="share of the rows", axis=alt.Axis(format="%")),
+            fill=alt.Fill("of:N", scale=_colours(SIDES), legend=alt.Legend(title=None)),
+            stroke=alt.Stroke("of:N", scale=_colours(SIDES), legend=None),
+            fillOpacity=alt.condition(alt.datum.of == "window", alt.value(1), alt.value(0.1)),
+            tooltip=_share_tips("share"),
+        )
     )
-    window = rows.transform_filter("datum.of == 'window'").mark_bar()
-    reference = rows.transform_filter("datum.of == 'reference'").mark_bar(fillOpacity=0.25)
-    return _layers(reference, window, height=alt.Step(12))
+    return _layers(bars, height=alt.Step(14))
 
 
 _CHARTS = {
@@ -237,12 +241,11 @@ def _value(title: str) -> alt.Y:
 def _lines(of: dict[str, tuple[str, list[int]]]) -> dict[str, Any]:
     """A colour and a pattern of dashes for each line, in one legend."""
     names = list(of)
-    colours = alt.Scale(domain=names, range=[colour for colour, _ in of.values()])
     legend = alt.Legend(title=None, symbolType="stroke", symbolSize=400, symbolStrokeWidth=2.5)
     dashes = alt.Scale(domain=names, range=[dash for _, dash in of.values()])
     field = "of:N" if of is SIDES else "line:N"
     return {
-        "color": alt.Color(field, scale=colours, legend=legend),
+        "color": alt.Color(field, scale=_colours(of), legend=legend),
         "strokeDash": alt.StrokeDash(field, scale=dashes, legend=legend),
     }
 
@@ -250,26 +253,24 @@ def _lines(of: dict[str, tuple[str, list[int]]]) -> dict[str, Any]:
 def _marks(field: str, of: dict[str, tuple[str, str]]) -> dict[str, Any]:
     """A colour and a shape for each name; the names carry the shape, and captions explain them."""
     names = list(of)
-    colours = alt.Scale(domain=names, range=[colour for colour, _ in of.values()])
     shapes = alt.Scale(domain=names, range=[shape for _, shape in of.values()])
     return {
-        "color": alt.Color(f"{field}:N", scale=colours, legend=None),
+        "color": alt.Color(f"{field}:N", scale=_colours(of), legend=None),
         "shape": alt.Shape(f"{field}:N", scale=shapes, legend=None),
     }
 
 
 def _stroke(field: str, of: dict[str, tuple[str, str]]) -> alt.Stroke:
-    colours = alt.Scale(domain=list(of), range=[colour for colour, _ in of.values()])
-    return alt.Stroke(f"{field}:N", scale=colours, legend=None)
+    return alt.Stroke(f"{field}:N", scale=_colours(of), legend=None)
+
+
+def _colours(of: Mapping[str, tuple[str, Any]]) -> alt.Scale:
+    return alt.Scale(domain=list(of), range=[colour for colour, _ in of.values()])
 
 
 def _bins(title: str) -> alt.X:
-    return alt.X(
-        "bin:N",
-        title=title,
-        sort=alt.EncodingSortField("place"),
-        axis=alt.Axis(labelOverlap=True, labelAngle=-40),
-    )
+    axis = alt.Axis(labelOverlap=True, labelAngle=-40)
+    return alt.X("bin:N", title=title, sort=None, axis=axis)
 
 
 def _share_tips(field: str) -> list[alt.Tooltip]:

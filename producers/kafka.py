@@ -79,9 +79,10 @@ class Publisher:
     """
 
     def __init__(self, settings: Settings) -> None:
-        own = {"enable.idempotence": True, "linger.ms": 20, "message.timeout.ms": 60_000}
+        patience = {"linger.ms": 20, "message.timeout.ms": 60_000}  # a user's own may differ
+        config = {**patience, **client_config(settings, {"enable.idempotence": True})}
         self._settings = settings
-        self._producer = _made(Producer, client_config(settings, own))
+        self._producer = _made(Producer, config)
         self._failure: str | None = None
         self.delivered: Counter[str] = Counter()  # by topic: what Kafka has confirmed
         _metadata(self._producer, settings)

@@ -6,7 +6,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import kolmogorov
@@ -43,6 +43,7 @@ def ks(sample: Sample, values: np.ndarray) -> float:
 @given(fixed=arrays(np.float64, st.integers(2, 30), elements=finite), live=rows)
 @example(fixed=np.array([0.0, 1.0]), live=np.array([0.5]))
 @example(fixed=np.array([0.0, 0.0]), live=np.array([np.inf, -np.inf]))
+@settings(max_examples=80)
 def test_statistic_and_p_value_are_those_of_scipy_on_the_raw_rows(fixed, live):
     sample, theirs = Sample.of(fixed), ks_2samp(fixed, live, method="asymp")
     ours = ks(sample, live)
@@ -60,6 +61,7 @@ def test_no_distance_is_no_evidence():
 
 
 @given(fixed=samples, live=rows)
+@settings(max_examples=50)
 def test_every_number_lies_in_the_bin_that_is_drawn_for_it(fixed, live):
     sample = Sample.of(fixed)
     for value, cell in zip(live, sample.locate(live), strict=True):
@@ -114,6 +116,7 @@ def test_the_effective_size_is_that_of_the_harmonic_mean(n, m):
 
 
 @given(d=st.floats(0, 1), n=st.integers(1, 10**7), m=st.integers(1, 10**7))
+@settings(max_examples=50)
 def test_a_p_value_is_a_probability(d, n, m):
     assert 0.0 <= p_value(d, n, m) <= 1.0
 

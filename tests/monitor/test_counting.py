@@ -71,6 +71,7 @@ def dense(cells, name, size):
 
 
 @given(rows=rows)
+@settings(max_examples=40)
 def test_each_pane_and_part_counts_its_own_rows(rows):
     found = counted(rows)
     keys = {(time // PANE * PANE, part) for time, part, *_ in rows}
@@ -86,6 +87,7 @@ def test_each_pane_and_part_counts_its_own_rows(rows):
 
 
 @given(rows=rows)
+@settings(max_examples=50)
 def test_each_feature_is_counted_with_its_flaws(rows):
     for (pane_ms, part), (cells, names) in by_pane(counted(rows)).items():
         mine = [r for r in rows if (r[0] // PANE * PANE, r[1]) == (pane_ms, part)]
@@ -107,6 +109,7 @@ def test_each_feature_is_counted_with_its_flaws(rows):
 
 
 @given(rows=rows)
+@settings(max_examples=30)
 def test_a_feature_that_the_schema_lacks_is_listed_with_the_rows_that_had_it(rows):
     for (pane_ms, part), (_, names) in by_pane(counted(rows)).items():
         mine = [r for r in rows if (r[0] // PANE * PANE, r[1]) == (pane_ms, part)]
@@ -115,6 +118,7 @@ def test_a_feature_that_the_schema_lacks_is_listed_with_the_rows_that_had_it(row
 
 
 @given(rows=rows, cut=st.integers(0, 15))
+@settings(max_examples=40)
 def test_how_rows_are_batched_is_nothing(rows, cut):
     assert by_pane(counted(rows[:cut]) + counted(rows[cut:])) == by_pane(counted(rows))
 

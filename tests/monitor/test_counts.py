@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.counts import Counts, add_cells, tally
@@ -26,12 +26,14 @@ def test_a_cell_weighs_as_often_as_it_was_met(cells):
 
 
 @given(cells=pairs)
+@settings(max_examples=50)
 def test_repeated_cells_add_up(cells):
     expected = [sum(count for c, count in cells if c == cell) for cell in range(5)]
     assert weighed(cells).dense(5).tolist() == expected
 
 
 @given(cells=pairs)
+@settings(max_examples=50)
 def test_what_was_not_met_is_not_stored(cells):
     counted = weighed(cells)
     assert (counted.count != 0).all()
@@ -39,29 +41,34 @@ def test_what_was_not_met_is_not_stored(cells):
 
 
 @given(a=counts, b=counts, c=counts)
+@settings(max_examples=50)
 def test_the_order_of_adding_is_nothing(a, b, c):
     assert (a + b) + c == a + (b + c) == Counts.total([c, a, b])
     assert a + b == b + a
 
 
 @given(a=counts, b=counts)
+@settings(max_examples=50)
 def test_what_was_added_can_be_taken_back(a, b):
     assert a + b - b == a
     assert a - a == Counts.empty() == a + -a
 
 
 @given(a=counts)
+@settings(max_examples=30)
 def test_nothing_added_changes_nothing(a):
     assert a + Counts.empty() == a == Counts.total([a])
     assert Counts.total([]) == Counts.empty()
 
 
 @given(a=counts)
+@settings(max_examples=30)
 def test_a_cell_can_be_looked_up_whether_met_or_not(a):
     assert [a.at(cell) for cell in range(6)] == a.dense(6).tolist()
 
 
 @given(a=counts, b=counts)
+@settings(max_examples=50)
 def test_counts_are_equal_where_every_cell_is(a, b):
     same = a.dense(5).tolist() == b.dense(5).tolist()
     assert (a == b) == same
@@ -69,6 +76,7 @@ def test_counts_are_equal_where_every_cell_is(a, b):
 
 
 @given(a=counts)
+@settings(max_examples=30)
 def test_counts_are_true_where_any_cell_is_not_zero(a):
     assert bool(a) == a.dense(5).any()
 
@@ -88,6 +96,7 @@ def test_a_cell_that_lies_beyond_is_refused():
 
 
 @given(a=pairs, b=pairs)
+@settings(max_examples=30)
 def test_sets_of_summaries_add_name_by_name(a, b):
     summed = add_cells([{"x": weighed(a), "y": weighed(b)}, {"x": weighed(b)}, {}])
     assert summed == {"x": weighed(a) + weighed(b), "y": weighed(b)}

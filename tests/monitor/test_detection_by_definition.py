@@ -68,7 +68,7 @@ def disordered(random: Random, rows: list) -> list:
 
 
 @given(shape=shapes, world=seeds, order=seeds, batches=seeds)
-@settings(max_examples=40)
+@settings(max_examples=30)
 def test_every_window_says_what_its_rows_say(shape, world, order, batches):
     predictions, labels = sources(world)
     truth = Definition(watches[shape], predictions, labels)
@@ -98,7 +98,7 @@ def _agrees(truth: Definition, start: int, revisions: list) -> None:
 
 
 @given(shape=shapes, world=seeds, order=seeds, batches=seeds)
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_revisions_only_grow_and_what_is_final_stays_so(shape, world, order, batches):
     way = Way(watches[shape], *sources(world), seed=order)
     for revisions in by_window(way.detected(batches)[1]).values():
@@ -115,7 +115,7 @@ def test_revisions_only_grow_and_what_is_final_stays_so(shape, world, order, bat
 
 
 @given(shape=shapes, world=seeds, order=seeds, batches=seeds)
-@settings(max_examples=25)
+@settings(max_examples=20)
 def test_incidents_follow_from_revision_0_and_the_final_performance_alone(
     shape, world, order, batches
 ):
@@ -159,7 +159,7 @@ def _said(truth: Definition, start: int):
 
 def test_some_of_these_worlds_hold_every_kind_of_change():
     found = set()
-    for world in range(30):
+    for world in range(12):
         _, findings = Way(watches[4, 2], *sources(world), seed=world).detected()
         found |= {(t.incident.subject.partition("/")[0], t.change) for t in findings.transitions}
     assert {("data", "opened"), ("data", "resolved"), ("data", "escalated")} <= found
@@ -167,7 +167,7 @@ def test_some_of_these_worlds_hold_every_kind_of_change():
 
 
 @given(shape=shapes, world=seeds, order=seeds, kept=st.floats(0, 1), lost=st.floats(0, 1))
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_lost_sums_come_back_from_a_snapshot_and_the_log_behind_it(shape, world, order, kept, lost):
     way, watching = Way(watches[shape], *sources(world), seed=order), {KEY: watches[shape]}
     first, second = sorted([int(kept * len(way.log)), int(lost * len(way.log))])

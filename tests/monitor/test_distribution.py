@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import ks_2samp
@@ -27,6 +27,7 @@ def shares(x, edges):
 
 
 @given(fixed=values, live=values)
+@settings(max_examples=40)
 def test_a_bin_holds_what_lies_up_to_its_edge(fixed, live):
     found = beside(fixed, live)
     edges = np.array(found.edges)
@@ -37,6 +38,7 @@ def test_a_bin_holds_what_lies_up_to_its_edge(fixed, live):
 
 
 @given(fixed=values, live=values)
+@settings(max_examples=40)
 def test_every_row_of_the_window_lies_in_a_bin(fixed, live):
     found = beside(fixed, live)
     assert sum(found.window) == pytest.approx(1)
@@ -52,6 +54,7 @@ def test_many_distinct_values_make_twenty_bins_of_alike_many_rows():
 
 
 @given(fixed=values, live=values)
+@settings(max_examples=40)
 def test_it_names_where_the_two_lie_furthest_apart(fixed, live):
     found, theirs = (
         beside(fixed, live),

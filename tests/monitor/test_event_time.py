@@ -9,7 +9,7 @@ One partition, panes of ten, lateness five, late rows accepted for twenty more:
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.event_time import (
@@ -77,6 +77,7 @@ def test_nothing_is_late_before_the_first_row_of_a_partition(times_ms):
 
 
 @given(streams=st.lists(times, min_size=1, max_size=3), data=st.data())
+@settings(max_examples=60)
 def test_no_row_that_is_on_time_comes_after_the_watermark_that_closes_its_pane(streams, data):
     """However fast the partitions are read, and whatever order the rows are in."""
     sources = Sources(len(streams))

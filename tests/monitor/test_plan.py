@@ -1,7 +1,7 @@
 """A plan is checked where it is made: whoever holds one may trust it."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.plan import (
@@ -52,6 +52,7 @@ def test_anything_else_is_refused_with_what_was_expected(text):
         st.tuples(st.integers(0, 999), st.sampled_from(["ms", "s", "m", "h", "d"])), min_size=1
     )
 )
+@settings(max_examples=20)
 def test_the_parts_of_a_duration_add_up(parts):
     together = "".join(f"{number}{unit}" for number, unit in parts)
     assert duration_ms(together) == sum(duration_ms(f"{n}{unit}") for n, unit in parts)

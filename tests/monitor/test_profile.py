@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.counts import add_cells
@@ -190,6 +190,7 @@ def test_a_categorical_feature_without_a_value_is_refused_in_a_sentence():
 
 
 @given(scores=st.lists(st.floats(0, 1), min_size=1, max_size=20))
+@settings(max_examples=20)
 def test_any_probabilities_will_do(scores):
     profile = learned(scored(*scores))
     assert profile.schema.score.sample.size == len(scores)

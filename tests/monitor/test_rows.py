@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.bins import Sample
@@ -117,6 +117,7 @@ columns = st.lists(st.tuples(scalars, st.integers(0, 2)), max_size=12)
 
 @pytest.mark.parametrize("reference", [temp, carrier])
 @given(column=columns)
+@settings(max_examples=40)
 def test_each_group_of_rows_is_counted_by_itself(reference, column):
     group = np.array([of for _, of in column], dtype=np.int64)
     found = reference.tally([value for value, _ in column], group, 3)
@@ -130,6 +131,7 @@ def test_each_group_of_rows_is_counted_by_itself(reference, column):
 
 @pytest.mark.parametrize("reference", [temp, carrier])
 @given(column=columns)
+@settings(max_examples=30)
 def test_every_row_falls_into_a_bin_or_is_missing_or_of_a_wrong_type(reference, column):
     values = [value for value, _ in column]
     found = reference.tally(values, np.zeros(len(values), dtype=np.int64), 1)
@@ -138,6 +140,7 @@ def test_every_row_falls_into_a_bin_or_is_missing_or_of_a_wrong_type(reference, 
 
 
 @given(st.lists(st.one_of(st.integers(-9, 9), st.floats(-9, 9), st.just(np.nan)), max_size=9))
+@settings(max_examples=30)
 def test_a_column_of_numpy_counts_as_the_same_numbers_in_a_list(values):
     group = np.zeros(len(values), dtype=np.int64)
     array = np.array(values, dtype=np.float64)

@@ -3,7 +3,7 @@
 from collections import Counter
 from functools import reduce
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.summaries import LONGEST_NAME, SHOWN_NAMES, add_names, most_frequent, shortened
@@ -18,18 +18,21 @@ def pairwise_sum(many):
 
 
 @given(parts=st.lists(texts, max_size=6))
+@settings(max_examples=30)
 def test_few_texts_are_counted_exactly(parts):
     total = sum(map(Counter, parts), Counter())
     assert add_names([{"unknown": part} for part in parts]).get("unknown", {}) == total
 
 
 @given(many=st.lists(names, max_size=6), data=st.data())
+@settings(max_examples=40)
 def test_in_what_order_and_how_grouped_names_are_added_is_nothing(many, data):
     shuffled = data.draw(st.permutations(many))
     assert pairwise_sum(many) == pairwise_sum(shuffled) == add_names(many, MOST)
 
 
 @given(parts=st.lists(texts, max_size=6))
+@settings(max_examples=40)
 def test_of_many_texts_only_so_many_are_kept_and_their_counts_are_whole(parts):
     total = sum(map(Counter, parts), Counter())
     kept = pairwise_sum([{"unknown": part} for part in parts]).get("unknown", {})

@@ -68,12 +68,13 @@ def learned(rows: dict[int, np.ndarray], length: int, sample: Sample | None = No
 
 
 @given(rows=panes, length=st.integers(1, 9))
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_it_is_the_chain_of_the_definition_computed_from_counts(rows, length):
     assert learned(rows, length) == pytest.approx(by_definition(rows, length), abs=1e-12)
 
 
 @given(first=values, second=values, rest=values)
+@settings(max_examples=40)
 def test_what_persists_is_what_both_halves_share(first, second, rest):
     sample = Sample.of(np.concatenate([first, second, rest]))
     dense = [Counts.of(sample.locate(x)).dense(sample.bins) for x in (first, second, rest)]
@@ -81,6 +82,7 @@ def test_what_persists_is_what_both_halves_share(first, second, rest):
 
 
 @given(only=values, rest=values)
+@settings(max_examples=30)
 def test_a_half_without_rows_says_nothing_and_the_other_stands_for_both(only, rest):
     sample = Sample.of(np.concatenate([only, rest]))
     live, fixed = (Counts.of(sample.locate(x)).dense(sample.bins) for x in (only, rest))

@@ -44,7 +44,7 @@ def judged(sent: list[Row], of: Watch = watching, **settings):
 
 
 @given(sent=rows)
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_a_numeric_feature_is_compared_as_its_raw_rows_would_be(sent):
     feature, _ = judged(sent).features
     values = [r.x for r in sent if isinstance(r.x, float)]
@@ -64,7 +64,7 @@ def test_a_numeric_feature_is_compared_as_its_raw_rows_would_be(sent):
 
 
 @given(sent=rows)
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_a_categorical_feature_is_shown_with_what_the_reference_never_held(sent):
     _, feature = judged(sent).features
     met = [r.c for r in sent if isinstance(r.c, str)]
@@ -81,7 +81,7 @@ def test_a_categorical_feature_is_shown_with_what_the_reference_never_held(sent)
 
 
 @given(sent=rows)
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_every_score_and_every_unknown_feature_is_told(sent):
     found = judged(sent)
     having = sum(r.extra is not None for r in sent)
