@@ -113,7 +113,7 @@ def distances(title: str) -> Chart:
     lines = rows.mark_line().encode(y=y, **_lines(DISTANCE_LINES))
     points = (
         rows.transform_filter("datum.line == 'distance'")
-        .mark_point(filled=True, size=45, opacity=1)
+        .mark_point(filled=True, size=70, opacity=1)
         .encode(y=y, **_marks("verdict", VERDICTS), tooltip=tips)
     )
     return _layers(here, lines, points, height=320)
@@ -201,7 +201,7 @@ def summed(title: str) -> Chart:
 
 
 def categories(title: str) -> Chart:
-    """Rows of ``tables.share_rows`` of a categorical feature: two bars each, the reference hollow."""
+    """Rows of ``tables.share_rows`` of categories: two bars each, the reference's hollow."""
     bars = (
         alt.Chart(alt.NamedData(ROWS))
         .mark_bar(strokeWidth=1.5)

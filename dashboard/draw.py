@@ -46,8 +46,8 @@ def distribution(feature: Feature) -> None:
     with right:
         draw(rows, "summed", feature.name)
     st.caption(
-        "On the left how many of the rows fall into each bin; all bins hold about as many rows"
-        " of the reference. On the right how many lie up to each value; the upright line is where"
+        "On the left how many of the rows fall into each bin; bins are cut so that each holds about"
+        " as many rows of the reference. On the right how many lie up to each value; the line is where"
         f" the two lie furthest apart, and how far that is is the KS distance,"
         f" {words.number(feature.statistic)}."
     )

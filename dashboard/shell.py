@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -33,7 +34,6 @@ NO_MODELS = (
     "No model is registered yet. Train the example with `driftline train`, or register your own"
     " with `driftline register`; it shows here by itself."
 )
-_MEANT = ("model", "version")
 
 
 def run(environment: Mapping[str, str]) -> None:
@@ -78,7 +78,7 @@ def _client(address: str, token: str | None) -> Client:
 
 
 def _here(client: Client, models: Sequence[Model], pages: Mapping[str, StreamlitPage]) -> Here:
-    meant = _meant(models)
+    meant = _meant(models, *_asked(client))
     others = tuple(model for model in models if model is not meant)
 
     def link(label: str, page: str, **parameters: str | None) -> None:
@@ -92,13 +92,23 @@ def _here(client: Client, models: Sequence[Model], pages: Mapping[str, Streamlit
     return Here(client, meant, others, link)
 
 
-def _meant(models: Sequence[Model]) -> Model:
-    """The one that the address names, or the one chosen in the side bar; else the newest."""
-    by_name = {words.model(model): model for model in models}
-    asked = tuple(place.at(name) for name in _MEANT)
-    fitting = [m for m in models if asked in ((m.model, m.version), (m.model, None))]
-    if asked[0] is not None and not fitting:
-        st.warning(f"There is no model {words.plain(' · version '.join(filter(None, asked)))}.")
+def _asked(client: Client) -> tuple[str | None, str | None]:
+    """Model and version in the address; of one that names an incident only, the incident's."""
+    model, version, incident = place.at("model"), place.at("version"), place.at("incident")
+    if model is None and incident is not None:
+        with suppress(ApiProblem):  # the page says what is wrong with it
+            found = client.incident(incident)
+            return found.model, found.version
+    return model, version
+
+
+def _meant(models: Sequence[Model], model: str | None, version: str | None) -> Model:
+    """The one that was asked for; else the newest."""
+    by_name = {words.model(known): known for known in models}
+    fitting = [m for m in models if m.model == model and version in (None, m.version)]
+    if model is not None and not fitting:
+        asked = model if version is None else f"{model} · version {version}"
+        st.warning(f"There is no model {words.plain(asked)}.")
     meant = fitting[0] if fitting else models[0]
     place.go(model=meant.model, version=meant.version)
     with st.sidebar:

@@ -63,8 +63,10 @@ def count_outcomes(  # noqa: PLR0913 - the columns of a labelled row
         cell["errors"] = schema.errors.sample.locate(np.abs(label - score))
         width["errors"] = schema.errors.sample.bins
     summaries = []
+    order = np.argsort(group, kind="stable")
+    cuts = np.searchsorted(group[order], np.arange(len(keys) + 1))
     for i, (pane, part_of) in enumerate(keys):
-        mine = group == i
+        mine = order[cuts[i] : cuts[i + 1]]
         cells = {name: Counts.of(cell[name][mine], sign[mine]) for name in cell}
         cells = {name: counts for name, counts in cells.items() if counts}
         if cells:

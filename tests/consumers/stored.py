@@ -1,13 +1,11 @@
 """Messages as the roles write them, and databases to put them into; for tests of store and API.
 
-Every test that takes ``address`` runs on SQLite, and on PostgreSQL too where
-DRIFTLINE_TEST_POSTGRES names a server that it may create schemas in.
+Every test that takes ``address`` runs on SQLite and on PostgreSQL.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -28,17 +26,16 @@ DAY = 86_400_000
 HOUR = 3_600_000
 APRIL = 1_364_774_400_000  # 2013-04-01, in milliseconds since 1970
 NOW = 1_767_225_600_000  # 2026-01-01, by the clock of store and API
-POSTGRES = os.environ.get("DRIFTLINE_TEST_POSTGRES")
 
 
-@pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRES else [])])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Of an empty database of this test's own."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'driftline.db'}"
         return
     schema = f"test_{uuid.uuid4().hex}"
-    url = make_url(str(POSTGRES)).set(drivername="postgresql+psycopg")
+    url = make_url(request.getfixturevalue("postgres")).set(drivername="postgresql+psycopg")
     server = create_engine(url)
     with server.begin() as connection:
         connection.execute(text(f"CREATE SCHEMA {schema}"))

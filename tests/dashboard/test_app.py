@@ -88,6 +88,16 @@ def test_links_carry_the_model_and_what_they_are_about(opened):
     assert "model=flight-delay&version=1&incident=x" in links
 
 
+def test_an_incident_alone_reopens_its_model(opened):
+    api = two_models()
+    api.incidents["credit"] = [incident("x", model="credit")]
+    assert address(opened(api, incident="x"))["model"] == "credit"
+
+
+def test_an_incident_that_is_gone_opens_the_newest_model(opened):
+    assert address(opened(two_models(), incident="gone"))["model"] == "flight-delay"
+
+
 def test_without_models_it_says_what_to_start(opened):
     app = opened(FakeApi())
     assert boxes(app) == ["info"]

@@ -1,0 +1,104 @@
+"""Dead letters back to where they came from, each once.
+
+Theory of operation
+-------------------
+Every reason has a consumer group of its own, ``<prefix>.dead-letter-replay.<reason>``. It reads all
+dead letters in order, sends those of its reason and passes over the others; what it sends and how
+far it has come are one transaction. So however often it is run, and wherever it is killed, a letter
+goes back once; and what one reason's group has passed over, another's has still before it.
+
+A letter that is refused again comes back as a new letter. Only what stood there when the replay
+began is sent, so it ends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from consumers.kafka import Client, SlotTaken, TransactionAborted
+from consumers.kafka_reader import Reader
+from consumers.letters import TOPIC, Letter
+from consumers.records import Committed, Output, Place, Record
+from producers.errors import Trouble
+from producers.settings import Settings
+
+GROUP = "dead-letter-replay"
+PATIENCE_S = 45.0  # a member that was killed holds its partitions for a session
+
+
+class NotSent(Trouble):
+    """A replay that came to no end. What it says it sent is sent."""
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What became of the letters of one reason."""
+
+    reason: str
+    sent: Counter[str] = field(default_factory=Counter)  # by topic
+    stuck: list[Letter] = field(default_factory=list)  # that cannot be sent back
+
+
+def reasons_of(settings: Settings) -> list[str]:
+    """Every reason for which a letter stands there, most frequent first."""
+    with Reader(settings, TOPIC) as reader:
+        met = Counter(Letter.of(record).reason for record in reader.records())
+    return [reason for reason, _ in met.most_common() if reason]
+
+
+def replay_letters(settings: Settings, reason: str) -> Replayed:
+    """Send back the letters of ``reason`` that no earlier replay has sent.
+
+    Raises ``NotSent`` if Kafka takes one back from us, ``SlotTaken`` if another replay of the same
+    reason goes on.
+    """
+    with Reader(settings, TOPIC) as reader:
+        stop = reader.ends()
+    done = Replayed(reason)
+    client = Client(settings, f"{GROUP}.{reason}", 0, [TOPIC])
+    try:
+        committed = _joined(client, len(stop))
+        start = {place: max(at.next, 0) for place, at in committed.items()}
+        for records in client.read(start, stop, client.keep_alive):
+            _send(client, records, done)
+        if client.changes()[1]:
+            raise SlotTaken(f"another replay of {reason!r} took over: let it finish")
+    finally:
+        client.close()
+    return done
+
+
+def _joined(client: Client, partitions: int) -> Mapping[Place, Committed]:
+    """Every partition with where the group has come there, held until it is read."""
+    gained: dict[Place, Committed] = {}
+    patient_until_s = time.monotonic() + PATIENCE_S
+    while len(gained) < partitions:
+        if time.monotonic() > patient_until_s:
+            raise NotSent("Kafka gave out no dead letters: another replay seems to hold them")
+        client.poll(0.2)
+        came, lost = client.changes()
+        gained = {place: at for place, at in {**gained, **came}.items() if place not in lost}
+    return gained
+
+
+def _send(client: Client, records: Sequence[Record], done: Replayed) -> None:
+    """One transaction. The letters of other reasons are passed over in it."""
+    if not records:
+        return
+    letters = [letter for record in records if (letter := Letter.of(record)).reason == done.reason]
+    free = [letter for letter in letters if letter.obstacle is None]
+    offsets = {record.place: record.offset + 1 for record in records}
+    try:
+        client.commit(offsets, Output([letter.original() for letter in free]))
+    except TransactionAborted as error:
+        raise NotSent(
+            f"Kafka did not take letters back, so none of {free[0].name} to {free[-1].name} was"
+            f" sent: {error}"
+            if free
+            else f"Kafka did not commit: {error}"
+        ) from error
+    done.sent.update(letter.topic for letter in free)
+    done.stuck += [letter for letter in letters if letter.obstacle is not None]
