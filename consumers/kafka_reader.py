@@ -21,6 +21,7 @@ from producers.settings import Settings
 PATIENCE_S = 10.0  # with brokers that do not answer
 STALLED_S = 60.0  # without a record and without an end
 CHUNK = 1_000
+TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE).str()  # as Kafka says it
 
 
 class Unreadable(Trouble):

@@ -85,8 +85,8 @@ def _tell(done: Replayed) -> None:
         )
     elif not done.stuck:
         click.echo(f"{done.reason}: nothing to send, all were sent back before")
-    for letter in done.stuck:
-        click.echo(f"{done.reason}: {letter.name} was not sent: {letter.obstacle}")
+    for letter, obstacle in done.stuck:
+        click.echo(f"{done.reason}: {letter.name} was not sent: {obstacle}")
 
 
 def _counted(counts: Counter[str], reason: str | None, shown: int) -> str:

@@ -19,18 +19,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consumers.kafka import Client, SlotTaken, TransactionAborted
-from consumers.kafka_reader import Reader
+from consumers.kafka_reader import TOO_LARGE, Reader
 from consumers.letters import TOPIC, Letter
 from consumers.records import Committed, Output, Place, Record
 from producers.errors import Trouble
 from producers.settings import Settings
 
 GROUP = "dead-letter-replay"
+TRIES = 6
 PATIENCE_S = 45.0  # a member that was killed holds its partitions for a session
 
 
 class NotSent(Trouble):
     """A replay that came to no end. What it says it sent is sent."""
+
+
+class _TooLarge(Exception):
+    """A record among those of a transaction is larger than its topic takes."""
 
 
 @dataclass(slots=True)
@@ -39,7 +44,7 @@ class Replayed:
 
     reason: str
     sent: Counter[str] = field(default_factory=Counter)  # by topic
-    stuck: list[Letter] = field(default_factory=list)  # that cannot be sent back
+    stuck: list[tuple[Letter, str]] = field(default_factory=list)  # not sent, and why
 
 
 def reasons_of(settings: Settings) -> list[str]:
@@ -85,20 +90,48 @@ def _joined(client: Client, partitions: int) -> Mapping[Place, Committed]:
 
 
 def _send(client: Client, records: Sequence[Record], done: Replayed) -> None:
-    """One transaction. The letters of other reasons are passed over in it."""
+    """One transaction, in which the letters of other reasons are passed over.
+
+    Kafka refuses a transaction for one record that is too large, which it was not when it came,
+    better compressed: by halves that record is found, and passed over alone.
+    """
     if not records:
         return
     letters = [letter for record in records if (letter := Letter.of(record)).reason == done.reason]
     free = [letter for letter in letters if letter.obstacle is None]
-    offsets = {record.place: record.offset + 1 for record in records}
     try:
-        client.commit(offsets, Output([letter.original() for letter in free]))
-    except TransactionAborted as error:
-        raise NotSent(
-            f"Kafka did not take letters back, so none of {free[0].name} to {free[-1].name} was"
-            f" sent: {error}"
-            if free
-            else f"Kafka did not commit: {error}"
-        ) from error
+        _commit(client, records, free)
+    except _TooLarge:
+        if len(records) > 1:
+            _send(client, records[: len(records) // 2], done)
+            _send(client, records[len(records) // 2 :], done)
+            return
+        _commit(client, records, [])
+        done.stuck.append((free[0], "it is larger than what its topic takes"))
+        return
     done.sent.update(letter.topic for letter in free)
-    done.stuck += [letter for letter in letters if letter.obstacle is not None]
+    done.stuck += [(letter, letter.obstacle) for letter in letters if letter.obstacle is not None]
+
+
+def _commit(client: Client, records: Sequence[Record], letters: Sequence[Letter]) -> None:
+    """A transaction that follows an aborted one too closely is aborted, too: hence the tries."""
+    offsets = {record.place: record.offset + 1 for record in records}
+    output = Output([letter.original() for letter in letters])
+    said = ""
+    for _ in range(TRIES):
+        try:
+            client.commit(offsets, output)
+        except TransactionAborted as error:
+            said = str(error)
+            if TOO_LARGE in said:
+                raise _TooLarge from error
+            time.sleep(0.2)
+        else:
+            return
+    raise NotSent(f"Kafka took nothing of {_span(records)}: {said}")
+
+
+def _span(records: Sequence[Record]) -> str:
+    """The letters that a transaction was about."""
+    first, last = Letter.of(records[0]), Letter.of(records[-1])
+    return first.name if first == last else f"{first.name} to {last.name}"

@@ -53,7 +53,12 @@ DISTANCE_LINES = {
 EXPECTED_LINES = {"realised": (BLUE, [1, 0]), "expected": (GREEN, [6, 4])}
 SIDES = {"reference": (GREEN, [6, 4]), "window": (BLUE, [1, 0])}
 
-_FORMAT = {"hours": "%H:%M", "day": "%b %d", "date": "%b %d", "week": "%b %d", "month": "%b %Y"}
+_DAY, _MONTH = "%b %d", "%b %Y"
+_FORMAT = {
+    "hours": "%H:%M",
+    **dict.fromkeys(("day", "date", "week"), _DAY),
+    **dict.fromkeys(("month", "quarter", "year"), _MONTH),
+}
 _TIME = alt.X(
     "start:T",
     title="start of the window (UTC)",

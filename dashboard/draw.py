@@ -11,6 +11,11 @@ from api.answers import Feature
 from dashboard import charts, place, tables, words
 
 LASTS = ("60", "30", "200")  # windows shown; the first unless somebody chooses
+HOW_TO_READ = (
+    "On the left how many of the rows fall into each bin; bins are cut so that each holds about as"
+    " many rows of the reference. On the right how many lie up to each value; the upright line is"
+    " where the two lie furthest apart, and how far that is is the KS distance"
+)
 CELLS = 8_000  # of windows times features that are asked for at once, at most
 
 
@@ -45,12 +50,7 @@ def distribution(feature: Feature) -> None:
         draw(rows, "shares", feature.name)
     with right:
         draw(rows, "summed", feature.name)
-    st.caption(
-        "On the left how many of the rows fall into each bin; bins are cut so that each holds about"
-        " as many rows of the reference. On the right how many lie up to each value; the line is where"
-        f" the two lie furthest apart, and how far that is is the KS distance,"
-        f" {words.number(feature.statistic)}."
-    )
+    st.caption(f"{HOW_TO_READ}, {words.number(feature.statistic)}.")
 
 
 def table(rows: pd.DataFrame) -> None:

@@ -83,7 +83,7 @@ class Section(BaseModel):
 class KafkaSection(Section):
     """Where Kafka is, and how it is talked to."""
 
-    bootstrap_servers: str = Field(default="localhost:9092", description="Kafka's addresses.")
+    bootstrap_servers: str = Field(default="localhost:9092", description="Addresses, with commas.")
     prefix: str = Field(
         default="driftline",
         pattern=r"^[A-Za-z0-9._-]{1,100}$",
@@ -109,22 +109,33 @@ class WindowsSection(Section):
     slide: str | None = Field(
         default=None, description="A window starts this often; by default `length`."
     )
-    longest: str = Field(default="14d", description="The longest scale of the drift tests.")
+    longest: str = Field(
+        default="14d",
+        description="The longest scale of the drift tests, and so far only of what is retained.",
+    )
 
 
 class TimeSection(Section):
     """Patience with rows and labels, in event time."""
 
     lateness: str = Field(
-        default="5m", description="Rows this far behind their partition are on time."
+        default="5m", description="Rows so far behind the newest of their partition are on time."
     )
-    accept_late: str = Field(default="7d", description="Later rows amend; older ones are too late.")
+    accept_late: str = Field(
+        default="7d",
+        description="Rows later than that, up to this, amend windows; older ones are too late.",
+    )
     idle_after: str = Field(
-        default="30s", description="A partition silent for so long holds nobody up; `off`: never."
+        default="30s",
+        description="A partition silent for so long in real time holds nobody up; `off`: it does.",
     )
-    label_horizon: str = Field(default="7d", description="A label that takes longer joins nothing.")
+    label_horizon: str = Field(
+        default="7d",
+        description="A label that comes later than this after its prediction joins nothing.",
+    )
     label_wait: str | None = Field(
-        default=None, description="Performance is final so long after a window; learned by default."
+        default=None,
+        description="Performance is final so long after a window; learned from the reference.",
     )
     max_clock_skew: str = Field(
         default="10m",
@@ -143,7 +154,8 @@ class DriftSection(Section):
     """When a distribution counts as moved."""
 
     p_value_threshold: float = Field(
-        default=0.05, description="Marks features in tables; opens no incident."
+        default=0.05,
+        description="A p-value up to this marks a feature in tables; it opens no incident.",
     )
     min_effect: float = Field(default=0.0, description="Smallest KS distance worth acting on.")
     critical_effect: float = Field(
@@ -195,7 +207,8 @@ class StateSection(Section):
     """What the roles keep on disk."""
 
     directory: Path = Field(
-        default=Path(".driftline"), description="Where the roles keep their caches."
+        default=Path(".driftline"),
+        description="Where the roles keep their caches, and `train` its models.",
     )
 
 
@@ -215,7 +228,9 @@ class ApiSection(Section):
     host: str = Field(default="127.0.0.1", description="Address the API listens on.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port the API listens on.")
     tokens: list[SecretToken] = Field(
-        default_factory=list, description="Bearer tokens; none: no token is asked for on loopback."
+        default_factory=list,
+        description="Bearer tokens, one of which every call has to bring. Without any the API"
+        " listens on loopback only.",
     )
 
 

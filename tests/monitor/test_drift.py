@@ -155,8 +155,13 @@ def test_few_rows_cannot_tell_and_say_so():
 
 
 def test_rows_that_could_only_tell_what_is_tolerated_cannot_tell():
+    found = judged(GRID, shifted(0), shifted(0), tolerance=0.55)
+    assert (found.verdict, found.detectable) == (Verdict.INSUFFICIENT, 1.0)
+
+
+def test_a_reference_that_strays_as_far_as_can_be_tolerates_everything_and_lacks_no_rows():
     found = judged(GRID, shifted(0), shifted(0), tolerance=0.6)
-    assert found.verdict is Verdict.INSUFFICIENT
+    assert (found.verdict, found.detectable) == (Verdict.OK, 1.0)
 
 
 @given(
