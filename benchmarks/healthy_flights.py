@@ -45,7 +45,7 @@ def main(splits: int) -> None:
     march = flights.between(*REFERENCE_MS)
     _splits(model, march, splits)
     profile = _profile(scored(model, march))
-    _shifted(model, march, flights, profile)
+    _shifted(model, flights, profile)
     _year(model, flights.between(*PRODUCTION_MS), profile)
 
 
@@ -53,8 +53,8 @@ def _splits(model: Model, march: History, splits: int) -> None:
     rows = scored(model, march)
     days = (march.time_ms - REFERENCE_MS[0]) // DAY
     every = np.unique(days)
-    print(f"{splits} splits of March, days against days, windows of a day, ten features")
-    print("split  live windows  windows marked by p < 0.05  features marked  incidents opened")
+    click.echo(f"{splits} splits of March, days against days, windows of a day, ten features")
+    click.echo("split  live windows  windows marked by p < 0.05  features marked  incidents opened")
     marked_windows, opened = [], []
     for split in range(splits):
         rng = np.random.default_rng(split)
@@ -67,27 +67,27 @@ def _splits(model: Model, march: History, splits: int) -> None:
         judged = len({w.start_ms for w in found.windows if w.data.status is WindowStatus.CLOSED})
         marked_windows.append(windows / judged)
         opened.append(incidents)
-        print(f"{split:5}  {judged:12}  {windows:26}  {features:15}  {incidents:16}")
-    print(
+        click.echo(f"{split:5}  {judged:12}  {windows:26}  {features:15}  {incidents:16}")
+    click.echo(
         f"mean: {np.mean(marked_windows):.0%} of windows marked, {np.mean(opened):.2f} incidents"
         f" opened in about 15 days (all kinds)\n"
     )
 
 
-def _shifted(model: Model, march: History, flights: History, profile: Profile) -> None:
+def _shifted(model: Model, flights: History, profile: Profile) -> None:
     """Distance x 1.2 from the start of the window of 10 April on."""
     april = flights.between(PRODUCTION_MS[0], PRODUCTION_MS[0] + 20 * DAY)
     from_ms = PRODUCTION_MS[0] + 9 * DAY
     distance = np.where(april.time_ms >= from_ms, 1.2, 1.0) * april.features["distance"]
     changed = replace(april, features={**april.features, "distance": distance})
     found = watched(profile, scored(model, changed))
-    print("distance x 1.2 from 2013-04-10 on")
+    click.echo("distance x 1.2 from 2013-04-10 on")
     tell(found, "data/distance")
 
 
 def _year(model: Model, production: History, profile: Profile) -> None:
     found = watched(profile, scored(model, production))
-    print("April to December against March: incidents")
+    click.echo("April to December against March: incidents")
     tell(found)
 
 
@@ -95,11 +95,11 @@ def tell(found: Findings, subject: str | None = None) -> None:
     for change in found.transitions:
         if change.change is not Change.REPEATED and subject in (None, change.incident.subject):
             until = datetime.fromtimestamp(change.end_ms / 1000, UTC).date()
-            print(
+            click.echo(
                 f"  {until}  {change.change.value:9} {change.incident.severity.value:8}"
                 f" {change.incident.subject}"
             )
-    print()
+    click.echo("")
 
 
 def alarms(found: Findings) -> tuple[int, int, int]:

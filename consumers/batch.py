@@ -60,7 +60,7 @@ def _entries(watch: Watch, rows: ReferenceRows) -> list[Entry]:
     predictions, version = rows.predictions, watch.profile.version
     known_ms = predictions.time_ms if rows.label_time_ms is None else rows.label_time_ms
     entries: dict[str, Entry] = {}
-    for i in np.flatnonzero(rows.label >= 0):
+    for i in np.flatnonzero(rows.label >= 0).tolist():
         scored = Scored(
             int(predictions.time_ms[i]),
             float(predictions.score[i]),

@@ -24,6 +24,7 @@ from producers.errors import Trouble
 from producers.settings import Settings, load_settings
 
 PORTS = {"API": 8000, "dashboard": 8501}
+HEAD_START_S = 8.0
 SPEED = 86_400  # a day of flights a second: from April to December in under five minutes
 
 
@@ -56,30 +57,42 @@ def demo(kafka: str | None, speed: int, scenarios: tuple[str, ...]) -> None:
 def _run(
     jobs: list[Job], simulate: list[str], environment: Mapping[str, str], stopped: until_signal
 ) -> None:
-    supervisor = Supervisor(jobs, environment)
-    simulator: subprocess.Popen[bytes] | None = None
-    started_s, told = time.monotonic(), False
+    supervisor, simulator = Supervisor(jobs, environment), _Simulator(simulate, environment)
     try:
         while not stopped():
             supervisor.look()
-            if simulator is None and time.monotonic() - started_s > 8:
-                # The roles take some seconds to start; the embedded broker keeps little for them.
-                simulator = subprocess.Popen(
-                    simulate, env={**os.environ, **environment}, start_new_session=True
-                )
-            if simulator is not None and simulator.poll() is not None and not told:
-                told = True
-                click.echo("the simulator has ended; what was found stays up until Ctrl-C")
+            simulator.look()
             time.sleep(0.2)
         click.echo("ending everything")
     except JobEnded as error:
         raise JobEnded(f"{error}; its message stands above") from error
     finally:
-        if simulator is not None and simulator.poll() is None:
-            simulator.terminate()
+        simulator.end()
         supervisor.end()
-        if simulator is not None:
-            simulator.wait()
+
+
+class _Simulator:
+    """Runs once, after the roles had time to start: the embedded broker keeps little for them."""
+
+    def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
+        self._command, self._environment = command, {**os.environ, **environment}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._start_s, self._told = time.monotonic() + HEAD_START_S, False
+
+    def look(self) -> None:
+        if self._process is None:
+            if time.monotonic() > self._start_s:
+                self._process = subprocess.Popen(
+                    self._command, env=self._environment, start_new_session=True
+                )
+        elif not self._told and self._process.poll() is not None:
+            self._told = True
+            click.echo("the simulator has ended; what was found stays up until Ctrl-C")
+
+    def end(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
 
 
 def _jobs(*, embedded: bool) -> list[Job]:
@@ -92,7 +105,7 @@ def _jobs(*, embedded: bool) -> list[Job]:
 
 
 def _settings(servers: str, directory: Path) -> Settings:
-    """The configuration at hand, moved to this broker, a prefix of its own and a fresh directory."""
+    """The configuration at hand, moved to this broker, a prefix and directory of its own."""
     return load_settings(
         None,
         kafka={

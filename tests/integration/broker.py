@@ -35,7 +35,8 @@ from confluent_kafka.admin import AdminClient
 
 VERSION = "4.1.0"
 CLUSTER_ID = "ZHJpZnRsaW5lLXRlc3RzMQ"
-READY_WITHIN_S, STOPPED_WITHIN_S = 180, 10  # 5 s is usual; a busy machine took a minute
+READY_WITHIN_S = 180  # 5 s is usual; a machine with other work took a minute
+STOPPED_WITHIN_S = 10
 
 # What one broker alone needs, and what makes tests fast. All else is Kafka's default on purpose:
 # message.max.bytes, transaction.max.timeout.ms, the partitioner, log.message.timestamp.type.
@@ -200,7 +201,7 @@ class LocalKafka:
 
 
 def becomes_ready(servers: str, *, alive: Callable[[], bool] = lambda: True) -> bool:
-    """Waits while ``alive``, for up to three minutes, and tells whether the broker then answered."""
+    """Waits while ``alive``, for up to three minutes; tells whether the broker answered."""
     deadline = time.monotonic() + READY_WITHIN_S
     while alive() and time.monotonic() < deadline:
         if answers(servers):

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -108,9 +107,9 @@ def served(way: Way) -> Iterator[Any]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = Path(way.directory / "api.log").open("wb")
     command = [sys.executable, "-m", "driftline", "api", "--port", str(port)]
-    process = subprocess.Popen(command, env=way.environment, stdout=log, stderr=log)
+    with (way.directory / "api.log").open("wb") as log:
+        process = subprocess.Popen(command, env=way.environment, stdout=log, stderr=log)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
             wait_for(client, process)
@@ -124,7 +123,6 @@ def served(way: Way) -> Iterator[Any]:
     finally:
         process.terminate()
         process.wait(15)
-        log.close()
 
 
 def wait_for(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
