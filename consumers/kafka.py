@@ -263,8 +263,11 @@ class Client:
 
     def close(self) -> None:
         """A static member does not leave its group: its slot stays its own for a session more."""
-        self._closing = True
-        self._consumer.close()
+        try:
+            self._consumer.poll(0)  # with a rebalance to be served, closing may never end
+        finally:
+            self._closing = True
+            self._consumer.close()
 
     # -- callbacks, served inside poll ---------------------------------------------------------
 

@@ -12,10 +12,10 @@ from consumers.wire import rfc3339
 from monitor.profile import Profile, ReferenceRows, build_profile
 from monitor.summaries import Part
 from producers.errors import BadInput
-from producers.evaluate import profile_path, trained_profile
+from producers.evaluate import profile_path
 from producers.flight_delay import train_flight_delay
 from producers.flights import TRAINING_MS
-from producers.profile_file import write_profile
+from producers.profile_file import read_profile, write_profile
 from producers.register import profile_of_file
 from producers.rows_file import Columns, read_rows
 from producers.settings import Settings
@@ -108,24 +108,27 @@ class RowsFile:
 def prepared(
     settings: Settings, source: Flights | RowsFile, output: Path, *, skip_training: bool
 ) -> Material:
-    """Learn the reference and save it in ``output``, or take the one that is saved there.
+    """Learn the reference and save it in ``output``, a directory, or take the one that is saved there.
 
     Raises ``BadInput``, ``InvalidReference`` or ``InvalidProfile``.
     """
     if skip_training:
-        profile, trained = trained_before(output, *source.name), None
+        profile, trained = saved_before(output, *source.name), None
     else:
-        output.mkdir(parents=True, exist_ok=True)
         profile, trained = source.learn(settings, output)
         write_profile(profile_path(output, *source.name), profile)
     return Material(profile, source.rows(profile), trained)
 
 
-def trained_before(output: Path, model: str, version: str) -> Profile:
-    try:
-        return trained_profile(output, model, version)
-    except BadInput as error:
-        raise BadInput(f"{error}; or leave out --skip-training") from error
+def saved_before(output: Path, model: str, version: str) -> Profile:
+    """Raises ``BadInput`` if nothing was."""
+    path = profile_path(output, model, version)
+    if not path.is_file():
+        raise BadInput(
+            f"there is no reference of model {model!r} version {version!r} in {output} yet: run the"
+            " pipeline once without --skip-training"
+        )
+    return read_profile(path)
 
 
 def between(rows: ReferenceRows, from_ms: int | None, until_ms: int | None) -> ReferenceRows:

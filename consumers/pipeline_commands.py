@@ -63,7 +63,8 @@ def pipeline(
 
     settings: Settings = context.obj
     source = _source(context, given)
-    _make(output)
+    if not skip_training:
+        _make(output)
     material = prepared(settings, source, output, skip_training=skip_training)
     steps = _told(steps_of(settings.plan(source.name[0]), material), output, verbose)
     _write_summary(output, steps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 from pydantic import BaseModel
@@ -25,14 +26,15 @@ PROGRAMS: dict[tuple[str, ...], click.Command] = {
 OTHERS = {API, TOKEN, "DRIFTLINE_TEST_KAFKA", "DRIFTLINE_REQUIRE"}
 
 
-def parse(words: Sequence[str]) -> bool:
+def parse(words: Sequence[str], *, whole: bool = True) -> bool:
     """Whether ``words`` call one of our programs; raises ``click.UsageError`` if wrongly.
 
-    Nothing is run: options and arguments are only read.
+    Nothing is run: options and arguments are only read. Without ``whole`` some may be missing.
     """
     for start, command in PROGRAMS.items():
         if tuple(words[: len(start)]) == start:
-            _parse(command, start[-1], list(words[len(start) :]))
+            with suppress(*(() if whole else (click.MissingParameter,))):
+                _parse(command, start[-1], list(words[len(start) :]))
             return True
     return False
 
@@ -45,9 +47,10 @@ def _parse(
     except click.exceptions.Exit:  # --help and --version are answered while they are read
         return
     if isinstance(command, click.Group):
-        inner_name, inner, rest = command.resolve_command(
-            context, [*context._protected_args, *context.args]
-        )
+        rest = [*context._protected_args, *context.args]
+        if not rest:
+            raise click.MissingParameter(ctx=context, param_type="command")
+        inner_name, inner, rest = command.resolve_command(context, rest)
         assert inner is not None
         _parse(inner, inner_name or "", rest, context)
 

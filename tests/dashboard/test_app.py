@@ -69,6 +69,22 @@ def test_choosing_another_model_changes_the_page_and_the_address(opened):
     assert address(app) == {"model": "credit", "version": "1"}
 
 
+def test_what_was_chosen_outlives_a_change_of_pages_which_empties_the_address(opened):
+    app = opened(two_models(), model="credit", version="1", feature="temp", last="200")
+    app.query_params.clear()
+    app.run()
+    assert app.title[0].value == "Is credit all right?"
+    kept = {"model": "credit", "version": "1", "feature": "temp", "last": "200"}
+    assert address(app) == kept
+
+
+def test_an_address_outranks_what_was_chosen(opened):
+    app = opened(two_models(), model="credit", version="1")
+    app.query_params["model"] = "flight-delay"
+    app.run()
+    assert app.title[0].value == "Is flight-delay all right?"
+
+
 def test_one_model_needs_no_box_to_choose_from(opened):
     api = FakeApi(model())
     assert not opened(api).sidebar.selectbox
