@@ -1,4 +1,4 @@
-"""What the roles rest on, tried on a real Kafka: exactly once, zombies, restarts, notes, silence."""
+"""What the roles rest on, tried on a real Kafka: restarts, zombies, exactly once, silence."""
 
 from __future__ import annotations
 
@@ -284,7 +284,7 @@ def await_silence(client: Client) -> dict[Place, int]:
 # -- another process, to be stopped and killed -------------------------------------------------
 
 PROGRAM = """
-    import sys
+    import os, sys
     import consumers.kafka
     from consumers.kafka import Client, TransactionAborted
     from consumers.records import Message, Output, Place
@@ -313,6 +313,7 @@ PROGRAM = """
     sys.stdin.readline()
     eval(what)
     sys.stdout.flush()
+    os._exit(0)
 """
 
 
