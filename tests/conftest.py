@@ -59,7 +59,7 @@ def kafka() -> Iterator[str]:
         try:
             local = LocalKafka()
         except BrokerUnavailable as error:
-            _lacking("kafka", f"{error} ({REMEDY})")
+            lacking("kafka", f"{error} ({REMEDY})")
         with local:
             yield local.bootstrap_servers
 
@@ -79,7 +79,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 tmp_path_factory.mktemp("postgres")
             )
         except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
-            _lacking("postgres", f"{error} (set DRIFTLINE_TEST_POSTGRES=postgresql://...)")
+            lacking("postgres", f"{error} (set DRIFTLINE_TEST_POSTGRES=postgresql://...)")
     yield server.get_uri()
     server.cleanup()
 
@@ -90,7 +90,7 @@ def prefix() -> str:
     return f"t{uuid4().hex[:8]}"
 
 
-def _lacking(what: str, reason: str) -> NoReturn:
+def lacking(what: str, reason: str) -> NoReturn:
     if what in os.environ.get("DRIFTLINE_REQUIRE", "").split(","):
         pytest.fail(f"DRIFTLINE_REQUIRE={what}: {reason}", pytrace=False)
     pytest.skip(f"no {what}: {reason}")

@@ -115,7 +115,7 @@ def shown(view: str, api: FakeApi, **address: str) -> AppTest:
         here = Here(client, first, tuple(others), link)
         importlib.import_module(f"dashboard.views.{view}").page(here)
 
-    app = AppTest.from_function(script, args=(view, api), default_timeout=30)
+    app = AppTest.from_function(script, args=(view, api), default_timeout=120)
     for name, value in address.items():
         app.query_params[name] = value
     app.run()

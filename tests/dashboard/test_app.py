@@ -34,7 +34,7 @@ def opened(monkeypatch):
         monkeypatch.setenv("DRIFTLINE_DASHBOARD__API", ADDRESS)
         monkeypatch.setattr(shell, "connect", connect)
         st.cache_resource.clear()
-        app = AppTest.from_file(APP, default_timeout=30)
+        app = AppTest.from_file(APP, default_timeout=120)
         for name, value in parameters.items():
             app.query_params[name] = value
         app.run()
@@ -142,6 +142,6 @@ def test_a_configuration_that_cannot_be_used_is_said(monkeypatch, tmp_path):
     (tmp_path / "driftline.toml").write_text("[api]\nprot = 1\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DRIFTLINE_DASHBOARD__API", raising=False)
-    app = AppTest.from_file(APP, default_timeout=30).run()
+    app = AppTest.from_file(APP, default_timeout=120).run()
     assert not app.exception
     assert "unknown setting 'api.prot'" in said(app).replace("\\", "")

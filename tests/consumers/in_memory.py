@@ -1,0 +1,243 @@
+"""What a role meets, without Kafka: a log with offsets and notes, profiles, plans, small records.
+
+Event time is cut into panes of a second, and begins on April 1st, 2013.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from consumers.records import Batch, Committed, Message, Output, Place, Record, Role
+from consumers.wire import AggregateClosing, JoinRows, decode_for_detect, decode_for_join
+from monitor.counts import add_cells
+from monitor.plan import Plan, Time, Windows
+from monitor.profile import Profile, ReferenceRows, build_profile
+from monitor.rows import Predictions
+from monitor.summaries import Part, Summary, add_names
+
+T0 = 1_364_774_400_000  # 2013-04-01, in milliseconds since 1970
+PANE, LATENESS, ACCEPT_LATE, HORIZON, WAIT = 1_000, 500, 3_000, 4_000, 1_500
+NOW = T0 + 1_000_000  # by the broker's clock, when records are appended
+
+
+def plan(**time: Any) -> Plan:
+    defaults = {
+        "lateness_ms": LATENESS,
+        "accept_late_ms": ACCEPT_LATE,
+        "label_horizon_ms": HORIZON,
+        "label_wait_ms": WAIT,
+        "max_clock_skew_ms": 60_000,
+    }
+    windows = Windows(pane_ms=PANE, length_ms=4 * PANE, slide_ms=4 * PANE, longest_ms=8 * PANE)
+    return Plan(windows=windows, time=Time(**{**defaults, **time}))
+
+
+@cache
+def profile(
+    model: str = "m", version: str = "1", pane_ms: int = PANE, threshold: float = 0.5
+) -> Profile:
+    """Of a number ``x`` around 0, a category ``c`` of a and b, and scores that keep their word."""
+    rng = np.random.default_rng(1)
+    n = 400
+    time_ms = T0 - 20_000 + np.arange(n) * 50
+    score = rng.random(n).round(2)
+    features = {"x": rng.normal(size=n).round(1), "c": np.array(["a", "b"])[np.arange(n) % 2]}
+    predicted = (score >= threshold).astype(np.int64)
+    rows = Predictions([str(i) for i in range(n)], time_ms, score, predicted, features)
+    label = (rng.random(n) < score).astype(np.int64)
+    return build_profile(
+        model,
+        version,
+        ReferenceRows(rows, label, time_ms + 700),
+        pane_ms=pane_ms,
+        threshold=threshold,
+    )
+
+
+class Table:
+    """Profiles, of which those that come ``later`` are found by reading on."""
+
+    def __init__(self, *known: Profile, later: Sequence[Profile] = ()) -> None:
+        self._known = {(p.model, p.version): p for p in known}
+        self._later = {(p.model, p.version): p for p in later}
+        self.read_on = 0  # times
+
+    def get(self, model: str, version: str) -> Profile | None:
+        return self._known.get((model, version))
+
+    def all(self) -> Mapping[tuple[str, str], Profile]:
+        return self._known
+
+    def catch_up(self) -> None:
+        self.read_on += 1
+        self._known |= self._later
+
+
+class Log:
+    """Topics with their partitions; and of each partition where its group goes on, and the note.
+
+    As in Kafka a transaction leaves a marker in every partition that it wrote to.
+    """
+
+    def __init__(self, **partitions: int) -> None:
+        self._number = partitions
+        self._records: dict[Place, list[Record]] = defaultdict(list)
+        self._ends: dict[Place, int] = defaultdict(int)
+        self.committed: dict[Place, Committed] = {}
+
+    def partitions(self, topic: str) -> int:
+        return self._number[topic]
+
+    def places(self, topic: str) -> list[Place]:
+        return [Place(topic, number) for number in range(self._number[topic])]
+
+    def append(self, message: Message, append_ms: int = NOW) -> Record:
+        place = Place(message.topic, message.partition or 0)
+        record = Record(
+            *place, self._ends[place], message.key, message.value, message.headers, append_ms
+        )
+        self._records[place].append(record)
+        self._ends[place] += 1
+        return record
+
+    def commit(self, next_offsets: Mapping[Place, int], output: Output) -> None:
+        written = {self.append(message).place for message in output.messages}
+        for place in written:
+            self._ends[place] += 1
+        for place, offset in next_offsets.items():
+            self.committed[place] = Committed(offset, output.notes.get(place, ""))
+
+    def read(self, place: Place, start: int = 0, stop: int | None = None) -> list[Record]:
+        end = self._ends[place] if stop is None else stop
+        return [record for record in self._records[place] if start <= record.offset < end]
+
+    def all(self, topic: str) -> list[Record]:
+        return [record for place in self.places(topic) for record in self.read(place)]
+
+    def position(self, place: Place) -> Committed:
+        return self.committed.get(place, Committed(-2))
+
+
+class Worker:
+    """Drives a role over a log the way the loop does, one batch at a time."""
+
+    def __init__(self, role: Role, log: Log, places: Iterable[Place], chunk: int = 1_000) -> None:
+        self.role, self._log, self._places, self._chunk = role, log, list(places), chunk
+        self._next: dict[Place, int] = {}
+        self.take_over()
+
+    def take_over(self) -> None:
+        committed = {place: self._log.position(place) for place in self._places}
+        behind = self.role.resume(committed)
+        for place, start in behind.items():
+            missed = self._log.read(place, max(start, 0), committed[place].next)
+            for i in range(0, len(missed), self._chunk):
+                self.role.replay(missed[i : i + self._chunk])
+        self._next = {place: max(at.next, 0) for place, at in committed.items()}
+
+    def poll(self, most: int = 1_000_000) -> Batch:
+        """The next records, up to so many of each partition."""
+        found = [self._log.read(place, at)[:most] for place, at in self._next.items()]
+        return Batch([record for records in found for record in records])
+
+    def commit(self, batch: Batch, output: Output) -> None:
+        """The transaction, without telling the role: as if it was killed right after."""
+        self._log.commit(batch.next_offsets, output)
+        self._next.update(batch.next_offsets)
+
+    def work(self, most: int = 1_000_000, batch: Batch | None = None) -> Output | None:
+        """Handle and commit what comes next."""
+        batch = self.poll(most) if batch is None else batch
+        output = self.role.handle(batch)
+        if output is not None:
+            self.commit(batch, output)
+            self.role.committed(batch.next_offsets)
+        return output
+
+    def abort(self, most: int = 1_000_000) -> None:
+        """Handle what comes next, and go back to what is committed."""
+        self.role.handle(self.poll(most))
+        self.let_go()
+        self.take_over()
+
+    def let_go(self) -> None:
+        self.role.forget(self._places)
+
+    @property
+    def done(self) -> bool:
+        return not self.poll(1).records
+
+
+def prediction(**fields: Any) -> bytes:
+    row = {
+        "schema": 1,
+        "id": "r1",
+        "time": T0,
+        "model": "m",
+        "version": "1",
+        "features": {"x": 0.1, "c": "a"},
+        "score": 0.7,
+    }
+    return json.dumps({**row, **fields}).encode()
+
+
+def label(**fields: Any) -> bytes:
+    row = {"schema": 1, "id": "r1", "time": T0 + 100, "model": "m", "label": 1}
+    return json.dumps({**row, **fields}).encode()
+
+
+# -- reading what was written ------------------------------------------------------------------
+
+PaneSums = dict[tuple[str, str, int, Part], Any]
+
+
+def pane_sums(records: Iterable[Record]) -> PaneSums:
+    """What all summaries among ``records`` come to: cells and names, pane by pane."""
+    by_pane: dict[Any, list[Summary]] = defaultdict(list)
+    for summary in summaries(records):
+        key = (summary.model, summary.version, summary.pane_ms, summary.part)
+        by_pane[key].append(summary)
+    sums = {key: _sum(mine) for key, mine in by_pane.items()}
+    return {key: sum_ for key, sum_ in sums.items() if sum_[0] or sum_[1]}
+
+
+def _sum(mine: Sequence[Summary]) -> tuple[dict[str, Any], dict[str, dict[str, int]]]:
+    cells = add_cells(summary.cells for summary in mine)
+    names = add_names(summary.names for summary in mine)
+    return {name: counts for name, counts in cells.items() if counts.index.size}, names
+
+
+def summaries(records: Iterable[Record]) -> list[Summary]:
+    decoded = (decode_for_detect(record.value or b"") for record in records)
+    return [summary for found in decoded if isinstance(found, list) for summary in found]
+
+
+def closings(records: Iterable[Record]) -> list[AggregateClosing]:
+    """What ``aggregate`` said on the topic ``joins`` at the end of each of its transactions."""
+    decoded = (decode_for_join(record.value or b"") for record in records)
+    return [found for found in decoded if isinstance(found, AggregateClosing)]
+
+
+JoinRow = tuple[Any, ...]
+
+
+def join_rows(records: Iterable[Record]) -> list[JoinRow]:
+    """ident, version (None: a label), time, late, score, predicted or label, seen; sorted."""
+    rows: list[JoinRow] = []
+    for record in records:
+        found = decode_for_join(record.value or b"")
+        if isinstance(found, JoinRows):
+            columns = (found.time_ms, found.late, found.score, found.value, found.seen_ms)
+            rows += zip(found.ident, found.version, *(c.tolist() for c in columns), strict=True)
+    return sorted(rows, key=repr)
+
+
+def constant(plan_: Plan) -> Callable[[str], Plan]:
+    """The same plan for every model."""
+    return lambda _: plan_

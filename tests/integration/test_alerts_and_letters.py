@@ -1,0 +1,334 @@
+"""What comes out for people: alerts to follow, and dead letters to look at and to send again."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from consumers.aggregate import LIMIT, dead_letter
+from consumers.records import Record
+from tests.integration.way import Sent, Way
+
+pytestmark = pytest.mark.kafka
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+MODEL = ("--model", "loans", "--version", "1")
+COLUMNS = (*MODEL, "--time", "at", "--score", "p", "--id", "id", "--label", "bad")
+RARELY_FALSE = {
+    f"DRIFTLINE_DRIFT__FALSE_ALARMS__{severity}": "1 per 5000d"
+    for severity in ("WARNING", "CRITICAL")
+}
+
+
+def loans(days: int, start: str, *, richer: int = 0) -> pd.DataFrame:
+    """Three hundred a day; in the first ``richer`` days incomes are three times as high."""
+    rng = np.random.default_rng(days)
+    n = 300 * days
+    day = np.sort(rng.uniform(0, days, n))
+    risk = rng.beta(1, 3, n)
+    return pd.DataFrame(
+        {
+            "id": [f"{start}/{i}" for i in range(n)],
+            "at": (pd.Timestamp(start, tz="UTC") + pd.to_timedelta(day, "D")).round("ms"),
+            "p": risk,
+            "bad": (rng.random(n) < risk).astype(int),
+            "income": rng.lognormal(10, 1, n) * np.where(day < richer, 3, 1),
+            "branch": "north",
+        }
+    )
+
+
+def register(way: Way) -> None:
+    loans(20, "2025-01-01").to_csv(way.directory / "reference.csv", index=False)
+    way.cli("register", *COLUMNS, "--reference", str(way.directory / "reference.csv"))
+
+
+# -- alerts ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def drifted(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
+    """Two days of drift and four of calm, gone through the roles: opened and resolved."""
+    directory = tmp_path_factory.mktemp("drifted")
+    with Way(kafka, f"alerts-{time.time_ns():x}", directory, RARELY_FALSE) as way:
+        register(way)
+        loans(6, "2025-02-01", richer=2).to_parquet(directory / "live.parquet")
+        way.start("aggregate", "join", "detect")
+        way.cli("replay", str(directory / "live.parquet"), *COLUMNS, "--finish")
+        way.until(lambda: len(resolved(way)) == 1, "the drift to be over")
+        for name in list(way.processes):
+            way.stop(name)
+        yield way
+
+
+def resolved(way: Way) -> list[dict[str, Any]]:
+    return [e for e in way.alerts() if e["type"] == "driftline.incident.resolved"]
+
+
+def test_alerts_are_lines_for_people_in_the_order_in_which_they_came(drifted):
+    opened, *_, closed = drifted.cli("alerts").splitlines()
+    assert opened.startswith(
+        "2025-02-02T00:00:00Z  critical  opened     loans/1  data/income: the distribution lies "
+    )
+    assert closed.startswith(
+        "2025-02-05T00:00:00Z  critical  resolved   loans/1  data/income: back"
+    )
+
+
+def test_as_json_they_are_the_very_bytes_of_the_topic(drifted):
+    published = [(value or b"").decode() for _, _, value, _ in drifted.read("alerts")]
+    assert drifted.cli("alerts", "--json").splitlines() == published
+
+
+@pytest.mark.parametrize(
+    ("words", "types"),
+    [
+        (["--since", "2025-02-05"], ["resolved"]),
+        (["--since", "2025-02-05T00:00:01Z"], []),
+        (["--severity", "warning"], []),
+        (["--severity", "critical", "--kind", "data", "--model", "loans"], ["opened", "resolved"]),
+        (["--kind", "performance"], []),
+        (["--kind", "performance", "--kind", "data", "--since", "2025-02-05"], ["resolved"]),
+        (["--model", "nobody"], []),
+    ],
+)
+def test_only_what_was_asked_for_is_shown(drifted, words, types):
+    events = [json.loads(line) for line in drifted.cli("alerts", "--json", *words).splitlines()]
+    assert [event["type"].removeprefix("driftline.incident.") for event in events] == types
+
+
+def test_the_cloudevents_sdk_reads_them(drifted):
+    records = [
+        KafkaMessage(headers, key, value or b"")
+        for _, key, value, headers in drifted.read("alerts")
+    ]
+    events = [from_kafka_event(record) for record in records]
+    assert [e.get_type() for e in events] == [
+        "driftline.incident.opened",
+        "driftline.incident.resolved",
+    ]
+    first = events[0]
+    assert (first.get_specversion(), first.get_source()) == ("1.0", "/models/loans")
+    assert (first.get_subject(), first.get_datacontenttype()) == ("data/income", "application/json")
+    assert first.get_time().isoformat() == "2025-02-02T00:00:00+00:00"
+    assert first.get_data()["window"]["start"] == "2025-02-01T00:00:00Z"
+    assert len({e.get_id() for e in events}) == 2
+
+
+def test_looking_at_alerts_leaves_no_trace_in_kafka(drifted):
+    groups = {group for group in groups_of(drifted) if group.startswith(drifted.prefix)}
+    drifted.cli("alerts")
+    drifted.cli("dead-letters", "list")
+    assert {group for group in groups_of(drifted) if group.startswith(drifted.prefix)} == groups
+    assert not any("no-group" in group for group in groups)
+
+
+def groups_of(way: Way) -> set[str]:
+    admin = AdminClient({"bootstrap.servers": way.servers})
+    found = admin.list_consumer_groups(request_timeout=30).result()
+    return {group.group_id for group in found.valid}
+
+
+def test_followed_they_come_as_they_happen_until_ctrl_c(drifted):
+    with running(drifted, "-m", "driftline", "alerts", "--follow", "--json") as process:
+        before = [json.loads(process.stdout.readline()) for _ in range(2)]
+        assert before == [json.loads(line) for line in drifted.cli("alerts", "--json").splitlines()]
+        news = {**before[0], "id": "news", "time": "2025-03-01T00:00:00Z"}
+        drifted.send([Sent("alerts", 0, b"k", b"no alert"), sent_alert(news)])
+        assert json.loads(process.stdout.readline()) == news
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert "passed over what is no alert" in process.stderr.read()
+
+
+def test_the_subscriber_of_ten_lines_hears_them_too(drifted):
+    program = [str(EXAMPLES / "alert_subscriber.py"), drifted.servers, drifted.prefix]
+    with running(drifted, *program) as process:
+        lines = [process.stdout.readline() for _ in range(2)]
+        assert lines[0].startswith("driftline.incident.opened critical data/income: the distribut")
+        assert lines[1].startswith("driftline.incident.resolved critical data/income: back to nor")
+
+
+def sent_alert(event: dict[str, Any]) -> Sent:
+    return Sent("alerts", 0, event["data"]["incident"].encode(), json.dumps(event).encode())
+
+
+@contextmanager
+def running(way: Way, *words: str) -> Iterator[Any]:
+    """A program with its output to read, which it does not survive."""
+    process = subprocess.Popen(
+        [sys.executable, *words],
+        env=way.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+# -- dead letters ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def way(kafka: str, prefix: str, tmp_path: Path) -> Iterator[Way]:
+    with Way(kafka, prefix, tmp_path) as made:
+        yield made
+
+
+def letter(
+    reason: str, number: int, *, topic: str = "predictions", value: bytes | None = None
+) -> Sent:
+    """As ``aggregate`` writes it; headers that a service sent are not always text."""
+    whole = f"{reason} {number}".encode() if value is None else value
+    received = Record(topic, number % 4, number, b"k%d" % number, whole, [("trace", b"\x00\xff")])
+    message = dead_letter(received, reason, f"it is {reason}")
+    return Sent(
+        "dead-letters",
+        number % 4,
+        message.key,
+        message.value,
+        tuple((name, of or b"") for name, of in message.headers),
+    )
+
+
+def test_they_are_listed_with_their_reason_newest_last(way):
+    assert way.cli("dead-letters", "list") == "there are no dead letters\n"
+    way.send([letter("contract", n) for n in range(5)])
+    way.send([letter("undecodable", 5, topic="labels", value=b"\x1b[2J")])
+    *lines, total = way.cli("dead-letters", "list", "--limit", "3").splitlines()
+    assert len(lines) == 3
+    assert lines[-1].endswith("undecodable    labels/1/5  it is undecodable  | ·[2J")
+    assert total == "showed 3 of 6 letters; there are 5 contract, 1 undecodable"
+    *lines, total = way.cli("dead-letters", "list", "--reason", "undecodable").splitlines()
+    assert (len(lines), total[:37]) == (1, "showed 1 of 1 letters of reason 'unde")
+    one = json.loads(way.cli("dead-letters", "list", "--json", "--limit", "1"))
+    assert (one["reason"], one["topic"], one["offset"], one["key"], one["value"]) == (
+        *("undecodable", "labels", 5),
+        *("k5", "\x1b[2J"),
+    )
+
+
+def test_each_reason_goes_back_once_as_it_was_received_and_leaves_the_others(way):
+    way.send([letter("contract", n) for n in range(8)])
+    way.send([letter("unknown_model", n, topic="labels") for n in range(3)])
+    replay = ("dead-letters", "replay")
+    said = way.cli(*replay, "--reason", "unknown_model")
+    assert said == "unknown_model: sent back 3 letters (3 to labels)\n"
+    assert way.cli(*replay, "--reason", "unknown_model").startswith("unknown_model: nothing to sen")
+    assert list(way.read("predictions")) == []
+    all_of_them = way.cli(*replay)
+    assert "contract: sent back 8 letters (8 to predictions)\n" in all_of_them
+    assert "unknown_model: nothing to send" in all_of_them
+    assert way.cli(*replay).count("nothing to send") == 2
+    assert sorted(way.read("predictions"), key=repr) == sorted(
+        ((n % 4, b"k%d" % n, b"contract %d" % n, {"trace": b"\x00\xff"}) for n in range(8)),
+        key=repr,
+    )
+    assert len(list(way.read("labels"))) == 3
+    way.send([letter("contract", 99)])
+    assert "sent back 1 letter (1 to predictions)" in way.cli(*replay, "--reason", "contract")
+
+
+def test_a_reason_that_no_letter_has_is_said(way):
+    assert way.cli("dead-letters", "replay") == "there are no dead letters\n"
+    way.send([letter("contract", 0)])
+    assert way.cli("dead-letters", "replay", "--reason", "contrct") == (
+        "no dead letters of reason 'contrct': there are those of contract\n"
+    )
+
+
+def test_letters_that_cannot_go_back_are_named_and_hold_nobody_up(way):
+    """One was kept in part; one compresses worse than the service that sent it compressed."""
+    rng = random.Random(1)
+    way.send([letter("contract", n) for n in range(3)])
+    way.send([letter("contract", 3, value=b"x" * (LIMIT + 1))])
+    way.send([letter("contract", 4, value=rng.randbytes(800_000).hex().encode())])
+    way.send([letter("contract", n) for n in range(5, 8)])
+    said = way.cli("dead-letters", "replay")
+    assert "contract: sent back 6 letters (6 to predictions)" in said
+    assert "was not sent: only its beginning was kept (sha256=" in said
+    assert "was not sent: it is larger than what its topic takes" in said
+    assert sorted(key or b"" for _, key, _, _ in way.read("predictions")) == [
+        b"k%d" % n for n in (0, 1, 2, 5, 6, 7)
+    ]
+    assert way.cli("dead-letters", "replay").startswith("contract: nothing to send")
+
+
+@pytest.mark.slow
+def test_a_replay_that_is_killed_in_its_midst_sends_each_letter_once_all_the_same(way):
+    many = 40_000  # several transactions
+    way.send([letter("contract", n) for n in range(many)])
+    killed = 0
+    for _ in range(3):
+        begun = written(way)
+        with running(way, "-m", "driftline", "dead-letters", "replay") as process:
+            deadline_s = time.monotonic() + 60
+            while written(way) == begun and process.poll() is None:
+                assert time.monotonic() < deadline_s, "nothing was sent"
+            killed += process.poll() is None
+            process.kill()
+    assert killed >= 1
+    while "nothing to send" not in way.cli("dead-letters", "replay"):
+        pass
+    sent = Counter(key for _, key, _, _ in way.read("predictions"))
+    assert set(sent.values()) == {1}
+    assert len(sent) == many
+
+
+def written(way: Way) -> int:
+    """The end of the predictions, with all that is not decided yet."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": way.servers,
+            "group.id": "w",
+            "isolation.level": "read_uncommitted",
+        }
+    )
+    try:
+        return sum(
+            consumer.get_watermark_offsets(
+                TopicPartition(f"{way.prefix}.predictions", number), timeout=30
+            )[1]
+            for number in range(4)
+        )
+    finally:
+        consumer.close()
+
+
+def test_a_service_of_ones_own_waits_for_its_model_and_then_every_record_counts(way):
+    way.start("aggregate")
+    example = [sys.executable, str(EXAMPLES / "own_service.py")]
+    where = ("--servers", way.servers, "--prefix", way.prefix)
+    subprocess.run([*example, *where], check=True, timeout=60)
+    way.until(lambda: way.total("predictions").get("in") == 100, "the predictions to be read")
+    way.until(lambda: way.total("labels").get("in") == 100, "the labels to be read")
+    assert way.total("predictions").get("dead:unknown_model") == 100
+    register(way)
+    said = way.cli("dead-letters", "replay", "--reason", "unknown_model")
+    assert said == ("unknown_model: sent back 200 letters (100 to labels, 100 to predictions)\n")
+    subprocess.run([*example, *where], check=True, timeout=60)
+    for topic in ("predictions", "labels"):
+        way.until(
+            lambda of=topic: way.total(of).get("counted") == 200, f"all {topic} to be counted"
+        )
+    assert len(list(way.read("dead-letters"))) == 200
