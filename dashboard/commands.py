@@ -21,7 +21,6 @@ OPTIONS: Mapping[str, str] = {
     "browser.gatherUsageStats": "false",
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",
-    "logger.hideWelcomeMessage": "true",
     "logger.level": "warning",
 }
 
