@@ -32,9 +32,9 @@ class Profile:
     """Schema, bins and pane counts of the reference rows of one model version."""
 
     schema: Schema
-    panes: tuple[Summary, ...]  # the reference rows, oldest pane first
+    panes: tuple[Summary, ...] = field(repr=False)  # the reference rows, oldest pane first
     label_delay_ms: Mapping[str, int] = field(default_factory=dict)  # "p50", "p90", "p99"
-    model_file: bytes | None = None  # skops, if Driftline trained it
+    model_file: bytes | None = field(default=None, repr=False)  # skops, if Driftline trained it
 
     @property
     def model(self) -> str:

@@ -296,6 +296,9 @@ class Settings(BaseSettings):
             )
         except InvalidPlan as error:
             raise InvalidSettings(str(error)) from error
+        except ValidationError as error:
+            section = error.title.removesuffix("Section").lower()
+            raise InvalidSettings(_sentence(error, within=f"models.{model}.{section}.")) from error
 
     def secrets(self) -> Iterator[str]:
         """What must never stand in a log."""
@@ -366,13 +369,13 @@ def _merged(section: S, own: Mapping[str, Any]) -> S:
     return type(section).model_validate({**section.model_dump(), **own})
 
 
-def _sentence(error: ValidationError, path: Path) -> str:
+def _sentence(error: ValidationError, file: Path | str = FILE, within: str = "") -> str:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    key = within + ".".join(str(part) for part in first["loc"])
+    where = f"(in {file} or a DRIFTLINE_ variable)"
     if first["type"] == "extra_forbidden":
-        return f"unknown setting {key!r} (in {path} or a DRIFTLINE_ variable)"
-    what = first["msg"].removeprefix("Value error, ")
-    return f"setting {key!r}: {what} (in {path} or a DRIFTLINE_ variable)"
+        return f"unknown setting {key!r} {where}"
+    return f"setting {key!r}: {first['msg'].removeprefix('Value error, ')} {where}"
 
 
 def _off(text: str) -> int | None:

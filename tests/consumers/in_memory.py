@@ -128,12 +128,12 @@ class Worker:
     """Drives a role over a log the way the loop does, one batch at a time."""
 
     def __init__(self, role: Role, log: Log, places: Iterable[Place], chunk: int = 1_000) -> None:
-        self.role, self._log, self._places, self._chunk = role, log, list(places), chunk
+        self.role, self._log, self.places, self._chunk = role, log, list(places), chunk
         self._next: dict[Place, int] = {}
         self.take_over()
 
     def take_over(self) -> None:
-        committed = {place: self._log.position(place) for place in self._places}
+        committed = {place: self._log.position(place) for place in self.places}
         behind = self.role.resume(committed)
         for place, start in behind.items():
             missed = self._log.read(place, max(start, 0), committed[place].next)
@@ -146,19 +146,22 @@ class Worker:
         found = [self._log.read(place, at)[:most] for place, at in self._next.items()]
         return Batch([record for records in found for record in records])
 
-    def commit(self, batch: Batch, output: Output) -> None:
-        """The transaction, without telling the role: as if it was killed right after."""
-        self._log.commit(batch.next_offsets, output)
-        self._next.update(batch.next_offsets)
-
     def work(self, most: int = 1_000_000, batch: Batch | None = None) -> Output | None:
         """Handle and commit what comes next."""
         batch = self.poll(most) if batch is None else batch
         output = self.role.handle(batch)
         if output is not None:
-            self.commit(batch, output)
+            self._log.commit(batch.next_offsets, output)
+            self._next.update(batch.next_offsets)
             self.role.committed(batch.next_offsets)
         return output
+
+    def work_and_die(self, most: int = 1_000_000) -> None:
+        """Handle and commit what comes next, and never hear of it. Work on with another one."""
+        batch = self.poll(most)
+        output = self.role.handle(batch)
+        if output is not None:
+            self._log.commit(batch.next_offsets, output)
 
     def abort(self, most: int = 1_000_000) -> None:
         """Handle what comes next, and go back to what is committed."""
@@ -167,7 +170,7 @@ class Worker:
         self.take_over()
 
     def let_go(self) -> None:
-        self.role.forget(self._places)
+        self.role.forget(self.places)
 
     @property
     def done(self) -> bool:

@@ -52,7 +52,13 @@ def test_a_variable_outranks_the_file(write, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("text", "key"), [("[windows]\npain = 1", "windows.pain"), ("[widows]\npane = 1", "widows")]
+    ("text", "key"),
+    [
+        ("[windows]\npain = 1", "windows.pain"),
+        ("[widows]\npane = 1", "widows"),
+        ('[models."churn".windows]\npain = 1', "models.churn.windows.pain"),
+        ('[models."churn".api]\nport = 1', "models.churn.api"),
+    ],
 )
 def test_an_unknown_key_is_refused_by_its_name(write, text, key):
     write(text)
@@ -143,11 +149,15 @@ class TestKafkaClient:
 
 
 class TestSecretsStayWhereTheyAre:
-    def test_a_wrong_value_is_not_repeated(self, write):
-        write(f'[kafka.client]\nsasl.password = ["{PASSWORD}"]')
+    @pytest.mark.parametrize(
+        ("section", "key"),
+        [("kafka.client", "sasl.password"), ("models.churn.windows", "pane")],
+    )
+    def test_a_wrong_value_is_not_repeated(self, write, section, key):
+        write(f'[{section}]\n{key} = ["{PASSWORD}"]')
         with pytest.raises(InvalidSettings) as raised:
             load_settings()
-        assert "setting 'kafka.client.sasl.password'" in str(raised.value)
+        assert f"setting '{section}.{key}'" in str(raised.value)
         assert PASSWORD not in f"{raised.value!r} {raised.value.__cause__}"
 
     def test_an_empty_token_would_let_everybody_in_and_is_refused(self, write):
