@@ -422,4 +422,4 @@ def _mend(path: Path, complaint: str) -> None:
     elif "/LOCK" in complaint:
         time.sleep(LOOK_AGAIN_S)
     else:
-        raise OSError(complaint)
+        raise OSError(f"{path}: {complaint}")

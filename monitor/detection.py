@@ -210,19 +210,16 @@ class _Fold:
         if summary.part is Part.ON_TIME:
             self._note_first(summary.pane_ms)
         changed = self._performance if summary.part in PERFORMANCE else self._data
-        over = _windows_over(self.plan, summary.pane_ms)
+        over = self.plan.windows.over(summary.pane_ms)
         changed.update(start_ms for start_ms in over if start_ms in self._windows)
 
     def _note_first(self, pane_ms: int) -> None:
         first_ms, next_ms = self.decisions.first_pane_ms, self.decisions.next_start_ms
         if first_ms is not None and first_ms <= pane_ms:
             return
-        start_ms = _first_over(self.plan, pane_ms)
-        if (
-            first_ms is not None
-            and next_ms is not None
-            and next_ms > _first_over(self.plan, first_ms)
-        ):
+        over = self.plan.windows.over
+        start_ms = over(pane_ms)[0]
+        if first_ms is not None and next_ms is not None and next_ms > over(first_ms)[0]:
             start_ms = next_ms  # already closing: an earlier pane cannot reopen what has passed
         self.decisions = replace(self.decisions, first_pane_ms=pane_ms, next_start_ms=start_ms)
 
@@ -249,13 +246,13 @@ class _Fold:
         """
         if self.decisions.empty_run < MOST_EMPTY:
             return start_ms
-        slide_ms, beyond_ms = self.plan.windows.slide_ms, watermark_ms - self.plan.windows.length_ms
-        still_open_ms = max(start_ms, beyond_ms - beyond_ms % slide_ms + slide_ms)
-        ahead = [
-            ms for ms, pane in self.panes.items() if ms >= start_ms and Part.ON_TIME in pane.cells
-        ]
-        held_ms = max(start_ms, _first_over(self.plan, min(ahead))) if ahead else still_open_ms
-        return min(held_ms, still_open_ms)
+        windows, beyond_ms = self.plan.windows, watermark_ms - self.plan.windows.length_ms
+        open_ms = beyond_ms - beyond_ms % windows.slide_ms + windows.slide_ms
+        holding = (ms for ms, pane in self.panes.items() if Part.ON_TIME in pane.cells)
+        held_ms = min((ms for ms in holding if ms >= start_ms), default=None)
+        if held_ms is not None:
+            open_ms = min(open_ms, windows.over(held_ms)[0])
+        return max(start_ms, open_ms)
 
     def _close_one(self, start_ms: int) -> None:
         first_ms = latest(self.decisions.first_pane_ms, self.decisions.pruned_ms)
@@ -424,25 +421,12 @@ def _recut(decisions: Decisions, plan: Plan) -> Decisions:
     if decisions.shape == _shape(plan):
         return decisions
     due = [ms for ms in (decisions.first_pane_ms, decisions.next_start_ms) if ms is not None]
-    next_ms = max((_first_over(plan, plan.windows.pane_of(ms)) for ms in due), default=None)
+    next_ms = max((plan.windows.over(plan.windows.pane_of(ms))[0] for ms in due), default=None)
     return replace(decisions, shape=_shape(plan), next_start_ms=next_ms, windows={})
 
 
 def _shape(plan: Plan) -> tuple[int, int, int]:
     return plan.windows.pane_ms, plan.windows.length_ms, plan.windows.slide_ms
-
-
-def _windows_over(plan: Plan, pane_ms: int) -> range:
-    """The starts of all windows that hold the pane."""
-    windows = plan.windows
-    last_ms = pane_ms - pane_ms % windows.slide_ms
-    first_ms = pane_ms + windows.pane_ms - windows.length_ms
-    first_ms += -first_ms % windows.slide_ms
-    return range(first_ms, last_ms + 1, windows.slide_ms)
-
-
-def _first_over(plan: Plan, pane_ms: int) -> int:
-    return _windows_over(plan, pane_ms)[0]
 
 
 def _parts(inside: Sequence[Pane | None], parts: Sequence[Part]) -> list[Cells]:

@@ -49,6 +49,12 @@ class Windows:
         """The start of the pane that ``at_ms`` falls into."""
         return at_ms - at_ms % self.pane_ms
 
+    def over(self, pane_ms: int) -> range:
+        """The starts of all windows that hold the pane; there is always one."""
+        first_ms = pane_ms + self.pane_ms - self.length_ms
+        last_ms = pane_ms - pane_ms % self.slide_ms
+        return range(first_ms + -first_ms % self.slide_ms, last_ms + 1, self.slide_ms)
+
 
 @dataclass(frozen=True, slots=True)
 class Time:

@@ -85,8 +85,10 @@ def register(
     multiple=True,
     metavar="NAME:ARGUMENT=VALUE,…",
     help="A disturbance; several are applied in turn. shift:feature=dep_delay,by=5 |"
-    " scale:feature=distance,by=1.2 | missing:feature=temp,share=0.3 | flip:share=0.2 (labels)."
-    " Each also takes from= and until=.",
+    " scale:feature=distance,by=1.2 | drift:feature=temp,by=9,over=30d,from=2013-05-01 (little by"
+    " little) | takeover:feature=carrier,value=UA,share=0.3 | stuck:feature=temp,from=2013-05-01"
+    " (at its last reading, or at=50) | missing:feature=temp,share=0.3 | drop:share=0.8 (traffic) |"
+    " malformed:share=0.01 (records) | flip:share=0.2 (labels). Each also takes from= and until=.",
 )
 @click.option("--seed", default=0, show_default=True, help="Of what scenarios draw at random.")
 @click.option("--limit", type=click.IntRange(1), help="So many predictions, and their labels.")

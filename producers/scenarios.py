@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, Field, dataclass, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.plan import duration_ms
 from producers.errors import BadInput
 from producers.history import History
 from producers.times import parse_time_ms
@@ -66,6 +67,69 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
+class Drift:
+    """Adds to a numeric feature, little by little: all of ``by`` once ``over`` has passed."""
+
+    span: Span
+    feature: str
+    by: float
+    over_ms: int
+
+    def __post_init__(self) -> None:
+        if math.isinf(self.span.from_ms):
+            raise InvalidScenario("scenario drift needs from: the moment at which it begins")
+
+    def apply(self, history: History, _: np.random.Generator) -> History:
+        values = _numbers(history, self.feature)
+        come = np.clip((history.time_ms - self.span.from_ms) / self.over_ms, 0.0, 1.0)
+        return _changed(history, self.feature, self.span.rows(history), values + self.by * come)
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """One category takes over a share of the rows, whatever they held."""
+
+    span: Span
+    feature: str
+    value: str
+    share: float
+
+    def apply(self, history: History, rng: np.random.Generator) -> History:
+        if _values(history, self.feature).dtype != object:
+            raise InvalidScenario(
+                f"feature {self.feature!r} is numeric: no category can take it over"
+            )
+        taken = self.span.rows(history) & (rng.random(len(history)) < self.share)
+        values = np.full(len(history), self.value, dtype=object)
+        return _changed(history, self.feature, taken, values)
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A sensor that repeats one reading: ``at``, or else the last one before it got stuck."""
+
+    span: Span
+    feature: str
+    at: float | None = None
+
+    def apply(self, history: History, _: np.random.Generator) -> History:
+        reading = self._last(history) if self.at is None else self.at
+        values = _numbers(history, self.feature)
+        rows = self.span.rows(history)
+        return _changed(history, self.feature, rows, np.full_like(values, reading))
+
+    def _last(self, history: History) -> float:
+        values = _numbers(history, self.feature)
+        before = values[(history.time_ms < self.span.from_ms) & ~np.isnan(values)]
+        if not before.size or math.isinf(self.span.from_ms):
+            raise InvalidScenario(
+                f"feature {self.feature!r} has no reading to be stuck at: say when with from=, or"
+                " at which with at="
+            )
+        return float(before[-1])
+
+
+@dataclass(frozen=True, slots=True)
 class Missing:
     """Loses a share of a feature's values."""
 
@@ -81,6 +145,33 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
+class Drop:
+    """Loses a share of the rows: traffic that does not come."""
+
+    span: Span
+    share: float
+
+    def apply(self, history: History, rng: np.random.Generator) -> History:
+        lost = self.span.rows(history) & (rng.random(len(history)) < self.share)
+        return kept(history, ~lost)
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """Breaks the records of a share of the predictions: the rows are as they were."""
+
+    span: Span
+    share: float
+
+    def apply(self, history: History, _: np.random.Generator) -> History:
+        return history
+
+    def ids(self, history: History, rng: np.random.Generator) -> frozenset[str]:
+        broken = self.span.rows(history) & (rng.random(len(history)) < self.share)
+        return frozenset(history.ids[broken].tolist())
+
+
+@dataclass(frozen=True, slots=True)
 class Flip:
     """Turns a share of the labels round."""
 
@@ -92,11 +183,16 @@ class Flip:
         return replace(history, label=np.where(turned, 1 - history.label, history.label))
 
 
-KINDS: Mapping[str, type[Shift | Scale | Missing | Flip]] = {
+KINDS: Mapping[str, type[Any]] = {
+    "drift": Drift,
+    "drop": Drop,
     "flip": Flip,
+    "malformed": Malformed,
     "missing": Missing,
     "scale": Scale,
     "shift": Shift,
+    "stuck": Stuck,
+    "takeover": Takeover,
 }
 
 
@@ -115,11 +211,46 @@ def apply_scenarios(history: History, scenarios: Sequence[Scenario], seed: int) 
     return history
 
 
+def malformed_ids(history: History, scenarios: Sequence[Scenario], seed: int) -> frozenset[str]:
+    """Of the rows, before any scenario, whose predictions are to be sent broken."""
+    return frozenset().union(
+        *(
+            scenario.ids(history, np.random.default_rng([seed, place]))
+            for place, scenario in enumerate(scenarios)
+            if isinstance(scenario, Malformed)
+        )
+    )
+
+
+def kept(history: History, rows: NDArray[np.bool_]) -> History:
+    """Those of its rows; shape (n,)."""
+    return History(
+        history.ids[rows],
+        history.time_ms[rows],
+        {name: values[rows] for name, values in history.features.items()},
+        history.label[rows],
+        history.label_time_ms[rows],
+    )
+
+
 def _share(text: str) -> float:
     share = _number(text)
     if not 0 < share <= 1:
         raise ValueError("a share is above 0 and at most 1")
     return share
+
+
+def _stretch(text: str) -> int:
+    stretch_ms = duration_ms(text)
+    if not stretch_ms:
+        raise ValueError("a stretch of time is longer than zero")
+    return stretch_ms
+
+
+def _name(text: str) -> str:
+    if not text:
+        raise ValueError("expected a name")
+    return text
 
 
 def _number(text: str) -> float:
@@ -133,8 +264,11 @@ def _number(text: str) -> float:
 
 
 _READ: Mapping[str, Callable[[str], Any]] = {
-    "feature": str,
+    "feature": _name,
+    "value": _name,
     "by": _number,
+    "at": _number,
+    "over": _stretch,
     "share": _share,
     "from": parse_time_ms,
     "until": parse_time_ms,
@@ -142,7 +276,7 @@ _READ: Mapping[str, Callable[[str], Any]] = {
 
 
 def _arguments(name: str, text: str) -> dict[str, Any]:
-    taken = [*_own(name), "from", "until"]
+    taken = [*_fields(name), "from", "until"]
     read: dict[str, Any] = {}
     for argument in filter(None, text.split(",")):
         key, _, value = argument.partition("=")
@@ -156,16 +290,25 @@ def _arguments(name: str, text: str) -> dict[str, Any]:
 
 
 def _made(name: str, arguments: dict[str, Any]) -> Scenario:
-    missing = [argument for argument in _own(name) if argument not in arguments]
+    own = _fields(name)
+    missing = [
+        argument
+        for argument, field in own.items()
+        if argument not in arguments and field.default is MISSING
+    ]
     if missing:
         raise InvalidScenario(f"scenario {name} needs {', '.join(missing)}")
     span = Span(arguments.pop("from", -math.inf), arguments.pop("until", math.inf))
-    return KINDS[name](span=span, **arguments)
+    return KINDS[name](span=span, **{own[key].name: value for key, value in arguments.items()})
 
 
-def _own(name: str) -> list[str]:
-    """The arguments that a scenario cannot do without."""
-    return [field for field in KINDS[name].__dataclass_fields__ if field != "span"]
+def _fields(name: str) -> dict[str, Field[Any]]:
+    """What a scenario takes besides its span, by the argument: a field without its unit."""
+    return {
+        field.name.removesuffix("_ms"): field
+        for field in fields(KINDS[name])
+        if field.name != "span"
+    }
 
 
 def _values(history: History, feature: str) -> NDArray[Any]:
@@ -178,7 +321,9 @@ def _values(history: History, feature: str) -> NDArray[Any]:
 def _numbers(history: History, feature: str) -> NDArray[np.float64]:
     values = _values(history, feature)
     if values.dtype == object:
-        raise InvalidScenario(f"feature {feature!r} is not numeric: it cannot be shifted or scaled")
+        raise InvalidScenario(
+            f"feature {feature!r} is not numeric: it can only be lost or taken over"
+        )
     return values
 
 

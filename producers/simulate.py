@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+import msgspec
+import numpy as np
 
 from monitor.profile import Profile, ReferenceRows
 from producers.errors import BadInput
 from producers.flights import PRODUCTION_MS, load_flights
+from producers.history import History
 from producers.kafka import read_profiles
 from producers.model_file import load_model
-from producers.replay import Replay
-from producers.scenarios import Scenario, apply_scenarios
+from producers.replay import PREDICTIONS, Event, Replay
+from producers.scenarios import Scenario, apply_scenarios, kept, malformed_ids
 from producers.settings import Settings
 
 
@@ -28,6 +33,19 @@ class Simulation:
     limit: int | None = None  # of predictions
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CarelessReplay(Replay):
+    """A replay by a service that breaks the contract in some of its predictions."""
+
+    broken: frozenset[str]  # their ids
+
+    def events(self) -> Iterator[Event]:
+        for event in Replay.events(self):
+            if event.topic == PREDICTIONS and event.key.decode() in self.broken:
+                event = event._replace(value=broken_value(event.key, event.value))
+            yield event
+
+
 def simulated(settings: Settings, simulation: Simulation) -> Replay:
     """Scored by the published model, after the disturbance, as a service would.
 
@@ -37,20 +55,53 @@ def simulated(settings: Settings, simulation: Simulation) -> Replay:
     profile, _ = read_profiles(settings).get((model, version), (None, None))
     if profile is None:
         raise BadInput(f"model {model!r} version {version!r} is not published: `driftline train`")
-    return Replay(model, version, scored_flights(profile, simulation))
+    flights, broken = _chosen(simulation)
+    rows = _scored(profile, flights)
+    if broken:
+        return CarelessReplay(model, version, rows, broken)
+    return Replay(model, version, rows)
 
 
 def scored_flights(profile: Profile, simulation: Simulation) -> ReferenceRows:
-    """The same without Kafka, by a profile that carries its model's file. Raises ``BadInput``."""
+    """What arrives of them, without Kafka, by a profile that carries its model's file.
+
+    Raises ``BadInput``.
+    """
+    flights, broken = _chosen(simulation)
+    whole = np.array([name not in broken for name in flights.ids], dtype=bool)
+    return _scored(profile, kept(flights, whole))
+
+
+def broken_value(key: bytes, value: bytes) -> bytes:
+    """A prediction as it must not be: cut off, or wrong in one field; which, its key decides."""
+    kind = zlib.crc32(key) % (len(_MISTAKES) + 1)
+    if kind == len(_MISTAKES):
+        return value[: len(value) // 2]
+    return msgspec.json.encode({**msgspec.json.decode(value), **_MISTAKES[kind]})
+
+
+_MISTAKES: Sequence[Mapping[str, object]] = (
+    {"score": "high"},
+    {"id": None},
+    {"features": {"weather": {"temp": 50.0}}},
+)
+
+
+def _chosen(simulation: Simulation) -> tuple[History, frozenset[str]]:
+    """The flights, disturbed, and the ids of those whose predictions are to be broken."""
+    flights, scenarios, seed = load_flights(), simulation.scenarios, simulation.seed
+    disturbed = apply_scenarios(flights, scenarios, seed)
+    chosen = disturbed.between(simulation.from_ms, simulation.until_ms)
+    if not len(chosen):
+        raise BadInput("there are no flights in that time: they are of 2013")
+    return chosen.rows(slice(simulation.limit)), malformed_ids(flights, scenarios, seed)
+
+
+def _scored(profile: Profile, flights: History) -> ReferenceRows:
     if profile.model_file is None:
         raise BadInput(
             f"model {profile.model!r} version {profile.version!r} was registered without its model"
             " file, so nothing can be scored: send its rows with `driftline replay`"
         )
-    flights = apply_scenarios(load_flights(), simulation.scenarios, simulation.seed)
-    chosen = flights.between(simulation.from_ms, simulation.until_ms)
-    rows = chosen.rows(slice(simulation.limit))
-    if not len(rows):
-        raise BadInput("there are no flights in that time: they are of 2013")
-    score = load_model(profile.model_file).score(rows.features)
-    return rows.scored(score, profile.schema.threshold)
+    score = load_model(profile.model_file).score(flights.features)
+    return flights.scored(score, profile.schema.threshold)

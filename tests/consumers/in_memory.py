@@ -9,7 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -120,14 +120,28 @@ class Log:
     def all(self, topic: str) -> list[Record]:
         return [record for place in self.places(topic) for record in self.read(place)]
 
+    def only(self, topic: str) -> Log:
+        """A log with the records of one topic, and nothing committed."""
+        copy = Log(**self._number)
+        for place in self.places(topic):
+            copy._records[place] = list(self._records[place])
+            copy._ends[place] = self._ends[place]
+        return copy
+
+    def first_offset(self, place: Place) -> int:
+        return min((record.offset for record in self._records[place]), default=self._ends[place])
+
     def position(self, place: Place) -> Committed:
         return self.committed.get(place, Committed(-2))
 
 
-class Worker:
+R = TypeVar("R", bound=Role)
+
+
+class Worker(Generic[R]):
     """Drives a role over a log the way the loop does, one batch at a time."""
 
-    def __init__(self, role: Role, log: Log, places: Iterable[Place], chunk: int = 1_000) -> None:
+    def __init__(self, role: R, log: Log, places: Iterable[Place], chunk: int = 1_000) -> None:
         self.role, self._log, self.places, self._chunk = role, log, list(places), chunk
         self._next: dict[Place, int] = {}
         self.take_over()
@@ -162,6 +176,12 @@ class Worker:
         output = self.role.handle(batch)
         if output is not None:
             self._log.commit(batch.next_offsets, output)
+
+    def run_ahead(self, most: int = 1_000_000) -> None:
+        """Make the role believe in a transaction that was none. Work on with another one."""
+        batch = self.poll(most)
+        if self.role.handle(batch) is not None:
+            self.role.committed(batch.next_offsets)
 
     def abort(self, most: int = 1_000_000) -> None:
         """Handle what comes next, and go back to what is committed."""

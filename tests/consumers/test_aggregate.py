@@ -560,6 +560,19 @@ def test_a_worker_speaks_only_of_its_own_partitions():
     assert (closing.labels.total, set(closing.labels.partitions)) == (2, set())
 
 
+def test_a_worker_speaks_no_more_of_a_partition_it_has_lost():
+    log = new_log()
+    send(log, (P0, prediction()), (P1, prediction()))
+    role = aggregate(log)
+    Worker(role, log, SOURCES).work()
+    role.forget([P1])
+    send(log, (P0, prediction()))
+    role.handle(Batch(log.read(P0, 1)))
+    assert set(role.status()) == {"predictions/0", "labels/0", "labels/1"}
+    Worker(role, log, [P0]).work()
+    assert set(closings(log.all("joins"))[-1].predictions.partitions) == {0}
+
+
 # -- idle partitions ---------------------------------------------------------------------------
 
 

@@ -89,6 +89,7 @@ def test_a_sample_lies_in_its_own_bins_and_at_no_distance(fixed):
 
 def test_minus_zero_is_zero():
     assert Sample.of([-0.0, 0.0]).values.tolist() == [0.0]
+    assert not np.signbit(Sample.of([-0.0]).values).any()
     assert Sample.of([0.0]).locate(np.array([-0.0])).tolist() == [1]
 
 

@@ -147,6 +147,12 @@ def test_a_small_effect_is_never_critical_however_certain():
     assert found.severity is Severity.WARNING
 
 
+def test_it_is_what_persists_that_must_be_large_to_be_critical():
+    found = judged(GRID, shifted(60), shifted(30), drift=Drift(critical_effect=0.4))
+    assert found.persistent < 0.4 < found.statistic
+    assert found.severity is Severity.WARNING
+
+
 def test_few_rows_cannot_tell_and_say_so():
     few, enough = judged(GRID, shifted(0, 1), shifted(0, 1)), judged(GRID, shifted(0), shifted(0))
     assert (few.verdict, few.detectable) == (Verdict.INSUFFICIENT, 1.0)

@@ -64,6 +64,11 @@ def test_every_row_is_judged_by_what_its_partition_saw_before_it(times_ms):
     assert judged(None, times_ms) == expected
 
 
+def test_the_newest_time_before_a_row_is_not_its_own():
+    assert seen_before(None, np.array([4, 2, 9, 9])).tolist() == [NEVER, 4, 4, 9]
+    assert seen_before(7, np.array([4, 9, 2])).tolist() == [7, 7, 9]
+
+
 @given(times_ms=times, cut=st.integers(0, 25))
 def test_where_a_poll_cuts_the_stream_is_nothing(times_ms, cut):
     first, rest = times_ms[:cut], times_ms[cut:]

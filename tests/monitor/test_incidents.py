@@ -96,7 +96,8 @@ def test_a_name_is_that_of_one_subject_of_one_scope_at_one_time():
         return opened.id
 
     names = [name(), name(scope="credit/2"), name(subject="data/age"), name(end_ms=20)]
-    assert len(set(names)) == 4
+    names.append(name(scope="credit/1d", subject="ata/income"))
+    assert len(set(names)) == 5
     assert name() == name()
 
 

@@ -131,3 +131,18 @@ def test_a_pane_is_half_open_and_starts_at_multiples_of_its_length(at_ms, pane_m
     start_ms = Windows(pane_ms, pane_ms, pane_ms).pane_of(at_ms)
     assert start_ms % pane_ms == 0
     assert start_ms <= at_ms < start_ms + pane_ms
+
+
+@given(
+    pane=st.integers(-50, 50),
+    pane_ms=st.integers(1, 10),
+    length=st.integers(1, 8),
+    slide=st.integers(1, 8),
+)
+def test_the_windows_over_a_pane_are_all_that_hold_it(pane, pane_ms, length, slide):
+    """They start at multiples of the slide since 1970."""
+    windows = Windows(pane_ms, max(length, slide) * pane_ms, slide * pane_ms)
+    at = pane * pane_ms
+    starts = range(-100 * windows.slide_ms, 100 * windows.slide_ms, windows.slide_ms)
+    holding = [s for s in starts if s <= at and at + pane_ms <= s + windows.length_ms]
+    assert list(windows.over(at)) == holding != []

@@ -173,6 +173,11 @@ def test_the_sample_is_fair():
     assert often.max() <= 260
 
 
+def test_no_row_is_drawn_twice():
+    drawn = numeric_reference(np.arange(50.0), 40, np.random.default_rng(0)).sample
+    assert drawn.weights.tolist() == [1] * 40
+
+
 def test_what_is_no_finite_number_is_not_learned_from():
     values = [None, np.nan, np.inf, -np.inf, "5", True, HUGE, 1, 2.5]
     reference = numeric_reference(values, 10, np.random.default_rng(0))

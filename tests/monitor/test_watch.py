@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 from sklearn.metrics import accuracy_score
 
-from monitor.counting import count_outcomes
+from monitor.counting import count_data, count_outcomes
 from monitor.drift import Severity, Verdict
 from monitor.findings import Maturity, WindowStatus
 from monitor.performance import METRICS, Metric
-from monitor.plan import Time, Windows
+from monitor.plan import Budget, Drift, Time, Windows
 from monitor.profile import Profile, ReferenceRows, build_profile
 from monitor.rows import Labels, Predictions
 from monitor.summaries import Part, add_names
@@ -132,6 +132,35 @@ def test_what_only_one_half_of_a_window_shows_has_passed():
 def test_a_profile_that_was_taken_with_another_pane_is_refused():
     with pytest.raises(ValueError, match=r"panes of 0.01 s, the configuration says 0.02 s: set"):
         Watch.of(replace(plan(), windows=Windows(20, 40, 40)), watching.profile)
+
+
+def test_all_tests_of_a_model_together_raise_no_more_false_alarms_than_the_budget():
+    """Independent rows, thirty references, ten windows each; a budget of one in two windows.
+
+    Two features are the same one: that they depend on each other is allowed for.
+    """
+    rng, alarms = np.random.default_rng(17), 0
+    allowed = Drift(warning=Budget(1, 80), critical=Budget(1, 800))
+    for _ in range(30):
+        of = Watch.of(replace(plan(), drift=allowed), _independent(rng, 400))
+        for _ in range(10):
+            rows, half = _columns(rng, 120), np.full(120, Part.ON_TIME, dtype=object)
+            panes = [s.cells for s in count_data(of.profile.schema, rows, half)]
+            found = of.judge_data(panes, {}, complete=True, revision=0)
+            alarms += sum(f.verdict is Verdict.DRIFT for f in (*found.features, found.score))
+    print("ALARMS", alarms)
+    assert 0 < alarms <= 150
+
+
+def _independent(rng: np.random.Generator, n: int) -> Profile:
+    rows = ReferenceRows(_columns(rng, n))
+    return build_profile("credit", "1", rows, pane_ms=PANE, threshold=0.5)
+
+
+def _columns(rng: np.random.Generator, n: int) -> Predictions:
+    at, twice = np.arange(n, dtype=np.int64) * 40 // n, rng.normal(size=n)
+    columns = {"x": twice, "same": twice, "other": rng.exponential(size=n)}
+    return Predictions([str(i) for i in at], at, rng.random(n), at % 2, columns)
 
 
 # -- performance -------------------------------------------------------------------------------
