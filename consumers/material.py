@@ -108,7 +108,7 @@ class RowsFile:
 def prepared(
     settings: Settings, source: Flights | RowsFile, output: Path, *, skip_training: bool
 ) -> Material:
-    """Learn the reference and save it in ``output``, a directory, or take the one that is saved there.
+    """Learn the reference and save it in the directory ``output``, or take the one saved there.
 
     Raises ``BadInput``, ``InvalidReference`` or ``InvalidProfile``.
     """

@@ -32,16 +32,16 @@ class TopicsNotCreated(Trouble):
 
 def topics(settings: Settings, plan: Plan) -> list[Topic]:
     """Every topic, by its full name."""
-    many, time = settings.topics.partitions, plan.time
-    reach_ms = max(time.accept_late_ms, time.label_horizon_ms)
-    window_ms = max(plan.windows.length_ms, plan.windows.longest_ms)
+    many = settings.topics.partitions
+    plans = [plan, *map(settings.plan, settings.models)]
+    horizon_ms = max(plan.time.label_horizon_ms for plan in plans)
     # With producers' own timestamps a replay of an old year would be deleted within minutes.
-    source = {**_delete(max(2 * time.label_horizon_ms, 7 * DAY)), **_APPENDED}
+    source = {**_delete(max(2 * horizon_ms, 7 * DAY)), **_APPENDED}
     shapes: dict[str, tuple[int, Mapping[str, str]]] = {
         "predictions": (many, source),
         "labels": (many, source),
-        "joins": (many, {**_delete(time.label_horizon_ms + reach_ms + DAY), **_APPENDED}),
-        "summaries": (many, {**_delete(reach_ms + 2 * window_ms + DAY), **_APPENDED}),
+        "joins": (many, {**_delete(max(map(_joined_ms, plans))), **_APPENDED}),
+        "summaries": (many, {**_delete(max(map(_summed_ms, plans))), **_APPENDED}),
         "windows": (many, {**_delete(YEAR), **_APPENDED}),
         "alerts": (1, {**_delete(YEAR), **_APPENDED}),
         "retraining": (1, {**_delete(YEAR), **_APPENDED}),
@@ -58,6 +58,21 @@ def topics(settings: Settings, plan: Plan) -> list[Topic]:
 
 _APPENDED = {"message.timestamp.type": "LogAppendTime"}
 _COMPACT = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
+
+
+def _joined_ms(plan: Plan) -> int:
+    """A prediction may be so much older than its label, which is kept as long as rows may come."""
+    return plan.time.label_horizon_ms + _reach_ms(plan) + DAY
+
+
+def _summed_ms(plan: Plan) -> int:
+    """Panes are kept until no row can reach them, and their windows' labels had their time."""
+    window_ms = max(plan.windows.length_ms, plan.windows.longest_ms)
+    return _reach_ms(plan) + plan.time.label_horizon_ms + 2 * window_ms + DAY
+
+
+def _reach_ms(plan: Plan) -> int:
+    return max(plan.time.accept_late_ms, plan.time.label_horizon_ms)
 
 
 def _delete(retention_ms: int) -> dict[str, str]:

@@ -302,9 +302,13 @@ def _performance(found: PerformanceFinding) -> dict[str, Any]:
         "status": found.status.value,
         "rows": found.rows,
         "labels": found.labels,
-        "coverage": found.labels / found.rows if found.rows else None,
+        "coverage": _coverage(found.labels, found.rows),
         "metrics": {name: _metric(metric) for name, metric in found.metrics.items()},
     }
+
+
+def _coverage(labels: int, rows: int) -> float | None:
+    return labels / rows if rows else None
 
 
 def _metric(found: MetricFinding) -> dict[str, Any]:
@@ -354,15 +358,21 @@ def alert_event(transition: Transition) -> dict[str, Any]:
                 "start": rfc3339(transition.start_ms),
                 "end": rfc3339(transition.end_ms),
             },
-            "evidence": _evidence(transition.incident.subject, transition.evidence),
+            "evidence": _evidence(transition),
             "message": _message(transition),
         },
     }
 
 
-def _evidence(subject: str, evidence: FeatureFinding | MetricFinding) -> dict[str, Any]:
+def _evidence(transition: Transition) -> dict[str, Any]:
+    evidence = transition.evidence
     if isinstance(evidence, MetricFinding):
-        return {"statistic": subject.partition("/")[2], **_metric(evidence)}
+        return {
+            "statistic": transition.incident.subject.partition("/")[2],
+            **_metric(evidence),
+            "labels": transition.labels,
+            "coverage": _coverage(transition.labels, transition.rows),
+        }
     d = evidence.distance
     assert d is not None
     return {

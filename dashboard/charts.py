@@ -1,4 +1,4 @@
-"""Pictures of the frames that ``tables`` makes. Each is drawn once; only its rows change.
+"""Pictures of the rows that ``series`` makes. Each is drawn once; only its rows change.
 
 A chart refers to its rows by a name, ``ROWS``, so that its specification stays the same from one
 refresh to the next, and a browser moves the marks instead of drawing the chart anew. Colours are
@@ -79,7 +79,7 @@ def _drawn(chart: str, title: str) -> str:
 
 
 def metric(title: str) -> Chart:
-    """Rows of ``tables.metric_rows``."""
+    """Rows of ``series.metric_rows``."""
     rows = alt.Chart(alt.NamedData(ROWS)).encode(x=_TIME)
     tips = [
         alt.Tooltip("window:N"),
@@ -103,7 +103,7 @@ def metric(title: str) -> Chart:
 
 
 def distances(title: str) -> Chart:
-    """Rows of ``tables.distance_rows``."""
+    """Rows of ``series.distance_rows``."""
     rows = alt.Chart(alt.NamedData(ROWS)).encode(x=_TIME)
     tips = [
         alt.Tooltip("window:N"),
@@ -125,7 +125,7 @@ def distances(title: str) -> Chart:
 
 
 def expected(title: str) -> Chart:
-    """Rows of ``tables.expected_rows``."""
+    """Rows of ``series.expected_rows``."""
     tips = [alt.Tooltip("window:N"), alt.Tooltip("line:N", title="is"), alt.Tooltip("shown:N")]
     rows = alt.Chart(alt.NamedData(ROWS)).encode(x=_TIME, y=_value(title))
     lines = rows.mark_line().encode(**_lines(EXPECTED_LINES))
@@ -136,7 +136,7 @@ def expected(title: str) -> Chart:
 
 
 def heat(_title: str) -> Chart:
-    """Rows of ``tables.heat_rows``. A cell can be chosen by a click: ``CELL``."""
+    """Rows of ``series.heat_rows``. A cell can be chosen by a click: ``CELL``."""
     rows = alt.Chart(alt.NamedData(ROWS)).encode(
         x=_TIME,
         y=alt.Y("feature:N", title=None, sort=None, axis=alt.Axis(labelLimit=220)),
@@ -173,7 +173,7 @@ _NOTABLE = [name for name in VERDICTS if name not in (words.CALM, words.UNTESTED
 
 
 def shares(title: str) -> Chart:
-    """Rows of ``tables.share_rows``: how many rows fall where, the window over the reference."""
+    """Rows of ``series.share_rows``: how many rows fall where, the window over the reference."""
     rows = alt.Chart(alt.NamedData(ROWS)).encode(
         x=_bins(title),
         y=alt.Y("share:Q", title="share of the rows", stack=None, axis=alt.Axis(format="%")),
@@ -189,7 +189,7 @@ def shares(title: str) -> Chart:
 
 
 def summed(title: str) -> Chart:
-    """Rows of ``tables.share_rows``: the share up to each edge, and where the two differ most."""
+    """Rows of ``series.share_rows``: the share up to each edge, and where the two differ most."""
     rows = alt.Chart(alt.NamedData(ROWS))
     edges = rows.transform_filter(alt.FieldValidPredicate("edge", valid=True)).encode(
         x=alt.X("edge:Q", title=title, scale=alt.Scale(zero=False)),
@@ -206,7 +206,7 @@ def summed(title: str) -> Chart:
 
 
 def categories(title: str) -> Chart:
-    """Rows of ``tables.share_rows`` of categories: two bars each, the reference's hollow."""
+    """Rows of ``series.share_rows`` of categories: two bars each, the reference's hollow."""
     bars = (
         alt.Chart(alt.NamedData(ROWS))
         .mark_bar(strokeWidth=1.5)

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from api.answers import Feature
-from dashboard import charts, place, tables, words
+from dashboard import charts, place, series, words
 
 LASTS = ("60", "30", "200")  # windows shown; the first unless somebody chooses
 HOW_TO_READ = (
@@ -37,7 +37,7 @@ def draw(
 
 def distribution(feature: Feature) -> None:
     """Reference and window over each other, where the API tells them."""
-    rows = tables.share_rows(feature)
+    rows = series.share_rows(feature)
     if rows.empty:
         return
     name = words.plain(feature.name)

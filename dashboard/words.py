@@ -1,15 +1,13 @@
-"""What is said: times, numbers, states and the answer to the question people come with. Pure."""
+"""How things are said: times, numbers, findings. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from api.answers import Feature, Incident, LatestMetrics, Model, Window, WindowItem
-from api.health import Health, Role
+from api.answers import Feature, Incident, Model, Window
 
 NOTHING = "—"
 METRICS = {
@@ -31,14 +29,13 @@ UNJUDGED = "… not judged"
 EMPTY = "□ no rows"
 
 FINAL = "● final"
-PROVISIONAL = "▼ provisional"
+PROVISIONAL = "▽ provisional"
 DEGRADED = {"warning": "▲ degraded, warning", "critical": "◆ degraded, critical"}
 
 NO_WINDOWS = (
     "No windows yet. Start the simulator (`driftline simulate`) or your own service, and the roles"
     " (`driftline consume`); a window shows here as soon as it closes."
 )
-_BY_LEVEL = ("critical", "warning")
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"
 _WINDOW = re.compile(rf"({_TIME} to {_TIME})")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|$~:])")
@@ -153,7 +150,7 @@ def verdict(of: Feature) -> str:
 def found(of: Feature) -> str:
     """What was found of a feature, in a sentence."""
     if of.statistic is None:
-        return "Categories are counted and shown, but not tested for drift yet."
+        return _without_distance(of)
     distance = f"The distribution lies {number(of.statistic)} from the reference (KS distance)"
     if of.verdict == "insufficient_data":
         return (
@@ -165,6 +162,14 @@ def found(of: Feature) -> str:
         f" of it persists through the window, and the reference's own blocks stray by"
         f" {number(of.tolerance)}."
     )
+
+
+def _without_distance(of: Feature) -> str:
+    if of.kind == "numeric":
+        return "No row has a value of it."
+    if of.verdict == "drift":
+        return f"Its categories have moved away from the reference's (PSI {number(of.psi)})."
+    return "Categories are counted and shown, but not tested for drift yet."
 
 
 def subject(of: Incident) -> str:
@@ -234,96 +239,3 @@ def _of_metric(of: dict[str, Any]) -> str:
 
 def _number(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else f"{value}"
-
-
-# -- is my model all right? ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """What the answer rests on."""
-
-    open: Sequence[Incident]
-    newest: WindowItem | None
-    latest: LatestMetrics
-    health: Health
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """The answer: a level out of ``SYMBOLS``, a few words, and the reason."""
-
-    level: str
-    answer: str
-    reason: str
-
-
-def condition(now: Situation) -> Condition:
-    """What is open says more than how Driftline fares, and that more than silence."""
-    if now.open:
-        return _open(now.open)
-    if now.newest is None:
-        return Condition("unknown", "Not known yet.", NO_WINDOWS)
-    if trouble := troubles(now.health):
-        return Condition("unknown", "Not known.", f"Nothing is open, but {'; '.join(trouble)}.")
-    return _calm(now.newest, now.latest)
-
-
-def _open(incidents: Sequence[Incident]) -> Condition:
-    numbers = {level: sum(i.severity == level for i in incidents) for level in _BY_LEVEL}
-    level = "critical" if numbers["critical"] else "warning"
-    said = " and ".join(amount(many, f"{name} incident") for name, many in numbers.items() if many)
-    answer = "No." if level == "critical" else "Perhaps not."
-    return Condition(level, answer, f"Open: {said or amount(len(incidents), 'incident')}.")
-
-
-def _calm(newest: WindowItem, latest: LatestMetrics) -> Condition:
-    said = window(newest.window)
-    if newest.window.status == "incomplete":
-        reason = f"The window {said} reaches back before the first row, and decides nothing."
-        return Condition("unknown", "Not known yet.", reason)
-    if newest.window.status == "no_data":
-        return Condition("unknown", "Not known.", f"The newest window, {said}, holds no row.")
-    few = [plain(f.name) for f in newest.data.features if f.verdict == "insufficient_data"]
-    if few:
-        reason = f"Nothing is open, but {said} has too few rows to judge {', '.join(few)}."
-        return Condition("unknown", "Not known.", reason)
-    reason = f"Nothing is open, up to the window {said}. {_judged(latest)}"
-    return Condition("good", "Yes, as far as the data tell.", reason)
-
-
-def _judged(latest: LatestMetrics) -> str:
-    if latest.window is not None:
-        return f"Its performance is judged up to {window(latest.window)}."
-    return "Its performance is not judged yet: too few labels have come."
-
-
-def troubles(health: Health) -> list[str]:
-    """What is wrong with Driftline itself."""
-    missing = [f"role {plain(role)} was never heard of" for role in health.missing]
-    return missing + [_trouble(role) for role in health.roles if role.status in _WRONG]
-
-
-_WRONG = ("problem", "silent")
-
-
-def _trouble(role: Role) -> str:
-    name = plain(f"{role.role}-{role.slot}")
-    if role.status == "silent":
-        return f"role {name} is silent (last heard of {ago(role.heartbeat_age_s)})"
-    return f"role {name} says: {plain(role.problem or 'something is wrong')}"
-
-
-def freshness(now: Situation) -> list[str]:
-    """How old what is shown is: by the data's own time, and by the clock."""
-    said = []
-    if now.newest is not None:
-        end = instant(now.newest.window.end)
-        said.append(f"The newest window ends {end} (event time, UTC).")
-    progress = [r.progress_age_s for r in now.health.roles if r.progress_age_s is not None]
-    if progress:
-        said.append(f"Driftline last took in anything {ago(min(progress))}.")
-    lag = sum(role.lag for role in now.health.roles)
-    if lag:
-        said.append(f"{amount(lag, 'record')} still to be read.")
-    return said

@@ -391,6 +391,8 @@ class _Fold:
                     found.start_ms,
                     found.end_ms,
                     evidence,
+                    found.performance.rows,
+                    found.performance.labels,
                 )
             )
 

@@ -99,6 +99,8 @@ class Transition:
     start_ms: int
     end_ms: int
     evidence: FeatureFinding | MetricFinding
+    rows: int = 0  # predictions of the window, and how many of them had their label
+    labels: int = 0
 
 
 @dataclass(slots=True)

@@ -299,7 +299,9 @@ def _made(name: str, arguments: dict[str, Any]) -> Scenario:
     if missing:
         raise InvalidScenario(f"scenario {name} needs {', '.join(missing)}")
     span = Span(arguments.pop("from", -math.inf), arguments.pop("until", math.inf))
-    return KINDS[name](span=span, **{own[key].name: value for key, value in arguments.items()})
+    own_values = {own[argument].name: value for argument, value in arguments.items()}
+    scenario: Scenario = KINDS[name](span=span, **own_values)
+    return scenario
 
 
 def _fields(name: str) -> dict[str, Field[Any]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from api.answers import DataDrift, Feature, WindowItem
-from dashboard import charts, place, tables, words
+from dashboard import charts, place, series, tables, words
 from dashboard.client import ApiProblem
 from dashboard.draw import choose_last, distribution, draw, last, table
 from dashboard.here import Here
@@ -65,8 +65,8 @@ def _draw(here: Here, seen: Seen) -> None:
         return
     names = [feature.name for feature in here.model.features]
     feature, at = _choose(names, seen), _window_shown(seen)
-    shown = tables.features_shown(seen.windows, names, feature)
-    cells = tables.heat_rows(seen.windows, shown, (feature, at))
+    shown = series.features_shown(seen.windows, names, feature)
+    cells = series.heat_rows(seen.windows, shown, (feature, at))
     draw(cells, "heat", key=_HEAT, on_select=_cell_chosen)
     st.caption(LEGEND)
     if len(shown) < len(names):
@@ -80,8 +80,8 @@ def _choose(names: Sequence[str], seen: Seen) -> str:
     if place.at("feature") not in names:
         if (asked := place.at("feature")) is not None:
             st.warning(f"The model has no feature {words.plain(asked)}.")
-        rank = tables.worst(seen.windows[-1:])
-        place.go(feature=min(names, key=lambda name: rank.get(name, tables.CALM)))
+        rank = series.worst(seen.windows[-1:])
+        place.go(feature=min(names, key=lambda name: rank.get(name, series.CALM)))
     left, middle, right = st.columns(3)
     with left:
         feature = place.choose("Feature", "feature", names)
@@ -125,7 +125,7 @@ def _feature(seen: Seen, name: str, at: str) -> None:
     found = _found(seen.chosen, name)
     left, right = st.columns([2, 1])
     with left:
-        rows = tables.distance_rows(seen.windows, tables.of_feature(name), at)
+        rows = series.distance_rows(seen.windows, series.of_feature(name), at)
         title = "PSI" if found is not None and found.kind != "numeric" else "KS distance"
         draw(rows, "distances", title)
     if found is not None:

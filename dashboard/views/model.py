@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import streamlit as st
 
 from api.answers import Baseline, ConceptDrift, LatestMetrics, WindowItem
-from dashboard import tables, words
+from dashboard import series, tables, words
 from dashboard.draw import choose_last, distribution, draw, last, table
 from dashboard.here import Here
 from dashboard.live import answer, live
-from dashboard.tables import Pick
+from dashboard.series import Pick
 
 DRAWN = ("accuracy", "precision", "recall", "roc_auc")
 NO_LABELS = (
@@ -20,7 +20,7 @@ NO_LABELS = (
     " topic `driftline.labels`; the simulator sends them by itself."
 )
 LEGEND = (
-    "The band is the 95% interval of each window. ● final; ▼ provisional: labels may still come,"
+    "The band is the 95% interval of each window. ● final; ▽ provisional: labels may still come,"
     " and those that come early are no fair sample; ▲ and ◆ degraded. The baseline is the model on"
     " its reference."
 )
@@ -66,12 +66,12 @@ def _draw(here: Here, seen: Seen) -> None:
     _performance(here, seen)
     st.subheader("Prediction drift")
     st.caption("The distribution of the scores against the reference's; it needs no labels.")
-    _distance(seen.windows, tables.of_scores, "The score")
+    _distance(seen.windows, series.of_scores, "The score")
     if seen.concept.prediction is not None:
         distribution(seen.concept.prediction)
     st.subheader("Concept drift")
     st.caption("The distribution of |label - score| of the labelled rows against the reference's.")
-    _distance(seen.windows, tables.of_errors, "The error")
+    _distance(seen.windows, series.of_errors, "The error")
     _expected(seen.windows)
 
 
@@ -82,13 +82,13 @@ def _performance(here: Here, seen: Seen) -> None:
     columns = [*st.columns(2), *st.columns(2)]
     for column, name in zip(columns, DRAWN, strict=True):
         with column:
-            draw(tables.metric_rows(seen.windows, name), "metric", words.METRICS[name])
+            draw(series.metric_rows(seen.windows, name), "metric", words.METRICS[name])
     st.caption(LEGEND)
     table(tables.beside(seen.baseline, seen.latest))
 
 
 def _distance(windows: Sequence[WindowItem], pick: Pick, subject: str) -> None:
-    rows = tables.distance_rows(windows, pick)
+    rows = series.distance_rows(windows, pick)
     if rows.empty:
         st.info(NO_LABELS)
         return
@@ -99,7 +99,7 @@ def _distance(windows: Sequence[WindowItem], pick: Pick, subject: str) -> None:
 
 def _expected(windows: Sequence[WindowItem]) -> None:
     """What the scores alone let expect, against what the labels say; nothing where not computed."""
-    rows = {name: tables.expected_rows(windows, name) for name in DRAWN}
+    rows = {name: series.expected_rows(windows, name) for name in DRAWN}
     told = [name for name in DRAWN if rows[name]["value"].notna().any()]
     if told:
         st.markdown("What the scores alone let expect, and what the labels say")

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import streamlit as st
 
 from api.answers import Baseline, Incident, Model
-from dashboard import tables, words
+from dashboard import condition, tables, words
 from dashboard.client import Client, Of
+from dashboard.condition import Condition, Situation
 from dashboard.draw import table
 from dashboard.here import Here
 from dashboard.live import answer, live
 from dashboard.views.alerts import card
-from dashboard.words import Condition, Situation
 
 SHOWN = 5  # incidents; the others are on their own page
 MODELS = 10  # that are asked about besides the one that was chosen
@@ -48,7 +48,7 @@ def _ask(here: Here) -> Seen:
     client, others = here.client, here.others[:MODELS]
     situation = _situation(client, here.of)
     conditions = [
-        (model, words.condition(_situation(client, Of(model.model, model.version))))
+        (model, condition.judge(_situation(client, Of(model.model, model.version))))
         for model in others
     ]
     return Seen(situation, client.baseline(here.of), conditions)
@@ -66,13 +66,13 @@ def _situation(client: Client, of: Of) -> Situation:
 
 def _draw(here: Here, seen: Seen) -> None:
     now = seen.situation
-    condition = words.condition(now)
-    box, icon = _BOXES[condition.level]
-    box(f"**{condition.answer}** {condition.reason}", icon=icon)
-    st.caption(" ".join(words.freshness(now)))
+    judged = condition.judge(now)
+    box, icon = _BOXES[judged.level]
+    box(f"**{judged.answer}** {judged.reason}", icon=icon)
+    st.caption(" ".join(condition.freshness(now)))
     _open(here, now.open)
     _performance(seen)
-    _others(here, seen, condition)
+    _others(here, seen, judged)
     _driftline(now)
 
 
@@ -102,11 +102,11 @@ def _performance(seen: Seen) -> None:
     )
 
 
-def _others(here: Here, seen: Seen, condition: Condition) -> None:
+def _others(here: Here, seen: Seen, judged: Condition) -> None:
     if not seen.others:
         return
     st.subheader("All models")
-    table(tables.overview([(here.model, condition), *seen.others]))
+    table(tables.overview([(here.model, judged), *seen.others]))
     left = len(here.others) - len(seen.others)
     if left:
         st.caption(f"{words.amount(left, 'more model version')}: choose it in the side bar.")

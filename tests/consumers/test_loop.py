@@ -274,7 +274,7 @@ def test_a_loss_in_the_replay_after_an_abort_begins_that_anew_too():
 
 def test_what_could_not_be_handled_is_not_committed():
     class Broken(World):
-        def handle(self, batch: Batch) -> Output | None:
+        def handle(self, _batch: Batch) -> Output | None:
             raise ValueError("a bug")
 
     world = Broken(Polled(record(P0, 7)))
@@ -285,7 +285,7 @@ def test_what_could_not_be_handled_is_not_committed():
 
 def test_any_other_trouble_of_a_commit_ends_it_without_the_role_believing_anything():
     class Away(World):
-        def commit(self, next_offsets: Mapping[Place, int], output: Output) -> None:
+        def commit(self, _next_offsets: Mapping[Place, int], _output: Output) -> None:
             raise OSError("Kafka is away")
 
     world = Away(Polled(record(P0, 7)))

@@ -1,19 +1,19 @@
-"""Charts: valid Vega-Lite, the same one at every refresh, over the columns that tables have."""
+"""Charts: valid Vega-Lite, the same one at every refresh, over the columns that series have."""
 
 import re
 
 import pytest
 
-from dashboard import charts, tables
+from dashboard import charts, series
 
 OVER = {
-    "metric": tables.METRIC_COLUMNS,
-    "distances": tables.DISTANCE_COLUMNS,
-    "expected": tables.EXPECTED_COLUMNS,
-    "heat": tables.HEAT_COLUMNS,
-    "shares": tables.SHARE_COLUMNS,
-    "summed": tables.SHARE_COLUMNS,
-    "categories": tables.SHARE_COLUMNS,
+    "metric": series.METRIC_COLUMNS,
+    "distances": series.DISTANCE_COLUMNS,
+    "expected": series.EXPECTED_COLUMNS,
+    "heat": series.HEAT_COLUMNS,
+    "shares": series.SHARE_COLUMNS,
+    "summed": series.SHARE_COLUMNS,
+    "categories": series.SHARE_COLUMNS,
 }
 MADE_IN_THE_CHART = {"middle", "apart"}
 

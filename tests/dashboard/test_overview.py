@@ -2,7 +2,18 @@
 
 import pytest
 
-from tests.dashboard.fake import FakeApi, boxes, health, incident, model, role, said, shown, window
+from tests.dashboard.fake import (
+    FakeApi,
+    boxes,
+    feature,
+    health,
+    incident,
+    model,
+    role,
+    said,
+    shown,
+    window,
+)
 
 
 def watching(*windows):
@@ -106,16 +117,20 @@ def test_a_worker_whose_work_others_took_over_is_no_trouble():
     [
         (window(1, status="incomplete"), "reaches back before the first row"),
         (window(1, status="no_data"), "holds no row"),
-        (
-            window(1, {**window()["data"]["features"][0], "verdict": "insufficient_data"}),
-            "too few rows to judge temp",
-        ),
+        (window(1, feature("temp", verdict="insufficient_data")), "too few rows to judge any"),
     ],
 )
 def test_a_window_that_decides_nothing_is_not_a_yes(newest, reason):
     app = shown("overview", watching(newest))
     assert boxes(app) == ["info"]
     assert reason in said(app)
+
+
+def test_one_feature_without_enough_rows_is_said_with_the_yes():
+    few = feature("temp", verdict="insufficient_data")
+    app = shown("overview", watching(window(1, few, feature("distance"))))
+    assert boxes(app) == ["success"]
+    assert "Too few rows to judge: temp." in said(app)
 
 
 def test_it_tells_how_old_the_data_are_by_their_own_time_and_by_the_clock():

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from producers.history import History
-from producers.scenarios import InvalidScenario, apply_scenarios, parse_scenario
+from producers.scenarios import (
+    InvalidScenario,
+    apply_scenarios,
+    malformed_ids,
+    parse_scenario,
+)
 
 FROM = "from=1970-01-01T00:00:05Z"
 
@@ -58,6 +63,69 @@ def test_a_share_is_that_share_of_the_rows():
     assert many.label.mean() == pytest.approx(0.2, abs=0.015)
 
 
+def test_drift_comes_little_by_little_and_stays():
+    after = disturbed(f"drift:feature=x,by=4,over=2s,{FROM}")
+    assert after.features["x"].tolist() == [0, 1, 2, 3, 4, 5, 8, 11, 12, 13]
+
+
+def test_a_drift_that_ends_leaves_what_comes_later_as_it_was():
+    after = disturbed(f"drift:feature=x,by=4,over=2s,{FROM},until=1970-01-01T00:00:08Z")
+    assert after.features["x"].tolist() == [0, 1, 2, 3, 4, 5, 8, 11, 8, 9]
+
+
+def test_a_category_takes_over_a_share_of_the_rows_from_its_moment_on():
+    after = disturbed(f"takeover:feature=c,value=b,share=1,{FROM}")
+    assert after.features["c"].tolist() == ["a"] * 5 + ["b"] * 5
+    many = disturbed("takeover:feature=c,value=b,share=0.3", rows=history(20_000))
+    assert (many.features["c"] == "b").mean() == pytest.approx(0.3, abs=0.015)
+
+
+def test_a_stuck_sensor_repeats_its_last_reading():
+    after = disturbed(f"stuck:feature=x,{FROM}")
+    assert after.features["x"].tolist() == [0, 1, 2, 3, 4, 4, 4, 4, 4, 4]
+
+
+def test_a_reading_that_is_missing_is_none_to_be_stuck_at():
+    lost = "missing:feature=x,share=1,from=1970-01-01T00:00:03Z"
+    after = disturbed(lost, f"stuck:feature=x,{FROM}")
+    assert after.features["x"].tolist()[5:] == [2] * 5
+
+
+def test_a_stuck_sensor_repeats_the_reading_that_is_named():
+    after = disturbed("stuck:feature=x,at=7.5,until=1970-01-01T00:00:03Z")
+    assert after.features["x"].tolist() == [7.5, 7.5, 7.5, 3, 4, 5, 6, 7, 8, 9]
+
+
+def test_a_drop_loses_rows_with_everything_that_belongs_to_them():
+    before, after = history(20_000), disturbed("drop:share=0.8", rows=history(20_000))
+    assert len(after) == pytest.approx(4_000, abs=250)
+    assert np.isin(after.ids, before.ids).all()
+    for column in (after.time_ms // 1_000, after.features["x"], after.label_time_ms // 1_000):
+        assert column.astype(int).astype(str).tolist() == after.ids.tolist()
+    assert len(after.label) == len(after.features["c"]) == len(after)
+
+
+def test_a_drop_lasts_as_long_as_it_says():
+    after = disturbed(f"drop:share=1,{FROM},until=1970-01-01T00:00:08Z")
+    assert after.ids.tolist() == ["0", "1", "2", "3", "4", "8", "9"]
+
+
+def test_malformed_changes_no_row_and_names_a_share_of_them_from_its_moment_on():
+    scenarios = [parse_scenario(f"malformed:share=1,{FROM}")]
+    after = apply_scenarios(history(), scenarios, 0)
+    assert after.features["x"].tolist() == history().features["x"].tolist()
+    assert malformed_ids(history(), scenarios, 0) == {"5", "6", "7", "8", "9"}
+    few = malformed_ids(history(20_000), [parse_scenario("malformed:share=0.01")], 0)
+    assert len(few) == pytest.approx(200, abs=45)
+
+
+def test_who_is_malformed_depends_on_the_seed_and_the_place_alone():
+    one, calm = parse_scenario("malformed:share=0.5"), parse_scenario("shift:feature=x,by=1")
+    first, again, other = (malformed_ids(history(100), [one], seed) for seed in (1, 1, 2))
+    assert first == again != other
+    assert malformed_ids(history(100), [calm, one], 1) != first
+
+
 def test_they_are_applied_one_after_the_other():
     after = disturbed("shift:feature=x,by=1", "scale:feature=x,by=10")
     assert after.features["x"].tolist() == [10 * (x + 1) for x in range(10)]
@@ -85,7 +153,11 @@ def test_two_of_a_kind_draw_for_themselves():
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("melt:share=1", "unknown scenario 'melt': there are flip, missing, scale, shift"),
+        (
+            "melt:share=1",
+            "unknown scenario 'melt': there are drift, drop, flip, malformed, missing, scale,"
+            " shift, stuck, takeover",
+        ),
         ("shift:feature=x", "scenario shift needs by"),
         ("flip", "scenario flip needs share"),
         ("flip:feature=x,share=1", "knows no 'feature': it takes share, from, until"),
@@ -94,6 +166,20 @@ def test_two_of_a_kind_draw_for_themselves():
         ("flip:share=0", "a share is above 0 and at most 1"),
         ("flip:share=1.1", "a share is above 0 and at most 1"),
         ("flip:share=1,from=spring", "'spring' is not a time"),
+        ("drift:feature=x,by=1,over=3s", "scenario drift needs from: the moment"),
+        ("drift:feature=x,by=1,from=2013-05-01", "scenario drift needs over"),
+        ("drift:feature=x,by=1,over=long,from=2013-05-01", "'long' is not a duration"),
+        ("drift:feature=x,by=1,over=0s,from=2013-05-01", "longer than zero"),
+        ("drift:feature=c,by=1,over=3s,from=1970-01-01", "feature 'c' is not numeric"),
+        ("takeover:feature=x,value=a,share=0.1", "feature 'x' is numeric: no category can"),
+        ("takeover:feature=c,value=,share=0.1", "value='': expected a name"),
+        ("takeover:feature=y,value=a,share=0.1", "there is no feature 'y'"),
+        ("stuck:feature=x", "has no reading to be stuck at: say when with from="),
+        ("stuck:feature=x,from=1970-01-01", "has no reading to be stuck at"),
+        ("stuck:feature=c,at=1", "feature 'c' is not numeric"),
+        ("stuck:feature=x,at=2013-05-01", "expected a number"),
+        ("drop:share=2", "a share is above 0 and at most 1"),
+        ("malformed", "scenario malformed needs share"),
         ("shift:feature=y,by=1", "there is no feature 'y': there are x, c"),
         ("missing:feature=y,share=1", "there is no feature 'y': there are x, c"),
         ("scale:feature=c,by=1", "feature 'c' is not numeric"),
