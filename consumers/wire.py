@@ -11,7 +11,7 @@ import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -38,11 +38,12 @@ from producers.summaries_wire import decode_summaries, decode_table, encode_summ
 MOST_BYTES = 450_000  # of summaries in a message: with what Arrow adds, under 512 kB
 ROW_BYTES, CELL_BYTES = 48, 12  # what a name takes besides its text, and each of its cells
 SCHEMA = 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def rfc3339(time_ms: int) -> str:
     """``2013-04-01T09:15:00Z``; with milliseconds only where there are any."""
-    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+    moment = _EPOCH + timedelta(milliseconds=time_ms)
     precision = "milliseconds" if time_ms % 1000 else "seconds"
     return moment.isoformat(timespec=precision).replace("+00:00", "Z")
 
