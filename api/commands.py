@@ -40,7 +40,9 @@ def api(context: click.Context, host: str | None, port: int | None) -> None:
 
 def serve(app: FastAPI, listening: socket.socket) -> None:
     """Until SIGINT or SIGTERM; then streams of events end, and other answers have 5 s."""
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=LEAVE_S)
+    config = uvicorn.Config(
+        app, log_config=None, log_level="warning", timeout_graceful_shutdown=LEAVE_S
+    )
     host, port = listening.getsockname()[:2]
     click.echo(f"API: http://{f'[{host}]' if ':' in host else host}:{port}/docs")
     _Server(config).run(sockets=[listening])

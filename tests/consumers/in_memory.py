@@ -128,6 +128,14 @@ class Log:
             copy._ends[place] = self._ends[place]
         return copy
 
+    @classmethod
+    def like(cls, log: Log, **partitions: int) -> Log:
+        """With more topics, and all that ``log`` holds; nothing committed."""
+        made = cls(**log._number, **partitions)
+        made._records.update({place: list(of) for place, of in log._records.items()})
+        made._ends.update(log._ends)
+        return made
+
     def first_offset(self, place: Place) -> int:
         return min((record.offset for record in self._records[place]), default=self._ends[place])
 

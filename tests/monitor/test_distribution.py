@@ -35,6 +35,7 @@ def test_a_bin_holds_what_lies_up_to_its_edge(fixed, live):
     assert np.isin(edges, fixed).all()
     assert len(found.reference) == len(found.window) == len(edges) + 1 <= MOST_BINS
     assert found.reference == pytest.approx(shares(fixed, edges))
+    assert min(found.reference) > 0
 
 
 @given(fixed=values, live=values)
