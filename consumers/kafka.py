@@ -17,6 +17,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Thread
 from typing import Any, cast
 
 from confluent_kafka import (
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 5_000  # records: bounds the size of a transaction
 TIMEOUT_S = 30.0
+CLOSE_S = 10.0  # the client has been seen to wait for ever; nothing is lost by not waiting
 LOOK_S = 2.0  # patience with a broker that is asked for the ends of partitions
 STALLED_S = 5.0  # without a look-up: too long to say that nothing came meanwhile
 REFRESH_S = 30.0  # how long the number of partitions of a topic is believed
@@ -267,7 +269,9 @@ class Client:
             self._consumer.poll(0)  # with a rebalance to be served, closing may never end
         finally:
             self._closing = True
-            self._consumer.close()
+            closing = Thread(target=self._consumer.close, daemon=True)
+            closing.start()
+            closing.join(CLOSE_S)
 
     # -- callbacks, served inside poll ---------------------------------------------------------
 

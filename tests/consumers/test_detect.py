@@ -1,4 +1,4 @@
-"""Detect: a worker may die anywhere and lose everything on its disk; what it finds stays the same."""
+"""Detect: a worker may die anywhere and lose all on its disk; what it finds stays the same."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ from consumers.aggregate import Aggregate
 from consumers.detect import Detect, Memory
 from consumers.join import Join
 from consumers.profiles import MissingProfile
-from consumers.records import Message, Place, Record
+from consumers.records import Message, Place
 from consumers.wire import encode_aggregate_closing, encode_join_closing, encode_summary_messages
 from monitor.counts import Counts
 from monitor.detection import Reflected
 from monitor.event_time import Progress, Sources
-from monitor.plan import Plan
 from monitor.summaries import Part, Summary
 from monitor.watch import Watch
 from tests.consumers.in_memory import (
@@ -44,8 +43,8 @@ from tests.consumers.in_memory import (
 
 S0, S1 = Place("summaries", 0), Place("summaries", 1)
 WINDOW = 4 * PANE
-WINDOWS = 12
-DRIFTED = range(4, 7)  # windows in which x lies far away
+WINDOWS = 8
+DRIFTED = range(3, 5)  # windows in which x lies far away
 PER_PANE = 8
 EVERY = 3  # commits between snapshots
 
@@ -79,7 +78,7 @@ def detect(log: Log, directory: Path, profiles: Table | None = None) -> Detect:
 
 
 def rows() -> list[tuple[str, bytes]]:
-    """Twelve windows of three model versions, as sent: one in ten late, labels a second behind."""
+    """Eight windows of three model versions, as sent: one in ten late, labels a second behind."""
     rng = np.random.default_rng(3)
     sent: list[tuple[int, str, bytes]] = []
     for pane in range(4 * WINDOWS):
@@ -112,7 +111,7 @@ def summarised() -> Log:
         joining = Worker(Join(*made, Path(directory), log.first_offset), log, log.places("joins"))
         for i, (topic, value) in enumerate(rows()):
             log.append(Message(topic, None, value, 0))
-            if i % 60 == 59:
+            if i % 90 == 89:
                 counting.work()
                 joining.work()
         counting.work()
@@ -134,7 +133,8 @@ def undisturbed(most: int) -> tuple[Log, bytes]:
         worker = Worker(detect(log, Path(directory)), log, [S0])
         while not worker.done:
             worker.work(most)
-        return log, (Path(directory) / "0.snapshot").read_bytes()
+        snapshot = Path(directory) / "0.snapshot"
+        return log, snapshot.read_bytes() if snapshot.exists() else b""
 
 
 def written(log: Log, topic: str) -> list[tuple[bytes | None, bytes | None]]:
@@ -147,7 +147,7 @@ def documents(log: Log, topic: str) -> list[Any]:
 
 def test_the_stream_has_something_of_everything():
     """Else what follows would prove little."""
-    log, _ = undisturbed(5)
+    log, _ = undisturbed(4)
     found = documents(log, "windows")
     assert {(d["model"], d["version"]) for d in found} == {("m", "1"), ("m", "2"), ("n", "1")}
     assert len({(d["model"], d["version"], d["start"]) for d in found}) == 3 * (WINDOWS - 1)
@@ -161,7 +161,7 @@ def test_the_stream_has_something_of_everything():
 
 troubles = st.lists(
     st.tuples(
-        st.integers(0, 12),  # batches without any, before it
+        st.integers(0, 7),  # batches without any, before it
         st.sampled_from(
             [
                 "abort",
@@ -175,13 +175,13 @@ troubles = st.lists(
             ]
         ),
     ),
-    min_size=1,
-    max_size=4,
+    min_size=2,
+    max_size=6,
 )
 
 
-@given(most=st.sampled_from([2, 5, 11]), troubles=troubles)
-@settings(max_examples=25, deadline=None)
+@given(most=st.sampled_from([4, 9]), troubles=troubles)
+@settings(max_examples=10, deadline=None)
 def test_what_it_finds_does_not_depend_on_what_befalls_it(most, troubles):
     log = new_log()
     expected, future = undisturbed(most)
@@ -230,9 +230,9 @@ def befall(directory: Path, trouble: str, old: bytes, future: bytes) -> None:
         snapshot.write_bytes(left[trouble])
 
 
-@pytest.mark.parametrize("most", [2, 11, 1_000])
+@pytest.mark.parametrize("most", [1, 9, 1_000])
 def test_however_it_is_batched_windows_and_incidents_are_the_same(most):
-    expected, found = undisturbed(5)[0], undisturbed(most)[0]
+    expected, found = undisturbed(4)[0], undisturbed(most)[0]
     assert agreed(found) == agreed(expected)
     assert {e["id"] for e in documents(found, "alerts")} == {
         e["id"] for e in documents(expected, "alerts")
@@ -256,7 +256,7 @@ def agreed(log: Log) -> Any:
 
 
 def test_windows_go_by_their_key_and_each_revision_is_newer():
-    log, _ = undisturbed(5)
+    log, _ = undisturbed(4)
     newest: dict[bytes, int] = {}
     for record, document in zip(log.all("windows"), documents(log, "windows"), strict=True):
         names = ("model", "version", "start", "end")
@@ -266,7 +266,7 @@ def test_windows_go_by_their_key_and_each_revision_is_newer():
 
 
 def test_alerts_are_cloud_events_keyed_by_their_incident_and_told_once():
-    log, _ = undisturbed(5)
+    log, _ = undisturbed(4)
     told = documents(log, "alerts")
     assert [record.key for record in log.all("alerts")] == [
         event["data"]["incident"].encode() for event in told
@@ -280,10 +280,10 @@ def test_alerts_are_cloud_events_keyed_by_their_incident_and_told_once():
 def test_an_incident_opens_with_the_drift_and_resolves_after_two_calm_windows():
     told = [
         (event["type"].rpartition(".")[2], event["time"][17:19])
-        for event in documents(undisturbed(5)[0], "alerts")
+        for event in documents(undisturbed(4)[0], "alerts")
         if event["subject"] == "data/x" and event["source"] == "/models/n"
     ]
-    assert told == [("opened", f"{4 * (4 + 1)}"), ("resolved", f"{4 * (6 + 1 + 2)}")]
+    assert told == [("opened", f"{4 * (3 + 1)}"), ("resolved", f"{4 * (4 + 1 + 2)}")]
 
 
 # -- by hand -----------------------------------------------------------------------------------
@@ -328,8 +328,9 @@ def test_only_what_changed_is_remembered_each_model_version_for_itself(log, tmp_
     first = handled(worker, log, row("m", 0), row("m", 0, version="2"), row("n", 0))
     assert remembered(first) == {b"clock/0", b"model/m/1", b"model/m/2", b"model/n/1"}
     assert remembered(handled(worker, log, row("n", -1))) == {b"model/n/1"}
-    assert remembered(handled(worker, log, *passed(1))) == {b"clock/0"}
-    assert remembered(handled(worker, log, *passed(1))) == set()
+    handled(worker, log, *passed(1))
+    assert remembered(handled(worker, log, *passed(2))) == {b"clock/0"}
+    assert remembered(handled(worker, log, *passed(2))) == set()
 
 
 def test_it_remembers_beside_the_summaries_in_the_partition_of_the_same_number(log, tmp_path):
@@ -372,7 +373,7 @@ def test_an_aborted_batch_is_not_added_up(log, tmp_path):
 
 
 def test_a_rebuild_reads_only_what_a_window_may_still_need():
-    log, _ = undisturbed(5)
+    log, _ = undisturbed(4)
     with TemporaryDirectory() as directory:
         behind = detect(log, Path(directory)).resume({S0: log.committed[S0]})
     offsets = [record.offset for record in log.all("summaries")]

@@ -14,11 +14,17 @@ from dashboard.reach import reach
 from producers.settings import Settings
 
 
+@pytest.fixture(autouse=True)
+def became(monkeypatch):
+    """What this process would have become."""
+    calls = []
+    monkeypatch.setattr(commands.os, "execve", lambda *call: calls.append(call))
+    return calls
+
+
 @pytest.fixture
-def started(monkeypatch):
+def started(monkeypatch, became):
     """Runs the command and tells what it would have become."""
-    became = []
-    monkeypatch.setattr(commands.os, "execve", lambda *call: became.append(call))
     monkeypatch.setattr(commands, "require_free", lambda *_: None)
     for name in ("DRIFTLINE_DASHBOARD__API", "DRIFTLINE_DASHBOARD__TOKEN"):
         monkeypatch.delenv(name, raising=False)

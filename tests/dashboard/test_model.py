@@ -45,6 +45,15 @@ def test_the_newest_score_is_told_in_words():
     )
 
 
+def test_the_scores_are_drawn_over_those_of_the_reference_where_the_api_tells_them():
+    told = {"edges": [0.5], "reference": [0.7, 0.3], "window": [0.4, 0.6], "at": 0.5}
+    with_distribution = window(1)
+    with_distribution["concept"]["prediction"] = feature("score", distribution=told)
+    app = shown("model", watching(with_distribution))
+    assert charts(app) == 8
+    assert "**score**: the window over the reference" in said(app)
+
+
 def test_expected_performance_is_drawn_where_the_api_has_it():
     with_expectation = window(1)
     with_expectation["concept"]["expected"] = {"accuracy": {"value": 0.9}}
