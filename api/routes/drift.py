@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.answers import ConceptDrift, DataDrift, Page, WindowItem
+from api.answers import ConceptDrift, DataDrift, Feature, Page, WindowItem
 from api.dependencies import Reading, choose
 from api.parameters import Span, Windows, decode_cursor, page
 from api.problems import refusals
@@ -57,6 +57,14 @@ def windows(connection: Reading, asked: Annotated[Windows, Query()]) -> Page[Win
 
 
 def _undrawn(item: WindowItem) -> WindowItem:
-    features = [f.model_copy(update={"distribution": None}) for f in item.data.features]
-    data = item.data.model_copy(update={"features": features})
-    return item.model_copy(update={"data": data})
+    data = item.data.model_copy(update={"features": list(map(_bare, item.data.features))})
+    if item.concept is None:
+        return item.model_copy(update={"data": data})
+    found = {"prediction": item.concept.prediction, "errors": item.concept.errors}
+    bare = {name: feature and _bare(feature) for name, feature in found.items()}
+    concept = item.concept.model_copy(update=bare)
+    return item.model_copy(update={"data": data, "concept": concept})
+
+
+def _bare(feature: Feature) -> Feature:
+    return feature.model_copy(update={"distribution": None})
