@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from consumers.alerts import alert_line, change_of
+from consumers.alerts import alert_line, change_of, event_ms
 from consumers.batch import findings_of
 from consumers.material import Material, reference_rows, reference_span_ms
 from consumers.records import Batch, Record
@@ -47,7 +47,7 @@ def pipeline(plan: Plan, material: Material) -> Iterator[Step]:
     yield _evaluation(material)
     _, findings = findings_of(watch, material.rows)
     windows = newest_windows(findings, plan)
-    events = [alert_event(transition) for transition in findings.transitions]
+    events = sorted(map(alert_event, findings.transitions), key=event_ms)
     yield _data_drift(material, windows)
     yield _concept_drift(material, windows)
     yield _performance(material, windows)

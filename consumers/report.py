@@ -265,6 +265,7 @@ table { border-collapse: collapse; font-size: 14px; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .9rem .25rem 0;
   border-bottom: 1px solid var(--faint); }
 svg { width: 100%; height: auto; } svg text { font-size: 11px; fill: var(--ink); }
+td:first-child { white-space: nowrap; }
 .pair { display: flex; flex-wrap: wrap; gap: 1rem; }
 figure { margin: 0; flex: 1 1 380px; max-width: 430px; } figcaption { font-weight: 600; }
 .rule { stroke: var(--faint); }

@@ -172,8 +172,8 @@ def _marks(points: Sequence[Point], x: Scale, y: Scale) -> Iterable[str]:
 def _field(cell: Cell, left: float, top: float, wide: float) -> str:
     if cell.shade is None:
         return ""
-    inset, kind = (0, "marked") if cell.marked else (3, "calm")
-    opacity = f' fill-opacity="{0.08 + 0.92 * min(cell.shade, 1.0):.2f}"'
+    inset, kind, faintest = (0, "marked", 0.5) if cell.marked else (3, "calm", 0.08)
+    opacity = f' fill-opacity="{faintest + (1 - faintest) * min(cell.shade, 1.0):.2f}"'
     tall = CELL_HEIGHT - 1 - 2 * inset
     return _rect(kind, (left, top + inset), (max(wide - 0.5, 0.5), tall), cell.tip, opacity)
 

@@ -6,6 +6,7 @@ Every test that takes ``address`` runs on SQLite and on PostgreSQL.
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
 
 from consumers.database import Database
 from consumers.records import Record
@@ -41,9 +43,22 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         connection.execute(text(f"CREATE SCHEMA {schema}"))
     mine = url.update_query_dict({"options": f"-csearch_path={schema}"})
     yield mine.render_as_string(hide_password=False)
-    with server.begin() as connection:
-        connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+    _drop(server, schema)
     server.dispose()
+
+
+def _drop(server: Engine, schema: str) -> None:
+    """A reader that is just leaving may still hold what is to be dropped."""
+    for last in (False, False, False, True):
+        try:
+            with server.begin() as connection:
+                connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+        except OperationalError:
+            if last:
+                raise
+            time.sleep(1.0)
+        else:
+            return
 
 
 @pytest.fixture

@@ -117,6 +117,13 @@ def test_degraded_performance_ends_with_3_though_no_feature_moved(calm_loans):
     assert all(subject.startswith("performance/") for subject in subjects)
 
 
+def test_alerts_of_all_kinds_stand_in_the_order_of_their_time(calm_loans):
+    run(*MODEL, *LABELS, frame=richer(turned(calm_loans)))
+    events = report("alerts")["events"]
+    assert {e["data"]["kind"] for e in events} == {"data", "performance"}
+    assert [e["time"] for e in events] == sorted(e["time"] for e in events)
+
+
 def test_rows_without_labels_are_looked_through_for_drift_alone(calm_loans):
     frame = richer(calm_loans).drop(columns=["bad", "known"])
     done = run(*MODEL, frame=frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ def test_a_decision_comes_with_every_condition_as_its_page_shows_it():
     page = (Path(__file__).parents[2] / "docs" / "messages.md").read_text()
     shown = json.loads(page.partition("## `retraining`")[2].split("```json\n")[1].split("```")[0])
     windows = [window(-7 * i, 6_566, days=7) for i in range(6)]
-    found = decided(*windows, window(36, 27, days=7), alert("critical"), plan=Plan(), **{})
+    found = decided(*windows, window(36, 27, days=7), alert("critical"), plan=Plan())
     expected = {**shown, "model": "m", "decided_at": rfc3339(T0 + 43 * DAY)}
     fresh = next(r for r in expected["reasons"] if r["condition"] == "fresh_labels")
     fresh["actual"] = str(6 * 6_566 + 27)
@@ -261,7 +262,7 @@ def test_in_the_end_the_decision_is_the_same_whatever_befell_it(story, turns):
         worker.work(2)
     assert decisions(log)[-1:] == decisions(expected)[-1:]
     said = decisions(log)
-    assert all(a != b for a, b in zip(said, said[1:], strict=False))
+    assert all(a != b for a, b in itertools.pairwise(said))
 
 
 # -- the rest ----------------------------------------------------------------------------------

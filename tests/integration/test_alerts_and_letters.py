@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from consumers.aggregate import LIMIT, dead_letter
@@ -91,7 +91,15 @@ def test_alerts_are_lines_for_people_in_the_order_in_which_they_came(drifted):
     )
 
 
-def test_as_json_they_are_the_very_bytes_of_the_topic(drifted):
+def test_as_json_they_are_the_very_bytes_of_the_topic_and_only_what_is_committed(drifted):
+    taken_back = Producer(
+        {"bootstrap.servers": drifted.servers, "transactional.id": f"{drifted.prefix}.aborted"}
+    )
+    taken_back.init_transactions()
+    taken_back.begin_transaction()
+    taken_back.produce(f"{drifted.prefix}.alerts", b"never said")
+    taken_back.flush()
+    taken_back.abort_transaction()
     published = [(value or b"").decode() for _, _, value, _ in drifted.read("alerts")]
     assert drifted.cli("alerts", "--json").splitlines() == published
 
@@ -332,3 +340,19 @@ def test_a_service_of_ones_own_waits_for_its_model_and_then_every_record_counts(
             lambda of=topic: way.total(of).get("counted") == 200, f"all {topic} to be counted"
         )
     assert len(list(way.read("dead-letters"))) == 200
+
+
+def test_what_is_refused_again_is_a_new_letter_and_no_replay_runs_after_it(way):
+    way.start("aggregate")
+    way.send([Sent("predictions", 0, b"k", b"no record at all")])
+    way.until(lambda: len(letters(way)) == 1, "the record to be set aside")
+    for count in (2, 3):
+        said = way.cli("dead-letters", "replay")
+        assert said == "undecodable: sent back 1 letter (1 to predictions)\n"
+        way.until(lambda n=count: len(letters(way)) == n, "it to be set aside again")
+    assert [offset for _, offset in letters(way)] == [b"0", b"2", b"4"]  # and markers between
+
+
+def letters(way: Way) -> list[tuple[bytes | None, bytes]]:
+    """Value of each, and where it stood."""
+    return [(value, head["driftline.offset"]) for _, _, value, head in way.read("dead-letters")]

@@ -240,6 +240,16 @@ class Way:
         return fold({(profile.model, profile.version): self.watch}, self.log, seed)
 
 
+def reached(*newest_ms: int | None, idle: tuple[int, ...] = ()) -> list[Closing]:
+    """How far each partition of the predictions has come."""
+    progress = {i: Progress(at, i in idle) for i, at in enumerate(newest_ms)}
+    return [Closing(Sources(len(newest_ms), progress))]
+
+
+def joined(predictions_ms: int, labels_ms: int) -> list[Closing]:
+    return [Closing(None, 1, {0: Reflected(predictions_ms, labels_ms)})]
+
+
 def fold(
     watches: Mapping[Key, Watch], log: Sequence[Item], seed: int = 0, state: State | None = None
 ) -> tuple[State, Findings]:

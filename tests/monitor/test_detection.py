@@ -12,10 +12,9 @@ import pytest
 from monitor import detection
 from monitor.counts import Counts
 from monitor.detection import Closing, Reflected, State, advance, rebuilt
-from monitor.event_time import Progress, Sources
 from monitor.findings import Maturity, WindowStatus
 from monitor.summaries import Part, Summary
-from tests.monitor.streams import KEY, Row, counted, fold, plan, watch
+from tests.monitor.streams import KEY, Row, counted, fold, joined, plan, reached, watch
 
 watching = watch()
 LATE, ON_TIME = Part.LATE, Part.ON_TIME
@@ -24,16 +23,6 @@ LATE, ON_TIME = Part.LATE, Part.ON_TIME
 def rows(*times_ms: int, part: Part = ON_TIME, of=watching, **values) -> list[Summary]:
     sent = [Row(str(at), at, **values) for at in times_ms]
     return counted(of, sent, [part] * len(sent))
-
-
-def reached(*newest_ms: int | None, idle: tuple[int, ...] = ()) -> list[Closing]:
-    """How far each partition of the predictions has come."""
-    progress = {i: Progress(at, i in idle) for i, at in enumerate(newest_ms)}
-    return [Closing(Sources(len(newest_ms), progress))]
-
-
-def joined(predictions_ms: int, labels_ms: int) -> list[Closing]:
-    return [Closing(None, 1, {0: Reflected(predictions_ms, labels_ms)})]
 
 
 def correct(pane_ms: int, n: int, part: Part = Part.FINAL, wrong: int = 0) -> list[Summary]:
@@ -46,9 +35,9 @@ def correct(pane_ms: int, n: int, part: Part = Part.FINAL, wrong: int = 0) -> li
     return [Summary(*KEY, pane_ms, part, {**right, "scores_labels": scores})]
 
 
-def told(*batches: list, of=watching, state: State | None = None):
+def told(*batches: list, of=watching):
     """The findings of each batch."""
-    state, found, offset = state or State(), [], 0
+    state, found, offset = State(), [], 0
     for batch in batches:
         items = list(enumerate(batch, start=offset))
         offset += len(items)

@@ -2,8 +2,7 @@
 
 from monitor.detection import State, advance
 from monitor.summaries import Part
-from tests.monitor.streams import KEY, Row, counted, watch
-from tests.monitor.test_detection import joined, reached
+from tests.monitor.streams import KEY, Row, counted, joined, reached, watch
 
 watching = watch()
 
