@@ -25,6 +25,7 @@ from producers.settings import Settings, load_settings
 
 PORTS = {"API": 8000, "dashboard": 8501}
 HEAD_START_S = 8.0
+PATIENCE_S = 4.0  # nothing of a demonstration outlives it, so nobody has to finish anything
 SPEED = 86_400  # a day of flights a second: from April to December in under five minutes
 
 
@@ -57,7 +58,8 @@ def demo(kafka: str | None, speed: int, scenarios: tuple[str, ...]) -> None:
 def _run(
     jobs: list[Job], simulate: list[str], environment: Mapping[str, str], stopped: until_signal
 ) -> None:
-    supervisor, simulator = Supervisor(jobs, environment), _Simulator(simulate, environment)
+    supervisor = Supervisor(jobs, environment, patience_s=PATIENCE_S)
+    simulator = _Simulator(simulate, environment)
     try:
         while not stopped():
             supervisor.look()

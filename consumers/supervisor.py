@@ -47,8 +47,14 @@ class _Kept:
 class Supervisor:
     """Starts jobs, restarts those that die, and ends all of them with it."""
 
-    def __init__(self, jobs: Sequence[Job], environment: Mapping[str, str] | None = None) -> None:
-        self._kept = [_Kept(job) for job in jobs]
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        environment: Mapping[str, str] | None = None,
+        *,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._kept, self._patience_s = [_Kept(job) for job in jobs], patience_s
         self._environment = {**os.environ, **(environment or {})}
 
     def run(self, stopped: Callable[[], bool], *, every_s: float = 0.2) -> None:
@@ -73,7 +79,7 @@ class Supervisor:
         running = [k.process for k in self._kept if k.process and k.process.poll() is None]
         for process in running:
             process.terminate()
-        deadline_s = time.monotonic() + PATIENCE_S
+        deadline_s = time.monotonic() + self._patience_s
         for process in running:
             try:
                 process.wait(max(0.1, deadline_s - time.monotonic()))

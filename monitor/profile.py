@@ -128,7 +128,9 @@ def _learn(name: str, values: Column, categorical: bool, rng: np.random.Generato
             return categorical_reference(values)
         return numeric_reference(values, SAMPLE_SIZE, rng)
     except ValueError as error:
-        raise InvalidReference(f"feature {name!r} cannot be learned: {error}") from error
+        raise InvalidReference(
+            f"feature {name!r} cannot be learned: {error}; leave it out (--ignore {name})"
+        ) from error
 
 
 def _looks_categorical(values: Column) -> bool:

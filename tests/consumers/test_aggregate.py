@@ -487,14 +487,26 @@ def test_a_service_that_makes_up_names_of_features_costs_little():
     assert len(found.names["unknown"]) == 200
 
 
-def test_all_of_a_model_goes_to_one_partition_and_all_of_an_id_to_one():
+def test_all_of_a_model_goes_to_one_partition():
+    models = ("m", "k")
+    rows = [
+        (P0, prediction(id=f"r{i}", model=m, version=v))
+        for i in range(9)
+        for m, v in (("m", "1"), ("m", "2"), ("k", "1"))
+    ]
+    log = new_log()
+    send(log, *rows)
+    Worker(aggregate(log, table(later=[profile("k")])), log, SOURCES).work()
+    found = {(r.key, r.partition) for r in log.all("summaries") if summaries([r])}
+    assert found == {(model.encode(), model_partition(model, 2)) for model in models}
+    assert {partition for _, partition in found} == {0, 1}
+
+
+def test_all_of_an_id_goes_to_one_partition():
     log = counted(
         *((P0, prediction(id=f"r{i}", time=T0 + 1_000 * i)) for i in range(20)),
         *((L1, label(id=f"r{i}", time=T0 + 1_000 * i)) for i in range(20)),
     )
-    with_summaries = [r for r in log.all("summaries") if summaries([r])]
-    assert {record.partition for record in with_summaries} == {model_partition("m", 2)}
-    assert {record.key for record in with_summaries} == {b"m"}
     for place in log.places("joins"):
         rows = join_rows(log.read(place))
         assert rows

@@ -497,6 +497,16 @@ def test_nothing_is_forgotten_a_moment_too_soon(log, role, tmp_path):
     assert entries(tmp_path, "alone") == [True]
 
 
+@pytest.mark.parametrize("behind", ["predictions", "labels"])
+def test_nothing_is_forgotten_while_one_of_the_topics_is_behind(log, role, behind):
+    far, near = Sources(1, {0: Progress(T0 + 10**6)}), Sources(1, {0: Progress(T0)})
+    closing = AggregateClosing(*((near, far) if behind == "predictions" else (far, near)))
+    joined(
+        log, role, truth("alone", 100), Message("joins", None, encode_aggregate_closing(closing), 0)
+    )
+    assert fates_of(role)["joins/0"]["waiting"] == 1
+
+
 def test_nothing_is_forgotten_while_a_partition_was_not_heard_of(log, role):
     sources = Sources(2, {0: Progress(T0 + 10**6)})
     half = encode_aggregate_closing(AggregateClosing(sources, sources))

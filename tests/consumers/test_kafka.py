@@ -80,6 +80,7 @@ class World:
         self.topics = {"d.predictions": 2, "d.alerts": 1}
         self.fails: dict[str, list[KafkaException]] = {}
         self.generation = 0
+        self.looked_up = 0  # times
         self.callbacks: dict[str, Callable[[Any, list[TopicPartition]], None]] = {}
 
     def _ask(self, name: str, *details: Any) -> None:
@@ -123,6 +124,7 @@ class World:
         return answers
 
     def offsets_for_times(self, asked: list[TopicPartition], timeout: float) -> Any:
+        self.looked_up += 1
         self.now_s += 0 if self.ends is not None else timeout
         if self.ends is None:
             raise failure(KafkaError._TIMED_OUT)
@@ -421,12 +423,27 @@ def test_going_back_ends_the_silence(world, reading):
     assert silent_after(world, reading, 100) == {}
 
 
+def test_a_partition_taken_away_is_nobodys_to_be_called_silent(world, reading):
+    polled(world, reading, end(P0, 8), end(P1, 9))
+    world.ends = {0: 8, 1: 9}
+    assert silent_after(world, reading, 30) == {P0: 8, P1: 9}
+    polled(world, reading, world.takes(P1))
+    assert silent_after(world, reading, 10) == {P0: 8}
+
+
+def test_four_look_ups_fall_into_the_time(world, reading):
+    polled(world, reading, end(P0, 8))
+    world.ends = {0: 8}
+    silent_after(world, reading, 60)
+    assert world.looked_up in (11, 12)
+
+
 def test_whoever_comes_back_to_a_partition_knows_nothing_of_its_silence(world, reading):
     polled(world, reading, Sent(P1, 3))
-    polled(world, reading, world.takes(P1))
-    world.now_s += 300
-    world.ends = {1: 9}
-    polled(world, reading, world.gives(P1))
+    polled(world, reading, world.takes(P1), end(P0, 8))
+    world.ends = {0: 8, 1: 9}
+    assert silent_after(world, reading, 60) == {P0: 8}
+    polled(world, reading, world.gives(P1), Sent(P0, 8))
     reading.changes()
     polled(world, reading, end(P1, 9))
     assert silent_after(world, reading, 15) == {}

@@ -164,6 +164,7 @@ def test_labels_that_came_after_their_time_count_in_the_newest_revision(calm_loa
     run(*MODEL, *LABELS, frame=calm_loans.assign(known=known), DRIFTLINE_TIME__LABEL_WAIT="6h")
     for window in report("performance")["windows"]:
         assert window["labels"] == window["rows"] == len(inside(calm_loans, window))
+        assert window["status"] == "final"
 
 
 def test_the_older_half_is_the_reference_cut_where_a_window_begins(calm_loans):
