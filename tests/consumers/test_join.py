@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rocksdict import Options, Rdict
 
 import consumers.join
 from consumers.aggregate import Aggregate
@@ -488,6 +489,15 @@ def test_what_nothing_can_reach_any_more_is_forgotten_and_a_waiting_label_expire
     assert (counts["matched"], counts["waiting"], counts["expired"]) == (1, 0, 1)
     role.forget([J0])
     assert entries(tmp_path, "joined", "alone", "new") == [False, False, True]
+
+
+def test_of_what_is_forgotten_nothing_is_left_in_the_store(log, role, tmp_path):
+    rows = [scored("a", 0), truth("a", 100), truth("a", 900), truth("b", 200)]
+    joined(log, role, *rows, passed(900 + KEPT + 1), most=1)
+    role.forget([J0])
+    stored = Rdict(str(tmp_path / "0"), options=Options(raw_mode=True))
+    assert list(stored.keys()) == [b"m"]
+    stored.close()
 
 
 def test_nothing_is_forgotten_a_moment_too_soon(log, role, tmp_path):

@@ -189,7 +189,7 @@ def test_from_and_until_choose_what_is_judged_and_what_came_before_is_the_refere
 
 
 def test_a_reference_of_its_own_leaves_the_whole_file_to_be_judged(calm_loans):
-    loans(seed=5, days=20, start="2024-11-01").to_csv("old.csv", index=False)
+    loans(seed=5, days=20, start="2025-01-10").to_csv("old.csv", index=False)
     done = run(*MODEL, *LABELS, "--reference", "old.csv", frame=calm_loans)
     assert done.exit_code == 0, done.output
     assert report("train")["reference"]["rows"] == 20 * PER_DAY

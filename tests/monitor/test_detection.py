@@ -240,6 +240,23 @@ def test_a_row_right_after_the_last_empty_window_is_told():
 
 
 @pytest.mark.usefixtures("patience_of_three")
+def test_a_row_far_ahead_does_not_hide_what_still_comes_before_it():
+    """A fast partition has come to 10,000 when the slow one breaks the silence."""
+    found = windows(
+        [*rows(0), *rows(10_000), *reached(10_000, 507)], rows(525), reached(10_000, 567)
+    )
+    assert found[2] == [(520, "closed", 1, 0)]
+
+
+@pytest.mark.usefixtures("patience_of_three")
+def test_a_row_of_a_partition_that_woke_does_not_bring_back_a_window_of_the_silence():
+    of = watch(plan(4, 2))
+    asleep = [*rows(0), *reached(147, None, idle=(1,))]
+    found = windows(asleep, rows(125), reached(167, 167), of=of)
+    assert found[1:] == [[], [(120, "closed", 1, 0)]]
+
+
+@pytest.mark.usefixtures("patience_of_three")
 def test_late_rows_alone_do_not_end_a_silence():
     """Whether they came before the silence was told or after it: that depends on timing."""
     late, on = rows(305, part=LATE), rows(0)
