@@ -217,9 +217,9 @@ def test_a_partition_lost_for_a_while_takes_nothing_away_from_what_the_others_sa
     role.forget([W1])
     assert role.resume({W1: log.committed[W1]}) == {W1: 0}
     role.replay(log.read(W1))
-    log.append(alert("warning", "2"))
+    log.append(window(2, 50))
     worker.work()
-    assert [reasons(d)["fresh_labels"][0] for d in decisions(log)] == ["100"]
+    assert [reasons(d)["fresh_labels"][0] for d in decisions(log)] == ["100", "150"]
 
 
 stories = st.lists(
