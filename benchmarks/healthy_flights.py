@@ -106,7 +106,7 @@ def alarms(found: Findings) -> tuple[int, int, int]:
     """Windows with a feature at p < 0.05, such features, and incidents opened."""
     marked = [
         sum(
-            f.distance is not None and f.distance.p_value is not None and f.distance.p_value < 0.05
+            (ks := f.test("ks")) is not None and ks.p_value is not None and ks.p_value < 0.05
             for f in window.data.features
         )
         for window in found.windows

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from monitor.counts import Counts
 from monitor.detection import Clock, Closing, Decisions, Reflected
 from monitor.distribution import Distribution
+from monitor.drift import Evidence
 from monitor.event_time import Progress, Sources
 from monitor.findings import (
     DataFinding,
@@ -255,8 +256,9 @@ def _concept(found: WindowFinding, marked: float) -> dict[str, Any]:
 
 
 def _feature(feature: FeatureFinding, marked: float) -> dict[str, Any]:
-    d = feature.distance
-    p_value = None if d is None else d.p_value
+    ks, kuiper, gravest = feature.test("ks"), feature.test("kuiper"), feature.gravest
+    shown = ks or gravest  # of numeric features the table speaks of KS, whatever decided
+    p_value = None if shown is None else shown.p_value
     return {
         "name": feature.name,
         "kind": feature.kind,
@@ -265,17 +267,18 @@ def _feature(feature: FeatureFinding, marked: float) -> dict[str, Any]:
         "wrong_type": feature.wrong_type,
         "not_finite": feature.not_finite,
         "out_of_range": feature.out_of_range,
-        "statistic": None if d is None else d.statistic,
+        "statistic": None if shown is None else shown.value,
         "p_value": p_value,
         "marked": p_value is not None and p_value <= marked,
-        "threshold": None if d is None else d.threshold,
-        "tolerance": feature.tolerance,
-        "persistent": None if d is None else d.persistent,
-        "kuiper": None,
+        "threshold": None if shown is None else shown.threshold,
+        "tolerance": None if shown is None else shown.tolerance,
+        "persistent": None if shown is None else shown.persistent,
+        "kuiper": None if kuiper is None else kuiper.value,
         "psi": feature.psi,
         "verdict": feature.verdict.value,
-        "severity": None if d is None or d.severity is None else d.severity.value,
-        "detectable": None if d is None else d.detectable,
+        "severity": None if feature.severity is None else feature.severity.value,
+        "decided_by": None if gravest is None or gravest.severity is None else gravest.statistic,
+        "detectable": None if shown is None else min(shown.detectable, 1.0),
         "unseen": None
         if feature.unseen is None
         else {"rows": feature.unseen_rows, "values": dict(feature.unseen)},
@@ -359,52 +362,58 @@ def alert_event(transition: Transition) -> dict[str, Any]:
                 "start": rfc3339(transition.start_ms),
                 "end": rfc3339(transition.end_ms),
             },
-            "evidence": _evidence(transition),
+            "evidence": _evidence(transition.evidence),
             "message": _message(transition),
         },
     }
 
 
-def _evidence(transition: Transition) -> dict[str, Any]:
-    evidence = transition.evidence
-    if isinstance(evidence, MetricFinding):
-        return {
-            "statistic": transition.incident.subject.partition("/")[2],
-            **_metric(evidence),
-            "labels": transition.labels,
-            "coverage": _coverage(transition.labels, transition.rows),
-        }
-    d = evidence.distance
-    assert d is not None
-    return {
-        "statistic": "ks",
-        "value": d.statistic,
-        "threshold": d.threshold,
-        "tolerance": evidence.tolerance,
-        "effect": d.persistent,
-        "rows": evidence.rows,
-        "p_value": d.p_value,
+def _evidence(found: Evidence) -> dict[str, Any]:
+    """What it is made of; what does not belong to this kind of evidence is left out."""
+    told = {
+        "statistic": found.statistic,
+        "value": _finite(found.value),
+        "threshold": _finite(found.threshold),
+        "tolerance": found.tolerance,
+        "effect": found.effect,
+        "p_value": found.p_value,
+        "detail": found.detail,
+        "low": _finite(found.low),
+        "high": _finite(found.high),
+        "baseline": _finite(found.baseline),
+        "resolution": found.resolution,
+        "rows": found.rows,
+        "labels": found.labels,
+        "coverage": found.coverage,
+        "severity": found.severity.value,
     }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+_SAYS = {
+    "ks": "the distribution lies {value} (KS distance) from the reference",
+    "kuiper": "the distribution lies {value} (Kuiper distance) from the reference",
+    "categories": "the shares of the categories differ by {value} from the reference",
+    "missing": "the share of missing values differs by {value} from the reference",
+}
 
 
 def _message(transition: Transition) -> str:
-    subject = transition.incident.subject
+    subject, found = transition.incident.subject, transition.evidence
     window = f"{rfc3339(transition.start_ms)} to {rfc3339(transition.end_ms)}"
     if transition.change is Change.RESOLVED:
         return f"{subject}: back to normal in the window {window}."
-    evidence = transition.evidence
-    if isinstance(evidence, MetricFinding):
+    if found.statistic not in _SAYS:
         return (
-            f"{subject}: {_shown(evidence.metric.value)} in the window {window}, against a baseline"
-            f" of {_shown(evidence.baseline.value)}."
+            f"{subject}: {_shown(found.value)} in the window {window}, against a baseline"
+            f" of {_shown(found.baseline)}."
         )
-    d = evidence.distance
-    assert d is not None
+    said = _SAYS[found.statistic].format(value=_shown(found.value))
+    detail = "" if found.detail is None else f" ({found.detail})"
     return (
-        f"{subject}: the distribution lies {_shown(d.statistic)} (KS distance) from the reference"
-        f" in the window {window}; sampling noise explains {_shown(d.threshold)}, and"
-        f" {_shown(d.persistent)} of it persists where the reference's own straying reaches"
-        f" {_shown(evidence.tolerance)}."
+        f"{subject}: {said}{detail} in the window {window}; sampling noise explains"
+        f" {_shown(found.threshold)}, and {_shown(found.effect)} of it persists where the"
+        f" reference's own straying reaches {_shown(found.tolerance)}."
     )
 
 

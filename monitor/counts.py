@@ -7,7 +7,7 @@ negative count takes back what an earlier one said.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -30,11 +30,18 @@ class Counts:
             unique, counted = np.unique(cells, return_counts=True)
             return cls(unique, counted.astype(np.int64))
         weights = np.asarray(count, dtype=np.int64).ravel()
-        unique, inverse = np.unique(cells, return_inverse=True)
-        summed = np.zeros(unique.size, dtype=np.int64)
-        np.add.at(summed, inverse, weights)
+        order = np.argsort(cells, kind="stable")
+        cells = cells[order]
+        first = np.flatnonzero(np.diff(cells, prepend=-1))
+        summed = np.add.reduceat(weights[order], first) if first.size else weights
         kept = summed != 0
-        return cls(unique[kept], summed[kept])
+        return cls(cells[first][kept], summed[kept])
+
+    @classmethod
+    def of_dense(cls, full: NDArray[np.int64]) -> Counts:
+        """From all cells, shape (cells,)."""
+        met = np.flatnonzero(full)
+        return cls(met, full[met])
 
     @classmethod
     def empty(cls) -> Counts:
@@ -46,6 +53,13 @@ class Counts:
         parts = [part for part in many if part]
         if len(parts) < 2:
             return parts[0] if parts else cls.empty()
+        width = _width(parts)
+        if _crowded(parts, width):
+            full = np.zeros(width, dtype=np.int64)
+            for part in parts:
+                full[part.index] += part.count
+            met = np.flatnonzero(full)
+            return cls(met, full[met])
         return cls.of(
             np.concatenate([part.index for part in parts]),
             np.concatenate([part.count for part in parts]),
@@ -90,6 +104,38 @@ class Counts:
 
 
 Cells = Mapping[str, Counts]  # by the name of the summary: "bins/temp", "outcomes", ...
+
+
+def aligned(many: Sequence[Counts]) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+    """The cells met in any of ``many``, shape (k,), and for each of ``many`` the counts there."""
+    if len(many) == 1:
+        return many[0].index, [many[0].count]
+    width = _width(many)
+    if _crowded(many, width):
+        full = [c.dense(width) for c in many]
+        met = np.flatnonzero(np.any([f != 0 for f in full], axis=0))
+        return met, [f[met] for f in full]
+    met = _merged([c.index for c in many])
+    found = [np.zeros(met.size, dtype=np.int64) for _ in many]
+    for into, c in zip(found, many, strict=True):
+        into[np.searchsorted(met, c.index)] = c.count
+    return met, found
+
+
+def _width(many: Sequence[Counts]) -> int:
+    return max((int(c.index[-1]) + 1 for c in many if c), default=0)
+
+
+def _crowded(many: Sequence[Counts], width: int) -> bool:
+    """Whether a pass over all cells is cheaper than merging those that were met."""
+    return 4 * sum(c.index.size for c in many) > width
+
+
+def _merged(runs: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """The distinct cells of sorted runs. Timsort merges them in one pass."""
+    cells = np.sort(np.concatenate(runs), kind="stable")
+    fresh: NDArray[np.bool_] = np.diff(cells, prepend=-1) != 0
+    return cells[fresh]
 
 
 def add_cells(many: Iterable[Cells]) -> dict[str, Counts]:

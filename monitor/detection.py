@@ -1,6 +1,6 @@
 """Detection: summaries in, findings out, state carried along.
 
-    summaries -> panes -> windows -> verdicts -> incidents
+    summaries -> panes -> windows of all lengths -> verdicts -> incidents
 
 ``advance`` is a pure function. What it remembers has two halves with different fates. The *sums* of
 the panes can be had again by adding up the summaries from ``first_needed`` on; the *decisions*
@@ -8,9 +8,11 @@ the panes can be had again by adding up the summaries from ``first_needed`` on; 
 
 Theory of operation
 -------------------
-A window closes when the watermark of the predictions passes its end. What is decided then, revision
-0, holds the on-time rows alone, and whatever comes later only amends. Its performance is final once
-the labels, too, had their time; from then on later labels only amend.
+A pane closes when the watermark of the predictions passes its end, and with it every window that
+ends there: those of the scales (``monitor.scales``), which decide and are gone, and those that
+people look at. What is decided then, revision 0, holds the on-time rows alone, and whatever comes
+later only amends. Performance and errors are final once the labels, too, had their time; from then
+on later labels only amend.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from monitor.budget import Length, own_length
 from monitor.counts import Cells, Counts, add_cells
-from monitor.drift import Severity, Verdict
+from monitor.drift import Tested
 from monitor.event_time import Sources, earliest, latest
 from monitor.findings import (
     FeatureFinding,
@@ -29,11 +32,15 @@ from monitor.findings import (
     Transition,
     WindowFinding,
     WindowStatus,
+    evidence_of,
 )
-from monitor.incidents import Incident, step
+from monitor.incidents import Heard, Incident, Said, gravest, step
 from monitor.plan import Plan
+from monitor.scales import Blocks, Kept
+from monitor.scanning import Scanner
+from monitor.stack import Space
 from monitor.summaries import Names, Part, Summary, add_names
-from monitor.watch import Watch
+from monitor.watch import Watch, subject_of
 
 MOST_EMPTY = 1_000  # windows without a row in a row; beyond, time has jumped and nobody was there
 DATA, PERFORMANCE = (Part.ON_TIME, Part.LATE), (Part.FINAL, Part.AMENDED)
@@ -122,6 +129,8 @@ class Decisions:
 
     shape: tuple[int, int, int]  # pane, length and slide that the windows were cut with
     first_pane_ms: int | None = None
+    next_pane_ms: int | None = None  # to close next
+    final_pane_ms: int | None = None  # whose errors to judge next
     next_start_ms: int | None = None  # of the window to close next
     pruned_ms: int | None = None  # panes before it were let go
     empty_run: int = 0
@@ -137,11 +146,20 @@ class State:
     clock: Clock = field(default_factory=Clock)
     decisions: Mapping[Key, Decisions] = field(default_factory=dict)
     panes: Mapping[Key, Mapping[int, Pane]] = field(default_factory=dict)
+    sums: Mapping[Key, Sums] = field(default_factory=dict)  # made of the panes, kept to be quick
 
     @property
     def first_needed(self) -> int | None:
         known = [d.first_needed for d in self.decisions.values() if d.first_needed is not None]
         return min(known) if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The blocks of the scales, of the data and of the errors."""
+
+    data: Kept = field(default_factory=dict)
+    errors: Kept = field(default_factory=dict)
 
 
 Item = tuple[int, Summary | Closing]  # the offset, and what stands there
@@ -153,7 +171,7 @@ def advance(
     """Add ``items`` to ``state``, in order. ``watches`` holds every model version they name."""
     clock = state.clock
     folds = {
-        key: _Fold(watches[key], decisions, state.panes.get(key, {}))
+        key: _Fold(watches[key], decisions, state.panes.get(key, {}), state.sums.get(key, Sums()))
         for key, decisions in state.decisions.items()
         if key in watches
     }
@@ -165,7 +183,8 @@ def advance(
         else:
             key = (item.model, item.version)
             if key not in folds:
-                folds[key] = _Fold(watches[key], Decisions(_shape(watches[key].plan)), {})
+                fresh = Decisions(_shape(watches[key].plan))
+                folds[key] = _Fold(watches[key], fresh, {}, Sums())
             folds[key].add(offset, item)
     for fold in folds.values():
         fold.amend()
@@ -176,7 +195,8 @@ def advance(
     )
     decisions = {**state.decisions, **{key: fold.decisions for key, fold in folds.items()}}
     panes = {**state.panes, **{key: fold.panes for key, fold in folds.items()}}
-    return State(clock, decisions, panes), findings
+    sums = {**state.sums, **{key: fold.sums for key, fold in folds.items()}}
+    return State(clock, decisions, panes, sums), findings
 
 
 def rebuilt(state: State, items: Iterable[Item]) -> State:
@@ -187,16 +207,21 @@ def rebuilt(state: State, items: Iterable[Item]) -> State:
         if isinstance(item, Summary):
             key = (item.model, item.version)
             _add(panes.setdefault(key, {}), pruned_ms.get(key), offset, item)
-    return replace(state, panes=panes)
+    return replace(state, panes=panes, sums={})
 
 
 class _Fold:
     """One model version during one batch. Works on copies: the state it came from stays."""
 
-    def __init__(self, watch: Watch, decisions: Decisions, panes: Mapping[int, Pane]) -> None:
+    def __init__(
+        self, watch: Watch, decisions: Decisions, panes: Mapping[int, Pane], sums: Sums
+    ) -> None:
         self.watch, self.plan = watch, watch.plan
         self.decisions = _recut(decisions, watch.plan)
         self.panes = dict(panes)
+        self._data_blocks = Blocks(self._on_time, dict(sums.data))
+        self._error_blocks = Blocks(self._final_errors, dict(sums.errors))
+        self._said: dict[str, list[Said]] = {}
         self.findings = Findings()
         self._windows = dict(self.decisions.windows)
         self._incidents = dict(self.decisions.incidents)
@@ -224,13 +249,76 @@ class _Fold:
         self.decisions = replace(self.decisions, first_pane_ms=pane_ms, next_start_ms=start_ms)
 
     def move_to(self, clock: Clock) -> None:
-        """Close every window that the watermarks have passed, oldest first."""
+        """Close every pane and window that the watermarks have passed, oldest first."""
         self._close(_less(clock.data_ms, self.plan.time.lateness_ms))
         self._finish(clock)
 
     def _close(self, watermark_ms: int | None) -> None:
+        if watermark_ms is None:
+            return
+        for pane_ms in self._panes_until(self.decisions.next_pane_ms, watermark_ms):
+            end_ms = pane_ms + self.plan.windows.pane_ms
+            self._scan(self.watch.data, self._data_blocks, pane_ms)
+            self._close_windows(end_ms)
+            self._decide(end_ms)
+            self.decisions = replace(self.decisions, next_pane_ms=end_ms)
+        self._close_windows(watermark_ms)
+        self._decide(watermark_ms)
+
+    def _panes_until(self, next_ms: int | None, watermark_ms: int) -> Iterator[int]:
+        """The panes to close, oldest first; before any was closed, from the first with a row.
+
+        Once no window of any length can hold a row, time jumps to the next pane that does.
+        """
+        pane_ms = self.plan.windows.pane_ms
+        next_ms = self.decisions.first_pane_ms if next_ms is None else next_ms
+        while next_ms is not None and next_ms + pane_ms <= watermark_ms:
+            if self._held(next_ms - self._reach_ms, next_ms):
+                yield next_ms
+                next_ms += pane_ms
+            else:
+                next_ms = min((ms for ms in self.panes if ms > next_ms), default=watermark_ms)
+
+    @property
+    def _reach_ms(self) -> int:
+        return self.watch.longest_panes * self.plan.windows.pane_ms
+
+    def _held(self, from_ms: int, until_ms: int) -> bool:
+        """Whether any pane from the one to the other, both included, holds anything."""
+        return any(from_ms <= ms <= until_ms for ms in self.panes)
+
+    def _scan(self, scanner: Scanner, blocks: Blocks, pane_ms: int) -> None:
+        """Test the windows of all scales that end with a pane."""
+        size_ms = self.plan.windows.pane_ms
+        known_ms = latest(self.decisions.first_pane_ms, self.decisions.pruned_ms)
+        assert known_ms is not None
+        longest = max(length.panes for length in scanner.levels if length.is_scale)
+        for window in blocks.ending(pane_ms // size_ms, longest):
+            if window.start * size_ms < known_ms:
+                continue
+            length = Length.of_scale(window.panes)
+            for cells, tested in scanner.scan(window.parts, length).items():
+                if tested is not None or window.panes == 1:
+                    self._hear(cells, tested, window.start * size_ms, length)
+
+    def _hear(self, cells: str, tested: Tested | None, start_ms: int, length: Length) -> None:
+        """Keep what a window says until all that end with it have spoken; None is calm."""
+        size_ms = self.plan.windows.pane_ms
+        end_ms = start_ms + length.panes * size_ms
+        slide_ms = max(length.slide * size_ms, self.plan.windows.slide_ms)
+        said = Said(tested, start_ms, end_ms, slide_ms)
+        self._said.setdefault(subject_of(cells), []).append(said)
+
+    def _decide(self, end_ms: int) -> None:
+        """Open, keep or resolve the incidents of all subjects that were heard."""
+        for subject, said in self._said.items():
+            span_ms = self.plan.windows.pane_ms
+            self._step(subject, gravest(said, end_ms, span_ms), end_ms - span_ms)
+        self._said = {}
+
+    def _close_windows(self, watermark_ms: int) -> None:
         windows, start_ms = self.plan.windows, self.decisions.next_start_ms
-        if watermark_ms is None or start_ms is None:
+        if start_ms is None:
             return
         start_ms = self._next(start_ms, watermark_ms)
         while start_ms + windows.length_ms <= watermark_ms:
@@ -264,22 +352,35 @@ class _Fold:
             self.decisions, empty_run=self.decisions.empty_run + 1 if empty else 0
         )
         if found.data.status is WindowStatus.CLOSED:
-            for feature in found.data.features:
-                if feature.kind == "numeric":
-                    self._decide(f"data/{feature.name}", feature, found)
-            self._decide(f"prediction/{found.data.score.name}", found.data.score, found)
+            for feature in (*found.data.features, found.data.score):
+                self._hear_finding(feature, start_ms)
         if self._has(start_ms, Part.LATE):
             self._data.add(start_ms)
 
+    def _hear_finding(self, found: FeatureFinding, start_ms: int) -> None:
+        if found.severity is not None:
+            self._hear(found.cells, found.gravest, start_ms, own_length(self.plan))
+
     def _finish(self, clock: Clock) -> None:
-        """Make final the performance of windows whose labels had their time."""
+        """Judge errors of panes and performance of windows whose labels had their time."""
         joined_ms = _less(clock.joined_ms, self.plan.time.lateness_ms)
-        labels_ms = _less(clock.labels_ms, self.plan.time.lateness_ms)
-        if joined_ms is None or labels_ms is None:
+        labels_ms = _less(clock.labels_ms, self.plan.time.lateness_ms + self.watch.label_wait_ms)
+        final_ms = earliest((joined_ms, labels_ms))
+        if joined_ms is None or labels_ms is None or final_ms is None:
             return
+        if self.watch.errors is not None:
+            for pane_ms in self._panes_until(self.decisions.final_pane_ms, final_ms):
+                end_ms = pane_ms + self.plan.windows.pane_ms
+                self._scan(self.watch.errors, self._error_blocks, pane_ms)
+                self._finish_windows(end_ms)
+                self._decide(end_ms)
+                self.decisions = replace(self.decisions, final_pane_ms=end_ms)
+        self._finish_windows(final_ms)
+        self._decide(final_ms)
+
+    def _finish_windows(self, final_ms: int) -> None:
         for start_ms in sorted(s for s, window in self._windows.items() if not window.final):
-            end_ms = start_ms + self.plan.windows.length_ms
-            if joined_ms < end_ms or labels_ms < end_ms + self.watch.label_wait_ms:
+            if start_ms + self.plan.windows.length_ms > final_ms:
                 return
             self._finish_one(start_ms)
 
@@ -289,8 +390,10 @@ class _Fold:
         self._count_revisions(start_ms)
         found = self._publish(start_ms, amended=False)
         if window.complete:
-            for name, metric in found.performance.metrics.items():
-                self._decide(f"performance/{name}", metric, found)
+            for metric in found.performance.metrics.values():
+                self._decide_metric(metric, found)
+            if found.data.errors is not None:
+                self._hear_finding(found.data.errors, start_ms)
         if self._has(start_ms, Part.AMENDED) or self._has(start_ms, Part.LATE):
             self._performance.add(start_ms)
 
@@ -325,9 +428,14 @@ class _Fold:
         self.decisions = replace(self.decisions, first_needed=needed)
 
     def _let_go(self, before_ms: int) -> None:
-        next_ms = self.decisions.next_start_ms
+        """Panes that a window still to be closed may hold are kept."""
+        decisions = self.decisions
+        cursors = [decisions.next_pane_ms or decisions.first_pane_ms]
+        if self.watch.errors is not None:
+            cursors.append(decisions.final_pane_ms or decisions.first_pane_ms)
+        needed = [ms - self._reach_ms for ms in cursors if ms is not None]
         pruned_ms = latest(
-            self.decisions.pruned_ms, before_ms if next_ms is None else min(before_ms, next_ms)
+            decisions.pruned_ms, earliest((before_ms, decisions.next_start_ms, *needed))
         )
         assert pruned_ms is not None
         self.panes = _kept(self.panes, pruned_ms)
@@ -366,35 +474,46 @@ class _Fold:
         self.findings.windows.append(found)
         return found
 
-    def _decide(
-        self, subject: str, evidence: FeatureFinding | MetricFinding, found: WindowFinding
-    ) -> None:
-        if not _decides(evidence):
-            return
+    def _decide_metric(self, metric: MetricFinding, found: WindowFinding) -> None:
+        """Of a metric that could tell a fall from none."""
+        if metric.decided:
+            slide_ms = self.plan.windows.slide_ms
+            heard = Heard(found.end_ms, slide_ms, evidence_of(metric, found), slide_ms)
+            self._step(f"performance/{metric.name}", heard, found.start_ms)
+
+    def _step(self, subject: str, heard: Heard, calm_from_ms: int) -> None:
+        model, version = self.watch.profile.model, self.watch.profile.version
         stays, change, about = step(
             self._incidents.pop(subject, None),
-            _severity(evidence),
-            scope=f"{found.model}/{found.version}",
+            heard,
+            scope=f"{model}/{version}",
             subject=subject,
-            end_ms=found.end_ms,
             plan=self.plan.incidents,
         )
         if stays is not None:
             self._incidents[subject] = stays
         if change is not None and about is not None:
+            start_ms, end_ms = calm_from_ms, heard.end_ms
+            if heard.evidence is not None:
+                start_ms, end_ms = heard.evidence.start_ms, heard.evidence.end_ms
             self.findings.transitions.append(
-                Transition(
-                    found.model,
-                    found.version,
-                    change,
-                    about,
-                    found.start_ms,
-                    found.end_ms,
-                    evidence,
-                    found.performance.rows,
-                    found.performance.labels,
-                )
+                Transition(model, version, change, about, start_ms, end_ms)
             )
+
+    @property
+    def sums(self) -> Sums:
+        return Sums(self._data_blocks.kept, self._error_blocks.kept)
+
+    def _on_time(self, number: int) -> Counts:
+        return self._pane_counts(number, self.watch.data.space, Part.ON_TIME)
+
+    def _final_errors(self, number: int) -> Counts:
+        assert self.watch.errors is not None
+        return self._pane_counts(number, self.watch.errors.space, Part.FINAL)
+
+    def _pane_counts(self, number: int, space: Space, part: Part) -> Counts:
+        pane = self.panes.get(number * self.plan.windows.pane_ms)
+        return Counts.empty() if pane is None else space.gather(pane.cells.get(part, {}))
 
     def _inside(self, start_ms: int) -> Iterator[Pane | None]:
         windows = self.plan.windows
@@ -450,19 +569,6 @@ def _names(inside: Sequence[Pane | None], parts: Sequence[Part]) -> Names:
 
 def _only_errors(cells: Cells) -> dict[str, Counts]:
     return {"errors": cells["errors"]} if "errors" in cells else {}
-
-
-def _severity(evidence: FeatureFinding | MetricFinding) -> Severity | None:
-    if isinstance(evidence, MetricFinding):
-        return evidence.severity
-    return None if evidence.distance is None else evidence.distance.severity
-
-
-def _decides(evidence: FeatureFinding | MetricFinding) -> bool:
-    """Whether there was enough to tell; a window that could not is neither drift nor calm."""
-    if isinstance(evidence, MetricFinding):
-        return evidence.decided
-    return evidence.verdict is not Verdict.INSUFFICIENT
 
 
 def _less(time_ms: int | None, lateness_ms: int) -> int | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from monitor.distribution import Distribution
-from monitor.drift import Distance, Severity, Verdict
+from monitor.drift import Evidence, Severity, Tested, Verdict
 from monitor.incidents import Change, Incident
 from monitor.performance import Metric
 
@@ -25,22 +25,39 @@ class Maturity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FeatureFinding:
-    """One feature of one window. ``distance`` is None for categorical features."""
+    """One feature of one window. ``tests`` is empty where the window holds no value of it."""
 
     name: str
     kind: str
+    cells: str  # that it was counted in
     rows: int
     missing: int = 0
     wrong_type: int = 0
     not_finite: int = 0
     out_of_range: int = 0
-    distance: Distance | None = None
-    tolerance: float | None = None
+    tests: tuple[Tested, ...] = ()
     psi: float | None = None
-    verdict: Verdict = Verdict.OK
     unseen: Mapping[str, int] | None = None  # most frequent values outside the reference
     unseen_rows: int = 0
     distribution: Distribution | None = None
+
+    @property
+    def gravest(self) -> Tested | None:
+        return max(self.tests, key=lambda tested: tested.weight, default=None)
+
+    @property
+    def severity(self) -> Severity | None:
+        return None if self.gravest is None else self.gravest.severity
+
+    @property
+    def verdict(self) -> Verdict:
+        """Drift if any test says so; insufficient data only if none could have."""
+        verdicts = {tested.verdict for tested in self.tests}
+        found = (v for v in (Verdict.DRIFT, Verdict.OK) if v in verdicts)
+        return next(found, Verdict.INSUFFICIENT)
+
+    def test(self, statistic: str) -> Tested | None:
+        return next((tested for tested in self.tests if tested.statistic == statistic), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +73,7 @@ class DataFinding:
 
 @dataclass(frozen=True, slots=True)
 class MetricFinding:
+    name: str
     metric: Metric
     baseline: Metric
     threshold: float | None = None
@@ -88,6 +106,29 @@ class WindowFinding:
         return self.data.revision + self.performance.revision
 
 
+def evidence_of(found: MetricFinding, window: WindowFinding) -> Evidence | None:
+    """None while the metric has not fallen."""
+    if found.severity is None or found.metric.value is None:
+        return None
+    low, high = found.metric.interval()
+    rows, labels = window.performance.rows, window.performance.labels
+    return Evidence(
+        statistic=found.name,
+        value=found.metric.value,
+        severity=found.severity,
+        start_ms=window.start_ms,
+        end_ms=window.end_ms,
+        rows=rows,
+        threshold=found.threshold,
+        low=low,
+        high=high,
+        baseline=found.baseline.value,
+        resolution=found.metric.resolution,
+        labels=labels,
+        coverage=labels / rows if rows else None,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Transition:
     """An incident that changed, and the window that changed it."""
@@ -98,9 +139,10 @@ class Transition:
     incident: Incident
     start_ms: int
     end_ms: int
-    evidence: FeatureFinding | MetricFinding
-    rows: int = 0  # predictions of the window, and how many of them had their label
-    labels: int = 0
+
+    @property
+    def evidence(self) -> Evidence:
+        return self.incident.evidence
 
 
 @dataclass(slots=True)

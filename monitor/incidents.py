@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from monitor.drift import Severity
+from monitor.drift import Evidence, Severity, Tested, evidence
 from monitor.plan import Incidents
 
 
@@ -26,50 +27,93 @@ class Incident:
     severity: Severity
     opened_ms: int
     notified_ms: int
-    calm: int = 0  # calm windows in a row, up to the newest
+    evidence: Evidence  # the newest
+    due_ms: int  # calm event time that is still missing to resolve it
 
 
-def step(  # noqa: PLR0913 - the window, the rules, and what they are about
-    incident: Incident | None,
-    severity: Severity | None,
-    *,
-    scope: str,
-    subject: str,
-    end_ms: int,
-    plan: Incidents,
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the windows that end at ``end_ms`` say of a subject, if any could decide."""
+
+    end_ms: int
+    span_ms: int  # event time since the subject was heard last: what a calm one is worth
+    evidence: Evidence | None = None  # None: calm
+    slide_ms: int = 0  # of the windows that raised it
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one window says of a subject: the gravest of its tests, or calm (None)."""
+
+    tested: Tested | None
+    start_ms: int
+    end_ms: int
+    slide_ms: int
+
+
+def gravest(said: Sequence[Said], end_ms: int, span_ms: int) -> Heard:
+    """Of all windows that end together. The longest one decides how much calm resolves it."""
+    raised = [one for one in said if one.tested is not None]
+    if not raised:
+        return Heard(end_ms, span_ms)
+    worst = max(raised, key=lambda one: one.tested.weight if one.tested else (0, 0.0))
+    assert worst.tested is not None
+    found = evidence(worst.tested, worst.start_ms, worst.end_ms)
+    return Heard(end_ms, span_ms, found, max(one.slide_ms for one in raised))
+
+
+def step(
+    incident: Incident | None, heard: Heard, *, scope: str, subject: str, plan: Incidents
 ) -> tuple[Incident | None, Change | None, Incident | None]:
     """What stays open, what changed, and the incident that the change is about.
 
-    ``severity`` is what the window that ends at ``end_ms`` says of ``subject``, None for calm. A
-    window that could not decide is no step at all: do not call this for it. ``scope`` names the
+    An incident resolves after ``resolve_after`` calm windows in a row of the kind that raised it,
+    told in event time, because windows of all lengths speak of one subject. ``scope`` names the
     model version, so that ids of incidents differ between versions.
     """
     if incident is None:
-        if severity is None:
+        if heard.evidence is None:
             return None, None, None
-        opened = Incident(_identity(scope, subject, end_ms), subject, severity, end_ms, end_ms)
+        opened = _opened(heard, heard.evidence, scope, subject, plan)
         return opened, Change.OPENED, opened
-    if severity is None:
-        return _calmed(replace(incident, calm=incident.calm + 1), plan)
-    return _lasting(replace(incident, calm=0), severity, end_ms, plan)
+    if heard.evidence is None:
+        return _calmed(replace(incident, due_ms=incident.due_ms - heard.span_ms))
+    return _lasting(incident, heard, heard.evidence, plan)
 
 
-def _calmed(incident: Incident, plan: Incidents) -> tuple[Incident | None, Change | None, Incident]:
-    if incident.calm >= plan.resolve_after:
+def _opened(
+    heard: Heard, evidence: Evidence, scope: str, subject: str, plan: Incidents
+) -> Incident:
+    return Incident(
+        _identity(scope, subject, heard.end_ms),
+        subject,
+        evidence.severity,
+        heard.end_ms,
+        heard.end_ms,
+        evidence,
+        plan.resolve_after * heard.slide_ms,
+    )
+
+
+def _calmed(incident: Incident) -> tuple[Incident | None, Change | None, Incident]:
+    if incident.due_ms <= 0:
         return None, Change.RESOLVED, incident
     return incident, None, incident
 
 
 def _lasting(
-    incident: Incident, severity: Severity, end_ms: int, plan: Incidents
+    incident: Incident, heard: Heard, evidence: Evidence, plan: Incidents
 ) -> tuple[Incident, Change | None, Incident]:
-    if severity is Severity.CRITICAL and incident.severity is Severity.WARNING:
-        grown = replace(incident, severity=severity, notified_ms=end_ms)
+    """A shorter window does not cut short what a longer one wants to see calm."""
+    due_ms = max(incident.due_ms, plan.resolve_after * heard.slide_ms)
+    lasting = replace(incident, evidence=evidence, due_ms=due_ms)
+    if evidence.severity is Severity.CRITICAL and incident.severity is Severity.WARNING:
+        grown = replace(lasting, severity=evidence.severity, notified_ms=heard.end_ms)
         return grown, Change.ESCALATED, grown
-    if end_ms - incident.notified_ms >= plan.repeat_after_ms:
-        repeated = replace(incident, notified_ms=end_ms)
+    if heard.end_ms - incident.notified_ms >= plan.repeat_after_ms:
+        repeated = replace(lasting, notified_ms=heard.end_ms)
         return repeated, Change.REPEATED, repeated
-    return incident, None, incident
+    return lasting, None, lasting
 
 
 def _identity(*parts: object) -> str:

@@ -22,6 +22,7 @@ from monitor.counts import Cells, Counts
 
 Array = NDArray[np.float64]
 METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc")
+JUDGED = METRICS
 
 
 @dataclass(frozen=True, slots=True)

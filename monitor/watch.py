@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from monitor import distribution
-from monitor.budget import Levels, levels
+from monitor import distribution, scanning
+from monitor.bins import Sample
+from monitor.budget import Family, Length, families, own_length, scale_lengths
 from monitor.counts import Cells, Counts, add_cells
 from monitor.dispersion import dispersion
-from monitor.drift import Severity, Verdict, judge, stability
+from monitor.drift import Severity, Tested
+from monitor.effects import psi, stability
 from monitor.findings import (
     DataFinding,
     FeatureFinding,
@@ -22,9 +24,12 @@ from monitor.performance import Dispersion, Metric, degraded, measure
 from monitor.plan import Plan
 from monitor.profile import Profile
 from monitor.rows import Categorical, Numeric
+from monitor.scanning import Scanner
 from monitor.schema import ERROR, SCORE
+from monitor.stack import Space, Stack
 from monitor.summaries import Names, Part, Quality, most_frequent
-from monitor.tolerance import tolerance
+
+SEEN = 4  # times the rows of a reference: a larger window hardly sees more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,8 +38,10 @@ class Watch:
 
     plan: Plan
     profile: Profile
-    levels: Mapping[str, Levels]
-    tolerances: Mapping[str, float]  # by name of the cells: "bins/temp", "score", "errors"
+    lengths: tuple[Length, ...]  # of the windows that distributions are tested in
+    families: Mapping[str, Family]
+    data: Scanner  # of the features and the score
+    errors: Scanner | None
     baseline: Mapping[str, Metric]
     dispersions: Mapping[str, Dispersion]  # by metric
 
@@ -48,11 +55,17 @@ class Watch:
                 f" {plan.windows.pane_ms / 1000:g} s: set windows.pane to match, or register the"
                 " model again as a new version"
             )
+        lengths = _lengths(plan, profile)
+        spent = families(plan, profile.schema, lengths)
         return cls(
             plan,
             profile,
-            levels(plan, profile.schema),
-            _tolerances(plan, profile),
+            tuple(lengths),
+            spent,
+            _scanner(plan, profile, spent, lengths, _data_samples(profile), Part.ON_TIME),
+            _scanner(plan, profile, spent, lengths, _error_samples(profile), Part.FINAL)
+            if profile.schema.errors is not None
+            else None,
             baseline(profile),
             _dispersions(plan, profile),
         )
@@ -62,16 +75,22 @@ class Watch:
         time = self.plan.time
         return self.profile.label_wait_ms(time.label_wait_ms, time.label_horizon_ms)
 
+    @property
+    def longest_panes(self) -> int:
+        return max(length.panes for length in self.lengths)
+
     def judge_data(
         self, panes: Sequence[Cells], names: Names, *, complete: bool, revision: int
     ) -> DataFinding:
         """``panes`` are the window's, in order, empty ones as empty mappings."""
         middle = len(panes) // 2
-        first, second = add_cells(panes[:middle]), add_cells(panes[middle:])
-        window = _Halves(first, second)
+        window = _Halves(add_cells(panes[:middle]), add_cells(panes[middle:]))
+        tests = dict(self._judged(self.data, window))
+        if self.errors is not None:
+            tests.update(self._judged(self.errors, window))
         schema = self.profile.schema
         features = tuple(
-            self._numeric(name, reference, window)
+            self._numeric(name, reference, window, tests)
             if isinstance(reference, Numeric)
             else _categorical(name, reference, window, names)
             for name, reference in schema.features.items()
@@ -82,10 +101,14 @@ class Watch:
             status=_status(window.rows, complete),
             rows=window.rows,
             features=features,
-            score=self._compared(SCORE, "score", schema.score, window),
-            errors=None if errors is None else self._compared(ERROR, "errors", errors, window),
+            score=_compared(SCORE, "score", schema.score, window, tests),
+            errors=None if errors is None else _compared(ERROR, "errors", errors, window, tests),
             unknown=most_frequent(names.get("unknown", {})),
         )
+
+    def _judged(self, scanner: Scanner, window: _Halves) -> dict[str, tuple[Tested, ...]]:
+        parts = [scanner.space.gather(half) for half in (window.first, window.second)]
+        return scanner.judge(parts, own_length(self.plan))
 
     def judge_performance(
         self, panes: Sequence[Cells], rows: int, *, status: Maturity, revision: int
@@ -103,49 +126,33 @@ class Watch:
 
     def _metric(self, name: str, metric: Metric) -> MetricFinding:
         """Critical below the threshold's share of the baseline, warning below all of it."""
-        level = self.levels.get("performance")
+        family = self.families.get("performance")
         before = self.baseline.get(name, Metric(None))
-        if level is None:
-            return MetricFinding(metric, before)
+        if family is None:
+            return MetricFinding(name, metric, before)
+        level = family.level(self.plan, own_length(self.plan))
         share, strays = self.plan.performance.degradation_threshold, self.dispersions.get(name)
         fell, bound = degraded(metric, before, strays, share=share, alpha=level.critical)
         suspected, _ = degraded(metric, before, strays, share=1.0, alpha=level.warning)
         severity = Severity.CRITICAL if fell else Severity.WARNING if suspected else None
         decided = strays is not None and metric.value is not None and before.value is not None
-        return MetricFinding(metric, before, bound, severity, decided)
+        return MetricFinding(name, metric, before, bound, severity, decided)
 
-    def _numeric(self, name: str, reference: Numeric, window: _Halves) -> FeatureFinding:
+    def _numeric(
+        self,
+        name: str,
+        reference: Numeric,
+        window: _Halves,
+        tests: Mapping[str, tuple[Tested, ...]],
+    ) -> FeatureFinding:
         quality = window.total(f"quality/{name}")
         return replace(
-            self._compared(name, f"bins/{name}", reference, window),
+            _compared(name, f"bins/{name}", reference, window, tests),
             rows=window.rows,
             missing=quality.at(Quality.MISSING),
             wrong_type=quality.at(Quality.WRONG_TYPE),
             not_finite=quality.at(Quality.NOT_FINITE),
             out_of_range=quality.at(Quality.OUT_OF_RANGE),
-        )
-
-    def _compared(
-        self, name: str, cells: str, reference: Numeric, window: _Halves
-    ) -> FeatureFinding:
-        """Whatever fell into bins, against its reference."""
-        tolerated = self.tolerances.get(cells, 0.0)
-        distance = judge(
-            reference,
-            window.halves(cells),
-            tolerance=tolerated,
-            level=self.levels["data" if cells.startswith("bins/") else "prediction"],
-            drift=self.plan.drift,
-        )
-        return FeatureFinding(
-            name=name,
-            kind="numeric",
-            rows=distance.values,
-            distance=distance,
-            tolerance=tolerated,
-            psi=distance.psi,
-            verdict=distance.verdict,
-            distribution=distribution.numeric(reference.sample, window.total(cells)),
         )
 
 
@@ -175,20 +182,83 @@ def _dispersions(plan: Plan, profile: Profile) -> dict[str, Dispersion]:
     return dispersion(labelled, plan.windows.length_ms)
 
 
-def _tolerances(plan: Plan, profile: Profile) -> dict[str, float]:
-    named: dict[str, Numeric] = {f"bins/{name}": ref for name, ref in profile.schema.numeric}
-    named["score"] = profile.schema.score
-    if profile.schema.errors is not None:
-        named["errors"] = profile.schema.errors
-    return {
-        name: tolerance(
-            {s.pane_ms: s.cells[name] for s in profile.panes if name in s.cells},
-            reference.sample.bins,
-            plan.windows.pane_ms,
-            plan.windows.panes,
-        )
-        for name, reference in named.items()
-    }
+def _compared(
+    name: str,
+    cells: str,
+    reference: Numeric,
+    window: _Halves,
+    tests: Mapping[str, tuple[Tested, ...]],
+) -> FeatureFinding:
+    """Whatever fell into bins, against its reference."""
+    live, bins = window.total(cells), reference.sample.bins
+    return FeatureFinding(
+        name=name,
+        kind="numeric",
+        cells=cells,
+        rows=live.size,
+        tests=tests.get(cells, ()),
+        psi=psi(live.dense(bins), reference.sample.counts().dense(bins)) if live else None,
+        distribution=distribution.numeric(reference.sample, live),
+    )
+
+
+def _data_samples(profile: Profile) -> dict[str, Sample]:
+    numeric = {f"bins/{name}": reference.sample for name, reference in profile.schema.numeric}
+    return {**numeric, "score": profile.schema.score.sample}
+
+
+def _error_samples(profile: Profile) -> dict[str, Sample]:
+    errors = profile.schema.errors
+    return {} if errors is None else {"errors": errors.sample}
+
+
+def _scanner(  # noqa: PLR0913 - what it is made of
+    plan: Plan,
+    profile: Profile,
+    spent: Mapping[str, Family],
+    lengths: Sequence[Length],
+    samples: Mapping[str, Sample],
+    part: Part,
+) -> Scanner:
+    space = Space.of({name: sample.bins for name, sample in samples.items()})
+    panes = _in_order(profile, space, part)
+    return Scanner(
+        space,
+        Stack.of(samples),
+        {
+            length: [spent[family_of(name)].level(plan, length) for name in samples]
+            for length in lengths
+        },
+        scanning.learn(samples, panes, [length.panes for length in lengths]),
+        plan.drift,
+    )
+
+
+def family_of(cells: str) -> str:
+    """Whose share of the budget the tests of some cells spend."""
+    return {"score": "prediction", "errors": "errors"}.get(cells, "data")
+
+
+def subject_of(cells: str) -> str:
+    """What an incident about some cells is called."""
+    name = cells.partition("/")[2]
+    return {"score": "prediction/score", "errors": "concept/error"}.get(cells, f"data/{name}")
+
+
+def _in_order(profile: Profile, space: Space, part: Part) -> list[Counts]:
+    """The reference's panes, empty ones included, from the first with anything in it."""
+    held = {s.pane_ms: space.gather(s.cells) for s in profile.panes if s.part is part}
+    if not held:
+        return []
+    every = range(min(held), max(held) + 1, profile.schema.pane_ms)
+    return [held.get(pane_ms, Counts.empty()) for pane_ms in every]
+
+
+def _lengths(plan: Plan, profile: Profile) -> list[Length]:
+    per_pane = [s.cells["rows"].size for s in profile.panes if "rows" in s.cells]
+    spanned = (profile.panes[-1].pane_ms - profile.panes[0].pane_ms) // profile.schema.pane_ms + 1
+    sample = profile.schema.score.sample.size
+    return scale_lengths(plan, sum(per_pane) / spanned, SEEN * sample)
 
 
 def _categorical(
@@ -198,15 +268,14 @@ def _categorical(
     live = window.total(f"categories/{name}")
     counts = live.dense(len(reference.categories) + 1)
     quality = window.total(f"quality/{name}")
-    met = int(counts.sum())
     return FeatureFinding(
         name=name,
         kind="categorical",
+        cells=f"categories/{name}",
         rows=window.rows,
         missing=quality.at(Quality.MISSING),
         wrong_type=quality.at(Quality.WRONG_TYPE),
-        psi=stability(counts, reference.counts) if met else None,
-        verdict=Verdict.OK if met else Verdict.INSUFFICIENT,
+        psi=stability(counts, reference.counts) if counts.any() else None,
         unseen=most_frequent(names.get(f"unseen/{name}", {})),
         unseen_rows=int(counts[-1]),
         distribution=distribution.categorical(reference, live),
