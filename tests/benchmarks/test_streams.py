@@ -1,0 +1,101 @@
+"""The streams that detectors are measured on are what they are said to be."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from benchmarks.quality.streams import (
+    CHANGES,
+    NONE,
+    SCENARIOS,
+    WITH_MEMORY,
+    autoregressive,
+)
+
+EVERY = list(SCENARIOS.values())
+CHANGE_AT = 3
+
+
+def drawn(scenario, seed=1, panes=6, change_at=None):
+    return list(scenario.live(np.random.default_rng(seed), panes, change_at))
+
+
+def many_rows_after(name, change_at=0):
+    return np.concatenate(drawn(SCENARIOS[name], panes=200, change_at=change_at))
+
+
+@pytest.mark.parametrize("scenario", EVERY, ids=lambda scenario: scenario.name)
+def test_a_seed_says_all(scenario):
+    first, again = (scenario.reference(np.random.default_rng(7)) for _ in range(2))
+    assert np.array_equal(first, again)
+    assert first.shape == (scenario.reference_rows, scenario.features)
+    panes = zip(drawn(scenario), drawn(scenario), strict=True)
+    assert all(np.array_equal(one, other) for one, other in panes)
+    assert not np.array_equal(drawn(scenario)[0], drawn(scenario, seed=2)[0])
+
+
+@pytest.mark.parametrize("scenario", EVERY, ids=lambda scenario: scenario.name)
+def test_panes_have_the_rows_that_were_said(scenario):
+    low, high = scenario.pane_rows
+    panes = drawn(scenario)
+    assert len(panes) == 6
+    assert all(low <= len(rows) <= high for rows in panes)
+    assert {rows.shape[1] for rows in panes} == {scenario.features}
+
+
+@pytest.mark.parametrize("scenario", CHANGES, ids=lambda scenario: scenario.name)
+def test_a_change_begins_with_its_pane_and_never_before(scenario):
+    healthy, changed = drawn(scenario), drawn(scenario, change_at=CHANGE_AT)
+    altered = [
+        (one != other).any(axis=1) for one, other in zip(healthy, changed, strict=True)
+    ]  # whether each row was
+    assert not np.concatenate(altered[:CHANGE_AT]).any()
+    assert np.concatenate(altered[CHANGE_AT:]).all()
+
+
+def test_a_change_spares_the_features_it_does_not_name():
+    healthy = np.concatenate(drawn(NONE))
+    for scenario in CHANGES:
+        untouched = 5 if scenario.name.startswith("five") else 1
+        changed = np.concatenate(drawn(scenario, change_at=0))
+        assert np.array_equal(healthy[:, untouched:], changed[:, untouched:])
+
+
+def test_healthy_scenarios_never_change():
+    scenario = SCENARIOS["cauchy"]
+    panes = zip(drawn(scenario), drawn(scenario, change_at=0), strict=True)
+    assert all(np.array_equal(one, other) for one, other in panes)
+
+
+def test_changes_are_as_large_as_their_names_say():
+    assert many_rows_after("shift-0.25")[:, 0].mean() == pytest.approx(0.25, abs=0.02)
+    assert many_rows_after("five-shift-0.2")[:, :5].mean() == pytest.approx(0.2, abs=0.01)
+    assert many_rows_after("variance-1.3")[:, 0].var() == pytest.approx(1.3, abs=0.03)
+    tailed = many_rows_after("tails-t5")[:, 0]
+    assert tailed.var() == pytest.approx(1.0, abs=0.04)
+    assert (abs(tailed) > 4).mean() > 20 * 6.3e-5  # a normal has 6.3e-5 there
+
+
+def test_a_gradual_change_takes_twenty_panes():
+    healthy = drawn(NONE, panes=30)
+    changed = drawn(SCENARIOS["gradual-0.5"], panes=30, change_at=2)
+    gap = np.concatenate([(b - a)[:, 0] for a, b in zip(healthy, changed, strict=True)])
+    assert gap[[999, 1_000, 10_999, 14_999]] == pytest.approx([0, 0.5 / 10_000, 0.5, 0.5])
+    assert (np.diff(gap[999:10_999]) > 0).all()
+
+
+def test_features_correlate_as_said():
+    rows = np.concatenate(drawn(SCENARIOS["correlated-0.9"], panes=40))
+    assert np.corrcoef(rows, rowvar=False)[0, 1:] == pytest.approx(0.9, abs=0.01)
+
+
+def test_memory_reaches_over_the_edges_of_panes():
+    panes = list(autoregressive(0.99)(np.random.default_rng(1), [50] * 400, 1))
+    steps = np.array([later[0, 0] - rows[-1, 0] for rows, later in pairwise(panes)])
+    assert steps.var() == pytest.approx(2 * (1 - 0.99), rel=0.3)
+    assert np.concatenate(panes).var() == pytest.approx(1.0, abs=0.25)
+
+
+def test_references_with_memory_are_short_and_long():
+    assert {each.reference_rows for each in WITH_MEMORY} == {10_000, 40_000, 80_000}
