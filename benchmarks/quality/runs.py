@@ -1,0 +1,88 @@
+"""One run each: a fresh reference, a stream, and what Driftline raises in it. All are seeded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from benchmarks.quality import flights
+from benchmarks.quality.detector import Heard, counted, plan, raised, watch
+from benchmarks.quality.streams import PANE_ROWS, SCENARIOS
+from monitor.watch import Watch
+
+BUDGET, PANES = 0.05, 100
+HISTORY = (20, 41)  # healthy panes before a change
+STORM = flights.PANES_A_DAY  # incidents that no longer window raises are told apart
+
+
+def healthy(name: str, seed: int) -> int:
+    """How many incidents open in 100 healthy panes."""
+    scenario, rng = SCENARIOS[name], np.random.default_rng(seed)
+    by = _watch(scenario.reference(rng))
+    heard = raised(by, counted(by, scenario.live(rng, PANES)))
+    return sum(one.opened for one in heard)
+
+
+def delay(name: str, seed: int) -> float | str | None:
+    """Rows from the change to the end of the window that alarms; None if 100 panes show nothing.
+
+    ``"early"`` if an incident opened before.
+    """
+    scenario, rng = SCENARIOS[name], np.random.default_rng(10_000 + seed)
+    by = _watch(scenario.reference(rng))
+    at = int(rng.integers(*HISTORY))
+    live = scenario.live(rng, at + PANES, at)
+    pane = _first(raised(by, counted(by, live)), at)
+    return pane if pane is None or isinstance(pane, str) else (pane + 1 - at) * float(PANE_ROWS)
+
+
+def _first(heard: Iterable[Heard], at: int) -> int | str | None:
+    opened = next((one for one in heard if one.opened), None)
+    if opened is None:
+        return None
+    return opened.pane if opened.pane >= at else "early"
+
+
+def _watch(reference: np.ndarray) -> Watch:  # type: ignore[type-arg]
+    panes = max(1, len(reference) // PANE_ROWS)
+    return watch(plan(BUDGET, PANES), np.array_split(reference, panes))
+
+
+def healthy_flights(quarter: int, seed: int | None) -> tuple[int, int]:
+    """Incidents of 45 healthy days, and how many of them were storms of less than a day.
+
+    Without a seed: the first half of the quarter, then the second.
+    """
+    split = (
+        flights.forward_split(quarter)
+        if seed is None
+        else flights.random_split(quarter, np.random.default_rng(seed))
+    )
+    by = watch(plan(BUDGET, len(split.live)), split.reference)
+    longest: dict[str, int] = {}
+    for one in raised(by, counted(by, split.live)):
+        longest[one.incident] = max(longest.get(one.incident, 0), one.longest)
+    return len(longest), sum(panes <= STORM for panes in longest.values())
+
+
+def flights_delay(change: str, seed: int) -> float | None:
+    """Days from a change in the first quarter to the end of the window that says so.
+
+    It begins at a random pane after 5 to 15 healthy days; only incidents of the changed feature
+    that open after it count.
+    """
+    rng = np.random.default_rng(20_000 + seed)
+    split = flights.random_split(0, rng)
+    at = int(rng.integers(5 * flights.PANES_A_DAY, 15 * flights.PANES_A_DAY + 1))
+    by = watch(plan(BUDGET, len(split.live)), split.reference)
+    column = flights.NUMERIC.index(flights.CHANGES[change][0])
+    heard = raised(by, counted(by, flights.changed(split.live, change, at)))
+    return _days_until(heard, f"data/x{column}", at)
+
+
+def _days_until(heard: Iterable[Heard], subject: str, at: int) -> float | None:
+    for one in heard:
+        if one.subject == subject and one.pane >= at:
+            return (one.pane + 1 - at) / flights.PANES_A_DAY
+    return None
