@@ -54,9 +54,9 @@ class Sample:
         """The bin of each value, shape (n,). Raises ``ValueError`` for NaN."""
         if np.isnan(values).any():
             raise ValueError("NaN has no place on the line: count missing values apart")
-        below = np.searchsorted(self.values, values)
+        below: NDArray[np.int64] = np.searchsorted(self.values, values)
         met = self.values[np.minimum(below, self.values.size - 1)] == values
-        return (2 * below + met).astype(np.int64)
+        return np.asarray(2 * below + met, dtype=np.int64)
 
     def counts(self) -> Counts:
         """The sample itself, counted in its own bins."""

@@ -292,8 +292,7 @@ class _Fold:
         size_ms = self.plan.windows.pane_ms
         known_ms = latest(self.decisions.first_pane_ms, self.decisions.pruned_ms)
         assert known_ms is not None
-        longest = max(length.panes for length in scanner.levels if length.is_scale)
-        for window in blocks.ending(pane_ms // size_ms, longest):
+        for window in blocks.ending(pane_ms // size_ms, self.watch.longest_scale):
             if window.start * size_ms < known_ms:
                 continue
             length = Length.of_scale(window.panes)

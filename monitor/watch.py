@@ -79,6 +79,10 @@ class Watch:
     def longest_panes(self) -> int:
         return max(length.panes for length in self.lengths)
 
+    @property
+    def longest_scale(self) -> int:
+        return max(length.panes for length in self.lengths if length.is_scale)
+
     def judge_data(
         self, panes: Sequence[Cells], names: Names, *, complete: bool, revision: int
     ) -> DataFinding:

@@ -3,7 +3,7 @@
     python -m benchmarks.quality [--runs 1000] [--only null] [--workers 2]
 
 prints the tables of ``docs/benchmarks.md`` and writes the figures to
-``benchmarks/results/quality.json``. Everything is seeded; what is left out keeps its earlier figures.
+``benchmarks/results/quality.json``. Everything is seeded; what is left out keeps what it had.
 """
 
 from __future__ import annotations

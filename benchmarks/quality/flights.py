@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ def _days(quarter: int) -> tuple[tuple[Rows, ...], ...]:
     rows = np.stack([np.asarray(flights.features[name], float) for name in NUMERIC], axis=1)
     pane = (flights.time_ms - start_ms) // PANE_MS
     cuts = np.searchsorted(pane, np.arange(DAYS * PANES_A_DAY + 1))
-    panes = [rows[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+    panes = [rows[a:b] for a, b in pairwise(cuts.tolist())]
     return tuple(tuple(panes[d * PANES_A_DAY : (d + 1) * PANES_A_DAY]) for d in range(DAYS))
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from benchmarks.quality import flights
-from benchmarks.quality.detector import Heard, counted, plan, raised, watch
+from benchmarks.quality.detector import counted, plan, watch
 from benchmarks.quality.streams import PANE_ROWS, SCENARIOS
+from monitor.rehearsal import Raised, raised
 from monitor.watch import Watch
 
 BUDGET, PANES = 0.05, 100
@@ -37,7 +38,7 @@ def delay(name: str, seed: int) -> float | str | None:
     return pane if pane is None or isinstance(pane, str) else (pane + 1 - at) * float(PANE_ROWS)
 
 
-def _first(heard: Iterable[Heard], at: int) -> int | str | None:
+def _first(heard: Iterable[Raised], at: int) -> int | str | None:
     opened = next((one for one in heard if one.opened), None)
     if opened is None:
         return None
@@ -81,7 +82,7 @@ def flights_delay(change: str, seed: int) -> float | None:
     return _days_until(heard, f"data/x{column}", at)
 
 
-def _days_until(heard: Iterable[Heard], subject: str, at: int) -> float | None:
+def _days_until(heard: Iterable[Raised], subject: str, at: int) -> float | None:
     for one in heard:
         if one.subject == subject and one.pane >= at:
             return (one.pane + 1 - at) / flights.PANES_A_DAY

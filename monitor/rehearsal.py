@@ -1,0 +1,71 @@
+"""What would be raised in a stream of panes: the deciding half of detection, without its way there.
+
+``monitor.detection`` follows a stream through watermarks, late rows, windows to look at and labels.
+Whoever asks how often a rule is wrong, or how soon it is right, has all panes at hand and needs
+only what decides: the scales, the tests and the life of incidents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from monitor.budget import Length
+from monitor.counts import Counts
+from monitor.incidents import Change, Incident, Said, gravest, step
+from monitor.scales import Blocks
+from monitor.watch import Watch, subject_of
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """A pane closed, and windows that end with it raised an incident, or kept it open."""
+
+    pane: int  # counted from 0
+    subject: str
+    incident: str  # its id
+    opened: bool
+    longest: int  # panes, of the windows that raised it
+
+
+def raised(watch: Watch, panes: Iterable[Counts]) -> Iterator[Raised]:
+    """``panes`` in time order, without gaps, in the index space of ``watch.data``."""
+    pane_ms = watch.plan.windows.pane_ms
+    seen: list[Counts] = []
+    blocks = Blocks(lambda number: seen[number] if number < len(seen) else Counts.empty())
+    incidents: dict[str, Incident] = {}
+    for number, counts in enumerate(panes):
+        seen.append(counts)
+        for subject, said in _said(watch, blocks, number).items():
+            stays, change, _ = step(
+                incidents.pop(subject, None),
+                gravest(said, (number + 1) * pane_ms, pane_ms),
+                scope=watch.profile.model,
+                subject=subject,
+                plan=watch.plan.incidents,
+            )
+            if stays is None:
+                continue
+            incidents[subject] = stays
+            lengths = [(s.end_ms - s.start_ms) // pane_ms for s in said if s.tested is not None]
+            if lengths:
+                opened = change is Change.OPENED
+                yield Raised(number, subject, stays.id, opened, max(lengths))
+
+
+def _said(watch: Watch, blocks: Blocks, number: int) -> dict[str, list[Said]]:
+    """What the windows of all scales that end with a pane say, by subject."""
+    windows = watch.plan.windows
+    found: dict[str, list[Said]] = {}
+    for window in blocks.ending(number, watch.longest_scale):
+        if window.start < 0:
+            continue
+        length = Length.of_scale(window.panes)
+        for cells, tested in watch.data.scan(window.parts, length).items():
+            if tested is not None or window.panes == 1:
+                start_ms = window.start * windows.pane_ms
+                end_ms = start_ms + window.panes * windows.pane_ms
+                slide_ms = max(length.slide * windows.pane_ms, windows.slide_ms)
+                said = Said(tested, start_ms, end_ms, slide_ms)
+                found.setdefault(subject_of(cells), []).append(said)
+    return found
