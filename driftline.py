@@ -8,6 +8,7 @@ COMMANDS = {
     "simulate": "producers.commands:simulate",
     "replay": "producers.commands:replay",
     "evaluate": "producers.evaluate_commands:evaluate",
+    "budget": "producers.budget_commands:budget",
     "pipeline": "consumers.pipeline_commands:pipeline",
     "topics": "consumers.commands:topics",
     "consume": "consumers.commands:consume",

@@ -38,6 +38,7 @@ class Watch:
 
     plan: Plan
     profile: Profile
+    rows_per_pane: float  # of the reference
     lengths: tuple[Length, ...]  # of the windows that distributions are tested in
     families: Mapping[str, Family]
     data: Scanner  # of the features and the score
@@ -55,11 +56,13 @@ class Watch:
                 f" {plan.windows.pane_ms / 1000:g} s: set windows.pane to match, or register the"
                 " model again as a new version"
             )
-        lengths = _lengths(plan, profile)
+        rows, most = _rows_per_pane(profile), SEEN * profile.schema.score.sample.size
+        lengths = scale_lengths(plan, rows, most)
         spent = families(plan, profile.schema, lengths)
         return cls(
             plan,
             profile,
+            rows,
             tuple(lengths),
             spent,
             _scanner(plan, profile, spent, lengths, _data_samples(profile), Part.ON_TIME),
@@ -249,6 +252,12 @@ def subject_of(cells: str) -> str:
     return {"score": "prediction/score", "errors": "concept/error"}.get(cells, f"data/{name}")
 
 
+def cells_of(subject: str) -> str:
+    """The cells that an incident of a numeric subject is about: ``subject_of`` undone."""
+    name = subject.partition("/")[2]
+    return {"prediction/score": "score", "concept/error": "errors"}.get(subject, f"bins/{name}")
+
+
 def _in_order(profile: Profile, space: Space, part: Part) -> list[Counts]:
     """The reference's panes, empty ones included, from the first with anything in it."""
     held = {s.pane_ms: space.gather(s.cells) for s in profile.panes if s.part is part}
@@ -258,11 +267,10 @@ def _in_order(profile: Profile, space: Space, part: Part) -> list[Counts]:
     return [held.get(pane_ms, Counts.empty()) for pane_ms in every]
 
 
-def _lengths(plan: Plan, profile: Profile) -> list[Length]:
-    per_pane = [s.cells["rows"].size for s in profile.panes if "rows" in s.cells]
-    spanned = (profile.panes[-1].pane_ms - profile.panes[0].pane_ms) // profile.schema.pane_ms + 1
-    sample = profile.schema.score.sample.size
-    return scale_lengths(plan, sum(per_pane) / spanned, SEEN * sample)
+def _rows_per_pane(profile: Profile) -> float:
+    rows = sum(s.cells["rows"].size for s in profile.panes if "rows" in s.cells)
+    starts_ms = [s.pane_ms for s in profile.panes]
+    return rows / ((max(starts_ms) - min(starts_ms)) // profile.schema.pane_ms + 1)
 
 
 def _categorical(

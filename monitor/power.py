@@ -1,0 +1,115 @@
+"""Where the budget goes, and what each part of it buys: levels, critical values, shifts seen.
+
+Theory of operation
+-------------------
+A window of ``n`` rows against a sample of ``m`` drifts if its deviation exceeds ``threshold`` and
+what persists exceeds half of that and what the reference strays by. The empirical distance of two
+samples that really lie ``D`` apart has, where they lie farthest apart, a standard deviation of at
+most ``1 / (2 sqrt(en))``; so with probability 80% a distance of::
+
+    D = max(threshold, allowed + threshold / 2) + 0.84 / (2 sqrt(en))
+
+is seen. For a normal feature, ``D = 2 Φ(shift / 2) - 1`` says how many standard deviations that is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+
+from monitor.bins import effective_size
+from monitor.budget import Family, Length, Levels
+from monitor.scanning import BOTH
+from monitor.watch import Watch, cells_of
+
+POWER = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """One test, and what it can see at the reference's traffic; None where that is not known."""
+
+    family: str
+    subject: str
+    statistic: str
+    length: Length
+    share: float  # of the whole budget
+    levels: Levels
+    rows: float  # in a window, at the reference's traffic
+    critical_value: float | None = None  # of the distance, at the level of a warning
+    allowed: float | None = None  # what the reference strays by, beyond half of that
+    distance: float | None = None  # seen with 80% power
+    shift: float | None = None  # the same, in standard deviations of a normal feature
+
+
+def spent(watch: Watch) -> Iterator[Spent]:
+    """Every test of the watch, family by family; their shares add up to 1."""
+    for family in watch.families.values():
+        for subject, statistic in family.tests:
+            for length in family.lengths:
+                yield _spent(watch, family, subject, statistic, length)
+
+
+def _spent(watch: Watch, family: Family, subject: str, statistic: str, length: Length) -> Spent:
+    share = family.share / len(family.tests) / len(family.lengths)
+    rows = watch.rows_per_pane * length.panes
+    levels = family.level(watch.plan, length)
+    plain = Spent(family.name, subject, statistic, length, share, levels, rows)
+    quantile = next((each.quantile for each in BOTH if each.name == statistic), None)
+    scanner = watch.errors if family.name == "errors" else watch.data
+    if quantile is None or scanner is None:
+        return plain
+    i = scanner.stack.names.index(cells_of(subject))
+    root = float(np.sqrt(effective_size(max(round(rows), 1), int(scanner.stack.sizes[i]))))
+    allowed = scanner.strayings[statistic][i].allowed(length.panes, rows)
+    allowed = max(allowed, watch.plan.drift.min_effect)
+    threshold = quantile(levels.warning) / root
+    distance = max(threshold, allowed + threshold / 2) + float(norm.ppf(POWER)) / (2 * root)
+    return Spent(
+        family.name,
+        subject,
+        statistic,
+        length,
+        share,
+        levels,
+        rows,
+        min(threshold, 1.0),
+        allowed,
+        distance if distance < 1 else None,
+        in_deviations(distance) if statistic == "ks" else None,
+    )
+
+
+def in_deviations(distance: float) -> float | None:
+    """The shift of a normal distribution whose KS distance it is; None if none is."""
+    return 2 * float(norm.ppf((1 + distance) / 2)) if distance < 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a change of the model's tests does to every test of its features."""
+
+    what: str
+    level: float  # the new level over the old one
+    critical_value: float  # the new critical value over the old one
+
+
+def costs(watch: Watch) -> list[Cost]:
+    """Of one more numeric feature, and of a second segment (every test twice)."""
+    family = watch.families.get("data")
+    if family is None:
+        return []
+    tests = len(family.tests)
+    return [
+        _cost(watch, family, "one more numeric feature", tests / (tests + len(BOTH))),
+        _cost(watch, family, "a second segment", 0.5),
+    ]
+
+
+def _cost(watch: Watch, family: Family, what: str, level: float) -> Cost:
+    quantile, length = BOTH[0].quantile, family.lengths[0]
+    before = family.level(watch.plan, length).warning
+    return Cost(what, level, quantile(before * level) / quantile(before))
