@@ -146,7 +146,8 @@ class State:
     clock: Clock = field(default_factory=Clock)
     decisions: Mapping[Key, Decisions] = field(default_factory=dict)
     panes: Mapping[Key, Mapping[int, Pane]] = field(default_factory=dict)
-    sums: Mapping[Key, Sums] = field(default_factory=dict)  # made of the panes, kept to be quick
+    # Made of the panes, and kept to be quick: no part of what is remembered.
+    sums: Mapping[Key, Sums] = field(default_factory=dict, compare=False)
 
     @property
     def first_needed(self) -> int | None:
@@ -273,7 +274,7 @@ class _Fold:
         pane_ms = self.plan.windows.pane_ms
         next_ms = self.decisions.first_pane_ms if next_ms is None else next_ms
         while next_ms is not None and next_ms + pane_ms <= watermark_ms:
-            if self._held(next_ms - self._reach_ms, next_ms):
+            if next_ms in self.panes or self._held(next_ms - self._reach_ms, next_ms):
                 yield next_ms
                 next_ms += pane_ms
             else:

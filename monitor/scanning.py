@@ -72,7 +72,10 @@ class Scanner:
 
     def scan(self, parts: Sequence[Counts], length: Length) -> dict[str, Tested | None]:
         """For each name with rows in the window the gravest test that drifted, or None."""
-        whole = compare(self.stack, [Counts.total(parts)])
+        total = Counts.total(parts)
+        if not total:
+            return {}
+        whole = compare(self.stack, [total])
         found: dict[str, Tested | None] = {
             name: None for name, rows in zip(self.stack.names, whole.rows, strict=True) if rows
         }

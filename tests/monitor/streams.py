@@ -30,6 +30,7 @@ from monitor.summaries import Names, Part, Summary, add_names
 from monitor.watch import Watch
 
 PANE, LATENESS, ACCEPTED, HORIZON, WAIT = 10, 7, 20, 30, 10
+LONGEST = 8  # panes in a window of the largest scale
 KEY: Key = ("credit", "1")
 MANY = Budget(1, 40)  # a loose budget, so that small windows can raise something
 
@@ -59,7 +60,7 @@ class Label:
 
 def plan(length: int = 4, slide: int | None = None, **settings: object) -> Plan:
     """``length`` and ``slide`` in panes."""
-    windows = Windows(PANE, length * PANE, (slide or length) * PANE)
+    windows = Windows(PANE, length * PANE, (slide or length) * PANE, LONGEST * PANE)
     time = Time(LATENESS, ACCEPTED, None, HORIZON, WAIT, None)
     drift = Drift(warning=MANY, critical=Budget(1, 400), critical_effect=0.3)
     return replace(Plan(windows, time, drift, incidents=Incidents(80, 2)), **settings)  # type: ignore[arg-type]
