@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from monitor.counts import Counts
 from monitor.detection import Clock, Closing, Decisions, Reflected
 from monitor.distribution import Distribution
-from monitor.drift import Evidence
+from monitor.drift import Evidence, Tested
 from monitor.event_time import Progress, Sources
 from monitor.findings import (
     DataFinding,
@@ -279,12 +279,27 @@ def _feature(feature: FeatureFinding, marked: float) -> dict[str, Any]:
         "severity": None if feature.severity is None else feature.severity.value,
         "decided_by": None if gravest is None or gravest.severity is None else gravest.statistic,
         "detectable": None if shown is None else min(shown.detectable, 1.0),
+        "detail": None if gravest is None or gravest.severity is None else gravest.detail,
+        "quality": None if feature.flaws is None else _quality(feature.flaws),
         "unseen": None
         if feature.unseen is None
         else {"rows": feature.unseen_rows, "values": dict(feature.unseen)},
         "distribution": None
         if feature.distribution is None
         else _distribution(feature.distribution),
+    }
+
+
+def _quality(found: Tested) -> dict[str, Any]:
+    """Of the share of values that are missing or of a wrong type."""
+    return {
+        "deviation": found.value,
+        "p_value": found.p_value,
+        "threshold": found.threshold,
+        "tolerance": found.tolerance,
+        "persistent": found.persistent,
+        "verdict": found.verdict.value,
+        "severity": None if found.severity is None else found.severity.value,
     }
 
 
@@ -395,6 +410,7 @@ _SAYS = {
     "kuiper": "the distribution lies {value} (Kuiper distance) from the reference",
     "categories": "the shares of the categories differ by {value} from the reference",
     "missing": "the share of missing values differs by {value} from the reference",
+    "coverage": "the share of predictions without a label differs by {value} from the reference",
 }
 
 

@@ -102,6 +102,13 @@ class Counts:
         met = position < self.index.size and self.index[position] == cell
         return int(self.count[position]) if met else 0
 
+    def many(self, cells: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The counts of ``cells``, of their shape."""
+        if not self:
+            return np.zeros(cells.shape, dtype=np.int64)
+        position = np.minimum(np.searchsorted(self.index, cells), self.index.size - 1)
+        return np.where(self.index[position] == cells, self.count[position], 0)
+
 
 Cells = Mapping[str, Counts]  # by the name of the summary: "bins/temp", "outcomes", ...
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 
 from monitor.budget import Length, own_length
 from monitor.counts import Cells, Counts, add_cells
-from monitor.drift import Tested
+from monitor.drift import Tested, evidence
 from monitor.event_time import Sources, earliest, latest
 from monitor.findings import (
     FeatureFinding,
@@ -360,6 +360,8 @@ class _Fold:
     def _hear_finding(self, found: FeatureFinding, start_ms: int) -> None:
         if found.severity is not None:
             self._hear(found.cells, found.gravest, start_ms, own_length(self.plan))
+        if found.flaws is not None and found.flaws.severity is not None:
+            self._hear(f"quality/{found.name}", found.flaws, start_ms, own_length(self.plan))
 
     def _finish(self, clock: Clock) -> None:
         """Judge errors of panes and performance of windows whose labels had their time."""
@@ -394,6 +396,7 @@ class _Fold:
                 self._decide_metric(metric, found)
             if found.data.errors is not None:
                 self._hear_finding(found.data.errors, start_ms)
+            self._decide_coverage(start_ms)
         if self._has(start_ms, Part.AMENDED) or self._has(start_ms, Part.LATE):
             self._performance.add(start_ms)
 
@@ -480,6 +483,20 @@ class _Fold:
             slide_ms = self.plan.windows.slide_ms
             heard = Heard(found.end_ms, slide_ms, evidence_of(metric, found), slide_ms)
             self._step(f"performance/{metric.name}", heard, found.start_ms)
+
+    def _decide_coverage(self, start_ms: int) -> None:
+        inside, windows = list(self._inside(start_ms)), self.plan.windows
+        rows = [_rows([cells]) for cells in _parts(inside, DATA[:1])]
+        labels = [
+            cells["outcomes"].size if "outcomes" in cells else 0
+            for cells in _parts(inside, PERFORMANCE[:1])
+        ]
+        tested = self.watch.judge_coverage(rows, labels)
+        if tested is not None:
+            end_ms = start_ms + windows.length_ms
+            raised = evidence(tested, start_ms, end_ms)
+            heard = Heard(end_ms, windows.slide_ms, raised, windows.slide_ms)
+            self._step("coverage/labels", heard, start_ms)
 
     def _step(self, subject: str, heard: Heard, calm_from_ms: int) -> None:
         model, version = self.watch.profile.model, self.watch.profile.version

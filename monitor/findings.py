@@ -36,6 +36,7 @@ class FeatureFinding:
     not_finite: int = 0
     out_of_range: int = 0
     tests: tuple[Tested, ...] = ()
+    flaws: Tested | None = None  # of the share that is missing or of a wrong type
     psi: float | None = None
     unseen: Mapping[str, int] | None = None  # most frequent values outside the reference
     unseen_rows: int = 0

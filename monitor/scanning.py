@@ -1,19 +1,21 @@
 """Windows of many distributions at once, of any length, against their reference.
 
 A scanner knows the samples of a group of distributions (the numeric features and the score; or the
-errors), how each strays, and at which level each length of window is tested.
+errors), how each strays, and at which level each length of window is tested. What is no
+distribution on a line, categories and flaws, it asks its checks (``monitor.checks``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.bins import Sample, effective_size, p_value
 from monitor.budget import Length, Levels
+from monitor.checks import Check
 from monitor.counts import Counts
 from monitor.critical import effective_sizes, kolmogorov_quantile, kuiper_quantile
 from monitor.drift import Tested, severity_of
@@ -69,12 +71,21 @@ class Scanner:
     levels: Mapping[Length, Sequence[Levels]]  # one for each name
     strayings: Mapping[str, Sequence[Straying]]  # by statistic, one for each name
     drift: Drift
+    checks: Sequence[Check] = ()  # of what is no distribution on a line
 
     def scan(self, parts: Sequence[Counts], length: Length) -> dict[str, Tested | None]:
         """For each name with rows in the window the gravest test that drifted, or None."""
         total = Counts.total(parts)
         if not total:
             return {}
+        found = self._distributions(total, parts, length)
+        for check in self.checks:
+            found.update(check.scan(parts, length))
+        return found
+
+    def _distributions(
+        self, total: Counts, parts: Sequence[Counts], length: Length
+    ) -> dict[str, Tested | None]:
         whole = compare(self.stack, [total])
         found: dict[str, Tested | None] = {
             name: None for name, rows in zip(self.stack.names, whole.rows, strict=True) if rows
@@ -85,17 +96,20 @@ class Scanner:
         for i in suspects.tolist():
             gravest = max(self._tests(whole, i, length), key=lambda tested: tested.weight)
             if gravest.severity is not None:
-                found[self.stack.names[i]] = gravest
+                found[self.stack.names[i]] = self._with_p_value(gravest, i)
         return found
 
     def judge(self, parts: Sequence[Counts], length: Length) -> dict[str, tuple[Tested, ...]]:
         """All tests of each name that has rows in the window."""
         found = compare(self.stack, parts)
-        return {
-            name: self._tests(found, i, length)
+        tests = {
+            name: tuple(self._with_p_value(of, i) for of in self._tests(found, i, length))
             for i, name in enumerate(self.stack.names)
             if found.rows[i]
         }
+        for check in self.checks:
+            tests.update((name, (of,)) for name, of in check.judge(parts, length).items())
+        return tests
 
     def _suspects(self, whole: Deviations, length: Length) -> NDArray[np.int64]:
         """Which ones lie beyond sampling noise, at the level of a warning."""
@@ -128,8 +142,14 @@ class Scanner:
             noise(levels.warning),
             allowed,
             severity_of(value, persistent, noise, allowed, levels, self.drift),
-            p_value(value, rows, int(self.stack.sizes[i])) if statistic is KS else None,
         )
+
+    def _with_p_value(self, tested: Tested, i: int) -> Tested:
+        """It decides nothing and takes longer than all that does: only for what is shown."""
+        if tested.statistic != KS.name:
+            return tested
+        size = int(self.stack.sizes[i])
+        return replace(tested, p_value=p_value(tested.value, tested.rows, size))
 
 
 def learn(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from monitor import distribution, scanning
+from monitor import checks, distribution, scanning
 from monitor.bins import Sample
-from monitor.budget import Family, Length, families, own_length, scale_lengths
+from monitor.budget import Family, Length, Levels, families, own_length, scale_lengths
+from monitor.categories import Categories
+from monitor.checks import CategoryCheck, Check, CoverageCheck, FlawCheck, Rule
 from monitor.counts import Cells, Counts, add_cells
 from monitor.dispersion import dispersion
 from monitor.drift import Severity, Tested
@@ -26,8 +28,10 @@ from monitor.profile import Profile
 from monitor.rows import Categorical, Numeric
 from monitor.scanning import Scanner
 from monitor.schema import ERROR, SCORE
+from monitor.shares import Share
 from monitor.stack import Space, Stack
 from monitor.summaries import Names, Part, Quality, most_frequent
+from monitor.tolerance import Straying
 
 SEEN = 4  # times the rows of a reference: a larger window hardly sees more
 
@@ -43,6 +47,7 @@ class Watch:
     families: Mapping[str, Family]
     data: Scanner  # of the features and the score
     errors: Scanner | None
+    coverage: CoverageCheck | None
     baseline: Mapping[str, Metric]
     dispersions: Mapping[str, Dispersion]  # by metric
 
@@ -59,16 +64,16 @@ class Watch:
         rows, most = _rows_per_pane(profile), SEEN * profile.schema.score.sample.size
         lengths = scale_lengths(plan, rows, most)
         spent = families(plan, profile.schema, lengths)
+        making = _Making(plan, profile, spent, lengths)
         return cls(
             plan,
             profile,
             rows,
             tuple(lengths),
             spent,
-            _scanner(plan, profile, spent, lengths, _data_samples(profile), Part.ON_TIME),
-            _scanner(plan, profile, spent, lengths, _error_samples(profile), Part.FINAL)
-            if profile.schema.errors is not None
-            else None,
+            making.data(),
+            making.errors(),
+            making.coverage(),
             baseline(profile),
             _dispersions(plan, profile),
         )
@@ -99,7 +104,7 @@ class Watch:
         features = tuple(
             self._numeric(name, reference, window, tests)
             if isinstance(reference, Numeric)
-            else _categorical(name, reference, window, names)
+            else _categorical(name, reference, window, names, tests)
             for name, reference in schema.features.items()
         )
         errors = schema.errors
@@ -112,6 +117,17 @@ class Watch:
             errors=None if errors is None else _compared(ERROR, "errors", errors, window, tests),
             unknown=most_frequent(names.get("unknown", {})),
         )
+
+    def judge_coverage(self, rows: Sequence[int], labels: Sequence[int]) -> Tested | None:
+        """Of a window whose labels had their time: predictions and labels, pane by pane."""
+        if self.coverage is None:
+            return None
+        middle = len(rows) // 2
+        halves = []
+        for some in (slice(0, middle), slice(middle, None)):
+            n, known = sum(rows[some]), sum(labels[some])
+            halves.append(Share(max(n - known, 0), n))
+        return self.coverage.judge(halves[0], halves[1], own_length(self.plan))
 
     def _judged(self, scanner: Scanner, window: _Halves) -> dict[str, tuple[Tested, ...]]:
         parts = [scanner.space.gather(half) for half in (window.first, window.second)]
@@ -160,6 +176,7 @@ class Watch:
             wrong_type=quality.at(Quality.WRONG_TYPE),
             not_finite=quality.at(Quality.NOT_FINITE),
             out_of_range=quality.at(Quality.OUT_OF_RANGE),
+            flaws=_first(tests.get(f"quality/{name}")),
         )
 
 
@@ -219,35 +236,114 @@ def _error_samples(profile: Profile) -> dict[str, Sample]:
     return {} if errors is None else {"errors": errors.sample}
 
 
-def _scanner(  # noqa: PLR0913 - what it is made of
-    plan: Plan,
-    profile: Profile,
-    spent: Mapping[str, Family],
-    lengths: Sequence[Length],
-    samples: Mapping[str, Sample],
-    part: Part,
-) -> Scanner:
-    space = Space.of({name: sample.bins for name, sample in samples.items()})
-    panes = _in_order(profile, space, part)
-    return Scanner(
-        space,
-        Stack.of(samples),
-        {
-            length: [spent[family_of(name)].level(plan, length) for name in samples]
-            for length in lengths
-        },
-        scanning.learn(samples, panes, [length.panes for length in lengths]),
-        plan.drift,
-    )
+@dataclass(frozen=True, slots=True, eq=False)
+class _Making:
+    """What the scanners of a watch are made from."""
+
+    plan: Plan
+    profile: Profile
+    spent: Mapping[str, Family]
+    lengths: Sequence[Length]
+
+    def data(self) -> Scanner:
+        """Of the features, numeric and categorical, their flaws, and the score."""
+        schema = self.profile.schema
+        widths = {name: sample.bins for name, sample in _data_samples(self.profile).items()}
+        categories = {f"categories/{n}": len(r.categories) + 1 for n, r in schema.categorical}
+        flaws = {f"quality/{name}": len(Quality) for name in schema.features}
+        space = Space.of({**widths, **categories, **flaws, "rows": 1})
+        panes = _in_order(self.profile, space, Part.ON_TIME)
+        own: list[Check] = [
+            self._categories(space, name, of, panes) for name, of in schema.categorical
+        ]
+        own.append(self._flaws(space, panes))
+        return self._scanner(space, _data_samples(self.profile), panes, own)
+
+    def errors(self) -> Scanner | None:
+        samples = _error_samples(self.profile)
+        if not samples:
+            return None
+        space = Space.of({name: sample.bins for name, sample in samples.items()})
+        return self._scanner(space, samples, _in_order(self.profile, space, Part.FINAL), [])
+
+    def _scanner(
+        self,
+        space: Space,
+        samples: Mapping[str, Sample],
+        panes: Sequence[Counts],
+        own: Sequence[Check],
+    ) -> Scanner:
+        return Scanner(
+            space,
+            Stack.of(samples),
+            {length: [self._levels(name)[length] for name in samples] for length in self.lengths},
+            scanning.learn(samples, panes, self._panes),
+            self.plan.drift,
+            own,
+        )
+
+    def _categories(
+        self, space: Space, name: str, reference: Categorical, panes: Sequence[Counts]
+    ) -> CategoryCheck:
+        cells = f"categories/{name}"
+        straying = checks.learn_categories(space, cells, panes, self._panes)
+        of = Categories.of(reference.counts)
+        return CategoryCheck(cells, space, of, reference.categories, self._rule(cells, straying))
+
+    def _flaws(self, space: Space, panes: Sequence[Counts]) -> FlawCheck:
+        names = [f"quality/{name}" for name in self.profile.schema.features]
+        whole = Counts.total(panes)
+        strayings = [
+            checks.learn_shares([checks.flawed(space, of, name) for of in panes], self._panes)
+            for name in names
+        ]
+        return FlawCheck(
+            names,
+            space,
+            [checks.flawed(space, whole, name) for name in names],
+            [self._rule(*each) for each in zip(names, strayings, strict=True)],
+        )
+
+    def coverage(self) -> CoverageCheck | None:
+        """The reference's own coverage, and how it strays; None without labels."""
+        if "coverage" not in self.spent:
+            return None
+        panes = [share for _, share in sorted(_unlabelled(self.profile).items())]
+        straying = checks.learn_shares(panes, self._panes)
+        length = own_length(self.plan)
+        levels = {length: self.spent["coverage"].level(self.plan, length)}
+        whole = sum(panes, start=Share(0, 0))
+        return CoverageCheck(whole, Rule(levels, straying, self.plan.drift))
+
+    def _rule(self, cells: str, straying: Straying) -> Rule:
+        return Rule(self._levels(cells), straying, self.plan.drift)
+
+    def _levels(self, cells: str) -> dict[Length, Levels]:
+        family = self.spent[family_of(cells)]
+        return {length: family.level(self.plan, length) for length in self.lengths}
+
+    @property
+    def _panes(self) -> list[int]:
+        return [length.panes for length in self.lengths]
+
+
+def _unlabelled(profile: Profile) -> dict[int, Share]:
+    """By pane: the rows without a label, of all rows."""
+    rows = {s.pane_ms: s.cells["rows"].size for s in profile.panes if "rows" in s.cells}
+    labels = {s.pane_ms: s.cells["outcomes"].size for s in profile.panes if s.part is Part.FINAL}
+    return {ms: Share(max(n - labels.get(ms, 0), 0), n) for ms, n in rows.items()}
 
 
 def family_of(cells: str) -> str:
     """Whose share of the budget the tests of some cells spend."""
-    return {"score": "prediction", "errors": "errors"}.get(cells, "data")
+    kind = cells.partition("/")[0]
+    return {"score": "prediction", "errors": "errors", "quality": "quality"}.get(kind, "data")
 
 
 def subject_of(cells: str) -> str:
     """What an incident about some cells is called."""
+    if cells.startswith("quality/"):
+        return cells
     name = cells.partition("/")[2]
     return {"score": "prediction/score", "errors": "concept/error"}.get(cells, f"data/{name}")
 
@@ -274,9 +370,13 @@ def _rows_per_pane(profile: Profile) -> float:
 
 
 def _categorical(
-    name: str, reference: Categorical, window: _Halves, names: Names
+    name: str,
+    reference: Categorical,
+    window: _Halves,
+    names: Names,
+    tests: Mapping[str, tuple[Tested, ...]],
 ) -> FeatureFinding:
-    """Shown, with its stability index and what was never seen; no incident comes of it yet."""
+    """With its stability index, and what was never seen."""
     live = window.total(f"categories/{name}")
     counts = live.dense(len(reference.categories) + 1)
     quality = window.total(f"quality/{name}")
@@ -287,11 +387,17 @@ def _categorical(
         rows=window.rows,
         missing=quality.at(Quality.MISSING),
         wrong_type=quality.at(Quality.WRONG_TYPE),
+        tests=tests.get(f"categories/{name}", ()),
+        flaws=_first(tests.get(f"quality/{name}")),
         psi=stability(counts, reference.counts) if counts.any() else None,
         unseen=most_frequent(names.get(f"unseen/{name}", {})),
         unseen_rows=int(counts[-1]),
         distribution=distribution.categorical(reference, live),
     )
+
+
+def _first(tests: tuple[Tested, ...] | None) -> Tested | None:
+    return tests[0] if tests else None
 
 
 def _status(rows: int, complete: bool) -> WindowStatus:

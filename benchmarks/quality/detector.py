@@ -11,6 +11,7 @@ from monitor.counts import Counts
 from monitor.plan import HOUR, Budget, Drift, Plan, Windows
 from monitor.profile import ReferenceRows, build_profile
 from monitor.rows import Predictions
+from monitor.summaries import Quality
 from monitor.watch import Watch
 
 Rows = NDArray[np.float64]  # shape (rows, features)
@@ -49,5 +50,14 @@ def counted(by: Watch, panes: Iterable[Rows]) -> Iterator[Counts]:
             (of, column[~np.isnan(column)]) for of, column in zip(samples, rows.T, strict=True)
         )
         located = [of.locate(np.sort(column)) for of, column in columns]
-        ends = by.data.stack.offsets[: len(located)]
-        yield Counts.of(np.concatenate([at + bins for at, bins in zip(ends, located, strict=True)]))
+        starts = by.data.stack.offsets[: len(located)].tolist()
+        bins = Counts.of(np.concatenate([at + of for at, of in zip(starts, located, strict=True)]))
+        yield bins + _flaws(by, rows)
+
+
+def _flaws(by: Watch, rows: Rows) -> Counts:
+    """How many rows there are, and in how many each feature is missing."""
+    offsets = by.data.space.offsets
+    starts = [offsets[f"quality/x{i}"][0] + Quality.MISSING for i in range(rows.shape[1])]
+    missing = np.isnan(rows).sum(axis=0)
+    return Counts.of([*starts, offsets["rows"][0]], [*missing.tolist(), len(rows)])
