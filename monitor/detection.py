@@ -293,9 +293,10 @@ class _Fold:
         size_ms = self.plan.windows.pane_ms
         known_ms = latest(self.decisions.first_pane_ms, self.decisions.pruned_ms)
         assert known_ms is not None
-        for window in blocks.ending(pane_ms // size_ms, self.watch.longest_scale):
-            if window.start * size_ms < known_ms:
-                continue
+        first = -(-known_ms // size_ms)
+        if pane_ms < known_ms:
+            return
+        for window in blocks.ending(pane_ms // size_ms, self.watch.longest_scale, first):
             length = Length.of_scale(window.panes)
             for cells, tested in scanner.scan(window.parts, length).items():
                 if tested is not None or window.panes == 1:

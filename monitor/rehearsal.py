@@ -57,9 +57,7 @@ def _said(watch: Watch, blocks: Blocks, number: int) -> dict[str, list[Said]]:
     """What the windows of all scales that end with a pane say, by subject."""
     windows = watch.plan.windows
     found: dict[str, list[Said]] = {}
-    for window in blocks.ending(number, watch.longest_scale):
-        if window.start < 0:
-            continue
+    for window in blocks.ending(number, watch.longest_scale, 0):
         length = Length.of_scale(window.panes)
         for cells, tested in watch.data.scan(window.parts, length).items():
             if tested is not None or window.panes == 1:

@@ -44,17 +44,23 @@ class Blocks:
     pane: Callable[[int], Counts]
     kept: Kept = field(default_factory=dict)
 
-    def ending(self, number: int, longest: int) -> Iterator[ScaleWindow]:
-        """The windows, up to ``longest`` panes, that end with the pane of that number."""
+    def ending(self, number: int, longest: int, first: int) -> Iterator[ScaleWindow]:
+        """The windows, up to ``longest`` panes, from pane ``first`` on, that end with a pane."""
+        self._forget(number)
         yield ScaleWindow(1, number, (self._block(0, number),))
         level = 0
-        while 2 << level <= longest:
+        while 2 << level <= longest and (number - 1) << level >= first:
             before, last = self._block(level, number - 1), self._block(level, number)
             yield ScaleWindow(2 << level, (number - 1) << level, (before, last))
-            self.kept.pop((level, number - 2), None)
             if number % 2 == 0:
                 return
             level, number = level + 1, number // 2
+
+    def _forget(self, number: int) -> None:
+        """Of each level the newest blocks are needed, the one that is still filling among them."""
+        for level, block in list(self.kept):
+            if block < (number >> level) - 2:
+                del self.kept[level, block]
 
     def _block(self, level: int, number: int) -> Counts:
         key = (level, number)

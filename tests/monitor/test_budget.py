@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.bins import Sample
-from monitor.budget import SHARES, levels
-from monitor.performance import METRICS
+from monitor.budget import SHARES, Length, families, own_length, scale_lengths
+from monitor.performance import JUDGED
 from monitor.plan import DAY, HOUR, Budget, Drift, Plan, Windows
 from monitor.rows import Categorical, Numeric
 from monitor.schema import Schema
@@ -27,9 +27,21 @@ def plan(slide_h: int = 24, warning: str = "1 per 7d", critical: str = "1 per 30
     return Plan(windows, drift=Drift(warning=Budget.of(warning), critical=Budget.of(critical)))
 
 
-def number_of_tests(of: Schema) -> dict[str, int]:
-    found = {"data": sum(1 for _ in of.numeric), "prediction": 1}
-    return found | ({"performance": len(METRICS)} if of.errors is not None else {})
+SCALES = scale_lengths(plan(), rows=100, most_rows=40_000)
+
+
+def spent(how: Plan, of: Schema, level: str) -> float:
+    """In the period of the budget, over every test of every window of every length."""
+    budget = getattr(how.drift, level)
+    lengths = scale_lengths(how, rows=100, most_rows=40_000)
+    return sum(
+        len(family.tests)
+        * getattr(family.level(how, length), level)
+        * budget.period_ms
+        / (length.slide * how.windows.pane_ms)
+        for family in families(how, of, lengths).values()
+        for length in family.lengths
+    )
 
 
 @given(
@@ -42,48 +54,83 @@ def number_of_tests(of: Schema) -> dict[str, int]:
 def test_all_tests_of_a_period_together_spend_no_more_than_the_budget(
     numbers, categories, labelled, slide_h, warning
 ):
-    of = schema(numbers, categories, labelled=labelled)
-    how = plan(slide_h, warning, "0.01 per 100d")
-    found = levels(how, of)
-    for budget, level in ((how.drift.warning, "warning"), (how.drift.critical, "critical")):
-        windows = budget.period_ms / how.windows.slide_ms
-        spent = sum(n * getattr(found[f], level) for f, n in number_of_tests(of).items())
-        assert spent * windows <= budget.alarms * (1 + 1e-12)
+    of, how = (
+        schema(numbers, categories, labelled=labelled),
+        plan(slide_h, warning, "0.01 per 100d"),
+    )
+    assert spent(how, of, "warning") <= how.drift.warning.alarms * (1 + 1e-12)
+    assert spent(how, of, "critical") <= how.drift.critical.alarms * (1 + 1e-12)
 
 
 @pytest.mark.parametrize("labelled", [True, False])
-def test_nothing_of_the_budget_is_left_over(labelled):
-    of, how = schema(7, labelled=labelled), plan()
-    spent = sum(n * levels(how, of)[f].warning for f, n in number_of_tests(of).items())
-    assert spent * 7 == pytest.approx(1)
+@pytest.mark.parametrize("numbers", [0, 7])
+def test_nothing_of_the_budget_is_left_over(numbers, labelled):
+    assert spent(plan(), schema(numbers, labelled=labelled), "warning") == pytest.approx(1)
+    assert spent(plan(), schema(numbers, labelled=labelled), "critical") == pytest.approx(1)
 
 
 def test_what_a_model_does_not_have_goes_to_its_features():
-    with_labels, without = levels(plan(), schema(5)), levels(plan(), schema(5, labelled=False))
-    assert 5 * with_labels["data"].warning == pytest.approx(0.75 / 7)
-    assert 5 * without["data"].warning == pytest.approx(0.90 / 7)
-    assert "performance" not in without
-    assert with_labels["prediction"] == without["prediction"]
-    assert SHARES == {"prediction": 0.10, "performance": 0.15}
+    with_labels = families(plan(), schema(5), SCALES)
+    without = families(plan(), schema(5, labelled=False), SCALES)
+    assert {name: family.share for name, family in with_labels.items()} == SHARES
+    assert set(without) == {"data", "prediction", "quality"}
+    assert without["data"].share == pytest.approx(1 - 0.10 - 0.10)
+    assert without["prediction"] == with_labels["prediction"]
 
 
-def test_categories_are_not_tested_and_spend_nothing():
-    assert levels(plan(), schema(5, categories=9)) == levels(plan(), schema(5))
+def test_a_model_without_features_leaves_their_share_to_its_score():
+    found = families(plan(), schema(0, labelled=False), SCALES)
+    assert {name: family.share for name, family in found.items()} == {"prediction": 1.0}
 
 
-def test_a_model_without_numeric_features_leaves_their_share_unspent():
-    assert levels(plan(), schema(0, 3))["data"].warning < 1
+def test_every_feature_has_its_tests():
+    found = families(plan(), schema(2, 1), SCALES)
+    assert sorted(found["data"].tests) == [
+        ("data/c0", "categories"),
+        ("data/n0", "ks"),
+        ("data/n0", "kuiper"),
+        ("data/n1", "ks"),
+        ("data/n1", "kuiper"),
+    ]
+    assert [subject for subject, _ in found["quality"].tests] == [
+        "quality/n0",
+        "quality/n1",
+        "quality/c0",
+    ]
+    assert [metric for _, metric in found["performance"].tests] == list(JUDGED)
+
+
+def test_distributions_are_tested_in_all_lengths_and_metrics_in_those_that_people_look_at():
+    found = families(plan(), schema(1), SCALES)
+    assert found["data"].lengths == SCALES == found["quality"].lengths == found["errors"].lengths
+    assert found["performance"].lengths == [own_length(plan())] == found["coverage"].lengths
+
+
+def test_scales_double_up_to_the_longest_that_is_asked_for_beside_the_users_own_windows():
+    found = scale_lengths(plan(), rows=1, most_rows=1e9)
+    assert [length.panes for length in found] == [1, 2, 4, 8, 16, 24, 32, 64, 128, 256]
+    assert Length(24, 24) in found
+    assert all(length.slide == max(1, length.panes // 2) for length in found if length.panes != 24)
+
+
+def test_no_scale_holds_more_rows_than_a_reference_can_tell_apart():
+    assert max(length.panes for length in scale_lengths(plan(), 1_000, 40_000)) == 32
+    assert [length.panes for length in scale_lengths(plan(), 1e9, 40_000)] == [1, 24]
 
 
 @given(numbers=st.integers(0, 30), slide_h=st.integers(1, 10_000))
 def test_critical_lies_inside_warning_and_no_level_exceeds_a_half(numbers, slide_h):
-    for level in levels(plan(slide_h), schema(numbers)).values():
-        assert 0 < level.critical <= level.warning <= 0.5
+    how = plan(slide_h)
+    for family in families(how, schema(numbers), SCALES).values():
+        for length in family.lengths:
+            level = family.level(how, length)
+            assert 0 < level.critical <= level.warning <= 0.5
 
 
-def test_twice_as_many_windows_leave_each_half_the_level():
-    often, seldom = levels(plan(12), schema(5)), levels(plan(24), schema(5))
-    assert 2 * often["data"].warning == pytest.approx(seldom["data"].warning)
+def test_windows_that_are_seldom_may_be_tested_less_strictly():
+    data = families(plan(), schema(5), SCALES)["data"]
+    often, seldom = (data.level(plan(), Length.of_scale(panes)) for panes in (8, 16))
+    assert 2 * often.warning == pytest.approx(seldom.warning)
 
 
 def test_the_period_is_that_of_event_time():

@@ -7,27 +7,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.drift import Severity
-from monitor.incidents import Change, step
+from monitor.drift import Evidence, Severity, Tested
+from monitor.incidents import Change, Heard, Said, gravest, step
 from monitor.plan import Incidents
 
 PLAN = Incidents(repeat_after_ms=40, resolve_after=2)
 SAID = {".": None, "w": Severity.WARNING, "c": Severity.CRITICAL}
 LETTER = {Change.OPENED: "O", Change.ESCALATED: "E", Change.REPEATED: "R", Change.RESOLVED: "X"}
+SLIDE = 10
 
 
-def lived(windows: str, plan: Incidents = PLAN, slide_ms: int = 10):
+def heard(letter: str, end_ms: int, slide_ms: int = SLIDE) -> Heard:
+    severity = SAID[letter]
+    if severity is None:
+        return Heard(end_ms, SLIDE)
+    found = Evidence("ks", 0.3, severity, end_ms - slide_ms, end_ms, 100)
+    return Heard(end_ms, SLIDE, found, slide_ms)
+
+
+def stepped(incident, what: Heard, scope="credit/1", subject="data/income", plan=PLAN):
+    return step(incident, what, scope=scope, subject=subject, plan=plan)
+
+
+def lived(windows: str, plan: Incidents = PLAN):
     """Every step: what stays open, what changed, and of which incident."""
     incident, found = None, []
     for i, letter in enumerate(windows, start=1):
-        incident, change, about = step(
-            incident,
-            SAID[letter],
-            scope="credit/1",
-            subject="data/income",
-            end_ms=i * slide_ms,
-            plan=plan,
-        )
+        incident, change, about = stepped(incident, heard(letter, i * SLIDE), plan=plan)
         found.append((incident, change, about))
     return found
 
@@ -90,10 +96,7 @@ def test_the_change_tells_of_the_incident_as_it_is_after_it():
 
 def test_a_name_is_that_of_one_subject_of_one_scope_at_one_time():
     def name(scope="credit/1", subject="data/income", end_ms=10):
-        opened, _, _ = step(
-            None, Severity.WARNING, scope=scope, subject=subject, end_ms=end_ms, plan=PLAN
-        )
-        return opened.id
+        return stepped(None, heard("w", end_ms), scope, subject)[2].id
 
     names = [name(), name(scope="credit/2"), name(subject="data/age"), name(end_ms=20)]
     names.append(name(scope="credit/1d", subject="ata/income"))
@@ -113,3 +116,34 @@ def test_an_incident_is_open_exactly_from_its_opening_to_its_resolution(windows)
     for incident, change, _ in lived(windows):
         is_open = (is_open or change is Change.OPENED) and change is not Change.RESOLVED
         assert (incident is not None) == is_open
+
+
+def test_what_a_long_window_raised_is_calm_only_after_two_of_its_own_kind():
+    incident, _, _ = stepped(None, heard("w", 10, slide_ms=3 * SLIDE))
+    changes = []
+    for i in range(2, 9):
+        incident, change, _ = stepped(incident, heard(".", i * SLIDE))
+        changes.append(change)
+    assert changes == [None] * 5 + [Change.RESOLVED, None]
+
+
+def test_and_a_short_one_on_its_way_does_not_cut_that_short():
+    incident, _, _ = stepped(None, heard("w", 10, slide_ms=4 * SLIDE))
+    incident, _, _ = stepped(incident, heard("w", 20))
+    assert incident.due_ms == 8 * SLIDE
+    assert incident.evidence.end_ms == 20
+
+
+def test_of_windows_that_end_together_the_gravest_speaks_and_the_longest_decides_on_calm():
+    def said(severity, persistent, slide_ms):
+        tested = Tested("ks", 9, 0.9, persistent, 0.1, 0.1, severity)
+        return Said(tested, 100 - 2 * slide_ms, 100, slide_ms)
+
+    short, long = said(Severity.CRITICAL, 0.3, 10), said(Severity.WARNING, 0.9, 40)
+    found = gravest([Said(None, 90, 100, 10), long, short], 100, 10)
+    assert (found.evidence.severity, found.evidence.start_ms) == (Severity.CRITICAL, 80)
+    assert (found.slide_ms, found.span_ms, found.end_ms) == (40, 10, 100)
+
+
+def test_if_none_of_them_drifted_they_are_calm():
+    assert gravest([Said(None, 90, 100, 10), Said(None, 80, 100, 20)], 100, 10) == Heard(100, 10)
