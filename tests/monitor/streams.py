@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -20,8 +20,16 @@ import numpy as np
 from monitor.counting import count_data, count_outcomes
 from monitor.counts import Cells, add_cells
 from monitor.detection import Closing, Item, Key, Reflected, State, advance
+from monitor.drift import Tested
 from monitor.event_time import Arrival, Progress, Sources, arrivals, latest, seen_before
-from monitor.findings import DataFinding, Findings, Maturity, PerformanceFinding, WindowFinding
+from monitor.findings import (
+    DataFinding,
+    Findings,
+    Maturity,
+    MetricFinding,
+    PerformanceFinding,
+    WindowFinding,
+)
 from monitor.joining import Entry, Patience, Scored, Truth, added, changes, settle
 from monitor.plan import Budget, Drift, Incidents, Plan, Time, Windows
 from monitor.profile import ReferenceRows, build_profile
@@ -329,6 +337,31 @@ class Definition:
         cells = [add_cells(self._joined.get((p, part), {}) for part in parts) for p in panes]
         total = sum(row.time_ms // PANE * PANE in panes for part in rows for row in self.rows[part])
         return self.watch.judge_performance(cells, total, status=Maturity.FINAL, revision=0)
+
+    def cells(self, part: Part, start: int, end: int) -> Cells:
+        """The sums of the panes from one moment to another."""
+        if part is Part.ON_TIME:
+            mine = {pane: summary.cells for pane, summary in self._data[part].items()}
+        else:
+            mine = {pane: cells for (pane, of), cells in self._joined.items() if of is part}
+        return add_cells(cells for pane, cells in mine.items() if start <= pane < end)
+
+    def metrics(self, start: int) -> Iterator[tuple[WindowFinding, MetricFinding]]:
+        """Of a final window, with the window as it is published."""
+        end_ms = start + self.watch.plan.windows.length_ms
+        data = self.data(start, Part.ON_TIME)
+        performance = self.performance(start, Part.FINAL, rows=(Part.ON_TIME,))
+        window = WindowFinding(*KEY, start, end_ms, data, performance)
+        return ((window, metric) for metric in performance.metrics.values())
+
+    def coverage(self, start: int) -> Tested | None:
+        panes = self._panes(start)
+        rows = [self.cells(Part.ON_TIME, at, at + PANE) for at in panes]
+        labels = [self.cells(Part.FINAL, at, at + PANE) for at in panes]
+        return self.watch.judge_coverage(
+            [cells["rows"].size if "rows" in cells else 0 for cells in rows],
+            [cells["outcomes"].size if "outcomes" in cells else 0 for cells in labels],
+        )
 
     def _panes(self, start: int) -> range:
         return range(start, start + self.watch.plan.windows.length_ms, PANE)

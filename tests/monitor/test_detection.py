@@ -12,7 +12,7 @@ import pytest
 from monitor import detection
 from monitor.counts import Counts
 from monitor.detection import Closing, Reflected, State, advance, rebuilt
-from monitor.findings import Maturity, WindowStatus
+from monitor.findings import Maturity, WindowStatus, evidence_of
 from monitor.summaries import Part, Summary
 from tests.monitor.streams import KEY, Row, counted, fold, joined, plan, reached, watch
 
@@ -115,12 +115,12 @@ def test_overlapping_windows_each_hold_their_rows():
 
 
 def test_a_window_that_reaches_back_before_the_first_row_decides_nothing():
-    drifted = rows(*[12] * 50, x=9.0), rows(*[50] * 50, x=9.0)
+    drifted = rows(*[32] * 20, x=2.5), rows(*[50] * 50, x=9.0)
     first, second = told([*drifted[0], *reached(47)], [*drifted[1], *reached(87)])
     assert first.windows[0].data.status is WindowStatus.INCOMPLETE
     assert first.windows[0].data.features[0].verdict == "drift"
-    assert first.transitions == []
-    assert [t.incident.subject for t in second.transitions] == ["data/x", "prediction/score"]
+    assert all(t.start_ms >= 30 for t in (*first.transitions, *second.transitions))
+    assert ("data/x", 30) in {(t.incident.subject, t.start_ms) for t in first.transitions}
 
 
 def test_an_empty_window_says_so_and_decides_nothing():
@@ -360,14 +360,23 @@ def test_a_drift_opens_repeats_and_resolves_an_incident_by_event_time():
         [*_hundred(i * 40, drifted), *reached(i * 40 + 47)]
         for i, drifted in enumerate([False, True, True, True, False, False])
     ]
-    assert [changes(findings) for findings in told(*batches)] == [
+    assert [[c for c in changes(findings) if c[1] == "data/x"] for findings in told(*batches)] == [
         [],
-        [("opened", "data/x", 80)],
+        [("opened", "data/x", 50)],  # the end of the pane that drifted
         [],
-        [("repeated", "data/x", 160)],
+        [("repeated", "data/x", 130)],
         [],
-        [("resolved", "data/x", 240)],
+        [],
     ]
+
+
+def test_and_resolves_once_windows_of_the_length_that_raised_it_were_calm():
+    """Windows of eight panes saw it last at 200, and slide by 40: calm must last 80 from there."""
+    batches = [[*_hundred(40, True), *reached(87)]]
+    batches += [[*_hundred(at, False), *reached(at + 17)] for at in range(80, 600, 10)]
+    found = [c for findings in told(*batches) for c in changes(findings) if c[1] == "data/x"]
+    assert [change for change, *_ in found] == ["opened", "resolved"]
+    assert found[1][2] % 10 == 0
 
 
 def _hundred(at: int, drifted: bool) -> list[Summary]:
@@ -403,7 +412,9 @@ def test_an_incident_that_performance_raised_names_the_window_and_the_evidence()
     opened = next(t for t in found.transitions if t.incident.subject == "performance/accuracy")
     final = next(w for w in found.windows if w.performance.status is Maturity.FINAL)
     assert (opened.model, opened.version, opened.start_ms, opened.end_ms) == (*KEY, 0, 40)
-    assert opened.evidence == final.performance.metrics["accuracy"]
+    metric = final.performance.metrics["accuracy"]
+    assert opened.evidence == evidence_of(metric, final)
+    assert (opened.evidence.value, opened.evidence.statistic) == (metric.metric.value, "accuracy")
 
 
 # -- memory ------------------------------------------------------------------------------------

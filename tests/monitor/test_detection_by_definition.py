@@ -4,6 +4,7 @@ Several partitions, disorder, lateness, duplicates and corrections; see ``stream
 the definition that it is held against.
 """
 
+from collections import defaultdict
 from itertools import pairwise
 from random import Random
 
@@ -11,13 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.budget import own_length
 from monitor.detection import State, rebuilt
-from monitor.drift import Verdict
-from monitor.findings import Maturity, WindowStatus
-from monitor.incidents import step
+from monitor.drift import evidence
+from monitor.findings import Maturity, evidence_of
+from monitor.incidents import Heard, Said, gravest, step
+from monitor.scanning import Scanner
 from monitor.summaries import Part
+from monitor.watch import subject_of
 from tests.monitor.streams import (
     KEY,
+    LATENESS,
+    PANE,
+    WAIT,
     Definition,
     Label,
     Row,
@@ -128,42 +135,73 @@ def test_incidents_follow_from_revision_0_and_the_final_performance_alone(
 
 
 def _incidents(truth: Definition):
-    length_ms, plan = truth.watch.plan.windows.length_ms, truth.watch.plan.incidents
-    open_now: dict = {}
-    for start in truth.starts:
-        for subject, severity in _said(truth, start):
-            open_now[subject], change, about = step(
-                open_now.get(subject),
-                severity,
-                scope="credit/1",
-                subject=subject,
-                end_ms=start + length_ms,
-                plan=plan,
-            )
-            if change is not None:
-                yield subject, start + length_ms, change, about
+    """What all windows say that end together is one step in the life of each subject."""
+    watching, incidents = truth.watch, {}
+    for subject, heard in sorted(_heard(truth), key=lambda pair: pair[1].end_ms):
+        incidents[subject], change, about = step(
+            incidents.get(subject),
+            heard,
+            scope="credit/1",
+            subject=subject,
+            plan=watching.plan.incidents,
+        )
+        if change is not None:
+            end_ms = heard.end_ms if heard.evidence is None else heard.evidence.end_ms
+            yield subject, end_ms, change, about
 
 
-def _said(truth: Definition, start: int):
-    """What a window says of each subject that it can decide."""
-    data = truth.data(start, *ON_TIME)
-    if data.status is not WindowStatus.CLOSED:
-        return
-    for subject, feature in (("data/x", data.features[0]), ("prediction/score", data.score)):
-        if feature.verdict is not Verdict.INSUFFICIENT:
-            yield subject, feature.distance.severity
-    final = truth.performance(start, Part.FINAL, rows=ON_TIME).metrics.items()
-    if start in truth.final:
-        yield from ((f"performance/{name}", m.severity) for name, m in final if m.decided)
+def _heard(truth: Definition):
+    watching = truth.watch
+    for end in range(truth.first_ms + PANE, truth.newest_ms - LATENESS + 1, PANE):
+        for subject, said in _said(truth, watching.data, Part.ON_TIME, end).items():
+            yield subject, gravest(said, end, PANE)
+    settled = min(truth.labels_ms - WAIT, truth.newest_ms) - LATENESS
+    for end in range(truth.first_ms + PANE, settled + 1, PANE):
+        for subject, said in _said(truth, watching.errors, Part.FINAL, end).items():
+            yield subject, gravest(said, end, PANE)
+    for start in (at for at in truth.final if at >= truth.first_ms):
+        yield from _performance(truth, start)
+
+
+def _performance(truth: Definition, start: int):
+    slide_ms = truth.watch.plan.windows.slide_ms
+    end = start + truth.watch.plan.windows.length_ms
+    for window, metric in truth.metrics(start):
+        if metric.decided:
+            heard = Heard(end, slide_ms, evidence_of(metric, window), slide_ms)
+            yield f"performance/{metric.name}", heard
+    tested = truth.coverage(start)
+    if tested is not None:
+        yield "coverage/labels", Heard(end, slide_ms, evidence(tested, start, end), slide_ms)
+
+
+def _said(truth: Definition, scanner: Scanner, part: Part, end: int) -> dict[str, list[Said]]:
+    """By subject, what the windows of every length that end there say of it."""
+    found: dict[str, list[Said]] = defaultdict(list)
+    own, plan = own_length(truth.watch.plan), truth.watch.plan
+    for length in {own, *scanner.levels}:
+        start = end - length.panes * PANE
+        if start < truth.first_ms or start % (length.slide * PANE):
+            continue
+        middle = start + length.panes // 2 * PANE
+        halves = [truth.cells(part, start, middle), truth.cells(part, middle, end)]
+        parts = [scanner.space.gather(half) for half in halves[length.panes == 1 :]]
+        for cells, tests in scanner.judge(parts, length).items():
+            worst = max(tests, key=lambda tested: tested.weight)
+            drifted = worst if worst.severity is not None else None
+            if drifted is not None or length.panes == 1:
+                slide_ms = max(length.slide * PANE, plan.windows.slide_ms)
+                found[subject_of(cells)].append(Said(drifted, start, end, slide_ms))
+    return found
 
 
 def test_some_of_these_worlds_hold_every_kind_of_change():
     found = set()
-    for world in range(12):
+    for world in range(20):
         _, findings = Way(watches[4, 2], *sources(world), seed=world).detected()
         found |= {(t.incident.subject.partition("/")[0], t.change) for t in findings.transitions}
     assert {("data", "opened"), ("data", "resolved"), ("data", "escalated")} <= found
-    assert {kind for kind, _ in found} == {"data", "prediction", "performance"}
+    assert {"data", "quality", "performance", "coverage"} <= {kind for kind, _ in found}
 
 
 @given(shape=shapes, world=seeds, order=seeds, kept=st.floats(0, 1), lost=st.floats(0, 1))

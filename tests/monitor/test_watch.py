@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 from sklearn.metrics import accuracy_score
 
+from monitor.budget import own_length
 from monitor.counting import count_data, count_outcomes
+from monitor.critical import kolmogorov_quantile
 from monitor.drift import Severity, Verdict
 from monitor.findings import Maturity, WindowStatus
 from monitor.performance import METRICS, Metric
@@ -54,13 +56,14 @@ def test_a_numeric_feature_is_compared_as_its_raw_rows_would_be(sent):
     assert feature.wrong_type == sum(r.x in ("text",) or r.x is True for r in sent)
     assert feature.not_finite == sum(v == np.inf for v in values)
     assert feature.out_of_range == sum(v in (9.0, -1.0) for v in values)
-    assert feature.distance.values == len(values)
-    assert feature.tolerance == watching.tolerances["bins/x"]
+    assert bool(feature.tests) == bool(values)
     if values:
         theirs = ks_2samp(values, np.repeat(reference.values, reference.weights), method="asymp")
-        assert feature.distance.statistic == pytest.approx(theirs.statistic, abs=1e-12)
-        assert feature.distance.p_value == pytest.approx(theirs.pvalue, abs=1e-12)
-        assert feature.psi == feature.distance.psi
+        ks = feature.test("ks")
+        assert ks.rows == len(values)
+        assert ks.value == pytest.approx(theirs.statistic, abs=1e-12)
+        assert ks.p_value == pytest.approx(theirs.pvalue, abs=1e-12)
+        assert feature.test("kuiper").value >= ks.value
 
 
 @given(sent=rows)
@@ -75,9 +78,8 @@ def test_a_categorical_feature_is_shown_with_what_the_reference_never_held(sent)
         sum(r.c == 1.5 for r in sent),
     )
     assert (feature.unseen_rows, feature.unseen) == (new, {"new": new} if new else {})
-    assert feature.verdict is (Verdict.OK if met else Verdict.INSUFFICIENT)
+    assert [tested.statistic for tested in feature.tests] == (["categories"] if met else [])
     assert (feature.psi is None) == (not met)
-    assert feature.distance is None
 
 
 @given(sent=rows)
@@ -85,20 +87,48 @@ def test_a_categorical_feature_is_shown_with_what_the_reference_never_held(sent)
 def test_every_score_and_every_unknown_feature_is_told(sent):
     found = judged(sent)
     having = sum(r.extra is not None for r in sent)
-    assert found.score.distance.values == found.score.rows == found.rows == len(sent)
+    assert found.score.rows == found.rows == len(sent)
     assert found.unknown == ({"extra": having} if having else {})
     assert (found.score.missing, found.score.wrong_type) == (0, 0)
 
 
 def test_each_distribution_is_judged_at_the_level_of_its_family():
     sent = [Row(str(i), i, float(i % 5), score=[0.1, 0.3, 0.7, 0.9][i % 4]) for i in range(40)]
-    found, levels = judged(sent), watching.levels
-    assert levels["data"].warning != levels["prediction"].warning
-    loose = replace(watching, levels={**levels, "data": levels["prediction"]})
-    assert (
-        found.features[0].distance.threshold != judged(sent, loose).features[0].distance.threshold
-    )
-    assert found.score.distance.threshold == judged(sent, loose).score.distance.threshold
+    found, length = judged(sent), own_length(watching.plan)
+    for family, tested in (("data", found.features[0]), ("prediction", found.score)):
+        level = watching.families[family].level(watching.plan, length)
+        size = 1_200
+        root = np.sqrt(40 * size / (40 + size))
+        expected = kolmogorov_quantile(level.warning) / root
+        assert tested.test("ks").threshold == pytest.approx(expected)
+
+
+def test_missing_values_are_tested_as_a_share():
+    half = [Row(str(i), i, None if i % 2 else float(i % 5)) for i in range(40)]
+    flaws = judged(half).features[0].flaws
+    assert (flaws.statistic, flaws.value, flaws.severity) == ("missing", 0.5, Severity.CRITICAL)
+    assert judged([Row("id", 0, 1.0)]).features[0].flaws.severity is None
+
+
+def test_missing_values_of_one_half_alone_have_passed():
+    once = [Row(str(i), i, None if i < 20 else float(i % 5)) for i in range(40)]
+    assert judged(once).features[0].flaws.severity is None
+
+
+def test_a_category_that_takes_over_drifts_and_is_named():
+    sent = [Row(str(i), i % 40, float(i % 5), "b") for i in range(200)]
+    tested = judged(sent).features[1].gravest
+    assert tested.severity is Severity.CRITICAL
+    assert tested.detail.startswith("'b': ") or tested.detail.startswith("'a': ")
+
+
+def test_coverage_falls_where_labels_stay_out():
+    assert watching.judge_coverage([50, 50, 50, 50], [50, 49, 50, 50]).severity is None
+    fallen = watching.judge_coverage([50, 50, 50, 50], [30, 30, 30, 30])
+    assert (fallen.severity, fallen.value) == (Severity.CRITICAL, pytest.approx(0.4))
+    assert watching.judge_coverage([50, 50, 50, 50], [50, 50, 0, 0]).severity is None
+    assert watching.judge_coverage([0, 0, 0, 0], [0, 0, 0, 0]) is None
+    assert Watch.of(plan(), unlabelled()).judge_coverage([9], [0]) is None
 
 
 def test_errors_are_those_of_labelled_rows_and_none_without_labels_in_the_reference():
@@ -125,8 +155,8 @@ def test_the_status_of_a_window(sent, complete, status):
 def test_what_only_one_half_of_a_window_shows_has_passed():
     passed = [Row(str(i), i, 4.0 if i < 20 else float(i % 4)) for i in range(40)]
     lasting = [Row(str(i), i, 4.0) for i in range(40)]
-    assert judged(passed).features[0].distance.persistent < 0.3
-    assert judged(lasting).features[0].distance.persistent > 0.7
+    assert judged(passed).features[0].test("ks").persistent < 0.3
+    assert judged(lasting).features[0].test("ks").persistent > 0.7
 
 
 def test_a_profile_that_was_taken_with_another_pane_is_refused():
