@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import kolmogi
 
-LARGEST = 12.0  # beyond it every tail is 0 in double precision
+LARGEST = 40.0  # beyond it every tail is 0 in double precision
 
 
 def kuiper_tail(z: float) -> float:
