@@ -99,7 +99,7 @@ def test_what_decided_is_said_where_it_is_not_the_distance_itself():
 def test_of_categories_the_one_that_moved_is_named():
     said = found(kind="categorical", decided_by="categories", detail="'*UA*': 20% before, 40% now")
     assert "0.410 from the reference (largest difference of a share)" in said
-    assert said.endswith(r" What decided: '\*UA\*': 20% before, 40% now.")
+    assert said.endswith(r" What decided: '\*UA\*'\: 20% before, 40% now.")
 
 
 @pytest.mark.parametrize(("severity", "said"), [(None, False), ("warning", True)])
