@@ -88,6 +88,18 @@ class Distribution(Passed):
     at: float | None = Field(None, description="Where the two distributions lie furthest apart.")
 
 
+class FlawedShare(Passed):
+    """The share of values that are missing or of a wrong type, against the reference's."""
+
+    deviation: float | None = Field(None, description="By how much it differs, 0 to 1.")
+    p_value: float | None = Field(None, description="Exact, as if rows were independent.")
+    threshold: float | None = Field(None, description="What sampling noise explains, as above.")
+    tolerance: float | None = Field(None, description="What the reference strays by.")
+    persistent: float | None = Field(None, description="What both halves of the window share.")
+    verdict: str = Field(json_schema_extra={"enum": ["ok", "drift", "insufficient_data"]})
+    severity: Severity | None = Field(None, description="Of a drift.")
+
+
 class Feature(Passed):
     """One feature of one window against the reference."""
 
@@ -99,11 +111,11 @@ class Feature(Passed):
     not_finite: int | None = Field(None, description="Of them, infinite.")
     out_of_range: int | None = Field(None, description="Of them, outside the reference's range.")
     statistic: float | None = Field(
-        None, description="Two-sample Kolmogorov-Smirnov distance, 0 to 1; null for categories."
+        None,
+        description="Of numbers: two-sample Kolmogorov-Smirnov distance, 0 to 1. Of categories: the"
+        " largest difference of a share. Null without a value.",
     )
-    p_value: float | None = Field(
-        None, description="Of that distance, asymptotic, as if rows were independent."
-    )
+    p_value: float | None = Field(None, description="Of `statistic`, as if rows were independent.")
     marked: bool | None = Field(
         None, description="`p_value` <= `p_value_threshold`; opens no incident."
     )
@@ -113,23 +125,39 @@ class Feature(Passed):
         " of false alarms allows.",
     )
     tolerance: float | None = Field(
-        None, description="How far the reference's own blocks stray from the rest of it."
+        None,
+        description="What `persistent` may reach beyond half of `threshold`, because the reference"
+        " itself strays so far.",
     )
     persistent: float | None = Field(
         None, description="The part of the distance that both halves of the window share."
     )
-    kuiper: float | None = Field(None, description="Kuiper's statistic; null until it is computed.")
+    kuiper: float | None = Field(
+        None,
+        description="Kuiper's distance, 0 to 1, from the same counts: it sees what only widens or"
+        " narrows. Null for categories.",
+    )
     psi: float | None = Field(
         None, description="Population stability index over at most ten bins of the reference."
     )
     verdict: str = Field(
-        description="`drift` if `statistic` exceeds `threshold` and what persists exceeds what is"
-        " tolerated; `insufficient_data` says nothing either way.",
+        description="`drift` if of a test the value exceeds `threshold`, and `persistent` less half"
+        " of it exceeds `tolerance`; `insufficient_data` says nothing either way. Numbers have two"
+        " tests, KS and Kuiper, and the figures beside are those of KS.",
         json_schema_extra={"enum": ["ok", "drift", "insufficient_data"]},
     )
     severity: Severity | None = Field(None, description="Of a drift.")
+    decided_by: str | None = Field(
+        None,
+        description="The gravest of the tests that found a drift; null without one.",
+        json_schema_extra={"enum": ["ks", "kuiper", "categories"]},
+    )
     detectable: float | None = Field(
         None, description="The smallest distance that so many rows could have shown."
+    )
+    detail: str | None = Field(None, description="Of a drift: which category, and how it moved.")
+    quality: FlawedShare | None = Field(
+        None, description="The share of missing and wrongly typed values, as a test of its own."
     )
     unseen: Unseen | None = Field(None, description="Null for numbers.")
     distribution: Distribution | None = Field(None, description="Null without a value.")
@@ -259,7 +287,7 @@ class Incident(Answer):
     id: str
     model: str
     version: str
-    kind: str = Field(description="What `subject` begins with: `data`, `prediction`, …")
+    kind: str = Field(description="What `subject` begins with: `data`, `concept`, …")
     subject: str = Field(description="What it is about, like `data/temp` or `performance/recall`.")
     severity: Severity
     state: str = Field(json_schema_extra={"enum": ["open", "resolved"]})
@@ -268,7 +296,8 @@ class Incident(Answer):
     resolved_at: datetime | None = Field(description="Null while it is open.")
     window: dict[str, Any] | None = Field(description="`start` and `end` of what changed it last.")
     evidence: dict[str, Any] = Field(
-        description="The statistic, the threshold it crossed, the effect; by the kind of incident."
+        description="`statistic`, its `value`, `severity`, and what it had to exceed; what does not"
+        " belong to this kind of incident is left out."
     )
     message: str = Field(description="The same in one sentence.")
 

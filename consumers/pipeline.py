@@ -244,6 +244,7 @@ def _history(name: str, judged: Sequence[tuple[Document, Document]]) -> Document
         "threshold": None if far is None else far["threshold"],
         "tolerance": None if far is None else far["tolerance"],
         "severities": dict(Counter(found["severity"] for _, found in drifted)),
+        "decided_by": dict(Counter(found["decided_by"] for _, found in drifted)),
     }
 
 

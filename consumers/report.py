@@ -92,10 +92,11 @@ def _evaluation(found: Document) -> Iterable[str]:
 def _drift(data: Document, concept: Document) -> Iterable[str]:
     yield "<h2>Data drift and concept drift</h2>"
     yield (
-        "<p>How far each window lies from the reference (KS distance; the darker the farther, from"
-        f" 0 to {DARKEST:g}). Tall orange fields are windows that drifted. What is dark and not"
-        " tall strays no farther than the reference's own days do. Categorical features have no"
-        " test, and are shown by their stability index.</p>"
+        "<p>How far each window lies from the reference (KS distance, of categories the largest"
+        f" difference of a share; the darker the farther, from 0 to {DARKEST:g}). Tall orange"
+        " fields are windows that drifted, by that distance or, of numbers, by the Kuiper distance."
+        " What is dark and not tall strays no farther than the reference's own stretches of as many"
+        " hours do. Incidents come of shorter and longer windows too, and are told below.</p>"
     )
     windows = data["windows"][-MOST_WINDOWS:]
     rows = [
@@ -119,13 +120,14 @@ def _farthest(histories: Sequence[Document | None]) -> Iterable[str]:
     drifted = [history for history in histories if history and history["drifted"]]
     if drifted:
         yield _table(
-            ("", "windows", "first", "last", "farthest", "distance", "sampling noise"),
+            ("", "windows", "first", "last", "decided by", "farthest", "distance", "noise"),
             [
                 (
                     h["name"],
                     h["drifted"],
                     h["first"][:10],
                     h["last"][:10],
+                    ", ".join(h["decided_by"]),
                     h["worst"][:10],
                     _number(h["statistic"]),
                     _number(h["threshold"]),
@@ -227,10 +229,13 @@ def _cell(window: Document, feature: Document | None) -> Cell:
     tip = f"{feature['name']}, {window['start'][:10]}: {feature['rows']:,} rows"
     if far is not None:
         drifted = feature["verdict"] == "drift"
-        return Cell(
-            far / DARKEST, drifted, f"{tip}, distance {far:.3f}, {feature['severity'] or 'calm'}"
-        )
+        return Cell(far / DARKEST, drifted, f"{tip}, distance {far:.3f}, {_judged(feature)}")
     return Cell(None if psi is None else psi, False, f"{tip}, stability index {_number(psi)}")
+
+
+def _judged(feature: Document) -> str:
+    severity, by = feature["severity"], feature["decided_by"]
+    return "calm" if severity is None else f"{severity} by {by}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

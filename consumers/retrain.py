@@ -94,6 +94,9 @@ class Retrain:
         known.labels[start_ms, end_ms] = document["performance"]["labels"]
 
     def _learn_alert(self, data: Mapping[str, Any]) -> None:
+        """Incidents change at the end of any pane, so often later than the newest window's end,
+        which is what time it is here. Such a one counts at once.
+        """
         known = self._of(data)
         if data["severity"] == "critical":
             resolved = data["resolved_at"]

@@ -271,7 +271,7 @@ def _feature(feature: FeatureFinding, marked: float) -> dict[str, Any]:
         "p_value": p_value,
         "marked": p_value is not None and p_value <= marked,
         "threshold": None if shown is None else shown.threshold,
-        "tolerance": None if shown is None else shown.tolerance,
+        "tolerance": None if shown is None else min(shown.tolerance, 1.0),
         "persistent": None if shown is None else shown.persistent,
         "kuiper": None if kuiper is None else kuiper.value,
         "psi": feature.psi,
@@ -296,7 +296,7 @@ def _quality(found: Tested) -> dict[str, Any]:
         "deviation": found.value,
         "p_value": found.p_value,
         "threshold": found.threshold,
-        "tolerance": found.tolerance,
+        "tolerance": min(found.tolerance, 1.0),
         "persistent": found.persistent,
         "verdict": found.verdict.value,
         "severity": None if found.severity is None else found.severity.value,
@@ -428,8 +428,8 @@ def _message(transition: Transition) -> str:
     detail = "" if found.detail is None else f" ({found.detail})"
     return (
         f"{subject}: {said}{detail} in the window {window}; sampling noise explains"
-        f" {_shown(found.threshold)}, and {_shown(found.effect)} of it persists where the"
-        f" reference's own straying reaches {_shown(found.tolerance)}."
+        f" {_shown(found.threshold)}, and {_shown(found.effect)} of it persists, where beyond"
+        f" noise the reference itself strays by up to {_shown(found.tolerance)}."
     )
 
 

@@ -106,10 +106,7 @@ def of_errors(item: WindowItem) -> Feature | None:
 def distance_rows(
     windows: Sequence[WindowItem], pick: Pick, chosen: str | None = None
 ) -> pd.DataFrame:
-    """Three lines: the distance, what noise explains of it, and how far the reference strays.
-
-    Of a categorical feature, PSI takes the place of the distance, and there are no others.
-    """
+    """Three lines: the distance, what noise explains of it, and how far the reference strays."""
     found = [(item, feature) for item in windows if (feature := pick(item)) is not None]
     rows = [row for item, feature in found for row in _distance_lines(item, feature, chosen)]
     return pd.DataFrame(rows, columns=DISTANCE_COLUMNS)
@@ -134,7 +131,8 @@ def _distance_lines(
 
 
 def distance(feature: Feature) -> float | None:
-    return feature.statistic if feature.kind == "numeric" else feature.psi
+    """Without a test of it, PSI takes its place."""
+    return feature.psi if feature.statistic is None else feature.statistic
 
 
 def state(item: WindowItem, feature: Feature | None) -> str:
@@ -164,6 +162,7 @@ def _cell(
     item: WindowItem, end: float, name: str, feature: Feature | None, chosen: tuple[str, str]
 ) -> tuple[object, ...]:
     value, at = (distance(feature) if feature else None), spelled(item.window)
+    psi = " (PSI)" if feature is not None and feature.statistic is None else ""
     return (
         _ms(item.window.start),
         end,
@@ -172,7 +171,7 @@ def _cell(
         name,
         value or 0.0,
         state(item, feature),
-        f"{words.number(value)}{'' if feature is None or feature.kind == 'numeric' else ' (PSI)'}",
+        f"{words.number(value)}{'' if value is None else psi}",
         chosen == (name, at),
     )
 

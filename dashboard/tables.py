@@ -65,8 +65,8 @@ def _judgement(metric: Metric | None) -> str:
 # -- drift ---------------------------------------------------------------------------------------
 
 FEATURE_COLUMNS = [
-    "feature", "verdict", "distance", "sampling noise", "reference's straying", "p-value",
-    "marked", "PSI", "missing", "out of range", "wrong type", "new categories",
+    "feature", "verdict", "decided by", "distance", "sampling noise", "reference's straying",
+    "Kuiper", "p-value", "marked", "PSI", "missing", "out of range", "wrong type", "new categories",
 ]  # fmt: skip
 
 
@@ -79,9 +79,11 @@ def _feature(feature: Feature) -> tuple[str, ...]:
     return (
         feature.name,
         words.verdict(feature),
+        feature.decided_by or "",
         words.number(feature.statistic),
         words.number(feature.threshold),
         words.number(feature.tolerance),
+        words.number(feature.kuiper),
         words.probability(feature.p_value),
         "•" if feature.marked else "",
         words.number(feature.psi),
@@ -101,11 +103,13 @@ def _unseen(feature: Feature) -> str:
 def numbers(feature: Feature) -> pd.DataFrame:
     """Everything that is known of a feature in a window, as a list."""
     known = [
-        ("KS distance", words.number(feature.statistic)),
+        (words.distance(feature), words.number(feature.statistic)),
         ("sampling noise explains", words.number(feature.threshold)),
         ("persists", words.number(feature.persistent)),
         ("reference's straying", words.number(feature.tolerance)),
         ("smallest that would show", words.number(feature.detectable)),
+        ("Kuiper distance", words.number(feature.kuiper)),
+        ("decided by", feature.decided_by or NOTHING),
         ("p-value", words.probability(feature.p_value)),
         ("PSI", words.number(feature.psi)),
         ("rows", words.count(feature.rows)),

@@ -148,28 +148,44 @@ def verdict(of: Feature) -> str:
 
 
 def found(of: Feature) -> str:
-    """What was found of a feature, in a sentence."""
+    """What was found of a feature, and what decided, in a sentence or two."""
+    return " ".join(filter(None, (_of_values(of), _decided(of), _of_flaws(of))))
+
+
+def distance(of: Feature) -> str:
+    """What ``statistic`` measures."""
+    return "KS distance" if of.kind == "numeric" else "largest difference of a share"
+
+
+def _of_values(of: Feature) -> str:
     if of.statistic is None:
-        return _without_distance(of)
-    distance = f"The distribution lies {number(of.statistic)} from the reference (KS distance)"
+        return "No row has a value of it."
+    lies = f"The distribution lies {number(of.statistic)} from the reference ({distance(of)})"
     if of.verdict == "insufficient_data":
         return (
-            f"{distance}, but {amount(of.rows, 'row')} could not have shown a drift smaller than"
+            f"{lies}, but {amount(of.rows, 'row')} could not have shown a drift smaller than"
             f" {number(of.detectable)}: this says nothing either way."
         )
     return (
-        f"{distance}. Sampling noise explains up to {number(of.threshold)}; {number(of.persistent)}"
-        f" of it persists through the window, and the reference's own blocks stray by"
-        f" {number(of.tolerance)}."
+        f"{lies}. Sampling noise explains up to {number(of.threshold)}; {number(of.persistent)}"
+        f" of it persists through the window, where beyond noise the reference itself strays by up"
+        f" to {number(of.tolerance)}."
     )
 
 
-def _without_distance(of: Feature) -> str:
-    if of.kind == "numeric":
-        return "No row has a value of it."
-    if of.verdict == "drift":
-        return f"Its categories have moved away from the reference's (PSI {number(of.psi)})."
-    return "Categories are counted and shown, but not tested for drift yet."
+def _decided(of: Feature) -> str:
+    if of.decided_by == "kuiper":
+        return f"What decided is the Kuiper distance, {number(of.kuiper)}."
+    return f"What decided: {plain(of.detail)}." if of.detail else ""
+
+
+def _of_flaws(of: Feature) -> str:
+    if of.quality is None or of.quality.severity is None:
+        return ""
+    return (
+        f"The share of its missing values differs by {share(of.quality.deviation)} from the"
+        f" reference: {of.quality.severity}."
+    )
 
 
 def subject(of: Incident) -> str:
@@ -208,11 +224,12 @@ def evidence(of: dict[str, Any]) -> str:
     """The numbers of an incident in a sentence; what is not known by name is left out."""
     if of.get("statistic") in METRICS:
         return _of_metric(of)
+    named = {**_EVIDENCE, "value": _VALUES.get(of.get("statistic", ""), "distance")}
     said = [
-        f"{words} {_number(of[name])}"
-        for name, words in _EVIDENCE.items()
-        if of.get(name) is not None
+        f"{words} {_number(of[name])}" for name, words in named.items() if of.get(name) is not None
     ]
+    if of.get("detail"):
+        said.append(plain(of["detail"]))
     return f"{', '.join(said)}." if said else ""
 
 
@@ -220,8 +237,15 @@ _EVIDENCE = {
     "value": "distance",
     "threshold": "where sampling noise explains",
     "effect": "persisting",
-    "tolerance": "tolerated by the reference's own straying",
+    "tolerance": "where beyond noise the reference itself strays by up to",
     "rows": "rows",
+}
+_VALUES = {
+    "ks": "KS distance",
+    "kuiper": "Kuiper distance",
+    "categories": "largest difference of a share",
+    "missing": "difference of the share of missing values",
+    "coverage": "difference of the share without a label",
 }
 
 

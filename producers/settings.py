@@ -111,7 +111,7 @@ class WindowsSection(Section):
     )
     longest: str = Field(
         default="14d",
-        description="The longest scale of the drift tests, and so far only of what is retained.",
+        description="The longest scale of the drift tests: windows of 1, 2, 4, … panes up to it.",
     )
 
 

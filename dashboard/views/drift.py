@@ -18,13 +18,15 @@ NEWEST = "newest"
 _HEAT = "heat map"
 LEGEND = (
     "Each row is a feature, each column a window; the stronger the colour, the larger the distance"
-    " from the reference (KS; of categories PSI), up to 0.3."
-    " Click a cell to look into it."
+    " from the reference (KS; of categories the largest difference of a share), up to 0.3."
+    " Click a cell to look into it. Incidents come of shorter and longer windows too, and are told"
+    " under Alerts."
 )
 MARKED = (
     "• marks a p-value at or below `p_value_threshold`. It opens no incident: on real data most"
     " windows are marked, because rows are not independent. What decides is the distance, against"
-    " sampling noise and the reference's own straying."
+    " sampling noise, and what persists of it, less half of that noise, against the reference's own"
+    " straying; of numbers also the Kuiper distance, by the same rule."
 )
 
 
@@ -126,8 +128,7 @@ def _feature(seen: Seen, name: str, at: str) -> None:
     left, right = st.columns([2, 1])
     with left:
         rows = series.distance_rows(seen.windows, series.of_feature(name), at)
-        title = "PSI" if found is not None and found.kind != "numeric" else "KS distance"
-        draw(rows, "distances", title)
+        draw(rows, "distances", "distance" if found is None else words.distance(found))
     if found is not None:
         with right:
             table(tables.numbers(found))

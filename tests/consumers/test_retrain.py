@@ -90,6 +90,11 @@ def reasons(decision: dict[str, Any]) -> dict[str, tuple[str, bool]]:
             id="resolved just now",
         ),
         pytest.param(
+            [window(0, 500), alert("critical"), alert("critical", resolved=2)],
+            "retrain",
+            id="resolved in a pane after the newest window",
+        ),
+        pytest.param(
             [window(0, 500), window(5, 1), alert("critical"), alert("critical", resolved=1)],
             "none",
             id="resolved longer ago than is looked back",

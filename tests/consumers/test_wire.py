@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from consumers.wire import (
 )
 from monitor.counts import Counts
 from monitor.detection import Clock, Closing, Decisions, Reflected, WindowState
-from monitor.drift import Distance, Severity, Verdict
+from monitor.drift import Evidence, Severity, Tested, evidence
 from monitor.event_time import NEVER, Progress, Sources
 from monitor.findings import (
     DataFinding,
@@ -47,6 +48,7 @@ from monitor.findings import (
     Transition,
     WindowFinding,
     WindowStatus,
+    evidence_of,
 )
 from monitor.incidents import Change, Incident
 from monitor.performance import Metric
@@ -257,23 +259,35 @@ def documented(section: str) -> Any:
     return json.loads(block[1])
 
 
-DISTANCE = Distance(
-    values=909,
-    statistic=0.31,
-    p_value=1e-60,
-    persistent=0.28,
-    threshold=0.09,
-    detectable=0.1,
-    psi=0.2,
-    verdict=Verdict.DRIFT,
-    severity=Severity.CRITICAL,
+KS = Tested("ks", 909, 0.31, 0.28, 0.09, 0.05, Severity.CRITICAL, 1e-60)
+KUIPER = Tested("kuiper", 909, 0.33, 0.27, 0.1, 0.05, Severity.WARNING)
+MISSING = Tested("missing", 912, 0.003, 0.001, 0.004, 0.002, None, 0.02, "0.10% before, 0.30% now")
+SHARES = Tested(
+    "categories", 912, 0.2, 0.19, 0.06, 0.02, Severity.WARNING, 1e-9, "'UA': 20% before, 40% now"
 )
 NUMERIC = FeatureFinding(
-    "distance", "numeric", 912, missing=3, distance=DISTANCE, tolerance=0.05, psi=0.2
+    "distance",
+    "numeric",
+    "bins/distance",
+    912,
+    missing=3,
+    tests=(KS, KUIPER),
+    flaws=MISSING,
+    psi=0.2,
 )
-CATEGORICAL = FeatureFinding("carrier", "categorical", 912, unseen={"ZZ": 2}, unseen_rows=2)
-METRIC = MetricFinding(Metric(0.6, 0.01, 24), Metric(0.92, 0.005, 300), 0.83, Severity.CRITICAL)
-UNDEFINED = MetricFinding(Metric(None), Metric(float("nan")))
+CATEGORICAL = FeatureFinding(
+    "carrier",
+    "categorical",
+    "categories/carrier",
+    912,
+    tests=(SHARES,),
+    unseen={"ZZ": 2},
+    unseen_rows=2,
+)
+METRIC = MetricFinding(
+    "recall", Metric(0.6, 0.01, 24), Metric(0.92, 0.005, 300), 0.83, Severity.CRITICAL
+)
+UNDEFINED = MetricFinding("roc_auc", Metric(None), Metric(float("nan")))
 
 
 def window(labels: int = 700, errors: FeatureFinding | None = NUMERIC) -> WindowFinding:
@@ -342,6 +356,28 @@ def test_a_feature_is_marked_up_to_the_threshold_of_its_p_value(threshold, marke
     assert [feature["marked"] for feature in document["data"]["features"]] == [marked, False]
 
 
+def test_the_figures_of_a_number_are_those_of_ks_and_the_gravest_test_is_said_to_have_decided():
+    features = [
+        replace(NUMERIC, tests=tests)
+        for tests in ((KS, KUIPER), (replace(KS, severity=None), KUIPER), (), CATEGORICAL.tests)
+    ]
+    with_features = replace(window(), data=replace(window().data, features=tuple(features)))
+    told = window_document(with_features, 0.05)["data"]["features"]
+    assert [f["decided_by"] for f in told] == ["ks", "kuiper", None, "categories"]
+    assert [f["severity"] for f in told] == ["critical", "warning", None, "warning"]
+    assert [f["statistic"] for f in told] == [0.31, 0.31, None, 0.2]
+    assert [f["kuiper"] for f in told] == [0.33, 0.33, None, None]
+
+
+def test_a_reference_that_strays_over_its_whole_range_allows_any_distance_and_no_more():
+    strays = replace(KS, tolerance=1.7, severity=None)
+    found = replace(NUMERIC, tests=(strays,), flaws=replace(MISSING, tolerance=1.2))
+    document = window_document(replace(window(), data=replace(window().data, score=found)), 0.05)
+    score = document["concept"]["prediction"]
+    assert (score["tolerance"], score["detectable"], score["verdict"]) == (1.0, 1.0, "ok")
+    assert score["quality"]["tolerance"] == 1.0
+
+
 def test_unseen_values_are_told_with_their_rows():
     feature = window_document(window(), 0.05)["data"]["features"][1]
     assert feature["unseen"] == {"rows": 2, "values": {"ZZ": 2}}
@@ -364,11 +400,24 @@ def test_without_labels_nothing_was_realised_and_without_rows_nothing_covered():
 # -- alerts, as documented ---------------------------------------------------------------------
 
 
-def alert(change: Change = Change.OPENED, about: Any = NUMERIC, **fields: Any) -> dict[str, Any]:
-    subject = fields.pop("subject", "data/distance")
-    incident = Incident("91ab", subject, Severity.CRITICAL, T0 + DAY, T0 + DAY)
-    own = {"end_ms": T0 + DAY, "rows": 912, "labels": 700, **fields}
-    return alert_event(Transition("flight-delay", "1", change, incident, T0, evidence=about, **own))
+def raised(tested: Tested) -> Evidence:
+    found = evidence(tested, T0, T0 + DAY)
+    assert found is not None
+    return found
+
+
+FALLEN = evidence_of(METRIC, window())
+
+
+def alert(
+    change: Change = Change.OPENED,
+    about: Evidence | None = None,
+    subject: str = "data/distance",
+    end_ms: int = T0 + DAY,
+) -> dict[str, Any]:
+    found = raised(KS) if about is None else about
+    incident = Incident("91ab", subject, Severity.CRITICAL, T0 + DAY, T0 + DAY, found, 2 * DAY)
+    return alert_event(Transition("flight-delay", "1", change, incident, T0, end_ms))
 
 
 def test_an_alert_has_the_fields_that_its_page_shows_and_no_others():
@@ -382,10 +431,16 @@ def test_an_alert_has_the_fields_that_its_page_shows_and_no_others():
 def test_an_alert_of_performance_has_the_evidence_that_its_page_lists():
     listed = re.search(r"Evidence of performance: (.*?)\.\n", MESSAGES.read_text(), re.DOTALL)
     assert listed is not None
-    evidence = alert(about=METRIC, subject="performance/recall")["data"]["evidence"]
-    assert set(re.findall(r"`(\w+)`", listed[1])) <= set(evidence)
-    assert (evidence["statistic"], evidence["labels"]) == ("recall", 700)
-    assert evidence["coverage"] == pytest.approx(700 / 912)
+    told = alert(about=FALLEN, subject="performance/recall")["data"]["evidence"]
+    assert set(told) == set(re.findall(r"`(\w+)`", listed[1])) | {"severity"}
+    assert (told["statistic"], told["labels"]) == ("recall", 700)
+    assert told["coverage"] == pytest.approx(700 / 912)
+
+
+def test_an_alert_of_categories_says_which_one_and_how_it_moved():
+    told = alert(about=raised(SHARES), subject="data/carrier")["data"]
+    assert told["evidence"]["detail"] == "'UA': 20% before, 40% now"
+    assert "'UA': 20% before, 40% now" in told["message"]
 
 
 @pytest.mark.parametrize("change", list(Change))
@@ -410,11 +465,20 @@ def test_a_replay_repeats_the_id_and_whatever_else_is_said_has_another():
             alert(),
             "data/distance: the distribution lies 0.310 (KS distance) from the reference in the"
             " window 2013-04-01T00:00:00Z to 2013-04-02T00:00:00Z; sampling noise explains 0.090,"
-            " and 0.280 of it persists where the reference's own straying reaches 0.050.",
+            " and 0.280 of it persists, where beyond noise the reference itself strays by up to"
+            " 0.050.",
             id="drift",
         ),
         pytest.param(
-            alert(about=METRIC, subject="performance/recall"),
+            alert(about=replace(raised(KS), statistic="kuiper"), subject="concept/error"),
+            "concept/error: the distribution lies 0.310 (Kuiper distance) from the reference in the"
+            " window 2013-04-01T00:00:00Z to 2013-04-02T00:00:00Z; sampling noise explains 0.090,"
+            " and 0.280 of it persists, where beyond noise the reference itself strays by up to"
+            " 0.050.",
+            id="errors",
+        ),
+        pytest.param(
+            alert(about=FALLEN, subject="performance/recall"),
             "performance/recall: 0.600 in the window 2013-04-01T00:00:00Z to 2013-04-02T00:00:00Z,"
             " against a baseline of 0.920.",
             id="performance",
@@ -433,6 +497,20 @@ def test_its_message_is_one_plain_sentence(event, message):
 
 # -- what detect remembers ---------------------------------------------------------------------
 
+figures = st.none() | st.floats(0, 1)
+evidences = st.builds(
+    Evidence,
+    st.sampled_from(["ks", "kuiper", "recall"]),
+    st.floats(0, 1),
+    st.sampled_from(Severity),
+    st.integers(0, 2**53),
+    st.integers(0, 2**53),
+    st.integers(0, 2**53),
+    threshold=figures,
+    tolerance=figures,
+    detail=st.none() | st.text(max_size=5),
+    labels=st.none() | st.integers(0, 2**53),
+)
 incidents = st.builds(
     Incident,
     st.text(max_size=5),
@@ -440,11 +518,14 @@ incidents = st.builds(
     st.sampled_from(Severity),
     st.integers(0, 2**53),
     st.integers(0, 2**53),
-    st.integers(0, 3),
+    evidences,
+    st.integers(-(2**53), 2**53),
 )
 decisions = st.builds(
     Decisions,
     st.just((1_000, 4_000, 4_000)),
+    times_ms,
+    times_ms,
     times_ms,
     times_ms,
     times_ms,

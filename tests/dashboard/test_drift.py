@@ -105,11 +105,9 @@ def test_too_few_rows_are_never_called_no_drift():
     assert "no drift**" not in words
 
 
-def test_a_number_without_any_value_and_categories_are_told_apart():
+def test_a_feature_without_any_value_is_said():
     empty = feature("temp", statistic=None, threshold=None)
     assert "No row has a value of it." in said(shown("drift", watching(window(1, empty))))
-    named = feature("temp", kind="categorical", statistic=None, threshold=None)
-    assert "not tested for drift yet" in said(shown("drift", watching(window(1, named))))
 
 
 def test_a_window_that_reaches_back_before_the_first_row_is_not_judged():

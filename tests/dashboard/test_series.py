@@ -117,7 +117,7 @@ def test_a_missing_window_leaves_a_hole_and_no_wide_cell():
     assert set(cells["end"] - cells["start"]) == {24 * 3_600_000}
 
 
-def test_psi_stands_in_for_the_distance_of_categories():
+def test_psi_stands_in_for_the_distance_of_categories_that_were_not_tested():
     carrier = feature("carrier", kind="categorical", statistic=None, psi=0.2, threshold=None)
     cells = series.heat_rows([item(1, carrier)], ["carrier"], ("", ""))
     assert cells[["distance", "shown"]].to_numpy().tolist() == [[0.2, "0.200 (PSI)"]]

@@ -42,20 +42,34 @@ def test_the_mark_of_a_p_value_stands_in_the_table_of_features():
             "status": "ok",
             "features": [
                 feature("temp"),
-                feature("carrier", marked=False, unseen={"rows": 2, "values": {"ZZ": 2}}),
+                feature(
+                    "carrier",
+                    marked=False,
+                    unseen={"rows": 2, "values": {"ZZ": 2}},
+                    decided_by="categories",
+                ),
             ],
         }
     )
     table = tables.features(drift)
     assert table["marked"].tolist() == ["•", ""]
     assert table["missing"].tolist() == ["1.0%", "1.0%"]
+    assert table["decided by"].tolist() == ["", "categories"]
     assert table["new categories"].tolist() == ["", "2: ZZ (2)"]
 
 
 def test_numbers_that_are_not_known_are_left_out_of_the_list():
-    carrier = feature("carrier", kind="categorical", statistic=None, threshold=None, p_value=None)
-    assert "KS distance" not in tables.numbers(Feature.model_validate(carrier))["number"].tolist()
-    assert "KS distance" in tables.numbers(Feature.model_validate(feature()))["number"].tolist()
+    carrier = numbers(kind="categorical", statistic=None, p_value=None, decided_by="categories")
+    assert {"largest difference of a share", "KS distance", "p-value"}.isdisjoint(carrier)
+    assert carrier["decided by"] == "categories"
+    known = numbers(kuiper=0.07)
+    assert (known["KS distance"], known["Kuiper distance"]) == ("0.050", "0.070")
+    assert "decided by" not in known
+
+
+def numbers(**fields):
+    table = tables.numbers(Feature.model_validate(feature(**fields)))
+    return dict(zip(table["number"], table["value"], strict=True))
 
 
 def test_roles_that_were_never_heard_of_are_rows_too():

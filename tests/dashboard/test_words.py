@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from api.answers import Feature
 from dashboard import words
-from tests.dashboard.fake import day
+from tests.dashboard.fake import day, drifted
 
 
 def at(text):
@@ -77,9 +78,52 @@ def test_a_message_says_its_window_as_people_do():
     )
 
 
-def test_evidence_of_a_distance_in_a_sentence():
-    known = {"statistic": "ks", "value": 0.31, "threshold": 0.09, "tolerance": None, "rows": 912}
-    assert words.evidence(known) == "distance 0.310, where sampling noise explains 0.090, rows 912."
+def found(**fields):
+    return words.found(Feature.model_validate(drifted("temp", **fields)))
+
+
+def test_what_decided_is_said_where_it_is_not_the_distance_itself():
+    known = {"persistent": 0.03, "kuiper": 0.2, "statistic": 0.05}
+    distance = (
+        "The distribution lies 0.050 from the reference (KS distance). Sampling noise explains up"
+        " to 0.090; 0.030 of it persists through the window, where beyond noise the reference"
+        " itself strays by up to 0.120."
+    )
+    assert found(**known, decided_by="ks") == distance
+    assert found(**known, decided_by="kuiper") == (
+        f"{distance} What decided is the Kuiper distance, 0.200."
+    )
+    assert found(**known) == distance  # of a window that was stored by an older version
+
+
+def test_of_categories_the_one_that_moved_is_named():
+    said = found(kind="categorical", decided_by="categories", detail="'*UA*': 20% before, 40% now")
+    assert "0.410 from the reference (largest difference of a share)" in said
+    assert said.endswith(r" What decided: '\*UA\*'\: 20% before, 40% now.")
+
+
+@pytest.mark.parametrize(("severity", "said"), [(None, False), ("warning", True)])
+def test_missing_values_are_said_where_they_have_become_an_incident(severity, said):
+    sentence = "The share of its missing values differs by 12.0% from the reference: warning."
+    quality = {"deviation": 0.12, "verdict": "drift" if severity else "ok", "severity": severity}
+    assert (sentence in found(quality=quality)) is said
+
+
+@pytest.mark.parametrize(
+    ("statistic", "named"),
+    [
+        ("ks", "KS distance"),
+        ("kuiper", "Kuiper distance"),
+        ("categories", "largest difference of a share"),
+        ("missing", "difference of the share of missing values"),
+        ("something newer", "distance"),
+    ],
+)
+def test_evidence_of_a_distance_in_a_sentence(statistic, named):
+    known = {"statistic": statistic, "value": 0.31, "threshold": 0.09, "rows": 912}
+    said = f"{named} 0.310, where sampling noise explains 0.090, rows 912"
+    assert words.evidence(known) == f"{said}."
+    assert words.evidence({**known, "detail": "'UA': 1% before"}) == f"{said}, 'UA'\\: 1% before."
 
 
 def test_evidence_of_a_metric_in_a_sentence():
