@@ -61,12 +61,13 @@ def worker_options(context: click.Context) -> list[str]:
 
 
 class until_signal:  # noqa: N801 - reads as a condition where it is used
-    """True once Ctrl-C or SIGTERM came."""
+    """True once Ctrl-C or SIGTERM came, or the terminal was closed (unless `nohup` cares not)."""
 
     def __init__(self) -> None:
         self._asked = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._ask)
 
     def __call__(self) -> bool:
         return self._asked
