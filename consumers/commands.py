@@ -16,8 +16,20 @@ from producers.settings import Settings
 
 @click.command()
 @click.argument("roles", nargs=-1, type=click.Choice(ROLES), metavar="[ROLE]...")
-@click.option("--workers", default=1, show_default=True, help="Processes of each role.")
-@click.option("--slot", default=0, show_default=True, help="Number of the first process.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes of each role.",
+)
+@click.option(
+    "--slot",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Number of the first process.",
+)
 @click.pass_context
 def consume(context: click.Context, roles: tuple[str, ...], workers: int, slot: int) -> None:
     """Run the roles (aggregate, join, detect, store; by default all), a process each.
