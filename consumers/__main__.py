@@ -17,7 +17,9 @@ from producers.settings import InvalidSettings, load_settings
 
 @click.command()
 @click.argument("role", type=click.Choice(ROLES))
-@click.option("--slot", type=int, default=0, show_default=True, help="Which member of the role.")
+@click.option(
+    "--slot", type=click.IntRange(0), default=0, show_default=True, help="Which member of the role."
+)
 @click.option("--config", type=click.Path(path_type=Path), help="Configuration file.")
 @click.option("--log-level", default="INFO", show_default=True)
 @click.option("--log-format", type=click.Choice(logs.FORMATS), default="text", show_default=True)

@@ -16,8 +16,20 @@ from producers.settings import Settings
 
 @click.command()
 @click.argument("roles", nargs=-1, type=click.Choice(ROLES), metavar="[ROLE]...")
-@click.option("--workers", default=1, show_default=True, help="Processes of each role.")
-@click.option("--slot", default=0, show_default=True, help="Number of the first process.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes of each role.",
+)
+@click.option(
+    "--slot",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Number of the first process.",
+)
 @click.pass_context
 def consume(context: click.Context, roles: tuple[str, ...], workers: int, slot: int) -> None:
     """Run the roles (aggregate, join, detect, store; by default all), a process each.
@@ -61,12 +73,13 @@ def worker_options(context: click.Context) -> list[str]:
 
 
 class until_signal:  # noqa: N801 - reads as a condition where it is used
-    """True once Ctrl-C or SIGTERM came."""
+    """True once Ctrl-C or SIGTERM came, or the terminal was closed (unless `nohup` cares not)."""
 
     def __init__(self) -> None:
         self._asked = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._ask)
 
     def __call__(self) -> bool:
         return self._asked

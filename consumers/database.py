@@ -37,6 +37,7 @@ from consumers.tables import (
     transitions,
     windows,
 )
+from producers.errors import Trouble
 
 SHAPE = "1"  # of the tables; another one is refused
 AT_ONCE = 500  # ids in one query
@@ -46,15 +47,15 @@ Partition = tuple[str, int]  # topic by its short name, number
 Newer = Callable[[Any], ColumnElement[bool]]
 
 
-class DatabaseUnavailable(RuntimeError):
+class DatabaseUnavailable(Trouble):
     """The database cannot be used now: absent, empty, locked, unreachable. Says what to do."""
 
 
-class ForeignDatabase(RuntimeError):
+class ForeignDatabase(Trouble):
     """The database belongs to another cluster, another Driftline, or another application."""
 
 
-class Fenced(RuntimeError):
+class Fenced(Trouble):
     """Somebody else has written on from the offset that this batch begins at; nothing was written.
 
     The remedy is to begin anew from the database's positions.

@@ -20,7 +20,13 @@ class EmbeddedBroker:
     """Lives as long as this object; other processes reach it over loopback."""
 
     def __init__(self) -> None:
-        self._producer = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "embedded"})
+        self._producer = Producer(
+            {
+                "test.mock.num.brokers": 1,
+                "bootstrap.servers": "embedded",
+                "log_level": 4,  # it would tell at 5 that it is embedded
+            }
+        )
         broker = next(iter(self._producer.list_topics(timeout=PATIENCE_S).brokers.values()))
         self.bootstrap_servers = f"{broker.host}:{broker.port}"
 

@@ -471,12 +471,17 @@ def _trouble(error: KafkaError) -> Exception:
     """What to raise: a sentence where there is one that helps."""
     if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
         return MissingTopic(f"{error.str()}: run `driftline topics create` first")
-    if error.code() in _SHUT_OUT:
+    if error.code() in _SHUT_OUT or _is_fenced_member(error):
         return SlotTaken(
             f"shut out of Kafka ({error.str()}): another process seems to work in the same role and"
             " slot; give each its own --slot"
         )
     return KafkaException(error)
+
+
+def _is_fenced_member(error: KafkaError) -> bool:
+    """A consumer is told in words only: its fatal errors all have one code."""
+    return bool(error.code() == KafkaError._FATAL and "group.instance.id" in error.str())
 
 
 def _record(message: KafkaMessage, place: Place) -> Record:

@@ -55,7 +55,7 @@ class Supervisor:
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._kept, self._patience_s = [_Kept(job) for job in jobs], patience_s
-        self._environment = {**os.environ, **(environment or {})}
+        self._environment = environment or {}
 
     def run(self, stopped: Callable[[], bool], *, every_s: float = 0.2) -> None:
         try:
@@ -74,24 +74,17 @@ class Supervisor:
             elif kept.process.poll() is not None:
                 self._mourn(kept, kept.process.returncode)
 
+    @property
+    def processes(self) -> list[subprocess.Popen[bytes]]:
+        """Those that were started last in their slots; some of them may have ended."""
+        return [kept.process for kept in self._kept if kept.process]
+
     def end(self) -> None:
         """Ask every process to end, and insist where one does not."""
-        running = [k.process for k in self._kept if k.process and k.process.poll() is None]
-        for process in running:
-            process.terminate()
-        deadline_s = time.monotonic() + self._patience_s
-        for process in running:
-            try:
-                process.wait(max(0.1, deadline_s - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        end_processes(self.processes, self._patience_s)
 
     def _start(self, kept: _Kept) -> None:
-        # A session of its own: Ctrl-C reaches this process alone, which then ends them in order.
-        kept.process = subprocess.Popen(
-            kept.job.command, env=self._environment, start_new_session=True
-        )
+        kept.process = start(kept.job.command, self._environment)
         kept.started_s = time.monotonic()
 
     def _mourn(self, kept: _Kept, code: int) -> None:
@@ -109,6 +102,29 @@ class Supervisor:
             kept.wait_s,
         )
         kept.wait_s = min(2 * kept.wait_s, LONGEST_WAIT_S)
+
+
+def start(
+    command: Sequence[str], environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """In a session of its own: Ctrl-C reaches this process alone, which then ends the others."""
+    return subprocess.Popen(
+        command, env={**os.environ, **(environment or {})}, start_new_session=True
+    )
+
+
+def end_processes(processes: Sequence[subprocess.Popen[bytes]], patience_s: float) -> None:
+    """Ask all of them to end before any is waited for; kill who has not within ``patience_s``."""
+    running = [process for process in processes if process.poll() is None]
+    for process in running:
+        process.terminate()
+    deadline_s = time.monotonic() + patience_s
+    for process in running:
+        try:
+            process.wait(max(0.1, deadline_s - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def role_jobs(

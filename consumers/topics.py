@@ -11,7 +11,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from monitor.plan import DAY, Plan
 from producers.errors import Trouble
-from producers.kafka import client_config
+from producers.kafka import client_config, require_answer
 from producers.settings import Settings
 
 TIMEOUT_S = 30.0
@@ -82,9 +82,10 @@ def _delete(retention_ms: int) -> dict[str, str]:
 def create(settings: Settings, plan: Plan) -> tuple[list[str], list[str]]:
     """Make what is missing; the names made, and those that were there already.
 
-    Raises ``TopicsNotCreated``.
+    Raises ``TopicsNotCreated``, or ``KafkaUnavailable``.
     """
     admin = AdminClient(client_config(settings, {}))
+    require_answer(admin, settings)  # or each topic waits for it, and says so
     wanted = [
         NewTopic(
             topic.name,

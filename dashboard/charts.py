@@ -103,7 +103,8 @@ def metric(title: str) -> Chart:
 
 
 def distances(title: str) -> Chart:
-    """Rows of ``series.distance_rows``."""
+    """Rows of ``series.distance_rows``. PSI is not tested: no line is drawn to hold it against."""
+    drawn = {n: look for n, look in DISTANCE_LINES.items() if title != "PSI" or n == "distance"}
     rows = alt.Chart(alt.NamedData(ROWS)).encode(x=_TIME)
     tips = [
         alt.Tooltip("window:N"),
@@ -115,7 +116,7 @@ def distances(title: str) -> Chart:
     here = rows.transform_filter("datum.chosen && datum.line == 'distance'").mark_rule(
         color=GREY, strokeWidth=6, opacity=0.35
     )
-    lines = rows.mark_line().encode(y=y, **_lines(DISTANCE_LINES))
+    lines = rows.mark_line().encode(y=y, **_lines(drawn))
     points = (
         rows.transform_filter("datum.line == 'distance'")
         .mark_point(filled=True, size=70, opacity=1)
@@ -205,6 +206,9 @@ def summed(title: str) -> Chart:
     return _layers(apart.mark_rule(color=VERMILLION, strokeWidth=2), lines, points, height=300)
 
 
+_SHARES = alt.Axis(format="%", tickCount=6)
+
+
 def categories(title: str) -> Chart:
     """Rows of ``series.share_rows`` of categories: two bars each, the reference's hollow."""
     bars = (
@@ -213,7 +217,7 @@ def categories(title: str) -> Chart:
         .encode(
             y=alt.Y("bin:N", title=title, sort=None),
             yOffset=alt.YOffset("of:N", sort=list(SIDES)),
-            x=alt.X("share:Q", title="share of the rows", axis=alt.Axis(format="%")),
+            x=alt.X("share:Q", title="share of the rows", axis=_SHARES),
             fill=alt.Fill("of:N", scale=_colours(SIDES), legend=alt.Legend(title=None)),
             stroke=alt.Stroke("of:N", scale=_colours(SIDES), legend=None),
             fillOpacity=alt.condition(alt.datum.of == "window", alt.value(1), alt.value(0.1)),

@@ -22,6 +22,7 @@ OPTIONS: Mapping[str, str] = {
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",
     "logger.level": "warning",
+    "logger.hideWelcomeMessage": "true",  # it repeats the address
 }
 
 

@@ -345,6 +345,11 @@ def _partitions(client: Any, settings: Settings, topic: str) -> list[int]:
     return sorted(found)
 
 
+def require_answer(client: Any, settings: Settings) -> None:
+    """Raises ``KafkaUnavailable`` where no broker answers ``client``."""
+    _metadata(client, settings)
+
+
 def _metadata(client: Any, settings: Settings, topic: str | None = None) -> Any:
     try:
         return client.list_topics(topic, timeout=PATIENCE_S)

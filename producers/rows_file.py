@@ -80,6 +80,8 @@ def read_rows(path: Path, columns: Columns) -> ReferenceRows:
 def _frame(path: Path, columns: Columns) -> pd.DataFrame:
     try:
         frame = _read(path, columns)
+    except FileNotFoundError as error:
+        raise InvalidFile(f"{path} cannot be read: there is no such file") from error
     except (OSError, ValueError, pa.ArrowException) as error:
         raise InvalidFile(f"{path} cannot be read: {error}") from error
     frame.columns = frame.columns.map(str)

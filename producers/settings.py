@@ -338,6 +338,8 @@ def _read(path: Path) -> Settings:
         return Settings(**_values(path))
     except tomllib.TOMLDecodeError as error:
         raise InvalidSettings(f"{path} is not TOML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidSettings(f"{path} is not text in UTF-8, as TOML has to be: {error}") from error
     except SettingsError as error:
         section = "".join(re.findall(r'field "(\w+)"', str(error))).upper()
         raise InvalidSettings(

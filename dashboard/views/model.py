@@ -21,8 +21,9 @@ NO_LABELS = (
 )
 LEGEND = (
     "The band is the 95% interval of each window. ● final; ▽ provisional: labels may still come,"
-    " and those that come early are no fair sample; ▲ and ◆ degraded. The baseline is the model on"
-    " its reference."
+    " and those that come early are no fair sample; ▲ and ◆ degraded,"
+    " which is what lies below the dotted line by more than noise and the reference's own straying"
+    " explain. The baseline is the model on its reference."
 )
 
 

@@ -277,6 +277,13 @@ def test_whoever_is_fenced_off_says_that_its_slot_is_taken(world, reading, code)
     assert "abort" not in world.asked
 
 
+def test_a_member_that_another_has_replaced_says_that_its_slot_is_taken(world, reading):
+    said = "Fatal error: Static consumer fenced by other consumer with same group.instance.id"
+    world.brings = [[Sent(P0, 0, KafkaError(KafkaError._FATAL, said))]]
+    with pytest.raises(SlotTaken, match="give each its own --slot"):
+        reading.poll(0)
+
+
 def test_any_other_fatal_failure_is_passed_on(world, reading):
     world.fails = {"begin": [failure(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, fatal=True)]}
     with pytest.raises(KafkaException, match="as the test wants it"):

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 import consumers.topics
 from consumers.topics import TopicsNotCreated, commands, create, topics
 from monitor.plan import DAY, HOUR
+from producers.kafka import KafkaUnavailable
 from producers.settings import Settings, load_settings
 
 
@@ -102,9 +103,15 @@ class Admin:
 
     def __init__(self, there: set[str], refused: set[str]) -> None:
         self.there, self.refused, self.asked = there, refused, []
+        self.silent = False
 
     def __call__(self, _config: Any) -> Admin:
         return self
+
+    def list_topics(self, _topic: str | None = None, *, timeout: float) -> None:
+        assert timeout > 0
+        if self.silent:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT, "as the test wants it"))
 
     def create_topics(self, wanted: list[Any], request_timeout: float) -> dict[str, Future[None]]:
         assert request_timeout > 0
@@ -150,6 +157,13 @@ def test_what_kafka_refuses_is_said_topic_by_topic(admin):
     sentence = str(refused.value)
     assert "d.labels: as the test wants it; d.joins: as the test wants it" in sentence
     assert "localhost:9092" in sentence
+
+
+def test_without_a_broker_one_sentence_is_said_and_none_of_topics(admin):
+    admin.silent = True
+    with pytest.raises(KafkaUnavailable, match="could not reach Kafka at localhost:9092"):
+        create(settings(), settings().plan())
+    assert admin.asked == []
 
 
 # -- for people who may not --------------------------------------------------------------------

@@ -55,6 +55,17 @@ def test_lines_differ_by_their_dashes_and_not_only_by_colour():
         assert len(set(dashes)) == len(dashes)
 
 
+def test_a_legend_names_no_line_that_a_chart_of_psi_lacks():
+    legend = {of: _domains(charts.spec("distances", of)) for of in ("KS distance", "PSI")}
+    assert legend["KS distance"] == {tuple(charts.DISTANCE_LINES)}
+    assert legend["PSI"] == {("distance",)}
+
+
+def _domains(spec):
+    encodings = [e for e in _encodings(spec) if e.get("field") == "line"]
+    return {tuple(e["scale"]["domain"]) for e in encodings}
+
+
 def test_colours_of_lines_show_on_white_and_on_black():
     """A contrast of at least 3, as WCAG 2.1 asks of graphics (1.4.11)."""
     of = (charts.METRIC_LINES, charts.DISTANCE_LINES, charts.EXPECTED_LINES, charts.SIDES)

@@ -181,5 +181,5 @@ def test_a_file_without_rows_says_so(tmp_path, name, content, why):
 
 
 def test_a_file_that_is_not_there_says_so(tmp_path):
-    with pytest.raises(BadInput, match="No such file"):
+    with pytest.raises(BadInput, match="there is no such file"):
         read(tmp_path / "gone.csv")

@@ -70,6 +70,12 @@ def test_a_plan_that_cannot_be_is_refused_also_that_of_one_model(write):
     assert "windows.length must be a multiple of windows.pane" in refusal()
 
 
+def test_a_file_that_is_not_text_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "driftline.toml").write_bytes(b"\xff\xfe\x00")
+    assert refusal().startswith("driftline.toml is not text in UTF-8, as TOML has to be: ")
+
+
 def test_a_file_that_is_not_toml_is_a_sentence(write):
     write("[kafka")
     assert refusal().startswith("driftline.toml is not TOML: ")

@@ -47,7 +47,10 @@ def test_an_offset_outranks_the_zone():
     [
         (["soon"], "'soon', which is not a time"),
         (["2013-04-01T12:00:00Z", "04/01/2013 12:00Z"], "'04/01/2013 12:00Z', which is not a time"),
-        (["2013-04-01T12:00:00Z", "2013-04-01T12:00:00"], "with and without an offset"),
+        (
+            ["2013-04-01T12:00:00Z", "2013-04-01T12:00:00"],
+            "with and without an offset: '2013-04-01T12:00:00Z' and",
+        ),
         (["2013-04-01T12:00:00Z", None], "no time in row 2"),
         ([float("nan"), NOON_MS], "no time in row 1"),
         ([NOON_MS / 1000], "whole milliseconds"),
