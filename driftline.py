@@ -10,6 +10,7 @@ COMMANDS = {
     "evaluate": "producers.evaluate_commands:evaluate",
     "budget": "producers.budget_commands:budget",
     "pipeline": "consumers.pipeline_commands:pipeline",
+    "calibrate": "consumers.calibrate_commands:calibrate",
     "topics": "consumers.commands:topics",
     "consume": "consumers.commands:consume",
     "api": "api.commands:api",

@@ -7,13 +7,13 @@ only what decides: the scales, the tests and the life of incidents.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from monitor.budget import Length
+from monitor.budget import Length, own_length
 from monitor.counts import Counts
 from monitor.incidents import Change, Incident, Said, gravest, step
-from monitor.scales import Blocks
+from monitor.scales import Blocks, ScaleWindow
 from monitor.watch import Watch, subject_of
 
 
@@ -36,7 +36,7 @@ def raised(watch: Watch, panes: Iterable[Counts]) -> Iterator[Raised]:
     incidents: dict[str, Incident] = {}
     for number, counts in enumerate(panes):
         seen.append(counts)
-        for subject, said in _said(watch, blocks, number).items():
+        for subject, said in _said(watch, blocks, seen).items():
             stays, change, _ = step(
                 incidents.pop(subject, None),
                 gravest(said, (number + 1) * pane_ms, pane_ms),
@@ -53,12 +53,24 @@ def raised(watch: Watch, panes: Iterable[Counts]) -> Iterator[Raised]:
                 yield Raised(number, subject, stays.id, opened, max(lengths))
 
 
-def _said(watch: Watch, blocks: Blocks, number: int) -> dict[str, list[Said]]:
-    """What the windows of all scales that end with a pane say, by subject."""
+def own_windows(panes: Sequence[Counts], number: int, length: Length) -> Iterator[ScaleWindow]:
+    """The window of a length of the user's own that ends with the pane of that number, if one does.
+
+    They start at every multiple of their slide.
+    """
+    start = number + 1 - length.panes
+    if start < 0 or start % length.slide:
+        return
+    middle = start + length.panes // 2
+    halves = [panes[start:middle], panes[middle : number + 1]]
+    yield ScaleWindow(length.panes, start, tuple(Counts.total(half) for half in halves if half))
+
+
+def _said(watch: Watch, blocks: Blocks, seen: Sequence[Counts]) -> dict[str, list[Said]]:
+    """What the windows of all lengths that end with the newest pane say, by subject."""
     windows = watch.plan.windows
     found: dict[str, list[Said]] = {}
-    for window in blocks.ending(number, watch.longest_scale, 0):
-        length = Length.of_scale(window.panes)
+    for window, length in _windows(watch, blocks, seen):
         for cells, tested in watch.data.scan(window.parts, length).items():
             if tested is not None or window.panes == 1:
                 start_ms = window.start * windows.pane_ms
@@ -67,3 +79,15 @@ def _said(watch: Watch, blocks: Blocks, number: int) -> dict[str, list[Said]]:
                 said = Said(tested, start_ms, end_ms, slide_ms)
                 found.setdefault(subject_of(cells), []).append(said)
     return found
+
+
+def _windows(
+    watch: Watch, blocks: Blocks, seen: Sequence[Counts]
+) -> Iterator[tuple[ScaleWindow, Length]]:
+    """Of the scales, and those that the user looks at where they are none."""
+    number, own = len(seen) - 1, own_length(watch.plan)
+    for window in blocks.ending(number, watch.longest_scale, 0):
+        yield window, Length.of_scale(window.panes)
+    if not own.is_scale:
+        for window in own_windows(seen, number, own):
+            yield window, own

@@ -124,6 +124,11 @@ def score_bin(score: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.minimum((score * SCORE_BINS).astype(np.int64), SCORE_BINS - 1)
 
 
+def numbers(values: Column) -> NDArray[np.float64]:
+    """Shape (n,): NaN where a value is missing or no number."""
+    return _as_numbers(values)[0]
+
+
 _NO_FLAW = -1
 _PLAIN = frozenset({float, int, type(None)})
 
