@@ -34,6 +34,7 @@ class Peer:
     package: str
     rules: tuple[Rule, ...]
     scores: Callable[[Rows, Iterable[Rows]], Iterator[Scores]]
+    handles_missing: bool = False
 
 
 def surprise(p_value: float) -> float:
@@ -45,6 +46,11 @@ def at_once(p_values: ArrayLike) -> float:
     """The smallest p-value that Benjamini and Hochberg's procedure leaves, over all features."""
     ordered = np.sort(np.asarray(p_values, dtype=np.float64))
     return float((ordered * ordered.size / np.arange(1, ordered.size + 1)).min())
+
+
+def present(values: Rows) -> Rows:
+    """Without what is missing."""
+    return values[~np.isnan(values)]
 
 
 def tumbling(panes: Iterable[Rows], rows: int) -> Iterator[Rows | None]:

@@ -6,7 +6,17 @@ from collections.abc import Iterable, Iterator
 
 from scipy.stats import ks_2samp
 
-from benchmarks.peers.peer import NOTHING, Peer, Rows, Rule, Scores, at_once, surprise, tumbling
+from benchmarks.peers.peer import (
+    NOTHING,
+    Peer,
+    Rows,
+    Rule,
+    Scores,
+    at_once,
+    present,
+    surprise,
+    tumbling,
+)
 
 ALPHA = surprise(0.05)
 RULES = (Rule("any p < 0.05", ALPHA), Rule("Benjamini-Hochberg, 0.05", ALPHA))
@@ -17,13 +27,15 @@ def over(window_rows: int) -> Peer:
         for window in tumbling(panes, window_rows):
             yield (NOTHING, NOTHING) if window is None else _scores(reference, window)
 
-    return Peer(f"scipy KS, windows of {window_rows:,}", "scipy", RULES, scores)
+    return Peer(
+        f"scipy KS, windows of {window_rows:,}", "scipy", RULES, scores, handles_missing=True
+    )
 
 
 def _scores(reference: Rows, window: Rows) -> Scores:
-    columns = zip(reference.T, window.T, strict=True)
+    columns = [(present(r), present(w)) for r, w in zip(reference.T, window.T, strict=True)]
     # method="auto" would be exact, three times slower, and not otherwise at these sizes.
-    p_values = [ks_2samp(*pair, method="asymp").pvalue for pair in columns]
+    p_values = [ks_2samp(*pair, method="asymp").pvalue for pair in columns if pair[1].size]
     return surprise(min(p_values)), surprise(at_once(p_values))
 
 

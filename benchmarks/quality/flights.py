@@ -1,0 +1,86 @@
+"""Real healthy data: a quarter's flights, half of its days as the reference, the others live.
+
+The days are cut at random, and live ones keep their order. Nothing of Driftline is imported, so
+that a detector with an environment of its own can be shown the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+Rows = NDArray[np.float64]  # shape (rows, features), NaN where a value is missing
+
+FILE = Path(__file__).parents[2] / "producers" / "data" / "flights.parquet"
+FEATURES = (
+    "dep_delay",
+    "hour",
+    "distance",
+    "temp",
+    "dewp",
+    "humid",
+    "wind_speed",
+    "precip",
+    "visib",
+    "pressure",
+)
+DAY_MS = 86_400_000
+PANES_PER_DAY = 8
+LIVE_DAYS = 45
+CHANGES: dict[str, tuple[str, Callable[[Rows], Rows]]] = {
+    "dep_delay+5": ("dep_delay", lambda values: values + 5),
+    "dep_delay+2": ("dep_delay", lambda values: values + 2),
+    "distance*1.2": ("distance", lambda values: values * 1.2),
+    "wind_speed*1.5": ("wind_speed", lambda values: values * 1.5),
+    "visib-10-to-9": ("visib", lambda values: np.where(values == 10, 9.0, values)),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quarter:
+    """Its rows in time order, and the three-hour pane that each lies in, from the first day on."""
+
+    rows: Rows
+    pane: NDArray[np.int64]  # shape (rows,)
+
+    def split(self, rng: Generator) -> tuple[Rows, list[Rows]]:
+        """The reference, and the panes of ``LIVE_DAYS`` live days; those of nights may be empty."""
+        day = self.pane // PANES_PER_DAY
+        live = np.sort(rng.permutation(day[-1] + 1)[:LIVE_DAYS])
+        reference = self.rows[~np.isin(day, live)]
+        numbers = (live[:, None] * PANES_PER_DAY + np.arange(PANES_PER_DAY)).ravel()
+        edges = self.pane.searchsorted([numbers, numbers + 1])
+        return reference, [self.rows[start:end].copy() for start, end in edges.T]
+
+
+def load_quarter(number: int = 1) -> Quarter:
+    """Of 2013, from 1 to 4, in UTC."""
+    table = pq.read_table(FILE, columns=["time", *FEATURES])
+    time_ms = table["time"].cast(pa.int64()).to_numpy()
+    columns = [table[name].cast(pa.float64()).to_numpy() for name in FEATURES]
+    start_ms, end_ms = _month_ms(3 * number - 2), _month_ms(3 * number + 1)
+    within = (time_ms >= start_ms) & (time_ms < end_ms)
+    pane = (time_ms[within] - start_ms) * PANES_PER_DAY // DAY_MS
+    return Quarter(np.column_stack(columns)[within], pane)
+
+
+def change(panes: list[Rows], name: str, change_at: int) -> None:
+    """Alters the panes in place, from ``change_at`` on."""
+    feature, altered = CHANGES[name]
+    column = FEATURES.index(feature)
+    for rows in panes[change_at:]:
+        rows[:, column] = altered(rows[:, column])
+
+
+def _month_ms(month: int) -> int:
+    """Month 13 is the next year's first."""
+    year, index = divmod(month - 1, 12)
+    return int(datetime(2013 + year, index + 1, 1, tzinfo=UTC).timestamp()) * 1000
