@@ -26,7 +26,7 @@ from scipy.stats import ks_2samp
 from benchmarks.peers.peer import NOTHING, Peer, Rows, Rule, Scores, present, surprise
 
 DELTAS = [digit * 10.0**-power for power in range(2, 8) for digit in (2, 1, 0.5)]
-DELTAS += [1e-8, 1e-9, 1e-10, 1e-12, 1e-15]
+DELTAS += [10.0**-power for power in (8, 9, 10, 12, 15, 20, 30, 50, 80, 120, 180, 260)]
 WARM_UP_ROWS = 10_000
 
 

@@ -6,6 +6,7 @@ import pytest
 from benchmarks.peers.measuring import Run, run, tuned_threshold
 from benchmarks.peers.peer import NOTHING, Peer, Rule, at_once, surprise, tumbling
 from benchmarks.peers.report import delays, share, table
+from benchmarks.peers.scipy_ks import over
 from benchmarks.peers.stages import STAGES
 
 FIRST = Peer("first", "none", (Rule("value", None),), lambda _, panes: ((p[0, 0],) for p in panes))
@@ -15,17 +16,31 @@ NEVER = [np.inf]
 NORMAL, FLIGHTS = STAGES["normal"], STAGES["flights"]
 
 
+def scores_of(healthy, live):
+    return next(iter(over(500).scores(healthy, [live])))
+
+
 def ran(*scores):
     return Run(np.array([[score] for score in scores]), change_at=2)
 
 
 def test_benjamini_hochberg_by_hand():
-    assert at_once([0.04, 0.01, 0.9, 0.02]) == pytest.approx(0.04)
-    assert at_once([0.01, 0.9, 0.9, 0.9]) == pytest.approx(0.04)
+    for p_values in ([0.04, 0.01, 0.9, 0.02], [0.01, 0.9, 0.9, 0.9]):
+        assert at_once(map(surprise, p_values)) == pytest.approx(surprise(0.04))
 
 
 def test_a_vanishing_p_value_stays_finite():
     assert surprise(0.0) == pytest.approx(300)
+
+
+def test_scipy_s_evidence_grows_on_where_its_p_value_vanishes():
+    healthy = np.arange(20_000.0)[:, None]
+    shifts = (3_000, 3_680, 3_760, 9_000)  # between the second and third p falls below 1e-300
+    (first, *_), *rest = (scores_of(healthy, healthy + shift) for shift in shifts)
+    assert first < 300 - 1
+    climbing = [first, *(score for score, _ in rest)]
+    assert np.all(np.diff(climbing) > 0)
+    assert climbing[-1] > 350
 
 
 def test_windows_tumble_over_whole_panes():
