@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 from nannyml import UnivariateDriftCalculator, disable_usage_logging
+from nannyml.chunk import CountBasedChunker
 from nannyml.thresholds import StandardDeviationThreshold
 
-from benchmarks.peers.peer import Peer, Rows, Rule, Scores
+from benchmarks.peers.peer import NOTHING, Peer, Rows, Rule, Scores, tumbling
 
 METHOD = "kolmogorov_smirnov"
 CHUNK_ROWS = 500
@@ -32,10 +33,14 @@ def scores(reference: Rows, panes: Iterable[Rows]) -> Iterator[Scores]:
     )
     calculator.fit(pd.DataFrame(reference, columns=names))
     mean, deviation = _healthy(calculator, names)
-    for pane in panes:
-        result = calculator.calculate(pd.DataFrame(pane, columns=names))
-        distances = _column(result.filter(period="analysis").to_df(), names, "value")
-        yield (float(((distances[0] - mean) / deviation).max()),)
+    calculator.chunker = CountBasedChunker(1)
+    for window in tumbling(panes, CHUNK_ROWS):
+        if window is None:
+            yield (NOTHING,)
+        else:
+            result = calculator.calculate(pd.DataFrame(window, columns=names))
+            distances = _column(result.filter(period="analysis").to_df(), names, "value")
+            yield (float(np.nanmax((distances[0] - mean) / deviation)),)
 
 
 def _healthy(calculator: UnivariateDriftCalculator, names: list[str]) -> tuple[Rows, Rows]:
@@ -49,4 +54,4 @@ def _column(frame: pd.DataFrame, names: list[str], what: str) -> Rows:
     return np.column_stack([frame[(name, METHOD, what)].to_numpy(float) for name in names])
 
 
-PEERS = (Peer("nannyml, univariate KS", "nannyml", RULES, scores),)
+PEERS = (Peer("nannyml, univariate KS", "nannyml", RULES, scores, handles_missing=True),)

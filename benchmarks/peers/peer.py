@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import inf, log10
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 Rows = NDArray[np.float64]  # shape (rows, features)
 Scores = tuple[float, ...]  # one per rule; -inf says that nothing was tested
@@ -34,6 +34,7 @@ class Peer:
     package: str
     rules: tuple[Rule, ...]
     scores: Callable[[Rows, Iterable[Rows]], Iterator[Scores]]
+    handles_missing: bool = False
 
 
 def surprise(p_value: float) -> float:
@@ -41,10 +42,15 @@ def surprise(p_value: float) -> float:
     return -log10(max(p_value, SMALLEST))
 
 
-def at_once(p_values: ArrayLike) -> float:
-    """The smallest p-value that Benjamini and Hochberg's procedure leaves, over all features."""
-    ordered = np.sort(np.asarray(p_values, dtype=np.float64))
-    return float((ordered * ordered.size / np.arange(1, ordered.size + 1)).min())
+def at_once(surprises: Iterable[float]) -> float:
+    """Of the smallest p-value that Benjamini and Hochberg's procedure leaves, over all features."""
+    ordered = np.sort(np.fromiter(surprises, dtype=np.float64))[::-1]
+    return float((ordered - np.log10(ordered.size / np.arange(1, ordered.size + 1))).max())
+
+
+def present(values: Rows) -> Rows:
+    """Without what is missing."""
+    return values[~np.isnan(values)]
 
 
 def tumbling(panes: Iterable[Rows], rows: int) -> Iterator[Rows | None]:

@@ -19,29 +19,29 @@ def share(happened: Sequence[bool]) -> dict:
     return {"runs": runs, "share": round(p, 4), "interval": [round(low, 4), round(high, 4)]}
 
 
-def delays(runs: Sequence[tuple[int, int | None]], pane_rows: int) -> dict:
+def delays(runs: Sequence[tuple[int, int | None]], pane: float) -> dict:
     """Of (pane of the change, pane of the first alarm or None). A missed run waits for ever (null).
 
     The interval of the median is that of its order statistics.
     """
     on_time = [(change, alarm) for change, alarm in runs if alarm is None or alarm >= change]
-    rows = np.sort([_rows(change, alarm, pane_rows) for change, alarm in on_time])
-    spread = Z * sqrt(rows.size) / 2
+    waited = np.sort([_waited(change, alarm, pane) for change, alarm in on_time])
+    spread = Z * sqrt(waited.size) / 2
     return {
         "runs": len(runs),
         "early": round(1 - len(on_time) / len(runs), 4),
-        "missed": round(float(np.isinf(rows).mean()), 4) if rows.size else None,
-        "median": _at(rows, rows.size / 2),
+        "missed": round(float(np.isinf(waited).mean()), 4) if waited.size else None,
+        "median": _at(waited, waited.size / 2),
         "median_interval": [
-            _at(rows, rows.size / 2 - spread),
-            _at(rows, rows.size / 2 + spread + 1),
+            _at(waited, waited.size / 2 - spread),
+            _at(waited, waited.size / 2 + spread + 1),
         ],
-        "p90": _at(rows, 0.9 * rows.size),
+        "p90": _at(waited, 0.9 * waited.size),
     }
 
 
-def _rows(change: int, alarm: int | None, pane_rows: int) -> float:
-    return inf if alarm is None else (alarm - change + 1) * pane_rows
+def _waited(change: int, alarm: int | None, pane: float) -> float:
+    return inf if alarm is None else (alarm - change + 1) * pane
 
 
 def _at(ordered: np.ndarray, rank: float) -> float | None:
@@ -76,10 +76,10 @@ def _cell(figures: dict) -> str:
     """Median / 90th percentile, and what went otherwise."""
     if figures["missed"] is None:
         return "always on"
-    told = " / ".join("-" if rows is None else f"{rows:,.0f}" for rows in _two(figures))
+    told = f"{_delay(figures['median'])} / {_delay(figures['p90'])}"
     notes = [f"{figures[sort]:.0%} {sort}" for sort in ("missed", "early") if figures[sort] > 0]
     return f"{told} ({', '.join(notes)})" if notes else told
 
 
-def _two(figures: dict) -> tuple[float | None, float | None]:
-    return figures["median"], figures["p90"]
+def _delay(waited: float | None) -> str:
+    return "-" if waited is None else f"{waited:,.1f}".removesuffix(".0")

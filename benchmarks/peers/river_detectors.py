@@ -23,10 +23,10 @@ from river import drift
 from river.drift import kswin
 from scipy.stats import ks_2samp
 
-from benchmarks.peers.peer import NOTHING, Peer, Rows, Rule, Scores, surprise
+from benchmarks.peers.peer import NOTHING, Peer, Rows, Rule, Scores, present, surprise
 
 DELTAS = [digit * 10.0**-power for power in range(2, 8) for digit in (2, 1, 0.5)]
-DELTAS += [1e-8, 1e-9, 1e-10, 1e-12, 1e-15]
+DELTAS += [10.0**-power for power in (8, 9, 10, 12, 15, 20, 30, 50, 80, 120, 180, 260)]
 WARM_UP_ROWS = 10_000
 
 
@@ -34,15 +34,16 @@ class Ladder:
     """ADWIN at the loosest delta that has not alarmed yet."""
 
     def __init__(self, reference: Rows) -> None:
-        self._warm_up = reference.tolist()
+        self._warm_up = present(reference)[-WARM_UP_ROWS:].tolist()
         self._seen: list[float] = []
         self._deltas = iter(DELTAS)
         self._climb()
 
     def push(self, values: Rows) -> float:
         """The score of the pane that ``values`` are."""
-        score, alarmed = NOTHING, _feed(self._detector, values.tolist())
-        self._seen += values.tolist()
+        new = present(values).tolist()
+        score, alarmed = NOTHING, _feed(self._detector, new)
+        self._seen += new
         while alarmed:
             score = surprise(self._detector.delta)
             alarmed = self._climb() and _feed(self._detector, self._seen)
@@ -67,7 +68,7 @@ def _feed(detector: drift.ADWIN, values: list[float]) -> bool:
 
 
 def adwin_scores(reference: Rows, panes: Iterable[Rows]) -> Iterator[Scores]:
-    ladders = [Ladder(column) for column in reference[-WARM_UP_ROWS:].T]
+    ladders = [Ladder(column) for column in reference.T]
     for pane in panes:
         pairs = zip(ladders, pane.T, strict=True)
         yield (max(ladder.push(values) for ladder, values in pairs),)
@@ -108,6 +109,6 @@ def _p_values(size: int) -> list[float]:
 
 
 PEERS = (
-    Peer("river, ADWIN", "river", (Rule("delta = 0.002", surprise(0.002)),), adwin_scores),
+    Peer("river, ADWIN", "river", (Rule("delta = 0.002", surprise(0.002)),), adwin_scores, True),
     Peer("river, KSWIN", "river", (Rule("alpha = 0.005", surprise(0.005)),), kswin_scores),
 )

@@ -74,13 +74,13 @@ def _delay(many: int, each: Each) -> Iterator[tuple[str, Figures]]:
 
 def _flights(many: int, each: Each) -> Iterator[tuple[str, Figures]]:
     """Incidents in 45 days, and delays in days."""
-    for quarter in range(4):
+    for quarter in range(1, 5):
         found = each(partial(runs.healthy_flights, quarter), range(many // 10))
         storms = mean([storms for _, storms in found])["mean"]
-        yield f"quarter {quarter + 1}", {**mean([n for n, _ in found]), "storms": storms}
-    for quarter in range(4):
+        yield f"quarter {quarter}", {**mean([n for n, _ in found]), "storms": storms}
+    for quarter in range(1, 5):
         incidents, storms = runs.healthy_flights(quarter, None)
-        yield f"forward {quarter + 1}", {"incidents": incidents, "storms": storms}
+        yield f"forward {quarter}", {"incidents": incidents, "storms": storms}
     for change in FLIGHT_CHANGES:
         yield change, delays(each(partial(runs.flights_delay, change), range(many // 10)))
 

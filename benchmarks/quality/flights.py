@@ -1,84 +1,95 @@
-"""Healthy flights against healthy flights: days of one quarter of 2013, and changes put into them.
+"""Real healthy data: a quarter's flights, half of its days as the reference, the others live.
 
-Half of a quarter's 90 days, drawn at random, are the reference; the other 45 are watched in their
-order, side by side, in panes of three hours. Nothing has changed between them but the weather.
+The days are cut at random, and live ones keep their order. Nothing of Driftline is imported, so
+that a detector with an environment of its own can be shown the same rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.random import Generator
 from numpy.typing import NDArray
 
-from monitor.plan import DAY, HOUR
-from producers.flights import NUMERIC, load_flights
+Rows = NDArray[np.float64]  # shape (rows, features), NaN where a value is missing
 
-Rows = NDArray[np.float64]  # shape (rows, features): the ten numeric features
-
-DAYS, PANE_MS = 90, 3 * HOUR
-PANES_A_DAY = DAY // PANE_MS
-
-CHANGES: Mapping[str, tuple[str, Callable[[Rows], Rows]]] = {
-    "dep_delay + 5": ("dep_delay", lambda values: values + 5),
-    "dep_delay + 2": ("dep_delay", lambda values: values + 2),
-    "distance x 1.2": ("distance", lambda values: values * 1.2),
-    "wind_speed x 1.5": ("wind_speed", lambda values: values * 1.5),
-    "visib 10 -> 9": ("visib", lambda values: np.where(values == 10, 9.0, values)),
+FILE = Path(__file__).parents[2] / "producers" / "data" / "flights.parquet"
+FEATURES = (
+    "dep_delay",
+    "hour",
+    "distance",
+    "temp",
+    "dewp",
+    "humid",
+    "wind_speed",
+    "precip",
+    "visib",
+    "pressure",
+)
+DAY_MS = 86_400_000
+PANES_PER_DAY = 8
+LIVE_DAYS = 45
+CHANGES: dict[str, tuple[str, Callable[[Rows], Rows]]] = {
+    "dep_delay+5": ("dep_delay", lambda values: values + 5),
+    "dep_delay+2": ("dep_delay", lambda values: values + 2),
+    "distance*1.2": ("distance", lambda values: values * 1.2),
+    "wind_speed*1.5": ("wind_speed", lambda values: values * 1.5),
+    "visib-10-to-9": ("visib", lambda values: np.where(values == 10, 9.0, values)),
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Two halves of a quarter, pane by pane."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Quarter:
+    """Its rows in time order, and the three-hour pane that each lies in, from the first day on."""
 
-    reference: list[Rows]
-    live: list[Rows]
+    rows: Rows
+    pane: NDArray[np.int64]  # shape (rows,)
+
+    def days(self, rng: Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Those of the reference, and ``LIVE_DAYS`` live ones, drawn at random; both in order."""
+        every = rng.permutation(int(self.pane[-1]) // PANES_PER_DAY + 1)
+        return np.sort(every[LIVE_DAYS:]), np.sort(every[:LIVE_DAYS])
+
+    def panes(self, days: NDArray[np.int64]) -> list[Rows]:
+        """The panes of some days, side by side; those of nights may be empty."""
+        numbers = (days[:, None] * PANES_PER_DAY + np.arange(PANES_PER_DAY)).ravel()
+        edges = self.pane.searchsorted([numbers, numbers + 1])
+        return [self.rows[start:end].copy() for start, end in edges.T]
+
+    def split(self, rng: Generator) -> tuple[Rows, list[Rows]]:
+        """The rows of the reference, and the panes of the live days."""
+        reference, live = self.days(rng)
+        return self.rows[np.isin(self.pane // PANES_PER_DAY, reference)], self.panes(live)
 
 
 @lru_cache(maxsize=4)
-def _days(quarter: int) -> tuple[tuple[Rows, ...], ...]:
-    """The panes of each of the first 90 days of a quarter, counted from 0."""
-    start_ms = int(datetime(2013, 1 + 3 * quarter, 1, tzinfo=UTC).timestamp()) * 1000
-    flights = load_flights().between(start_ms, start_ms + DAYS * DAY)
-    rows = np.stack([np.asarray(flights.features[name], float) for name in NUMERIC], axis=1)
-    pane = (flights.time_ms - start_ms) // PANE_MS
-    cuts = np.searchsorted(pane, np.arange(DAYS * PANES_A_DAY + 1))
-    panes = [rows[a:b] for a, b in pairwise(cuts.tolist())]
-    return tuple(tuple(panes[d * PANES_A_DAY : (d + 1) * PANES_A_DAY]) for d in range(DAYS))
+def load_quarter(number: int = 1) -> Quarter:
+    """Of 2013, from 1 to 4, in UTC."""
+    table = pq.read_table(FILE, columns=["time", *FEATURES])
+    time_ms = table["time"].cast(pa.int64()).to_numpy()
+    columns = [table[name].cast(pa.float64()).to_numpy() for name in FEATURES]
+    start_ms, end_ms = _month_ms(3 * number - 2), _month_ms(3 * number + 1)
+    within = (time_ms >= start_ms) & (time_ms < end_ms)
+    pane = (time_ms[within] - start_ms) * PANES_PER_DAY // DAY_MS
+    return Quarter(np.column_stack(columns)[within], pane)
 
 
-def random_split(quarter: int, rng: np.random.Generator) -> Split:
-    """45 days at random, and the other 45."""
-    chosen = np.zeros(DAYS, dtype=bool)
-    chosen[rng.choice(DAYS, DAYS // 2, replace=False)] = True
-    return _split(quarter, chosen)
+def change(panes: list[Rows], name: str, change_at: int) -> None:
+    """Alters the panes in place, from ``change_at`` on."""
+    feature, altered = CHANGES[name]
+    column = FEATURES.index(feature)
+    for rows in panes[change_at:]:
+        rows[:, column] = altered(rows[:, column])
 
 
-def forward_split(quarter: int) -> Split:
-    """The first 45 days, then the next: the season moves on."""
-    return _split(quarter, np.arange(DAYS) < DAYS // 2)
-
-
-def _split(quarter: int, chosen: NDArray[np.bool_]) -> Split:
-    days = _days(quarter)
-    halves: tuple[list[Rows], list[Rows]] = [], []
-    for is_reference, panes in zip(chosen.tolist(), days, strict=True):
-        halves[0 if is_reference else 1].extend(panes)
-    return Split(*halves)
-
-
-def changed(live: list[Rows], name: str, at: int) -> list[Rows]:
-    """``live`` with a change from pane ``at`` on."""
-    feature, alter = CHANGES[name]
-    column = NUMERIC.index(feature)
-    found = list(live[:at])
-    for rows in live[at:]:
-        altered = rows.copy()
-        altered[:, column] = alter(altered[:, column])
-        found.append(altered)
-    return found
+def _month_ms(month: int) -> int:
+    """Month 13 is the next year's first."""
+    year, index = divmod(month - 1, 12)
+    return int(datetime(2013 + year, index + 1, 1, tzinfo=UTC).timestamp()) * 1000

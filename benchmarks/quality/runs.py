@@ -14,7 +14,7 @@ from monitor.watch import Watch
 
 BUDGET, PANES = 0.05, 100
 HISTORY = (20, 41)  # healthy panes before a change
-STORM = flights.PANES_A_DAY  # incidents that no longer window raises are told apart
+STORM = flights.PANES_PER_DAY  # incidents that no longer window raises are told apart
 
 
 def healthy(name: str, seed: int) -> int:
@@ -53,16 +53,17 @@ def _watch(reference: np.ndarray) -> Watch:  # type: ignore[type-arg]
 def healthy_flights(quarter: int, seed: int | None) -> tuple[int, int]:
     """Incidents of 45 healthy days, and how many of them were storms of less than a day.
 
-    Without a seed: the first half of the quarter, then the second.
+    Without a seed: the first 45 days of the quarter as reference, then the next.
     """
-    split = (
-        flights.forward_split(quarter)
-        if seed is None
-        else flights.random_split(quarter, np.random.default_rng(seed))
-    )
-    by = watch(plan(BUDGET, len(split.live)), split.reference)
+    found = flights.load_quarter(quarter)
+    if seed is None:
+        reference, live = np.arange(flights.LIVE_DAYS), np.arange(flights.LIVE_DAYS, 90)
+    else:
+        reference, live = found.days(np.random.default_rng(seed))
+    panes = found.panes(live)
+    by = watch(plan(BUDGET, len(panes)), found.panes(reference))
     longest: dict[str, int] = {}
-    for one in raised(by, counted(by, split.live)):
+    for one in raised(by, counted(by, panes)):
         longest[one.incident] = max(longest.get(one.incident, 0), one.longest)
     return len(longest), sum(panes <= STORM for panes in longest.values())
 
@@ -73,17 +74,18 @@ def flights_delay(change: str, seed: int) -> float | None:
     It begins at a random pane after 5 to 15 healthy days; only incidents of the changed feature
     that open after it count.
     """
-    rng = np.random.default_rng(20_000 + seed)
-    split = flights.random_split(0, rng)
-    at = int(rng.integers(5 * flights.PANES_A_DAY, 15 * flights.PANES_A_DAY + 1))
-    by = watch(plan(BUDGET, len(split.live)), split.reference)
-    column = flights.NUMERIC.index(flights.CHANGES[change][0])
-    heard = raised(by, counted(by, flights.changed(split.live, change, at)))
-    return _days_until(heard, f"data/x{column}", at)
+    rng, found = np.random.default_rng(20_000 + seed), flights.load_quarter(1)
+    reference, live = found.days(rng)
+    at = int(rng.integers(5 * flights.PANES_PER_DAY, 15 * flights.PANES_PER_DAY + 1))
+    panes = found.panes(live)
+    flights.change(panes, change, at)
+    by = watch(plan(BUDGET, len(panes)), found.panes(reference))
+    column = flights.FEATURES.index(flights.CHANGES[change][0])
+    return _days_until(raised(by, counted(by, panes)), f"data/x{column}", at)
 
 
 def _days_until(heard: Iterable[Raised], subject: str, at: int) -> float | None:
     for one in heard:
         if one.subject == subject and one.pane >= at:
-            return (one.pane + 1 - at) / flights.PANES_A_DAY
+            return (one.pane + 1 - at) / flights.PANES_PER_DAY
     return None

@@ -3,26 +3,44 @@
 import numpy as np
 import pytest
 
+from benchmarks.peers.measuring import Run, run, tuned_threshold
 from benchmarks.peers.peer import NOTHING, Peer, Rule, at_once, surprise, tumbling
 from benchmarks.peers.report import delays, share, table
-from benchmarks.peers.run import Run, changed_run, healthy_run, tuned_threshold
-from benchmarks.quality.streams import SCENARIOS
+from benchmarks.peers.scipy_ks import over
+from benchmarks.peers.stages import STAGES
 
 FIRST = Peer("first", "none", (Rule("value", None),), lambda _, panes: ((p[0, 0],) for p in panes))
 NEVER = [np.inf]
 
 
-def run(*scores):
+NORMAL, FLIGHTS = STAGES["normal"], STAGES["flights"]
+
+
+def scores_of(healthy, live):
+    return next(iter(over(500).scores(healthy, [live])))
+
+
+def ran(*scores):
     return Run(np.array([[score] for score in scores]), change_at=2)
 
 
 def test_benjamini_hochberg_by_hand():
-    assert at_once([0.04, 0.01, 0.9, 0.02]) == pytest.approx(0.04)
-    assert at_once([0.01, 0.9, 0.9, 0.9]) == pytest.approx(0.04)
+    for p_values in ([0.04, 0.01, 0.9, 0.02], [0.01, 0.9, 0.9, 0.9]):
+        assert at_once(map(surprise, p_values)) == pytest.approx(surprise(0.04))
 
 
 def test_a_vanishing_p_value_stays_finite():
     assert surprise(0.0) == pytest.approx(300)
+
+
+def test_scipy_s_evidence_grows_on_where_its_p_value_vanishes():
+    healthy = np.arange(20_000.0)[:, None]
+    shifts = (3_000, 3_680, 3_760, 9_000)  # between the second and third p falls below 1e-300
+    (first, *_), *rest = (scores_of(healthy, healthy + shift) for shift in shifts)
+    assert first < 300 - 1
+    climbing = [first, *(score for score, _ in rest)]
+    assert np.all(np.diff(climbing) > 0)
+    assert climbing[-1] > 350
 
 
 def test_windows_tumble_over_whole_panes():
@@ -32,32 +50,38 @@ def test_windows_tumble_over_whole_panes():
 
 
 def test_the_threshold_leaves_the_target_share_of_healthy_runs():
-    runs = [run(NOTHING, float(highest)) for highest in range(1, 100)]
+    runs = [ran(NOTHING, float(highest)) for highest in range(1, 100)]
     threshold = tuned_threshold(runs, 0, 0.04)
     assert sum(each.alarm(0, threshold) is not None for each in runs) == 3
 
 
 def test_too_few_healthy_runs_are_all_left_silent():
-    runs = [run(1.0, 2.0), run(3.0, 1.0)]
+    runs = [ran(1.0, 2.0), ran(3.0, 1.0)]
     assert tuned_threshold(runs, 0, 0.04) == np.nextafter(3.0, np.inf)
 
 
 def test_every_peer_is_shown_the_same_rows():
-    healthy = [healthy_run(FIRST, "tuning", 3, NEVER).scores for _ in range(2)]
+    healthy = [run(FIRST, NORMAL.healthy(1, 3), NEVER).scores for _ in range(2)]
     assert np.array_equal(*healthy)
-    other = healthy_run(FIRST, "checking", 3, NEVER).scores
+    other = run(FIRST, NORMAL.healthy(2, 3), NEVER).scores
     assert not np.array_equal(healthy[0], other)
 
 
 def test_a_change_follows_20_to_40_healthy_panes_and_lasts_for_100():
-    changed = [changed_run(FIRST, SCENARIOS["shift-0.5"], n, NEVER) for n in range(5)]
+    changed = [run(FIRST, NORMAL.changed("shift-0.5", n), NEVER) for n in range(5)]
     assert all(20 <= each.change_at <= 40 for each in changed)
     assert len({each.change_at for each in changed}) > 1
     assert [len(each.scores) for each in changed] == [each.change_at + 100 for each in changed]
 
 
+def test_flights_change_on_live_day_5_to_15():
+    streams = [FLIGHTS.changed("dep_delay+5", number) for number in range(5)]
+    assert all(5 * 8 <= stream.change_at <= 15 * 8 for stream in streams)
+    assert len({stream.change_at for stream in streams}) > 1
+
+
 def test_a_run_ends_once_nothing_more_can_be_decided():
-    scores = healthy_run(FIRST, "checking", 1, [0.0]).scores[:, 0]
+    scores = run(FIRST, NORMAL.healthy(2, 1), [0.0]).scores[:, 0]
     assert scores[-1] >= 0
     assert (scores[:-1] < 0).all()
 
