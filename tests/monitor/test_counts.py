@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.counts import Counts, add_cells, tally
+from monitor.counts import Counts, add_cells, aligned, tally
 
 # Few cells and small counts, so that cells repeat and sums cancel.
 pairs = st.lists(st.tuples(st.integers(0, 4), st.integers(-2, 2)), max_size=8)
@@ -59,6 +59,60 @@ def test_what_was_added_can_be_taken_back(a, b):
 def test_nothing_added_changes_nothing(a):
     assert a + Counts.empty() == a == Counts.total([a])
     assert Counts.total([]) == Counts.empty()
+
+
+# Cells that lie close, so that all of them are passed over, and far apart, so that they are merged.
+far_cells = st.sampled_from([0, 1, 500, 10**6, 2**40])
+many_counts = st.lists(
+    st.one_of(
+        counts,
+        st.lists(st.tuples(far_cells, st.integers(-2, 2)), max_size=6).map(weighed),
+    ),
+    max_size=5,
+)
+
+
+def summed(many: list[Counts]) -> dict[int, int]:
+    cells = {int(cell) for each in many for cell in each.index}
+    found = {cell: sum(each.at(cell) for each in many) for cell in sorted(cells)}
+    return {cell: count for cell, count in found.items() if count}
+
+
+@given(many=many_counts)
+@settings(max_examples=100)
+def test_a_total_is_the_sum_of_every_cell_whether_they_lie_close_or_far_apart(many):
+    total = Counts.total(many)
+    assert dict(zip(total.index.tolist(), total.count.tolist(), strict=True)) == summed(many)
+    assert list(summed(many)) == total.index.tolist()
+
+
+@given(many=many_counts.filter(bool))
+@settings(max_examples=100)
+def test_aligned_counts_stand_side_by_side_over_every_cell_that_any_has_met(many):
+    met, found = aligned(many)
+    assert met.tolist() == sorted({int(cell) for each in many for cell in each.index})
+    assert [column.tolist() for column in found] == [
+        [each.at(cell) for cell in met.tolist()] for each in many
+    ]
+
+
+@given(many=st.lists(counts, min_size=2, max_size=4))
+@settings(max_examples=50)
+def test_a_cell_far_away_changes_how_sums_are_taken_and_not_what_they_say(many):
+    beyond = Counts.of([2**40])
+    assert Counts.total([*many, beyond]) - beyond == Counts.total(many)
+    met, found = aligned(many)
+    far_met, far_found = aligned([*many, beyond])
+    assert far_met.tolist() == [*met.tolist(), 2**40]
+    for near, far in zip(found, far_found, strict=False):
+        assert far.tolist() == [*near.tolist(), 0]
+
+
+@given(full=st.lists(st.integers(-3, 3), max_size=12))
+def test_counts_of_all_cells_are_those_that_were_met(full):
+    made = Counts.of_dense(np.array(full, dtype=np.int64))
+    assert made.dense(len(full)).tolist() == full
+    assert made == Counts.of(range(len(full)), full)
 
 
 @given(a=counts)

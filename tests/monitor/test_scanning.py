@@ -1,0 +1,334 @@
+"""Many features in one scan: what each would be told alone, and no more alarms than that."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.special import kolmogi
+from scipy.stats import kstest
+
+from monitor.bins import Sample
+from monitor.budget import Length, Levels
+from monitor.counts import Counts
+from monitor.critical import kuiper_quantile
+from monitor.drift import Severity
+from monitor.plan import Drift
+from monitor.scanning import BOTH, KS, KUIPER, Scanner, learn
+from monitor.stack import Space, Stack
+from monitor.tolerance import Blocks, Straying
+
+PANE, WINDOW = Length(1, 1), Length(4, 2)
+LOOSE = Levels(warning=0.5, critical=0.2)  # so that small windows can cross it
+STRICT = Levels(warning=0.1, critical=0.01)
+QUANTILES = {"ks": kolmogi, "kuiper": kuiper_quantile}
+
+
+def strays_by(excess: float) -> Straying:
+    """A reference of four panes that all strayed alike."""
+    return Straying((Blocks(1, np.full(4, 10), np.full(4, excess), 0.0),))
+
+
+def scanner(
+    samples: dict[str, Sample],
+    *,
+    levels: list[Levels] | None = None,
+    strayings: dict[str, list[Straying]] | None = None,
+    drift: Drift | None = None,
+) -> Scanner:
+    each = levels or [LOOSE] * len(samples)
+    return Scanner(
+        Space.of({name: sample.bins for name, sample in samples.items()}),
+        Stack.of(samples),
+        {PANE: each, WINDOW: each},
+        strayings or {statistic.name: [Straying()] * len(samples) for statistic in BOTH},
+        drift or Drift(critical_effect=0.0),
+    )
+
+
+def parts(of: Scanner, samples: dict[str, Sample], *halves: dict[str, np.ndarray]) -> list[Counts]:
+    return [
+        of.space.gather({name: Counts.of(samples[name].locate(x)) for name, x in half.items()})
+        for half in halves
+    ]
+
+
+values = arrays(np.float64, st.integers(0, 25), elements=st.integers(-4, 4).map(float))
+references = arrays(np.float64, st.integers(1, 30), elements=st.integers(-2, 2).map(float))
+features = st.lists(
+    st.tuples(references, values, values, st.sampled_from([LOOSE, STRICT]), st.floats(0, 0.2)),
+    min_size=1,
+    max_size=4,
+)
+effects = st.sampled_from([Drift(0.05, 0.0, 0.0), Drift(0.05, 0.1, 0.3), Drift(0.05, 0.0, 0.9)])
+
+
+class World:
+    def __init__(self, found, drift: Drift, *, split: bool = True) -> None:
+        names = [str(i) for i in range(len(found))]
+        self.samples = {name: Sample.of(of[0]) for name, of in zip(names, found, strict=True)}
+        strayings = [strays_by(of[4]) for of in found]
+        self.scanner = scanner(
+            self.samples,
+            levels=[of[3] for of in found],
+            strayings={"ks": strayings, "kuiper": [strays_by(of[4] * 2) for of in found]},
+            drift=drift,
+        )
+        halves = ({n: of[k] for n, of in zip(names, found, strict=True)} for k in (1, 2))
+        self.parts = parts(self.scanner, self.samples, *halves)
+        if not split:
+            self.parts = [Counts.total(self.parts)]
+        self.length = WINDOW if split else PANE
+
+    def scan(self):
+        return self.scanner.scan(self.parts, self.length)
+
+    def judge(self):
+        return self.scanner.judge(self.parts, self.length)
+
+
+# -- scanning and judging ----------------------------------------------------------------------
+
+
+@given(found=features, drift=effects, split=st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_a_scan_finds_the_gravest_of_what_judging_says(found, drift, split):
+    world = World(found, drift, split=split)
+    gravest = {
+        name: max(tests, key=lambda tested: tested.weight) for name, tests in world.judge().items()
+    }
+    expected = {name: one if one.severity else None for name, one in gravest.items()}
+    assert world.scan() == expected
+
+
+@given(found=features, drift=effects, split=st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_each_feature_is_told_the_same_alone_as_beside_others(found, drift, split):
+    together = World(found, drift, split=split).judge()
+    for i, one in enumerate(found):
+        alone = World([one], drift, split=split).judge()
+        assert ("0" in alone) == (str(i) in together)
+        for mine, beside in zip(alone.get("0", ()), together.get(str(i), ()), strict=True):
+            assert (mine.statistic, mine.rows) == (beside.statistic, beside.rows)
+            assert mine.severity is beside.severity
+            assert mine.value == pytest.approx(beside.value, abs=1e-12)
+            assert mine.detectable == pytest.approx(beside.detectable, abs=1e-12)
+
+
+@given(found=features, drift=effects)
+@settings(max_examples=60, deadline=None)
+def test_a_test_is_told_with_all_it_had_to_exceed(found, drift):
+    world = World(found, drift)
+    for name, tests in world.judge().items():
+        fixed, first, second, levels, excess = found[int(name)]
+        n, m = first.size + second.size, fixed.size
+        for tested, factor in zip(tests, (1, 2), strict=True):
+            noise = QUANTILES[tested.statistic](levels.warning) / np.sqrt(n * m / (n + m))
+            assert tested.rows == n
+            assert tested.threshold == pytest.approx(noise)
+            assert tested.tolerance == pytest.approx(max(1.7 * factor * excess, drift.min_effect))
+            assert (tested.p_value is None) == (tested.statistic == "kuiper")
+            if tested.severity is not None:
+                assert tested.value > tested.threshold
+                assert tested.persistent > tested.tolerance + tested.threshold / 2
+
+
+@given(found=features, drift=effects)
+@settings(max_examples=30, deadline=None)
+def test_a_feature_without_a_row_is_not_spoken_of(found, drift):
+    world = World(found, drift)
+    held = {str(i) for i, of in enumerate(found) if of[1].size + of[2].size}
+    assert set(world.scan()) == set(world.judge()) == held
+
+
+GRID = {"x": Sample.of(np.arange(100.0)), "y": Sample.of(np.arange(100.0))}
+LEVEL = [Levels(0.01, 0.001)] * 2
+
+
+def test_only_what_drifted_is_said_to_have():
+    of = scanner(GRID, levels=LEVEL)
+    half = {"x": np.arange(100.0) + 40, "y": np.arange(100.0)}
+    found = of.scan(parts(of, GRID, half, half), WINDOW)
+    assert found["y"] is None
+    assert found["x"] is not None
+    assert (found["x"].severity, found["x"].value) == (Severity.CRITICAL, pytest.approx(0.4))
+
+
+def test_a_spread_that_ks_misses_is_seen_by_kuiper():
+    of = scanner(GRID, levels=LEVEL)
+    wide = {"x": np.concatenate([np.arange(0, 35), np.arange(65, 100), [-1] * 15, [101] * 15])}
+    found = of.judge(parts(of, GRID, wide, wide), WINDOW)["x"]
+    assert [(t.statistic, t.severity) for t in found] == [("ks", None), ("kuiper", "critical")]
+    assert of.scan(parts(of, GRID, wide, wide), WINDOW)["x"] == found[1]
+
+
+def test_what_has_passed_within_the_window_is_calm():
+    of = scanner(GRID, levels=LEVEL)
+    moved, as_ever = {"x": np.arange(100.0) + 90}, {"x": np.arange(100.0)}
+    assert of.scan(parts(of, GRID, moved, as_ever), WINDOW) == {"x": None}
+
+
+def test_each_length_has_its_own_levels_and_allowance():
+    strict = scanner(GRID, levels=LEVEL)
+    two = {PANE: [Levels(1e-12, 1e-13)] * 2, WINDOW: LEVEL}
+    of = Scanner(strict.space, strict.stack, two, strict.strayings, strict.drift)
+    half = {"x": np.arange(100.0) + 25}
+    held = parts(of, GRID, half, half)
+    assert of.scan(held, WINDOW)["x"] is not None
+    assert of.scan([Counts.total(held)], PANE)["x"] is None
+
+
+# -- independent rows --------------------------------------------------------------------------
+
+
+def test_p_values_of_independent_rows_are_uniform():
+    rng = np.random.default_rng(11)
+    found = []
+    for _ in range(30):
+        samples = {str(i): Sample.of(rng.normal(size=400)) for i in range(10)}
+        of = scanner(samples)
+        half = [{name: rng.normal(size=100) for name in samples} for _ in "ab"]
+        judged = of.judge(parts(of, samples, *half), WINDOW)
+        found += [tests[0].p_value for tests in judged.values()]
+    assert kstest(found, "uniform").pvalue > 0.01
+
+
+def test_independent_rows_alarm_no_more_often_than_the_level():
+    rng, alarms, trials = np.random.default_rng(12), 0, 0
+    for _ in range(30):
+        samples = {str(i): Sample.of(rng.normal(size=400)) for i in range(20)}
+        of = scanner(samples, levels=[Levels(0.1, 0.01)] * 20)
+        half = {name: rng.normal(size=100) for name in samples}
+        found = of.scan(parts(of, samples, half), PANE)
+        alarms += sum(tested is not None for tested in found.values())
+        trials += 2 * len(found)  # KS and Kuiper
+    assert 0 < alarms <= 0.1 * trials
+
+
+# -- learning ----------------------------------------------------------------------------------
+
+panes = st.lists(
+    arrays(np.float64, st.integers(0, 5), elements=st.integers(-3, 3).map(float)),
+    min_size=1,
+    max_size=14,
+)
+
+
+def cdf(rows: np.ndarray, at: np.ndarray) -> np.ndarray:
+    return (rows[:, None] <= at).mean(axis=0) if rows.size else np.zeros(at.size)
+
+
+def persists(first, second, rest) -> dict[str, float]:
+    """From raw rows: what both halves of a block share of its deviation from the rest."""
+    at = np.concatenate([first, second, rest])
+    a, b = (cdf(rows, at) - cdf(rest, at) for rows in (first, second))
+    a, b = (a if first.size else b), (b if second.size else a)
+    above, under = max(np.minimum(a, b).max(), 0.0), max(-np.maximum(a, b).min(), 0.0)
+    return {"ks": max(above, under), "kuiper": above + under}
+
+
+MEAN_SQUARE = {"ks": (np.pi**2 / 12, 0.53), "kuiper": (np.pi**2 / 6, 0.93)}
+
+
+def blocks_by_definition(slots: list[np.ndarray], length: int, statistic: str) -> Blocks | None:
+    empty, found = np.empty(0), []
+    for s in range(0, len(slots) - length + 1, max(1, length // 2)):
+        middle, end = s + length // 2, s + length
+        a, b = (np.concatenate([empty, *slots[x:y]]) for x, y in ((s, middle), (middle, end)))
+        rest = np.concatenate([empty, *slots[:s], *slots[end:]])
+        if a.size + b.size and rest.size:
+            found.append((a.size + b.size, rest.size, persists(a, b, rest)[statistic]))
+    if len(found) < 4:
+        return None
+    n, m, persistent = np.array(found).T
+    noise = QUANTILES[statistic](1 / len(found)) / np.sqrt(n * m / (n + m))
+    whole, shared = MEAN_SQUARE[statistic]
+    expected = (whole if length == 1 else shared) / n + whole / m
+    return Blocks.of(length, n.astype(np.int64), persistent, noise, expected)
+
+
+@given(first=panes, second=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_what_is_learned_is_the_definition_computed_from_counts(first, second):
+    """The second feature is the first in reverse order of time."""
+    if not sum(pane.size for pane in first):
+        return
+    features = {"x": first} | ({"y": first[::-1]} if second else {})
+    samples = {name: Sample.of(np.concatenate(of)) for name, of in features.items()}
+    space = Space.of({name: sample.bins for name, sample in samples.items()})
+    counted = [
+        space.gather({n: Counts.of(samples[n].locate(of[i])) for n, of in features.items()})
+        for i in range(len(first))
+    ]
+    found, lengths = learn(samples, counted, [1, 2, 3, 4, 4, 8]), (1, 2, 3, 4, 8)
+    assert set(found) == {"ks", "kuiper"}
+    for statistic, strayings in found.items():
+        for straying, slots in zip(strayings, features.values(), strict=True):
+            of = [blocks_by_definition(slots, k, statistic) for k in lengths if 2 * k <= len(slots)]
+            expected = [blocks for blocks in of if blocks is not None]
+            assert [blocks.panes for blocks in straying.lengths] == [b.panes for b in expected]
+            for mine, theirs in zip(straying.lengths, expected, strict=True):
+                assert mine.rows.tolist() == theirs.rows.tolist()
+                assert mine.excess == pytest.approx(theirs.excess, abs=1e-12)
+                assert mine.surplus == pytest.approx(theirs.surplus, abs=1e-12)
+
+
+def test_a_reference_without_panes_has_taught_nothing():
+    found = learn(GRID, [], [1, 2])
+    assert {name: [straying.lengths for straying in each] for name, each in found.items()} == {
+        "ks": [(), ()],
+        "kuiper": [(), ()],
+    }
+
+
+# -- what it is for ----------------------------------------------------------------------------
+
+DAYS, PER_DAY, ROWS = 40, 4, 100  # of four panes with a hundred rows each
+
+
+def days(shift: float, seed: int) -> list[np.ndarray]:
+    """Normal rows; every third and fourth day their mean lies ``shift`` higher."""
+    rng = np.random.default_rng(seed)
+    level = [shift * (i // PER_DAY % 4 // 2) for i in range(DAYS * PER_DAY)]
+    return [rng.normal(mean, size=ROWS) for mean in level]
+
+
+def day_after(shift: float, reference: list[np.ndarray], seed: int) -> Severity | None:
+    """What is said of a day whose mean lies ``shift`` higher, after such a reference."""
+    samples = {"x": Sample.of(np.concatenate(reference))}
+    bins = [Counts.of(samples["x"].locate(rows)) for rows in reference]
+    levels = [Levels(warning=1e-4, critical=1e-5)]
+    of = scanner(samples, levels=levels, strayings=learn(samples, bins, [1, 2, 4]))
+    rng = np.random.default_rng(seed)
+    half = [{"x": rng.normal(shift, size=PER_DAY * ROWS // 2)} for _ in "ab"]
+    tested = of.scan(parts(of, samples, *half), WINDOW)["x"]
+    return None if tested is None else tested.severity
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_reference_whose_days_stray_allows_another_such_day(seed):
+    assert day_after(0.8, days(0.8, seed), seed + 100) is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_reference_of_independent_rows_does_not(seed):
+    assert day_after(0.8, days(0.0, seed), seed + 100) is not None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nor_does_a_straying_one_allow_a_day_far_beyond_its_straying(seed):
+    assert day_after(4.0, days(0.8, seed), seed + 100) is not None
+
+
+@pytest.mark.parametrize("statistic", BOTH, ids=lambda of: of.name)
+def test_independent_rows_are_hardly_allowed_anything(statistic):
+    reference = days(0.0, 7)
+    samples = {"x": Sample.of(np.concatenate(reference))}
+    bins = [Counts.of(samples["x"].locate(rows)) for rows in reference]
+    (found,) = learn(samples, bins, [1, 2, 4])[statistic.name]
+    noise = statistic.quantile(1e-4) / np.sqrt(PER_DAY * ROWS)
+    assert found.allowed(PER_DAY, PER_DAY * ROWS) < 0.5 * noise
+
+
+def test_the_two_statistics_go_by_their_names():
+    assert [statistic.name for statistic in (KS, KUIPER)] == ["ks", "kuiper"]
