@@ -193,7 +193,7 @@ class Measured:
 class Advice:
     """What to set, if anything."""
 
-    verdict: str  # fits, far_below, raise_min_effect or nothing_fits
+    verdict: str  # fits, far_below, unproven, raise_min_effect or nothing_fits
     min_effect: float | None = None
     rate: Rate | None = None  # with it, on the same splits
 
@@ -317,6 +317,9 @@ def _advice(
     budget, periods = plan.drift.warning.alarms, live_ms / plan.drift.warning.period_ms
     if rule.rate.high <= budget:
         return Advice("far_below" if rule.rate.high < FAR_BELOW * budget else "fits")
+
+    if rate([0] * len(rule.incidents), periods).high > budget:
+        return Advice("unproven")
 
     def with_it(effect: float) -> Rate:
         counts = [alarms_with(one, of, effect).incidents for one, of in restless]

@@ -105,6 +105,12 @@ def verdict(found: Calibration) -> str:
             f"Within the budget: {measured}, and {budget.alarms:g} is accepted. Nothing is"
             " recommended."
         )
+    if advice.verdict == "unproven":
+        return (
+            f"Not proven: {of.mean:.2f} were measured, {measured}, and {budget.alarms:g} is"
+            " accepted; even without any incident so few days would not show that it is kept."
+            " Nothing is recommended: take a longer history, or more --splits."
+        )
     if advice.rate is None or advice.min_effect is None:
         return (
             f"Beyond the budget: {measured}, {budget.alarms:g} is accepted, and no drift.min_effect"
