@@ -6,6 +6,7 @@ What is computed stands in ``monitor.calibration``, how it is shown in
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,15 +31,18 @@ from monitor.calibration import (
     Rehearsal,
     TooShort,
     alarms,
+    alarms_with,
     delays,
     forward_split,
     naive,
     random_split,
     rate,
+    said,
     summarised,
 )
 from monitor.plan import Plan
-from monitor.profile import InvalidReference, ReferenceRows
+from monitor.profile import ReferenceRows
+from monitor.rehearsal import Heard
 from monitor.rows import Predictions
 from producers.errors import BadInput
 from producers.flight_delay import train_flight_delay
@@ -51,6 +55,7 @@ from producers.wire import ContractViolation, PredictionRecord, Undecodable, dec
 
 MOST_FEATURES = 20  # whose delays are measured
 Tell = Callable[[str], None]
+_Said = tuple[Rehearsal, list[Heard]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,7 +184,8 @@ class Measured:
     incidents: tuple[int, ...]  # by split
     storms: int
     rate: Rate  # incidents in the period of the warning budget
-    marked: float  # share of the windows of the user's own slide with an alarm
+    marks: float  # in the same period: subjects raised in windows of the user's own slide
+    marked: float  # share of those windows with any
     subjects: Counter[str]
 
 
@@ -187,7 +193,7 @@ class Measured:
 class Advice:
     """What to set, if anything."""
 
-    verdict: str  # fits, far_below, raise_min_effect or nothing_fits
+    verdict: str  # fits, far_below, unproven, raise_min_effect or nothing_fits
     min_effect: float | None = None
     rate: Rate | None = None  # with it, on the same splits
 
@@ -204,6 +210,7 @@ class Calibration:
     live_ms: int  # of one split
     rule: Measured
     naive: Measured
+    subjects: int  # features and the score
     forward: Alarms
     forward_ms: int
     delays: dict[str, dict[float, Delays]]
@@ -233,18 +240,17 @@ def calibrated(plan: Plan, scored: Scored, wanted: Wanted, tell: Tell) -> Calibr
     heard: list[Alarms] = []
     marked: list[Alarms] = []
     found: dict[str, dict[float, list[Delay]]] = {}
-    restless: list[Rehearsal] = []
+    restless: list[_Said] = []
     for i, split in enumerate(splits):
         rehearsal = Rehearsal.of(plan, history, split, wanted.model, scored.categorical)
-        heard.append(alarms(rehearsal))
+        of = said(rehearsal)
+        heard.append(alarms(rehearsal, of))
         marked.append(naive(rehearsal))
         if heard[-1].incidents:
-            restless.append(rehearsal)
+            restless.append((rehearsal, of))
         if i < wanted.delay_splits:
-            tell(f"split {i + 1} of {wanted.splits}: {heard[-1].incidents} incidents; delays")
             _add_delays(found, rehearsal, rng)
-        else:
-            tell(f"split {i + 1} of {wanted.splits}: {heard[-1].incidents} incidents")
+        tell(f"split {i + 1} of {wanted.splits}: {heard[-1].incidents} incidents")
     last = Rehearsal.of(
         plan, history, forward_split(len(history)), wanted.model, scored.categorical
     )
@@ -259,7 +265,8 @@ def calibrated(plan: Plan, scored: Scored, wanted: Wanted, tell: Tell) -> Calibr
         live_ms,
         rule,
         by_p,
-        alarms(last),
+        len(last.watch.profile.schema.features) + 1,
+        alarms(last, said(last)),
         last.span_ms,
         {
             name: {shift: summarised(of, plan.windows.pane_ms) for shift, of in each.items()}
@@ -292,14 +299,15 @@ def _measured(plan: Plan, heard: Sequence[Alarms], live_ms: int) -> Measured:
     periods = live_ms / plan.drift.warning.period_ms
     windows = max(live_ms / plan.windows.slide_ms, 1.0)
     incidents = tuple(one.incidents for one in heard)
+    marks = sum(one.marks for one in heard) / (len(heard) * periods)
     marked = sum(one.windows for one in heard) / (len(heard) * windows)
     subjects = sum((one.subjects for one in heard), Counter[str]())
     storms = sum(one.storms for one in heard)
-    return Measured(incidents, storms, rate(incidents, periods), min(marked, 1.0), subjects)
+    return Measured(incidents, storms, rate(incidents, periods), marks, min(marked, 1.0), subjects)
 
 
 def _advice(
-    plan: Plan, rule: Measured, restless: Sequence[Rehearsal], live_ms: int, tell: Tell
+    plan: Plan, rule: Measured, restless: Sequence[_Said], live_ms: int, tell: Tell
 ) -> Advice:
     """The smallest ``drift.min_effect`` of the grid at which the upper bound fits the budget.
 
@@ -309,27 +317,17 @@ def _advice(
     budget, periods = plan.drift.warning.alarms, live_ms / plan.drift.warning.period_ms
     if rule.rate.high <= budget:
         return Advice("far_below" if rule.rate.high < FAR_BELOW * budget else "fits")
-    for effect in EFFECTS:
-        if effect <= plan.drift.min_effect:
-            continue
-        heard = [alarms(one, effect).incidents for one in restless]
-        counts = [*heard, *[0] * (len(rule.incidents) - len(heard))]
-        with_it = rate(counts, periods)
-        tell(f"drift.min_effect = {effect:g}: {sum(counts)} incidents in {len(counts)} splits")
-        if with_it.high <= budget:
-            return Advice("raise_min_effect", effect, with_it)
-    return Advice("nothing_fits")
 
+    if rate([0] * len(rule.incidents), periods).high > budget:
+        return Advice("unproven")
 
-__all__ = [
-    "BadInput",
-    "Calibration",
-    "FileHistory",
-    "FlightsHistory",
-    "InvalidReference",
-    "Source",
-    "TopicHistory",
-    "Wanted",
-    "calibrated",
-    "predictions_of",
-]
+    def with_it(effect: float) -> Rate:
+        counts = [alarms_with(one, of, effect).incidents for one, of in restless]
+        tell(f"drift.min_effect = {effect:g}: {sum(counts)} incidents")
+        return rate([*counts, *[0] * (len(rule.incidents) - len(counts))], periods)
+
+    larger = [effect for effect in EFFECTS if effect > plan.drift.min_effect]
+    at = bisect_left(larger, True, key=lambda effect: with_it(effect).high <= budget)
+    if at == len(larger):
+        return Advice("nothing_fits")
+    return Advice("raise_min_effect", larger[at], with_it(larger[at]))

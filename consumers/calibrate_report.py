@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from consumers.calibrate import MOST_FEATURES, Calibration, Measured
-from monitor.calibration import Delays, Rate
+from monitor.calibration import Delays
 from monitor.plan import DAY, HOUR, MINUTE, SECOND
 
 MOST_SUBJECTS = 5
@@ -57,8 +57,8 @@ def document(found: Calibration) -> dict[str, Any]:
         "rules": {
             "driftline": _measured(found.rule),
             "p_below_0.05": _measured(found.naive),
-            "always_alarm": {"rate": asdict(_always(found)), "windows_with_an_alarm": 1.0},
-            "never_alarm": {"rate": asdict(Rate(0.0, 0.0, 0.0)), "windows_with_an_alarm": 0.0},
+            "always_alarm": {"alarms": _always(found), "windows_with_an_alarm": 1.0},
+            "never_alarm": {"alarms": 0.0, "windows_with_an_alarm": 0.0},
         },
         "forward": {
             "incidents": found.forward.incidents,
@@ -105,6 +105,12 @@ def verdict(found: Calibration) -> str:
             f"Within the budget: {measured}, and {budget.alarms:g} is accepted. Nothing is"
             " recommended."
         )
+    if advice.verdict == "unproven":
+        return (
+            f"Not proven: {of.mean:.2f} were measured, {measured}, and {budget.alarms:g} is"
+            " accepted; even without any incident so few days would not show that it is kept."
+            " Nothing is recommended: take a longer history, or more --splits."
+        )
     if advice.rate is None or advice.min_effect is None:
         return (
             f"Beyond the budget: {measured}, {budget.alarms:g} is accepted, and no drift.min_effect"
@@ -145,12 +151,15 @@ def _heading(found: Calibration) -> Iterator[str]:
 
 def _rates(found: Calibration) -> Iterator[str]:
     period, windows = span(found.plan.drift.warning.period_ms), span(found.plan.windows.slide_ms)
-    title = f"false incidents per {period}"
-    yield f"{title:26} {'mean':>6}  {'95% interval':>15}  {windows} with one"
-    for name, measured in (("driftline", found.rule), ("p < 0.05", found.naive)):
-        yield _row(name, measured.rate, measured.marked)
-    yield _row("always alarm", _always(found), 1.0)
-    yield _row("never alarm", Rate(0.0, 0.0, 0.0), 0.0)
+    yield f"{'':16} {'incidents':>9} {'95% interval':>15} {'alarms':>8} {f'{windows} with any':>12}"
+    for name, of in (("driftline", found.rule), ("p < 0.05", found.naive)):
+        interval = f"{of.rate.low:.2f} to {of.rate.high:.2f}"
+        yield f"{name:16} {of.rate.mean:9.2f} {interval:>15} {of.marks:8.1f} {of.marked:12.0%}"
+    yield f"{'always alarm':16} {'one each':>9} {'':15} {_always(found):8.1f} {1:12.0%}"
+    yield f"{'never alarm':16} {0:9.2f} {'':15} {0:8.1f} {0:12.0%}"
+    yield (
+        f"all false, per {period}; alarms: features (and the score) raised in {windows}, each once"
+    )
     total = sum(found.rule.incidents)
     yield ""
     yield (
@@ -169,15 +178,10 @@ def _most(measured: Measured) -> str:
     return f"; most: {', '.join(named)}" if named else ""
 
 
-def _row(name: str, of: Rate, marked: float) -> str:
-    between = f"{of.low:.2f} to {of.high:.2f}"
-    return f"  {name:24} {of.mean:6.2f}  {between:>15}  {marked:7.0%}"
-
-
-def _always(found: Calibration) -> Rate:
-    """An alarm in every window."""
-    mean = found.plan.drift.warning.period_ms / found.plan.windows.slide_ms
-    return Rate(mean, mean, mean)
+def _always(found: Calibration) -> float:
+    """Alarms in the period of the budget: of every subject in every window."""
+    windows = found.plan.drift.warning.period_ms / found.plan.windows.slide_ms
+    return found.subjects * windows
 
 
 def _delays(found: Calibration) -> Iterator[str]:
@@ -219,6 +223,7 @@ def _measured(of: Measured) -> dict[str, Any]:
         "rate": asdict(of.rate),
         "incidents": list(of.incidents),
         "storms": of.storms,
+        "alarms": of.marks,
         "windows_with_an_alarm": of.marked,
         "subjects": dict(of.subjects.most_common()),
     }

@@ -20,8 +20,9 @@ sure the mean over the draws is, and nothing of other months.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ from monitor.counting import count_data
 from monitor.counts import Counts
 from monitor.plan import DAY, Drift, Plan, Windows
 from monitor.profile import ReferenceRows, build_profile
-from monitor.rehearsal import Raised, own_windows, raised
+from monitor.rehearsal import Heard, Raised, decided, heard, heard_again, own_windows
 from monitor.rows import Numeric, Predictions, numbers
 from monitor.scanning import Scanner
 from monitor.stack import Space, Stack
@@ -145,29 +146,46 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True)
 class Alarms:
-    """What a rule raised in one healthy stream."""
+    """What a rule raised in one healthy stream.
+
+    A mark is a subject raised in a stretch as long as the slide of the user's own windows.
+    """
 
     incidents: int
     storms: int  # of them those that no window longer than a day raised
-    windows: int  # of the user's own slide, in which something was raised
+    marks: int
+    windows: int  # stretches with any mark
     subjects: Counter[str]  # of the incidents
 
 
-def alarms(rehearsal: Rehearsal, min_effect: float | None = None) -> Alarms:
-    """By the rule as it is configured, or with another ``min_effect``."""
-    watch = rehearsal.watch
-    if min_effect is not None:
-        watch = with_effect(watch, min_effect)
+def said(rehearsal: Rehearsal) -> list[Heard]:
+    """What all windows of the live stream say: what alarms are decided from."""
+    return list(heard(rehearsal.watch, rehearsal.panes))
+
+
+def alarms(rehearsal: Rehearsal, of: Sequence[Heard]) -> Alarms:
+    """By the rule as it is configured; ``of`` is what the windows said."""
+    return _alarms(rehearsal.watch, decided(rehearsal.watch, of))
+
+
+def alarms_with(rehearsal: Rehearsal, of: Sequence[Heard], min_effect: float) -> Alarms:
+    """By the rule with a larger ``drift.min_effect`` than configured."""
+    watch = with_effect(rehearsal.watch, min_effect)
+    return _alarms(watch, decided(watch, heard_again(watch, rehearsal.panes, of)))
+
+
+def _alarms(watch: Watch, raised: Iterable[Raised]) -> Alarms:
     a_day = max(DAY // watch.plan.windows.pane_ms, 1)
     longest: dict[str, int] = {}
     subject: dict[str, str] = {}
-    windows = set[int]()
-    for one in raised(watch, rehearsal.panes):
+    marks = set[tuple[str, int]]()
+    for one in raised:
         longest[one.incident] = max(longest.get(one.incident, 0), one.longest)
         subject[one.incident] = one.subject
-        windows.add(one.pane // own_length(watch.plan).slide)
+        marks.add((one.subject, one.pane // own_length(watch.plan).slide))
     storms = sum(panes <= a_day for panes in longest.values())
-    return Alarms(len(longest), storms, len(windows), Counter(subject.values()))
+    windows = {at for _, at in marks}
+    return Alarms(len(longest), storms, len(marks), len(windows), Counter(subject.values()))
 
 
 def naive(rehearsal: Rehearsal) -> Alarms:
@@ -177,19 +195,18 @@ def naive(rehearsal: Rehearsal) -> Alarms:
     resolve an incident, belongs to the same one.
     """
     watch, length = rehearsal.watch, own_length(rehearsal.watch.plan)
-    last: dict[str, int] = {}
-    opened, windows = Counter[str](), set[int]()
+    marked: dict[str, list[int]] = {}
     for number in range(len(rehearsal.panes)):
         for window in own_windows(rehearsal.panes, number, length):
-            at = window.start // length.slide
             for subject in _marked(watch, window.parts):
-                windows.add(at)
-                before = last.get(subject)
-                opened[subject] += (
-                    before is None or at - before > watch.plan.incidents.resolve_after
-                )
-                last[subject] = at
-    return Alarms(opened.total(), 0, len(windows), opened)
+                marked.setdefault(subject, []).append(number // length.slide)
+    calm = watch.plan.incidents.resolve_after
+    opened = Counter(
+        {name: 1 + sum(b - a > calm for a, b in pairwise(at)) for name, at in marked.items()}
+    )
+    marks = sum(map(len, marked.values()))
+    windows = {number for at in marked.values() for number in at}
+    return Alarms(opened.total(), 0, marks, len(windows), opened)
 
 
 def _marked(watch: Watch, parts: Sequence[Counts]) -> Iterator[str]:
@@ -264,16 +281,18 @@ def delays(
     values = numbers(rehearsal.live.features[feature])
     sigma = _deviation(values)
     before = _counted(rehearsal, feature, values)[:at]
+    known = list(heard(watch, before))
     found: dict[float, Delay] = {}
     for shift in shifts:
         after = _counted(rehearsal, feature, values + shift * sigma)[at:]
-        found[shift] = _first(raised(watch, [*before, *after]), at)
+        every = chain(known, heard(watch, [*before, *after], at))
+        found[shift] = _first(decided(watch, every), at)
     return found
 
 
-def _first(heard: Iterator[Raised], at: int) -> Delay:
+def _first(raised: Iterable[Raised], at: int) -> Delay:
     known = set[str]()
-    for one in heard:
+    for one in raised:
         if one.pane < at:
             known.add(one.incident)
         elif one.incident in known:

@@ -7,7 +7,7 @@ only what decides: the scales, the tests and the life of incidents.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from monitor.budget import Length, own_length
@@ -28,15 +28,44 @@ class Raised:
     longest: int  # panes, of the windows that raised it
 
 
+Heard = Mapping[str, Sequence[Said]]  # by subject
+
+
 def raised(watch: Watch, panes: Iterable[Counts]) -> Iterator[Raised]:
     """``panes`` in time order, without gaps, in the index space of ``watch.data``."""
-    pane_ms = watch.plan.windows.pane_ms
+    return decided(watch, heard(watch, panes))
+
+
+def heard(watch: Watch, panes: Iterable[Counts], known: int = 0) -> Iterator[Heard]:
+    """What the windows that end with each pane say; of the first ``known`` panes nothing is asked.
+
+    It depends on ``drift.min_effect``, and nothing else of what is raised does.
+    """
     seen: list[Counts] = []
-    blocks = Blocks(lambda number: seen[number] if number < len(seen) else Counts.empty())
-    incidents: dict[str, Incident] = {}
+    blocks = _blocks(seen)
     for number, counts in enumerate(panes):
         seen.append(counts)
-        for subject, said in _said(watch, blocks, seen).items():
+        if number >= known:
+            yield _said(watch, blocks, seen, number)
+
+
+def heard_again(watch: Watch, panes: Sequence[Counts], before: Sequence[Heard]) -> Iterator[Heard]:
+    """The same by a watch whose ``drift.min_effect`` is larger than that of ``before``.
+
+    Where all was calm, it is calm now too: only the other panes are looked at.
+    """
+    blocks = _blocks(panes)
+    for number, of in enumerate(before):
+        calm = all(said.tested is None for each in of.values() for said in each)
+        yield of if calm else _said(watch, blocks, panes, number)
+
+
+def decided(watch: Watch, every: Iterable[Heard]) -> Iterator[Raised]:
+    """The incidents that follow from what was heard, pane by pane."""
+    pane_ms = watch.plan.windows.pane_ms
+    incidents: dict[str, Incident] = {}
+    for number, of in enumerate(every):
+        for subject, said in of.items():
             stays, change, _ = step(
                 incidents.pop(subject, None),
                 gravest(said, (number + 1) * pane_ms, pane_ms),
@@ -66,11 +95,15 @@ def own_windows(panes: Sequence[Counts], number: int, length: Length) -> Iterato
     yield ScaleWindow(length.panes, start, tuple(Counts.total(half) for half in halves if half))
 
 
-def _said(watch: Watch, blocks: Blocks, seen: Sequence[Counts]) -> dict[str, list[Said]]:
-    """What the windows of all lengths that end with the newest pane say, by subject."""
+def _blocks(panes: Sequence[Counts]) -> Blocks:
+    return Blocks(lambda number: panes[number] if 0 <= number < len(panes) else Counts.empty())
+
+
+def _said(watch: Watch, blocks: Blocks, panes: Sequence[Counts], number: int) -> Heard:
+    """What the windows of all lengths that end with a pane say."""
     windows = watch.plan.windows
     found: dict[str, list[Said]] = {}
-    for window, length in _windows(watch, blocks, seen):
+    for window, length in _windows(watch, blocks, panes, number):
         for cells, tested in watch.data.scan(window.parts, length).items():
             if tested is not None or window.panes == 1:
                 start_ms = window.start * windows.pane_ms
@@ -82,12 +115,12 @@ def _said(watch: Watch, blocks: Blocks, seen: Sequence[Counts]) -> dict[str, lis
 
 
 def _windows(
-    watch: Watch, blocks: Blocks, seen: Sequence[Counts]
+    watch: Watch, blocks: Blocks, panes: Sequence[Counts], number: int
 ) -> Iterator[tuple[ScaleWindow, Length]]:
     """Of the scales, and those that the user looks at where they are none."""
-    number, own = len(seen) - 1, own_length(watch.plan)
+    own = own_length(watch.plan)
     for window in blocks.ending(number, watch.longest_scale, 0):
         yield window, Length.of_scale(window.panes)
     if not own.is_scale:
-        for window in own_windows(seen, number, own):
+        for window in own_windows(panes, number, own):
             yield window, own
