@@ -13,6 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 T = TypeVar("T")
 
+Value = Annotated[
+    float | None,
+    Field(
+        description="0 to 1 (`log_loss`, natural, of scores kept 0.00005 from 0 and 1: up to 9.9);"
+        " null where it is undefined. Of `log_loss`, `brier` and `calibration_error` the lower is"
+        " the better."
+    ),
+]
+
 Severity = Annotated[str, Field(json_schema_extra={"enum": ["warning", "critical"]})]
 Low = Annotated[
     float | None,
@@ -166,13 +175,15 @@ class Feature(Passed):
 class Metric(Passed):
     """One metric of a window, with its interval, beside its baseline."""
 
-    value: float | None = Field(description="0 to 1; null where it is undefined.")
+    value: Value
     low: Low
     high: High
     baseline: float | None = Field(None, description="The metric on the reference.")
     resolution: Resolution
     threshold: float | None = Field(
-        None, description="Below it, by its interval, the metric counts as degraded."
+        None,
+        description="Below it, by more than it strays, the metric counts as degraded; null where it"
+        " is shown and not judged.",
     )
     severity: Severity | None = Field(None, description="Null while it is not degraded.")
 
@@ -180,7 +191,7 @@ class Metric(Passed):
 class BaselineMetric(Passed):
     """One metric on the reference."""
 
-    value: float | None = Field(description="0 to 1; null where it is undefined.")
+    value: Value
     low: Low
     high: High
     resolution: Resolution
@@ -193,7 +204,10 @@ class Measured(Passed):
     labels: int | None = Field(None, description="Those whose label is known.")
     coverage: Coverage
     metrics: dict[str, Metric] = Field(
-        {}, description="`accuracy`, `precision`, `recall`, `f1`, `roc_auc`."
+        {},
+        description="Judged: `accuracy`, `precision`, `recall`, `f1`, `roc_auc`. Shown beside them:"
+        " `balanced_accuracy`, `pr_auc` (average precision), `log_loss`, `brier`,"
+        " `calibration_error` (expected, over ten bins of width 0.1).",
     )
 
 

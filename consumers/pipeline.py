@@ -22,6 +22,8 @@ from consumers.records import Batch, Record
 from consumers.retrain import Retrain
 from consumers.wire import SCHEMA, alert_event, rfc3339, window_document
 from monitor.findings import Findings
+from monitor.metrics import LOSSES
+from monitor.performance import JUDGED
 from monitor.plan import Plan
 from monitor.watch import Watch
 from producers.errors import BadInput
@@ -102,8 +104,9 @@ def _evaluation(material: Material) -> Step:
     found = evaluated(material.profile, material.rows)
     shown = [
         f"{name} {metric.value:.3f} (baseline {before.value:.3f})"
-        for name, metric in found.metrics.items()
-        if metric.value is not None and (before := found.baseline[name]).value is not None
+        for name in JUDGED
+        if (metric := found.metrics[name]).value is not None
+        and (before := found.baseline[name]).value is not None
     ]
     return Step(
         "evaluate",
@@ -265,26 +268,35 @@ def _metric_names(windows: Sequence[Document]) -> list[str]:
 
 
 def _metric_history(name: str, judged: Sequence[Document]) -> Document:
+    """What all windows together say of a metric; ``worst`` is the window where it was."""
     found = [(w, w["performance"]["metrics"][name]) for w in judged]
-    known = [(w, metric) for w, metric in found if metric["value"] is not None]
-    worst, low = min(known, key=lambda pair: pair[1]["value"], default=(None, None))
+    known = sorted(
+        ((w, metric) for w, metric in found if metric["value"] is not None),
+        key=lambda pair: float(pair[1]["value"]),
+    )
+    lowest, highest = (known[0], known[-1]) if known else ((None, None), (None, None))
+    worst = highest[0] if name in LOSSES else lowest[0]
     return {
         "name": name,
+        "judged": name in JUDGED,
         "baseline": known[0][1]["baseline"] if known else None,
         "degraded": sum(metric["severity"] is not None for _, metric in known),
         "severities": dict(Counter(m["severity"] for _, m in known if m["severity"] is not None)),
-        "lowest": None if low is None else low["value"],
+        "lowest": None if lowest[1] is None else lowest[1]["value"],
+        "highest": None if highest[1] is None else highest[1]["value"],
         "worst": None if worst is None else worst["start"],
     }
 
 
 def _metric_line(metric: Document) -> str:
+    name, before = metric["name"], metric["baseline"]
     if metric["lowest"] is None:
-        return f"{metric['name']}: never defined"
-    before = metric["baseline"]
+        return f"{name}: never defined"
+    extreme = "highest" if name in LOSSES else "lowest"
+    fallen = f"fallen in {_windows(metric['degraded'])}, " if metric["judged"] else ""
     return (
-        f"{metric['name']}: fallen in {_windows(metric['degraded'])}, lowest {metric['lowest']:.3f}"
-        f" on {metric['worst'][:10]}, baseline {'unknown' if before is None else f'{before:.3f}'}"
+        f"{name}: {fallen}{extreme} {metric[extreme]:.3f} on {metric['worst'][:10]}, baseline"
+        f" {'unknown' if before is None else f'{before:.3f}'}"
     )
 
 

@@ -177,7 +177,7 @@ def _performance(found: Document) -> Iterable[str]:
         return
     yield (
         "<p>Each window's value with its 95% interval; the dashed line is the baseline. Diamonds"
-        " are windows that fell below it.</p>"
+        " are windows that became worse than it; only some metrics are judged.</p>"
     )
     windows = found["windows"][-MOST_WINDOWS:]
     for metric in found["metrics"]:

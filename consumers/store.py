@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from consumers.changes import TOPICS, changes_of
 from consumers.database import Database, Partition, Row, Step
 from consumers.records import Record
-from monitor.performance import Metric
+from monitor.metrics import Metric
 from monitor.profile import Profile
 from monitor.rows import Numeric
 from monitor.watch import baseline

@@ -58,7 +58,8 @@ def _judgement(metric: Metric | None) -> str:
     if metric is None or metric.value is None:
         return NOTHING
     if metric.severity is None:
-        return f"{words.SYMBOLS['good']} not degraded"
+        calm = f"{words.SYMBOLS['good']} not degraded"
+        return calm if metric.threshold is not None else words.UNTESTED
     return f"{words.SYMBOLS.get(metric.severity, '?')} degraded, {metric.severity}"
 
 

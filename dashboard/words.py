@@ -12,10 +12,15 @@ from api.answers import Feature, Incident, Model, Window
 NOTHING = "—"
 METRICS = {
     "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
     "precision": "Precision",
     "recall": "Recall",
     "f1": "F1",
     "roc_auc": "ROC-AUC",
+    "pr_auc": "PR-AUC",
+    "log_loss": "Log loss",
+    "brier": "Brier score",
+    "calibration_error": "Calibration error",
 }
 
 # Never colour alone: what is said of a state carries its symbol.

@@ -21,7 +21,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from monitor.counts import Cells
-from monitor.performance import METRICS, Dispersion, Metric, measure
+from monitor.metrics import METRICS, Metric, measure
+from monitor.performance import Dispersion
 
 LEAST_WINDOWS = 8
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from monitor.distribution import Distribution
 from monitor.drift import Evidence, Severity, Tested, Verdict
 from monitor.incidents import Change, Incident
-from monitor.performance import Metric
+from monitor.metrics import Metric
 
 
 class WindowStatus(StrEnum):

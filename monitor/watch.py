@@ -22,7 +22,8 @@ from monitor.findings import (
     PerformanceFinding,
     WindowStatus,
 )
-from monitor.performance import Dispersion, Metric, degraded, measure
+from monitor.metrics import Metric, measure
+from monitor.performance import JUDGED, Dispersion, degraded
 from monitor.plan import Plan
 from monitor.profile import Profile
 from monitor.rows import Categorical, Numeric
@@ -148,10 +149,10 @@ class Watch:
         )
 
     def _metric(self, name: str, metric: Metric) -> MetricFinding:
-        """Critical below the threshold's share of the baseline, warning below all of it."""
+        """Critical beyond the threshold's share of the baseline, warning beyond all of it."""
         family = self.families.get("performance")
         before = self.baseline.get(name, Metric(None))
-        if family is None:
+        if family is None or name not in JUDGED:
             return MetricFinding(name, metric, before)
         level = family.level(self.plan, own_length(self.plan))
         share, strays = self.plan.performance.degradation_threshold, self.dispersions.get(name)

@@ -3,7 +3,7 @@
 Theory of operation
 -------------------
 Neighbouring outcomes are alike, so intervals come from a jackknife over blocks of whole days
-(``monitor.performance``), of the evaluated rows and of the reference alike. There are at most
+(``monitor.metrics``), of the evaluated rows and of the reference alike. There are at most
 ``MOST_BLOCKS``: leaving out one day of ten years would cost memory and change nothing.
 """
 
@@ -19,7 +19,8 @@ import numpy as np
 
 from monitor.counting import count_outcomes
 from monitor.counts import Cells, add_cells
-from monitor.performance import Metric, measure
+from monitor.metrics import METRICS, Metric, measure
+from monitor.performance import JUDGED
 from monitor.plan import DAY
 from monitor.profile import Profile, ReferenceRows
 from monitor.summaries import Part, Summary
@@ -28,6 +29,7 @@ from producers.profile_file import read_profile
 
 SCHEMA = 1
 MOST_BLOCKS = 300
+WIDTH = max(map(len, METRICS))
 
 Metrics = Mapping[str, Metric]
 
@@ -99,24 +101,28 @@ def evaluation_document(found: Evaluation) -> dict[str, Any]:
 
 
 def evaluation_lines(found: Evaluation) -> list[str]:
-    """As people read it: a table of metrics beside the baseline, and one of months."""
+    """As people read it: a table of metrics beside the baseline, and those judged by month."""
     lines = [
         f"{found.model} version {found.version} on {found.rows:,} rows, {found.labels:,} of them"
         f" labelled, of {_day(found.from_ms)} to {_day(found.until_ms)}"
     ]
     if not found.labels:
         return [*lines, "without labels there is nothing to measure"]
-    lines += ["", f"{'':10}{'value':>7}   {'95% interval':16}   {'baseline':>8}   {'change':>7}"]
+    lines += [
+        "",
+        f"{'':{WIDTH}}{'value':>7}   {'95% interval':16}   {'baseline':>8}   {'change':>7}",
+    ]
     for name, metric in found.metrics.items():
         change = found.change(name)
         lines.append(
-            f"{name:10}{_shown(metric.value):>7}   {_between(metric):16}"
+            f"{name:{WIDTH}}{_shown(metric.value):>7}   {_between(metric):16}"
             f"   {_shown(found.baseline[name].value):>8}"
             f"   {'-' if change is None else f'{change:+.3f}':>7}"
         )
-    lines += ["", f"{'month':10}" + "".join(f"{name:>11}" for name in found.metrics)]
+    lines += ["", f"{'month':10}" + "".join(f"{name:>11}" for name in JUDGED)]
     for month, metrics in found.months.items():
-        lines.append(f"{month:10}" + "".join(f"{_shown(m.value):>11}" for m in metrics.values()))
+        shown = (_shown(metrics[name].value) for name in JUDGED)
+        lines.append(f"{month:10}" + "".join(f"{value:>11}" for value in shown))
     return lines
 
 

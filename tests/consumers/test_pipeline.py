@@ -13,8 +13,15 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from scipy.stats import ks_2samp
-from sklearn.metrics import accuracy_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    brier_score_loss,
+    log_loss,
+    roc_auc_score,
+)
 
+from monitor.metrics import METRICS
 from producers.cli import program
 from producers.profile_file import read_profile
 
@@ -153,9 +160,28 @@ def test_every_metric_is_scikit_learns_on_the_labelled_rows_of_its_window(calm_l
     run(*MODEL, *LABELS, frame=calm_loans)
     for window in report("performance")["windows"]:
         live = inside(calm_loans, window)
-        accuracy, auc = window["metrics"]["accuracy"], window["metrics"]["roc_auc"]
-        assert accuracy["value"] == pytest.approx(accuracy_score(live.bad, live.p >= 0.5))
-        assert abs(auc["value"] - roc_auc_score(live.bad, live.p)) <= auc["resolution"] + 1e-12
+        metrics = window["metrics"]
+        accuracy = accuracy_score(live.bad, live.p >= 0.5)
+        assert metrics["accuracy"]["value"] == pytest.approx(accuracy)
+        for name, oracle in {
+            "roc_auc": roc_auc_score,
+            "pr_auc": average_precision_score,
+            "log_loss": log_loss,
+            "brier": brier_score_loss,
+        }.items():
+            found, exact = metrics[name], oracle(live.bad, live.p)
+            assert abs(found["value"] - exact) <= found["resolution"] + 1e-12, name
+
+
+def test_of_a_metric_the_worst_window_is_told(calm_loans):
+    run(*MODEL, *LABELS, frame=calm_loans)
+    performance = report("performance")
+    for name, worst in {"recall": min, "brier": max}.items():
+        of = next(m for m in performance["metrics"] if m["name"] == name)
+        values = {w["start"]: w["metrics"][name]["value"] for w in performance["windows"]}
+        assert of["worst"] == worst(values, key=values.get)
+        assert (of["lowest"], of["highest"]) == (min(values.values()), max(values.values()))
+        assert of["judged"] is (name == "recall")
 
 
 def test_labels_that_came_after_their_time_count_in_the_newest_revision(calm_loans):
@@ -224,7 +250,8 @@ def test_verbose_prints_the_key_figures_of_each_step(calm_loans):
         "numeric features: income, age",
         "95% interval",
         "income: 10 windows, first 2025-01-21",
-        "roc_auc: fallen in 0 windows",
+        "roc_auc: fallen in 0 windows, lowest ",
+        "log_loss: highest ",
         "Z  critical  opened     loans/1  data/income: ",
         "fresh_labels: ",
     ):
@@ -324,7 +351,7 @@ def test_the_summary_is_one_page_that_fetches_nothing_and_hides_no_markup(calm_l
     assert page.open == []
     assert page.fetched == []
     assert not {"script", "link", "img", "iframe"} & set(page.met)
-    assert page.met.count("svg") == 1 + 1 + 5  # heat map, the drifted feature, each metric
+    assert page.met.count("svg") == 1 + 1 + len(METRICS)  # heat map, the drifted feature
     assert "url(" not in text
     assert "@import" not in text
     assert "1 incident opened, 1 still open at the end" in text

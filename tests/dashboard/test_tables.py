@@ -33,6 +33,17 @@ def test_baseline_and_production_meet_in_one_row_whichever_of_them_is_there():
     ]
 
 
+def test_a_metric_that_is_shown_and_not_judged_is_not_called_calm():
+    about = {"model": "m", "version": "1", "window": None, "status": "no_data"}
+    both = {"accuracy": metric(), "brier": metric(0.06, threshold=None)}
+    latest = LatestMetrics.model_validate({**about, "metrics": both, "provisional": None})
+    baseline = Baseline.model_validate({**about, "metrics": {}})
+    assert tables.beside(baseline, latest)[["metric", "judgement"]].to_numpy().tolist() == [
+        ["Accuracy", "✔ not degraded"],
+        ["Brier score", "○ not tested"],
+    ]
+
+
 def test_the_mark_of_a_p_value_stands_in_the_table_of_features():
     drift = DataDrift.model_validate(
         {

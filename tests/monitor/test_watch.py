@@ -14,7 +14,8 @@ from monitor.counting import count_data, count_outcomes
 from monitor.critical import kolmogorov_quantile
 from monitor.drift import Severity, Verdict
 from monitor.findings import Maturity, WindowStatus
-from monitor.performance import METRICS, Metric
+from monitor.metrics import METRICS, Metric
+from monitor.performance import JUDGED
 from monitor.plan import Budget, Drift, Time, Windows
 from monitor.profile import Profile, ReferenceRows, build_profile
 from monitor.rows import Labels, Predictions
@@ -237,6 +238,13 @@ def test_performance_is_told_with_labels_coverage_and_baseline():
 def test_a_fall_below_the_baseline_warns_and_one_below_its_threshold_is_critical(wrong, severity):
     metric = performance(labelled(1_000, wrong)).metrics["accuracy"]
     assert (metric.severity, metric.decided) == (severity, True)
+
+
+def test_a_metric_that_is_only_shown_decides_nothing_however_bad_it_is():
+    found = performance(labelled(1_000, 800)).metrics
+    shown = [found[name] for name in METRICS if name not in JUDGED]
+    assert [m.metric.value for m in shown].count(None) == 0
+    assert {(m.decided, m.severity, m.threshold) for m in shown} == {(False, None, None)}
 
 
 def test_without_a_label_performance_decides_nothing():

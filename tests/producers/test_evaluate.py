@@ -144,7 +144,8 @@ def test_the_command_scores_the_flights_prints_and_saves(trained, tmp_path):
     metrics = saved["metrics"]
     assert metrics["accuracy"]["low"] < metrics["accuracy"]["value"] < metrics["accuracy"]["high"]
     assert metrics["accuracy"]["baseline"] == pytest.approx(trained.metrics["accuracy"], abs=1e-12)
-    assert f"accuracy{metrics['accuracy']['value']:9.3f}" in calm.stdout
+    assert f"\naccuracy{metrics['accuracy']['value']:16.3f}" in calm.stdout
+    assert f"\nlog_loss{metrics['log_loss']['value']:16.3f}" in calm.stdout
 
 
 def test_a_scenario_is_scored_as_it_would_be_lived_through(trained, tmp_path):
