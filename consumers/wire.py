@@ -23,6 +23,7 @@ from monitor.counts import Counts
 from monitor.detection import Clock, Closing, Decisions, Reflected
 from monitor.distribution import Distribution
 from monitor.drift import Evidence, Tested
+from monitor.effects import Effects
 from monitor.event_time import Progress, Sources
 from monitor.findings import (
     DataFinding,
@@ -274,7 +275,8 @@ def _feature(feature: FeatureFinding, marked: float) -> dict[str, Any]:
         "tolerance": None if shown is None else min(shown.tolerance, 1.0),
         "persistent": None if shown is None else shown.persistent,
         "kuiper": None if kuiper is None else kuiper.value,
-        "psi": feature.psi,
+        "psi": None if feature.effects is None else feature.effects.psi,
+        "effects": None if feature.effects is None else _effects(feature.effects),
         "verdict": feature.verdict.value,
         "severity": None if feature.severity is None else feature.severity.value,
         "decided_by": None if gravest is None or gravest.severity is None else gravest.statistic,
@@ -287,6 +289,18 @@ def _feature(feature: FeatureFinding, marked: float) -> dict[str, Any]:
         "distribution": None
         if feature.distribution is None
         else _distribution(feature.distribution),
+    }
+
+
+def _effects(found: Effects) -> dict[str, Any]:
+    distance = found.wasserstein
+    return {
+        "psi": found.psi,
+        "psi_noise": found.psi_noise,
+        "jensen_shannon": found.jensen_shannon,
+        "wasserstein": None
+        if distance is None
+        else {"low": distance.lower, "high": distance.upper, "beyond": distance.beyond},
     }
 
 

@@ -298,6 +298,8 @@ class _Fold:
             return
         for window in blocks.ending(pane_ms // size_ms, self.watch.longest_scale, first):
             length = Length.of_scale(window.panes)
+            if length not in scanner.levels:  # between the scales and a longer own window
+                continue
             for cells, tested in scanner.scan(window.parts, length).items():
                 if tested is not None or window.panes == 1:
                     self._hear(cells, tested, window.start * size_ms, length)

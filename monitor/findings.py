@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from monitor.distribution import Distribution
 from monitor.drift import Evidence, Severity, Tested, Verdict
+from monitor.effects import Effects
 from monitor.incidents import Change, Incident
 from monitor.metrics import Metric
 
@@ -37,7 +38,7 @@ class FeatureFinding:
     out_of_range: int = 0
     tests: tuple[Tested, ...] = ()
     flaws: Tested | None = None  # of the share that is missing or of a wrong type
-    psi: float | None = None
+    effects: Effects | None = None
     unseen: Mapping[str, int] | None = None  # most frequent values outside the reference
     unseen_rows: int = 0
     distribution: Distribution | None = None

@@ -120,7 +120,9 @@ def _windows(
     """Of the scales, and those that the user looks at where they are none."""
     own = own_length(watch.plan)
     for window in blocks.ending(number, watch.longest_scale, 0):
-        yield window, Length.of_scale(window.panes)
+        length = Length.of_scale(window.panes)
+        if length in watch.data.levels:
+            yield window, length
     if not own.is_scale:
         for window in own_windows(panes, number, own):
             yield window, own

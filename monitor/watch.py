@@ -13,7 +13,7 @@ from monitor.checks import CategoryCheck, Check, CoverageCheck, FlawCheck, Rule
 from monitor.counts import Cells, Counts, add_cells
 from monitor.dispersion import dispersion
 from monitor.drift import Severity, Tested
-from monitor.effects import psi, stability
+from monitor.effects import of_bins, of_categories
 from monitor.findings import (
     DataFinding,
     FeatureFinding,
@@ -222,7 +222,7 @@ def _compared(
         cells=cells,
         rows=live.size,
         tests=tests.get(cells, ()),
-        psi=psi(live.dense(bins), reference.sample.counts().dense(bins)) if live else None,
+        effects=of_bins(reference.sample, live.dense(bins), reference.low, reference.high),
         distribution=distribution.numeric(reference.sample, live),
     )
 
@@ -390,7 +390,7 @@ def _categorical(
         wrong_type=quality.at(Quality.WRONG_TYPE),
         tests=tests.get(f"categories/{name}", ()),
         flaws=_first(tests.get(f"quality/{name}")),
-        psi=stability(counts, reference.counts) if counts.any() else None,
+        effects=of_categories(counts, reference.counts),
         unseen=most_frequent(names.get(f"unseen/{name}", {})),
         unseen_rows=int(counts[-1]),
         distribution=distribution.categorical(reference, live),

@@ -35,6 +35,7 @@ def counted(drawn):
     return samples, space, halves
 
 
+@pytest.mark.filterwarnings("ignore:.*:RuntimeWarning")  # of scipy, about p-values
 @given(drawn=features)
 @settings(max_examples=150, deadline=None)
 def test_every_distance_is_the_one_that_scipy_computes_from_the_raw_rows(drawn):
