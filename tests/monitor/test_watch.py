@@ -80,7 +80,7 @@ def test_a_categorical_feature_is_shown_with_what_the_reference_never_held(sent)
     )
     assert (feature.unseen_rows, feature.unseen) == (new, {"new": new} if new else {})
     assert [tested.statistic for tested in feature.tests] == (["categories"] if met else [])
-    assert (feature.psi is None) == (not met)
+    assert (feature.effects is None) == (not met)
 
 
 @given(sent=rows)
