@@ -69,10 +69,10 @@ class Blocks:
     def largest(self, rows: float) -> float:
         """The largest excess among blocks with at least half of ``rows``.
 
-        Where no block has as many, the one with the most rows stands for it.
+        Where no block has as many, those with the most rows stand for it.
         """
-        at = int(np.searchsorted(self.rows, AS_MANY_ROWS * rows))
-        return float(self.excess[min(at, self.rows.size - 1)])
+        asked = min(AS_MANY_ROWS * rows, float(self.rows[-1]))
+        return float(self.excess[int(np.searchsorted(self.rows, asked))])
 
 
 def _surplus(over: Floats) -> float:
