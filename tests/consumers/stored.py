@@ -121,6 +121,12 @@ def feature(name: str, **fields: Any) -> dict[str, Any]:
         "persistent": 0.18,
         "kuiper": 0.24,
         "psi": 0.2,
+        "effects": {
+            "psi": 0.2,
+            "psi_noise": 0.02,
+            "jensen_shannon": 0.15,
+            "wasserstein": {"low": 0.3, "high": 0.4, "beyond": 0.0},
+        },
         "verdict": "ok",
         "severity": None,
         "decided_by": None,
