@@ -257,16 +257,34 @@ class DataDrift(DataPart, About):
     """Every feature of a window against the reference."""
 
 
+class Estimate(Passed):
+    """A number that was not counted, with its 95% interval."""
+
+    value: float | None = Field(description="Null where it is undefined.")
+    low: float | None = Field(
+        None, description="Lower end of the interval; null with too short a reference."
+    )
+    high: float | None = Field(None, description="Upper end of the interval.")
+
+
 class ConceptPart(Passed):
     prediction: Feature | None = Field(None, description="The score, as one feature.")
     errors: Feature | None = Field(
         None, description="|label - score| of labelled rows, as one feature; null without labels."
     )
-    expected: dict[str, Any] | None = Field(
-        None, description="Each metric as the scores alone let expect it; null until computed."
+    expected: dict[str, Estimate] | None = Field(
+        None,
+        description="Metrics as the scores alone let expect them, if they mean what they meant in"
+        " the reference (CBPE), with the 95% interval of where the labels should put them; null"
+        " without a reference with labels.",
     )
     realised: dict[str, float | None] | None = Field(
         None, description="Each metric as the labels have it; null without labels."
+    )
+    difference: dict[str, Estimate] | None = Field(
+        None,
+        description="Realised less expected on the same labelled rows, -1 to 1. An interval without"
+        " 0: the scores no longer mean what they meant. Null without labels.",
     )
     detectors: list[dict[str, Any]] = Field([], description="They inform, and open no incident.")
 

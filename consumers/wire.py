@@ -25,6 +25,7 @@ from monitor.distribution import Distribution
 from monitor.drift import Evidence, Tested
 from monitor.effects import Effects
 from monitor.event_time import Progress, Sources
+from monitor.expected import Estimate, Expected
 from monitor.findings import (
     DataFinding,
     FeatureFinding,
@@ -247,12 +248,24 @@ def _data(data: DataFinding, marked: float) -> dict[str, Any]:
 def _concept(found: WindowFinding, marked: float) -> dict[str, Any]:
     errors, performance = found.data.errors, found.performance
     realised = {name: _finite(m.metric.value) for name, m in performance.metrics.items()}
+    expected = performance.expected or {}
     return {
         "prediction": _feature(found.data.score, marked),
         "errors": None if errors is None else _feature(errors, marked),
-        "expected": None,
+        "expected": {name: _estimate(e) for name, e in expected.items()} or None,
         "realised": realised if performance.labels else None,
+        "difference": {name: _estimate(e.difference) for name, e in expected.items()}
+        if performance.labels and expected
+        else None,
         "detectors": [],
+    }
+
+
+def _estimate(found: Expected | Estimate) -> dict[str, float | None]:
+    return {
+        "value": _finite(found.value),
+        "low": _finite(found.low),
+        "high": _finite(found.high),
     }
 
 

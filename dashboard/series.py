@@ -5,14 +5,13 @@ Times are milliseconds since 1970, as floats: a browser shows them in UTC whatev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import accumulate, pairwise
-from typing import Any
 
 import pandas as pd
 
-from api.answers import Distribution, Feature, Metric, WindowItem
+from api.answers import Distribution, Estimate, Feature, Metric, WindowItem
 from dashboard import words
 from dashboard.words import spelled
 
@@ -80,10 +79,8 @@ def expected_rows(windows: Sequence[WindowItem], name: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=EXPECTED_COLUMNS)
 
 
-def _value(of: Any) -> float | None:
-    """Of a number, or of an object that holds it as ``value``."""
-    inner = of.get("value") if isinstance(of, Mapping) else of
-    return float(inner) if isinstance(inner, int | float) else None
+def _value(of: Estimate | None) -> float | None:
+    return None if of is None else of.value
 
 
 # -- drift -----------------------------------------------------------------------------------------

@@ -33,12 +33,17 @@ def dispersion(panes: Mapping[int, Cells], length_ms: int) -> dict[str, Dispersi
     A metric that fewer than eight windows define is left out: nothing is known of it.
     """
     whole = measure(list(panes.values()))
+    measured = [measure(inside) for inside in by_window(panes, length_ms)]
+    found = {name: _one(whole[name], [m[name] for m in measured]) for name in METRICS}
+    return {name: of for name, of in found.items() if of is not None}
+
+
+def by_window(panes: Mapping[int, Cells], length_ms: int) -> list[list[Cells]]:
+    """The panes of windows side by side, oldest first; windows without any are left out."""
     windows: dict[int, list[Cells]] = {}
     for start_ms, cells in sorted(panes.items()):
         windows.setdefault(start_ms // length_ms, []).append(cells)
-    measured = [measure(inside) for inside in windows.values()]
-    found = {name: _one(whole[name], [m[name] for m in measured]) for name in METRICS}
-    return {name: of for name, of in found.items() if of is not None}
+    return list(windows.values())
 
 
 def _one(whole: Metric, windows: list[Metric]) -> Dispersion | None:

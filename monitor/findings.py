@@ -9,6 +9,7 @@ from enum import StrEnum
 from monitor.distribution import Distribution
 from monitor.drift import Evidence, Severity, Tested, Verdict
 from monitor.effects import Effects
+from monitor.expected import Expected
 from monitor.incidents import Change, Incident
 from monitor.metrics import Metric
 
@@ -90,6 +91,7 @@ class PerformanceFinding:
     rows: int
     labels: int
     metrics: Mapping[str, MetricFinding]
+    expected: Mapping[str, Expected] | None = None  # without a reference with labels, or any row
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,10 +88,10 @@ class Labelled:
         scores = [cells.get("scores_labels", Counts.empty()) for cells in kept]
         indices = [score.index // 2 for score in scores]
         met = np.unique(np.concatenate(indices)) if indices else np.empty(0, dtype=np.int64)
-        by_bin = np.zeros((len(kept), met.size, 2))
-        for row, score in zip(by_bin, scores, strict=True):
-            np.add.at(row, (np.searchsorted(met, score.index // 2), score.index % 2), score.count)
-        return cls(outcomes.reshape(-1, 4), met, by_bin[:, :, 0], by_bin[:, :, 1])
+        by_label = np.zeros((2, len(kept), met.size))
+        for i, score in enumerate(scores):
+            by_label[score.index % 2, i, np.searchsorted(met, score.index // 2)] = score.count
+        return cls(outcomes.reshape(-1, 4), met, by_label[0], by_label[1])
 
     @property
     def rows(self) -> int:

@@ -14,6 +14,7 @@ from monitor.counts import Cells, Counts, add_cells
 from monitor.dispersion import dispersion
 from monitor.drift import Severity, Tested
 from monitor.effects import of_bins, of_categories
+from monitor.expected import Expectation
 from monitor.findings import (
     DataFinding,
     FeatureFinding,
@@ -51,6 +52,7 @@ class Watch:
     coverage: CoverageCheck | None
     baseline: Mapping[str, Metric]
     dispersions: Mapping[str, Dispersion]  # by metric
+    expectation: Expectation | None  # None: the reference has no labels
 
     @classmethod
     def of(cls, plan: Plan, profile: Profile) -> Watch:
@@ -77,6 +79,7 @@ class Watch:
             making.coverage(),
             baseline(profile),
             _dispersions(plan, profile),
+            _expectation(plan, profile),
         )
 
     @property
@@ -135,9 +138,19 @@ class Watch:
         return scanner.judge(parts, own_length(self.plan))
 
     def judge_performance(
-        self, panes: Sequence[Cells], rows: int, *, status: Maturity, revision: int
+        self,
+        panes: Sequence[Cells],
+        rows: int,
+        *,
+        status: Maturity,
+        revision: int,
+        scores: Counts | None = None,
     ) -> PerformanceFinding:
-        """``panes`` hold the labelled rows; ``rows`` is how many predictions the window has."""
+        """``panes`` hold the labelled rows; ``rows`` is how many predictions the window has.
+
+        ``scores`` are those of all rows, in the cells of the summary ``score``; without them, what
+        is expected is expected of the labelled rows.
+        """
         measured = measure(panes)
         labels = sum(c["outcomes"].size for c in panes if "outcomes" in c)
         return PerformanceFinding(
@@ -146,6 +159,7 @@ class Watch:
             rows,
             labels,
             {name: self._metric(name, metric) for name, metric in measured.items()},
+            None if self.expectation is None else self.expectation.expect(panes, scores),
         )
 
     def _metric(self, name: str, metric: Metric) -> MetricFinding:
@@ -203,8 +217,17 @@ def baseline(profile: Profile) -> dict[str, Metric]:
 
 
 def _dispersions(plan: Plan, profile: Profile) -> dict[str, Dispersion]:
-    labelled = {s.pane_ms: s.cells for s in profile.panes if s.part is Part.FINAL}
-    return dispersion(labelled, plan.windows.length_ms)
+    return dispersion(_labelled(profile), plan.windows.length_ms)
+
+
+def _expectation(plan: Plan, profile: Profile) -> Expectation | None:
+    schema = profile.schema
+    length_ms, sample = plan.windows.length_ms, schema.score.sample
+    return Expectation.of(_labelled(profile), length_ms, sample, schema.threshold)
+
+
+def _labelled(profile: Profile) -> dict[int, Cells]:
+    return {s.pane_ms: s.cells for s in profile.panes if s.part is Part.FINAL}
 
 
 def _compared(

@@ -79,8 +79,9 @@ def test_concept_drift_is_scores_errors_and_metrics_of_one_window(client, watche
         "status": "ok",
         "prediction": feature("score"),
         "errors": feature("error", rows=700),
-        "expected": None,
+        "expected": {"accuracy": {"value": 0.92, "low": 0.89, "high": 0.95}},
         "realised": {"accuracy": 0.91, "roc_auc": None},
+        "difference": {"accuracy": {"value": -0.01, "low": -0.04, "high": 0.02}},
         "detectors": [],
         "performance_status": "provisional",
     }

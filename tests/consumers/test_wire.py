@@ -40,6 +40,7 @@ from monitor.detection import Clock, Closing, Decisions, Reflected, WindowState
 from monitor.drift import Evidence, Severity, Tested, evidence
 from monitor.effects import Effects, Wasserstein
 from monitor.event_time import NEVER, Progress, Sources
+from monitor.expected import Estimate, Expected
 from monitor.findings import (
     DataFinding,
     FeatureFinding,
@@ -288,6 +289,7 @@ CATEGORICAL = FeatureFinding(
 METRIC = MetricFinding(
     "recall", Metric(0.6, 0.01, 24), Metric(0.92, 0.005, 300), 0.83, Severity.CRITICAL
 )
+EXPECTED = Expected(0.9, 0.85, 0.95, Estimate(-0.3, -0.35, -0.25))
 UNDEFINED = MetricFinding("roc_auc", Metric(None), Metric(float("nan")))
 
 
@@ -301,7 +303,12 @@ def window(labels: int = 700, errors: FeatureFinding | None = NUMERIC) -> Window
             1, WindowStatus.CLOSED, 912, (NUMERIC, CATEGORICAL), NUMERIC, errors, {"gate": 912}
         ),
         PerformanceFinding(
-            2, Maturity.FINAL, 912, labels, {"accuracy": METRIC, "roc_auc": UNDEFINED}
+            2,
+            Maturity.FINAL,
+            912,
+            labels,
+            {"accuracy": METRIC, "roc_auc": UNDEFINED},
+            {"accuracy": EXPECTED, "precision": Expected(None)},
         ),
     )
 
@@ -396,6 +403,28 @@ def test_without_labels_nothing_was_realised_and_without_rows_nothing_covered():
     assert (document["concept"]["realised"], document["concept"]["errors"]) == (None, None)
     assert document["performance"]["coverage"] == 0.0
     assert window_document(window(), 0.05)["concept"]["realised"]["accuracy"] == 0.6
+
+
+def test_expected_performance_stands_beside_the_realised_and_their_difference_with_labels():
+    nothing = {"value": None, "low": None, "high": None}
+    concept = window_document(window(), 0.05)["concept"]
+    assert concept["expected"] == {
+        "accuracy": {"value": 0.9, "low": 0.85, "high": 0.95},
+        "precision": nothing,
+    }
+    assert concept["difference"] == {
+        "accuracy": {"value": -0.3, "low": -0.35, "high": -0.25},
+        "precision": nothing,
+    }
+    unlabelled = window_document(window(labels=0), 0.05)["concept"]
+    assert (unlabelled["expected"], unlabelled["difference"]) == (concept["expected"], None)
+
+
+def test_without_a_reference_with_labels_nothing_is_expected():
+    known = window()
+    bare = replace(known, performance=replace(known.performance, expected=None))
+    concept = window_document(bare, 0.05)["concept"]
+    assert (concept["expected"], concept["difference"]) == (None, None)
 
 
 # -- alerts, as documented ---------------------------------------------------------------------

@@ -208,11 +208,12 @@ def test_no_distribution_or_one_that_does_not_fit_draws_nothing(told):
     assert shares(told).empty
 
 
-@pytest.mark.parametrize("expected", [0.9, {"value": 0.9, "low": 0.8}])
-def test_expected_performance_is_a_number_or_has_one(expected):
+def test_expected_performance_stands_beside_the_realised():
     one = window(1)
-    one["concept"]["expected"] = {"accuracy": expected}
-    rows = series.expected_rows([WindowItem.model_validate(one)], "accuracy")
+    one["concept"]["expected"] = {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.95}}
+    windows = [WindowItem.model_validate(one)]
+    rows = series.expected_rows(windows, "accuracy")
+    assert series.expected_rows(windows, "recall")["value"].isna().all()
     assert rows[["line", "value"]].to_numpy().tolist() == [["expected", 0.9], ["realised", 0.91]]
     assert set(rows["line"]) == set(charts.EXPECTED_LINES)
 

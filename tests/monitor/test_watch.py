@@ -11,6 +11,7 @@ from sklearn.metrics import accuracy_score
 
 from monitor.budget import own_length
 from monitor.counting import count_data, count_outcomes
+from monitor.counts import Counts
 from monitor.critical import kolmogorov_quantile
 from monitor.drift import Severity, Verdict
 from monitor.findings import Maturity, WindowStatus
@@ -245,6 +246,23 @@ def test_a_metric_that_is_only_shown_decides_nothing_however_bad_it_is():
     shown = [found[name] for name in METRICS if name not in JUDGED]
     assert [m.metric.value for m in shown].count(None) == 0
     assert {(m.decided, m.severity, m.threshold) for m in shown} == {(False, None, None)}
+
+
+def test_performance_is_expected_of_all_scores_and_compared_on_the_labelled_rows():
+    scores = Counts.of(watching.profile.schema.score.sample.locate(np.full(30, 0.2)))
+    told = {"status": Maturity.FINAL, "revision": 0}
+    found = watching.judge_performance([labelled(50, 20)], 1_000, **told, scores=scores).expected
+    assert found["recall"].value == 0.0  # none of all rows is called positive
+    apart = found["recall"].difference.value
+    assert apart == 0.0  # all labelled ones are, and would have been
+    assert performance(labelled(50, 20)).expected["recall"].value == 1.0
+    assert watching.judge_performance([{}], 30, **told, scores=scores).expected is not None
+
+
+def test_without_labels_in_the_reference_or_without_a_row_nothing_is_expected():
+    bare = Watch.of(plan(), unlabelled())
+    assert performance(labelled(50, 20), of=bare).expected is None
+    assert performance({}, {}).expected is None
 
 
 def test_without_a_label_performance_decides_nothing():
