@@ -52,14 +52,16 @@ class Said:
 
 
 def gravest(said: Sequence[Said], end_ms: int, span_ms: int) -> Heard:
-    """Of all windows that end together. The longest one decides how much calm resolves it."""
-    raised = [one for one in said if one.tested is not None]
+    """Of all windows that end together; of equals, the shortest is the evidence.
+
+    The longest that raised it decides how much calm resolves it.
+    """
+    raised = [(one.tested, one) for one in said if one.tested is not None]
     if not raised:
         return Heard(end_ms, span_ms)
-    worst = max(raised, key=lambda one: one.tested.weight if one.tested else (0, 0.0))
-    assert worst.tested is not None
-    found = evidence(worst.tested, worst.start_ms, worst.end_ms)
-    return Heard(end_ms, span_ms, found, max(one.slide_ms for one in raised))
+    tested, worst = max(raised, key=lambda pair: (pair[0].weight, pair[1].start_ms))
+    found = evidence(tested, worst.start_ms, worst.end_ms)
+    return Heard(end_ms, span_ms, found, max(one.slide_ms for _, one in raised))
 
 
 def step(

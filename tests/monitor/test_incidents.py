@@ -147,3 +147,10 @@ def test_of_windows_that_end_together_the_gravest_speaks_and_the_longest_decides
 
 def test_if_none_of_them_drifted_they_are_calm():
     assert gravest([Said(None, 90, 100, 10), Said(None, 80, 100, 20)], 100, 10) == Heard(100, 10)
+
+
+def test_of_equals_the_shortest_is_the_evidence_in_whatever_order_they_come():
+    tested = Tested("ks", 9, 0.9, 0.5, 0.1, 0.1, Severity.WARNING)
+    short, long = Said(tested, 90, 100, 10), Said(tested, 60, 100, 20)
+    assert gravest([short, long], 100, 10) == gravest([long, short], 100, 10)
+    assert gravest([long, short], 100, 10).evidence.start_ms == 90
