@@ -149,6 +149,11 @@ class Feature(Passed):
     psi: float | None = Field(
         None, description="Population stability index over at most ten bins of the reference."
     )
+    effects: dict[str, Any] | None = Field(
+        None,
+        description="How large the change is: `psi` with its `psi_noise`, `jensen_shannon`, and of"
+        " numbers `wasserstein` (`low`, `high`, `beyond`). None of it decides.",
+    )
     verdict: str = Field(
         description="`drift` if of a test the value exceeds `threshold`, and `persistent` less half"
         " of it exceeds `tolerance`; `insufficient_data` says nothing either way. Numbers have two"

@@ -26,6 +26,8 @@ class Counts:
     def of(cls, index: ArrayLike, count: ArrayLike | None = None) -> Counts:
         """Cells in any order, repeated at will; each weighs 1 unless ``count`` says otherwise."""
         cells = np.asarray(index, dtype=np.int64).ravel()
+        if count is None and cells.size and 4 * cells.size > int(cells.max()):
+            return cls.of_dense(np.bincount(cells))
         if count is None:
             unique, counted = np.unique(cells, return_counts=True)
             return cls(unique, counted.astype(np.int64))

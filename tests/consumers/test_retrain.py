@@ -227,11 +227,14 @@ def test_a_partition_lost_for_a_while_takes_nothing_away_from_what_the_others_sa
     assert [reasons(d)["fresh_labels"][0] for d in decisions(log)] == ["100", "150"]
 
 
+def revised(start: int, labels: int) -> Message:
+    """All revisions of a window stand in one partition, or nobody knew which is the newest."""
+    return window(start, labels, partition=start % 2)
+
+
 stories = st.lists(
     st.one_of(
-        st.builds(
-            window, st.integers(0, 6), st.sampled_from([40, 60]), partition=st.integers(0, 1)
-        ),
+        st.builds(revised, st.integers(0, 6), st.sampled_from([40, 60])),
         st.builds(
             alert,
             st.sampled_from(["warning", "critical"]),

@@ -38,6 +38,7 @@ from consumers.wire import (
 from monitor.counts import Counts
 from monitor.detection import Clock, Closing, Decisions, Reflected, WindowState
 from monitor.drift import Evidence, Severity, Tested, evidence
+from monitor.effects import Effects, Wasserstein
 from monitor.event_time import NEVER, Progress, Sources
 from monitor.expected import Estimate, Expected
 from monitor.findings import (
@@ -274,7 +275,7 @@ NUMERIC = FeatureFinding(
     missing=3,
     tests=(KS, KUIPER),
     flaws=MISSING,
-    psi=0.2,
+    effects=Effects(0.2, 0.02, 0.15, Wasserstein(0.3, 0.4, 0.0)),
 )
 CATEGORICAL = FeatureFinding(
     "carrier",

@@ -42,7 +42,7 @@ def test_an_incident_of_performance_leads_to_the_model():
 def test_an_address_reopens_one_incident_with_its_whole_story():
     app = shown("alerts", watching(incident("x"), incident("y")), incident="x")
     assert "**opened** 2013-04-03 00:00 · data/temp\\: the distribution moved" in said(app)
-    assert "Evidence: distance 0.410" in said(app)
+    assert "Evidence: KS distance 0.410" in said(app)
 
 
 def test_an_incident_that_is_not_there_is_said_and_the_others_stay():

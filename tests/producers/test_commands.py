@@ -76,7 +76,7 @@ def test_a_file_of_rows_becomes_a_profile(loans, tmp_path):
         (["--label", "branch"], "only binary classification is supported"),
         (["--label", "outcome"], "say with --positive which"),
         (["--label", "outcome", "--positive", "x"], "never the positive 'x'"),
-        (["--reference", "gone.csv"], "No such file"),
+        (["--reference", "gone.csv"], "there is no such file"),
         (["--model", "a b"], "'a b' is not 1 to 100 letters"),
         (["--threshold", "2"], "2.0 is not in the range"),
     ],
