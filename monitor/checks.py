@@ -4,8 +4,8 @@ A check answers the question of ``monitor.drift`` with tests of its own: an exac
 ``D > z / sqrt(en)``, and the same second condition on what both halves of a window share. Rows
 come in clusters (one lost record of the weather leaves a dozen flights of an hour without it), and
 few of them are an exact proof of nothing but that; so unlike distances, shares have to stray in
-both halves of a window, and none opens an incident by a single pane. Flawed are values that are
-missing or of a wrong type: those that no distribution tells of.
+both halves of a window, and none opens an incident by a single pane; flaws, not by fewer than four.
+Flawed are values that are missing or of a wrong type: those that no distribution tells of.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from monitor.tolerance import Blocks, Straying, block_starts, learnable
 Ints = NDArray[np.int64]
 FLAWS = (Quality.MISSING, Quality.WRONG_TYPE)
 NOISE_OFF = 0.75  # of the noise, which categories have to persist beyond: their rows cluster
+LEAST_PANES = 4  # in a window whose flaws are tested: a short spell is no change of the feature
+LEAST_FLAWED = 0.005  # share of flawed values, beyond half the noise, that is worth an incident
 LEAST_FALL = 0.05  # of the label coverage: the slowest labels come after all, but late
 SHARED = 0.363  # mean square of what two halves share of a normal deviation: 1 - 2 / pi
 SHARED_OF_DISTANCE = 0.64  # the same of a distance, over that of the whole; simulated
@@ -152,7 +154,7 @@ class FlawCheck:
         if not rows:
             return {}
         found: dict[str, Tested | None] = dict.fromkeys(self.names)
-        if len(halves) == 1 or not all(rows for _, rows in halves):
+        if length.panes < LEAST_PANES or not all(rows for _, rows in halves):
             return found
         for i in self._suspects(np.sum([flaws for flaws, _ in halves], axis=0), rows, length):
             tested = self._tested(halves, i, length)
@@ -191,11 +193,11 @@ class FlawCheck:
         first, second = (Share(0, 0), parts[0]) if len(parts) == 1 else (parts[0], parts[1])
         whole, fixed, rule = first + second, self.reference[i], self.rules[i]
         p_value = shares.p_value(whole, fixed)
-        allowed = rule.allowed(length, whole.rows)
+        allowed = max(rule.allowed(length, whole.rows), LEAST_FLAWED)
         persistent = abs(shares.persistent(first, second, fixed))
 
         def exceeds(alpha: float) -> bool:
-            both = first.rows > 0 and second.rows > 0
+            both = length.panes >= LEAST_PANES and first.rows > 0 and second.rows > 0
             beyond = persistent - share_noise(whole, fixed, alpha) / 2
             return both and p_value <= alpha and beyond > allowed
 

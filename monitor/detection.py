@@ -233,8 +233,12 @@ class _Fold:
     def add(self, offset: int, summary: Summary) -> None:
         if not _add(self.panes, self.decisions.pruned_ms, offset, summary):
             return
+        number = summary.pane_ms // self.plan.windows.pane_ms
         if summary.part is Part.ON_TIME:
+            self._data_blocks.changed(number)
             self._note_first(summary.pane_ms)
+        elif summary.part is Part.FINAL:
+            self._error_blocks.changed(number)
         changed = self._performance if summary.part in PERFORMANCE else self._data
         over = self.plan.windows.over(summary.pane_ms)
         changed.update(start_ms for start_ms in over if start_ms in self._windows)

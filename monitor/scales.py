@@ -38,7 +38,7 @@ class ScaleWindow:
 class Blocks:
     """Sums of aligned blocks, made from panes when first asked for and kept while needed.
 
-    ``pane`` gives the counts of a pane by its number; what it gives for a pane must not change.
+    ``pane`` gives the counts of a pane by its number; whoever changes one says so (``changed``).
     """
 
     pane: Callable[[int], Counts]
@@ -55,6 +55,12 @@ class Blocks:
             if number % 2 == 0:
                 return
             level, number = level + 1, number // 2
+
+    def changed(self, number: int) -> None:
+        """A pane holds more than it did: what was made of it is to be made again."""
+        for level, block in list(self.kept):
+            if block == number >> level:
+                del self.kept[level, block]
 
     def _forget(self, number: int) -> None:
         """Of each level the newest blocks are needed, the one that is still filling among them."""

@@ -76,11 +76,13 @@ def _flights(many: int, each: Each) -> Iterator[tuple[str, Figures]]:
     """Incidents in 45 days, and delays in days."""
     for quarter in range(1, 5):
         found = each(partial(runs.healthy_flights, quarter), range(many // 10))
-        storms = mean([storms for _, storms in found])["mean"]
-        yield f"quarter {quarter}", {**mean([n for n, _ in found]), "storms": storms}
+        storms, missing = (mean([each[i] for each in found])["mean"] for i in (1, 2))
+        own = {"storms": storms, "missing values": missing}
+        yield f"quarter {quarter}", {**mean([each[0] for each in found]), **own}
     for quarter in range(1, 5):
-        incidents, storms = runs.healthy_flights(quarter, None)
-        yield f"forward {quarter}", {"incidents": incidents, "storms": storms}
+        incidents, storms, missing = runs.healthy_flights(quarter, None)
+        own = {"storms": storms, "missing values": missing}
+        yield f"forward {quarter}", {"incidents": incidents, **own}
     for change in FLIGHT_CHANGES:
         yield change, delays(each(partial(runs.flights_delay, change), range(many // 10)))
 

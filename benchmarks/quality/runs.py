@@ -50,8 +50,10 @@ def _watch(reference: np.ndarray) -> Watch:  # type: ignore[type-arg]
     return watch(plan(BUDGET, PANES), np.array_split(reference, panes))
 
 
-def healthy_flights(quarter: int, seed: int | None) -> tuple[int, int]:
-    """Incidents of 45 healthy days, and how many of them were storms of less than a day.
+def healthy_flights(quarter: int, seed: int | None) -> tuple[int, int, int]:
+    """Incidents of distributions in 45 healthy days, and how many were storms of less than a day.
+
+    The third are those of missing values: the weather service was silent for hours, now and then.
 
     Without a seed: the first 45 days of the quarter as reference, then the next.
     """
@@ -63,9 +65,13 @@ def healthy_flights(quarter: int, seed: int | None) -> tuple[int, int]:
     panes = found.panes(live)
     by = watch(plan(BUDGET, len(panes)), found.panes(reference))
     longest: dict[str, int] = {}
+    missing: set[str] = set()
     for one in raised(by, counted(by, panes)):
-        longest[one.incident] = max(longest.get(one.incident, 0), one.longest)
-    return len(longest), sum(panes <= STORM for panes in longest.values())
+        if one.subject.startswith("quality/"):
+            missing.add(one.incident)
+        else:
+            longest[one.incident] = max(longest.get(one.incident, 0), one.longest)
+    return len(longest), sum(panes <= STORM for panes in longest.values()), len(missing)
 
 
 def flights_delay(change: str, seed: int) -> float | None:

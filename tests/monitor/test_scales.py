@@ -89,3 +89,18 @@ def test_no_window_reaches_back_before_the_first_pane_and_none_behind_it_is_lost
         starts = range(0, 41 - panes, panes // 2)
         expected |= {(start, panes) for start in starts if start >= first}
     assert found == expected
+
+
+@given(rows=panes, late=st.integers(0, 39))
+def test_a_pane_that_changes_changes_every_window_over_it(rows, late):
+    """Rows of a partition that was marked idle and woke: as if nothing had been kept."""
+    counts = {i: Counts.of(np.array(pane, dtype=np.int64)) for i, pane in enumerate(rows)}
+    kept = Blocks(lambda i: counts.get(i, Counts.empty()))
+    for number in range(len(rows)):
+        list(kept.ending(number, 16, 0))
+    counts[late] = counts.get(late, Counts.empty()) + Counts.of(np.array([7]))
+    kept.changed(late)
+    fresh = Blocks(lambda i: counts.get(i, Counts.empty()))
+    for number in range(len(rows), len(rows) + 16):
+        expected = [(w.start, w.parts) for w in fresh.ending(number, 16, 0)]
+        assert [(w.start, w.parts) for w in kept.ending(number, 16, 0)] == expected
