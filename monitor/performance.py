@@ -19,6 +19,7 @@ class Dispersion:
 
     factor: float  # of the variance, at least 1
     degrees: int  # of freedom it was learned with
+    offset: float = 0.0  # of the metric in a window, from the metric of all of them together
 
 
 def degraded(
@@ -28,9 +29,10 @@ def degraded(
 
     The bound is ``share`` of the baseline; where lower is better, the baseline over ``share``.
     One-sided, with the variance of both: that of independent rows, times the factor by which the
-    reference's own windows exceed it (``monitor.dispersion``). An undefined metric, or a reference
-    too short to know the factor, decides nothing. ``now`` is taken with four rows more, half of
-    them wrong (Agresti and Coull 1998): two wrong rows out of two are no proof of anything.
+    reference's own windows exceed it, and less what they lie off anyway (``monitor.dispersion``).
+    An undefined metric, or a reference too short to know the factor, decides nothing. ``now`` is
+    taken with four rows more, half of them wrong (Agresti and Coull 1998): two wrong rows out of
+    two are no proof of anything.
     """
     if now.value is None or baseline.value is None:
         return False, None
@@ -40,5 +42,5 @@ def degraded(
         return False, bound
     noise = float(np.hypot(now.floor, scale * baseline.floor)) * float(np.sqrt(dispersion.factor))
     reach = float(student.isf(alpha, dispersion.degrees)) * noise
-    worse = now.shrunk - bound if now.lower_is_better else bound - now.shrunk
-    return worse > reach, bound
+    above = now.shrunk - dispersion.offset - bound
+    return (above if now.lower_is_better else -above) > reach, bound

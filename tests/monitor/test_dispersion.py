@@ -25,14 +25,33 @@ def factor(panes) -> float:
     return dispersion(panes, LENGTH)["accuracy"].factor
 
 
-def test_the_factor_is_pearsons_over_windows():
+def test_the_factor_is_pearsons_over_windows_around_where_they_lie():
     panes = reference(20, 0.1)
     whole = measure(list(panes.values()))["accuracy"].value
     windows = [[panes[i * LENGTH + j] for j in range(0, LENGTH, PANE)] for i in range(20)]
     found = [measure(inside)["accuracy"] for inside in windows]
-    expected = sum(((m.value - whole) / m.floor) ** 2 for m in found) / 19
+    weights = [m.floor**-2 for m in found]
+    offset = np.average([m.shrunk - whole for m in found], weights=weights)
+    expected = sum(((m.shrunk - whole - offset) / m.floor) ** 2 for m in found) / 19
     of = dispersion(panes, LENGTH)["accuracy"]
     assert (of.factor, of.degrees) == (pytest.approx(expected), 19)
+    assert of.offset == pytest.approx(offset)
+
+
+def test_a_ranking_inside_windows_that_is_harder_than_across_them_is_known():
+    """Every other window holds high scores and mostly positives: across them it is easy to rank."""
+    rng, panes = np.random.default_rng(4), {}
+    for i in range(40):
+        for j in range(0, LENGTH, PANE):
+            bins = rng.integers(0, 4_000, size=50) + 6_000 * (i % 2)
+            label = (rng.random(50) < 0.1 + 0.8 * (i % 2)).astype(int)
+            panes[i * LENGTH + j] = {
+                "outcomes": Counts.of(2 * (bins >= 5_000) + label),
+                "scores_labels": Counts.of(2 * bins + label),
+            }
+    assert measure(list(panes.values()))["roc_auc"].value > 0.75
+    assert dispersion(panes, LENGTH)["roc_auc"].offset == pytest.approx(-0.35, abs=0.1)
+    assert dispersion(panes, LENGTH)["accuracy"].offset == pytest.approx(0.0, abs=0.02)
 
 
 def test_independent_rows_have_a_factor_of_one():

@@ -54,6 +54,14 @@ def test_what_the_reference_strays_is_allowed_for():
     assert not fell(now, of=Dispersion(1.0, 1))  # too few windows to be sure of the factor
 
 
+def test_what_windows_lie_off_anyway_is_no_fall():
+    now = accuracy(780, 1_000)
+    assert fell(now)
+    assert not fell(now, of=Dispersion(1.0, 60, offset=-0.06))
+    assert fell(accuracy(830, 1_000), of=Dispersion(1.0, 60, offset=0.06))
+    assert not fell(brier(200, 1_000), small, of=Dispersion(1.0, 60, offset=0.12))
+
+
 # -- where lower is better ---------------------------------------------------------------------
 
 
@@ -117,11 +125,12 @@ def test_healthy_windows_of_any_size_alarm_no_more_than_three_times_their_level(
     factor=st.floats(1, 10),
     degrees=st.integers(1, 60),
     share=st.floats(0.01, 1),
+    offset=st.floats(-0.1, 0.1),
 )
 @settings(max_examples=50)
-def test_whatever_is_critical_is_a_warning_too(now, before, factor, degrees, share):
+def test_whatever_is_critical_is_a_warning_too(now, before, factor, degrees, share, offset):  # noqa: PLR0913
     ours, theirs = measured(now), measured(before)
-    strays = Dispersion(factor, degrees)
+    strays = Dispersion(factor, degrees, offset)
     for name in METRICS:
         if fell(ours[name], theirs[name], strays, share=share, alpha=0.1):
             assert fell(ours[name], theirs[name], strays, share=1.0, alpha=0.2)

@@ -1,0 +1,274 @@
+"""Performance, healthy March against healthy March: what alarms, and how soon a fall is told.
+
+    python -m benchmarks.quality.performance [--splits 40]
+
+prints a table and writes ``benchmarks/results/performance.json``. For each split half of March's
+days, drawn at random, are the reference and the others are watched in their order, side by side, in
+windows of three hours and of a day: by the product's code, under its default budget. The model
+learned from January and February.
+
+Three questions. How many incidents of performance open where nothing has changed? Those of windows
+in which the model really failed, with an accuracy under 0.6 against 0.92, are told apart: nobody
+put that into the data, but it is there. How long does it take, in days from the change to the end
+of the window that opens an incident, where recall really falls by a tenth or by a fifth: where so
+many of the positives that were recognised, drawn at random from a random hour of the fifth to ninth
+day on, are scored as negatives? And what would labels raise that are judged when the window closes,
+with the quick cases among them alone?
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from benchmarks.healthy_flights import THRESHOLD, chosen, moved_together, scored
+from benchmarks.quality.figures import delays, mean, share
+from consumers.batch import findings_of
+from monitor.budget import SHARES
+from monitor.counting import count_outcomes
+from monitor.counts import Cells
+from monitor.findings import Findings, Maturity
+from monitor.incidents import Change
+from monitor.plan import DAY, HOUR, Plan, Time, Windows
+from monitor.profile import Profile, ReferenceRows, build_profile
+from monitor.summaries import Part
+from monitor.watch import Watch
+from producers.flights import CATEGORICAL, REFERENCE_MS, TRAINING_MS, load_flights
+from producers.training import train
+
+RESULTS = Path(__file__).parents[1] / "results" / "performance.json"
+LENGTHS = {"3 hours": 3 * HOUR, "a day": DAY}
+FALLS = {"recall x 0.9": 0.1, "recall x 0.8": 0.2}
+CALM_DAYS = (4, 9)  # before a fall, at random between these
+FAILED = 0.6  # a healthy window of less accuracy than this is a failure of the model
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    reference: Profile
+    live: ReferenceRows
+
+    @property
+    def days(self) -> float:
+        return float(np.unique(self.live.predictions.time_ms // DAY).size)
+
+
+@click.command()
+@click.option("--splits", default=40, show_default=True)
+def main(splits: int) -> None:
+    """Measure, print, and write down."""
+    found = measure(splits)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    for line in lines(found):
+        click.echo(line)
+
+
+def measure(splits: int) -> Figures:
+    """By length of window: what opens, delays, and what early labels would have raised."""
+    halves = [_split(seed) for seed in range(splits)]
+    return {name: _measured(length_ms, halves) for name, length_ms in LENGTHS.items()}
+
+
+def lines(found: Mapping[str, Figures]) -> Iterator[str]:
+    for name, figures in found.items():
+        yield f"windows of {name}"
+        for what, of in figures.items():
+            said = (f"{key} {_shown(value)}" for key, value in of.items())
+            yield f"  {what:40}{'  '.join(said)}"
+
+
+def _shown(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else f"{value}"
+
+
+def _measured(length_ms: int, halves: Sequence[Split]) -> Figures:
+    healthy, early = [], []
+    falls: dict[str, list[float | str | None]] = {name: [] for name in FALLS}
+    for seed, split in enumerate(halves):
+        plan = Plan(Windows(HOUR, length_ms, length_ms), Time(lateness_ms=0))
+        watch = Watch.of(plan, split.reference)
+        found = findings_of(watch, split.live)[1]
+        healthy.append(_healthy(found))
+        early.append(_early(watch, split.live, found))
+        for name, lost in FALLS.items():
+            falls[name].append(_delay(watch, split.live, lost, seed))
+    days = float(np.mean([split.days for split in halves]))
+    allowed = SHARES["performance"] * Plan().drift.warning.per(DAY) * days
+    return {
+        "healthy, incidents": {**mean([n for n, _ in healthy]), "budget": allowed, "days": days},
+        "healthy, where the model did not fail": mean([n for _, n in healthy]),
+        **{name: _delays(found) for name, found in falls.items()},
+        **_early_figures(early),
+    }
+
+
+# -- what opens --------------------------------------------------------------------------------
+
+
+def _opened(found: Findings) -> list[int]:
+    """The ends of the windows that opened an incident of performance, oldest first."""
+    return sorted(
+        change.end_ms
+        for change in found.transitions
+        if change.change is Change.OPENED and change.incident.subject.startswith("performance/")
+    )
+
+
+def _healthy(found: Findings) -> tuple[int, int]:
+    """Incidents, and those among them that opened in a window in which the model did not fail."""
+    newest = {window.end_ms: window.performance for window in found.windows}
+    ends_ms = _opened(found)
+    accuracy = (newest[end_ms].metrics["accuracy"].metric.value for end_ms in ends_ms)
+    return len(ends_ms), sum(value is None or value >= FAILED for value in accuracy)
+
+
+def _delay(watch: Watch, live: ReferenceRows, lost: float, seed: int) -> float | str | None:
+    """Days; None if no incident opens, ``"early"`` if one had opened before the change."""
+    rng = np.random.default_rng(1_000 + seed)
+    first_ms = int(live.predictions.time_ms.min()) // DAY * DAY
+    at_ms = first_ms + int(rng.integers(CALM_DAYS[0] * 24, CALM_DAYS[1] * 24)) * HOUR
+    ends_ms = _opened(findings_of(watch, _fallen(live, lost, at_ms, rng))[1])
+    if ends_ms and ends_ms[0] <= at_ms:
+        return "early"
+    return (ends_ms[0] - at_ms) / DAY if ends_ms else None
+
+
+def _fallen(
+    live: ReferenceRows, lost: float, at_ms: int, rng: np.random.Generator
+) -> ReferenceRows:
+    """Of the positives that were recognised, a share is not recognised from ``at_ms`` on."""
+    of, label = live.predictions, live.label
+    assert label is not None
+    hit = (of.predicted == 1) & (label == 1) & (of.time_ms >= at_ms)
+    missed = hit & (rng.random(len(of)) < lost)
+    score = np.where(missed, np.minimum(1 - of.score, np.nextafter(THRESHOLD, 0)), of.score)
+    predicted = np.where(missed, 0, of.predicted)
+    return replace(live, predictions=replace(of, score=score, predicted=predicted))
+
+
+def _delays(found: Sequence[float | str | None]) -> Figures:
+    kept = [one for one in found if not isinstance(one, str)]
+    early = sum(isinstance(one, str) for one in found)
+    return {**delays(kept), "early": early / len(found)}
+
+
+# -- labels that come early ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Early:
+    """Of healthy windows: how many there are, how many would raise something, and recall."""
+
+    windows: int
+    at_close: int  # judged with the labels known when they close
+    final: int  # judged when they are final
+    unripe: int  # incidents that opened of a window that was not final
+    coverage: float  # labelled when the window closes
+    recall_at_close: float  # over all of them
+    recall: float
+
+
+def _early(watch: Watch, live: ReferenceRows, found: Findings) -> Early:
+    length_ms = watch.plan.windows.length_ms
+    of, label, known_ms = live.predictions, live.label, live.label_time_ms
+    assert label is not None
+    assert known_ms is not None
+    end_ms = of.time_ms // length_ms * length_ms + length_ms
+    quick = known_ms <= end_ms
+    final = {
+        w.start_ms: w.performance
+        for w in reversed(found.windows)
+        if w.performance.status is Maturity.FINAL
+    }
+    at_close = [
+        watch.judge_performance(panes, 0, status=Maturity.PROVISIONAL, revision=0)
+        for panes in _windows(watch, live, quick)
+    ]
+    positive = label == 1
+    return Early(
+        len(final),
+        sum(_raises(one) for one in at_close),
+        sum(_raises(one) for one in final.values()),
+        sum(end - length_ms not in final for end in _opened(found)),
+        float(quick.mean()),
+        float(of.predicted[positive & quick].mean()),
+        float(of.predicted[positive].mean()),
+    )
+
+
+def _raises(performance: Any) -> bool:
+    return any(metric.severity is not None for metric in performance.metrics.values())
+
+
+def _windows(watch: Watch, live: ReferenceRows, which: Any) -> list[list[Cells]]:
+    """The panes with labels of each window, from some of the rows."""
+    of, label = live.predictions, live.label
+    assert label is not None
+    counted = count_outcomes(
+        watch.profile.schema,
+        pane_ms=(of.time_ms - of.time_ms % HOUR)[which],
+        part=np.full(int(which.sum()), Part.FINAL, dtype=object),
+        score=of.score[which],
+        predicted=of.predicted[which],
+        label=label[which],
+        sign=np.ones(int(which.sum()), dtype=np.int64),
+    )
+    windows: dict[int, list[Cells]] = {}
+    for summary in counted:
+        windows.setdefault(summary.pane_ms // watch.plan.windows.length_ms, []).append(
+            summary.cells
+        )
+    return list(windows.values())
+
+
+def _early_figures(found: Sequence[Early]) -> Figures:
+    windows = sum(one.windows for one in found)
+    return {
+        "judged at close, windows raised": share(sum(one.at_close for one in found), windows),
+        "judged when final, windows raised": share(sum(one.final for one in found), windows),
+        "incidents of windows not final": {"count": sum(one.unripe for one in found)},
+        "labels at close": {
+            "coverage": float(np.mean([one.coverage for one in found])),
+            "recall": float(np.mean([one.recall_at_close for one in found])),
+            "recall when final": float(np.mean([one.recall for one in found])),
+        },
+    }
+
+
+# -- the flights -------------------------------------------------------------------------------
+
+
+def _split(seed: int) -> Split:
+    rows = _march()
+    days = (rows.predictions.time_ms - REFERENCE_MS[0]) // DAY
+    every = np.unique(days)
+    fixed = np.isin(days, np.random.default_rng(seed).choice(every, every.size // 2, replace=False))
+    profile = build_profile(
+        "flight-delay",
+        "1",
+        moved_together(chosen(rows, fixed)),
+        pane_ms=HOUR,
+        threshold=THRESHOLD,
+        categorical=CATEGORICAL,
+    )
+    return Split(profile, moved_together(chosen(rows, ~fixed)))
+
+
+@lru_cache(maxsize=1)
+def _march() -> ReferenceRows:
+    flights = load_flights()
+    model = train(flights.between(*TRAINING_MS), CATEGORICAL)
+    return scored(model, flights.between(*REFERENCE_MS))
+
+
+if __name__ == "__main__":
+    main()
