@@ -11,12 +11,14 @@ after all of them.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 import numpy as np
 
 from benchmarks.quality.detector import Rows, counted, plan, watch
+from monitor.counts import Counts
 from monitor.rehearsal import raised
 from monitor.watch import Watch
 
@@ -35,18 +37,19 @@ def main(rows: int, pane: int, runs: int) -> None:
     scales = [length.panes for length in by.lengths]
     click.echo(f"{rows:,} rows x {FEATURES} features, panes of {pane:,}, scales {scales}")
     panes = [rng.normal(size=(FEATURES, pane)).T for _ in range(rows // pane)]  # columns
-    both, early, late = [], 0.0, 0.0
+    both = []
     for _ in range(runs):
         start, incidents = time.perf_counter(), 0
         counts = counted(by, panes)
         incidents = sum(one.opened for one in raised(by, counts))
         both.append(rows / (time.perf_counter() - start))
     start = time.perf_counter()
-    for number, _ in enumerate(counted(by, panes), start=1):
-        if number == max(1, len(panes) // 10):
-            early = _memory_mib()
-    late = _memory_mib()
+    for _ in counted(by, panes):
+        pass
     counting = rows / (time.perf_counter() - start)
+    for _ in raised(by, _watched(counted(by, panes), memory := [])):
+        pass
+    early, late = memory[max(1, len(panes) // 10) - 1], memory[-1]
     bare = _numpy_alone(by, panes)
     click.echo(f"numpy alone          {bare:12,.0f} rows/s")
     click.echo(f"counting alone       {counting:12,.0f} rows/s")
@@ -63,6 +66,13 @@ def _numpy_alone(by: Watch, panes: list[Rows]) -> float:
         for sample, column in zip(samples, pane.T, strict=True):
             np.bincount(np.searchsorted(sample.values, np.sort(column)))
     return rows / (time.perf_counter() - start)
+
+
+def _watched(panes: Iterable[Counts], memory: list[float]) -> Iterator[Counts]:
+    """``panes``; after each, when all before it were decided upon, the memory is noted."""
+    for counts in panes:
+        memory.append(_memory_mib())
+        yield counts
 
 
 def _memory_mib() -> float:

@@ -15,7 +15,7 @@ the bins at the ends; NaN falls into none and is counted apart, as missing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,7 @@ from scipy.special import kolmogorov
 from scipy.stats import kstwo
 
 from monitor.counts import Counts
+from monitor.grid import LEAST_VALUES, Grid
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +32,10 @@ class Sample:
 
     values: NDArray[np.float64]  # shape (d,), strictly increasing, finite
     weights: NDArray[np.int64]  # shape (d,), occurrences of each value, all >= 1
+    grid: Grid | None = field(init=False, repr=False)  # to find a place in ``values`` by
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "grid", Grid.over(self.values))
 
     @classmethod
     def of(cls, values: ArrayLike) -> Sample:
@@ -54,8 +59,11 @@ class Sample:
         """The bin of each value, shape (n,). Raises ``ValueError`` for NaN."""
         if np.isnan(values).any():
             raise ValueError("NaN has no place on the line: count missing values apart")
-        below: NDArray[np.int64] = np.searchsorted(self.values, values)
-        met = self.values[np.minimum(below, self.values.size - 1)] == values
+        if self.grid is not None and values.size >= LEAST_VALUES:
+            below = self.grid.search(values)
+        else:
+            below = np.searchsorted(self.values, values)
+        met = self.values.take(below, mode="clip") == values
         return np.asarray(2 * below + met, dtype=np.int64)
 
     def counts(self) -> Counts:

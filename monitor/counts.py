@@ -42,7 +42,7 @@ class Counts:
     @classmethod
     def of_dense(cls, full: NDArray[np.int64]) -> Counts:
         """From all cells, shape (cells,)."""
-        met = np.flatnonzero(full)
+        met = np.flatnonzero(full != 0)  # of booleans it is much quicker
         return cls(met, full[met])
 
     @classmethod
@@ -60,8 +60,7 @@ class Counts:
             full = np.zeros(width, dtype=np.int64)
             for part in parts:
                 full[part.index] += part.count
-            met = np.flatnonzero(full)
-            return cls(met, full[met])
+            return cls.of_dense(full)
         return cls.of(
             np.concatenate([part.index for part in parts]),
             np.concatenate([part.count for part in parts]),
@@ -160,7 +159,11 @@ def tally(
     group: NDArray[np.int64], cell: NDArray[np.int64], groups: int, cells: int
 ) -> list[Counts]:
     """Counts of ``cell`` for each of ``groups`` groups; both arrays have shape (n,)."""
-    key, count = np.unique(group * cells + cell, return_counts=True)
+    key = group * cells + cell
+    if 4 * key.size > groups * cells:
+        full = np.bincount(key, minlength=groups * cells).reshape(groups, cells)
+        return [Counts.of_dense(mine) for mine in full]
+    key, count = np.unique(key, return_counts=True)
     cuts = np.searchsorted(key, np.arange(groups + 1, dtype=np.int64) * cells)
     return [
         Counts(key[a:b] - g * cells, count[a:b].astype(np.int64))

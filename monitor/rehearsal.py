@@ -45,6 +45,8 @@ def heard(watch: Watch, panes: Iterable[Counts], known: int = 0) -> Iterator[Hea
     blocks = _blocks(seen)
     for number, counts in enumerate(panes):
         seen.append(counts)
+        if number >= watch.longest_panes:
+            seen[number - watch.longest_panes] = Counts.empty()  # no window reaches back so far
         if number >= known:
             yield _said(watch, blocks, seen, number)
 

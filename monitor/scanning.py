@@ -20,7 +20,7 @@ from monitor.counts import Counts
 from monitor.critical import effective_sizes, kolmogorov_quantile, kuiper_quantile
 from monitor.drift import Tested, severity_of
 from monitor.plan import Drift
-from monitor.stack import Deviations, Space, Stack, compare
+from monitor.stack import Deviations, Space, Stack, bound, compare
 from monitor.tolerance import Blocks, Straying, block_starts, learnable
 
 Floats = NDArray[np.float64]
@@ -75,28 +75,24 @@ class Scanner:
 
     def scan(self, parts: Sequence[Counts], length: Length) -> dict[str, Tested | None]:
         """For each name with rows in the window the gravest test that drifted, or None."""
-        total = Counts.total(parts)
-        if not total:
+        if not any(parts):
             return {}
-        found = self._distributions(total, parts, length)
+        found = self._distributions(parts, length)
         for check in self.checks:
             found.update(check.scan(parts, length))
         return found
 
-    def _distributions(
-        self, total: Counts, parts: Sequence[Counts], length: Length
-    ) -> dict[str, Tested | None]:
-        whole = compare(self.stack, [total])
+    def _distributions(self, parts: Sequence[Counts], length: Length) -> dict[str, Tested | None]:
+        whole = bound(self.stack, parts)
         found: dict[str, Tested | None] = {
             name: None for name, rows in zip(self.stack.names, whole.rows, strict=True) if rows
         }
-        suspects = self._suspects(whole, length)
-        if suspects.size and len(parts) > 1:
+        if self._suspects(whole, length).size:
             whole = compare(self.stack, parts)
-        for i in suspects.tolist():
-            gravest = max(self._tests(whole, i, length), key=lambda tested: tested.weight)
-            if gravest.severity is not None:
-                found[self.stack.names[i]] = self._with_p_value(gravest, i)
+            for i in self._suspects(whole, length).tolist():
+                gravest = max(self._tests(whole, i, length), key=lambda tested: tested.weight)
+                if gravest.severity is not None:
+                    found[self.stack.names[i]] = self._with_p_value(gravest, i)
         return found
 
     def judge(self, parts: Sequence[Counts], length: Length) -> dict[str, tuple[Tested, ...]]:

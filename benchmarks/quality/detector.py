@@ -49,7 +49,7 @@ def counted(by: Watch, panes: Iterable[Rows]) -> Iterator[Counts]:
         columns = (
             (of, column[~np.isnan(column)]) for of, column in zip(samples, rows.T, strict=True)
         )
-        located = [of.locate(np.sort(column)) for of, column in columns]
+        located = [of.locate(column) for of, column in columns]
         starts = by.data.stack.offsets[: len(located)].tolist()
         bins = Counts.of(np.concatenate([at + of for at, of in zip(starts, located, strict=True)]))
         yield bins + _flaws(by, rows)

@@ -9,7 +9,7 @@ from scipy.stats import ks_2samp
 
 from monitor.bins import Sample, deviation, shared
 from monitor.counts import Counts
-from monitor.stack import Space, Stack, compare
+from monitor.stack import Space, Stack, bound, compare
 
 # Few distinct values, so that ties are common; and some at the ends of what a double can hold.
 odd = st.sampled_from([np.inf, -np.inf, 1e300, -1e300, 5e-324, -0.0])
@@ -109,3 +109,42 @@ def test_cells_that_are_no_bins_are_left_alone():
     window = space.gather({"bins/x": Counts.of(sample.locate(np.ones(3))), "rows": Counts.of([0])})
     assert compare(Stack.of({"bins/x": sample}), [window]).rows.tolist() == [3]
     assert space.dense(window, "rows").tolist() == [1]
+
+
+@given(drawn=features)
+@settings(max_examples=150, deadline=None)
+def test_no_deviation_exceeds_its_bound(drawn):
+    samples, _, halves = counted(drawn)
+    within(compare(Stack.of(samples), halves), bound(Stack.of(samples), halves))
+
+
+@given(seed=st.integers(0, 2**32), shift=st.floats(-1, 1), ties=st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_and_in_samples_of_usual_size_it_is_close_but_for_noise(seed, shift, ties):
+    rng = np.random.default_rng(seed)
+
+    def draw(rows, by=0.0):
+        return np.round(rng.normal(by, 1, rows), 1) if ties else rng.normal(by, 1, rows)
+
+    samples, _, halves = counted([(draw(2_000), draw(150), draw(200, shift)) for _ in range(3)])
+    found, most = compare(Stack.of(samples), halves), bound(Stack.of(samples), halves)
+    within(found, most)
+    assert (most.ks - found.ks).max() < 1 / np.sqrt(2_000)
+
+
+def within(found, most):
+    assert (found.rows == most.rows).all()
+    for name in ("above", "ks", "kuiper", "lasting_above", "lasting_ks", "lasting_kuiper"):
+        assert (getattr(found, name) <= getattr(most, name)).all()
+    assert (found.under >= most.under).all()
+
+
+def test_of_distinct_heights_the_bound_is_exact():
+    samples, _, halves = counted([(np.array([1.0, 1.0, 2.0, 3.0]), np.ones(1), np.full(3, 2.0))])
+    found, most = compare(Stack.of(samples), halves), bound(Stack.of(samples), halves)
+    assert most.above == pytest.approx(found.above, abs=1e-9)
+    assert most.under == pytest.approx(found.under, abs=1e-9)
+
+
+def test_without_features_nothing_is_bounded():
+    assert bound(Stack.of({}), [Counts.of([0])]).rows.size == 0
