@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 CELLS_PER_VALUE = 4
 MOST_STEPS = 4  # comparisons within a cell; cells that need more are searched
 MOST_CROWDED = 0.1  # share of the values in such cells, beyond which a grid does not pay
-LEAST_VALUES = 1_000  # looked up at once, below which a grid does not pay
+LEAST_VALUES = 200  # looked up at once, below which a grid does not pay
 
 
 @dataclass(frozen=True, slots=True, eq=False)
