@@ -267,6 +267,16 @@ class Estimate(Passed):
     high: float | None = Field(None, description="Upper end of the interval.")
 
 
+class Detector(Passed):
+    """ADWIN or Page-Hinkley, on the error rates of final windows side by side."""
+
+    name: str = Field(description="`adwin` or `page_hinkley`.")
+    drifting: bool = Field(description="Whether it called out in the newest of these windows.")
+    detected_at: datetime | None = Field(
+        None, description="End of the window in which it last did; null if it never did."
+    )
+
+
 class ConceptPart(Passed):
     prediction: Feature | None = Field(None, description="The score, as one feature.")
     errors: Feature | None = Field(
@@ -286,7 +296,9 @@ class ConceptPart(Passed):
         description="Realised less expected on the same labelled rows, -1 to 1. An interval without"
         " 0: the scores no longer mean what they meant. Null without labels.",
     )
-    detectors: list[dict[str, Any]] = Field([], description="They inform, and open no incident.")
+    detectors: list[Detector] = Field(
+        [], description="They inform, and open no incident. Of final windows alone."
+    )
 
 
 class ConceptDrift(ConceptPart, About):

@@ -257,7 +257,16 @@ def _concept(found: WindowFinding, marked: float) -> dict[str, Any]:
         "difference": {name: _estimate(e.difference) for name, e in expected.items()}
         if performance.labels and expected
         else None,
-        "detectors": [],
+        "detectors": [
+            {
+                "name": detector.name,
+                "drifting": detector.drifting,
+                "detected_at": None
+                if detector.at is None
+                else rfc3339(detector.at + found.end_ms - found.start_ms),
+            }
+            for detector in found.detectors
+        ],
     }
 
 

@@ -121,10 +121,22 @@ def numbers(feature: Feature) -> pd.DataFrame:
     return pd.DataFrame([row for row in known if row[1] != NOTHING], columns=["number", "value"])
 
 
+DETECTOR_COLUMNS = ["detector", "now", "last detection"]
+DETECTORS = {"adwin": "ADWIN", "page_hinkley": "Page-Hinkley"}
+
+
 def detectors(windows: Sequence[WindowItem]) -> pd.DataFrame:
-    """Of the newest window that has any, as they come."""
+    """What they say of the newest final window."""
     told = [item.concept.detectors for item in windows if item.concept and item.concept.detectors]
-    return pd.DataFrame(told[-1] if told else [])
+    rows = [
+        (
+            DETECTORS.get(detector.name, detector.name),
+            words.WARNING if detector.drifting else words.CALM,
+            NOTHING if detector.detected_at is None else words.instant(detector.detected_at),
+        )
+        for detector in (told[-1] if told else [])
+    ]
+    return pd.DataFrame(rows, columns=DETECTOR_COLUMNS)
 
 
 # -- Driftline itself ----------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 
 from monitor.budget import Length, own_length
 from monitor.counts import Cells, Counts, add_cells
+from monitor.detectors import Detector, detect
 from monitor.drift import Tested, evidence
 from monitor.event_time import Sources, earliest, latest
 from monitor.findings import (
@@ -35,6 +36,7 @@ from monitor.findings import (
     evidence_of,
 )
 from monitor.incidents import Heard, Incident, Said, gravest, step
+from monitor.metrics import measure
 from monitor.plan import Plan
 from monitor.scales import Blocks, Kept
 from monitor.scanning import Scanner
@@ -42,6 +44,7 @@ from monitor.stack import Space
 from monitor.summaries import Names, Part, Summary, add_names
 from monitor.watch import Watch, subject_of
 
+MOST_ERRORS = 200  # windows that ADWIN and Page-Hinkley look back on
 MOST_EMPTY = 1_000  # windows without a row in a row; beyond, time has jumped and nobody was there
 DATA, PERFORMANCE = (Part.ON_TIME, Part.LATE), (Part.FINAL, Part.AMENDED)
 
@@ -136,6 +139,7 @@ class Decisions:
     empty_run: int = 0
     windows: Mapping[int, WindowState] = field(default_factory=dict)  # closed, by start
     incidents: Mapping[str, Incident] = field(default_factory=dict)  # open, by subject
+    errors: Mapping[int, float] = field(default_factory=dict)  # of final windows side by side
     first_needed: int | None = None  # offset of the summaries that rebuilding starts from
 
 
@@ -397,6 +401,7 @@ class _Fold:
         window = self._windows[start_ms] = replace(self._windows[start_ms], final=True)
         self._performance.add(start_ms)
         self._count_revisions(start_ms)
+        self._note_error(start_ms)
         found = self._publish(start_ms, amended=False)
         if window.complete:
             for metric in found.performance.metrics.values():
@@ -406,6 +411,16 @@ class _Fold:
             self._decide_coverage(start_ms)
         if self._has(start_ms, Part.AMENDED) or self._has(start_ms, Part.LATE):
             self._performance.add(start_ms)
+
+    def _note_error(self, start_ms: int) -> None:
+        """Of windows side by side: those that overlap say the same thing twice."""
+        if start_ms % self.plan.windows.length_ms:
+            return
+        accuracy = measure(_parts(list(self._inside(start_ms)), PERFORMANCE[:1]))["accuracy"]
+        if accuracy.value is not None:
+            errors = {**self.decisions.errors, start_ms: 1 - accuracy.value}
+            kept = dict(sorted(errors.items())[-MOST_ERRORS:])
+            self.decisions = replace(self.decisions, errors=kept)
 
     def amend(self) -> None:
         """Publish anew the closed windows that this batch has changed, and settle the decisions."""
@@ -463,6 +478,7 @@ class _Fold:
         parts = DATA if window.data_revision else DATA[:1]
         data = _parts(inside, parts)
         judged = _parts(inside, PERFORMANCE if amended else PERFORMANCE[:1])
+        predicted = _parts(inside, DATA if amended else DATA[:1])
         found = WindowFinding(
             watch.profile.model,
             watch.profile.version,
@@ -476,13 +492,19 @@ class _Fold:
             ),
             watch.judge_performance(
                 judged,
-                _rows(_parts(inside, DATA if amended else DATA[:1])),
+                _rows(predicted),
                 status=Maturity.FINAL if window.final else Maturity.PROVISIONAL,
                 revision=window.performance_revision,
+                scores=add_cells(predicted).get("score"),
             ),
+            self._detectors(start_ms) if window.final else (),
         )
         self.findings.windows.append(found)
         return found
+
+    def _detectors(self, start_ms: int) -> tuple[Detector, ...]:
+        errors = self.decisions.errors
+        return detect({at: error for at, error in errors.items() if at <= start_ms})
 
     def _decide_metric(self, metric: MetricFinding, found: WindowFinding) -> None:
         """Of a metric that could tell a fall from none."""

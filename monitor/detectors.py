@@ -13,7 +13,7 @@ nothing. Both are river's:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from river.base import DriftDetector
@@ -26,29 +26,30 @@ class Detector:
 
     name: str
     drifting: bool  # of the newest window
-    at: int | None  # position of the newest detection, from 0; None: there was none
+    at: int | None  # the window of the newest detection; None: there was none
 
 
-def detect(errors: Sequence[float]) -> tuple[Detector, ...]:
-    """Of the mean errors of final windows, oldest first, each between 0 and 1.
+def detect(errors: Mapping[int, float]) -> tuple[Detector, ...]:
+    """Of the mean errors of windows side by side, each between 0 and 1; in order of their keys.
 
     Raises ``ValueError`` for any other number.
     """
-    if not all(0 <= error <= 1 for error in errors):
+    if not all(0 <= error <= 1 for error in errors.values()):
         raise ValueError("errors lie between 0 and 1")
-    largest = max(errors, default=0.0) or 1.0
+    ordered = dict(sorted(errors.items()))
+    largest = max(errors.values(), default=0.0) or 1.0
     adwin = ADWIN(delta=0.05, clock=1)  # type: ignore[no-untyped-call]
     hinkley = PageHinkley(min_instances=10, delta=0.01, threshold=0.3, mode="up")
     return (
-        _run("adwin", adwin, [error / largest for error in errors]),
-        _run("page_hinkley", hinkley, errors),
+        _run("adwin", adwin, {at: error / largest for at, error in ordered.items()}),
+        _run("page_hinkley", hinkley, ordered),
     )
 
 
-def _run(name: str, detector: DriftDetector, values: Sequence[float]) -> Detector:
+def _run(name: str, detector: DriftDetector, errors: Mapping[int, float]) -> Detector:
     found: int | None = None
-    for position, value in enumerate(values):
-        detector.update(value)
+    for at, error in errors.items():
+        detector.update(error)
         if detector.drift_detected:
-            found = position
-    return Detector(name, found is not None and found == len(values) - 1, found)
+            found = at
+    return Detector(name, found is not None and found == max(errors), found)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from monitor.detectors import Detector
 from monitor.distribution import Distribution
 from monitor.drift import Evidence, Severity, Tested, Verdict
 from monitor.effects import Effects
@@ -104,6 +105,7 @@ class WindowFinding:
     end_ms: int
     data: DataFinding
     performance: PerformanceFinding
+    detectors: tuple[Detector, ...] = ()  # on the errors of windows side by side, by their start
 
     @property
     def revision(self) -> int:

@@ -82,7 +82,7 @@ def test_concept_drift_is_scores_errors_and_metrics_of_one_window(client, watche
         "expected": {"accuracy": {"value": 0.92, "low": 0.89, "high": 0.95}},
         "realised": {"accuracy": 0.91, "roc_auc": None},
         "difference": {"accuracy": {"value": -0.01, "low": -0.04, "high": 0.02}},
-        "detectors": [],
+        "detectors": [{"name": "adwin", "drifting": False, "detected_at": None}],
         "performance_status": "provisional",
     }
 

@@ -209,7 +209,7 @@ def window(
             "expected": {"accuracy": {"value": 0.92, "low": 0.89, "high": 0.95}},
             "realised": {"accuracy": 0.91, "roc_auc": None},
             "difference": {"accuracy": {"value": -0.01, "low": -0.04, "high": 0.02}},
-            "detectors": [],
+            "detectors": [{"name": "adwin", "drifting": False, "detected_at": None}],
         },
         "performance": {
             "revision": performance_revision,

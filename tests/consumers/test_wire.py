@@ -37,6 +37,7 @@ from consumers.wire import (
 )
 from monitor.counts import Counts
 from monitor.detection import Clock, Closing, Decisions, Reflected, WindowState
+from monitor.detectors import Detector
 from monitor.drift import Evidence, Severity, Tested, evidence
 from monitor.effects import Effects, Wasserstein
 from monitor.event_time import NEVER, Progress, Sources
@@ -427,6 +428,16 @@ def test_without_a_reference_with_labels_nothing_is_expected():
     assert (concept["expected"], concept["difference"]) == (None, None)
 
 
+def test_detectors_tell_the_end_of_the_window_of_their_newest_detection():
+    detectors = (Detector("adwin", False, None), Detector("page_hinkley", True, T0))
+    concept = window_document(replace(window(), detectors=detectors), 0.05)["concept"]
+    assert concept["detectors"] == [
+        {"name": "adwin", "drifting": False, "detected_at": None},
+        {"name": "page_hinkley", "drifting": True, "detected_at": rfc3339(T0 + DAY)},
+    ]
+    assert window_document(window(), 0.05)["concept"]["detectors"] == []
+
+
 # -- alerts, as documented ---------------------------------------------------------------------
 
 
@@ -566,6 +577,7 @@ decisions = st.builds(
         max_size=3,
     ),
     st.dictionaries(st.just("data/x"), incidents, max_size=1),
+    st.dictionaries(st.integers(0, 2**53), st.floats(0, 1), max_size=3),
     times_ms,
 )
 clocks = st.builds(

@@ -230,7 +230,7 @@ def window(
             "errors": feature("error"),
             "expected": None,
             "realised": {"accuracy": 0.91},
-            "detectors": [],
+            "detectors": [{"name": "adwin", "drifting": False, "detected_at": None}],
         },
         "performance": {
             "revision": 0,

@@ -16,10 +16,15 @@ def test_columns_stand_without_rows():
 
 def test_detectors_are_those_of_the_newest_window_that_has_any():
     first, second, third = window(1), window(2), window(3)
-    first["concept"]["detectors"] = [{"name": "ADWIN", "detected": False}]
-    second["concept"]["detectors"] = [{"name": "ADWIN", "detected": True}]
+    unsaid = {"name": "adwin", "drifting": False, "detected_at": None}
+    said = {"name": "page_hinkley", "drifting": True, "detected_at": "2013-04-03T00:00:00Z"}
+    first["concept"]["detectors"], second["concept"]["detectors"] = [unsaid], [unsaid, said]
+    third["concept"]["detectors"] = []
     windows = [WindowItem.model_validate(w) for w in (first, second, third)]
-    assert tables.detectors(windows)["detected"].tolist() == [True]
+    assert tables.detectors(windows).to_numpy().tolist() == [
+        ["ADWIN", "✔ no drift", "—"],
+        ["Page-Hinkley", "▲ drift, warning", "2013-04-03"],
+    ]
 
 
 def test_baseline_and_production_meet_in_one_row_whichever_of_them_is_there():

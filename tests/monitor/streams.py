@@ -20,6 +20,7 @@ import numpy as np
 from monitor.counting import count_data, count_outcomes
 from monitor.counts import Cells, add_cells
 from monitor.detection import Closing, Item, Key, Reflected, State, advance
+from monitor.detectors import Detector, detect
 from monitor.drift import Tested
 from monitor.event_time import Arrival, Progress, Sources, arrivals, latest, seen_before
 from monitor.findings import (
@@ -336,11 +337,23 @@ class Definition:
         panes = self._panes(start)
         cells = [add_cells(self._joined.get((p, part), {}) for part in parts) for p in panes]
         total = sum(row.time_ms // PANE * PANE in panes for part in rows for row in self.rows[part])
-        return self.watch.judge_performance(cells, total, status=Maturity.FINAL, revision=0)
+        scores = add_cells(self.cells(part, panes.start, panes.stop) for part in rows)
+        return self.watch.judge_performance(
+            cells, total, status=Maturity.FINAL, revision=0, scores=scores.get("score")
+        )
+
+    def detectors(self, start: int) -> tuple[Detector, ...]:
+        """On the error rates of the final windows side by side, up to the one that starts there."""
+        length_ms, errors = self.watch.plan.windows.length_ms, {}
+        for at in self.final:
+            found = self.performance(at, Part.FINAL, rows=(Part.ON_TIME,)).metrics["accuracy"]
+            if at <= start and at % length_ms == 0 and found.metric.value is not None:
+                errors[at] = 1 - found.metric.value
+        return detect(errors)
 
     def cells(self, part: Part, start: int, end: int) -> Cells:
         """The sums of the panes from one moment to another."""
-        if part is Part.ON_TIME:
+        if part in self._data:
             mine = {pane: summary.cells for pane, summary in self._data[part].items()}
         else:
             mine = {pane: cells for (pane, of), cells in self._joined.items() if of is part}

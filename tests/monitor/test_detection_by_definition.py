@@ -99,6 +99,7 @@ def _agrees(truth: Definition, start: int, revisions: list) -> None:
     final = [w for w in revisions if w.performance.status is Maturity.FINAL]
     assert bool(final) == (start in truth.final)
     if final:
+        assert {w.detectors for w in final} == {truth.detectors(start)}
         assert performance_of(final[0]) == truth.performance(start, Part.FINAL, rows=ON_TIME)
         amended = truth.performance(start, Part.FINAL, Part.AMENDED, rows=ALL)
         assert performance_of(last) == amended

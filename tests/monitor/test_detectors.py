@@ -6,6 +6,8 @@ from river.drift import ADWIN, PageHinkley
 
 from monitor.detectors import Detector, detect
 
+HEALTHY = {(False, None)}
+
 
 def errors(*levels, stray=0.02, windows=60):
     """So many windows at each level."""
@@ -15,20 +17,26 @@ def errors(*levels, stray=0.02, windows=60):
 
 
 def said(sequence):
-    return {detector.name: detector for detector in detect(sequence)}
+    return {detector.name: detector for detector in detect(numbered(sequence))}
+
+
+def numbered(sequence):
+    return dict(enumerate(sequence))
 
 
 def test_nothing_is_said_of_no_window():
-    assert detect([]) == (Detector("adwin", False, None), Detector("page_hinkley", False, None))
+    assert detect({}) == (Detector("adwin", False, None), Detector("page_hinkley", False, None))
 
 
 @pytest.mark.parametrize("level", [0.0, 0.1, 0.4])
 def test_healthy_errors_are_let_be(level):
-    assert {(d.drifting, d.at) for d in detect(errors(level, level, level))} == {(False, None)}
+    assert {(d.drifting, d.at) for d in detect(numbered(errors(level, level, level)))} == {
+        (False, None)
+    }
 
 
 def test_windows_without_any_error_are_let_be():
-    assert {(d.drifting, d.at) for d in detect([0.0] * 40)} == {(False, None)}
+    assert {(d.drifting, d.at) for d in said([0.0] * 40).values()} == HEALTHY
 
 
 def test_both_see_errors_that_have_risen_fourfold():
@@ -47,6 +55,11 @@ def test_it_drifts_in_the_window_of_a_detection_and_no_longer_in_the_next():
     assert said(sequence[: at + 1])["page_hinkley"] == Detector("page_hinkley", True, at)
     assert said(sequence[: at + 2])["page_hinkley"] == Detector("page_hinkley", False, at)
     assert said(sequence[:at])["page_hinkley"].at is None
+
+
+def test_windows_are_taken_in_their_order_however_they_are_given():
+    sequence = numbered(errors(0.1, 0.4))
+    assert detect(dict(reversed(sequence.items()))) == detect(sequence)
 
 
 def test_of_several_detections_the_newest_is_told():
@@ -71,4 +84,4 @@ def test_they_are_rivers():
 @pytest.mark.parametrize("wrong", [-0.1, 1.1, float("nan")])
 def test_an_error_is_a_number_between_0_and_1(wrong):
     with pytest.raises(ValueError, match="between 0 and 1"):
-        detect([0.1, wrong])
+        detect({0: 0.1, 1: wrong})
