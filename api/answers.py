@@ -346,7 +346,7 @@ class Incident(Answer):
     window: dict[str, Any] | None = Field(description="`start` and `end` of what changed it last.")
     evidence: dict[str, Any] = Field(
         description="`statistic`, its `value`, `severity`, and what it had to exceed; what does not"
-        " belong to this kind of incident is left out."
+        " belong to this kind of incident is left out. `also`: other subjects that it stands for."
     )
     message: str = Field(description="The same in one sentence.")
 

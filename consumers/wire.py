@@ -413,13 +413,13 @@ def alert_event(transition: Transition) -> dict[str, Any]:
                 "start": rfc3339(transition.start_ms),
                 "end": rfc3339(transition.end_ms),
             },
-            "evidence": _evidence(transition.evidence),
+            "evidence": _evidence(transition.evidence, incident.followers),
             "message": _message(transition),
         },
     }
 
 
-def _evidence(found: Evidence) -> dict[str, Any]:
+def _evidence(found: Evidence, followers: Sequence[str]) -> dict[str, Any]:
     """What it is made of; what does not belong to this kind of evidence is left out."""
     told = {
         "statistic": found.statistic,
@@ -437,6 +437,7 @@ def _evidence(found: Evidence) -> dict[str, Any]:
         "labels": found.labels,
         "coverage": found.coverage,
         "severity": found.severity.value,
+        "also": list(followers) or None,
     }
     return {name: value for name, value in told.items() if value is not None}
 
@@ -451,6 +452,12 @@ _SAYS = {
 
 
 def _message(transition: Transition) -> str:
+    followers = transition.incident.followers
+    also = f" At the same time: {', '.join(followers)}." if followers else ""
+    return f"{_about(transition)}{'' if transition.change is Change.RESOLVED else also}"
+
+
+def _about(transition: Transition) -> str:
     subject, found = transition.incident.subject, transition.evidence
     window = f"{rfc3339(transition.start_ms)} to {rfc3339(transition.end_ms)}"
     if transition.change is Change.RESOLVED:

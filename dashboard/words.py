@@ -227,6 +227,12 @@ def transition(event: Mapping[str, Any]) -> str:
 
 def evidence(of: dict[str, Any]) -> str:
     """The numbers of an incident in a sentence; what is not known by name is left out."""
+    also = of.get("also")
+    together = f" At the same time: {plain(', '.join(also))}." if also else ""
+    return f"{_numbers(of)}{together}"
+
+
+def _numbers(of: dict[str, Any]) -> str:
     if of.get("statistic") in METRICS:
         return _of_metric(of)
     named = {**_EVIDENCE, "value": _VALUES.get(of.get("statistic", ""), "distance")}

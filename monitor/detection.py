@@ -29,13 +29,12 @@ from monitor.findings import (
     FeatureFinding,
     Findings,
     Maturity,
-    MetricFinding,
     Transition,
     WindowFinding,
     WindowStatus,
     evidence_of,
 )
-from monitor.incidents import Heard, Incident, Said, gravest, step
+from monitor.incidents import Change, Heard, Incident, Said, gravest, settle
 from monitor.metrics import measure
 from monitor.plan import Plan
 from monitor.scales import Blocks, Kept
@@ -322,9 +321,9 @@ class _Fold:
 
     def _decide(self, end_ms: int) -> None:
         """Open, keep or resolve the incidents of all subjects that were heard."""
-        for subject, said in self._said.items():
-            span_ms = self.plan.windows.pane_ms
-            self._step(subject, gravest(said, end_ms, span_ms), end_ms - span_ms)
+        pane_ms = self.plan.windows.pane_ms
+        heard = {subject: gravest(said, end_ms, pane_ms) for subject, said in self._said.items()}
+        self._settle(heard, end_ms - pane_ms, end_ms)
         self._said = {}
 
     def _close_windows(self, watermark_ms: int) -> None:
@@ -404,11 +403,10 @@ class _Fold:
         self._note_error(start_ms)
         found = self._publish(start_ms, amended=False)
         if window.complete:
-            for metric in found.performance.metrics.values():
-                self._decide_metric(metric, found)
             if found.data.errors is not None:
                 self._hear_finding(found.data.errors, start_ms)
-            self._decide_coverage(start_ms)
+            heard = dict([*self._of_metrics(found), *self._of_coverage(start_ms)])
+            self._settle(heard, start_ms, found.end_ms)
         if self._has(start_ms, Part.AMENDED) or self._has(start_ms, Part.LATE):
             self._performance.add(start_ms)
 
@@ -506,14 +504,18 @@ class _Fold:
         errors = self.decisions.errors
         return detect({at: error for at, error in errors.items() if at <= start_ms})
 
-    def _decide_metric(self, metric: MetricFinding, found: WindowFinding) -> None:
-        """Of a metric that could tell a fall from none."""
-        if metric.decided:
-            slide_ms = self.plan.windows.slide_ms
-            heard = Heard(found.end_ms, slide_ms, evidence_of(metric, found), slide_ms)
-            self._step(f"performance/{metric.name}", heard, found.start_ms)
+    def _of_metrics(self, found: WindowFinding) -> Iterator[tuple[str, Heard]]:
+        """Of those that could tell a fall from none."""
+        slide_ms = self.plan.windows.slide_ms
+        for metric in found.performance.metrics.values():
+            if metric.decided:
+                evidence = evidence_of(metric, found)
+                yield (
+                    f"performance/{metric.name}",
+                    Heard(found.end_ms, slide_ms, evidence, slide_ms),
+                )
 
-    def _decide_coverage(self, start_ms: int) -> None:
+    def _of_coverage(self, start_ms: int) -> Iterator[tuple[str, Heard]]:
         inside, windows = list(self._inside(start_ms)), self.plan.windows
         rows = [_rows([cells]) for cells in _parts(inside, DATA[:1])]
         labels = [
@@ -524,26 +526,19 @@ class _Fold:
         if tested is not None:
             end_ms = start_ms + windows.length_ms
             raised = evidence(tested, start_ms, end_ms)
-            heard = Heard(end_ms, windows.slide_ms, raised, windows.slide_ms)
-            self._step("coverage/labels", heard, start_ms)
+            yield "coverage/labels", Heard(end_ms, windows.slide_ms, raised, windows.slide_ms)
 
-    def _step(self, subject: str, heard: Heard, calm_from_ms: int) -> None:
+    def _settle(self, heard: Mapping[str, Heard], calm_from_ms: int, end_ms: int) -> None:
+        """Keep what is open, and tell what has changed."""
         model, version = self.watch.profile.model, self.watch.profile.version
-        stays, change, about = step(
-            self._incidents.pop(subject, None),
-            heard,
-            scope=f"{model}/{version}",
-            subject=subject,
-            plan=self.plan.incidents,
+        self._incidents, told = settle(
+            self._incidents, heard, scope=f"{model}/{version}", plan=self.plan.incidents
         )
-        if stays is not None:
-            self._incidents[subject] = stays
-        if change is not None and about is not None:
-            start_ms, end_ms = calm_from_ms, heard.end_ms
-            if heard.evidence is not None:
-                start_ms, end_ms = heard.evidence.start_ms, heard.evidence.end_ms
+        for one in told:
+            calm = one.change is Change.RESOLVED
+            start_ms = calm_from_ms if calm else one.incident.evidence.start_ms
             self.findings.transitions.append(
-                Transition(model, version, change, about, start_ms, end_ms)
+                Transition(model, version, one.change, one.incident, start_ms, end_ms)
             )
 
     @property

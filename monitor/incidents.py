@@ -1,14 +1,28 @@
-"""The life of an incident, decided from what is open and the newest window. Nobody is told here."""
+"""The life of incidents, decided from what is open and the newest windows. Nobody is told here.
+
+Theory of operation
+-------------------
+Each subject is open or calm by itself (``step``). But one cause has many subjects: a feed that
+falls silent leaves six features without values, a model that fails lowers accuracy, recall and F1.
+So among the subjects of one kind (``GROUPED``) that open over the same stretch of time one *leads*,
+the others *follow*, and people hear of the leader alone (``settle``)::
+
+    quality/temp  opened ─────── repeated: wind too ──────── resolved
+    quality/dewp     follows ────────────────────────────────── opened: it outlived its leader
+    quality/wind                 follows ─── opened: it became graver than its leader
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from monitor.drift import Evidence, Severity, Tested, evidence
 from monitor.plan import Incidents
+
+GROUPED = ("quality", "performance")  # kinds whose subjects have causes in common
 
 
 class Change(StrEnum):
@@ -29,6 +43,13 @@ class Incident:
     notified_ms: int
     evidence: Evidence  # the newest
     due_ms: int  # calm event time that is still missing to resolve it
+    since_ms: int = 0  # start of the window that opened it
+    leader: str | None = None  # the id of the incident that people hear of in its place
+    followers: tuple[str, ...] = ()  # subjects that it stands for besides its own
+
+    @property
+    def kind(self) -> str:
+        return self.subject.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +104,102 @@ def step(
     return _lasting(incident, heard, heard.evidence, plan)
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A change that people are to hear of, at the end of a window."""
+
+    change: Change
+    incident: Incident
+
+
+def settle(
+    incidents: Mapping[str, Incident], heard: Mapping[str, Heard], *, scope: str, plan: Incidents
+) -> tuple[dict[str, Incident], list[Told]]:
+    """What is open, by subject, after all that was heard of windows that end together.
+
+    And the changes that people are to hear of.
+    """
+    stay = dict(incidents)
+    changes = list(_stepped(stay, heard, scope, plan))
+    told = [one for one in changes if one.incident.kind not in GROUPED]
+    for kind in GROUPED:
+        mine = [one for one in changes if one.incident.kind == kind]
+        if mine:
+            told += _Group(stay, max(one.end_ms for one in heard.values())).led(mine)
+    return stay, told
+
+
+def _stepped(
+    stay: dict[str, Incident], heard: Mapping[str, Heard], scope: str, plan: Incidents
+) -> Iterator[Told]:
+    """What changes of each subject by itself, and so in ``stay``."""
+    for subject, one in heard.items():
+        before = stay.pop(subject, None)
+        stays, change, about = step(before, one, scope=scope, subject=subject, plan=plan)
+        if stays is not None:
+            stay[subject] = stays
+        if change is not None and about is not None:
+            yield Told(change, about)
+
+
+@dataclass(slots=True)
+class _Group:
+    """The subjects of one kind, and who of them leads. Changes ``stay``."""
+
+    stay: dict[str, Incident]
+    end_ms: int
+
+    def led(self, changes: Sequence[Told]) -> list[Told]:
+        said = {one.incident.subject: one.change for one in changes}
+        resolved = [one for one in changes if one.change is Change.RESOLVED]
+        gone = {one.incident.id for one in resolved}
+        kind = changes[0].incident.kind
+        ours = [incident for incident in self.stay.values() if incident.kind == kind]
+        opening = [
+            incident
+            for incident in ours
+            if said.get(incident.subject) is Change.OPENED
+            or incident.leader in gone
+            or (incident.leader is not None and said.get(incident.subject) is Change.ESCALATED)
+        ]
+        leaders = {i.subject for i in ours if i.leader is None} - {i.subject for i in opening}
+        said = {subject: said[subject] for subject in leaders & said.keys()}
+        for incident in sorted(opening, key=_gravity):
+            self._place(incident, leaders, said)
+        told = [Told(change, self.stay[subject]) for subject, change in sorted(said.items())]
+        return told + [one for one in resolved if one.incident.leader is None]
+
+    def _place(self, incident: Incident, leaders: set[str], said: dict[str, Change]) -> None:
+        """Behind the oldest leader that it may follow, or in front."""
+        able = [of for subject in leaders if _may_follow(incident, of := self.stay[subject])]
+        leader = min(able, key=lambda of: (of.opened_ms, of.subject), default=None)
+        if leader is None:
+            self.stay[incident.subject] = replace(incident, leader=None, notified_ms=self.end_ms)
+            leaders.add(incident.subject)
+            said[incident.subject] = Change.OPENED
+        elif leader.id != incident.leader:
+            self.stay[incident.subject] = replace(incident, leader=leader.id)
+            self.stay[leader.subject] = replace(
+                leader,
+                followers=(*leader.followers, incident.subject),
+                notified_ms=self.end_ms,
+            )
+            said.setdefault(leader.subject, Change.REPEATED)
+
+
+def _may_follow(incident: Incident, leader: Incident) -> bool:
+    """Whether the windows that opened both overlap, and it is no graver."""
+    graver = (incident.severity, leader.severity) == (Severity.CRITICAL, Severity.WARNING)
+    overlap = incident.since_ms < leader.opened_ms and leader.since_ms < incident.opened_ms
+    return overlap and not graver
+
+
+def _gravity(incident: Incident) -> tuple[bool, float, str]:
+    """To sort the gravest first."""
+    effect = incident.evidence.effect or 0.0
+    return incident.severity is not Severity.CRITICAL, -effect, incident.subject
+
+
 def _opened(
     heard: Heard, evidence: Evidence, scope: str, subject: str, plan: Incidents
 ) -> Incident:
@@ -94,6 +211,7 @@ def _opened(
         heard.end_ms,
         evidence,
         plan.resolve_after * heard.slide_ms,
+        evidence.start_ms,
     )
 
 

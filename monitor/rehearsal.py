@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from monitor.budget import Length, own_length
 from monitor.counts import Counts
-from monitor.incidents import Change, Incident, Said, gravest, step
+from monitor.incidents import Change, Incident, Said, gravest, settle
 from monitor.scales import Blocks, ScaleWindow
 from monitor.watch import Watch, subject_of
 
@@ -23,7 +23,7 @@ class Raised:
 
     pane: int  # counted from 0
     subject: str
-    incident: str  # its id
+    incident: str  # the id of that which people hear of
     opened: bool
     longest: int  # panes, of the windows that raised it
 
@@ -67,21 +67,20 @@ def decided(watch: Watch, every: Iterable[Heard]) -> Iterator[Raised]:
     pane_ms = watch.plan.windows.pane_ms
     incidents: dict[str, Incident] = {}
     for number, of in enumerate(every):
+        end_ms = (number + 1) * pane_ms
+        incidents, told = settle(
+            incidents,
+            {subject: gravest(said, end_ms, pane_ms) for subject, said in of.items()},
+            scope=watch.profile.model,
+            plan=watch.plan.incidents,
+        )
+        opened = {one.incident.subject for one in told if one.change is Change.OPENED}
         for subject, said in of.items():
-            stays, change, _ = step(
-                incidents.pop(subject, None),
-                gravest(said, (number + 1) * pane_ms, pane_ms),
-                scope=watch.profile.model,
-                subject=subject,
-                plan=watch.plan.incidents,
-            )
-            if stays is None:
-                continue
-            incidents[subject] = stays
             lengths = [(s.end_ms - s.start_ms) // pane_ms for s in said if s.tested is not None]
             if lengths:
-                opened = change is Change.OPENED
-                yield Raised(number, subject, stays.id, opened, max(lengths))
+                mine = incidents[subject]
+                incident = mine.leader or mine.id
+                yield Raised(number, subject, incident, subject in opened, max(lengths))
 
 
 def own_windows(panes: Sequence[Counts], number: int, length: Length) -> Iterator[ScaleWindow]:

@@ -120,9 +120,10 @@ def test_degraded_performance_ends_with_3_though_no_feature_moved(calm_loans):
     assert done.exit_code == 3, done.output
     assert report("data-drift")["drift"] is False
     assert report("performance")["degraded"] is True
-    subjects = {e["subject"] for e in report("alerts")["events"]}
-    assert {"performance/roc_auc", "concept/error"} <= subjects
-    assert all(subject.startswith(("performance/", "concept/")) for subject in subjects)
+    found = {e["subject"]: e["data"]["evidence"] for e in report("alerts")["events"]}
+    assert "concept/error" in found
+    assert "performance/roc_auc" in found["performance/accuracy"]["also"]
+    assert all(subject.startswith(("performance/", "concept/")) for subject in found)
 
 
 def test_alerts_of_all_kinds_stand_in_the_order_of_their_time(calm_loans):

@@ -455,9 +455,19 @@ def alert(
     about: Evidence | None = None,
     subject: str = "data/distance",
     end_ms: int = T0 + DAY,
+    followers: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     found = raised(KS) if about is None else about
-    incident = Incident("91ab", subject, Severity.CRITICAL, T0 + DAY, T0 + DAY, found, 2 * DAY)
+    incident = Incident(
+        "91ab",
+        subject,
+        Severity.CRITICAL,
+        T0 + DAY,
+        T0 + DAY,
+        found,
+        2 * DAY,
+        followers=followers,
+    )
     return alert_event(Transition("flight-delay", "1", change, incident, T0, end_ms))
 
 
@@ -476,6 +486,16 @@ def test_an_alert_of_performance_has_the_evidence_that_its_page_lists():
     assert set(told) == set(re.findall(r"`(\w+)`", listed[1])) | {"severity"}
     assert (told["statistic"], told["labels"]) == ("recall", 700)
     assert told["coverage"] == pytest.approx(700 / 912)
+
+
+def test_an_alert_names_the_subjects_that_it_stands_for_besides_its_own():
+    followers = ("quality/dewp", "quality/humid")
+    told = alert(subject="quality/temp", followers=followers)["data"]
+    assert told["evidence"]["also"] == list(followers)
+    assert told["message"].endswith(" At the same time: quality/dewp, quality/humid.")
+    resolved = alert(Change.RESOLVED, subject="quality/temp", followers=followers)["data"]
+    assert "dewp" not in resolved["message"]
+    assert "also" not in alert()["data"]["evidence"]
 
 
 def test_an_alert_of_categories_says_which_one_and_how_it_moved():
@@ -561,6 +581,9 @@ incidents = st.builds(
     st.integers(0, 2**53),
     evidences,
     st.integers(-(2**53), 2**53),
+    st.integers(0, 2**53),
+    st.none() | st.text(max_size=5),
+    st.lists(st.text(max_size=5), max_size=2).map(tuple),
 )
 decisions = st.builds(
     Decisions,

@@ -126,6 +126,14 @@ def test_evidence_of_a_distance_in_a_sentence(statistic, named):
     assert words.evidence({**known, "detail": "'UA': 1% before"}) == f"{said}, 'UA'\\: 1% before."
 
 
+def test_evidence_names_what_fell_at_the_same_time():
+    known = {"statistic": "missing", "value": 0.31, "also": ["quality/dewp", "quality/wind_dir"]}
+    assert words.evidence(known) == (
+        "difference of the share of missing values 0.310. At the same time: quality/dewp,"
+        f" {words.plain('quality/wind_dir')}."
+    )
+
+
 def test_evidence_of_a_metric_in_a_sentence():
     known = {"statistic": "recall", "value": 0.5, "low": 0.4, "high": 0.6, "baseline": 0.7}
     assert words.evidence({**known, "threshold": 0.63, "labels": 900, "coverage": 0.98}) == (

@@ -16,7 +16,7 @@ from monitor.budget import own_length
 from monitor.detection import State, rebuilt
 from monitor.drift import evidence
 from monitor.findings import Maturity, evidence_of
-from monitor.incidents import Heard, Said, gravest, step
+from monitor.incidents import Heard, Said, gravest, settle
 from monitor.scanning import Scanner
 from monitor.summaries import Part
 from monitor.watch import subject_of
@@ -137,31 +137,26 @@ def test_incidents_follow_from_revision_0_and_the_final_performance_alone(
 
 def _incidents(truth: Definition):
     """What all windows say that end together is one step in the life of each subject."""
-    watching, incidents = truth.watch, {}
-    for subject, heard in sorted(_heard(truth), key=lambda pair: pair[1].end_ms):
-        incidents[subject], change, about = step(
-            incidents.get(subject),
-            heard,
-            scope="credit/1",
-            subject=subject,
-            plan=watching.plan.incidents,
+    incidents: dict = {}
+    for end, heard in sorted(_heard(truth), key=lambda pair: pair[0]):
+        incidents, told = settle(
+            incidents, heard, scope="credit/1", plan=truth.watch.plan.incidents
         )
-        if change is not None:
-            end_ms = heard.end_ms if heard.evidence is None else heard.evidence.end_ms
-            yield subject, end_ms, change, about
+        for one in told:
+            yield one.incident.subject, end, one.change, one.incident
 
 
 def _heard(truth: Definition):
     watching = truth.watch
     for end in range(truth.first_ms + PANE, truth.newest_ms - LATENESS + 1, PANE):
-        for subject, said in _said(truth, watching.data, Part.ON_TIME, end).items():
-            yield subject, gravest(said, end, PANE)
+        said = _said(truth, watching.data, Part.ON_TIME, end)
+        yield end, {subject: gravest(of, end, PANE) for subject, of in said.items()}
     settled = min(truth.labels_ms - WAIT, truth.newest_ms) - LATENESS
     for end in range(truth.first_ms + PANE, settled + 1, PANE):
-        for subject, said in _said(truth, watching.errors, Part.FINAL, end).items():
-            yield subject, gravest(said, end, PANE)
+        said = _said(truth, watching.errors, Part.FINAL, end)
+        yield end, {subject: gravest(of, end, PANE) for subject, of in said.items()}
     for start in (at for at in truth.final if at >= truth.first_ms):
-        yield from _performance(truth, start)
+        yield start + watching.plan.windows.length_ms, dict(_performance(truth, start))
 
 
 def _performance(truth: Definition, start: int):
