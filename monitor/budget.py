@@ -33,6 +33,7 @@ SHARES: Mapping[str, float] = {
     "coverage": 0.05,
 }
 LARGEST_LEVEL = 0.5
+DOUBLINGS = 3  # of the windows that performance is judged in
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -90,6 +91,17 @@ def scale_lengths(plan: Plan, rows: float, most_rows: float) -> list[Length]:
     return sorted(scales | {own_length(plan)})
 
 
+def performance_lengths(plan: Plan) -> list[Length]:
+    """The user's own windows, and those of two, four and eight times their length.
+
+    What strays from day to day evens out over days; a fall does not.
+    """
+    own = own_length(plan)
+    most = max(plan.windows.longest_ms // plan.windows.pane_ms, own.panes)
+    longer = (own.panes * 2**k for k in range(1, DOUBLINGS + 1))
+    return [own, *(Length(panes, panes // 2) for panes in longer if panes <= most)]
+
+
 def own_length(plan: Plan) -> Length:
     windows = plan.windows
     return Length(windows.panes, windows.slide_ms // windows.pane_ms)
@@ -100,13 +112,14 @@ def families(plan: Plan, schema: Schema, scales: Sequence[Length]) -> dict[str, 
     tests = {name: list(of) for name, of in _tests(schema).items()}
     held = {name: of for name, of in tests.items() if of}
     receiver = "data" if "data" in held else "prediction"
+    lengths = {"performance": performance_lengths(plan), "coverage": [own_length(plan)]}
     spent = sum(SHARES[name] for name in held if name != receiver)
     return {
         name: Family(
             name,
             of,
             1 - spent if name == receiver else SHARES[name],
-            [own_length(plan)] if name in ("performance", "coverage") else scales,
+            lengths.get(name, scales),
         )
         for name, of in held.items()
     }

@@ -34,7 +34,7 @@ from monitor.findings import (
     WindowStatus,
     evidence_of,
 )
-from monitor.incidents import Change, Heard, Incident, Said, gravest, settle
+from monitor.incidents import Change, Heard, Incident, Judged, Said, gravest, settle, worst
 from monitor.metrics import measure
 from monitor.plan import Plan
 from monitor.scales import Blocks, Kept
@@ -405,7 +405,7 @@ class _Fold:
         if window.complete:
             if found.data.errors is not None:
                 self._hear_finding(found.data.errors, start_ms)
-            heard = dict([*self._of_metrics(found), *self._of_coverage(start_ms)])
+            heard = dict([*self._of_metrics(found.end_ms), *self._of_coverage(start_ms)])
             self._settle(heard, start_ms, found.end_ms)
         if self._has(start_ms, Part.AMENDED) or self._has(start_ms, Part.LATE):
             self._performance.add(start_ms)
@@ -504,24 +504,33 @@ class _Fold:
         errors = self.decisions.errors
         return detect({at: error for at, error in errors.items() if at <= start_ms})
 
-    def _of_metrics(self, found: WindowFinding) -> Iterator[tuple[str, Heard]]:
-        """Of those that could tell a fall from none."""
-        slide_ms = self.plan.windows.slide_ms
-        for metric in found.performance.metrics.values():
-            if metric.decided:
-                evidence = evidence_of(metric, found)
-                yield (
-                    f"performance/{metric.name}",
-                    Heard(found.end_ms, slide_ms, evidence, slide_ms),
-                )
+    def _of_metrics(self, end_ms: int) -> Iterator[tuple[str, Heard]]:
+        """Of those that can tell a fall from none, in windows of all lengths that end here."""
+        said: dict[str, list[Judged]] = {}
+        for length in self.watch.performance_lengths:
+            for name, judged in self._judged(length, end_ms):
+                said.setdefault(name, []).append(judged)
+        for name, of in said.items():
+            yield f"performance/{name}", worst(of, end_ms, self.plan.windows.slide_ms)
+
+    def _judged(self, length: Length, end_ms: int) -> Iterator[tuple[str, Judged]]:
+        """What one window says of each metric that it can decide on, if there is such a window."""
+        pane_ms, own = self.plan.windows.pane_ms, length == own_length(self.plan)
+        start_ms, slide_ms = end_ms - length.panes * pane_ms, length.slide * pane_ms
+        first_ms = latest(self.decisions.first_pane_ms, self.decisions.pruned_ms)
+        if first_ms is None or start_ms < first_ms or (not own and end_ms % slide_ms):
+            return
+        inside = list(self._inside(start_ms, end_ms))
+        rows, labelled = _rows(_parts(inside, DATA[:1])), _parts(inside, PERFORMANCE[:1])
+        for name, found in self.watch.judge_metrics(measure(labelled), length).items():
+            if found.decided:
+                about = evidence_of(found, start_ms, end_ms, rows=rows, labels=_labels(labelled))
+                yield name, Judged(about, slide_ms)
 
     def _of_coverage(self, start_ms: int) -> Iterator[tuple[str, Heard]]:
         inside, windows = list(self._inside(start_ms)), self.plan.windows
         rows = [_rows([cells]) for cells in _parts(inside, DATA[:1])]
-        labels = [
-            cells["outcomes"].size if "outcomes" in cells else 0
-            for cells in _parts(inside, PERFORMANCE[:1])
-        ]
+        labels = [_labels([cells]) for cells in _parts(inside, PERFORMANCE[:1])]
         tested = self.watch.judge_coverage(rows, labels)
         if tested is not None:
             end_ms = start_ms + windows.length_ms
@@ -556,9 +565,11 @@ class _Fold:
         pane = self.panes.get(number * self.plan.windows.pane_ms)
         return Counts.empty() if pane is None else space.gather(pane.cells.get(part, {}))
 
-    def _inside(self, start_ms: int) -> Iterator[Pane | None]:
+    def _inside(self, start_ms: int, end_ms: int | None = None) -> Iterator[Pane | None]:
+        """The panes up to ``end_ms``; without it, those of one of the user's windows."""
         windows = self.plan.windows
-        for pane_ms in range(start_ms, start_ms + windows.length_ms, windows.pane_ms):
+        end_ms = start_ms + windows.length_ms if end_ms is None else end_ms
+        for pane_ms in range(start_ms, end_ms, windows.pane_ms):
             yield self.panes.get(pane_ms)
 
     def _has(self, start_ms: int, part: Part) -> bool:
@@ -600,6 +611,10 @@ def _parts(inside: Sequence[Pane | None], parts: Sequence[Part]) -> list[Cells]:
 
 def _rows(panes: Iterable[Cells]) -> int:
     return sum(cells["rows"].size for cells in panes if "rows" in cells)
+
+
+def _labels(panes: Iterable[Cells]) -> int:
+    return sum(cells["outcomes"].size for cells in panes if "outcomes" in cells)
 
 
 def _names(inside: Sequence[Pane | None], parts: Sequence[Part]) -> Names:

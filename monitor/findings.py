@@ -112,18 +112,19 @@ class WindowFinding:
         return self.data.revision + self.performance.revision
 
 
-def evidence_of(found: MetricFinding, window: WindowFinding) -> Evidence | None:
+def evidence_of(
+    found: MetricFinding, start_ms: int, end_ms: int, *, rows: int, labels: int
+) -> Evidence | None:
     """None while the metric has not fallen."""
     if found.severity is None or found.metric.value is None:
         return None
     low, high = found.metric.interval()
-    rows, labels = window.performance.rows, window.performance.labels
     return Evidence(
         statistic=found.name,
         value=found.metric.value,
         severity=found.severity,
-        start_ms=window.start_ms,
-        end_ms=window.end_ms,
+        start_ms=start_ms,
+        end_ms=end_ms,
         rows=rows,
         threshold=found.threshold,
         low=low,

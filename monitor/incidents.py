@@ -2,10 +2,11 @@
 
 Theory of operation
 -------------------
-Each subject is open or calm by itself (``step``). But one cause has many subjects: a feed that
-falls silent leaves six features without values, a model that fails lowers accuracy, recall and F1.
-So among the subjects of one kind (``GROUPED``) that open over the same stretch of time one *leads*,
-the others *follow*, and people hear of the leader alone (``settle``)::
+Each subject is open or calm by itself (``step``). But one cause has many subjects: a front moves
+temperature and pressure, a feed that falls silent leaves six features without values, a model that
+fails lowers accuracy, recall and F1. So among the subjects of one kind (``GROUPED``) that open
+within one window of each other one *leads*, the others *follow*, and people hear of the leader
+alone (``settle``)::
 
     quality/temp  opened ─────── repeated: wind too ──────── resolved
     quality/dewp     follows ────────────────────────────────── opened: it outlived its leader
@@ -22,7 +23,7 @@ from enum import StrEnum
 from monitor.drift import Evidence, Severity, Tested, evidence
 from monitor.plan import Incidents
 
-GROUPED = ("quality", "performance")  # kinds whose subjects have causes in common
+GROUPED = ("data", "quality", "performance")  # kinds whose subjects have causes in common
 
 
 class Change(StrEnum):
@@ -83,6 +84,24 @@ def gravest(said: Sequence[Said], end_ms: int, span_ms: int) -> Heard:
     tested, worst = max(raised, key=lambda pair: (pair[0].weight, pair[1].start_ms))
     found = evidence(tested, worst.start_ms, worst.end_ms)
     return Heard(end_ms, span_ms, found, max(one.slide_ms for _, one in raised))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What one window says of a metric: the evidence of its fall, or calm (None)."""
+
+    evidence: Evidence | None
+    slide_ms: int
+
+
+def worst(judged: Sequence[Judged], end_ms: int, span_ms: int) -> Heard:
+    """The same of the windows that a metric was judged in, of at least one."""
+    raised = [one for one in judged if one.evidence is not None]
+    found = [one.evidence for one in raised if one.evidence is not None]
+    if not raised:
+        return Heard(end_ms, span_ms)
+    evidence = max(found, key=lambda of: (of.severity is Severity.CRITICAL, of.start_ms))
+    return Heard(end_ms, span_ms, evidence, max(one.slide_ms for one in raised))
 
 
 def step(
@@ -188,10 +207,10 @@ class _Group:
 
 
 def _may_follow(incident: Incident, leader: Incident) -> bool:
-    """Whether the windows that opened both overlap, and it is no graver."""
+    """Whether it is no graver, and opened no further away than the shorter of their windows."""
     graver = (incident.severity, leader.severity) == (Severity.CRITICAL, Severity.WARNING)
-    overlap = incident.since_ms < leader.opened_ms and leader.since_ms < incident.opened_ms
-    return overlap and not graver
+    window_ms = min(one.opened_ms - one.since_ms for one in (incident, leader))
+    return not graver and abs(incident.opened_ms - leader.opened_ms) < window_ms
 
 
 def _gravity(incident: Incident) -> tuple[bool, float, str]:

@@ -89,7 +89,13 @@ class Watch:
 
     @property
     def longest_panes(self) -> int:
-        return max(length.panes for length in self.lengths)
+        every = (length for family in self.families.values() for length in family.lengths)
+        return max(length.panes for length in every)
+
+    @property
+    def performance_lengths(self) -> Sequence[Length]:
+        """Of the windows that performance is judged in; none without labels in the reference."""
+        return self.families["performance"].lengths if "performance" in self.families else ()
 
     @property
     def longest_scale(self) -> int:
@@ -158,17 +164,23 @@ class Watch:
             status,
             rows,
             labels,
-            {name: self._metric(name, metric) for name, metric in measured.items()},
+            self.judge_metrics(measured, own_length(self.plan)),
             None if self.expectation is None else self.expectation.expect(panes, scores),
         )
 
-    def _metric(self, name: str, metric: Metric) -> MetricFinding:
+    def judge_metrics(
+        self, measured: Mapping[str, Metric], length: Length
+    ) -> dict[str, MetricFinding]:
+        """Of the labelled rows of a window: the metrics, and which of them have fallen."""
+        return {name: self._metric(name, metric, length) for name, metric in measured.items()}
+
+    def _metric(self, name: str, metric: Metric, length: Length) -> MetricFinding:
         """Critical beyond the threshold's share of the baseline, warning beyond all of it."""
         family = self.families.get("performance")
         before = self.baseline.get(name, Metric(None))
         if family is None or name not in JUDGED:
             return MetricFinding(name, metric, before)
-        level = family.level(self.plan, own_length(self.plan))
+        level = family.level(self.plan, length)
         share, strays = self.plan.performance.degradation_threshold, self.dispersions.get(name)
         fell, bound = degraded(metric, before, strays, share=share, alpha=level.critical)
         suspected, _ = degraded(metric, before, strays, share=1.0, alpha=level.warning)

@@ -17,10 +17,11 @@ from typing import Any
 
 import click
 
-from benchmarks.quality import runs
+from benchmarks.quality import concept, runs
+from benchmarks.quality.concept import FLIP
 from benchmarks.quality.figures import delays, mean, share
 from benchmarks.quality.flights import CHANGES as FLIGHT_CHANGES
-from benchmarks.quality.streams import CHANGES, NULLS, WITH_MEMORY
+from benchmarks.quality.streams import CHANGES, NULLS, OTHER_CHANGES, WITH_MEMORY
 
 RESULTS = Path(__file__).parents[1] / "results" / "quality.json"
 Figures = dict[str, Any]
@@ -65,11 +66,12 @@ def _memory(many: int, each: Each) -> Iterator[tuple[str, Figures]]:
 
 def _delay(many: int, each: Each) -> Iterator[tuple[str, Figures]]:
     """Rows."""
-    for scenario in CHANGES:
+    for scenario in (*CHANGES, *OTHER_CHANGES):
         found = each(partial(runs.delay, scenario.name), range(many // 5))
         early = sum(one == "early" for one in found)
         kept = [one for one in found if one != "early"]
         yield scenario.name, {**delays(kept), "early": early / len(found)}
+    yield FLIP, delays(each(concept.delay, range(many // 5)))
 
 
 def _flights(many: int, each: Each) -> Iterator[tuple[str, Figures]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from monitor.counts import Counts
 from monitor.plan import HOUR, Budget, Drift, Plan, Windows
 from monitor.profile import ReferenceRows, build_profile
-from monitor.rows import Predictions
+from monitor.rows import Column, Predictions
 from monitor.summaries import Quality
 from monitor.watch import Watch
 
@@ -26,8 +26,11 @@ def plan(budget: float, panes: int) -> Plan:
     )
 
 
-def watch(of: Plan, reference: Sequence[Rows]) -> Watch:
-    """``reference`` pane by pane, in time order; NaN is missing. Scores say nothing here."""
+def watch(of: Plan, reference: Sequence[Rows], categorical: int = 0) -> Watch:
+    """``reference`` pane by pane, in time order; NaN is missing. Scores say nothing here.
+
+    The first so many columns hold numbers of categories.
+    """
     rows = np.concatenate(reference)
     n = len(rows)
     pane = np.repeat(np.arange(len(reference)), [len(each) for each in reference])
@@ -37,22 +40,43 @@ def watch(of: Plan, reference: Sequence[Rows]) -> Watch:
         pane.astype(np.int64) * HOUR,
         score,
         (score >= 0.5).astype(np.int64),
-        {f"x{i}": rows[:, i] for i in range(rows.shape[1])},
+        {f"x{i}": _column(rows[:, i], i < categorical) for i in range(rows.shape[1])},
     )
-    profile = build_profile("stream", "1", ReferenceRows(predictions), pane_ms=HOUR, threshold=0.5)
+    profile = build_profile(
+        "stream",
+        "1",
+        ReferenceRows(predictions),
+        pane_ms=HOUR,
+        threshold=0.5,
+        categorical=[f"x{i}" for i in range(categorical)],
+    )
     return Watch.of(of, profile)
 
 
+def _column(values: NDArray[np.float64], categorical: bool) -> Column:
+    return [f"c{value:.0f}" for value in values] if categorical else values
+
+
 def counted(by: Watch, panes: Iterable[Rows]) -> Iterator[Counts]:
+    """The counts of each pane, of what ``watch`` was made of."""
     samples = [reference.sample for _, reference in by.profile.schema.numeric]
+    kinds = len(list(by.profile.schema.categorical))
     for rows in panes:
         columns = (
-            (of, column[~np.isnan(column)]) for of, column in zip(samples, rows.T, strict=True)
+            (of, column[~np.isnan(column)])
+            for of, column in zip(samples, rows.T[kinds:], strict=True)
         )
         located = [of.locate(column) for of, column in columns]
         starts = by.data.stack.offsets[: len(located)].tolist()
         bins = Counts.of(np.concatenate([at + of for at, of in zip(starts, located, strict=True)]))
-        yield bins + _flaws(by, rows)
+        yield Counts.total([bins, *_categories(by, rows), _flaws(by, rows)])
+
+
+def _categories(by: Watch, rows: Rows) -> Iterator[Counts]:
+    group = np.zeros(len(rows), dtype=np.int64)
+    for i, (name, reference) in enumerate(by.profile.schema.categorical):
+        (found,) = reference.tally(_column(rows[:, i], True), group, 1).values
+        yield Counts(found.index + by.data.space.offsets[f"categories/{name}"][0], found.count)
 
 
 def _flaws(by: Watch, rows: Rows) -> Counts:

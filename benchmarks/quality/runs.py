@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from benchmarks.quality import flights
-from benchmarks.quality.detector import counted, plan, watch
+from benchmarks.quality.detector import Rows, counted, plan, watch
 from benchmarks.quality.streams import PANE_ROWS, SCENARIOS
 from monitor.rehearsal import Raised, raised
 from monitor.watch import Watch
@@ -20,7 +20,7 @@ STORM = flights.PANES_PER_DAY  # incidents that no longer window raises are told
 def healthy(name: str, seed: int) -> int:
     """How many incidents open in 100 healthy panes."""
     scenario, rng = SCENARIOS[name], np.random.default_rng(seed)
-    by = _watch(scenario.reference(rng))
+    by = _watch(scenario.reference(rng), scenario.categorical)
     heard = raised(by, counted(by, scenario.live(rng, PANES)))
     return sum(one.opened for one in heard)
 
@@ -31,7 +31,7 @@ def delay(name: str, seed: int) -> float | str | None:
     ``"early"`` if an incident opened before.
     """
     scenario, rng = SCENARIOS[name], np.random.default_rng(10_000 + seed)
-    by = _watch(scenario.reference(rng))
+    by = _watch(scenario.reference(rng), scenario.categorical)
     at = int(rng.integers(*HISTORY))
     live = scenario.live(rng, at + PANES, at)
     pane = _first(raised(by, counted(by, live)), at)
@@ -45,9 +45,9 @@ def _first(heard: Iterable[Raised], at: int) -> int | str | None:
     return opened.pane if opened.pane >= at else "early"
 
 
-def _watch(reference: np.ndarray) -> Watch:  # type: ignore[type-arg]
+def _watch(reference: Rows, categorical: int) -> Watch:
     panes = max(1, len(reference) // PANE_ROWS)
-    return watch(plan(BUDGET, PANES), np.array_split(reference, panes))
+    return watch(plan(BUDGET, PANES), np.array_split(reference, panes), categorical)
 
 
 def healthy_flights(quarter: int, seed: int | None) -> tuple[int, int, int]:

@@ -25,6 +25,7 @@ Draw = Callable[[Generator, Iterable[int], int], Iterator[Rows]]  # of so many r
 Alter = Callable[[Generator, Rows, int], None]  # in place, so many panes after the change
 
 PANE_ROWS = 500
+CATEGORIES = (0.30, 0.20, 0.15, 0.10, 0.10, 0.06, 0.05, 0.04)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Scenario:
     draw: Draw
     alter: Alter | None = None
     features: int = 20
+    categorical: int = 0  # so many of the features, from the first on, hold numbers of categories
     reference_rows: int = 10_000
     pane_rows: tuple[int, int] = (PANE_ROWS, PANE_ROWS)  # from, to; between them on a log scale
 
@@ -103,6 +105,20 @@ def _discrete(rng: Generator, shape: tuple[int, int]) -> Rows:
     return rows
 
 
+def _gaps(rng: Generator, shape: tuple[int, int]) -> Rows:
+    """One value in a hundred of the first feature is missing."""
+    rows = rng.standard_normal(shape)
+    rows[rng.random(shape[0]) < 0.01, 0] = np.nan
+    return rows
+
+
+def _kinds(rng: Generator, shape: tuple[int, int]) -> Rows:
+    """The first feature is one of eight categories."""
+    rows = rng.standard_normal(shape)
+    rows[:, 0] = rng.choice(len(CATEGORIES), shape[0], p=CATEGORIES)
+    return rows
+
+
 def _cauchy(rng: Generator, shape: tuple[int, int]) -> Rows:
     return rng.standard_cauchy(shape)
 
@@ -120,6 +136,34 @@ def ramp(sigmas: float, panes: int) -> Alter:
     def alter(_: Generator, rows: Rows, pane: int) -> None:
         passed = (pane + np.arange(1, len(rows) + 1) / len(rows)) / panes
         rows[:, 0] += sigmas * np.minimum(passed, 1.0)
+
+    return alter
+
+
+def counts(mean: float) -> Alter:
+    """Poisson."""
+
+    def alter(rng: Generator, rows: Rows, _: int) -> None:
+        rows[:, 0] = rng.poisson(mean, len(rows))
+
+    return alter
+
+
+def more_of(category: int, share: float) -> Alter:
+    """It takes so much more of all rows, from every other one alike."""
+
+    def alter(rng: Generator, rows: Rows, _: int) -> None:
+        taken = share / (1 - CATEGORIES[category])
+        rows[rng.random(len(rows)) < taken, 0] = category
+
+    return alter
+
+
+def missing(share: float) -> Alter:
+    """So many of the values that were there are not any more."""
+
+    def alter(rng: Generator, rows: Rows, _: int) -> None:
+        rows[rng.random(len(rows)) < share, 0] = np.nan
 
     return alter
 
@@ -165,4 +209,12 @@ WITH_MEMORY = tuple(
     for phi in (0.9, 0.99)
     for panes in (20, 80, 160)
 )
-SCENARIOS = {each.name: each for each in (*NULLS, *CHANGES, *WITH_MEMORY)}
+# Of other kinds of feature, and of references, than most peers can be compared on.
+OTHER_CHANGES = (
+    Scenario("category-10%-to-15%", independent(_kinds), more_of(3, 0.05), categorical=1),
+    Scenario("missing-1%-to-3%", independent(_gaps), missing(2 / 99)),
+    Scenario("discrete-0.25", independent(_discrete), counts(3 + 0.25 * 3**0.5)),
+    Scenario("reference-500-shift-0.5", NORMAL, shift(0.5), reference_rows=500),
+    Scenario("reference-500-shift-0.25", NORMAL, shift(0.25), reference_rows=500),
+)
+SCENARIOS = {each.name: each for each in (*NULLS, *CHANGES, *OTHER_CHANGES, *WITH_MEMORY)}

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from benchmarks.quality.concept import _rows
 from benchmarks.quality.streams import (
     CHANGES,
     NONE,
@@ -12,6 +13,7 @@ from benchmarks.quality.streams import (
     WITH_MEMORY,
     autoregressive,
 )
+from monitor.plan import HOUR
 
 EVERY = list(SCENARIOS.values())
 CHANGE_AT = 3
@@ -28,10 +30,10 @@ def many_rows_after(name, change_at=0):
 @pytest.mark.parametrize("scenario", EVERY, ids=lambda scenario: scenario.name)
 def test_a_seed_says_all(scenario):
     first, again = (scenario.reference(np.random.default_rng(7)) for _ in range(2))
-    assert np.array_equal(first, again)
+    assert np.array_equal(first, again, equal_nan=True)
     assert first.shape == (scenario.reference_rows, scenario.features)
     panes = zip(drawn(scenario), drawn(scenario), strict=True)
-    assert all(np.array_equal(one, other) for one, other in panes)
+    assert all(np.array_equal(one, other, equal_nan=True) for one, other in panes)
     assert not np.array_equal(drawn(scenario)[0], drawn(scenario, seed=2)[0])
 
 
@@ -75,6 +77,28 @@ def test_changes_are_as_large_as_their_names_say():
     tailed = many_rows_after("tails-t5")[:, 0]
     assert tailed.var() == pytest.approx(1.0, abs=0.04)
     assert (abs(tailed) > 4).mean() > 20 * 6.3e-5  # a normal has 6.3e-5 there
+
+
+def test_changes_of_other_kinds_are_too():
+    category = "category-10%-to-15%"
+    for at, share in ((None, 0.10), (0, 0.15)):
+        assert (many_rows_after(category, at)[:, 0] == 3).mean() == pytest.approx(share, abs=0.005)
+        gaps = np.isnan(many_rows_after("missing-1%-to-3%", at)[:, 0]).mean()
+        assert gaps == pytest.approx(0.03 if at == 0 else 0.01, abs=0.002)
+    moved = many_rows_after("discrete-0.25")[:, 0].mean()
+    assert moved == pytest.approx(3 + 0.25 * 3**0.5, abs=0.03)
+
+
+def test_a_flip_turns_round_the_labels_of_a_tenth_and_nothing_else():
+    rows = [_rows(np.random.default_rng(1), 40, at) for at in (None, 20 * HOUR)]
+    healthy, flipped = rows
+    assert np.array_equal(healthy.predictions.score, flipped.predictions.score)
+    turned = healthy.label != flipped.label
+    later = healthy.predictions.time_ms >= 20 * HOUR
+    assert not turned[~later].any()
+    assert turned[later].mean() == pytest.approx(0.1, abs=0.01)
+    right = (healthy.predictions.predicted == healthy.label).mean()
+    assert right == pytest.approx(0.9, abs=0.02)
 
 
 def test_a_gradual_change_takes_twenty_panes():

@@ -447,7 +447,7 @@ def raised(tested: Tested) -> Evidence:
     return found
 
 
-FALLEN = evidence_of(METRIC, window())
+FALLEN = evidence_of(METRIC, T0, T0 + DAY, rows=912, labels=700)
 
 
 def alert(

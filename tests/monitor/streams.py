@@ -17,6 +17,7 @@ from random import Random
 
 import numpy as np
 
+from monitor.budget import Length
 from monitor.counting import count_data, count_outcomes
 from monitor.counts import Cells, add_cells
 from monitor.detection import Closing, Item, Key, Reflected, State, advance
@@ -27,11 +28,13 @@ from monitor.findings import (
     DataFinding,
     Findings,
     Maturity,
-    MetricFinding,
     PerformanceFinding,
     WindowFinding,
+    evidence_of,
 )
+from monitor.incidents import Judged
 from monitor.joining import Entry, Patience, Scored, Truth, added, changes, settle
+from monitor.metrics import measure
 from monitor.plan import Budget, Drift, Incidents, Plan, Time, Windows
 from monitor.profile import ReferenceRows, build_profile
 from monitor.rows import Predictions
@@ -359,13 +362,17 @@ class Definition:
             mine = {pane: cells for (pane, of), cells in self._joined.items() if of is part}
         return add_cells(cells for pane, cells in mine.items() if start <= pane < end)
 
-    def metrics(self, start: int) -> Iterator[tuple[WindowFinding, MetricFinding]]:
-        """Of a final window, with the window as it is published."""
-        end_ms = start + self.watch.plan.windows.length_ms
-        data = self.data(start, Part.ON_TIME)
-        performance = self.performance(start, Part.FINAL, rows=(Part.ON_TIME,))
-        window = WindowFinding(*KEY, start, end_ms, data, performance)
-        return ((window, metric) for metric in performance.metrics.values())
+    def metrics(self, start: int, end: int, length: Length) -> Iterator[tuple[str, Judged]]:
+        """Of final windows of any length: what each says of the metrics that it can decide on."""
+        panes = [self.cells(Part.FINAL, at, at + PANE) for at in range(start, end, PANE)]
+        rows = self.cells(Part.ON_TIME, start, end)
+        counted = {
+            "rows": rows["rows"].size if "rows" in rows else 0,
+            "labels": sum(cells["outcomes"].size for cells in panes if "outcomes" in cells),
+        }
+        for name, found in self.watch.judge_metrics(measure(panes), length).items():
+            if found.decided:
+                yield name, Judged(evidence_of(found, start, end, **counted), length.slide * PANE)
 
     def coverage(self, start: int) -> Tested | None:
         panes = self._panes(start)

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.bins import Sample
-from monitor.budget import SHARES, Length, families, own_length, scale_lengths
+from monitor.budget import (
+    SHARES,
+    Length,
+    families,
+    own_length,
+    performance_lengths,
+    scale_lengths,
+)
 from monitor.performance import JUDGED
 from monitor.plan import DAY, HOUR, Budget, Drift, Plan, Windows
 from monitor.rows import Categorical, Numeric
@@ -100,10 +107,25 @@ def test_every_feature_has_its_tests():
     assert [metric for _, metric in found["performance"].tests] == list(JUDGED)
 
 
-def test_distributions_are_tested_in_all_lengths_and_metrics_in_those_that_people_look_at():
+def test_distributions_are_tested_in_all_lengths_and_metrics_in_windows_of_days():
     found = families(plan(), schema(1), SCALES)
     assert found["data"].lengths == SCALES == found["quality"].lengths == found["errors"].lengths
-    assert found["performance"].lengths == [own_length(plan())] == found["coverage"].lengths
+    assert found["coverage"].lengths == [own_length(plan())]
+    assert [length.panes for length in found["performance"].lengths] == [24, 48, 96, 192]
+
+
+@pytest.mark.parametrize(
+    ("windows", "panes"),
+    [
+        (Windows(HOUR, DAY, DAY, 3 * DAY), [(24, 24), (48, 24)]),
+        (Windows(HOUR, DAY, 6 * HOUR, DAY), [(24, 6)]),
+        (Windows(HOUR, 2 * DAY, DAY, DAY), [(48, 24)]),
+        (Windows(HOUR, 3 * HOUR, 3 * HOUR), [(3, 3), (6, 3), (12, 6), (24, 12)]),
+    ],
+    ids=["up to the longest", "none longer", "the longest is shorter", "three doublings"],
+)
+def test_performance_is_judged_in_the_users_windows_and_longer_ones(windows, panes):
+    assert performance_lengths(Plan(windows)) == [Length(*of) for of in panes]
 
 
 def test_scales_double_up_to_the_longest_that_is_asked_for_beside_the_users_own_windows():

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from monitor.budget import own_length
 from monitor.detection import State, rebuilt
 from monitor.drift import evidence
-from monitor.findings import Maturity, evidence_of
-from monitor.incidents import Heard, Said, gravest, settle
+from monitor.findings import Maturity
+from monitor.incidents import Heard, Judged, Said, gravest, settle, worst
 from monitor.scanning import Scanner
 from monitor.summaries import Part
 from monitor.watch import subject_of
@@ -162,10 +162,14 @@ def _heard(truth: Definition):
 def _performance(truth: Definition, start: int):
     slide_ms = truth.watch.plan.windows.slide_ms
     end = start + truth.watch.plan.windows.length_ms
-    for window, metric in truth.metrics(start):
-        if metric.decided:
-            heard = Heard(end, slide_ms, evidence_of(metric, window), slide_ms)
-            yield f"performance/{metric.name}", heard
+    said: dict[str, list[Judged]] = defaultdict(list)
+    for length in truth.watch.performance_lengths:
+        from_ms, own = end - length.panes * PANE, length == own_length(truth.watch.plan)
+        if from_ms >= truth.first_ms and (own or from_ms % (length.slide * PANE) == 0):
+            for name, judged in truth.metrics(from_ms, end, length):
+                said[name].append(judged)
+    for name, of in said.items():
+        yield f"performance/{name}", worst(of, end, slide_ms)
     tested = truth.coverage(start)
     if tested is not None:
         yield "coverage/labels", Heard(end, slide_ms, evidence(tested, start, end), slide_ms)

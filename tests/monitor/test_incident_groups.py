@@ -43,14 +43,21 @@ def test_the_gravest_leads():
     assert drawn(a="w", b="c", c="w") == ["bO"]
 
 
-def test_what_joins_over_the_same_stretch_of_time_is_told_with_its_leader():
+def test_what_joins_within_one_window_is_told_with_its_leader():
     found = lived(2 * SLIDE, a="www", b=".ww")
     assert drawn(2 * SLIDE, a="www", b=".ww") == ["aO", "aR", ""]
     assert found[1][1][0].incident.followers == ("quality/b",)
 
 
-def test_what_opens_over_a_later_stretch_is_a_matter_of_its_own():
-    assert drawn(a="www", b="..w") == ["aO", "", "bO"]
+def test_what_opens_later_is_a_matter_of_its_own():
+    assert drawn(a="www", b=".ww") == ["aO", "bO", ""]
+
+
+def test_of_two_windows_the_shorter_says_what_is_later():
+    long, short = heard("w", SLIDE, 9 * SLIDE), heard("w", 2 * SLIDE)
+    incidents, _ = settle({}, {"data/a": long}, scope="credit/1", plan=PLAN)
+    _, told = settle(incidents, {"data/b": short}, scope="credit/1", plan=PLAN)
+    assert [(one.incident.subject, one.change) for one in told] == [("data/b", Change.OPENED)]
 
 
 def test_what_outlives_its_leader_is_told_of_and_leads_those_that_remain():
@@ -76,7 +83,7 @@ def test_a_subject_that_comes_again_is_a_new_matter():
     assert drawn(a="w..w", b="w..w") == ["aO", "", "aX", "aO"]
 
 
-@pytest.mark.parametrize("kind", ["data", "prediction", "concept", "coverage"])
+@pytest.mark.parametrize("kind", ["prediction", "concept", "coverage"])
 def test_other_kinds_are_told_subject_by_subject(kind):
     said = {f"{kind}/{name}": heard("w", SLIDE) for name in "ab"}
     _, told = settle({}, said, scope="credit/1", plan=PLAN)

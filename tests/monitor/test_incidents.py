@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.drift import Evidence, Severity, Tested
-from monitor.incidents import Change, Heard, Said, gravest, step
+from monitor.incidents import Change, Heard, Judged, Said, gravest, step, worst
 from monitor.plan import Incidents
 
 PLAN = Incidents(repeat_after_ms=40, resolve_after=2)
@@ -154,3 +154,14 @@ def test_of_equals_the_shortest_is_the_evidence_in_whatever_order_they_come():
     short, long = Said(tested, 90, 100, 10), Said(tested, 60, 100, 20)
     assert gravest([short, long], 100, 10) == gravest([long, short], 100, 10)
     assert gravest([long, short], 100, 10).evidence.start_ms == 90
+
+
+def test_of_windows_that_judge_a_metric_the_gravest_speaks_and_of_equals_the_shortest():
+    def judged(letter, slide_ms):
+        return Judged(heard(letter, 100, slide_ms).evidence, slide_ms)
+
+    short, long, critical = judged("w", 10), judged("w", 40), judged("c", 20)
+    assert worst([Judged(None, 10), long, short], 100, 10).evidence == short.evidence
+    found = worst([short, critical, long], 100, 10)
+    assert (found.evidence, found.slide_ms) == (critical.evidence, 40)
+    assert worst([Judged(None, 10), Judged(None, 20)], 100, 10) == Heard(100, 10)

@@ -1,0 +1,56 @@
+"""Labels that turn round where one feature is high: seen by the errors, by no feature.
+
+Two features, and a model that knows how the label depends on them; labels come with the row. From a
+random pane on they are the other way round for the tenth of the rows with the largest first
+feature. Everything is decided by the product's own detection, labels, performance and all.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import expit
+
+from benchmarks.quality.detector import plan
+from benchmarks.quality.runs import BUDGET, HISTORY, PANES
+from benchmarks.quality.streams import PANE_ROWS
+from consumers.batch import findings_of
+from monitor.incidents import Change
+from monitor.plan import HOUR
+from monitor.profile import ReferenceRows, build_profile
+from monitor.rows import Predictions
+from monitor.watch import Watch
+
+FLIP = "flip-of-a-tenth"
+REFERENCE_PANES, AFTER = 20, 40  # panes
+FLIPPED_FROM = 1.2816  # of a standard normal feature: its 90th percentile
+SHARPNESS = 4.0  # of the model: nine rows in ten are called right
+
+
+def delay(seed: int) -> float | None:
+    """Rows from the change to the end of the window that alarms; None if 40 panes show nothing."""
+    rng = np.random.default_rng(30_000 + seed)
+    reference = _rows(rng, REFERENCE_PANES)
+    profile = build_profile("flip", "1", reference, pane_ms=HOUR, threshold=0.5)
+    at_ms = int(rng.integers(*HISTORY)) * HOUR
+    live = _rows(rng, at_ms // HOUR + AFTER, at_ms)
+    found = findings_of(Watch.of(plan(BUDGET, PANES), profile), live)[1]
+    ends_ms = [t.end_ms for t in found.transitions if t.change is Change.OPENED]
+    after = [end_ms for end_ms in ends_ms if end_ms > at_ms]
+    return (min(after) - at_ms) / HOUR * PANE_ROWS if after else None
+
+
+def _rows(
+    rng: np.random.Generator, panes: int, flipped_from_ms: int | None = None
+) -> ReferenceRows:
+    n = panes * PANE_ROWS
+    time_ms = np.repeat(np.arange(panes, dtype=np.int64) * HOUR, PANE_ROWS)
+    x0, x1 = rng.standard_normal((2, n))
+    score = expit(SHARPNESS * (x1 + 0.5 * x0))
+    label = (rng.random(n) < score).astype(np.int64)
+    if flipped_from_ms is not None:
+        turned = (time_ms >= flipped_from_ms) & (x0 > FLIPPED_FROM)
+        label = np.where(turned, 1 - label, label)
+    ids = [str(i) for i in range(n)]
+    features = {"x0": x0, "x1": x1}
+    predictions = Predictions(ids, time_ms, score, (score >= 0.5).astype(np.int64), features)
+    return ReferenceRows(predictions, label, time_ms)
