@@ -129,6 +129,7 @@ class CategoryCheck:
             self.rule.severity(length, persistent, exceeds),
             found.p_value,
             self._detail(found),
+            NOISE_OFF,
         )
 
     def _detail(self, found: categories.Tested) -> str | None:

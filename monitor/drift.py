@@ -44,15 +44,16 @@ class Tested:
     value: float
     persistent: float
     threshold: float  # what sampling noise explains, at the level of a warning
-    tolerance: float  # what the persistent part may stray by beyond half of that
+    tolerance: float  # what the persistent part may stray by beyond ``noise_off`` of that
     severity: Severity | None = None
     p_value: float | None = None
     detail: str | None = None  # which category, and how it moved
+    noise_off: float = 0.5
 
     @property
     def detectable(self) -> float:
         """The smallest deviation that would have been drift."""
-        return max(self.threshold, self.tolerance + self.threshold / 2)
+        return max(self.threshold, self.tolerance + self.threshold * self.noise_off)
 
     @property
     def verdict(self) -> Verdict:

@@ -124,6 +124,16 @@ def test_a_category_that_takes_over_drifts_and_is_named():
     assert tested.detail.startswith("'b': ") or tested.detail.startswith("'a': ")
 
 
+def test_what_a_feature_could_have_shown_takes_off_the_noise_that_its_test_takes_off():
+    sent = [Row(str(i), i % 40, float(i % 5), "ab"[i % 2]) for i in range(200)]
+    number, category = (feature.gravest for feature in judged(sent).features)
+    for tested, part in ((number, 0.5), (category, 0.75)):
+        for tolerance in (0.0, tested.tolerance, 0.9):
+            could = replace(tested, tolerance=tolerance)
+            least = tolerance + part * tested.threshold
+            assert could.detectable == pytest.approx(max(tested.threshold, least))
+
+
 def test_coverage_falls_where_labels_stay_out():
     assert watching.judge_coverage([50, 50, 50, 50], [50, 49, 50, 50]).severity is None
     fallen = watching.judge_coverage([50, 50, 50, 50], [30, 30, 30, 30])
