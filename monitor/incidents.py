@@ -169,6 +169,10 @@ class _Group:
     end_ms: int
 
     def led(self, changes: Sequence[Told]) -> list[Told]:
+        """What people are to hear of ``changes``, all of one kind and not empty.
+
+        Whatever has opened, lost its leader, or grown graver than it, is placed anew.
+        """
         said = {one.incident.subject: one.change for one in changes}
         resolved = [one for one in changes if one.change is Change.RESOLVED]
         gone = {one.incident.id for one in resolved}
