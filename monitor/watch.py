@@ -51,7 +51,7 @@ class Watch:
     errors: Scanner | None
     coverage: CoverageCheck | None
     baseline: Mapping[str, Metric]
-    dispersions: Mapping[str, Dispersion]  # by metric
+    dispersions: Mapping[Length, Mapping[str, Dispersion]]  # by metric
     expectation: Expectation | None  # None: the reference has no labels
 
     @classmethod
@@ -78,7 +78,7 @@ class Watch:
             making.errors(),
             making.coverage(),
             baseline(profile),
-            _dispersions(plan, profile),
+            _dispersions(plan, profile, spent),
             _expectation(plan, profile),
         )
 
@@ -181,7 +181,8 @@ class Watch:
         if family is None or name not in JUDGED:
             return MetricFinding(name, metric, before)
         level = family.level(self.plan, length)
-        share, strays = self.plan.performance.degradation_threshold, self.dispersions.get(name)
+        share = self.plan.performance.degradation_threshold
+        strays = self.dispersions[length].get(name)
         fell, bound = degraded(metric, before, strays, share=share, alpha=level.critical)
         suspected, _ = degraded(metric, before, strays, share=1.0, alpha=level.warning)
         severity = Severity.CRITICAL if fell else Severity.WARNING if suspected else None
@@ -228,8 +229,25 @@ def baseline(profile: Profile) -> dict[str, Metric]:
     return measure([summary.cells for summary in profile.panes if summary.part is Part.FINAL])
 
 
-def _dispersions(plan: Plan, profile: Profile) -> dict[str, Dispersion]:
-    return dispersion(_labelled(profile), plan.windows.length_ms)
+def _dispersions(
+    plan: Plan, profile: Profile, spent: Mapping[str, Family]
+) -> dict[Length, dict[str, Dispersion]]:
+    """Of each length of window; no factor is smaller than that of the next shorter one.
+
+    Few long windows tell little, and what is near in time is alike: hours of a day, say.
+    """
+    found: dict[Length, dict[str, Dispersion]] = {}
+    known: dict[str, Dispersion] = {}
+    labelled = _labelled(profile)
+    for length in spent["performance"].lengths if "performance" in spent else ():
+        mine = dispersion(labelled, length.panes * plan.windows.pane_ms)
+        longer = {name: max(known.get(name, of), of, key=_factor) for name, of in mine.items()}
+        found[length] = known = {**known, **longer}
+    return found
+
+
+def _factor(of: Dispersion) -> float:
+    return of.factor
 
 
 def _expectation(plan: Plan, profile: Profile) -> Expectation | None:

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 from sklearn.metrics import accuracy_score
 
-from monitor.budget import own_length
+from monitor.budget import Length, own_length
 from monitor.counting import count_data, count_outcomes
 from monitor.counts import Counts
 from monitor.critical import kolmogorov_quantile
+from monitor.dispersion import dispersion
 from monitor.drift import Severity, Verdict
 from monitor.findings import Maturity, WindowStatus
 from monitor.metrics import METRICS, Metric
@@ -25,6 +26,7 @@ from monitor.watch import Watch, baseline
 from tests.monitor.streams import HORIZON, LATENESS, PANE, WAIT, Row, counted, plan, watch
 
 watching = watch()
+LENGTHS = [Length(4, 4), Length(8, 4)]  # that performance is judged in
 x = st.sampled_from([0.0, 1.0, 2.5, 4.0, 9.0, -1.0, None, "text", True, np.inf])
 rows = st.lists(
     st.builds(
@@ -283,13 +285,28 @@ def test_without_a_label_performance_decides_nothing():
 
 
 def test_a_reference_too_short_to_know_its_straying_decides_nothing():
-    short = replace(watching, dispersions={})
+    short = replace(watching, dispersions={own_length(watching.plan): {}})
     assert not performance(labelled(1_000, 900), of=short).metrics["accuracy"].decided
 
 
-def test_the_straying_is_learned_over_windows_of_the_length_that_is_judged():
-    assert watching.dispersions["accuracy"].degrees == 240 // 4 - 1
-    assert watch(plan(8, 4)).dispersions["accuracy"].degrees == 240 // 8 - 1
+def test_the_straying_is_learned_over_windows_of_each_length():
+    labelled = {of.pane_ms: of.cells for of in watching.profile.panes if of.part is Part.FINAL}
+    for length in LENGTHS:
+        mine = dispersion(labelled, length.panes * PANE)
+        for name, used in watching.dispersions[length].items():
+            assert used.factor >= mine[name].factor
+    four, eight = (watching.dispersions[length] for length in LENGTHS)
+    assert four == dispersion(labelled, 4 * PANE)
+    assert all(eight[name].factor >= four[name].factor for name in four)
+    assert {of.degrees for of in four.values()} == {240 // 4 - 1}
+
+
+def test_what_too_few_long_windows_tell_the_next_shorter_ones_say():
+    forty = [of for of in watching.profile.panes if of.pane_ms < 40 * PANE]
+    short = Watch.of(plan(), replace(watching.profile, panes=forty))
+    four, eight = (short.dispersions[length]["accuracy"] for length in LENGTHS)
+    assert four.degrees == 40 // 4 - 1
+    assert four is eight
 
 
 # -- patience ----------------------------------------------------------------------------------
