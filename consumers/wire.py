@@ -411,7 +411,7 @@ def alert_event(transition: Transition) -> dict[str, Any]:
             "resolved_at": rfc3339(transition.end_ms) if resolved else None,
             "window": {
                 "start": rfc3339(transition.start_ms),
-                "end": rfc3339(transition.end_ms),
+                "end": rfc3339(transition.window_end_ms),
             },
             "evidence": _evidence(transition.evidence, incident.followers),
             "message": _message(transition),
@@ -459,7 +459,7 @@ def _message(transition: Transition) -> str:
 
 def _about(transition: Transition) -> str:
     subject, found = transition.incident.subject, transition.evidence
-    window = f"{rfc3339(transition.start_ms)} to {rfc3339(transition.end_ms)}"
+    window = f"{rfc3339(transition.start_ms)} to {rfc3339(transition.window_end_ms)}"
     if transition.change is Change.RESOLVED:
         return f"{subject}: back to normal in the window {window}."
     if found.statistic not in _SAYS:

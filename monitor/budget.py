@@ -33,7 +33,6 @@ SHARES: Mapping[str, float] = {
     "coverage": 0.05,
 }
 LARGEST_LEVEL = 0.5
-DOUBLINGS = 3  # of the windows that performance is judged in
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -92,14 +91,17 @@ def scale_lengths(plan: Plan, rows: float, most_rows: float) -> list[Length]:
 
 
 def performance_lengths(plan: Plan) -> list[Length]:
-    """The user's own windows, and those of two, four and eight times their length.
+    """The user's own windows, and those of 2, 4, 8, … times their length, up to the longest.
 
-    What strays from day to day evens out over days; a fall does not.
+    What strays from day to day evens out over days; a fall does not. Where slides do not divide
+    the length, no longer window would end with each of the user's.
     """
     own = own_length(plan)
-    most = max(plan.windows.longest_ms // plan.windows.pane_ms, own.panes)
-    longer = (own.panes * 2**k for k in range(1, DOUBLINGS + 1))
-    return [own, *(Length(panes, panes // 2) for panes in longer if panes <= most)]
+    if own.panes % own.slide:
+        return [own]
+    times = max(plan.windows.longest_ms // plan.windows.length_ms, 1)
+    longer = (own.panes * 2**k for k in range(1, times.bit_length()))
+    return [own, *(Length(panes, panes // 2) for panes in longer)]
 
 
 def own_length(plan: Plan) -> Length:

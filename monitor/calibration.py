@@ -181,7 +181,7 @@ def _alarms(watch: Watch, raised: Iterable[Raised]) -> Alarms:
     marks = set[tuple[str, int]]()
     for one in raised:
         longest[one.incident] = max(longest.get(one.incident, 0), one.longest)
-        subject[one.incident] = one.subject
+        subject[one.incident] = one.leader
         marks.add((one.subject, one.pane // own_length(watch.plan).slide))
     storms = sum(panes <= a_day for panes in longest.values())
     windows = {at for _, at in marks}

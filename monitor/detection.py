@@ -44,6 +44,7 @@ from monitor.summaries import Names, Part, Summary, add_names
 from monitor.watch import Watch, subject_of
 
 MOST_ERRORS = 200  # windows that ADWIN and Page-Hinkley look back on
+LEAST_LABELS = 30  # in such a window: fewer say nothing, and they would take them at their word
 MOST_EMPTY = 1_000  # windows without a row in a row; beyond, time has jumped and nobody was there
 DATA, PERFORMANCE = (Part.ON_TIME, Part.LATE), (Part.FINAL, Part.AMENDED)
 
@@ -400,7 +401,8 @@ class _Fold:
         window = self._windows[start_ms] = replace(self._windows[start_ms], final=True)
         self._performance.add(start_ms)
         self._count_revisions(start_ms)
-        self._note_error(start_ms)
+        if window.complete:
+            self._note_error(start_ms)
         found = self._publish(start_ms, amended=False)
         if window.complete:
             if found.data.errors is not None:
@@ -412,13 +414,14 @@ class _Fold:
 
     def _note_error(self, start_ms: int) -> None:
         """Of windows side by side: those that overlap say the same thing twice."""
-        if start_ms % self.plan.windows.length_ms:
+        errors, length_ms = self.decisions.errors, self.plan.windows.length_ms
+        if errors and start_ms < max(errors) + length_ms:
             return
-        accuracy = measure(_parts(list(self._inside(start_ms)), PERFORMANCE[:1]))["accuracy"]
-        if accuracy.value is not None:
-            errors = {**self.decisions.errors, start_ms: 1 - accuracy.value}
-            kept = dict(sorted(errors.items())[-MOST_ERRORS:])
-            self.decisions = replace(self.decisions, errors=kept)
+        labelled = _parts(list(self._inside(start_ms)), PERFORMANCE[:1])
+        accuracy = measure(labelled)["accuracy"].value
+        if accuracy is not None and _labels(labelled) >= LEAST_LABELS:
+            newest = sorted({**errors, start_ms: 1 - accuracy}.items())[-MOST_ERRORS:]
+            self.decisions = replace(self.decisions, errors=dict(newest))
 
     def amend(self) -> None:
         """Publish anew the closed windows that this batch has changed, and settle the decisions."""
@@ -511,7 +514,7 @@ class _Fold:
             for name, judged in self._judged(length, end_ms):
                 said.setdefault(name, []).append(judged)
         for name, of in said.items():
-            yield f"performance/{name}", worst(of, end_ms, self.plan.windows.slide_ms)
+            yield f"performance/{name}", worst(of, end_ms)
 
     def _judged(self, length: Length, end_ms: int) -> Iterator[tuple[str, Judged]]:
         """What one window says of each metric that it can decide on, if there is such a window."""
@@ -595,7 +598,7 @@ def _recut(decisions: Decisions, plan: Plan) -> Decisions:
         return decisions
     due = [ms for ms in (decisions.first_pane_ms, decisions.next_start_ms) if ms is not None]
     next_ms = max((plan.windows.over(plan.windows.pane_of(ms))[0] for ms in due), default=None)
-    return replace(decisions, shape=_shape(plan), next_start_ms=next_ms, windows={})
+    return replace(decisions, shape=_shape(plan), next_start_ms=next_ms, windows={}, errors={})
 
 
 def _shape(plan: Plan) -> tuple[int, int, int]:

@@ -151,6 +151,11 @@ class Transition:
     def evidence(self) -> Evidence:
         return self.incident.evidence
 
+    @property
+    def window_end_ms(self) -> int:
+        """Of the window that is spoken of: an old one, where something else has changed now."""
+        return self.end_ms if self.change is Change.RESOLVED else self.evidence.end_ms
+
 
 @dataclass(slots=True)
 class Findings:

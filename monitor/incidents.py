@@ -6,11 +6,11 @@ Each subject is open or calm by itself (``step``). But one cause has many subjec
 temperature and pressure, a feed that falls silent leaves six features without values, a model that
 fails lowers accuracy, recall and F1. So among the subjects of one kind (``GROUPED``) that open
 within one window of each other one *leads*, the others *follow*, and people hear of the leader
-alone (``settle``)::
+alone, until all of them are calm (``settle``)::
 
-    quality/temp  opened ─────── repeated: wind too ──────── resolved
-    quality/dewp     follows ────────────────────────────────── opened: it outlived its leader
-    quality/wind                 follows ─── opened: it became graver than its leader
+    quality/temp  opened ──── repeated: wind too ─────── calm ──── resolved
+    quality/dewp     follows ───────────────────────────────────── calm
+    quality/wind               follows ──── opened: it became graver than its leader
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Incident:
     due_ms: int  # calm event time that is still missing to resolve it
     since_ms: int = 0  # start of the window that opened it
     leader: str | None = None  # the id of the incident that people hear of in its place
-    followers: tuple[str, ...] = ()  # subjects that it stands for besides its own
+    followers: tuple[str, ...] = ()  # where it is told: other open subjects it stands for
 
     @property
     def kind(self) -> str:
@@ -94,14 +94,20 @@ class Judged:
     slide_ms: int
 
 
-def worst(judged: Sequence[Judged], end_ms: int, span_ms: int) -> Heard:
-    """The same of the windows that a metric was judged in, of at least one."""
-    raised = [one for one in judged if one.evidence is not None]
-    found = [one.evidence for one in raised if one.evidence is not None]
+def worst(judged: Sequence[Judged], end_ms: int) -> Heard:
+    """The same of the windows that a metric was judged in, of at least one.
+
+    The shortest of them says what a calm one is worth.
+    """
+    span_ms = min(one.slide_ms for one in judged)
+    raised = [(one.evidence, one.slide_ms) for one in judged if one.evidence is not None]
     if not raised:
         return Heard(end_ms, span_ms)
-    evidence = max(found, key=lambda of: (of.severity is Severity.CRITICAL, of.start_ms))
-    return Heard(end_ms, span_ms, evidence, max(one.slide_ms for one in raised))
+    found = max(
+        (evidence for evidence, _ in raised),
+        key=lambda of: (of.severity is Severity.CRITICAL, of.start_ms),
+    )
+    return Heard(end_ms, span_ms, found, max(slide_ms for _, slide_ms in raised))
 
 
 def step(
@@ -144,7 +150,8 @@ def settle(
     for kind in GROUPED:
         mine = [one for one in changes if one.incident.kind == kind]
         if mine:
-            told += _Group(stay, max(one.end_ms for one in heard.values())).led(mine)
+            end_ms = max(one.end_ms for one in heard.values())
+            told += _Group(stay, kind, end_ms, plan.repeat_after_ms).told(mine)
     return stay, told
 
 
@@ -166,55 +173,86 @@ class _Group:
     """The subjects of one kind, and who of them leads. Changes ``stay``."""
 
     stay: dict[str, Incident]
+    kind: str
     end_ms: int
+    repeat_after_ms: int
 
-    def led(self, changes: Sequence[Told]) -> list[Told]:
-        """What people are to hear of ``changes``, all of one kind and not empty.
-
-        Whatever has opened, lost its leader, or grown graver than it, is placed anew.
-        """
-        said = {one.incident.subject: one.change for one in changes}
-        resolved = [one for one in changes if one.change is Change.RESOLVED]
-        gone = {one.incident.id for one in resolved}
-        kind = changes[0].incident.kind
-        ours = [incident for incident in self.stay.values() if incident.kind == kind]
-        opening = [
-            incident
-            for incident in ours
-            if said.get(incident.subject) is Change.OPENED
-            or incident.leader in gone
-            or (incident.leader is not None and said.get(incident.subject) is Change.ESCALATED)
-        ]
-        leaders = {i.subject for i in ours if i.leader is None} - {i.subject for i in opening}
-        said = {subject: said[subject] for subject in leaders & said.keys()}
+    def told(self, changes: Sequence[Told]) -> list[Told]:
+        """What people are to hear of ``changes``, all of this kind and not empty."""
+        for one in changes:
+            if one.change is Change.RESOLVED and one.incident.leader is None:
+                self.stay[one.incident.subject] = one.incident  # until its followers are calm, too
+        opening = [one.incident for one in changes if self._opens(one)]
+        waiting = {incident.subject for incident in opening}
+        said: dict[str, Change] = {}
+        for one in changes:
+            if one.incident.subject not in waiting and one.change is not Change.RESOLVED:
+                self._say(one, said)
         for incident in sorted(opening, key=_gravity):
-            self._place(incident, leaders, said)
-        told = [Told(change, self.stay[subject]) for subject, change in sorted(said.items())]
-        return told + [one for one in resolved if one.incident.leader is None]
+            self._place(incident, waiting, said)
+        spoken = [
+            Told(change, replace(of := self.stay[subject], followers=self._followers(of)))
+            for subject, change in sorted(said.items())
+        ]
+        return [*spoken, *self._resolved()]
 
-    def _place(self, incident: Incident, leaders: set[str], said: dict[str, Change]) -> None:
+    def _opens(self, one: Told) -> bool:
+        """Whether it is new, or has become graver than its leader."""
+        leader = self._leader(one.incident)
+        return one.change is Change.OPENED or (leader is not None and _graver(one.incident, leader))
+
+    def _say(self, one: Told, said: dict[str, Change]) -> None:
+        """Of a leader what has changed; of a follower that its leader is still open, when due."""
+        leader = self._leader(one.incident)
+        if leader is None:
+            said[one.incident.subject] = one.change
+        elif self.end_ms - leader.notified_ms >= self.repeat_after_ms:
+            self._repeat(leader, said)
+
+    def _place(self, incident: Incident, waiting: set[str], said: dict[str, Change]) -> None:
         """Behind the oldest leader that it may follow, or in front."""
-        able = [of for subject in leaders if _may_follow(incident, of := self.stay[subject])]
+        waiting.discard(incident.subject)
+        able = [
+            of
+            for of in self._leaders()
+            if of.subject not in waiting | {incident.subject} and _may_follow(incident, of)
+        ]
         leader = min(able, key=lambda of: (of.opened_ms, of.subject), default=None)
         if leader is None:
             self.stay[incident.subject] = replace(incident, leader=None, notified_ms=self.end_ms)
-            leaders.add(incident.subject)
             said[incident.subject] = Change.OPENED
-        elif leader.id != incident.leader:
+        else:
             self.stay[incident.subject] = replace(incident, leader=leader.id)
-            self.stay[leader.subject] = replace(
-                leader,
-                followers=(*leader.followers, incident.subject),
-                notified_ms=self.end_ms,
-            )
-            said.setdefault(leader.subject, Change.REPEATED)
+            self._repeat(leader, said)
+
+    def _repeat(self, leader: Incident, said: dict[str, Change]) -> None:
+        self.stay[leader.subject] = replace(leader, notified_ms=self.end_ms)
+        said.setdefault(leader.subject, Change.REPEATED)
+
+    def _resolved(self) -> list[Told]:
+        """Leaders that are calm, as all their followers are."""
+        calm = [of for of in self._leaders() if of.due_ms <= 0 and not self._followers(of)]
+        return [Told(Change.RESOLVED, self.stay.pop(of.subject)) for of in calm]
+
+    def _leaders(self) -> list[Incident]:
+        return [of for of in self.stay.values() if of.kind == self.kind and of.leader is None]
+
+    def _leader(self, incident: Incident) -> Incident | None:
+        return next((of for of in self._leaders() if of.id == incident.leader), None)
+
+    def _followers(self, leader: Incident) -> tuple[str, ...]:
+        return tuple(sorted(of.subject for of in self.stay.values() if of.leader == leader.id))
 
 
 def _may_follow(incident: Incident, leader: Incident) -> bool:
     """Whether it is no graver, and opened no further away than the shorter of their windows."""
-    graver = (incident.severity, leader.severity) == (Severity.CRITICAL, Severity.WARNING)
     window_ms = min(one.opened_ms - one.since_ms for one in (incident, leader))
-    return not graver and abs(incident.opened_ms - leader.opened_ms) < window_ms
+    near = abs(incident.opened_ms - leader.opened_ms) < window_ms
+    return near and not _graver(incident, leader)
+
+
+def _graver(incident: Incident, leader: Incident) -> bool:
+    return (incident.severity, leader.severity) == (Severity.CRITICAL, Severity.WARNING)
 
 
 def _gravity(incident: Incident) -> tuple[bool, float, str]:

@@ -23,7 +23,8 @@ class Raised:
 
     pane: int  # counted from 0
     subject: str
-    incident: str  # the id of that which people hear of
+    incident: str  # the id of that which people hear of,
+    leader: str  # and its subject
     opened: bool
     longest: int  # panes, of the windows that raised it
 
@@ -75,12 +76,14 @@ def decided(watch: Watch, every: Iterable[Heard]) -> Iterator[Raised]:
             plan=watch.plan.incidents,
         )
         opened = {one.incident.subject for one in told if one.change is Change.OPENED}
+        subjects = {incident.id: incident.subject for incident in incidents.values()}
         for subject, said in of.items():
             lengths = [(s.end_ms - s.start_ms) // pane_ms for s in said if s.tested is not None]
             if lengths:
                 mine = incidents[subject]
                 incident = mine.leader or mine.id
-                yield Raised(number, subject, incident, subject in opened, max(lengths))
+                leader = subjects[incident]
+                yield Raised(number, subject, incident, leader, subject in opened, max(lengths))
 
 
 def own_windows(panes: Sequence[Counts], number: int, length: Length) -> Iterator[ScaleWindow]:

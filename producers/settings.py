@@ -176,7 +176,8 @@ class RetrainingSection(Section):
     """When training again is advised."""
 
     critical_alert_threshold: int = Field(
-        default=1, description="Critical incidents that ask for it."
+        default=1,
+        description="Critical incidents that ask for it; subjects told as one count once.",
     )
     lookback: str = Field(default="24h", description="How recent they must be, in event time.")
     min_labels: int = Field(default=1000, description="Fresh labels that training needs.")

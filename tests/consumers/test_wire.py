@@ -488,6 +488,14 @@ def test_an_alert_of_performance_has_the_evidence_that_its_page_lists():
     assert told["coverage"] == pytest.approx(700 / 912)
 
 
+def test_an_alert_that_comes_later_than_its_evidence_names_the_window_of_that():
+    later = alert(Change.REPEATED, end_ms=T0 + 3 * DAY)
+    assert later["time"] == "2013-04-04T00:00:00Z"
+    assert later["data"]["window"]["end"] == "2013-04-02T00:00:00Z"
+    assert "to 2013-04-02T00:00:00Z;" in later["data"]["message"]
+    assert alert(Change.RESOLVED, end_ms=T0 + 3 * DAY)["data"]["window"]["end"] == later["time"]
+
+
 def test_an_alert_names_the_subjects_that_it_stands_for_besides_its_own():
     followers = ("quality/dewp", "quality/humid")
     told = alert(subject="quality/temp", followers=followers)["data"]

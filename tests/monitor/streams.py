@@ -20,7 +20,7 @@ import numpy as np
 from monitor.budget import Length
 from monitor.counting import count_data, count_outcomes
 from monitor.counts import Cells, add_cells
-from monitor.detection import Closing, Item, Key, Reflected, State, advance
+from monitor.detection import LEAST_LABELS, Closing, Item, Key, Reflected, State, advance
 from monitor.detectors import Detector, detect
 from monitor.drift import Tested
 from monitor.event_time import Arrival, Progress, Sources, arrivals, latest, seen_before
@@ -348,10 +348,13 @@ class Definition:
     def detectors(self, start: int) -> tuple[Detector, ...]:
         """On the error rates of the final windows side by side, up to the one that starts there."""
         length_ms, errors = self.watch.plan.windows.length_ms, {}
-        for at in self.final:
-            found = self.performance(at, Part.FINAL, rows=(Part.ON_TIME,)).metrics["accuracy"]
-            if at <= start and at % length_ms == 0 and found.metric.value is not None:
-                errors[at] = 1 - found.metric.value
+        for at in (at for at in self.final if self.first_ms <= at <= start):
+            found = self.performance(at, Part.FINAL, rows=(Part.ON_TIME,))
+            if (
+                found.labels >= LEAST_LABELS
+                and at >= max(errors, default=at - length_ms) + length_ms
+            ):
+                errors[at] = 1 - found.metrics["accuracy"].metric.value
         return detect(errors)
 
     def cells(self, part: Part, start: int, end: int) -> Cells:

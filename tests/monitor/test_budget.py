@@ -120,9 +120,16 @@ def test_distributions_are_tested_in_all_lengths_and_metrics_in_windows_of_days(
         (Windows(HOUR, DAY, DAY, 3 * DAY), [(24, 24), (48, 24)]),
         (Windows(HOUR, DAY, 6 * HOUR, DAY), [(24, 6)]),
         (Windows(HOUR, 2 * DAY, DAY, DAY), [(48, 24)]),
-        (Windows(HOUR, 3 * HOUR, 3 * HOUR), [(3, 3), (6, 3), (12, 6), (24, 12)]),
+        (Windows(HOUR, DAY, 7 * HOUR), [(24, 7)]),
+        (Windows(HOUR, 3 * HOUR, 3 * HOUR, DAY), [(3, 3), (6, 3), (12, 6), (24, 12)]),
     ],
-    ids=["up to the longest", "none longer", "the longest is shorter", "three doublings"],
+    ids=[
+        "up to the longest",
+        "none longer",
+        "the longest is shorter",
+        "uneven slides",
+        "three doublings to the longest",
+    ],
 )
 def test_performance_is_judged_in_the_users_windows_and_longer_ones(windows, panes):
     assert performance_lengths(Plan(windows)) == [Length(*of) for of in panes]

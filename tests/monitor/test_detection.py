@@ -7,14 +7,16 @@
 Here each partition is read row by row; ``test_detection_by_definition`` does what is at random.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from monitor import detection
 from monitor.counts import Counts
-from monitor.detection import Closing, Reflected, State, advance, rebuilt
+from monitor.detection import LEAST_LABELS, Closing, Decisions, Reflected, State, advance, rebuilt
 from monitor.findings import Maturity, WindowStatus, evidence_of
 from monitor.summaries import Part, Summary
-from tests.monitor.streams import KEY, Row, counted, fold, joined, plan, reached, watch
+from tests.monitor.streams import KEY, PANE, Row, counted, fold, joined, plan, reached, watch
 
 watching = watch()
 LATE, ON_TIME = Part.LATE, Part.ON_TIME
@@ -476,6 +478,28 @@ def test_a_model_that_is_not_watched_for_a_while_is_not_forgotten():
     assert [w.data.rows for w in found.windows] == [1]
 
 
+# -- detectors on the errors -------------------------------------------------------------------
+
+
+def errors_of(each: int, wrong: int = 0, of=watching, first: int = 0):
+    """What is remembered of windows of four panes with so many labels in each pane."""
+    labels = [s for pane in range(0, 160, 10) for s in correct(pane, each - wrong, wrong=wrong)]
+    items = [*rows(*range(first, 200, 10)), *labels, *reached(170), *joined(199, 199)]
+    return advance({KEY: of}, State(), enumerate(items))[0].decisions[KEY].errors
+
+
+def test_they_hear_of_final_windows_side_by_side():
+    assert errors_of(10, wrong=2) == pytest.approx({0: 0.2, 40: 0.2, 80: 0.2, 120: 0.2})
+    assert sorted(errors_of(10, of=watch(plan(4, 2)))) == [0, 40, 80, 120]
+
+
+def test_but_not_of_windows_with_few_labels_nor_of_incomplete_ones():
+    assert 4 * 7 < LEAST_LABELS <= 4 * 8
+    assert errors_of(7) == {}
+    assert sorted(errors_of(8)) == [0, 40, 80, 120]
+    assert sorted(errors_of(8, first=20)) == [40, 80, 120]
+
+
 # -- another configuration ---------------------------------------------------------------------
 
 
@@ -495,6 +519,14 @@ def test_windows_of_another_shape_go_on_where_the_old_ones_stood(length, slide, 
     _, found = advance({KEY: other}, state, items)
     assert [w.start_ms for w in found.windows] == starts
     assert {w.data.revision for w in found.windows} == {0}
+
+
+def test_errors_of_windows_of_another_shape_are_forgotten():
+    old = {KEY: replace(Decisions((PANE, 4 * PANE, 4 * PANE)), errors={0: 0.1})}
+    state, _ = advance({KEY: watching}, State(decisions=old), [])
+    assert state.decisions[KEY].errors == {0: 0.1}
+    state, _ = advance({KEY: watch(plan(2))}, State(decisions=old), [])
+    assert state.decisions[KEY].errors == {}
 
 
 def test_before_anything_has_closed_another_shape_starts_with_the_first_row():

@@ -169,7 +169,7 @@ def _performance(truth: Definition, start: int):
             for name, judged in truth.metrics(from_ms, end, length):
                 said[name].append(judged)
     for name, of in said.items():
-        yield f"performance/{name}", worst(of, end, slide_ms)
+        yield f"performance/{name}", worst(of, end)
     tested = truth.coverage(start)
     if tested is not None:
         yield "coverage/labels", Heard(end, slide_ms, evidence(tested, start, end), slide_ms)

@@ -161,7 +161,8 @@ def test_of_windows_that_judge_a_metric_the_gravest_speaks_and_of_equals_the_sho
         return Judged(heard(letter, 100, slide_ms).evidence, slide_ms)
 
     short, long, critical = judged("w", 10), judged("w", 40), judged("c", 20)
-    assert worst([Judged(None, 10), long, short], 100, 10).evidence == short.evidence
-    found = worst([short, critical, long], 100, 10)
-    assert (found.evidence, found.slide_ms) == (critical.evidence, 40)
-    assert worst([Judged(None, 10), Judged(None, 20)], 100, 10) == Heard(100, 10)
+    assert worst([Judged(None, 10), long, short], 100).evidence == short.evidence
+    found = worst([short, critical, long], 100)
+    assert (found.evidence, found.slide_ms, found.span_ms) == (critical.evidence, 40, 10)
+    assert worst([Judged(None, 10), Judged(None, 20)], 100) == Heard(100, 10)
+    assert worst([Judged(None, 20)], 100) == Heard(100, 20)
