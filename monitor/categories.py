@@ -125,12 +125,14 @@ def alone(table: Table, floor: float) -> NDArray[np.int64]:
 def frequent(table: Table) -> NDArray[np.int64]:
     """The categories of which both samples have ten rows to expect, shape (k,).
 
-    The smallest of them joins the others if these would have fewer themselves.
+    The smallest of them, or all that are as small, join the others if these would have fewer.
     """
     least = EXPECTED * (table.n + table.m) / min(table.n, table.m)
     kept = np.flatnonzero(table.both[:-1] >= least)
     others = table.n + table.m - int(table.both[kept].sum())
-    return np.delete(kept, table.both[kept].argmin()) if kept.size and 0 < others < least else kept
+    if kept.size and 0 < others < least:
+        return kept[table.both[kept] > table.both[kept].min()]
+    return kept
 
 
 def g_statistic(table: Table) -> tuple[float, int]:

@@ -71,7 +71,7 @@ def _delay(many: int, each: Each) -> Iterator[tuple[str, Figures]]:
         early = sum(one == "early" for one in found)
         kept = [one for one in found if one != "early"]
         yield scenario.name, {**delays(kept), "early": early / len(found)}
-    yield FLIP, delays(each(concept.delay, range(many // 5)))
+    yield FLIP, delays(each(concept.delay, range(many // 20)))
 
 
 def _flights(many: int, each: Each) -> Iterator[tuple[str, Figures]]:

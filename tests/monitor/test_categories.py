@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import chdtrc, gammaln, xlogy
@@ -74,6 +74,11 @@ def test_of_two_categories_one_is_tested_exactly_at_the_whole_level(live, fixed)
 
 
 @given(live=many(8, 0, 60, last=20), fixed=many(8, 1, 60, last=20), seed=st.integers(0, 99))
+@example(
+    live=np.array([9, 1, 30, 40, 0, 0, 0, 0, 2]),
+    fixed=np.array([21, 29, 30, 40, 1, 1, 1, 1, 2]),
+    seed=3,
+)
 def test_the_order_of_the_list_does_not_matter(live, fixed, seed):
     order = np.append(np.random.default_rng(seed).permutation(8), 8)
     found, again = judged(live, fixed), judged(live[order], fixed[order])
