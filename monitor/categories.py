@@ -131,7 +131,7 @@ def frequent(table: Table) -> NDArray[np.int64]:
     kept = np.flatnonzero(table.both[:-1] >= least)
     others = table.n + table.m - int(table.both[kept].sum())
     if kept.size and 0 < others < least:
-        return kept[table.both[kept] > table.both[kept].min()]
+        kept = kept[table.both[kept] > table.both[kept].min()]
     return kept
 
 
