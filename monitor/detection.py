@@ -19,23 +19,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from monitor.budget import Length, own_length
 from monitor.counts import Cells, Counts, add_cells
-from monitor.detectors import Detector, detect
+from monitor.detectors import detect
 from monitor.drift import Tested, evidence
 from monitor.event_time import Sources, earliest, latest
 from monitor.findings import (
     FeatureFinding,
     Findings,
     Maturity,
+    MetricFinding,
     Transition,
     WindowFinding,
     WindowStatus,
     evidence_of,
 )
 from monitor.incidents import Change, Heard, Incident, Judged, Said, gravest, settle, worst
-from monitor.metrics import measure
+from monitor.metrics import labelled_rows, measure
 from monitor.plan import Plan
 from monitor.scales import Blocks, Kept
 from monitor.scanning import Scanner
@@ -215,6 +217,16 @@ def rebuilt(state: State, items: Iterable[Item]) -> State:
     return replace(state, panes=panes, sums={})
 
 
+class _Ended(NamedTuple):
+    """What is known of the performance in a window that has ended."""
+
+    length: Length
+    start_ms: int
+    rows: int
+    labels: int
+    metrics: Mapping[str, MetricFinding]
+
+
 class _Fold:
     """One model version during one batch. Works on copies: the state it came from stays."""
 
@@ -354,10 +366,9 @@ class _Fold:
         return max(start_ms, open_ms)
 
     def _close_one(self, start_ms: int) -> None:
-        first_ms = latest(self.decisions.first_pane_ms, self.decisions.pruned_ms)
-        complete = first_ms is not None and start_ms >= first_ms
-        self._windows[start_ms] = WindowState(complete=complete)
-        found = self._publish(start_ms)
+        self._windows[start_ms] = WindowState(complete=self._known_from(start_ms))
+        found = self._found(start_ms)
+        self._publish(found)
         empty = found.data.status is WindowStatus.NO_DATA
         self.decisions = replace(
             self.decisions, empty_run=self.decisions.empty_run + 1 if empty else 0
@@ -401,33 +412,33 @@ class _Fold:
         window = self._windows[start_ms] = replace(self._windows[start_ms], final=True)
         self._performance.add(start_ms)
         self._count_revisions(start_ms)
+        found = self._found(start_ms, amended=False)
         if window.complete:
-            self._note_error(start_ms)
-        found = self._publish(start_ms, amended=False)
+            self._note_error(found)
+        self._publish(found)
         if window.complete:
             if found.data.errors is not None:
                 self._hear_finding(found.data.errors, start_ms)
-            heard = dict([*self._of_metrics(found.end_ms), *self._of_coverage(start_ms)])
+            heard = dict([*self._of_metrics(found), *self._of_coverage(start_ms)])
             self._settle(heard, start_ms, found.end_ms)
         if self._has(start_ms, Part.AMENDED) or self._has(start_ms, Part.LATE):
             self._performance.add(start_ms)
 
-    def _note_error(self, start_ms: int) -> None:
+    def _note_error(self, found: WindowFinding) -> None:
         """Of windows side by side: those that overlap say the same thing twice."""
-        errors, length_ms = self.decisions.errors, self.plan.windows.length_ms
-        if errors and start_ms < max(errors) + length_ms:
+        errors, performance = self.decisions.errors, found.performance
+        if errors and found.start_ms < max(errors) + self.plan.windows.length_ms:
             return
-        labelled = _parts(list(self._inside(start_ms)), PERFORMANCE[:1])
-        accuracy = measure(labelled)["accuracy"].value
-        if accuracy is not None and _labels(labelled) >= LEAST_LABELS:
-            newest = sorted({**errors, start_ms: 1 - accuracy}.items())[-MOST_ERRORS:]
+        accuracy = performance.metrics["accuracy"].metric.value
+        if accuracy is not None and performance.labels >= LEAST_LABELS:
+            newest = sorted({**errors, found.start_ms: 1 - accuracy}.items())[-MOST_ERRORS:]
             self.decisions = replace(self.decisions, errors=dict(newest))
 
     def amend(self) -> None:
         """Publish anew the closed windows that this batch has changed, and settle the decisions."""
         for start_ms in sorted(self._data | self._performance):
             self._count_revisions(start_ms)
-            self._publish(start_ms)
+            self._publish(self._found(start_ms))
         self.decisions = replace(self.decisions, windows=self._windows, incidents=self._incidents)
 
     def _count_revisions(self, start_ms: int) -> None:
@@ -472,7 +483,14 @@ class _Fold:
         }
         self.decisions = replace(self.decisions, windows=windows, pruned_ms=pruned_ms)
 
-    def _publish(self, start_ms: int, *, amended: bool = True) -> WindowFinding:
+    def _publish(self, found: WindowFinding) -> None:
+        if found.performance.status is Maturity.FINAL:
+            errors = self.decisions.errors
+            until = {at: error for at, error in errors.items() if at <= found.start_ms}
+            found = replace(found, detectors=detect(until))
+        self.findings.windows.append(found)
+
+    def _found(self, start_ms: int, *, amended: bool = True) -> WindowFinding:
         """What is known of a window; without ``amended`` of performance its final part alone."""
         window, watch = self._windows[start_ms], self.watch
         inside = list(self._inside(start_ms))
@@ -480,7 +498,7 @@ class _Fold:
         data = _parts(inside, parts)
         judged = _parts(inside, PERFORMANCE if amended else PERFORMANCE[:1])
         predicted = _parts(inside, DATA if amended else DATA[:1])
-        found = WindowFinding(
+        return WindowFinding(
             watch.profile.model,
             watch.profile.version,
             start_ms,
@@ -498,42 +516,49 @@ class _Fold:
                 revision=window.performance_revision,
                 scores=add_cells(predicted).get("score"),
             ),
-            self._detectors(start_ms) if window.final else (),
         )
-        self.findings.windows.append(found)
-        return found
 
-    def _detectors(self, start_ms: int) -> tuple[Detector, ...]:
-        errors = self.decisions.errors
-        return detect({at: error for at, error in errors.items() if at <= start_ms})
-
-    def _of_metrics(self, end_ms: int) -> Iterator[tuple[str, Heard]]:
-        """Of those that can tell a fall from none, in windows of all lengths that end here."""
+    def _of_metrics(self, found: WindowFinding) -> Iterator[tuple[str, Heard]]:
+        """Of those that can tell a fall from none, in windows of all lengths that end with one."""
         said: dict[str, list[Judged]] = {}
-        for length in self.watch.performance_lengths:
-            for name, judged in self._judged(length, end_ms):
-                said.setdefault(name, []).append(judged)
+        for length, start_ms, rows, labels, metrics in self._ending(found):
+            for name, metric in metrics.items():
+                if metric.decided:
+                    about = evidence_of(metric, start_ms, found.end_ms, rows=rows, labels=labels)
+                    slide_ms = length.slide * self.plan.windows.pane_ms
+                    said.setdefault(name, []).append(Judged(about, slide_ms))
         for name, of in said.items():
-            yield f"performance/{name}", worst(of, end_ms)
+            yield f"performance/{name}", worst(of, found.end_ms)
 
-    def _judged(self, length: Length, end_ms: int) -> Iterator[tuple[str, Judged]]:
-        """What one window says of each metric that it can decide on, if there is such a window."""
-        pane_ms, own = self.plan.windows.pane_ms, length == own_length(self.plan)
-        start_ms, slide_ms = end_ms - length.panes * pane_ms, length.slide * pane_ms
+    def _ending(self, found: WindowFinding) -> Iterator[_Ended]:
+        """The window itself, and the longer ones that end with it."""
+        performance, pane_ms = found.performance, self.plan.windows.pane_ms
+        for length in self.watch.performance_lengths:
+            start_ms, slide_ms = found.end_ms - length.panes * pane_ms, length.slide * pane_ms
+            if length == own_length(self.plan):
+                yield _Ended(
+                    length, start_ms, performance.rows, performance.labels, performance.metrics
+                )
+            elif self._known_from(start_ms) and found.end_ms % slide_ms == 0:
+                inside = list(self._inside(start_ms, found.end_ms))
+                labelled = _parts(inside, PERFORMANCE[:1])
+                yield _Ended(
+                    length,
+                    start_ms,
+                    _rows(_parts(inside, DATA[:1])),
+                    labelled_rows(labelled),
+                    self.watch.judge_metrics(measure(labelled), length),
+                )
+
+    def _known_from(self, start_ms: int) -> bool:
+        """Whether all panes from then on are there, if they held anything."""
         first_ms = latest(self.decisions.first_pane_ms, self.decisions.pruned_ms)
-        if first_ms is None or start_ms < first_ms or (not own and end_ms % slide_ms):
-            return
-        inside = list(self._inside(start_ms, end_ms))
-        rows, labelled = _rows(_parts(inside, DATA[:1])), _parts(inside, PERFORMANCE[:1])
-        for name, found in self.watch.judge_metrics(measure(labelled), length).items():
-            if found.decided:
-                about = evidence_of(found, start_ms, end_ms, rows=rows, labels=_labels(labelled))
-                yield name, Judged(about, slide_ms)
+        return first_ms is not None and start_ms >= first_ms
 
     def _of_coverage(self, start_ms: int) -> Iterator[tuple[str, Heard]]:
         inside, windows = list(self._inside(start_ms)), self.plan.windows
         rows = [_rows([cells]) for cells in _parts(inside, DATA[:1])]
-        labels = [_labels([cells]) for cells in _parts(inside, PERFORMANCE[:1])]
+        labels = [labelled_rows([cells]) for cells in _parts(inside, PERFORMANCE[:1])]
         tested = self.watch.judge_coverage(rows, labels)
         if tested is not None:
             end_ms = start_ms + windows.length_ms
@@ -614,10 +639,6 @@ def _parts(inside: Sequence[Pane | None], parts: Sequence[Part]) -> list[Cells]:
 
 def _rows(panes: Iterable[Cells]) -> int:
     return sum(cells["rows"].size for cells in panes if "rows" in cells)
-
-
-def _labels(panes: Iterable[Cells]) -> int:
-    return sum(cells["outcomes"].size for cells in panes if "outcomes" in cells)
 
 
 def _names(inside: Sequence[Pane | None], parts: Sequence[Part]) -> Names:

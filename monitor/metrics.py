@@ -25,7 +25,7 @@ calibration_error      as a mean of ``±(score - label)``, the signs of the ten 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,6 +114,11 @@ def measure(panes: Sequence[Cells]) -> dict[str, Metric]:
     if labelled.rows == 0:
         return {name: Metric(None) for name in METRICS}
     return {name: _MEASURED[name](labelled) for name in METRICS}
+
+
+def labelled_rows(panes: Iterable[Cells]) -> int:
+    """How many rows of ``panes`` have a label."""
+    return sum(cells["outcomes"].size for cells in panes if "outcomes" in cells)
 
 
 def _spread(left_out: Array) -> float | None:

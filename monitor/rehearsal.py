@@ -43,11 +43,11 @@ def heard(watch: Watch, panes: Iterable[Counts], known: int = 0) -> Iterator[Hea
     It depends on ``drift.min_effect``, and nothing else of what is raised does.
     """
     seen: list[Counts] = []
-    blocks = _blocks(seen)
+    blocks, longest = _blocks(seen), watch.longest_panes
     for number, counts in enumerate(panes):
         seen.append(counts)
-        if number >= watch.longest_panes:
-            seen[number - watch.longest_panes] = Counts.empty()  # no window reaches back so far
+        if number >= longest:
+            seen[number - longest] = Counts.empty()  # no window reaches back so far
         if number >= known:
             yield _said(watch, blocks, seen, number)
 

@@ -23,7 +23,7 @@ from monitor.findings import (
     PerformanceFinding,
     WindowStatus,
 )
-from monitor.metrics import Metric, measure
+from monitor.metrics import Metric, labelled_rows, measure
 from monitor.performance import JUDGED, Dispersion, degraded
 from monitor.plan import Plan
 from monitor.profile import Profile
@@ -158,12 +158,11 @@ class Watch:
         is expected is expected of the labelled rows.
         """
         measured = measure(panes)
-        labels = sum(c["outcomes"].size for c in panes if "outcomes" in c)
         return PerformanceFinding(
             revision,
             status,
             rows,
-            labels,
+            labelled_rows(panes),
             self.judge_metrics(measured, own_length(self.plan)),
             None if self.expectation is None else self.expectation.expect(panes, scores),
         )
