@@ -146,6 +146,16 @@ class Feature(Passed):
         description="Kuiper's distance, 0 to 1, from the same counts: it sees what only widens or"
         " narrows. Null for categories.",
     )
+    wilcoxon: float | None = Field(
+        None,
+        description="Size of Cliff's delta, 0 to 1: P(a live value lies above one of the reference)"
+        " - P(below). It sees a small shift sooner. Null for categories and constants.",
+    )
+    mood: float | None = Field(
+        None,
+        description="Size of the mean of 1 - 6 u (1 - u) over the places u in the reference, less"
+        " the reference's own: it sees soon what widens or narrows. Null as above.",
+    )
     psi: float | None = Field(
         None, description="Population stability index over at most ten bins of the reference."
     )
@@ -156,15 +166,15 @@ class Feature(Passed):
     )
     verdict: str = Field(
         description="`drift` if of a test the value exceeds `threshold`, and `persistent` less half"
-        " of it exceeds `tolerance`; `insufficient_data` says nothing either way. Numbers have two"
-        " tests, KS and Kuiper, and the figures beside are those of KS.",
+        " of it exceeds `tolerance`; `insufficient_data` says nothing either way. Numbers have four"
+        " tests, KS, Kuiper, Wilcoxon and Mood, and the figures beside are those of KS.",
         json_schema_extra={"enum": ["ok", "drift", "insufficient_data"]},
     )
     severity: Severity | None = Field(None, description="Of a drift.")
     decided_by: str | None = Field(
         None,
         description="The gravest of the tests that found a drift; null without one.",
-        json_schema_extra={"enum": ["ks", "kuiper", "categories"]},
+        json_schema_extra={"enum": ["ks", "kuiper", "wilcoxon", "mood", "categories"]},
     )
     detectable: float | None = Field(
         None, description="The smallest distance that so many rows could have shown."

@@ -279,7 +279,7 @@ def _estimate(found: Expected | Estimate) -> dict[str, float | None]:
 
 
 def _feature(feature: FeatureFinding, marked: float) -> dict[str, Any]:
-    ks, kuiper, gravest = feature.test("ks"), feature.test("kuiper"), feature.gravest
+    ks, gravest = feature.test("ks"), feature.gravest
     shown = ks or gravest  # of numeric features the table speaks of KS, whatever decided
     p_value = None if shown is None else shown.p_value
     return {
@@ -296,7 +296,7 @@ def _feature(feature: FeatureFinding, marked: float) -> dict[str, Any]:
         "threshold": None if shown is None else shown.threshold,
         "tolerance": None if shown is None else min(shown.tolerance, 1.0),
         "persistent": None if shown is None else shown.persistent,
-        "kuiper": None if kuiper is None else kuiper.value,
+        **{name: _value(feature.test(name)) for name in ("kuiper", "wilcoxon", "mood")},
         "psi": None if feature.effects is None else feature.effects.psi,
         "effects": None if feature.effects is None else _effects(feature.effects),
         "verdict": feature.verdict.value,
@@ -312,6 +312,10 @@ def _feature(feature: FeatureFinding, marked: float) -> dict[str, Any]:
         if feature.distribution is None
         else _distribution(feature.distribution),
     }
+
+
+def _value(found: Tested | None) -> float | None:
+    return None if found is None else found.value
 
 
 def _effects(found: Effects) -> dict[str, Any]:
@@ -445,6 +449,8 @@ def _evidence(found: Evidence, followers: Sequence[str]) -> dict[str, Any]:
 _SAYS = {
     "ks": "the distribution lies {value} (KS distance) from the reference",
     "kuiper": "the distribution lies {value} (Kuiper distance) from the reference",
+    "wilcoxon": "the values rank {detail} than the reference's by {value} (Cliff's delta)",
+    "mood": "the values spread {detail} than the reference's by {value} (Mood's score)",
     "categories": "the shares of the categories differ by {value} from the reference",
     "missing": "the share of missing values differs by {value} from the reference",
     "coverage": "the share of predictions without a label differs by {value} from the reference",
@@ -467,8 +473,9 @@ def _about(transition: Transition) -> str:
             f"{subject}: {_shown(found.value)} in the window {window}, against a baseline"
             f" of {_shown(found.baseline)}."
         )
-    said = _SAYS[found.statistic].format(value=_shown(found.value))
-    detail = "" if found.detail is None else f" ({found.detail})"
+    words = _SAYS[found.statistic]
+    said = words.format(value=_shown(found.value), detail=found.detail)
+    detail = "" if found.detail is None or "{detail}" in words else f" ({found.detail})"
     return (
         f"{subject}: {said}{detail} in the window {window}; sampling noise explains"
         f" {_shown(found.threshold)}, and {_shown(found.effect)} of it persists, where beyond"

@@ -110,6 +110,8 @@ def numbers(feature: Feature) -> pd.DataFrame:
         ("reference's straying", words.number(feature.tolerance)),
         ("smallest that would show", words.number(feature.detectable)),
         ("Kuiper distance", words.number(feature.kuiper)),
+        ("Cliff's delta (Wilcoxon)", words.number(feature.wilcoxon)),
+        ("Mood's score", words.number(feature.mood)),
         ("decided by", feature.decided_by or NOTHING),
         ("p-value", words.probability(feature.p_value)),
         ("PSI", words.number(feature.psi)),

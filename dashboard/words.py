@@ -181,6 +181,14 @@ def _of_values(of: Feature) -> str:
 def _decided(of: Feature) -> str:
     if of.decided_by == "kuiper":
         return f"What decided is the Kuiper distance, {number(of.kuiper)}."
+    if of.decided_by == "wilcoxon":
+        return (
+            f"What decided are the ranks: values lie {plain(of.detail)} (Cliff's delta"
+            f" {number(of.wilcoxon)})."
+        )
+    if of.decided_by == "mood":
+        said = f"What decided is the spread: values lie {plain(of.detail)}"
+        return f"{said} (Mood's score {number(of.mood)})."
     return f"What decided: {plain(of.detail)}." if of.detail else ""
 
 
@@ -254,6 +262,8 @@ _EVIDENCE = {
 _VALUES = {
     "ks": "KS distance",
     "kuiper": "Kuiper distance",
+    "wilcoxon": "Cliff's delta",
+    "mood": "Mood's score",
     "categories": "largest difference of a share",
     "missing": "difference of the share of missing values",
     "coverage": "difference of the share without a label",

@@ -32,6 +32,7 @@ SHARES: Mapping[str, float] = {
     "quality": 0.10,
     "coverage": 0.05,
 }
+STATISTICS = ("ks", "kuiper", "wilcoxon", "mood")  # of each distribution
 LARGEST_LEVEL = 0.5
 
 
@@ -131,8 +132,8 @@ def _tests(schema: Schema) -> dict[str, Iterator[tuple[str, str]]]:
     labelled = schema.errors is not None
     return {
         "data": _of_features(schema),
-        "prediction": _both("prediction/score"),
-        "errors": _both("concept/error") if labelled else iter(()),
+        "prediction": _of_distribution("prediction/score"),
+        "errors": _of_distribution("concept/error") if labelled else iter(()),
         "performance": ((f"performance/{m}", m) for m in JUDGED if labelled),
         "quality": ((f"quality/{name}", "missing") for name in schema.features),
         "coverage": iter([("coverage/labels", "coverage")] if labelled else ()),
@@ -141,11 +142,10 @@ def _tests(schema: Schema) -> dict[str, Iterator[tuple[str, str]]]:
 
 def _of_features(schema: Schema) -> Iterator[tuple[str, str]]:
     for name, _ in schema.numeric:
-        yield from _both(f"data/{name}")
+        yield from _of_distribution(f"data/{name}")
     for name, _ in schema.categorical:
         yield f"data/{name}", "categories"
 
 
-def _both(subject: str) -> Iterator[tuple[str, str]]:
-    yield subject, "ks"
-    yield subject, "kuiper"
+def _of_distribution(subject: str) -> Iterator[tuple[str, str]]:
+    return ((subject, statistic) for statistic in STATISTICS)

@@ -27,7 +27,7 @@ from monitor.plan import Drift
 from monitor.shares import Share
 from monitor.stack import Space
 from monitor.summaries import Quality
-from monitor.tolerance import Blocks, Straying, block_starts, learnable
+from monitor.tolerance import OF_SHARES, SHARED_BY_NORMAL, Blocks, Straying, block_starts, learnable
 
 Ints = NDArray[np.int64]
 FLAWS = (Quality.MISSING, Quality.WRONG_TYPE)
@@ -35,7 +35,6 @@ NOISE_OFF = 0.75  # of the noise, which categories have to persist beyond: their
 LEAST_PANES = 4  # in a window whose flaws are tested: a short spell is no change of the feature
 LEAST_FLAWED = 0.005  # share of flawed values, beyond half the noise, that is worth an incident
 LEAST_FALL = 0.05  # of the label coverage: the slowest labels come after all, but late
-SHARED = 0.363  # mean square of what two halves share of a normal deviation: 1 - 2 / pi
 SHARED_OF_DISTANCE = 0.64  # the same of a distance, over that of the whole; simulated
 
 
@@ -298,7 +297,8 @@ def learn_shares(panes: Sequence[Share], lengths: Sequence[int]) -> Straying:
             return None
         persistent = abs(shares.persistent(first, second, rest))
         variance = rest.value * (1 - rest.value)
-        expected = variance * ((SHARED if first.rows else 1.0) / live.rows + 1 / rest.rows)
+        of_rows = SHARED_BY_NORMAL if first.rows else 1.0
+        expected = variance * (of_rows / live.rows + 1 / rest.rows)
         return live.rows, persistent, share_noise(live, rest, 1 / blocks), expected
 
     return _learned(held, np.zeros(2, dtype=np.int64), lengths, told)
@@ -319,8 +319,8 @@ def _learned(held: Sequence[Ints], empty: Ints, lengths: Sequence[int], told: To
             rows, persistent, noise, expected = (
                 np.array(column) for column in zip(*each, strict=True)
             )
-            found.append(Blocks.of(length, rows, persistent, noise, expected))
-    return Straying.of(found)
+            found.append(Blocks.of(length, rows, persistent, noise, expected, OF_SHARES))
+    return Straying.of(found, OF_SHARES)
 
 
 def _block(running: Ints, start: int, length: int) -> tuple[Ints, Ints]:

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import kolmogi
+from scipy.special import kolmogi, ndtri
 
 LARGEST = 40.0  # beyond it every tail is 0 in double precision
 
@@ -36,6 +36,12 @@ def kuiper_quantile(alpha: float) -> float:
     if alpha >= 1:
         return 0.0
     return float(brentq(lambda z: kuiper_tail(z) - alpha, 0.4, LARGEST))
+
+
+@lru_cache(maxsize=4096)
+def normal_quantile(alpha: float) -> float:
+    """What the size of a standard normal value exceeds with probability ``alpha``."""
+    return -float(ndtri(alpha / 2))
 
 
 def effective_sizes(n: NDArray[np.int64], m: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -75,16 +75,23 @@ Noise = Callable[[float], float]  # the deviation that sampling noise exceeds wi
 
 
 def severity_of(  # noqa: PLR0913 - both sides of the two conditions
-    value: float, persistent: float, noise: Noise, allowed: float, levels: Levels, drift: Drift
+    value: float,
+    persistent: float,
+    noise: Noise,
+    allowed: float,
+    levels: Levels,
+    drift: Drift,
+    effect: float,
 ) -> Severity | None:
     """Warning, critical or neither. Critical also needs an effect of ``critical_effect``."""
 
     def exceeds(alpha: float) -> bool:
         return value > noise(alpha) and persistent - noise(alpha) / 2 > allowed
 
-    if exceeds(levels.critical) and persistent >= drift.critical_effect:
-        return Severity.CRITICAL
-    return Severity.WARNING if exceeds(levels.warning) else None
+    if effect < drift.min_effect or not exceeds(levels.warning):
+        return None
+    critical = effect >= drift.critical_effect and exceeds(levels.critical)
+    return Severity.CRITICAL if critical else Severity.WARNING
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from monitor.bins import effective_size
 from monitor.budget import Family, Length, Levels
-from monitor.scanning import BOTH
+from monitor.scanning import STATISTICS
 from monitor.watch import Watch, cells_of
-
-POWER = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +55,14 @@ def _spent(watch: Watch, family: Family, subject: str, statistic: str, length: L
     rows = watch.rows_per_pane * length.panes
     levels = family.level(watch.plan, length)
     plain = Spent(family.name, subject, statistic, length, share, levels, rows)
-    quantile = next((each.quantile for each in BOTH if each.name == statistic), None)
     scanner = watch.errors if family.name == "errors" else watch.data
-    if quantile is None or scanner is None:
+    if statistic not in STATISTICS or scanner is None:
         return plain
     i = scanner.stack.names.index(cells_of(subject))
-    root = float(np.sqrt(effective_size(max(round(rows), 1), int(scanner.stack.sizes[i]))))
-    allowed = scanner.strayings[statistic][i].allowed(length.panes, rows)
-    allowed = max(allowed, watch.plan.drift.min_effect)
-    threshold = quantile(levels.warning) / root
-    distance = max(threshold, allowed + threshold / 2) + float(norm.ppf(POWER)) / (2 * root)
+    seen = scanner.detectable(STATISTICS[statistic], i, length, max(round(rows), 1))
+    if seen is None:
+        return plain
+    shift = SHIFTS.get(statistic)
     return Spent(
         family.name,
         subject,
@@ -76,16 +71,24 @@ def _spent(watch: Watch, family: Family, subject: str, statistic: str, length: L
         share,
         levels,
         rows,
-        min(threshold, 1.0),
-        allowed,
-        distance if distance < 1 else None,
-        in_deviations(distance) if statistic == "ks" else None,
+        min(seen.threshold, 1.0),
+        seen.allowed,
+        seen.distance if seen.distance < 1 else None,
+        None if shift is None else shift(seen.distance),
     )
 
 
-def in_deviations(distance: float) -> float | None:
+def of_gap(distance: float) -> float | None:
     """The shift of a normal distribution whose KS distance it is; None if none is."""
     return 2 * float(norm.ppf((1 + distance) / 2)) if distance < 1 else None
+
+
+def of_ranks(delta: float) -> float | None:
+    """The shift of a normal distribution whose Cliff's delta it is; None if none is."""
+    return float(np.sqrt(2) * norm.ppf((1 + delta) / 2)) if delta < 1 else None
+
+
+SHIFTS = {"ks": of_gap, "wilcoxon": of_ranks}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +107,12 @@ def costs(watch: Watch) -> list[Cost]:
         return []
     tests = len(family.tests)
     return [
-        _cost(watch, family, "one more numeric feature", tests / (tests + len(BOTH))),
+        _cost(watch, family, "one more numeric feature", tests / (tests + len(STATISTICS))),
         _cost(watch, family, "a second segment", 0.5),
     ]
 
 
 def _cost(watch: Watch, family: Family, what: str, level: float) -> Cost:
-    quantile, length = BOTH[0].quantile, family.lengths[0]
+    quantile, length = STATISTICS["ks"].quantile, family.lengths[0]
     before = family.level(watch.plan, length).warning
     return Cost(what, level, quantile(before * level) / quantile(before))

@@ -20,7 +20,8 @@ form a group; inside it no deviation exceeds what the live counts at its two edg
     under >= live before the group - fixed below its last bin
 
 ``bound`` looks at the edges of groups alone, about three for every root of the sample's size: half
-the width of sampling noise wide, and a hundredth of the work.
+the width of sampling noise wide, and a hundredth of the work. A mean score (``monitor.ranks``) lies
+between those of all rows of a group at its lowest and at its highest.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.bins import Sample
+from monitor.bins import Sample, shared
 from monitor.counts import Cells, Counts, aligned
+from monitor.ranks import Scores
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -81,6 +83,7 @@ class Stack:
     sizes: Ints  # shape (f,): rows of each distribution
     below: Floats  # shape (bins,): the fixed distribution function before each bin
     up_to: Floats  # shape (bins,): and behind it
+    scores: tuple[Scores, Scores]  # Wilcoxon's and Mood's
     groups: Groups
 
     @classmethod
@@ -92,16 +95,15 @@ class Stack:
     def against(cls, samples: Mapping[str, Sample], fixed: Cells) -> Stack:
         """Bins cut by ``samples``, distances taken to what ``fixed`` holds in them."""
         dense = [fixed.get(name, Counts.empty()).dense(of.bins) for name, of in samples.items()]
-        up_to = [np.cumsum(held) / max(int(held.sum()), 1) for held in dense]
-        below = [np.append(0.0, edge[:-1]) for edge in up_to]
-        return cls(
-            tuple(samples),
-            np.cumsum([0, *(held.size for held in dense)]),
-            np.array([held.sum() for held in dense], dtype=np.int64),
-            np.concatenate([np.empty(0), *below]),
-            np.concatenate([np.empty(0), *up_to]),
-            Groups.of(below, up_to, [int(held.sum()) for held in dense]),
-        )
+        sizes = np.array([held.sum() for held in dense], dtype=np.int64)
+        offsets = np.cumsum([0, *(held.size for held in dense)])
+        each = [np.cumsum(held) / max(int(held.sum()), 1) for held in dense]
+        up_to = np.concatenate([np.empty(0), *each])
+        below = np.concatenate([np.empty(0), *(np.append(0.0, edge[:-1]) for edge in each)])
+        starts = offsets[:-1]
+        scores = (Scores.wilcoxon(below, up_to, starts), Scores.mood(below, up_to, starts))
+        groups = Groups.of(below, up_to, offsets, sizes, scores)
+        return cls(tuple(samples), offsets, sizes, below, up_to, scores, groups)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,33 +114,46 @@ class Groups:
     starts: Ints  # shape (f + 1,): the first group of each feature, and the end
     up_to_first: Floats  # shape (g,): the fixed distribution function behind the first bin
     below_last: Floats  # shape (g,): and before the last
+    lowest: Floats  # shape (2, g): the scores of a row, by statistic
+    highest: Floats  # shape (2, g)
 
     @classmethod
-    def of(cls, below: Sequence[Floats], up_to: Sequence[Floats], sizes: Sequence[int]) -> Groups:
+    def of(
+        cls,
+        below: Floats,
+        up_to: Floats,
+        offsets: Ints,
+        sizes: Ints,
+        scores: Sequence[Scores],
+    ) -> Groups:
         """A bin that is high itself is a group of its own: its bound is exact."""
-        edges, starts, at = [], [0], 0
-        for low, high, size in zip(below, up_to, sizes, strict=True):
+        edges, starts = [np.empty(0, dtype=np.int64)], [0]
+        for at, end, size in zip(offsets[:-1], offsets[1:], sizes, strict=True):
             heights = GROUPS_PER_ROOT * np.sqrt(size)
-            steps = np.diff(np.floor(low * heights)) + np.diff(np.floor(high * heights))
+            steps = np.diff(np.floor(below[at:end] * heights))
+            steps += np.diff(np.floor(up_to[at:end] * heights))
             first = np.append(0, 1 + np.flatnonzero(steps))
             edges.append(first + at)
             starts.append(starts[-1] + first.size)
-            at += low.size
-        every = np.concatenate([np.empty(0, dtype=np.int64), *edges, [at]])
+        first = np.concatenate(edges)
+        every = np.append(first, offsets[-1])
+        of_bins = [each.of for each in scores] if first.size else []
         return cls(
             every,
             np.array(starts, dtype=np.int64),
-            np.concatenate([np.empty(0), *up_to])[every[:-1]],
-            np.concatenate([np.empty(0), *below])[every[1:] - 1],
+            up_to[first],
+            below[every[1:] - 1] if first.size else np.empty(0),
+            np.array([np.minimum.reduceat(of, first) for of in of_bins]),
+            np.array([np.maximum.reduceat(of, first) for of in of_bins]),
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Deviations:
-    """How far a window's distribution functions rise above and fall below the fixed ones.
+    """How far a window's distributions lie from the fixed ones.
 
-    All arrays have shape (f,). The persistent ones count only what both halves of the window share,
-    with one sign.
+    All arrays have shape (f,), but those of ranks (2, f): the mean scores of Wilcoxon and Mood. The
+    lasting ones count only what both halves of the window share, with one sign.
     """
 
     rows: Ints  # values that fell into bins
@@ -146,6 +161,8 @@ class Deviations:
     under: Floats  # in [-1, 0]
     lasting_above: Floats
     lasting_under: Floats
+    ranks: Floats
+    lasting_ranks: Floats
 
     @property
     def ks(self) -> Floats:
@@ -177,15 +194,22 @@ def compare(stack: Stack, parts: Sequence[Counts], *, within: bool = False) -> D
     rows = np.sum([part.rows for part in held], axis=0)
     after = [part.behind - stack.up_to[met] for part in held]
     ahead = [part.before - stack.below[met] for part in held]
-    spread = _Spread(cuts, [_ratio(part.rows, rows) for part in held])
+    scores = [of.of[met] for of in stack.scores]
+    ranks = [
+        _mean_scores(count, scores, cuts, part) for count, part in zip(counts, held, strict=True)
+    ]
+    shares = [_ratio(part.rows, rows) for part in held]
+    spread = _Spread(cuts, shares)
     if within:
-        odds = spread.over(_ratio(rows, stack.sizes - rows))
-        after = spread.against_rest(after, odds)
-        ahead = spread.against_rest(ahead, odds)
+        odds = _ratio(rows, stack.sizes - rows)
+        after = spread.against_rest(after, spread.over(odds))
+        ahead = spread.against_rest(ahead, spread.over(odds))
+        ranks = [part + odds * _mix(ranks, shares) for part in ranks]
     above = spread.highest(spread.whole(after))
     under = -spread.highest(-spread.whole(ahead))
+    whole = _mix(ranks, shares)
     if len(held) == 1:
-        return Deviations(rows, above, under, above, under)
+        return Deviations(rows, above, under, above, under, whole, whole)
     both = (held[0].rows > 0) & (held[1].rows > 0)
     lasting_above = spread.highest(np.minimum(*after))
     lasting_under = -spread.highest(-np.maximum(*ahead))
@@ -195,23 +219,33 @@ def compare(stack: Stack, parts: Sequence[Counts], *, within: bool = False) -> D
         under,
         np.where(both, lasting_above, above),
         np.where(both, lasting_under, under),
+        whole,
+        np.where(both, shared(*ranks), whole),
     )
 
 
 def bound(stack: Stack, parts: Sequence[Counts]) -> Deviations:
     """A window like that of ``compare``: none of its deviations can exceed these."""
     if not stack.names:
-        return Deviations(np.empty(0, dtype=np.int64), *(np.empty(0) for _ in range(4)))
+        return Deviations(np.empty(0, dtype=np.int64), *(np.empty(0) for _ in range(6)))
     groups = stack.groups
-    run = np.sum([_before(part, groups.edges) for part in parts], axis=0)
+    starts, run = (
+        groups.starts[:-1],
+        np.sum([_before(part, groups.edges) for part in parts], axis=0),
+    )
     at, lengths = run[groups.starts], np.diff(groups.starts)
     rows = np.diff(at)
-    base, scale = np.repeat(at[:-1], lengths), np.repeat(1.0 / np.maximum(rows, 1), lengths)
-    after = (run[1:] - base) * scale - groups.up_to_first
-    ahead = (run[:-1] - base) * scale - groups.below_last
-    above = np.maximum(np.maximum.reduceat(after, groups.starts[:-1]), 0.0) + ROUNDING
-    under = np.minimum(np.minimum.reduceat(ahead, groups.starts[:-1]), 0.0) - ROUNDING
-    return Deviations(rows, above, under, above, under)
+    scale = 1.0 / np.maximum(rows, 1)
+    base, each = np.repeat(at[:-1], lengths), np.repeat(scale, lengths)
+    after = (run[1:] - base) * each - groups.up_to_first
+    ahead = (run[:-1] - base) * each - groups.below_last
+    above = np.maximum(np.maximum.reduceat(after, starts), 0.0) + ROUNDING
+    under = np.minimum(np.minimum.reduceat(ahead, starts), 0.0) - ROUNDING
+    held = np.diff(run)
+    highest = np.add.reduceat(held * groups.highest, starts, axis=1)
+    lowest = np.add.reduceat(held * groups.lowest, starts, axis=1)
+    ranks = np.maximum(highest, -lowest) * scale + ROUNDING
+    return Deviations(rows, above, under, above, under, ranks, ranks)
 
 
 def _before(counts: Counts, edges: Ints) -> Ints:
@@ -264,6 +298,19 @@ class _Spread:
         if held.any():
             found[held] = np.maximum(np.maximum.reduceat(values, starts[held]), 0.0)
         return found
+
+
+def _mean_scores(count: Ints, scores: Sequence[Floats], cuts: Ints, part: _Part) -> Floats:
+    """Of the rows of one part, shape (2, f); 0 without any."""
+    met = count[: cuts[-1]]
+    run = [np.append(0.0, np.cumsum(met * of)) for of in scores]
+    totals = np.array([np.diff(of[cuts]) for of in run])
+    return np.asarray(totals / np.maximum(part.rows, 1))
+
+
+def _mix(ranks: Sequence[Floats], shares: Sequence[Floats]) -> Floats:
+    """The mean scores of a whole window from those of its parts."""
+    return np.asarray(sum(of * share for of, share in zip(ranks, shares, strict=True)))
 
 
 def _ratio(part: Ints, whole: Ints) -> Floats:

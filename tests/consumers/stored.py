@@ -120,6 +120,8 @@ def feature(name: str, **fields: Any) -> dict[str, Any]:
         "tolerance": 0.12,
         "persistent": 0.18,
         "kuiper": 0.24,
+        "wilcoxon": 0.3,
+        "mood": 0.04,
         "psi": 0.2,
         "effects": {
             "psi": 0.2,
@@ -157,6 +159,8 @@ CARRIER = feature(
     "carrier",
     kind="categorical",
     kuiper=None,
+    wilcoxon=None,
+    mood=None,
     verdict="drift",
     severity="warning",
     decided_by="categories",

@@ -264,6 +264,7 @@ def documented(section: str) -> Any:
 
 KS = Tested("ks", 909, 0.31, 0.28, 0.09, 0.05, Severity.CRITICAL, 1e-60)
 KUIPER = Tested("kuiper", 909, 0.33, 0.27, 0.1, 0.05, Severity.WARNING)
+WILCOXON = Tested("wilcoxon", 909, 0.4, 0.35, 0.1, 0.4, detail="higher")
 MISSING = Tested("missing", 912, 0.003, 0.001, 0.004, 0.002, None, 0.02, "0.10% before, 0.30% now")
 SHARES = Tested(
     "categories", 912, 0.2, 0.19, 0.06, 0.02, Severity.WARNING, 1e-9, "'UA': 20% before, 40% now"
@@ -368,7 +369,12 @@ def test_a_feature_is_marked_up_to_the_threshold_of_its_p_value(threshold, marke
 def test_the_figures_of_a_number_are_those_of_ks_and_the_gravest_test_is_said_to_have_decided():
     features = [
         replace(NUMERIC, tests=tests)
-        for tests in ((KS, KUIPER), (replace(KS, severity=None), KUIPER), (), CATEGORICAL.tests)
+        for tests in (
+            (KS, KUIPER),
+            (replace(KS, severity=None), KUIPER, WILCOXON),
+            (),
+            CATEGORICAL.tests,
+        )
     ]
     with_features = replace(window(), data=replace(window().data, features=tuple(features)))
     told = window_document(with_features, 0.05)["data"]["features"]
@@ -376,6 +382,7 @@ def test_the_figures_of_a_number_are_those_of_ks_and_the_gravest_test_is_said_to
     assert [f["severity"] for f in told] == ["critical", "warning", None, "warning"]
     assert [f["statistic"] for f in told] == [0.31, 0.31, None, 0.2]
     assert [f["kuiper"] for f in told] == [0.33, 0.33, None, None]
+    assert [f["wilcoxon"] for f in told] == [None, 0.4, None, None]
 
 
 def test_a_reference_that_strays_over_its_whole_range_allows_any_distance_and_no_more():
@@ -545,6 +552,22 @@ def test_a_replay_repeats_the_id_and_whatever_else_is_said_has_another():
             " and 0.280 of it persists, where beyond noise the reference itself strays by up to"
             " 0.050.",
             id="errors",
+        ),
+        pytest.param(
+            alert(about=replace(raised(KS), statistic="wilcoxon", detail="higher")),
+            "data/distance: the values rank higher than the reference's by 0.310 (Cliff's delta) in"
+            " the window 2013-04-01T00:00:00Z to 2013-04-02T00:00:00Z; sampling noise explains"
+            " 0.090, and 0.280 of it persists, where beyond noise the reference itself strays by up"
+            " to 0.050.",
+            id="ranks",
+        ),
+        pytest.param(
+            alert(about=replace(raised(KS), statistic="mood", detail="wider")),
+            "data/distance: the values spread wider than the reference's by 0.310 (Mood's score) in"
+            " the window 2013-04-01T00:00:00Z to 2013-04-02T00:00:00Z; sampling noise explains"
+            " 0.090, and 0.280 of it persists, where beyond noise the reference itself strays by up"
+            " to 0.050.",
+            id="spread",
         ),
         pytest.param(
             alert(about=FALLEN, subject="performance/recall"),

@@ -78,8 +78,9 @@ def test_numbers_that_are_not_known_are_left_out_of_the_list():
     carrier = numbers(kind="categorical", statistic=None, p_value=None, decided_by="categories")
     assert {"largest difference of a share", "KS distance", "p-value"}.isdisjoint(carrier)
     assert carrier["decided by"] == "categories"
-    known = numbers(kuiper=0.07)
+    known = numbers(kuiper=0.07, wilcoxon=0.2, mood=0.03)
     assert (known["KS distance"], known["Kuiper distance"]) == ("0.050", "0.070")
+    assert (known["Cliff's delta (Wilcoxon)"], known["Mood's score"]) == ("0.200", "0.030")
     assert "decided by" not in known
 
 

@@ -93,6 +93,12 @@ def test_what_decided_is_said_where_it_is_not_the_distance_itself():
     assert found(**known, decided_by="kuiper") == (
         f"{distance} What decided is the Kuiper distance, 0.200."
     )
+    assert found(**known, decided_by="wilcoxon", wilcoxon=0.3, detail="higher") == (
+        f"{distance} What decided are the ranks: values lie higher (Cliff's delta 0.300)."
+    )
+    assert found(**known, decided_by="mood", mood=0.1, detail="wider") == (
+        f"{distance} What decided is the spread: values lie wider (Mood's score 0.100)."
+    )
     assert found(**known) == distance  # of a window that was stored by an older version
 
 
@@ -114,6 +120,8 @@ def test_missing_values_are_said_where_they_have_become_an_incident(severity, sa
     [
         ("ks", "KS distance"),
         ("kuiper", "Kuiper distance"),
+        ("wilcoxon", "Cliff's delta"),
+        ("mood", "Mood's score"),
         ("categories", "largest difference of a share"),
         ("missing", "difference of the share of missing values"),
         ("something newer", "distance"),

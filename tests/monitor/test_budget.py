@@ -96,8 +96,12 @@ def test_every_feature_has_its_tests():
         ("data/c0", "categories"),
         ("data/n0", "ks"),
         ("data/n0", "kuiper"),
+        ("data/n0", "mood"),
+        ("data/n0", "wilcoxon"),
         ("data/n1", "ks"),
         ("data/n1", "kuiper"),
+        ("data/n1", "mood"),
+        ("data/n1", "wilcoxon"),
     ]
     assert [subject for subject, _ in found["quality"].tests] == [
         "quality/n0",

@@ -13,9 +13,9 @@ from monitor.budget import Length, Levels
 from monitor.counts import Counts
 from monitor.drift import Severity, Tested, Verdict, evidence
 from monitor.plan import Drift
-from monitor.scanning import Scanner
+from monitor.scanning import STATISTICS, Scanner
 from monitor.stack import Space, Stack
-from monitor.tolerance import TOLERANCES, Blocks, Straying
+from monitor.tolerance import ENOUGH_BLOCKS, OF_GAPS, Blocks, Straying
 
 LEVEL = Levels(warning=0.01, critical=0.001)
 EVERY_EFFECT = Drift(critical_effect=0.0)
@@ -28,12 +28,13 @@ def numeric(values) -> Sample:
 
 def straying(tolerance: float) -> Straying:
     """A reference whose many blocks have strayed by no more than that."""
-    return Straying((Blocks(1, np.ones(100, dtype=np.int64), np.full(100, tolerance), 0.0),))
+    rows, excess = np.ones(ENOUGH_BLOCKS, np.int64), np.full(ENOUGH_BLOCKS, tolerance)
+    return Straying((Blocks(1, rows, excess, 0.0),))
 
 
-def both_tests(sample: Sample, *windows, tolerance=0.0, level=LEVEL, drift=EVERY_EFFECT):
-    """KS and Kuiper of a window in two halves; nothing while it holds no value."""
-    strays = {name: [straying(tolerance)] for name in ("ks", "kuiper")}
+def every_test(sample: Sample, *windows, tolerance=0.0, level=LEVEL, drift=EVERY_EFFECT):
+    """All tests of a window in two halves, KS first; none while it holds no value."""
+    strays = {name: [straying(tolerance)] for name in STATISTICS}
     space, stack = Space.of({"bins/x": sample.bins}), Stack.of({"bins/x": sample})
     scanner = Scanner(space, stack, {WINDOW: [level]}, strays, drift)
     halves = [Counts.of(sample.locate(np.asarray(x, float))) for x in windows]
@@ -41,7 +42,7 @@ def both_tests(sample: Sample, *windows, tolerance=0.0, level=LEVEL, drift=EVERY
 
 
 def judged(sample: Sample, *windows, **settings) -> Tested:
-    return both_tests(sample, *windows, **settings)[0]
+    return every_test(sample, *windows, **settings)[0]
 
 
 GRID = numeric(np.arange(100.0))  # uniform, one row for each whole number
@@ -84,7 +85,7 @@ def test_it_is_drift_iff_both_conditions_hold(fixed, first, second, tolerance, e
     root = np.sqrt(found.rows * fixed.size / (found.rows + fixed.size))
 
     def both(alpha):
-        z, allowed = kolmogi(alpha), max(TOLERANCES * tolerance, drift.min_effect)
+        z, allowed = kolmogi(alpha), max(OF_GAPS.tolerances * tolerance, drift.min_effect)
         return found.value > z / root and found.persistent - z / (2 * root) > allowed
 
     critical = both(LOOSE.critical) and found.persistent >= drift.critical_effect
@@ -139,8 +140,8 @@ def test_a_window_of_one_pane_persists_as_a_whole():
 
 
 def test_what_the_reference_strays_by_itself_is_tolerated():
-    allowed = TOLERANCES * 0.15
-    found = judged(GRID, shifted(30), shifted(30), tolerance=0.15)
+    allowed = OF_GAPS.tolerances * 0.12
+    found = judged(GRID, shifted(30), shifted(30), tolerance=0.12)
     assert found.persistent > allowed > found.persistent - found.threshold / 2
     assert found.verdict is Verdict.OK
 
@@ -176,7 +177,7 @@ def test_few_rows_cannot_tell_and_say_so():
 
 
 def test_rows_that_could_only_tell_what_is_tolerated_cannot_tell():
-    found = judged(GRID, shifted(0), shifted(0), tolerance=0.55)
+    found = judged(GRID, shifted(0), shifted(0), tolerance=0.97 / OF_GAPS.tolerances)
     assert found.verdict is Verdict.INSUFFICIENT
     assert found.detectable >= 1 > found.tolerance
 
@@ -199,7 +200,7 @@ def test_whoever_says_insufficient_data_could_not_have_been_told_by_anything(n, 
 
 
 def test_without_a_value_there_is_nothing_to_tell():
-    assert both_tests(GRID, [], []) == ()
+    assert every_test(GRID, [], []) == ()
 
 
 def test_infinities_lie_beyond_everything_and_count():
@@ -248,6 +249,6 @@ def test_the_gravest_is_critical_before_warning_and_then_what_exceeds_most():
 
 def test_a_wider_spread_shows_in_kuiper_before_it_shows_in_ks():
     wide = np.linspace(-49.5, 148.5, 400)
-    ks, kuiper = both_tests(GRID, wide, wide)
+    ks, kuiper, *_ = every_test(GRID, wide, wide)
     assert ks.value == pytest.approx(0.25, abs=0.01)
     assert kuiper.value == pytest.approx(0.5, abs=0.01)

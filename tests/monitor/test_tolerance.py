@@ -14,7 +14,16 @@ from monitor.drift import Verdict
 from monitor.plan import Drift
 from monitor.scanning import Scanner, learn
 from monitor.stack import Space, Stack
-from monitor.tolerance import ENOUGH_BLOCKS, Blocks, Straying, learnable
+from monitor.tolerance import (
+    ENOUGH_BLOCKS,
+    FEW_BLOCKS,
+    OF_GAPS,
+    OF_MEANS,
+    OF_SHARES,
+    Blocks,
+    Straying,
+    learnable,
+)
 
 # -- against the definition, from raw values ---------------------------------------------------
 
@@ -65,13 +74,15 @@ def by_definition(slots, panes: int, rows: float, statistic: str) -> tuple[float
         if len(blocks) < 4:
             continue
         need = min(0.5 * rows * length / panes, max(n for n, *_ in blocks))
-        excess = max(e - noise for n, e, noise, _ in blocks if n >= need)
+        ascending = sorted((of[0], of[1] - of[2]) for of in blocks)
+        large = sorted(excess for n, excess in ascending if n >= need)[-5:]
+        excess = sum(large) / len(large)
         tolerated = max(tolerated * (0.6 if length > 1 else 1), excess, 0.0)
         over = np.array([e**2 - expected for _, e, _, expected in blocks])
         square = max(
             square / (2 if length > 1 else 1), over.mean() - 2 * over.std() / over.size**0.5
         )
-        enough = len(blocks) >= 100
+        enough = len(blocks) >= ENOUGH_BLOCKS
     return tolerated, 0.0 if enough else np.sqrt(max(square, 0.0))
 
 
@@ -108,8 +119,8 @@ def test_a_reference_without_panes_tolerates_nothing():
 
 
 def test_fewer_than_four_blocks_have_nothing_to_say():
-    assert Straying.of([blocks(1, 0.1, 0.2, 0.3)]).lengths == ()
-    assert Straying.of([blocks(1, 0.1, 0.2, 0.3, 0.4)]).tolerance(1, 10) == 0.4
+    assert Straying.of([blocks(1, 0.1, 0.2, 0.3)], OF_GAPS).lengths == ()
+    assert Straying.of([blocks(1, 0.1, 0.2, 0.3, 0.4)], OF_GAPS).tolerance(1, 10) == 0.4
 
 
 def test_of_what_is_tolerated_three_fifths_are_kept_where_the_length_doubles():
@@ -135,7 +146,8 @@ def test_a_length_of_the_users_own_ends_the_chain_and_is_in_nobody_elses():
 
 def test_how_few_rows_stray_says_nothing_of_many():
     rows, persistent = np.array([10, 10, 100, 120]), np.array([0.9, 0.8, 0.2, 0.1])
-    found = Straying.of([Blocks.of(1, rows, persistent, np.zeros(4), np.zeros(4))])
+    nothing = np.zeros(4)
+    found = Straying.of([Blocks.of(1, rows, persistent, nothing, nothing, OF_SHARES)], OF_SHARES)
     assert [found.tolerance(1, n) for n in (10, 20, 21, 200, 220, 10_000)] == [
         *[0.9, 0.9],
         *[0.2, 0.2],
@@ -147,8 +159,29 @@ def test_the_spread_matters_only_while_blocks_are_too_few_to_show_a_tail():
     few, many = np.full(ENOUGH_BLOCKS - 1, 0.1), np.full(ENOUGH_BLOCKS, 0.1)
     few, many = (Straying((blocks(1, *e, surplus=0.09),)) for e in (few, many))
     assert (few.spread(1), many.spread(1)) == (pytest.approx(0.3), 0.0)
-    assert few.allowed(1, 10) == pytest.approx(0.9)
-    assert many.allowed(1, 10) == pytest.approx(0.17)
+    assert few.allowed(1, 10) == pytest.approx(OF_GAPS.spreads * 0.3)
+    assert many.allowed(1, 10) == pytest.approx(OF_GAPS.tolerances * 0.1)
+
+
+@pytest.mark.parametrize("factors", [OF_GAPS, OF_MEANS, OF_SHARES])
+def test_few_blocks_are_trusted_less(factors):
+    few, many = (
+        Straying((blocks(1, *np.full(n, 0.1)),), factors) for n in (FEW_BLOCKS - 1, FEW_BLOCKS)
+    )
+    assert few.allowed(1, 10) == pytest.approx(factors.of_few * 0.1)
+    assert many.allowed(1, 10) == pytest.approx(factors.tolerances * 0.1)
+    assert factors.of_few >= factors.tolerances
+
+
+def test_of_distances_the_five_largest_count_alike_and_of_shares_the_largest_alone():
+    rows, excess, nothing = (
+        np.full(8, 10),
+        np.array([0, 0.5, 0, 0.4, 0.3, 0, 0.2, 0.1]),
+        np.zeros(8),
+    )
+    for factors, expected in ((OF_GAPS, 0.3), (OF_MEANS, 0.3), (OF_SHARES, 0.5)):
+        found = Straying.of([Blocks.of(1, rows, excess, nothing, nothing, factors)], factors)
+        assert found.tolerance(1, 10) == pytest.approx(expected)
 
 
 # -- what it is for ----------------------------------------------------------------------------
