@@ -32,7 +32,7 @@ from monitor.critical import (
 from monitor.drift import Tested, severity_of
 from monitor.plan import Drift
 from monitor.ranks import skewed
-from monitor.stack import Deviations, Space, Stack, bound, compare
+from monitor.stack import ROUNDING, Deviations, Space, Stack, bound, compare, mean_score
 from monitor.tolerance import (
     OF_GAPS,
     OF_MEANS,
@@ -169,7 +169,9 @@ class Scanner:
             name: None for name, rows in zip(self.stack.names, whole.rows, strict=True) if rows
         }
         noise = self._noises(whole.rows, length)
-        if any((each.value(whole) > noise[each.name]).any() for each in STATISTICS.values()):
+        if any(
+            self._may_exceed(each, whole, noise[each.name], parts) for each in STATISTICS.values()
+        ):
             whole = compare(self.stack, parts)
             tests: dict[int, list[Tested]] = {}
             for each in STATISTICS.values():
@@ -181,6 +183,19 @@ class Scanner:
                 if gravest.severity is not None:
                     found[self.stack.names[i]] = self._with_p_value(gravest, i)
         return found
+
+    def _may_exceed(
+        self, statistic: Statistic, most: Deviations, noise: Floats, parts: Sequence[Counts]
+    ) -> bool:
+        """Whether any name's value may: of mean scores the bounds are wide, and a look is cheap."""
+        beyond = np.flatnonzero(statistic.value(most) > noise)
+        if statistic.scores is None:
+            return beyond.size > 0
+        scores = self.stack.scores[statistic.scores]
+        return any(
+            abs(mean_score(self.stack, scores, parts, i)) > noise[i] - ROUNDING
+            for i in beyond.tolist()
+        )
 
     def judge(self, parts: Sequence[Counts], length: Length) -> dict[str, tuple[Tested, ...]]:
         """All tests of each name that has rows in the window; of a constant there are no ranks."""

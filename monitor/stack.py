@@ -114,8 +114,9 @@ class Groups:
     starts: Ints  # shape (f + 1,): the first group of each feature, and the end
     up_to_first: Floats  # shape (g,): the fixed distribution function behind the first bin
     below_last: Floats  # shape (g,): and before the last
-    lowest: Floats  # shape (2, g): the scores of a row, by statistic
-    highest: Floats  # shape (2, g)
+    highest: (
+        Floats  # shape (4, g): the scores of a row, by statistic, and the same of their negatives
+    )
 
     @classmethod
     def of(
@@ -137,13 +138,12 @@ class Groups:
             starts.append(starts[-1] + first.size)
         first = np.concatenate(edges)
         every = np.append(first, offsets[-1])
-        of_bins = [each.of for each in scores] if first.size else []
+        of_bins = [sign * each.of for sign in (1, -1) for each in scores] if first.size else []
         return cls(
             every,
             np.array(starts, dtype=np.int64),
             up_to[first],
             below[every[1:] - 1] if first.size else np.empty(0),
-            np.array([np.minimum.reduceat(of, first) for of in of_bins]),
             np.array([np.maximum.reduceat(of, first) for of in of_bins]),
         )
 
@@ -242,10 +242,19 @@ def bound(stack: Stack, parts: Sequence[Counts]) -> Deviations:
     above = np.maximum(np.maximum.reduceat(after, starts), 0.0) + ROUNDING
     under = np.minimum(np.minimum.reduceat(ahead, starts), 0.0) - ROUNDING
     held = np.diff(run)
-    highest = np.add.reduceat(held * groups.highest, starts, axis=1)
-    lowest = np.add.reduceat(held * groups.lowest, starts, axis=1)
-    ranks = np.maximum(highest, -lowest) * scale + ROUNDING
+    highest = np.add.reduceat(held * groups.highest, starts, axis=1) * scale
+    ranks = np.maximum(highest[:2], highest[2:]) + ROUNDING
     return Deviations(rows, above, under, above, under, ranks, ranks)
+
+
+def mean_score(stack: Stack, scores: Scores, parts: Sequence[Counts], i: int) -> float:
+    """Of the rows of a window that feature ``i`` has, of at least one."""
+    total, rows = 0.0, 0
+    for part in parts:
+        a, b = np.searchsorted(part.index, stack.offsets[i : i + 2])
+        total += float(scores.of[part.index[a:b]] @ part.count[a:b])
+        rows += int(part.count[a:b].sum())
+    return total / rows
 
 
 def _before(counts: Counts, edges: Ints) -> Ints:
