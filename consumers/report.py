@@ -94,7 +94,7 @@ def _drift(data: Document, concept: Document) -> Iterable[str]:
     yield (
         "<p>How far each window lies from the reference (KS distance, of categories the largest"
         f" difference of a share; the darker the farther, from 0 to {DARKEST:g}). Tall orange"
-        " fields are windows that drifted, by that distance or, of numbers, by the Kuiper distance."
+        " fields are windows that drifted, by it or, of numbers, by Kuiper's or the ranks."
         " What is dark and not tall strays no farther than the reference's own stretches of as many"
         " hours do. Incidents come of shorter and longer windows too, and are told below.</p>"
     )

@@ -35,6 +35,9 @@ class Severity(StrEnum):
         return list(Severity).index(self)
 
 
+RANKS = ("wilcoxon", "mood")  # mean scores, which decide beside the distances that are shown
+
+
 @dataclass(frozen=True, slots=True)
 class Tested:
     """One statistic of one window, and what it had to exceed to be drift."""
@@ -65,10 +68,10 @@ class Tested:
         return Verdict.INSUFFICIENT if self.detectable >= 1 > self.tolerance else Verdict.OK
 
     @property
-    def weight(self) -> tuple[int, float]:
-        """For choosing the gravest of several."""
+    def weight(self) -> tuple[int, bool, float]:
+        """For choosing the gravest of several: what has moved far is wider only by the way."""
         rank = -1 if self.severity is None else self.severity.rank
-        return rank, self.persistent / max(self.detectable, 1e-12)
+        return rank, self.statistic != RANKS[1], self.persistent / max(self.detectable, 1e-12)
 
 
 Noise = Callable[[float], float]  # the deviation that sampling noise exceeds with a probability
@@ -88,7 +91,7 @@ def severity_of(  # noqa: PLR0913 - both sides of the two conditions
     def exceeds(alpha: float) -> bool:
         return value > noise(alpha) and persistent - noise(alpha) / 2 > allowed
 
-    if effect < drift.min_effect or not exceeds(levels.warning):
+    if not exceeds(levels.warning):
         return None
     critical = effect >= drift.critical_effect and exceeds(levels.critical)
     return Severity.CRITICAL if critical else Severity.WARNING

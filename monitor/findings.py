@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from monitor.detectors import Detector
 from monitor.distribution import Distribution
-from monitor.drift import Evidence, Severity, Tested, Verdict
+from monitor.drift import RANKS, Evidence, Severity, Tested, Verdict
 from monitor.effects import Effects
 from monitor.expected import Expected
 from monitor.incidents import Change, Incident
@@ -55,8 +55,9 @@ class FeatureFinding:
 
     @property
     def verdict(self) -> Verdict:
-        """Drift if any test says so; insufficient data only if none could have."""
-        verdicts = {tested.verdict for tested in self.tests}
+        """Drift if any test says so; insufficient data only if no distance could have."""
+        told = (of for of in self.tests if of.severity or of.statistic not in RANKS)
+        verdicts = {tested.verdict for tested in told}
         found = (v for v in (Verdict.DRIFT, Verdict.OK) if v in verdicts)
         return next(found, Verdict.INSUFFICIENT)
 

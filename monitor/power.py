@@ -10,6 +10,8 @@ most ``1 / (2 sqrt(en))``; so with probability 80% a distance of::
     D = max(threshold, allowed + threshold / 2) + 0.84 / (2 sqrt(en))
 
 is seen. For a normal feature, ``D = 2 Φ(shift / 2) - 1`` says how many standard deviations that is.
+A mean score has the standard deviation ``unit / sqrt(en)`` instead (``monitor.ranks``), and
+Wilcoxon's of a normal feature is ``2 Φ(shift / sqrt(2)) - 1``.
 """
 
 from __future__ import annotations
@@ -62,7 +64,9 @@ def _spent(watch: Watch, family: Family, subject: str, statistic: str, length: L
     seen = scanner.detectable(STATISTICS[statistic], i, length, max(round(rows), 1))
     if seen is None:
         return plain
-    shift = SHIFTS.get(statistic)
+    shift = SHIFTS[statistic](seen.distance) if statistic in SHIFTS else None
+    if shift is not None:
+        shift = max(shift, of_gap(watch.plan.drift.min_effect) or shift)
     return Spent(
         family.name,
         subject,
@@ -74,7 +78,7 @@ def _spent(watch: Watch, family: Family, subject: str, statistic: str, length: L
         min(seen.threshold, 1.0),
         seen.allowed,
         seen.distance if seen.distance < 1 else None,
-        None if shift is None else shift(seen.distance),
+        shift,
     )
 
 

@@ -14,9 +14,10 @@ and the statistic is the mean score of the live rows, less that of the fixed one
 and of Mann and Whitney (1947) on a scale from -1 to 1; the second is after Mood (1954), with places
 in the fixed distribution instead of both together, so that windows still add up.
 
-A mean of ``n`` independent rows has the standard deviation ``unit / sqrt(en)`` and a normal tail,
-but for its skewness, which rare values make large; Cornish and Fisher's (1938) first term allows
-for it, in both directions.
+A mean of ``n`` independent rows has the standard deviation ``unit / sqrt(en)`` and a normal tail.
+Rare values spoil both: a sample that by chance holds few of them takes the unit for too small, so
+that of live and fixed rows together counts where it is larger; and their mean is skewed, for which
+Cornish and Fisher's (1938) first term allows, in both directions.
 """
 
 from __future__ import annotations
@@ -68,6 +69,15 @@ class Scores:
         return cls(
             np.where(np.repeat(ranked, lengths), centred, 0.0), np.where(ranked, unit, 0.0), third
         )
+
+
+def pooled(unit: Floats, square: Floats, n: Ints, m: Ints) -> Floats:
+    """The unit of fixed and live rows together, but not less than that of the fixed ones.
+
+    ``square`` is the mean square of the live rows' scores; all of shape (f,).
+    """
+    share = n / np.maximum(n + m, 1)
+    return np.asarray(np.sqrt(np.maximum(unit**2, (1 - share) * unit**2 + share * square)))
 
 
 def skewed(quantile: Floats, skewness: Floats, n: Floats | Ints, m: Floats | Ints) -> Floats:

@@ -31,7 +31,7 @@ from monitor.critical import (
 )
 from monitor.drift import Tested, severity_of
 from monitor.plan import Drift
-from monitor.ranks import skewed
+from monitor.ranks import pooled, skewed
 from monitor.stack import ROUNDING, Deviations, Space, Stack, bound, compare, mean_score
 from monitor.tolerance import (
     OF_GAPS,
@@ -66,11 +66,14 @@ class Statistic:
     persistent: Callable[[Deviations], Floats]
     deviation: float = 0.5  # about, of the value under a change, in units over sqrt(en)
     scores: int | None = None  # of a mean score: which of ``Stack.scores``
+    least_rows: int = 1  # of a sample whose places are exact enough
     directions: tuple[str, str] | None = None  # what it says where it is negative, and positive
 
     def units(self, stack: Stack) -> Floats:
         """Shape (f,); 0 where the statistic has nothing to say."""
-        return np.ones(stack.sizes.size) if self.scores is None else stack.scores[self.scores].unit
+        if self.scores is None:
+            return np.ones(stack.sizes.size)
+        return np.where(stack.sizes >= self.least_rows, stack.scores[self.scores].unit, 0.0)
 
     def direction(self, found: Deviations, i: int) -> str | None:
         if self.scores is None or self.directions is None:
@@ -129,6 +132,7 @@ MOOD = Statistic(
     lambda found: np.abs(found.lasting_ranks[1]),
     deviation=1.0,
     scores=1,
+    least_rows=100,
     directions=("narrower", "wider"),
 )
 STATISTICS = {each.name: each for each in (KS, KUIPER, WILCOXON, MOOD)}
@@ -168,16 +172,16 @@ class Scanner:
         found: dict[str, Tested | None] = {
             name: None for name, rows in zip(self.stack.names, whole.rows, strict=True) if rows
         }
-        noise = self._noises(whole.rows, length)
+        noise = self._noises(whole, length)
         if any(
             self._may_exceed(each, whole, noise[each.name], parts) for each in STATISTICS.values()
         ):
             whole = compare(self.stack, parts)
+            noise = self._noises(whole, length)
             tests: dict[int, list[Tested]] = {}
             for each in STATISTICS.values():
                 for i in np.flatnonzero(each.value(whole) > noise[each.name]).tolist():
-                    threshold = float(noise[each.name][i])
-                    tests.setdefault(i, []).append(self._test(each, whole, i, length, threshold))
+                    tests.setdefault(i, []).append(self._test(each, whole, i, length, noise))
             for i, of in tests.items():
                 gravest = max(of, key=lambda tested: tested.weight)
                 if gravest.severity is not None:
@@ -200,12 +204,10 @@ class Scanner:
     def judge(self, parts: Sequence[Counts], length: Length) -> dict[str, tuple[Tested, ...]]:
         """All tests of each name that has rows in the window; of a constant there are no ranks."""
         found = compare(self.stack, parts)
-        noise = self._noises(found.rows, length)
+        noise = self._noises(found, length)
         tests = {
             name: tuple(
-                self._with_p_value(
-                    self._test(each, found, i, length, float(noise[each.name][i])), i
-                )
+                self._with_p_value(self._test(each, found, i, length, noise), i)
                 for each in STATISTICS.values()
                 if each.units(self.stack)[i]
             )
@@ -223,40 +225,53 @@ class Scanner:
         unit, every = float(statistic.units(self.stack)[i]), self.stack.sizes.size
         if not unit:
             return None
-        noise = float(self._noises(np.full(every, rows), length)[statistic.name][i])
+        window = Deviations.calm(np.full(every, rows))
+        noise = float(self._noises(window, length)[statistic.name][i])
         allowed = self._allowed(statistic, i, length, rows)
         root = float(np.sqrt(effective_size(rows, int(self.stack.sizes[i]))))
         beyond = float(ndtri(POWER)) * statistic.deviation * unit / root
         return Detectable(noise, allowed, max(noise, allowed + noise / 2) + beyond)
 
-    def _noises(self, rows: Ints, length: Length) -> dict[str, Floats]:
+    def _noises(self, found: Deviations, length: Length) -> dict[str, Floats]:
         """What each name's value of each statistic exceeds by chance, at the level of a warning."""
         levels = tuple(of.warning for of in self.levels[length])
-        return {each.name: self._noise(each, rows, levels) for each in STATISTICS.values()}
+        return {each.name: self._noise(each, found, levels) for each in STATISTICS.values()}
 
-    def _noise(self, statistic: Statistic, rows: Ints, levels: tuple[float, ...]) -> Floats:
+    def _noise(self, statistic: Statistic, found: Deviations, levels: tuple[float, ...]) -> Floats:
         """What each name's value exceeds by chance with the probability of its level."""
-        z = _quantiles(statistic, levels)
+        z, units = _quantiles(statistic, levels), statistic.units(self.stack)
+        rows, sizes = found.rows, self.stack.sizes
+        told = (rows > 0) & (units > 0)
         if statistic.scores is not None:
-            z = skewed(z, statistic.skewness(self.stack), rows, self.stack.sizes)
-        root = np.sqrt(effective_sizes(rows, self.stack.sizes))
-        found = np.full(z.size, np.inf)
-        np.divide(z * statistic.units(self.stack), root, where=root > 0, out=found)
-        return found
+            z = skewed(z, statistic.skewness(self.stack), rows, sizes)
+            units = pooled(units, found.squares[statistic.scores], rows, sizes)
+        noise = np.full(z.size, np.inf)
+        np.divide(z * units, np.sqrt(effective_sizes(rows, sizes)), where=told, out=noise)
+        return noise
 
     def _test(
-        self, statistic: Statistic, found: Deviations, i: int, length: Length, threshold: float
+        self,
+        statistic: Statistic,
+        found: Deviations,
+        i: int,
+        length: Length,
+        noises: Mapping[str, Floats],
     ) -> Tested:
         rows, levels = int(found.rows[i]), self.levels[length][i]
+        threshold = float(noises[statistic.name][i])
         allowed = self._allowed(statistic, i, length, rows)
         value = float(statistic.value(found)[i])
         persistent = float(statistic.persistent(found)[i])
-        effect = persistent if statistic.scores is None else float(found.lasting_ks[i])
+        effect, large = persistent, True
+        if statistic.scores is not None:  # how large a change is, is told as a gap
+            effect = float(found.lasting_ks[i])
+            least = self.drift.min_effect
+            large = not least or effect - float(noises[KS.name][i]) / 2 > least
 
         def noise(alpha: float) -> float:
             if alpha == levels.warning:
                 return threshold
-            return float(self._noise(statistic, found.rows, (alpha,) * found.rows.size)[i])
+            return float(self._noise(statistic, found, (alpha,) * found.rows.size)[i])
 
         return Tested(
             statistic.name,
@@ -265,7 +280,9 @@ class Scanner:
             persistent,
             threshold,
             allowed,
-            severity_of(value, persistent, noise, allowed, levels, self.drift, effect),
+            severity_of(value, persistent, noise, allowed, levels, self.drift, effect)
+            if large
+            else None,
             detail=statistic.direction(found, i),
         )
 

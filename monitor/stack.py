@@ -40,7 +40,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 GROUPS_PER_ROOT = 1.5  # heights told apart, for each root of the rows of the fixed sample
-ROUNDING = 1e-12  # bounds and distances are rounded on different ways
+ROUNDING = 1e-10  # bounds and distances are rounded on different ways
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,6 +163,13 @@ class Deviations:
     lasting_under: Floats
     ranks: Floats
     lasting_ranks: Floats
+    squares: Floats  # shape (2, f): of the rows' scores, their mean
+
+    @classmethod
+    def calm(cls, rows: Ints) -> Deviations:
+        """Of windows that lie nowhere from the fixed distributions."""
+        none, two = np.zeros(rows.size), np.zeros((2, rows.size))
+        return cls(rows, none, none, none, none, two, two, two)
 
     @property
     def ks(self) -> Floats:
@@ -199,6 +206,11 @@ def compare(stack: Stack, parts: Sequence[Counts], *, within: bool = False) -> D
         _mean_scores(count, scores, cuts, part) for count, part in zip(counts, held, strict=True)
     ]
     shares = [_ratio(part.rows, rows) for part in held]
+    of_squares = [of * of for of in scores]
+    squares = _mix(
+        [_mean_scores(count, of_squares, cuts, of) for count, of in zip(counts, held, strict=True)],
+        shares,
+    )
     spread = _Spread(cuts, shares)
     if within:
         odds = _ratio(rows, stack.sizes - rows)
@@ -209,7 +221,7 @@ def compare(stack: Stack, parts: Sequence[Counts], *, within: bool = False) -> D
     under = -spread.highest(-spread.whole(ahead))
     whole = _mix(ranks, shares)
     if len(held) == 1:
-        return Deviations(rows, above, under, above, under, whole, whole)
+        return Deviations(rows, above, under, above, under, whole, whole, squares)
     both = (held[0].rows > 0) & (held[1].rows > 0)
     lasting_above = spread.highest(np.minimum(*after))
     lasting_under = -spread.highest(-np.maximum(*ahead))
@@ -221,13 +233,14 @@ def compare(stack: Stack, parts: Sequence[Counts], *, within: bool = False) -> D
         np.where(both, lasting_under, under),
         whole,
         np.where(both, shared(*ranks), whole),
+        squares,
     )
 
 
 def bound(stack: Stack, parts: Sequence[Counts]) -> Deviations:
     """A window like that of ``compare``: none of its deviations can exceed these."""
     if not stack.names:
-        return Deviations(np.empty(0, dtype=np.int64), *(np.empty(0) for _ in range(6)))
+        return Deviations.calm(np.empty(0, dtype=np.int64))
     groups = stack.groups
     starts, run = (
         groups.starts[:-1],
@@ -244,7 +257,7 @@ def bound(stack: Stack, parts: Sequence[Counts]) -> Deviations:
     held = np.diff(run)
     highest = np.add.reduceat(held * groups.highest, starts, axis=1) * scale
     ranks = np.maximum(highest[:2], highest[2:]) + ROUNDING
-    return Deviations(rows, above, under, above, under, ranks, ranks)
+    return Deviations(rows, above, under, above, under, ranks, ranks, np.zeros_like(ranks))
 
 
 def mean_score(stack: Stack, scores: Scores, parts: Sequence[Counts], i: int) -> float:

@@ -26,7 +26,7 @@ MARKED = (
     "• marks a p-value at or below `p_value_threshold`. It opens no incident: on real data most"
     " windows are marked, because rows are not independent. What decides is the distance, against"
     " sampling noise, and what persists of it, less half of that noise, against the reference's own"
-    " straying; of numbers also the Kuiper distance, by the same rule."
+    " straying; of numbers also the Kuiper distance and the ranks, by the same rule."
 )
 
 

@@ -10,7 +10,7 @@ from scipy.stats import binom, mannwhitneyu
 from monitor.bins import Sample
 from monitor.counts import Counts
 from monitor.critical import normal_quantile
-from monitor.ranks import skewed
+from monitor.ranks import pooled, skewed
 from monitor.scanning import MOOD, WILCOXON, Statistic
 from monitor.stack import Deviations, Stack, bound, compare
 
@@ -105,11 +105,12 @@ def test_what_moves_up_ranks_higher_and_what_spreads_wider():
 # -- what is chance ----------------------------------------------------------------------------
 
 
-def noise(statistic: Statistic, alpha: float, stack: Stack, n: int, m: int) -> float:
-    z = skewed(
-        np.array([normal_quantile(alpha)]), statistic.skewness(stack), np.array([n]), np.array([m])
-    )
-    return float(z[0] * statistic.units(stack)[0] / np.sqrt(n * m / (n + m)))
+def noise(statistic: Statistic, alpha: float, stack: Stack, window: Deviations) -> float:
+    """By definition: the quantile, skewed, of the larger unit."""
+    n, m = window.rows, stack.sizes
+    z = skewed(np.array([normal_quantile(alpha)]), statistic.skewness(stack), n, m)
+    unit = pooled(statistic.units(stack), window.squares[statistic.scores], n, m)
+    return float(z[0] * unit[0] / np.sqrt(n[0] * m[0] / (n[0] + m[0])))
 
 
 def test_the_unit_is_that_of_the_published_variance():
@@ -137,14 +138,41 @@ def test_independent_rows_exceed_it_hardly_more_often_than_they_may(kind, n, m):
     for _ in range(runs):
         sample = Sample.of(DRAWS[kind](rng, m))
         stack = Stack.of({"x": sample})
-        ranks = np.abs(compare(stack, [Counts.of(sample.locate(DRAWS[kind](rng, n)))]).ranks)
+        window = compare(stack, [Counts.of(sample.locate(DRAWS[kind](rng, n)))])
+        ranks = np.abs(window.ranks)
         for k, statistic in enumerate(BOTH):
             for alpha in (0.05, 0.01):
-                hits[statistic.name, alpha] += ranks[k][0] > noise(statistic, alpha, stack, n, m)
+                hits[statistic.name, alpha] += ranks[k][0] > noise(statistic, alpha, stack, window)
     for (_, alpha), often in hits.items():
         assert often <= binom.isf(1e-4, runs, 1.1 * alpha)
     if kind == "normal":
         assert min(hits["wilcoxon", 0.05], hits["mood", 0.05]) >= binom.isf(1 - 1e-4, runs, 0.04)
+
+
+@pytest.mark.parametrize("expected", [1, 10, 100])
+@pytest.mark.parametrize(("n", "m"), [(1_000, 1_000), (4_000, 1_000), (300, 1_000)])
+def test_a_sample_that_holds_few_of_some_rare_value_does_not_betray(expected, n, m):
+    """Summed over all that sample and window may hold of it: exact, far out in the tail."""
+    alpha, share = 1e-6, expected / m
+    most = int(expected + 9 * np.sqrt(expected) + 9)
+    rate = 0.0
+    for held in range(1, most):
+        stack = Stack.of({"x": Sample.of((np.arange(m) < held).astype(float))})
+        score = stack.scores[0].of[[1, 3]]
+        met = np.arange(min(n, 5 * most * max(n // m, 1)) + 1)
+        value = ((n - met) * score[0] + met * score[1]) / n
+        square = ((n - met) * score[0] ** 2 + met * score[1] ** 2) / n
+        n_, m_ = np.full(met.size, n), np.full(met.size, m)
+        unit = pooled(np.full(met.size, WILCOXON.units(stack)[0]), square, n_, m_)
+        z = skewed(
+            np.full(met.size, normal_quantile(alpha)),
+            np.full(met.size, WILCOXON.skewness(stack)[0]),
+            n_,
+            m_,
+        )
+        beyond = np.abs(value) > z * unit / np.sqrt(n * m / (n + m))
+        rate += binom.pmf(held, m, share) * binom.pmf(met[beyond], n, share).sum()
+    assert rate <= alpha
 
 
 @pytest.mark.parametrize("statistic", BOTH, ids=lambda of: of.name)
@@ -155,7 +183,14 @@ def test_nor_do_rare_values_at_the_levels_that_are_tested(statistic):
     rows = (np.arange(500) < 6).astype(float)
     window = compare(stack, [Counts.of(sample.locate(rows))])
     assert binom.sf(5, 500, 0.001) > 1e-5
-    assert statistic.value(window)[0] < noise(statistic, 1e-6, stack, 500, 10_000)
+    assert statistic.value(window)[0] < noise(statistic, 1e-6, stack, window)
+
+
+def test_of_small_samples_no_spread_is_told():
+    """Their places are too inexact: the tail of Mood's score is not normal."""
+    few, enough = (Stack.of({"x": Sample.of(np.arange(float(m)))}) for m in (99, 100))
+    assert (MOOD.units(few)[0], MOOD.units(enough)[0] > 0) == (0.0, True)
+    assert WILCOXON.units(few)[0] > 0
 
 
 # -- what it is for ----------------------------------------------------------------------------
@@ -168,7 +203,7 @@ def first_seen(statistic: Statistic, rows: np.ndarray, alpha: float = 1e-6) -> i
     stack = Stack.of({"x": sample})
     for n in range(100, rows.size, 100):
         window = compare(stack, [Counts.of(sample.locate(rows[:n]))])
-        if statistic.value(window)[0] > noise(statistic, alpha, stack, n, 10_000):
+        if statistic.value(window)[0] > noise(statistic, alpha, stack, window):
             return n
     return rows.size
 
