@@ -19,8 +19,8 @@ form a group; inside it no deviation exceeds what the live counts at its two edg
     above <= live behind the group - fixed up to its first bin
     under >= live before the group - fixed below its last bin
 
-``bound`` looks at the edges of groups alone, about three for every root of the sample's size: half
-the width of sampling noise wide, and a hundredth of the work. A mean score (``monitor.ranks``) lies
+``bound`` looks at the edges of groups alone, about four for every root of the sample's size: a third
+of the width of sampling noise wide, and a fiftieth of the work. A mean score (``monitor.ranks``) lies
 between those of all rows of a group at its lowest and at its highest.
 """
 
@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ from monitor.ranks import Scores
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-GROUPS_PER_ROOT = 1.5  # heights told apart, for each root of the rows of the fixed sample
+GROUPS_PER_ROOT = 2.0  # heights told apart, for each root of the rows of the fixed sample
 ROUNDING = 1e-10  # bounds and distances are rounded on different ways
 
 
@@ -201,16 +202,11 @@ def compare(stack: Stack, parts: Sequence[Counts], *, within: bool = False) -> D
     rows = np.sum([part.rows for part in held], axis=0)
     after = [part.behind - stack.up_to[met] for part in held]
     ahead = [part.before - stack.below[met] for part in held]
-    scores = [of.of[met] for of in stack.scores]
-    ranks = [
-        _mean_scores(count, scores, cuts, part) for count, part in zip(counts, held, strict=True)
-    ]
     shares = [_ratio(part.rows, rows) for part in held]
-    of_squares = [of * of for of in scores]
-    squares = _mix(
-        [_mean_scores(count, of_squares, cuts, of) for count, of in zip(counts, held, strict=True)],
-        shares,
-    )
+    scores = [of.of[met] for of in stack.scores]
+    scores += [of * of for of in scores]
+    means = [_mean_scores(count, scores, cuts, of) for count, of in zip(counts, held, strict=True)]
+    ranks, squares = [of[:2] for of in means], _mix([of[2:] for of in means], shares)
     spread = _Spread(cuts, shares)
     if within:
         odds = _ratio(rows, stack.sizes - rows)
@@ -242,10 +238,8 @@ def bound(stack: Stack, parts: Sequence[Counts]) -> Deviations:
     if not stack.names:
         return Deviations.calm(np.empty(0, dtype=np.int64))
     groups = stack.groups
-    starts, run = (
-        groups.starts[:-1],
-        np.sum([_before(part, groups.edges) for part in parts], axis=0),
-    )
+    starts = groups.starts[:-1]
+    run = np.sum([_before(part, groups.edges) for part in parts], axis=0)
     at, lengths = run[groups.starts], np.diff(groups.starts)
     rows = np.diff(at)
     scale = 1.0 / np.maximum(rows, 1)
@@ -323,10 +317,9 @@ class _Spread:
 
 
 def _mean_scores(count: Ints, scores: Sequence[Floats], cuts: Ints, part: _Part) -> Floats:
-    """Of the rows of one part, shape (2, f); 0 without any."""
-    met = count[: cuts[-1]]
-    run = [np.append(0.0, np.cumsum(met * of)) for of in scores]
-    totals = np.array([np.diff(of[cuts]) for of in run])
+    """Of the rows of one part, shape (len(scores), f); 0 without any."""
+    weight, spans = count[: cuts[-1]].astype(np.float64), list(pairwise(cuts.tolist()))
+    totals = np.array([[of[a:b] @ weight[a:b] for a, b in spans] for of in scores])
     return np.asarray(totals / np.maximum(part.rows, 1))
 
 
