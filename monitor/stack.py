@@ -19,9 +19,9 @@ form a group; inside it no deviation exceeds what the live counts at its two edg
     above <= live behind the group - fixed up to its first bin
     under >= live before the group - fixed below its last bin
 
-``bound`` looks at the edges of groups alone, about four for every root of the sample's size: a third
-of the width of sampling noise wide, and a fiftieth of the work. A mean score (``monitor.ranks``) lies
-between those of all rows of a group at its lowest and at its highest.
+``bound`` looks at the edges of groups alone, about four for every root of the sample's size: a
+third of the width of sampling noise wide, and a fiftieth of the work. A mean score
+(``monitor.ranks``) lies between those of all rows of a group at its lowest and at its highest.
 """
 
 from __future__ import annotations
