@@ -38,7 +38,7 @@ def test_a_distance_that_grows_by_a_fifth_opens_an_incident_before_the_day_is_ov
         told = [event for event in told if event["time"] < FIRST_DISTURBED_END]
         assert {event["subject"] for event in told} == {"data/distance"}
         assert told[0]["type"].endswith(".opened")
-        assert all(DISTURBED_FROM < event["time"] for event in told)
+        assert all(event["time"] > DISTURBED_FROM for event in told)
         evidence = told[0]["data"]["evidence"]
         assert evidence["value"] > evidence["threshold"]
         assert told[-1]["data"]["severity"] == "critical"
