@@ -32,7 +32,7 @@ SHARES: Mapping[str, float] = {
     "quality": 0.10,
     "coverage": 0.05,
 }
-STATISTICS = ("ks", "kuiper", "wilcoxon", "mood")  # of each distribution
+OF_DISTRIBUTIONS = ("ks", "kuiper", "wilcoxon", "mood")  # statistics
 LARGEST_LEVEL = 0.5
 
 
@@ -148,4 +148,4 @@ def _of_features(schema: Schema) -> Iterator[tuple[str, str]]:
 
 
 def _of_distribution(subject: str) -> Iterator[tuple[str, str]]:
-    return ((subject, statistic) for statistic in STATISTICS)
+    return ((subject, statistic) for statistic in OF_DISTRIBUTIONS)

@@ -17,7 +17,7 @@ Wilcoxon's of a normal feature is ``2 Φ(shift / sqrt(2)) - 1``.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import norm
@@ -67,18 +67,12 @@ def _spent(watch: Watch, family: Family, subject: str, statistic: str, length: L
     shift = SHIFTS[statistic](seen.distance) if statistic in SHIFTS else None
     if shift is not None:
         shift = max(shift, of_gap(watch.plan.drift.min_effect) or shift)
-    return Spent(
-        family.name,
-        subject,
-        statistic,
-        length,
-        share,
-        levels,
-        rows,
-        min(seen.threshold, 1.0),
-        seen.allowed,
-        seen.distance if seen.distance < 1 else None,
-        shift,
+    return replace(
+        plain,
+        critical_value=min(seen.threshold, 1.0),
+        allowed=seen.allowed,
+        distance=seen.distance if seen.distance < 1 else None,
+        shift=shift,
     )
 
 

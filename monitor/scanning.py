@@ -226,7 +226,7 @@ class Scanner:
         if not unit:
             return None
         window = Deviations.calm(np.full(every, rows))
-        noise = float(self._noises(window, length)[statistic.name][i])
+        noise = float(self._noise(statistic, window, self._warnings(length))[i])
         allowed = self._allowed(statistic, i, length, rows)
         root = float(np.sqrt(effective_size(rows, int(self.stack.sizes[i]))))
         beyond = float(ndtri(POWER)) * statistic.deviation * unit / root
@@ -234,8 +234,11 @@ class Scanner:
 
     def _noises(self, found: Deviations, length: Length) -> dict[str, Floats]:
         """What each name's value of each statistic exceeds by chance, at the level of a warning."""
-        levels = tuple(of.warning for of in self.levels[length])
+        levels = self._warnings(length)
         return {each.name: self._noise(each, found, levels) for each in STATISTICS.values()}
+
+    def _warnings(self, length: Length) -> tuple[float, ...]:
+        return tuple(of.warning for of in self.levels[length])
 
     def _noise(self, statistic: Statistic, found: Deviations, levels: tuple[float, ...]) -> Floats:
         """What each name's value exceeds by chance with the probability of its level."""

@@ -414,4 +414,4 @@ def test_independent_rows_are_hardly_allowed_anything(statistic: Statistic):
 
 
 def test_each_statistic_has_its_part_of_the_budget():
-    assert tuple(STATISTICS) == budget.STATISTICS
+    assert tuple(STATISTICS) == budget.OF_DISTRIBUTIONS
