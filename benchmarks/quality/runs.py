@@ -2,27 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator
 
 from benchmarks.quality import flights
 from benchmarks.quality.detector import Rows, counted, plan, watch
 from benchmarks.quality.streams import PANE_ROWS, SCENARIOS
+from monitor.event_time import Arrival, arrivals, seen_before
+from monitor.plan import Plan
 from monitor.rehearsal import Raised, raised
 from monitor.watch import Watch
 
 BUDGET, PANES = 0.05, 100
 HISTORY = (20, 41)  # healthy panes before a change
-STORM = flights.PANES_PER_DAY  # incidents that no longer window raises are told apart
+STORM = flights.PANES_PER_DAY
 
 
 def healthy(name: str, seed: int) -> int:
     """How many incidents open in 100 healthy panes."""
     scenario, rng = SCENARIOS[name], np.random.default_rng(seed)
     by = _watch(scenario.reference(rng), scenario.categorical)
-    heard = raised(by, counted(by, scenario.live(rng, PANES)))
-    return sum(one.opened for one in heard)
+    live = scenario.live(rng, PANES)
+    if scenario.delay:
+        live = on_time(rng, list(live), scenario.delay, by.plan)
+    return sum(one.opened for one in raised(by, counted(by, live)))
+
+
+def on_time(rng: Generator, panes: Sequence[Rows], delay: float, of: Plan) -> Iterator[Rows]:
+    """The rows that windows are judged by: those on time in their one partition.
+
+    Rows lie anywhere in their panes, and arrive after an exponential ``delay``, in panes.
+    """
+    pane_ms = of.windows.pane_ms
+    pane = np.repeat(np.arange(len(panes)), [len(rows) for rows in panes])
+    time_ms = pane * pane_ms + rng.integers(0, pane_ms, pane.size)
+    order = np.argsort(time_ms + rng.exponential(delay * pane_ms, pane.size))
+    found = arrivals(
+        seen_before(None, time_ms[order]),
+        (pane[order] + 1) * pane_ms,
+        np.full(pane.size, of.time.lateness_ms),
+        np.full(pane.size, of.time.accept_late_ms),
+    )
+    kept = np.empty(pane.size, dtype=bool)
+    kept[order] = found == Arrival.ON_TIME
+    for number, rows in enumerate(panes):
+        yield rows[kept[pane == number]]
 
 
 def delay(name: str, seed: int) -> float | str | None:
@@ -50,13 +77,22 @@ def _watch(reference: Rows, categorical: int) -> Watch:
     return watch(plan(BUDGET, PANES), np.array_split(reference, panes), categorical)
 
 
-def healthy_flights(quarter: int, seed: int | None) -> tuple[int, int, int]:
-    """Incidents of distributions in 45 healthy days, and how many were storms of less than a day.
+@dataclass(frozen=True, slots=True)
+class Healthy:
+    """What opened in 45 healthy days of flights.
 
-    The third are those of missing values: the weather service was silent for hours, now and then.
-
-    Without a seed: the first 45 days of the quarter as reference, then the next.
+    Storms are incidents that only windows of up to a day raise: of weather, or of the service that
+    measures it, which was silent for hours now and then.
     """
+
+    lasting: int = 0  # all that are no storms
+    missing: int = 0  # of these, by missing values
+    storms: int = 0
+    missing_storms: int = 0  # of the storms, by missing values
+
+
+def healthy_flights(quarter: int, seed: int | None) -> Healthy:
+    """Without a seed: the first 45 days of the quarter as reference, then the next."""
     found = flights.load_quarter(quarter)
     if seed is None:
         reference, live = np.arange(flights.LIVE_DAYS), np.arange(flights.LIVE_DAYS, 90)
@@ -67,11 +103,12 @@ def healthy_flights(quarter: int, seed: int | None) -> tuple[int, int, int]:
     longest: dict[str, int] = {}
     missing: set[str] = set()
     for one in raised(by, counted(by, panes)):
-        if one.subject.startswith("quality/"):
+        longest[one.incident] = max(longest.get(one.incident, 0), one.longest)
+        if one.leader.startswith("quality/"):
             missing.add(one.incident)
-        else:
-            longest[one.incident] = max(longest.get(one.incident, 0), one.longest)
-    return len(longest), sum(panes <= STORM for panes in longest.values()), len(missing)
+    storms = {incident for incident, panes in longest.items() if panes <= STORM}
+    lasting = set(longest) - storms
+    return Healthy(len(lasting), len(lasting & missing), len(storms), len(storms & missing))
 
 
 def flights_delay(change: str, seed: int) -> float | None:

@@ -39,6 +39,7 @@ class Scenario:
     categorical: int = 0  # so many of the features, from the first on, hold numbers of categories
     reference_rows: int = 10_000
     pane_rows: tuple[int, int] = (PANE_ROWS, PANE_ROWS)  # from, to; between them on a log scale
+    delay: float = 0.0  # of rows on their way, in panes; the mean of an exponential distribution
 
     def reference(self, rng: Generator) -> Rows:
         """Healthy rows in time order, shape (reference_rows, features)."""
@@ -203,6 +204,7 @@ NULLS = (
     Scenario("reference-500", NORMAL, reference_rows=500),
     Scenario("features-200", NORMAL, features=200),
     Scenario("unequal-panes", NORMAL, pane_rows=(50, 2_000)),
+    Scenario("late-rows", NORMAL, delay=0.2),
 )
 WITH_MEMORY = tuple(
     Scenario(f"ar-{phi}-reference-{panes}", autoregressive(phi), reference_rows=panes * PANE_ROWS)

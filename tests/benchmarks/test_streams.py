@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.quality.concept import _rows
+from benchmarks.quality.runs import on_time
 from benchmarks.quality.streams import (
     CHANGES,
     NONE,
@@ -13,7 +14,7 @@ from benchmarks.quality.streams import (
     WITH_MEMORY,
     autoregressive,
 )
-from monitor.plan import HOUR
+from monitor.plan import HOUR, Plan, Windows
 
 EVERY = list(SCENARIOS.values())
 CHANGE_AT = 3
@@ -123,3 +124,17 @@ def test_memory_reaches_over_the_edges_of_panes():
 
 def test_references_with_memory_are_short_and_long():
     assert {each.reference_rows for each in WITH_MEMORY} == {10_000, 40_000, 80_000}
+
+
+def test_late_rows_are_those_that_the_product_finds_late():
+    panes = drawn(SCENARIOS["late-rows"], panes=50)
+    plan = Plan(Windows(HOUR, HOUR, HOUR, HOUR))
+    kept = list(on_time(np.random.default_rng(1), panes, 0.2, plan))
+    late = 1 - sum(map(len, kept)) / sum(map(len, panes))
+    # The mark runs ahead of the newest row by less than a delay, and the lateness is a twelfth.
+    assert 0.03 < late < 0.2
+    for whole, part in zip(panes, kept, strict=True):
+        assert part.shape[1] == whole.shape[1]
+        assert np.isin(part[:, 0], whole[:, 0]).all()
+    (everything,) = on_time(np.random.default_rng(1), panes[:1], 0.2, plan)
+    assert len(everything) == len(panes[0])  # nothing newer came before any of them
