@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from monitor.summaries import Quality
 from monitor.watch import Watch
 
 Rows = NDArray[np.float64]  # shape (rows, features)
+
+AT_ONCE = 25  # panes whose values are looked up together
 
 
 def plan(budget: float, panes: int) -> Plan:
@@ -59,17 +62,21 @@ def _column(values: NDArray[np.float64], categorical: bool) -> Column:
 
 def counted(by: Watch, panes: Iterable[Rows]) -> Iterator[Counts]:
     """The counts of each pane, of what ``watch`` was made of."""
-    samples = [reference.sample for _, reference in by.profile.schema.numeric]
     kinds = len(list(by.profile.schema.categorical))
-    for rows in panes:
-        columns = (
-            (of, column[~np.isnan(column)])
-            for of, column in zip(samples, rows.T[kinds:], strict=True)
-        )
-        located = [of.locate(column) for of, column in columns]
-        starts = by.data.stack.offsets[: len(located)].tolist()
-        bins = Counts.of(np.concatenate([at + of for at, of in zip(starts, located, strict=True)]))
-        yield Counts.total([bins, *_categories(by, rows), _flaws(by, rows)])
+    samples = [reference.sample for _, reference in by.profile.schema.numeric]
+    places = list(zip(samples, by.data.stack.offsets.tolist(), strict=False))  # the score is last
+    drawn = iter(panes)
+    while some := list(islice(drawn, AT_ONCE)):
+        columns = np.ascontiguousarray(np.concatenate(some).T[kinds:])
+        bins = np.full(columns.shape, -1)
+        for (sample, start), column, into in zip(places, columns, bins, strict=True):
+            there = ~np.isnan(column)
+            into[there] = start + sample.locate(column[there])
+        edges = np.cumsum([0, *map(len, some)]).tolist()
+        for rows, (start, end) in zip(some, pairwise(edges), strict=True):
+            met = bins[:, start:end]
+            found = Counts.of(met[met >= 0])
+            yield Counts.total([found, *_categories(by, rows), _flaws(by, rows)])
 
 
 def _categories(by: Watch, rows: Rows) -> Iterator[Counts]:
