@@ -23,7 +23,7 @@ import numpy as np
 from scipy.stats import norm
 
 from monitor.budget import Family, Length, Levels
-from monitor.scanning import STATISTICS
+from monitor.statistic import STATISTICS
 from monitor.watch import Watch, cells_of
 
 

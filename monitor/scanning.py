@@ -3,17 +3,12 @@
 A scanner knows the samples of a group of distributions (the numeric features and the score; or the
 errors), how each strays, and at which level each length of window is tested. What is no
 distribution on a line, categories and flaws, it asks its checks (``monitor.checks``).
-
-Four statistics look at each distribution, all from one comparison: the gaps of Kolmogorov-Smirnov
-and of Kuiper, which see whatever changes, and the mean scores of Wilcoxon and of Mood, which see a
-shift and a widening sooner.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,119 +18,16 @@ from monitor.bins import Sample, effective_size, p_value
 from monitor.budget import Length, Levels
 from monitor.checks import Check
 from monitor.counts import Counts
-from monitor.critical import (
-    effective_sizes,
-    kolmogorov_quantile,
-    kuiper_quantile,
-    normal_quantile,
-)
 from monitor.drift import Tested, severity_of
 from monitor.plan import Drift
-from monitor.ranks import pooled, skewed
-from monitor.stack import ROUNDING, Deviations, Space, Stack, bound, compare, mean_score
-from monitor.tolerance import (
-    OF_GAPS,
-    OF_MEANS,
-    SHARED_BY_NORMAL,
-    Blocks,
-    Factors,
-    Straying,
-    block_starts,
-    learnable,
-)
+from monitor.stack import Deviations, Space, Stack, bound, compare
+from monitor.statistic import KS, STATISTICS, Gap, Statistic
+from monitor.tolerance import Blocks, Straying, block_starts, learnable
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 POWER = 0.8
-
-
-@dataclass(frozen=True, slots=True)
-class Statistic:
-    """How far a distribution lies from a fixed one, and how that behaves on independent rows.
-
-    Its values times ``sqrt(en)`` are told in a unit of each feature's.
-    """
-
-    name: str
-    quantile: Callable[[float], float]  # of sqrt(en) times the value, in units
-    mean_square: float  # of the same
-    mean_square_shared: float  # of what two halves share, times sqrt(n); simulated
-    strays: Factors
-    value: Callable[[Deviations], Floats]
-    persistent: Callable[[Deviations], Floats]
-    deviation: float = 0.5  # about, of the value under a change, in units over sqrt(en)
-    scores: int | None = None  # of a mean score: which of ``Stack.scores``
-    least_rows: int = 1  # of a sample whose places are exact enough
-    directions: tuple[str, str] | None = None  # what it says where it is negative, and positive
-
-    def units(self, stack: Stack) -> Floats:
-        """Shape (f,); 0 where the statistic has nothing to say."""
-        if self.scores is None:
-            return np.ones(stack.sizes.size)
-        return np.where(stack.sizes >= self.least_rows, stack.scores[self.scores].unit, 0.0)
-
-    def direction(self, found: Deviations, i: int) -> str | None:
-        if self.scores is None or self.directions is None:
-            return None
-        return self.directions[int(found.ranks[self.scores][i] > 0)]
-
-    def skewness(self, stack: Stack) -> Floats:
-        """Of the rows' scores, shape (f,); gaps between distribution functions need none."""
-        if self.scores is None:
-            return np.zeros(stack.sizes.size)
-        return stack.scores[self.scores].skewness
-
-    def expected(self, n: Floats, rest: Floats, parts: int) -> Floats:
-        """The mean square of what persists of ``n`` independent rows against ``rest``, in units."""
-        of_rows = self.mean_square if parts == 1 else self.mean_square_shared
-        return of_rows / n + self.mean_square / rest
-
-
-KS = Statistic(
-    "ks",
-    kolmogorov_quantile,
-    np.pi**2 / 12,
-    0.53,
-    OF_GAPS,
-    lambda found: found.ks,
-    lambda found: found.lasting_ks,
-)
-KUIPER = Statistic(
-    "kuiper",
-    kuiper_quantile,
-    np.pi**2 / 6,
-    0.93,
-    OF_GAPS,
-    lambda found: found.kuiper,
-    lambda found: found.lasting_kuiper,
-)
-WILCOXON = Statistic(
-    "wilcoxon",
-    normal_quantile,
-    1.0,
-    SHARED_BY_NORMAL,
-    OF_MEANS,
-    lambda found: np.abs(found.ranks[0]),
-    lambda found: np.abs(found.lasting_ranks[0]),
-    deviation=1.0,
-    scores=0,
-    directions=("lower", "higher"),
-)
-MOOD = Statistic(
-    "mood",
-    normal_quantile,
-    1.0,
-    SHARED_BY_NORMAL,
-    OF_MEANS,
-    lambda found: np.abs(found.ranks[1]),
-    lambda found: np.abs(found.lasting_ranks[1]),
-    deviation=1.0,
-    scores=1,
-    least_rows=100,
-    directions=("narrower", "wider"),
-)
-STATISTICS = {each.name: each for each in (KS, KUIPER, WILCOXON, MOOD)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +66,8 @@ class Scanner:
         }
         noise = self._noises(whole, length)
         if any(
-            self._may_exceed(each, whole, noise[each.name], parts) for each in STATISTICS.values()
+            each.may_exceed(noise[each.name], whole, self.stack, parts)
+            for each in STATISTICS.values()
         ):
             whole = compare(self.stack, parts)
             noise = self._noises(whole, length)
@@ -187,19 +80,6 @@ class Scanner:
                 if gravest.severity is not None:
                     found[self.stack.names[i]] = self._with_p_value(gravest, i)
         return found
-
-    def _may_exceed(
-        self, statistic: Statistic, most: Deviations, noise: Floats, parts: Sequence[Counts]
-    ) -> bool:
-        """Whether any name's value may: of mean scores the bounds are wide, and a look is cheap."""
-        beyond = np.flatnonzero(statistic.value(most) > noise)
-        if statistic.scores is None:
-            return beyond.size > 0
-        scores = self.stack.scores[statistic.scores]
-        return any(
-            abs(mean_score(self.stack, scores, parts, i)) > noise[i] - ROUNDING
-            for i in beyond.tolist()
-        )
 
     def judge(self, parts: Sequence[Counts], length: Length) -> dict[str, tuple[Tested, ...]]:
         """All tests of each name that has rows in the window; of a constant there are no ranks."""
@@ -226,7 +106,8 @@ class Scanner:
         if not unit:
             return None
         window = Deviations.calm(np.full(every, rows))
-        noise = float(self._noise(statistic, window, self._warnings(length))[i])
+        level = self.levels[length][i].warning
+        (noise,) = statistic.noise(self.stack, window, [level], slice(i, i + 1)).tolist()
         allowed = self._allowed(statistic, i, length, rows)
         root = float(np.sqrt(effective_size(rows, int(self.stack.sizes[i]))))
         beyond = float(ndtri(POWER)) * statistic.deviation * unit / root
@@ -234,23 +115,8 @@ class Scanner:
 
     def _noises(self, found: Deviations, length: Length) -> dict[str, Floats]:
         """What each name's value of each statistic exceeds by chance, at the level of a warning."""
-        levels = self._warnings(length)
-        return {each.name: self._noise(each, found, levels) for each in STATISTICS.values()}
-
-    def _warnings(self, length: Length) -> tuple[float, ...]:
-        return tuple(of.warning for of in self.levels[length])
-
-    def _noise(self, statistic: Statistic, found: Deviations, levels: tuple[float, ...]) -> Floats:
-        """What each name's value exceeds by chance with the probability of its level."""
-        z, units = _quantiles(statistic, levels), statistic.units(self.stack)
-        rows, sizes = found.rows, self.stack.sizes
-        told = (rows > 0) & (units > 0)
-        if statistic.scores is not None:
-            z = skewed(z, statistic.skewness(self.stack), rows, sizes)
-            units = pooled(units, found.squares[statistic.scores], rows, sizes)
-        noise = np.full(z.size, np.inf)
-        np.divide(z * units, np.sqrt(effective_sizes(rows, sizes)), where=told, out=noise)
-        return noise
+        levels = tuple(of.warning for of in self.levels[length])
+        return {each.name: each.noise(self.stack, found, levels) for each in STATISTICS.values()}
 
     def _test(
         self,
@@ -265,17 +131,14 @@ class Scanner:
         allowed = self._allowed(statistic, i, length, rows)
         value = float(statistic.value(found)[i])
         persistent = float(statistic.persistent(found)[i])
-        effect, large = persistent, True
-        if statistic.scores is not None:  # how large a change is, is told as a gap
-            effect = float(found.lasting_ks[i])
-            least = self.drift.min_effect
-            large = not least or effect - float(noises[KS.name][i]) / 2 > least
+        effect = float(statistic.effect(found)[i])
 
         def noise(alpha: float) -> float:
             if alpha == levels.warning:
                 return threshold
-            return float(self._noise(statistic, found, (alpha,) * found.rows.size)[i])
+            return float(statistic.noise(self.stack, found, [alpha], slice(i, i + 1))[0])
 
+        severity = severity_of(value, persistent, noise, allowed, levels, self.drift, effect)
         return Tested(
             statistic.name,
             rows,
@@ -283,16 +146,18 @@ class Scanner:
             persistent,
             threshold,
             allowed,
-            severity_of(value, persistent, noise, allowed, levels, self.drift, effect)
-            if large
-            else None,
+            severity if self._matters(statistic, effect, float(noises[KS.name][i])) else None,
             detail=statistic.direction(found, i),
         )
 
+    def _matters(self, statistic: Statistic, effect: float, noise_of_gaps: float) -> bool:
+        """Of a gap, what is allowed holds the smallest effect that does."""
+        least = self.drift.min_effect
+        return isinstance(statistic, Gap) or not least or effect - noise_of_gaps / 2 > least
+
     def _allowed(self, statistic: Statistic, i: int, length: Length, rows: int) -> float:
-        """The smallest effect that matters is told as a gap, and is a floor for gaps."""
         strays = self.strayings[statistic.name][i].allowed(length.panes, rows)
-        return strays if statistic.scores is not None else max(strays, self.drift.min_effect)
+        return max(strays, self.drift.min_effect) if isinstance(statistic, Gap) else strays
 
     def _with_p_value(self, tested: Tested, i: int) -> Tested:
         """It decides nothing and takes longer than all that does: only for what is shown."""
@@ -300,11 +165,6 @@ class Scanner:
             return tested
         size = int(self.stack.sizes[i])
         return replace(tested, p_value=p_value(tested.value, tested.rows, size))
-
-
-@lru_cache(maxsize=1024)
-def _quantiles(statistic: Statistic, levels: tuple[float, ...]) -> Floats:
-    return np.array([statistic.quantile(level) for level in levels])
 
 
 def learn(
@@ -352,10 +212,12 @@ def _blocks(
     rows, size = np.array([of.rows[i] for of in found], dtype=np.int64), int(stack.sizes[i])
     persistent = np.array([statistic.persistent(of)[i] for of in found])
     met = (rows > 0) & (rows < size)
-    n = rows[met].astype(np.float64)
-    rest, unit = size - n, float(statistic.units(stack)[i])
-    z = np.full(n.size, statistic.quantile(1 / max(n.size, 1)))
-    z = skewed(z, np.full(n.size, statistic.skewness(stack)[i]), n, rest)
-    noise = unit * z / np.sqrt(n * rest / size)
-    expected = unit**2 * statistic.expected(n, rest, 1 if length == 1 else 2)
-    return Blocks.of(length, rows[met], persistent[met], noise, expected, statistic.strays)
+    n, parts = rows[met].astype(np.float64), 1 if length == 1 else 2
+    return Blocks.of(
+        length,
+        rows[met],
+        persistent[met],
+        statistic.noise_within(stack, i, n, 1 / max(n.size, 1)),
+        statistic.expected_within(stack, i, n, parts),
+        statistic.strays,
+    )

@@ -13,8 +13,9 @@ from monitor.budget import Length, Levels
 from monitor.counts import Counts
 from monitor.drift import Severity, Tested, Verdict, evidence
 from monitor.plan import Drift
-from monitor.scanning import STATISTICS, Scanner
+from monitor.scanning import Scanner
 from monitor.stack import Space, Stack
+from monitor.statistic import STATISTICS
 from monitor.tolerance import ENOUGH_BLOCKS, OF_GAPS, Blocks, Straying
 
 LEVEL = Levels(warning=0.01, critical=0.001)

@@ -11,8 +11,8 @@ from monitor.bins import Sample
 from monitor.counts import Counts
 from monitor.critical import normal_quantile
 from monitor.ranks import pooled, skewed
-from monitor.scanning import MOOD, WILCOXON, Statistic
 from monitor.stack import Deviations, Stack, bound, compare
+from monitor.statistic import MOOD, WILCOXON, MeanScore
 
 odd = st.sampled_from([np.inf, -np.inf, 1e300, -1e300, 5e-324, -0.0])
 element = st.one_of(st.integers(-4, 4).map(float), odd)
@@ -27,7 +27,7 @@ def places(values: np.ndarray, among: np.ndarray) -> np.ndarray:
     return (below + up_to) / 2
 
 
-def mean_score(statistic: Statistic, values: np.ndarray, among: np.ndarray) -> float:
+def mean_score(statistic: MeanScore, values: np.ndarray, among: np.ndarray) -> float:
     """Less that of the fixed rows themselves; 0 where these all score alike."""
     score = {WILCOXON: lambda u: 2 * u - 1, MOOD: lambda u: 1 - 6 * u * (1 - u)}[statistic]
     of_fixed = score(places(among, among))
@@ -105,11 +105,11 @@ def test_what_moves_up_ranks_higher_and_what_spreads_wider():
 # -- what is chance ----------------------------------------------------------------------------
 
 
-def noise(statistic: Statistic, alpha: float, stack: Stack, window: Deviations) -> float:
+def noise(statistic: MeanScore, alpha: float, stack: Stack, window: Deviations) -> float:
     """By definition: the quantile, skewed, of the larger unit."""
     n, m = window.rows, stack.sizes
     z = skewed(np.array([normal_quantile(alpha)]), statistic.skewness(stack), n, m)
-    unit = pooled(statistic.units(stack), window.squares[statistic.scores], n, m)
+    unit = pooled(statistic.units(stack), window.squares[statistic.rank], n, m)
     return float(z[0] * unit[0] / np.sqrt(n[0] * m[0] / (n[0] + m[0])))
 
 
@@ -196,7 +196,7 @@ def test_of_small_samples_no_spread_is_told():
 # -- what it is for ----------------------------------------------------------------------------
 
 
-def first_seen(statistic: Statistic, rows: np.ndarray, alpha: float = 1e-6) -> int:
+def first_seen(statistic: MeanScore, rows: np.ndarray, alpha: float = 1e-6) -> int:
     """How many rows it takes, in steps of 100."""
     rng = np.random.default_rng(23)
     sample = Sample.of(rng.normal(size=10_000))

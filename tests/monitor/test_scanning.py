@@ -15,8 +15,9 @@ from monitor.counts import Counts
 from monitor.critical import kuiper_quantile
 from monitor.drift import Severity
 from monitor.plan import Drift
-from monitor.scanning import STATISTICS, Scanner, Statistic, learn
+from monitor.scanning import Scanner, learn
 from monitor.stack import Space, Stack
+from monitor.statistic import STATISTICS, Statistic
 from monitor.tolerance import OF_GAPS, Blocks, Straying
 
 PANE, WINDOW = Length(1, 1), Length(4, 2)
