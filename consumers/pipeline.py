@@ -256,10 +256,12 @@ def _distance(found: Document) -> float:
 
 
 def _history_line(history: Document) -> str:
+    """What decided may be another statistic than the distance that is shown."""
+    by = ", ".join(f"{name} in {windows}" for name, windows in history["decided_by"].items())
     return (
         f"{history['name']}: {_windows(history['drifted'])}, first {history['first'][:10]}, last"
-        f" {history['last'][:10]}; farthest {history['statistic']:.3f} on {history['worst'][:10]}"
-        f" (sampling noise explains {history['threshold']:.3f})"
+        f" {history['last'][:10]}, told by {by}; farthest {history['statistic']:.3f} on"
+        f" {history['worst'][:10]} (sampling noise of that distance: {history['threshold']:.3f})"
     )
 
 

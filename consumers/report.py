@@ -120,14 +120,14 @@ def _farthest(histories: Sequence[Document | None]) -> Iterable[str]:
     drifted = [history for history in histories if history and history["drifted"]]
     if drifted:
         yield _table(
-            ("", "windows", "first", "last", "decided by", "farthest", "distance", "noise"),
+            ("", "windows", "first", "last", "told by", "farthest", "distance", "its noise"),
             [
                 (
                     h["name"],
                     h["drifted"],
                     h["first"][:10],
                     h["last"][:10],
-                    ", ".join(h["decided_by"]),
+                    ", ".join(f"{name} in {many}" for name, many in h["decided_by"].items()),
                     h["worst"][:10],
                     _number(h["statistic"]),
                     _number(h["threshold"]),

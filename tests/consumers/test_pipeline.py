@@ -360,3 +360,18 @@ def test_the_summary_is_one_page_that_fetches_nothing_and_hides_no_markup(calm_l
 
 def inside(frame: pd.DataFrame, window: dict) -> pd.DataFrame:
     return frame[(frame["at"] >= window["start"]) & (frame["at"] < window["end"])]
+
+
+def test_what_decided_is_told_beside_the_distance_that_it_need_not_have_been(calm_loans):
+    """Incomes a quarter larger: most of its windows are told by ranks alone."""
+    moved = calm_loans.assign(
+        income=calm_loans.income.where(calm_loans["at"] < DISTURBED, calm_loans.income * 1.25)
+    )
+    told = run(*MODEL, *LABELS, "--verbose", frame=moved).stdout
+    (drifted,) = (f for f in report("data-drift")["features"] if f["drifted"])
+    by = ", ".join(f"{name} in {windows}" for name, windows in drifted["decided_by"].items())
+    assert sum(drifted["decided_by"].values()) == drifted["drifted"]
+    assert "wilcoxon" in by
+    assert f", told by {by}; farthest" in told
+    assert f"sampling noise of that distance: {drifted['threshold']:.3f}" in told
+    assert by in Path("driftline-report", "summary.html").read_text(encoding="utf-8")
