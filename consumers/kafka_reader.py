@@ -85,6 +85,18 @@ class Reader:
         except KafkaException as error:
             raise self._unavailable(error) from error
 
+    def committed(self, role: str) -> dict[Place, int]:
+        """Up to where the group of a role has come, by partition; 0 where it never was."""
+        asked = Consumer(client_config(self._settings, {"group.id": self._settings.topic(role)}))
+        every = [TopicPartition(self._name, number) for number in self._partitions]
+        try:
+            found = asked.committed(every, timeout=PATIENCE_S)
+        except KafkaException as error:
+            raise self._unavailable(error) from error
+        finally:
+            asked.close()
+        return {Place(self._short, at.partition): max(at.offset, 0) for at in found}
+
     def close(self) -> None:
         self._consumer.close()
 

@@ -67,7 +67,7 @@ class Letter:
         return Message(self.topic, self.record.key, self.record.value, self.partition, headers)
 
 
-def letter_document(letter: Letter) -> Mapping[str, Any]:
+def letter_document(letter: Letter, *, sent_back: bool) -> Mapping[str, Any]:
     """For programs. Bytes that are no UTF-8 stand under another name, in base64."""
     record = letter.record
     return {
@@ -79,19 +79,21 @@ def letter_document(letter: Letter) -> Mapping[str, Any]:
         "partition": letter.partition,
         "offset": letter.offset,
         "truncated": letter.truncated,
+        "sent_back": sent_back,
         **_bytes("key", record.key),
         **_bytes("value", record.value),
     }
 
 
-def letter_line(letter: Letter) -> str:
-    """When, why, where from, what was wrong, and how the value begins."""
+def letter_line(letter: Letter, *, sent_back: bool) -> str:
+    """When, why, where from, what was wrong, what became of it, and how the value begins."""
     value = letter.record.value
     began = "no value" if value is None else value[: 4 * SHOWN].decode(errors="replace")
     shown = began if len(began) <= SHOWN else f"{began[: SHOWN - 1]}…"
     line = (
         f"{rfc3339(letter.record.append_ms)[:19]}Z  {letter.reason:13}"
-        f"  {letter.topic}/{letter.partition}/{letter.offset}  {letter.error}  | {shown}"
+        f"  {letter.topic}/{letter.partition}/{letter.offset}  {letter.error}"
+        f"{'; sent back' if sent_back else ''}  | {shown}"
     )
     return line.translate(_VISIBLE)
 

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from consumers.letters import Letter
     from consumers.letters_replay import Replayed
-    from consumers.records import Record
     from producers.settings import Settings
 
 
@@ -28,30 +27,34 @@ def dead_letters() -> None:
 @click.option(
     "--limit", type=click.IntRange(0), default=20, show_default=True, help="The newest so many."
 )
+@click.option("--waiting", is_flag=True, help="Only those that no replay has sent back.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with key and value.")
 @click.pass_obj
-def list_letters(settings: Settings, reason: str | None, limit: int, as_json: bool) -> None:
+def list_letters(
+    settings: Settings, reason: str | None, limit: int, waiting: bool, as_json: bool
+) -> None:
     """Show what was set aside, why, and where it came from. Commits nothing."""
     from consumers.kafka_reader import Reader
-    from consumers.letters import TOPIC, Letter, letter_document, letter_line
+    from consumers.letters import TOPIC, Letter
+    from consumers.letters_replay import Sent
 
-    counts: Counter[str] = Counter()
-
-    def chosen(records: Iterable[Record]) -> Iterator[Letter]:
-        for letter in map(Letter.of, records):
-            counts[letter.reason] += 1
-            if reason in (None, letter.reason):
-                yield letter
-
+    counts, back = Counter[str](), Counter[str]()
     with Reader(settings, TOPIC) as reader:
+        sent = Sent(reader)
+
+        def chosen() -> Iterator[Letter]:
+            for letter in map(Letter.of, reader.records()):
+                counts[letter.reason] += 1
+                back[letter.reason] += sent(letter)
+                if reason in (None, letter.reason) and not (waiting and sent(letter)):
+                    yield letter
+
         # No more of them than are shown are held at a time: they may be many, and large.
-        newest = nlargest(
-            limit, chosen(reader.records()), key=lambda letter: letter.record.append_ms
-        )
+        newest = nlargest(limit, chosen(), key=lambda letter: letter.record.append_ms)
     for letter in reversed(newest):
-        click.echo(json.dumps(letter_document(letter)) if as_json else letter_line(letter))
+        click.echo(_told(letter, sent_back=sent(letter), as_json=as_json))
     if not as_json:
-        click.echo(_counted(counts, reason, len(newest)))
+        click.echo(_counted(counts, back, reason, len(newest)))
 
 
 @dead_letters.command()
@@ -76,6 +79,14 @@ def replay(settings: Settings, reason: str | None) -> None:
         _tell(replay_letters(settings, one))
 
 
+def _told(letter: Letter, *, sent_back: bool, as_json: bool) -> str:
+    from consumers.letters import letter_document, letter_line
+
+    if as_json:
+        return json.dumps(letter_document(letter, sent_back=sent_back))
+    return letter_line(letter, sent_back=sent_back)
+
+
 def _tell(done: Replayed) -> None:
     topics = ", ".join(f"{count:,} to {topic}" for topic, count in sorted(done.sent.items()))
     total = sum(done.sent.values())
@@ -89,11 +100,14 @@ def _tell(done: Replayed) -> None:
         click.echo(f"{done.reason}: {letter.name} was not sent: {obstacle}")
 
 
-def _counted(counts: Counter[str], reason: str | None, shown: int) -> str:
+def _counted(counts: Counter[str], back: Counter[str], reason: str | None, shown: int) -> str:
     """How many there are, by reason, and how many of them were shown."""
     if not counts:
         return "there are no dead letters"
-    by_reason = ", ".join(f"{count:,} {name}" for name, count in counts.most_common())
+    by_reason = ", ".join(
+        f"{count:,} {name}" + (f" ({back[name]:,} sent back)" if back[name] else "")
+        for name, count in counts.most_common()
+    )
     found = counts.total() if reason is None else counts[reason]
     of = "" if reason is None else f" of reason {reason!r}"
     return f"showed {shown:,} of {found:,} letters{of}; there are {by_reason}"

@@ -54,6 +54,22 @@ def reasons_of(settings: Settings) -> list[str]:
     return [reason for reason, _ in met.most_common() if reason]
 
 
+class Sent:
+    """Which letters a replay has sent back; asked once for each reason."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._until: dict[str, Mapping[Place, int]] = {}
+
+    def __call__(self, letter: Letter) -> bool:
+        """What cannot be sent was passed over, and stays."""
+        if letter.reason not in self._until:
+            self._until[letter.reason] = self._reader.committed(f"{GROUP}.{letter.reason}")
+        return letter.record.offset < self._until[letter.reason][letter.record.place] and (
+            letter.obstacle is None
+        )
+
+
 def replay_letters(settings: Settings, reason: str) -> Replayed:
     """Send back the letters of ``reason`` that no earlier replay has sent.
 

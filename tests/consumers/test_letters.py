@@ -54,11 +54,11 @@ def test_a_letter_goes_nowhere_but_to_predictions_and_labels(topic):
 def test_a_record_without_our_headers_is_shown_all_the_same():
     letter = Letter.of(Record("dead-letters", 0, 9, None, b"?"))
     assert (letter.reason, letter.partition, letter.offset) == ("", None, None)
-    assert letter_document(letter)["letter"] == "dead-letters/0/9"
+    assert letter_document(letter, sent_back=False)["letter"] == "dead-letters/0/9"
 
 
 def test_a_line_is_one_line_that_no_terminal_obeys():
-    line = letter_line(written(received(b'{"a":\n1}\x1b[31m' + b"x" * 200)))
+    line = letter_line(written(received(b'{"a":\n1}\x1b[31m' + b"x" * 200)), sent_back=False)
     assert line.startswith(
         "2013-05-31T11:33:20Z  contract       predictions/3/41  the score is no number  | "
     )
@@ -68,7 +68,7 @@ def test_a_line_is_one_line_that_no_terminal_obeys():
 
 
 def test_a_document_holds_the_value_as_text_or_in_base64():
-    text, other = (letter_document(written(received(v))) for v in (b"{}", b"\xff"))
+    text, other = (letter_document(written(received(v)), sent_back=False) for v in (b"{}", b"\xff"))
     assert text["value"] == "{}"
     assert (other["value_base64"], "value" in other) == ("/w==", False)
     assert json.loads(json.dumps(other))["reason"] == "contract"

@@ -257,6 +257,25 @@ def test_each_reason_goes_back_once_as_it_was_received_and_leaves_the_others(way
     assert "sent back 1 letter (1 to predictions)" in way.cli(*replay, "--reason", "contract")
 
 
+def test_the_list_tells_which_were_sent_back(way):
+    way.send([letter("contract", n) for n in range(3)])
+    way.send([letter("unknown_model", 3)])
+    way.send([letter("contract", 4, value=b"x" * (LIMIT + 1))])
+    listed = ("dead-letters", "list")
+    assert "sent back" not in way.cli(*listed)
+    way.cli("dead-letters", "replay", "--reason", "contract")
+    way.send([letter("contract", 5)])
+    *lines, total = way.cli(*listed).splitlines()
+    assert ["; sent back  | " in line for line in lines] == [*[True] * 3, *[False] * 3]
+    assert total == "showed 6 of 6 letters; there are 5 contract (3 sent back), 1 unknown_model"
+    *lines, total = way.cli(*listed, "--waiting", "--reason", "contract").splitlines()
+    assert total.startswith("showed 2 of 5 letters of reason 'contract'; there are 5")
+    assert [json.loads(line)["sent_back"] for line in way.cli(*listed, "--json").splitlines()] == [
+        *[True] * 3,
+        *[False] * 3,
+    ]
+
+
 def test_a_reason_that_no_letter_has_is_said(way):
     assert way.cli("dead-letters", "replay") == "there are no dead letters\n"
     way.send([letter("contract", 0)])
