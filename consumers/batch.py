@@ -9,11 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.counting import count_data, count_outcomes
-from monitor.detection import Closing, Item, Reflected, State, advance
+from monitor.detection import advance
 from monitor.event_time import NEVER, Progress, Sources
 from monitor.findings import Findings
 from monitor.joining import Entry, Patience, Scored, Truth, added, settle
 from monitor.profile import ReferenceRows
+from monitor.state import Closing, Item, Reflected, State
 from monitor.summaries import Part, Summary
 from monitor.watch import Watch
 

@@ -29,9 +29,10 @@ from consumers.wire import (
     window_document,
     window_key,
 )
-from monitor.detection import Item, Key, Pane, State, advance, rebuilt
+from monitor.detection import advance
 from monitor.findings import Findings
 from monitor.plan import Plan
+from monitor.state import Item, Key, Pane, State, rebuilt
 from monitor.summaries import Summary
 from monitor.watch import Watch
 from producers.summaries_wire import decode_summaries

@@ -37,10 +37,10 @@ from consumers.wire import (
     rfc3339,
 )
 from monitor.counting import count_outcomes
-from monitor.detection import Reflected
 from monitor.event_time import Sources, earliest, latest
 from monitor.joining import Addition, Entry, Patience, Scored, Truth, added, changes, fates
 from monitor.plan import Plan
+from monitor.state import Reflected
 from monitor.summaries import Summary
 from producers.errors import Trouble
 

@@ -20,7 +20,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.counts import Counts
-from monitor.detection import Clock, Closing, Decisions, Reflected
 from monitor.distribution import Distribution
 from monitor.drift import Evidence, Tested
 from monitor.effects import Effects
@@ -35,6 +34,7 @@ from monitor.findings import (
     WindowFinding,
 )
 from monitor.incidents import Change
+from monitor.state import Clock, Closing, Decisions, Reflected
 from monitor.summaries import Summary
 from producers.summaries_wire import decode_summaries, decode_table, encode_summaries, encode_table
 

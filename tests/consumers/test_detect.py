@@ -24,8 +24,8 @@ from consumers.profiles import MissingProfile
 from consumers.records import Message, Place
 from consumers.wire import encode_aggregate_closing, encode_join_closing, encode_summary_messages
 from monitor.counts import Counts
-from monitor.detection import Reflected
 from monitor.event_time import Progress, Sources
+from monitor.state import Reflected
 from monitor.summaries import Part, Summary
 from monitor.watch import Watch
 from tests.consumers.in_memory import (

@@ -29,9 +29,9 @@ from consumers.wire import (
     encode_joins,
     identity,
 )
-from monitor.detection import Reflected
 from monitor.event_time import NEVER, Progress, Sources
 from monitor.plan import Plan
+from monitor.state import Reflected
 from monitor.summaries import Part
 from tests.consumers.in_memory import (
     HORIZON,

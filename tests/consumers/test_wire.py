@@ -36,7 +36,6 @@ from consumers.wire import (
     window_key,
 )
 from monitor.counts import Counts
-from monitor.detection import Clock, Closing, Decisions, Reflected, WindowState
 from monitor.detectors import Detector
 from monitor.drift import Evidence, Severity, Tested, evidence
 from monitor.effects import Effects, Wasserstein
@@ -55,6 +54,7 @@ from monitor.findings import (
 )
 from monitor.incidents import Change, Incident
 from monitor.performance import Metric
+from monitor.state import Clock, Closing, Decisions, Reflected, WindowState
 from monitor.summaries import Part, Summary
 from tests.consumers.in_memory import T0, pane_sums
 

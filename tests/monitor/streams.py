@@ -20,7 +20,7 @@ import numpy as np
 from monitor.budget import Length
 from monitor.counting import count_data, count_outcomes
 from monitor.counts import Cells, add_cells
-from monitor.detection import LEAST_LABELS, Closing, Item, Key, Reflected, State, advance
+from monitor.detection import LEAST_LABELS, advance
 from monitor.detectors import Detector, detect
 from monitor.drift import Tested
 from monitor.event_time import Arrival, Progress, Sources, arrivals, latest, seen_before
@@ -38,6 +38,7 @@ from monitor.metrics import measure
 from monitor.plan import Budget, Drift, Incidents, Plan, Time, Windows
 from monitor.profile import ReferenceRows, build_profile
 from monitor.rows import Predictions
+from monitor.state import Closing, Item, Key, Reflected, State
 from monitor.summaries import Names, Part, Summary, add_names
 from monitor.watch import Watch
 

@@ -13,8 +13,9 @@ import pytest
 
 from monitor import detection
 from monitor.counts import Counts
-from monitor.detection import LEAST_LABELS, Closing, Decisions, Reflected, State, advance, rebuilt
+from monitor.detection import LEAST_LABELS, advance
 from monitor.findings import Maturity, WindowStatus, evidence_of
+from monitor.state import Closing, Decisions, Reflected, State, rebuilt
 from monitor.summaries import Part, Summary
 from tests.monitor.streams import KEY, PANE, Row, counted, fold, joined, plan, reached, watch
 

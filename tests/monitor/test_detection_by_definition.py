@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.budget import own_length
-from monitor.detection import State, rebuilt
 from monitor.drift import evidence
 from monitor.findings import Maturity
 from monitor.incidents import Heard, Judged, Said, gravest, settle, worst
 from monitor.scanning import Scanner
+from monitor.state import State, rebuilt
 from monitor.summaries import Part
 from monitor.watch import subject_of
 from tests.monitor.streams import (

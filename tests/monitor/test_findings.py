@@ -1,6 +1,7 @@
 """A window's revision grows with that of either of its parts."""
 
-from monitor.detection import State, advance
+from monitor.detection import advance
+from monitor.state import State
 from monitor.summaries import Part
 from tests.monitor.streams import KEY, Row, counted, joined, reached, watch
 
