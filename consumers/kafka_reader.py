@@ -1,4 +1,4 @@
-"""A topic read whole, and followed, outside any group: for people who look at it.
+"""A topic read whole, and followed, as a member of no group: for people who look at it.
 
 It commits nothing, so it disturbs no role and no subscriber, and reads what is committed only.
 """
@@ -86,15 +86,25 @@ class Reader:
             raise self._unavailable(error) from error
 
     def committed(self, role: str) -> dict[Place, int]:
-        """Up to where the group of a role has come, by partition; 0 where it never was."""
-        asked = Consumer(client_config(self._settings, {"group.id": self._settings.topic(role)}))
+        """Up to where the group of a role has come, by partition; 0 where it never was.
+
+        Raises ``Unreadable`` if the group cannot be asked.
+        """
+        group = self._settings.topic(role)
+        # Of a transaction under way it asks for what was there before, and does not wait for it.
+        own = {"group.id": group, "isolation.level": "read_uncommitted"}
+        asked = Consumer(client_config(self._settings, own))
         every = [TopicPartition(self._name, number) for number in self._partitions]
         try:
             found = asked.committed(every, timeout=PATIENCE_S)
         except KafkaException as error:
-            raise self._unavailable(error) from error
+            said: Any = error.args[0]
+            raise Unreadable(f"group {group} cannot be asked: {said.str()}") from error
         finally:
             asked.close()
+        for at in found:
+            if at.error is not None:
+                raise Unreadable(f"group {group} cannot be asked: {at.error.str()}")
         return {Place(self._short, at.partition): max(at.offset, 0) for at in found}
 
     def close(self) -> None:

@@ -67,7 +67,7 @@ class Letter:
         return Message(self.topic, self.record.key, self.record.value, self.partition, headers)
 
 
-def letter_document(letter: Letter, *, sent_back: bool) -> Mapping[str, Any]:
+def letter_document(letter: Letter, *, sent_back: bool | None) -> Mapping[str, Any]:
     """For programs. Bytes that are no UTF-8 stand under another name, in base64."""
     record = letter.record
     return {
@@ -85,7 +85,7 @@ def letter_document(letter: Letter, *, sent_back: bool) -> Mapping[str, Any]:
     }
 
 
-def letter_line(letter: Letter, *, sent_back: bool) -> str:
+def letter_line(letter: Letter, *, sent_back: bool | None) -> str:
     """When, why, where from, what was wrong, what became of it, and how the value begins."""
     value = letter.record.value
     began = "no value" if value is None else value[: 4 * SHOWN].decode(errors="replace")

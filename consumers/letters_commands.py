@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from heapq import nlargest
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from consumers.letters import Letter
-    from consumers.letters_replay import Replayed
+    from consumers.letters_replay import Listing, Replayed
     from producers.settings import Settings
 
 
@@ -35,26 +32,21 @@ def list_letters(
 ) -> None:
     """Show what was set aside, why, and where it came from. Commits nothing."""
     from consumers.kafka_reader import Reader
-    from consumers.letters import TOPIC, Letter
-    from consumers.letters_replay import Sent
+    from consumers.letters import TOPIC
+    from consumers.letters_replay import Listing
 
-    counts, back = Counter[str](), Counter[str]()
     with Reader(settings, TOPIC) as reader:
-        sent = Sent(reader)
-
-        def chosen() -> Iterator[Letter]:
-            for letter in map(Letter.of, reader.records()):
-                counts[letter.reason] += 1
-                back[letter.reason] += sent(letter)
-                if reason in (None, letter.reason) and not (waiting and sent(letter)):
-                    yield letter
-
+        found = Listing(reader)
         # No more of them than are shown are held at a time: they may be many, and large.
-        newest = nlargest(limit, chosen(), key=lambda letter: letter.record.append_ms)
-    for letter in reversed(newest):
-        click.echo(_told(letter, sent_back=sent(letter), as_json=as_json))
+        newest = nlargest(
+            limit, found.letters(reason, waiting=waiting), key=lambda of: of[0].record.append_ms
+        )
+    for letter, sent_back in reversed(newest):
+        click.echo(_told(letter, sent_back=sent_back, as_json=as_json))
     if not as_json:
-        click.echo(_counted(counts, back, reason, len(newest)))
+        click.echo(_counted(found, reason, len(newest)))
+    if found.unknown is not None:
+        click.echo(f"which of them were sent back is not known: {found.unknown}", err=True)
 
 
 @dead_letters.command()
@@ -79,7 +71,7 @@ def replay(settings: Settings, reason: str | None) -> None:
         _tell(replay_letters(settings, one))
 
 
-def _told(letter: Letter, *, sent_back: bool, as_json: bool) -> str:
+def _told(letter: Letter, *, sent_back: bool | None, as_json: bool) -> str:
     from consumers.letters import letter_document, letter_line
 
     if as_json:
@@ -100,8 +92,9 @@ def _tell(done: Replayed) -> None:
         click.echo(f"{done.reason}: {letter.name} was not sent: {obstacle}")
 
 
-def _counted(counts: Counter[str], back: Counter[str], reason: str | None, shown: int) -> str:
+def _counted(listing: Listing, reason: str | None, shown: int) -> str:
     """How many there are, by reason, and how many of them were shown."""
+    counts, back = listing.counts, listing.sent_back
     if not counts:
         return "there are no dead letters"
     by_reason = ", ".join(

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consumers.kafka import Client, SlotTaken, TransactionAborted
-from consumers.kafka_reader import TOO_LARGE, Reader
+from consumers.kafka_reader import TOO_LARGE, Reader, Unreadable
 from consumers.letters import TOPIC, Letter
 from consumers.records import Committed, Output, Place, Record
 from producers.errors import Trouble
@@ -54,20 +54,44 @@ def reasons_of(settings: Settings) -> list[str]:
     return [reason for reason, _ in met.most_common() if reason]
 
 
-class Sent:
-    """Which letters a replay has sent back; asked once for each reason."""
+@dataclass(slots=True)
+class Listing:
+    """The letters that stand there, and which of them a replay has sent back."""
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-        self._until: dict[str, Mapping[Place, int]] = {}
+    reader: Reader
+    counts: Counter[str] = field(default_factory=Counter)  # by reason
+    sent_back: Counter[str] = field(default_factory=Counter)
+    unknown: Unreadable | None = None  # the last question that Kafka did not answer
+    _until: dict[str, Mapping[Place, int] | None] = field(default_factory=dict)  # by reason
 
-    def __call__(self, letter: Letter) -> bool:
-        """What cannot be sent was passed over, and stays."""
+    def letters(self, reason: str | None, *, waiting: bool) -> Iterator[tuple[Letter, bool | None]]:
+        """Those of a reason, or of all, and whether each was sent back; None if not known.
+
+        ``waiting`` leaves out what was. A letter that a replay found too large, and named, counts
+        as sent.
+        """
+        for letter in map(Letter.of, self.reader.records()):
+            self.counts[letter.reason] += 1
+            if reason in (None, letter.reason):
+                sent = self._sent(letter)
+                self.sent_back[letter.reason] += sent is True
+                if not (waiting and sent):
+                    yield letter, sent
+
+    def _sent(self, letter: Letter) -> bool | None:
+        if letter.obstacle is not None or not letter.reason:
+            return False
         if letter.reason not in self._until:
-            self._until[letter.reason] = self._reader.committed(f"{GROUP}.{letter.reason}")
-        return letter.record.offset < self._until[letter.reason][letter.record.place] and (
-            letter.obstacle is None
-        )
+            self._until[letter.reason] = self._asked(letter.reason)
+        until = self._until[letter.reason]
+        return None if until is None else letter.record.offset < until[letter.record.place]
+
+    def _asked(self, reason: str) -> Mapping[Place, int] | None:
+        try:
+            return self.reader.committed(f"{GROUP}.{reason}")
+        except Unreadable as error:
+            self.unknown = error
+            return None
 
 
 def replay_letters(settings: Settings, reason: str) -> Replayed:

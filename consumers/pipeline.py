@@ -260,7 +260,7 @@ def _history_line(history: Document) -> str:
     by = ", ".join(f"{name} in {windows}" for name, windows in history["decided_by"].items())
     return (
         f"{history['name']}: {_windows(history['drifted'])}, first {history['first'][:10]}, last"
-        f" {history['last'][:10]}, told by {by}; farthest {history['statistic']:.3f} on"
+        f" {history['last'][:10]}, decided by {by}; farthest {history['statistic']:.3f} on"
         f" {history['worst'][:10]} (sampling noise of that distance: {history['threshold']:.3f})"
     )
 

@@ -120,7 +120,7 @@ def _farthest(histories: Sequence[Document | None]) -> Iterable[str]:
     drifted = [history for history in histories if history and history["drifted"]]
     if drifted:
         yield _table(
-            ("", "windows", "first", "last", "told by", "farthest", "distance", "its noise"),
+            ("", "windows", "first", "last", "decided by", "farthest", "distance", "its noise"),
             [
                 (
                     h["name"],

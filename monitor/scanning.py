@@ -21,11 +21,10 @@ from monitor.counts import Counts
 from monitor.drift import Tested, severity_of
 from monitor.plan import Drift
 from monitor.stack import Deviations, Space, Stack, bound, compare
-from monitor.statistic import KS, STATISTICS, Gap, Statistic
+from monitor.statistic import KS, STATISTICS, Statistic
 from monitor.tolerance import Blocks, Straying, block_starts, learnable
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 POWER = 0.8
 
@@ -139,6 +138,7 @@ class Scanner:
             return float(statistic.noise(self.stack, found, [alpha], slice(i, i + 1))[0])
 
         severity = severity_of(value, persistent, noise, allowed, levels, self.drift, effect)
+        matters = statistic.matters(effect, float(noises[KS.name][i]), self.drift.min_effect)
         return Tested(
             statistic.name,
             rows,
@@ -146,18 +146,13 @@ class Scanner:
             persistent,
             threshold,
             allowed,
-            severity if self._matters(statistic, effect, float(noises[KS.name][i])) else None,
+            severity if matters else None,
             detail=statistic.direction(found, i),
         )
 
-    def _matters(self, statistic: Statistic, effect: float, noise_of_gaps: float) -> bool:
-        """Of a gap, what is allowed holds the smallest effect that does."""
-        least = self.drift.min_effect
-        return isinstance(statistic, Gap) or not least or effect - noise_of_gaps / 2 > least
-
     def _allowed(self, statistic: Statistic, i: int, length: Length, rows: int) -> float:
         strays = self.strayings[statistic.name][i].allowed(length.panes, rows)
-        return max(strays, self.drift.min_effect) if isinstance(statistic, Gap) else strays
+        return max(strays, statistic.floor(self.drift.min_effect))
 
     def _with_p_value(self, tested: Tested, i: int) -> Tested:
         """It decides nothing and takes longer than all that does: only for what is shown."""

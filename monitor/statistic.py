@@ -71,6 +71,14 @@ class Statistic(ABC):
         """In a word, where there is more to say than how far."""
 
     @abstractmethod
+    def floor(self, least: float) -> float:
+        """What persists has to exceed it, where ``least`` is the smallest effect that matters."""
+
+    @abstractmethod
+    def matters(self, effect: float, noise_of_gaps: float, least: float) -> bool:
+        """Whether an effect does that is told beside the value."""
+
+    @abstractmethod
     def window_units(self, stack: Stack, found: Deviations) -> Floats:
         """The units that hold for a window of such rows, shape (f,)."""
 
@@ -134,6 +142,12 @@ class Gap(Statistic):
     def direction(self, found: Deviations, i: int) -> None:  # noqa: ARG002 - a gap has none
         return None
 
+    def floor(self, least: float) -> float:
+        return least
+
+    def matters(self, effect: float, noise_of_gaps: float, least: float) -> bool:  # noqa: ARG002
+        return True  # what persists is the effect, and was held against its floor
+
     def window_units(self, stack: Stack, found: Deviations) -> Floats:  # noqa: ARG002 - all alike
         return self.units(stack)
 
@@ -184,6 +198,12 @@ class MeanScore(Statistic):
         return any(
             abs(mean_score(stack, scores, parts, i)) > noise[i] - ROUNDING for i in beyond.tolist()
         )
+
+    def floor(self, least: float) -> float:  # noqa: ARG002 - it is told as a gap
+        return 0.0
+
+    def matters(self, effect: float, noise_of_gaps: float, least: float) -> bool:
+        return not least or effect - noise_of_gaps / 2 > least
 
     def direction(self, found: Deviations, i: int) -> str:
         return self.directions[int(found.ranks[self.rank][i] > 0)]

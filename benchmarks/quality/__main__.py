@@ -82,14 +82,14 @@ def _delay(many: int, each: Each) -> Iterator[tuple[str, Figures]]:
 
 
 def _flights(many: int, each: Each) -> Iterator[tuple[str, Figures]]:
-    """Incidents in 45 days, those that are no storms; and delays in days."""
+    """Incidents of distributions in 45 days, without storms, and what opened besides; days."""
     for quarter in range(1, 5):
         found = each(partial(runs.healthy_flights, quarter), range(many // 10))
         besides = {
             name: float(np.mean([getattr(one, name) for one in found]))
-            for name in ("missing", "storms", "missing_storms")
+            for name in ("storms", "missing", "missing_storms")
         }
-        yield f"quarter {quarter}", {**mean([one.lasting for one in found]), **besides}
+        yield f"quarter {quarter}", {**mean([one.distributions for one in found]), **besides}
     for quarter in range(1, 5):
         yield f"forward {quarter}", asdict(runs.healthy_flights(quarter, None))
     for change in FLIGHT_CHANGES:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from monitor.watch import Watch
 
 Rows = NDArray[np.float64]  # shape (rows, features)
 
-AT_ONCE = 25  # panes whose values are looked up together
+ROWS_AT_ONCE = 12_500  # about, that are looked up together
 
 
 def plan(budget: float, panes: int) -> Plan:
@@ -65,8 +65,7 @@ def counted(by: Watch, panes: Iterable[Rows]) -> Iterator[Counts]:
     kinds = len(list(by.profile.schema.categorical))
     samples = [reference.sample for _, reference in by.profile.schema.numeric]
     places = list(zip(samples, by.data.stack.offsets.tolist(), strict=False))  # the score is last
-    drawn = iter(panes)
-    while some := list(islice(drawn, AT_ONCE)):
+    for some in _together(panes):
         columns = np.ascontiguousarray(np.concatenate(some).T[kinds:])
         bins = np.full(columns.shape, -1)
         for (sample, start), column, into in zip(places, columns, bins, strict=True):
@@ -77,6 +76,17 @@ def counted(by: Watch, panes: Iterable[Rows]) -> Iterator[Counts]:
             met = bins[:, start:end]
             found = Counts.of(met[met >= 0])
             yield Counts.total([found, *_categories(by, rows), _flaws(by, rows)])
+
+
+def _together(panes: Iterable[Rows]) -> Iterator[list[Rows]]:
+    some: list[Rows] = []
+    for rows in panes:
+        some.append(rows)
+        if sum(map(len, some)) >= ROWS_AT_ONCE:
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def _categories(by: Watch, rows: Rows) -> Iterator[Counts]:

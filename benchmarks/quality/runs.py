@@ -18,7 +18,7 @@ from monitor.watch import Watch
 
 BUDGET, PANES = 0.05, 100
 HISTORY = (20, 41)  # healthy panes before a change
-STORM = flights.PANES_PER_DAY
+STORM, ENDLESS = flights.PANES_PER_DAY, 10**9
 
 
 def healthy(name: str, seed: int) -> int:
@@ -79,16 +79,16 @@ def _watch(reference: Rows, categorical: int) -> Watch:
 
 @dataclass(frozen=True, slots=True)
 class Healthy:
-    """What opened in 45 healthy days of flights.
+    """Incidents that opened in 45 healthy days of flights.
 
-    Storms are incidents that only windows of up to a day raise: of weather, or of the service that
-    measures it, which was silent for hours now and then.
+    Storms are those that only windows of up to a day raised, and that were over before the last
+    day: of weather, or of the service that measures it, which was silent for hours now and then.
     """
 
-    lasting: int = 0  # all that are no storms
-    missing: int = 0  # of these, by missing values
-    storms: int = 0
-    missing_storms: int = 0  # of the storms, by missing values
+    distributions: int  # that are no storms
+    storms: int
+    missing: int  # of missing values, no storms
+    missing_storms: int
 
 
 def healthy_flights(quarter: int, seed: int | None) -> Healthy:
@@ -103,12 +103,15 @@ def healthy_flights(quarter: int, seed: int | None) -> Healthy:
     longest: dict[str, int] = {}
     missing: set[str] = set()
     for one in raised(by, counted(by, panes)):
-        longest[one.incident] = max(longest.get(one.incident, 0), one.longest)
+        over = one.pane < len(panes) - STORM
+        longest[one.incident] = max(longest.get(one.incident, 0), one.longest if over else ENDLESS)
         if one.leader.startswith("quality/"):
             missing.add(one.incident)
     storms = {incident for incident, panes in longest.items() if panes <= STORM}
-    lasting = set(longest) - storms
-    return Healthy(len(lasting), len(lasting & missing), len(storms), len(storms & missing))
+    moved = set(longest) - missing
+    return Healthy(
+        len(moved - storms), len(moved & storms), len(missing - storms), len(missing & storms)
+    )
 
 
 def flights_delay(change: str, seed: int) -> float | None:

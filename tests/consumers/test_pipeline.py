@@ -372,6 +372,6 @@ def test_what_decided_is_told_beside_the_distance_that_it_need_not_have_been(cal
     by = ", ".join(f"{name} in {windows}" for name, windows in drifted["decided_by"].items())
     assert sum(drifted["decided_by"].values()) == drifted["drifted"]
     assert "wilcoxon" in by
-    assert f", told by {by}; farthest" in told
+    assert f", decided by {by}; farthest" in told
     assert f"sampling noise of that distance: {drifted['threshold']:.3f}" in told
     assert by in Path("driftline-report", "summary.html").read_text(encoding="utf-8")
