@@ -9,8 +9,9 @@ A sample with ``d`` distinct values cuts the real line into ``2 d + 1`` bins::
 
 Inside a bin the sample's distribution function is flat while the live one only climbs, so the
 widest gap between the two lies at a bin's edge: counting by bin loses nothing, and the statistic is
-the one that ``scipy.stats.ks_2samp`` computes from the raw rows. Minus and plus infinity fall into
-the bins at the ends; NaN falls into none and is counted apart, as missing.
+the one that ``scipy.stats.ks_2samp`` computes from the raw rows. Minus and plus infinity are values
+like others, the smallest and the largest, which a sample may hold or not; NaN falls into no bin and
+is counted apart, as missing.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from monitor.grid import LEAST_VALUES, Grid
 class Sample:
     """The values that cut the bins, and against which the distances are taken."""
 
-    values: NDArray[np.float64]  # shape (d,), strictly increasing, finite
+    values: NDArray[np.float64]  # shape (d,), strictly increasing, at least one finite
     weights: NDArray[np.int64]  # shape (d,), occurrences of each value, all >= 1
     grid: Grid | None = field(init=False, repr=False)  # to find a place in ``values`` by
 
@@ -39,10 +40,10 @@ class Sample:
 
     @classmethod
     def of(cls, values: ArrayLike) -> Sample:
-        """Raises ``ValueError`` if there is no value, or one that is not finite."""
+        """Raises ``ValueError`` if there is a NaN, or no finite value."""
         array = np.asarray(values, dtype=np.float64).ravel()
-        if array.size == 0 or not np.isfinite(array).all():
-            raise ValueError("a reference sample needs at least one value, and only finite ones")
+        if np.isnan(array).any() or not np.isfinite(array).any():
+            raise ValueError("a reference sample needs at least one finite value, and no NaN")
         distinct, counts = np.unique(array + 0.0, return_counts=True)
         return cls(distinct, counts.astype(np.int64))
 
@@ -54,6 +55,13 @@ class Sample:
     @property
     def bins(self) -> int:
         return 2 * self.values.size + 1
+
+    @property
+    def finite(self) -> slice:
+        """Where in ``values`` the finite ones lie."""
+        return slice(
+            int(self.values[0] == -np.inf), self.values.size - int(self.values[-1] == np.inf)
+        )
 
     def locate(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
         """The bin of each value, shape (n,). Raises ``ValueError`` for NaN."""

@@ -19,7 +19,10 @@ OTHER = "all others"  # rarer categories of the reference, and what it never hel
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Shares of equally many bins, each summing to 1; numeric bins end at ``edges``, inclusive."""
+    """Shares of equally many bins, each summing to 1; numeric bins end at ``edges``, inclusive.
+
+    Infinities lie in the first and the last bin.
+    """
 
     reference: tuple[float, ...]
     window: tuple[float, ...]
@@ -35,14 +38,15 @@ def numeric(sample: Sample, live: Counts) -> Distribution | None:
     fixed, now = sample.counts().dense(sample.bins), live.dense(sample.bins)
     rank = np.cumsum(sample.weights) / sample.size
     wanted = np.searchsorted(rank, np.arange(1, MOST_BINS) / MOST_BINS)
-    cuts = np.unique(wanted[wanted < sample.values.size - 1])
+    finite = sample.finite
+    cuts = np.unique(wanted[(wanted >= finite.start) & (wanted < sample.values.size - 1)])
     group = np.searchsorted(2 * cuts + 1, np.arange(sample.bins), side="left")
     gap = int(np.abs(deviation(now, fixed)).argmax())
     return Distribution(
         reference=_shares(np.bincount(group, weights=fixed)),
         window=_shares(np.bincount(group, weights=now)),
         edges=tuple(sample.values[cuts].tolist()),
-        at=float(sample.values[min(gap // 2, sample.values.size - 1)]),
+        at=float(sample.values[min(max(gap // 2, finite.start), finite.stop - 1)]),
     )
 
 

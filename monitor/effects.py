@@ -10,7 +10,8 @@ to ``b``, nobody knows where, so its part of the area is known within bounds::
     width max(0, a - F, F - b)  <=  area  <=  width max(|a - F|, |b - F|)
 
 The tails have no end. They are taken to end at ``low`` and ``high``, the range of all reference
-rows unless the caller knows better; rows in a tail are counted, so that the reader is warned.
+rows unless the caller knows better; rows in a tail are counted, so that the reader is warned. Where
+the sample holds infinities, infinite rows are left out on both sides: no area is theirs.
 
 Stability index and Jensen-Shannon distance compare shares of the same few cells: categories, or ten
 bins that hold alike many reference rows. Over bins as fine as the sample any two samples would
@@ -76,17 +77,20 @@ def wasserstein(
     """Bounds of the first Wasserstein distance between ``live``, shape (bins,), and the sample.
 
     None while nothing was counted, or if the sample has one value only and so no deviation.
-    Raises ``ValueError`` unless ``low`` and ``high`` are finite and enclose the sample.
+    Raises ``ValueError`` unless ``low`` and ``high`` are finite and enclose the finite sample.
     """
-    first, last = float(sample.values[0]), float(sample.values[-1])
+    kept = sample.finite
+    values, weights = sample.values[kept], sample.weights[kept]
+    live = live[2 * kept.start : 2 * kept.stop + 1]
+    first, last = float(values[0]), float(values[-1])
     if not -np.inf < low <= first <= last <= high < np.inf:
         raise ValueError(f"the range {low:g} to {high:g} must enclose {first:g} to {last:g}")
     if not live.any() or first == last:
         return None
     scale = max(abs(low), abs(high))  # so that no square is too large or too small
-    widths = np.diff(np.concatenate([[low], sample.values, [high]]) / scale)
-    lower, upper = _gaps(cumulative(live), np.cumsum(sample.weights) / sample.size)
-    deviation = _deviation(sample.values / scale, sample.weights)
+    widths = np.diff(np.concatenate([[low], values, [high]]) / scale)
+    lower, upper = _gaps(cumulative(live), np.cumsum(weights) / weights.sum())
+    deviation = _deviation(values / scale, weights)
     beyond = float(live[0] + live[-1]) / float(live.sum())
     return Wasserstein(float(widths @ lower) / deviation, float(widths @ upper) / deviation, beyond)
 

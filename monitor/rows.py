@@ -48,7 +48,7 @@ class Numeric:
     """What a numeric feature, the score or the error was like in the reference."""
 
     sample: Sample
-    low: float  # of all reference rows
+    low: float  # of all finite values of the reference
     high: float
 
     def tally(self, values: Column, group: NDArray[np.int64], groups: int) -> FeatureTally:
@@ -95,15 +95,16 @@ class FeatureTally:
 
 
 def numeric_reference(values: Column, size: int, rng: np.random.Generator) -> Numeric:
-    """Cut the bins by a random sample of ``size`` finite values (all of them, if fewer).
+    """Cut the bins by a random sample of ``size`` numbers (all of them, if fewer).
 
-    Raises ``ValueError`` if no value is finite.
+    Raises ``ValueError`` if none of those drawn is finite.
     """
     number, _ = _as_numbers(values)
-    finite = number[np.isfinite(number)]
-    if finite.size == 0:
+    number = number[~np.isnan(number)]
+    drawn = number if number.size <= size else rng.choice(number, size, replace=False)
+    if not np.isfinite(drawn).any():
         raise ValueError("no finite number among its values")
-    drawn = finite if finite.size <= size else rng.choice(finite, size, replace=False)
+    finite = number[np.isfinite(number)]
     return Numeric(Sample.of(drawn), float(finite.min()), float(finite.max()))
 
 

@@ -48,6 +48,14 @@ def test_every_row_of_the_window_lies_in_a_bin(fixed, live):
         assert found.window == pytest.approx(shares(live, np.array(found.edges)))
 
 
+def test_infinities_lie_in_the_first_and_the_last_bin_and_are_no_edge():
+    found = beside([-np.inf, -np.inf, 1.0, 2.0, np.inf, np.inf], [-np.inf, np.inf, np.inf, 3.0])
+    assert found.edges == (1.0, 2.0)
+    assert found.reference == pytest.approx([3 / 6, 1 / 6, 2 / 6])
+    assert found.window == pytest.approx([1 / 4, 0, 3 / 4])
+    assert np.isfinite(found.at)
+
+
 def test_many_distinct_values_make_twenty_bins_of_alike_many_rows():
     found = beside(np.arange(1000.0), np.arange(500.0))
     assert found.reference == pytest.approx([0.05] * 20)

@@ -49,6 +49,15 @@ def test_the_distance_of_the_raw_rows_lies_between_the_bounds(fixed, live):
     assert theirs <= found.upper + 1e-9 * (1 + theirs)
 
 
+def test_where_the_sample_holds_infinities_they_are_left_out_on_both_sides():
+    fixed, live = np.array([1.0, 2.0, 4.0]), np.array([0.0, 3.0, 4.0, 9.0])
+    far = [-np.inf, np.inf, np.inf]
+    alike = bounds(fixed, live)
+    assert bounds(np.append(fixed, far), np.append(live, far[:2]), 0.0, 9.0) == alike
+    assert alike.beyond == 0.5
+    assert bounds(np.append(fixed, far), np.array(far), 0.0, 9.0) is None
+
+
 @given(fixed=rows(st.integers(0, 6).map(float)).filter(lambda x: np.ptp(x) > 0), data=st.data())
 def test_rows_that_lie_on_values_of_the_sample_leave_no_doubt(fixed, data):
     live = data.draw(st.lists(st.sampled_from(fixed.tolist()), min_size=1, max_size=25))

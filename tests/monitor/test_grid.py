@@ -13,10 +13,13 @@ few = st.sampled_from([-0.0, 0.0, 1.0, 1.5, 2.0, 5e-324, 1e300, -1e300])
 sorted_values = arrays(np.float64, st.integers(2, 60), elements=finite | few, unique=True).map(
     lambda values: np.unique(values + 0.0)
 )
+with_ends = st.tuples(sorted_values, st.sets(st.sampled_from([-np.inf, np.inf]))).map(
+    lambda both: np.unique(np.append(both[0], sorted(both[1])))
+)
 looked_up = arrays(np.float64, st.integers(0, 60), elements=st.floats(allow_nan=False) | few)
 
 
-@given(values=sorted_values, among=looked_up)
+@given(values=with_ends, among=looked_up)
 def test_positions_are_those_of_searchsorted(values, among):
     grid = Grid.over(values)
     if grid is not None:

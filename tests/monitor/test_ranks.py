@@ -17,7 +17,9 @@ from monitor.statistic import MOOD, WILCOXON, MeanScore
 odd = st.sampled_from([np.inf, -np.inf, 1e300, -1e300, 5e-324, -0.0])
 element = st.one_of(st.integers(-4, 4).map(float), odd)
 live = arrays(np.float64, st.integers(1, 12), elements=element)
-fixed = arrays(np.float64, st.integers(2, 15), elements=element.filter(np.isfinite))
+fixed = arrays(np.float64, st.integers(2, 15), elements=element).filter(
+    lambda values: np.isfinite(values).any()
+)
 BOTH = (WILCOXON, MOOD)
 
 
@@ -58,7 +60,7 @@ def test_they_are_those_of_the_raw_rows(reference, first, second):
 @given(reference=fixed, rows=live)
 @settings(max_examples=100, deadline=None)
 def test_wilcoxons_is_the_statistic_of_mann_and_whitney_from_minus_1_to_1(reference, rows):
-    if np.ptp(reference + 0.0) == 0:
+    if np.unique(reference + 0.0).size == 1:
         return
     pairs = rows.size * reference.size
     theirs = 2 * mannwhitneyu(rows, reference).statistic / pairs - 1

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import ks_2samp
 
 from monitor.bins import Sample
 from monitor.counts import Counts
@@ -14,6 +15,7 @@ from monitor.rows import (
     numeric_reference,
     score_bin,
 )
+from monitor.stack import Stack, compare
 from monitor.summaries import LONGEST_NAME, SCORE_BINS, Quality
 
 HUGE = 10**400  # a whole number beyond the range of a double
@@ -178,11 +180,24 @@ def test_no_row_is_drawn_twice():
     assert drawn.weights.tolist() == [1] * 40
 
 
-def test_what_is_no_finite_number_is_not_learned_from():
+def test_what_is_no_number_is_not_learned_from_and_infinities_are_no_range():
     values = [None, np.nan, np.inf, -np.inf, "5", True, HUGE, 1, 2.5]
     reference = numeric_reference(values, 10, np.random.default_rng(0))
-    assert reference.sample.values.tolist() == [1.0, 2.5]
+    assert reference.sample.values.tolist() == [-np.inf, 1.0, 2.5, np.inf]
+    assert reference.sample.weights.tolist() == [1, 1, 1, 2]
     assert (reference.low, reference.high) == (1.0, 2.5)
+
+
+def test_infinite_rows_of_the_reference_are_rows_like_those_of_a_window():
+    """Left out of the one and counted in the other, they would be a drift that never was."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=1_000)
+    values[rng.random(1_000) < 0.15] = np.inf
+    reference = numeric_reference(values, 10_000, rng)
+    (counted,) = reference.tally(values[:100], np.zeros(100, dtype=np.int64), 1).values
+    of = Stack.of({"x": reference.sample})
+    theirs = ks_2samp(values, values[:100]).statistic
+    assert compare(of, [counted]).ks[0] == pytest.approx(theirs, abs=1e-12)
 
 
 @pytest.mark.parametrize("values", [[], [None, "x", np.inf], np.array([np.nan])])
