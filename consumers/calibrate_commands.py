@@ -76,12 +76,12 @@ def calibrate(context: click.Context, /, output: Path, all_models: bool, **given
             seed=given["seed"],
         ),
     )
-    _check(output)
+    recommended = output.with_name(RECOMMENDED)
+    _check(output, recommended, context.find_root().params["config"])
     _tell("reading the history")
     scored = source.read(settings, model, version)
     found = calibrated(settings.plan(model), scored, wanted, _tell)
     click.echo("\n".join(lines(found)))
-    recommended = output.with_name(RECOMMENDED)
     text = fragment(found, everywhere=all_models)
     _write(output, json.dumps(document(found), indent=1, allow_nan=False) + "\n")
     _write(recommended, text)
@@ -119,8 +119,13 @@ def _source(context: click.Context, given: dict[str, Any]) -> Source:
     return FlightsHistory(from_ms, until_ms)
 
 
-def _check(output: Path) -> None:
+def _check(output: Path, recommended: Path, config: Path | None) -> None:
     """Before half a minute is spent on what then cannot be written."""
+    if config is not None and config.resolve() == recommended.resolve():
+        raise BadInput(
+            f"{recommended} is the configuration in use, and would be overwritten by what is"
+            " recommended next: copy it into driftline.toml, or choose another place by --output"
+        )
     if output.suffix == ".toml":
         raise BadInput(f"--output is a JSON file: {output} would overwrite a configuration")
     if not output.parent.is_dir():

@@ -9,7 +9,7 @@ from typing import Any
 
 from consumers.calibrate import MOST_FEATURES, Calibration, Measured
 from monitor.calibration import Delays
-from monitor.plan import DAY, HOUR, MINUTE, SECOND
+from monitor.plan import DAY, HOUR, MINUTE, SECOND, Plan
 
 MOST_SUBJECTS = 5
 PROMISED = (
@@ -122,7 +122,17 @@ def verdict(found: Calibration) -> str:
         f" {advice.min_effect:g} it was {advice.rate.mean:.2f} ({advice.rate.low:.2f} to"
         f" {advice.rate.high:.2f}) in the same splits; a shift of about"
         f" {advice.min_effect / 0.4:.2g} standard deviations of a normal feature is then no longer"
-        " reported."
+        f" reported.{_above_critical(found.plan, advice.min_effect)}"
+    )
+
+
+def _above_critical(plan: Plan, min_effect: float) -> str:
+    critical = plan.drift.critical_effect
+    if min_effect <= critical:
+        return ""
+    return (
+        f" That is above drift.critical_effect, {critical:g}: what is then reported is large"
+        " enough to be critical; raise that, too, if warnings should remain."
     )
 
 

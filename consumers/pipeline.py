@@ -52,7 +52,7 @@ def pipeline(plan: Plan, material: Material) -> Iterator[Step]:
     events = sorted(map(alert_event, findings.transitions), key=event_ms)
     yield _data_drift(material, windows)
     yield _concept_drift(material, windows)
-    yield _performance(material, windows)
+    yield _performance(material, windows, events)
     yield _alerts(material, events)
     yield _retraining(plan, windows, events)
 
@@ -130,10 +130,14 @@ def _data_drift(material: Material, windows: Sequence[Document]) -> Step:
         "windows": [{"start": w["start"], "end": w["end"], **w["data"]} for w in windows],
     }
     tested = sum(feature["tested"] for feature in features)
+    blind = [feature["name"] for feature in features if not feature["tested"]]
+    said = f"{len(drifted)} of {tested} tested features drifted, in {_windows(len(closed))}"
+    if blind and closed:
+        said += f"; too few rows, there or in the reference, to tell of {', '.join(blind)}"
     return Step(
         "data-drift",
         {**_head(material, "data-drift"), **document},
-        f"{len(drifted)} of {tested} tested features drifted, in {_windows(len(closed))}",
+        said,
         tuple(map(_history_line, drifted)),
     )
 
@@ -160,24 +164,35 @@ def _concept_drift(material: Material, windows: Sequence[Document]) -> Step:
     )
 
 
-def _performance(material: Material, windows: Sequence[Document]) -> Step:
+def _performance(
+    material: Material, windows: Sequence[Document], events: Sequence[Document]
+) -> Step:
+    """Of the windows that people look at; incidents come of longer ones, too."""
     closed = [w for w in windows if w["data"]["status"] == "closed"]
     judged = [w for w in closed if w["performance"]["labels"]]
     metrics = [_metric_history(name, judged) for name in _metric_names(windows)]
     fallen = [metric for metric in metrics if metric["degraded"]]
+    incidents = _incidents_of("performance/", events)
     document = {
-        "degraded": bool(fallen),
+        "degraded": bool(fallen or incidents),
+        "incidents": incidents,
         "judged": len(judged),
         "metrics": metrics,
         "windows": [{"start": w["start"], "end": w["end"], **w["performance"]} for w in windows],
     }
     names = ", ".join(f"{metric['name']} in {metric['degraded']}" for metric in fallen)
+    said = (
+        f"below the baseline: {names} of {_windows(len(judged))}"
+        if fallen
+        else f"no metric fell in {_windows(len(judged))} with labels"
+    )
+    longer = [name for name in incidents if not any(m["name"] == name for m in fallen)]
+    if longer:
+        said += f", but in longer ones {', '.join(longer)}"
     return Step(
         "performance",
         {**_head(material, "performance"), **document},
-        f"below the baseline: {names} of {_windows(len(judged))}"
-        if fallen
-        else f"no metric fell in {_windows(len(judged))} with labels",
+        said,
         tuple(map(_metric_line, metrics)),
     )
 
@@ -227,6 +242,14 @@ def _retraining(plan: Plan, windows: Sequence[Document], events: Sequence[Docume
     )
 
 
+def _incidents_of(kind: str, events: Sequence[Document]) -> list[str]:
+    """What opened incidents of a kind, alone or with others."""
+    opened = [event for event in events if change_of(event) == "opened"]
+    also = [name for event in opened for name in event["data"]["evidence"].get("also") or ()]
+    subjects = dict.fromkeys([*(event["subject"] for event in opened), *also])
+    return [of.removeprefix(kind) for of in subjects if of.startswith(kind)]
+
+
 def _head(material: Material, step: str) -> Document:
     profile = material.profile
     return {"schema": SCHEMA, "step": step, "model": profile.model, "version": profile.version}
@@ -238,7 +261,7 @@ def _history(name: str, judged: Sequence[tuple[Document, Document]]) -> Document
     worst, far = max(drifted, key=lambda pair: _distance(pair[1]), default=(None, None))
     return {
         "name": name,
-        "tested": any(found["statistic"] is not None for _, found in judged),
+        "tested": any(found["verdict"] != "insufficient_data" for _, found in judged),
         "drifted": len(drifted),
         "first": drifted[0][0]["start"] if drifted else None,
         "last": drifted[-1][0]["start"] if drifted else None,

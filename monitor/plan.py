@@ -92,6 +92,9 @@ class Budget:
             raise InvalidPlan(f"{text!r} is not a budget: write it like '1 per 7d'")
         return cls(float(match[1]), duration_ms(match[2]))
 
+    def __str__(self) -> str:
+        return f"{self.alarms:g} per {self.period_ms / DAY:g}d"
+
     def per(self, span_ms: int) -> float:
         """The alarms that ``span_ms`` of event time may spend."""
         return self.alarms * span_ms / self.period_ms
@@ -110,7 +113,10 @@ class Drift:
             if not 0 <= getattr(self, name) <= 1:
                 raise InvalidPlan(f"drift.{name} must lie between 0 and 1")
         if self.critical.per(DAY) > self.warning.per(DAY):
-            raise InvalidPlan("drift.false_alarms: critical must not be more frequent than warning")
+            raise InvalidPlan(
+                "drift.false_alarms: critical must not be more frequent than warning, and is with"
+                f" {self.critical} against {self.warning}: set both"
+            )
 
 
 @dataclass(frozen=True, slots=True)

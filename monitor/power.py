@@ -23,6 +23,7 @@ import numpy as np
 from scipy.stats import norm
 
 from monitor.budget import Family, Length, Levels
+from monitor.scanning import Scanner
 from monitor.statistic import STATISTICS
 from monitor.watch import Watch, cells_of
 
@@ -41,7 +42,7 @@ class Spent:
     critical_value: float | None = None  # of the distance, at the level of a warning
     allowed: float | None = None  # what the reference strays by, beyond half of that
     distance: float | None = None  # seen with 80% power
-    shift: float | None = None  # the same, in standard deviations of a normal feature
+    shift: float | None = None  # of a normal feature, in its standard deviations, that is reported
 
 
 def spent(watch: Watch) -> Iterator[Spent]:
@@ -65,8 +66,9 @@ def _spent(watch: Watch, family: Family, subject: str, statistic: str, length: L
     if seen is None:
         return plain
     shift = SHIFTS[statistic](seen.distance) if statistic in SHIFTS else None
-    if shift is not None:
-        shift = max(shift, of_gap(watch.plan.drift.min_effect) or shift)
+    if statistic == "wilcoxon" and (least := watch.plan.drift.min_effect):
+        gap = of_gap(_large_enough(scanner, i, length, round(rows), least))
+        shift = None if shift is None or gap is None else max(shift, gap)
     return replace(
         plain,
         critical_value=min(seen.threshold, 1.0),
@@ -74,6 +76,14 @@ def _spent(watch: Watch, family: Family, subject: str, statistic: str, length: L
         distance=seen.distance if seen.distance < 1 else None,
         shift=shift,
     )
+
+
+def _large_enough(scanner: Scanner, i: int, length: Length, rows: int, least: float) -> float:
+    """The gap that, less half of what is noise, exceeds ``least`` with 80% probability."""
+    seen = scanner.detectable(STATISTICS["ks"], i, length, max(rows, 1))
+    assert seen is not None
+    beyond = seen.distance - max(seen.threshold, seen.allowed + seen.threshold / 2)
+    return least + seen.threshold / 2 + beyond
 
 
 def of_gap(distance: float) -> float | None:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 @click.option(
     "--saved",
     type=options.PATH,
-    help="Directory where `train` or `pipeline` saved the reference; by default it is read from"
-    " Kafka, where `register` and `train` publish it.",
+    help="Directory where `train` or `pipeline` saved the reference, or the file of `register"
+    " --output`; by default it is read from Kafka, where `register` and `train` publish it.",
 )
 @click.option("--all", "every", is_flag=True, help="Every test, not the best length of each.")
 @click.option("--json", "as_json", is_flag=True, help="Every test, as JSON.")
@@ -36,10 +36,10 @@ def budget(  # noqa: PLR0913 - its options
 ) -> None:
     """Show where the false alarms that you accept are spent, and what each test sees for it.
 
-    For every test: its share of the budget, its level (the chance of a false alarm in one window),
-    the distance that it has to exceed, and the smallest shift that it sees with 80% probability at
-    the traffic of the reference. Without --all, of each subject the length of window that sees the
-    smallest shift.
+    For every test: its share of the budget and its level (the chance of a false alarm in one
+    window); of numbers, the score and the errors also the distance that it has to exceed, and the
+    smallest shift that it sees with 80% probability at the traffic of the reference. Without --all,
+    of each subject and test one length of window: the one that sees the smallest shift.
     """
     from monitor.power import costs, spent
     from monitor.watch import Watch
@@ -62,7 +62,16 @@ def _profile(settings: Settings, model: str, version: str, saved: Path | None) -
     from producers.errors import BadInput
     from producers.evaluate import trained_profile
     from producers.kafka import read_profiles
+    from producers.profile_file import read_profile
 
+    if saved is not None and saved.is_file():
+        profile = read_profile(saved)
+        if (profile.model, profile.version) != (model, version):
+            raise BadInput(
+                f"{saved} holds the reference of {profile.model}/{profile.version}, not of"
+                f" {model}/{version}: choose it with --model and --version"
+            )
+        return profile
     if saved is not None:
         return trained_profile(saved, model, version)
     known = read_profiles(settings)
@@ -112,8 +121,13 @@ def _lines(watch: Watch, shown: Sequence[Spent], tests: Sequence[Spent]) -> Iter
             f" {_figure(test.shift)}"
         )
     yield ""
-    yield "exceed: distance that sampling noise explains; strays: what the reference strays by"
-    yield "seen: distance found with 80% probability; shift: the same, in standard deviations"
+    yield "share, warning, critical: of that length alone, of the budget, and levels of its windows"
+    yield "exceed: distance that sampling noise explains"
+    yield "strays: what the reference strays by, or drift.min_effect where that is larger"
+    yield "seen: distance found with 80% probability; shift: of a normal feature, in its deviations"
+    yield "-: nothing is large enough to be seen, or it depends on what the window holds (shares)"
+    if drift.min_effect:
+        yield "tests by ranks also need a KS distance beyond drift.min_effect; shift allows for it"
 
 
 def _costs(found: Sequence[Cost]) -> Iterator[str]:
@@ -125,11 +139,12 @@ def _costs(found: Sequence[Cost]) -> Iterator[str]:
 
 
 def _rate(budget: Budget) -> str:
-
     return f"{budget.alarms:g} per {_span(budget.period_ms)}"
 
 
 def _span(duration_ms: int) -> str:
+    if duration_ms % 86_400_000 and duration_ms > 86_400_000:
+        return f"{duration_ms / 86_400_000:.2f}d"
     for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)):
         if duration_ms % size == 0 and duration_ms >= size:
             return f"{duration_ms // size}{unit}"

@@ -127,12 +127,13 @@ def evaluation_lines(found: Evaluation) -> list[str]:
 
 
 def trained_profile(directory: Path, model: str, version: str) -> Profile:
-    """What ``driftline train`` has saved in ``directory``. Raises ``BadInput`` if it has not."""
+    """What ``train`` or ``pipeline`` saved in ``directory``. Raises ``BadInput`` if none has."""
     path = profile_path(directory, model, version)
     if not path.is_file():
+        there = ", ".join(sorted(each.name for each in directory.glob("*.profile"))) or "none"
         raise BadInput(
-            f"there is no trained model {model!r} version {version!r} in {directory}: expected"
-            f" {path.name}, which `driftline train` saves"
+            f"there is no reference of model {model!r} version {version!r} in {directory}: expected"
+            f" {path.name}, as `driftline train` or `pipeline` saves it (profiles there: {there})"
         )
     return read_profile(path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +83,11 @@ def _frame(path: Path, columns: Columns) -> pd.DataFrame:
         frame = _read(path, columns)
     except FileNotFoundError as error:
         raise InvalidFile(f"{path} cannot be read: there is no such file") from error
+    except pd.errors.EmptyDataError as error:
+        raise InvalidFile(f"{path} is empty: expected a line of column names, and rows") from error
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise InvalidFile(f"{path} cannot be read: {error}") from error
+        said = " ".join(str(error).split())
+        raise InvalidFile(f"{path} cannot be read: {said}") from error
     frame.columns = frame.columns.map(str)
     return frame
 
@@ -129,6 +133,12 @@ def _ids(frame: pd.DataFrame, path: Path, column: str | None) -> list[str]:
     ids = [_text(value) for value in _objects(frame[column])]
     if not all(text is not None and 1 <= len(text) <= 200 for text in ids):
         raise InvalidFile(f"an id in column {column!r} is missing, or longer than 200 characters")
+    if len(set(ids)) < len(ids):
+        ((twice, times),) = Counter(ids).most_common(1)
+        raise InvalidFile(
+            f"the id {twice!r} in column {column!r} names {times} rows: an id is the name of one;"
+            " without --id the rows are numbered"
+        )
     return [str(text) for text in ids]
 
 

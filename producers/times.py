@@ -67,17 +67,17 @@ def _timestamps(column: pd.Series[Any]) -> pd.Series[Any]:
         return column
     texts = column.astype(str)
     offset = texts.str.contains(_OFFSET, regex=True)
-    if offset.any() and not offset.all():
-        one, other = texts[offset].iloc[0], texts[~offset].iloc[0]
-        raise InvalidTime(
-            f"column {column.name!r} has times with and without an offset: {one!r} and {other!r}"
-        )
     parsed = pd.to_datetime(texts, utc=bool(offset.any()), format="ISO8601", errors="coerce")
     if parsed.isna().any():
         unread = texts[parsed.isna()].iloc[0]
         raise InvalidTime(
             f"column {column.name!r} holds {unread!r}, which is not a time: expected RFC 3339, such"
             f" as {EXAMPLE}, or whole milliseconds since 1970"
+        )
+    if offset.any() and not offset.all():
+        one, other = texts[offset].iloc[0], texts[~offset].iloc[0]
+        raise InvalidTime(
+            f"column {column.name!r} has times with and without an offset: {one!r} and {other!r}"
         )
     return pd.Series(parsed)
 

@@ -117,9 +117,24 @@ def test_where_days_differ_the_smallest_min_effect_that_fits_is_recommended_for_
     assert recommended() == {
         "models": {"loans": {"drift": {"min_effect": found["recommended"]["min_effect"]}}}
     }
+    told = "That is above drift.critical_effect, 0.1" in " ".join(done.stdout.split())
+    assert told == (found["recommended"]["min_effect"] > 0.1)
     settings = load_settings(Path("driftline.recommended.toml"))
     assert settings.plan("loans").drift.min_effect == found["recommended"]["min_effect"]
     assert not Path("driftline.toml").exists()
+
+
+def test_the_configuration_in_use_is_not_overwritten():
+    used = Path("driftline.recommended.toml")
+    used.write_text("[drift]\nmin_effect = 0.3\n", encoding="utf-8")
+    loans().to_parquet("loans.parquet")
+    done = CliRunner().invoke(
+        program("driftline", COMMANDS, "help"),
+        ["--config", str(used), "calibrate", "--data", "loans.parquet", *MODEL],
+    )
+    assert done.exit_code == 2
+    assert "is the configuration in use, and would be overwritten" in done.stderr
+    assert recommended() == {"drift": {"min_effect": 0.3}}
 
 
 def test_or_for_all_models():

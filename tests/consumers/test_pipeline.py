@@ -375,3 +375,34 @@ def test_what_decided_is_told_beside_the_distance_that_it_need_not_have_been(cal
     assert f", decided by {by}; farthest" in told
     assert f"sampling noise of that distance: {drifted['threshold']:.3f}" in told
     assert by in Path("driftline-report", "summary.html").read_text(encoding="utf-8")
+
+
+def test_a_reference_that_can_tell_of_nothing_is_said_to(calm_loans):
+    few = calm_loans.iloc[:40]  # both classes, and too few rows for any distance
+    few.iloc[:6].assign(bad=[0, 1] * 3).to_parquet("few.parquet")
+    done = run(*MODEL, *LABELS, "--reference", "few.parquet", frame=richer(calm_loans))
+    line = next(line for line in done.stdout.splitlines() if line.startswith("data-drift"))
+    assert "0 of 0 tested features drifted" in line
+    assert "too few rows, there or in the reference, to tell of income, age" in line
+
+
+def test_metrics_that_fell_in_longer_windows_alone_are_told_by_the_step_and_its_file(calm_loans):
+    rng = np.random.default_rng(5)
+    worse = rng.random(len(calm_loans)) < 0.16
+    late = calm_loans["at"] >= DISTURBED
+    frame = calm_loans.assign(bad=calm_loans.bad.where(~(late & worse), 1 - calm_loans.bad))
+    done = run(*MODEL, *LABELS, frame=frame)
+    found = report("performance")
+    line = next(line for line in done.stdout.splitlines() if line.startswith("performance"))
+    assert found["degraded"] is True
+    assert sum(metric["degraded"] for metric in found["metrics"]) == 0
+    assert found["incidents"] == ["roc_auc"]
+    assert "no metric fell in" in line
+    assert line.endswith(", but in longer ones roc_auc")
+
+
+def test_an_id_that_names_two_rows_is_no_id(calm_loans):
+    frame = calm_loans.assign(id=calm_loans.id.where(calm_loans.index != 7, "loan/6"))
+    done = run(*MODEL, *LABELS, frame=frame)
+    assert done.exit_code == 2
+    assert "the id 'loan/6' in column 'id' names 2 rows: an id is the name of one" in done.stderr

@@ -129,7 +129,9 @@ def test_what_was_never_trained_is_said_in_one_sentence(tmp_path):
         program("driftline", COMMANDS, "help"), ["evaluate", "--trained", str(tmp_path)]
     )
     assert said.exit_code == 2
-    assert said.stderr.startswith("driftline: there is no trained model 'flight-delay' version '1'")
+    assert said.stderr.startswith(
+        "driftline: there is no reference of model 'flight-delay' version '1'"
+    )
     assert "`driftline train`" in said.stderr
 
 

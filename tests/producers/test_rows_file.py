@@ -164,10 +164,15 @@ def test_a_named_index_is_a_column(tmp_path):
     assert read(path, id="key").predictions.ids == ["b", "a", "c"]
 
 
+def test_an_id_that_names_two_rows_is_refused(saved):
+    with pytest.raises(BadInput, match=r"the id 'a' in column 'key' names 2 rows.*without --id"):
+        read(saved(key=["a", "b", "a"]), id="key")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "why"),
     [
-        ("rows.csv", b"", "cannot be read"),
+        ("rows.csv", b"", "is empty: expected a line of column names, and rows"),
         ("rows.csv", b"when,p\n", "no rows"),
         ("rows.csv", b"\xff\xfe\x00", "cannot be read"),
         ("rows.parquet", b"PAR1", "cannot be read"),
