@@ -21,6 +21,16 @@ def duration_ms(text: str) -> int:
     return round(sum(float(number) * _UNITS[unit] for number, unit in parts))
 
 
+def duration_text(ms: int) -> str:
+    """``7d``, ``3h``, ``90m``; beyond a day, what is no whole number of them as ``1.33d``."""
+    if ms > DAY and ms % DAY:
+        return f"{ms / DAY:.2f}d"
+    for unit in ("d", "h", "m", "s"):
+        if ms >= _UNITS[unit] and ms % _UNITS[unit] == 0:
+            return f"{ms // _UNITS[unit]}{unit}"
+    return f"{ms}ms"
+
+
 @dataclass(frozen=True, slots=True)
 class Windows:
     """The windows that people look at: ``length`` long, one every ``slide``, made of panes."""
@@ -93,7 +103,7 @@ class Budget:
         return cls(float(match[1]), duration_ms(match[2]))
 
     def __str__(self) -> str:
-        return f"{self.alarms:g} per {self.period_ms / DAY:g}d"
+        return f"{self.alarms:g} per {duration_text(self.period_ms)}"
 
     def per(self, span_ms: int) -> float:
         """The alarms that ``span_ms`` of event time may spend."""

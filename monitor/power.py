@@ -82,8 +82,7 @@ def _large_enough(scanner: Scanner, i: int, length: Length, rows: int, least: fl
     """The gap that, less half of what is noise, exceeds ``least`` with 80% probability."""
     seen = scanner.detectable(STATISTICS["ks"], i, length, max(rows, 1))
     assert seen is not None
-    beyond = seen.distance - max(seen.threshold, seen.allowed + seen.threshold / 2)
-    return least + seen.threshold / 2 + beyond
+    return least + seen.threshold / 2 + seen.beyond
 
 
 def of_gap(distance: float) -> float | None:

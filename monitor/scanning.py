@@ -35,7 +35,12 @@ class Detectable:
 
     threshold: float  # of the value, at the level of a warning
     allowed: float  # what the reference strays by, beyond half of that
-    distance: float  # seen with a probability of ``POWER``
+    beyond: float  # what is seen has to lie beyond both, for a probability of ``POWER``
+
+    @property
+    def distance(self) -> float:
+        """Seen with that probability."""
+        return max(self.threshold, self.allowed + self.threshold / 2) + self.beyond
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +115,7 @@ class Scanner:
         allowed = self._allowed(statistic, i, length, rows)
         root = float(np.sqrt(effective_size(rows, int(self.stack.sizes[i]))))
         beyond = float(ndtri(POWER)) * statistic.deviation * unit / root
-        return Detectable(noise, allowed, max(noise, allowed + noise / 2) + beyond)
+        return Detectable(noise, allowed, beyond)
 
     def _noises(self, found: Deviations, length: Length) -> dict[str, Floats]:
         """What each name's value of each statistic exceeds by chance, at the level of a warning."""

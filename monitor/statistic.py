@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ from monitor.tolerance import OF_GAPS, OF_MEANS, SHARED_BY_NORMAL, Factors
 
 Floats = NDArray[np.float64]
 Pick = Callable[[Deviations], Floats]  # shape (f,)
+Quantile = Callable[[float], float]
 
 EVERY = slice(None)  # of the features
 
@@ -40,7 +42,7 @@ class Statistic(ABC):
     """How far a distribution lies from a fixed one, and how that behaves on independent rows."""
 
     name: str
-    quantile: Callable[[float], float]  # of sqrt(en) times the value, in units
+    quantile: Quantile  # of sqrt(en) times the value, in units
     mean_square: float  # of the same
     mean_square_shared: float  # of what two halves share, times sqrt(n); simulated
     strays: Factors
@@ -79,8 +81,8 @@ class Statistic(ABC):
         """Whether an effect does that is told beside the value."""
 
     @abstractmethod
-    def window_units(self, stack: Stack, found: Deviations) -> Floats:
-        """The units that hold for a window of such rows, shape (f,)."""
+    def window_units(self, units: Floats, stack: Stack, found: Deviations) -> Floats:
+        """What ``units`` become for a window of such rows, shape (f,)."""
 
     @abstractmethod
     def may_exceed(
@@ -95,12 +97,12 @@ class Statistic(ABC):
 
         Endless where the statistic has nothing to say.
         """
-        rows, sizes, units = found.rows[at], stack.sizes[at], self.units(stack)[at]
+        rows, sizes, units = found.rows[at], stack.sizes[at], self.units(stack)
         z = skewed(_quantiles(self, tuple(levels)), self.skewness(stack)[at], rows, sizes)
-        told = (rows > 0) & (units > 0)
+        told = (rows > 0) & (units[at] > 0)
         noise = np.full(z.size, np.inf)
         root = np.sqrt(effective_sizes(rows, sizes))
-        np.divide(z * self.window_units(stack, found)[at], root, where=told, out=noise)
+        np.divide(z * self.window_units(units, stack, found)[at], root, where=told, out=noise)
         return noise
 
     def noise_within(self, stack: Stack, i: int, n: Floats, alpha: float) -> Floats:
@@ -123,6 +125,12 @@ class Gap(Statistic):
 
     whole: Pick
     lasting: Pick
+
+    @classmethod
+    def of(cls, name: str, quantile: Quantile, squares: tuple[float, float]) -> Gap:
+        """``squares``: the mean square of the whole, and of what two halves share."""
+        picks = attrgetter(name), attrgetter(f"lasting_{name}")
+        return cls(name, quantile, *squares, OF_GAPS, 0.5, *picks)
 
     def value(self, found: Deviations) -> Floats:
         return self.whole(found)
@@ -148,8 +156,13 @@ class Gap(Statistic):
     def matters(self, effect: float, noise_of_gaps: float, least: float) -> bool:  # noqa: ARG002
         return True  # what persists is the effect, and was held against its floor
 
-    def window_units(self, stack: Stack, found: Deviations) -> Floats:  # noqa: ARG002 - all alike
-        return self.units(stack)
+    def window_units(
+        self,
+        units: Floats,
+        stack: Stack,  # noqa: ARG002 - they are those of any window
+        found: Deviations,  # noqa: ARG002
+    ) -> Floats:
+        return units
 
     def may_exceed(
         self,
@@ -208,30 +221,12 @@ class MeanScore(Statistic):
     def direction(self, found: Deviations, i: int) -> str:
         return self.directions[int(found.ranks[self.rank][i] > 0)]
 
-    def window_units(self, stack: Stack, found: Deviations) -> Floats:
-        return pooled(self.units(stack), found.squares[self.rank], found.rows, stack.sizes)
+    def window_units(self, units: Floats, stack: Stack, found: Deviations) -> Floats:
+        return pooled(units, found.squares[self.rank], found.rows, stack.sizes)
 
 
-KS = Gap(
-    name="ks",
-    quantile=kolmogorov_quantile,
-    mean_square=np.pi**2 / 12,
-    mean_square_shared=0.53,
-    strays=OF_GAPS,
-    deviation=0.5,
-    whole=lambda found: found.ks,
-    lasting=lambda found: found.lasting_ks,
-)
-KUIPER = Gap(
-    name="kuiper",
-    quantile=kuiper_quantile,
-    mean_square=np.pi**2 / 6,
-    mean_square_shared=0.93,
-    strays=OF_GAPS,
-    deviation=0.5,
-    whole=lambda found: found.kuiper,
-    lasting=lambda found: found.lasting_kuiper,
-)
+KS = Gap.of("ks", kolmogorov_quantile, (np.pi**2 / 12, 0.53))
+KUIPER = Gap.of("kuiper", kuiper_quantile, (np.pi**2 / 6, 0.93))
 WILCOXON = MeanScore.of("wilcoxon", least_rows=1, directions=("lower", "higher"))
 MOOD = MeanScore.of("mood", least_rows=100, directions=("narrower", "wider"))
 STATISTICS: dict[str, Statistic] = {each.name: each for each in (KS, KUIPER, WILCOXON, MOOD)}

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from monitor.plan import duration_text
 from producers import options
 
 if TYPE_CHECKING:
-    from monitor.plan import Budget
     from monitor.power import Cost, Spent
     from monitor.profile import Profile
     from monitor.watch import Watch
@@ -101,12 +101,12 @@ def _seen(test: Spent) -> float:
 def _lines(watch: Watch, shown: Sequence[Spent], tests: Sequence[Spent]) -> Iterator[str]:
     drift, pane_ms = watch.plan.drift, watch.plan.windows.pane_ms
     yield (
-        f"{watch.profile.model}/{watch.profile.version}: at most {_rate(drift.warning)} false"
-        f" warnings and {_rate(drift.critical)} false criticals, over {len(tests)} tests;"
-        f" {watch.rows_per_pane:,.0f} rows in a pane of {_span(pane_ms)}"
+        f"{watch.profile.model}/{watch.profile.version}: at most {drift.warning} false"
+        f" warnings and {drift.critical} false criticals, over {len(tests)} tests;"
+        f" {watch.rows_per_pane:,.0f} rows in a pane of {duration_text(pane_ms)}"
     )
     for family in watch.families.values():
-        lengths = ", ".join(_span(length.panes * pane_ms) for length in family.lengths)
+        lengths = ", ".join(duration_text(length.panes * pane_ms) for length in family.lengths)
         yield f"  {family.name:12} {family.share:6.1%}  {len(family.tests)} tests x ({lengths})"
     yield ""
     yield (
@@ -115,7 +115,7 @@ def _lines(watch: Watch, shown: Sequence[Spent], tests: Sequence[Spent]) -> Iter
     )
     for test in shown:
         yield (
-            f"{test.subject:28} {test.statistic:10} {_span(test.length.panes * pane_ms):>8}"
+            f"{test.subject:28} {test.statistic:10} {duration_text(test.length.panes * pane_ms):>8}"
             f" {test.share:7.3%} {test.levels.warning:8.1e} {test.levels.critical:8.1e}"
             f" {_figure(test.critical_value)} {_figure(test.allowed)} {_figure(test.distance)}"
             f" {_figure(test.shift)}"
@@ -136,19 +136,6 @@ def _costs(found: Sequence[Cost]) -> Iterator[str]:
             f"{cost.what}: every test of a feature at {cost.level:.0%} of its level, a distance"
             f" {cost.critical_value - 1:.1%} larger to be seen"
         )
-
-
-def _rate(budget: Budget) -> str:
-    return f"{budget.alarms:g} per {_span(budget.period_ms)}"
-
-
-def _span(duration_ms: int) -> str:
-    if duration_ms % 86_400_000 and duration_ms > 86_400_000:
-        return f"{duration_ms / 86_400_000:.2f}d"
-    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)):
-        if duration_ms % size == 0 and duration_ms >= size:
-            return f"{duration_ms // size}{unit}"
-    return f"{duration_ms}ms"
 
 
 def _figure(value: float | None) -> str:

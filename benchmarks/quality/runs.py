@@ -18,7 +18,7 @@ from monitor.watch import Watch
 
 BUDGET, PANES = 0.05, 100
 HISTORY = (20, 41)  # healthy panes before a change
-STORM, ENDLESS = flights.PANES_PER_DAY, 10**9
+STORM = flights.PANES_PER_DAY
 
 
 def healthy(name: str, seed: int) -> int:
@@ -100,15 +100,12 @@ def healthy_flights(quarter: int, seed: int | None) -> Healthy:
         reference, live = found.days(np.random.default_rng(seed))
     panes = found.panes(live)
     by = watch(plan(BUDGET, len(panes)), found.panes(reference))
-    longest: dict[str, int] = {}
-    missing: set[str] = set()
-    for one in raised(by, counted(by, panes)):
-        over = one.pane < len(panes) - STORM
-        longest[one.incident] = max(longest.get(one.incident, 0), one.longest if over else ENDLESS)
-        if one.leader.startswith("quality/"):
-            missing.add(one.incident)
-    storms = {incident for incident, panes in longest.items() if panes <= STORM}
-    moved = set(longest) - missing
+    heard = list(raised(by, counted(by, panes)))
+    last_day = len(panes) - STORM
+    opened = {one.incident for one in heard}
+    lasting = {one.incident for one in heard if one.longest > STORM or one.pane >= last_day}
+    missing = {one.incident for one in heard if one.leader.startswith("quality/")}
+    storms, moved = opened - lasting, opened - missing
     return Healthy(
         len(moved - storms), len(moved & storms), len(missing - storms), len(missing & storms)
     )
