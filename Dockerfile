@@ -11,10 +11,11 @@ WORKDIR /source
 # The dependencies first: they change seldom, and take about 1 GB and a minute.
 COPY requirements.lock ./
 RUN pip install --require-hashes --only-binary :all: --requirement requirements.lock
-COPY pyproject.toml README.md LICENSE driftline.py ./
+COPY pyproject.toml README.md LICENSE ./
 COPY api api
 COPY consumers consumers
 COPY dashboard dashboard
+COPY driftline driftline
 COPY monitor monitor
 COPY producers producers
 RUN pip install --no-deps --no-build-isolation .

@@ -12,8 +12,8 @@ from api.events import Pace
 from api.openapi import describe
 from api.problems import answer_with_problems
 from api.routes import drift, health, incidents, metrics, models, retraining
-from consumers.database import Database
-from producers.settings import Settings
+from consumers.database.database import Database
+from driftline.settings import Settings
 
 ABOUT = """What Driftline found: windows of event time, each compared with its model's reference.
 

@@ -12,8 +12,8 @@ from fastapi import FastAPI
 
 from api.access import is_loopback
 from api.app import create_app
-from consumers.database import Database, InvalidDatabase
-from producers.settings import InvalidSettings, Settings, load_settings
+from consumers.database.database import Database, InvalidDatabase
+from driftline.settings import InvalidSettings, Settings, load_settings
 
 LEAVE_S = 5  # how long answers under way have when the API is told to end
 

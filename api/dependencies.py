@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from api.parameters import Parameters
 from api.problems import Refused
 from api.queries import Version, registered
-from consumers.database import Database
+from consumers.database.database import Database
 
 
 def database(request: Request) -> Database:

@@ -19,7 +19,7 @@ from sqlalchemy import Row
 from starlette.concurrency import run_in_threadpool
 
 from api.queries import newest_sequence, sequence_of, transitions_after
-from consumers.database import Database, DatabaseUnavailable
+from consumers.database.database import Database, DatabaseUnavailable
 
 AT_ONCE = 500
 

@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import FastAPI
 
 from api.app import create_app
-from consumers.database import Database
-from producers.settings import load_settings
+from consumers.database.database import Database
+from driftline.settings import load_settings
 
 
 @cache

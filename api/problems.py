@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from consumers.database import DatabaseUnavailable, ForeignDatabase
+from consumers.database.database import DatabaseUnavailable, ForeignDatabase
 
 log = logging.getLogger(__name__)
 

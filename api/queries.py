@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, select, tuple_
 
-from consumers.tables import decisions, heartbeats, incidents, models, transitions, windows
+from consumers.database.tables import decisions, heartbeats, incidents, models, transitions, windows
 
 Rows = Sequence[Row[Any]]
 

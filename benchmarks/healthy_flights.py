@@ -16,21 +16,21 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from consumers.batch import findings_of
-from monitor.findings import Findings, WindowStatus
-from monitor.incidents import Change
+from consumers.batch.findings import findings_of
+from monitor.counts.profile import Profile, ReferenceRows, build_profile
+from monitor.decisions.incidents import Change
 from monitor.plan import DAY, HOUR, Plan, Time
-from monitor.profile import Profile, ReferenceRows, build_profile
-from monitor.watch import Watch
-from producers.flights import (
+from monitor.windows.evaluator import Watch
+from monitor.windows.findings import Findings, WindowStatus
+from producers.example.flights import (
     CATEGORICAL,
     PRODUCTION_MS,
     REFERENCE_MS,
     TRAINING_MS,
     load_flights,
 )
-from producers.history import History
-from producers.training import Model, train
+from producers.example.history import History
+from producers.example.training import Model, train
 
 THRESHOLD = 0.5
 PLAN = Plan(time=Time(lateness_ms=0))

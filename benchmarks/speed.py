@@ -18,9 +18,9 @@ import click
 import numpy as np
 
 from benchmarks.quality.detector import Rows, counted, plan, watch
-from monitor.counts import Counts
-from monitor.rehearsal import raised
-from monitor.watch import Watch
+from monitor.calibration.backtest import raised
+from monitor.counts.counts import Counts
+from monitor.windows.evaluator import Watch
 
 FEATURES, REFERENCE = 20, 10_000
 

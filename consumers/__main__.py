@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
-from consumers.work import ROLES, work
-from producers import logs
-from producers.errors import BadInput, Trouble
-from producers.settings import InvalidSettings, load_settings
+from consumers.processes.worker import ROLES, work
+from driftline import logs
+from driftline.errors import BadInput, Trouble
+from driftline.settings import InvalidSettings, load_settings
 
 
 @click.command()

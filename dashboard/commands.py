@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from dashboard.reach import API, TOKEN, reach
-from producers.settings import InvalidSettings, Settings, load_settings
+from driftline.settings import InvalidSettings, Settings, load_settings
 
 APP = Path(__file__).with_name("app.py")
 OPTIONS: Mapping[str, str] = {

@@ -18,7 +18,7 @@ from dashboard.here import Here
 from dashboard.live import EVERY_S
 from dashboard.reach import reach
 from dashboard.views import alerts, drift, model, overview, retraining
-from producers.settings import InvalidSettings, load_settings
+from driftline.settings import InvalidSettings, load_settings
 
 VIEWS = {
     "overview": (overview, "Overview", ":material/home:"),

@@ -19,9 +19,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from monitor.performance import JUDGED
+from monitor.counts.schema import Schema
+from monitor.performance.degradation import JUDGED
 from monitor.plan import Plan
-from monitor.schema import Schema
 
 # What a model does not have goes to its features.
 SHARES: Mapping[str, float] = {
@@ -45,7 +45,7 @@ class Length:
 
     @classmethod
     def of_scale(cls, panes: int) -> Length:
-        """Of ``monitor.scales``: a power of two that slides by its half."""
+        """Of ``monitor.windows.scales``: a power of two that slides by its half."""
         return cls(panes, max(1, panes // 2))
 
     @property

@@ -1,12 +1,15 @@
-"""``python -m producers COMMAND``: what ``driftline`` can do with this package alone."""
+"""``python -m producers COMMAND``: the commands that this package implements."""
 
-from producers.cli import program
+from driftline.cli import program
+from driftline.commands import COMMANDS
 
-COMMANDS = {
-    name: f"producers.commands:{name}" for name in ("train", "register", "simulate", "replay")
-}
+NAMES = ("train", "register", "simulate", "replay")
 
-main = program("producers", COMMANDS, "Writes predictions, labels and profiles to Kafka.")
+main = program(
+    "producers",
+    {name: COMMANDS[name] for name in NAMES},
+    "Writes predictions, labels and profiles to Kafka.",
+)
 
 if __name__ == "__main__":
     main()

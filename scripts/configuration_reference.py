@@ -21,12 +21,12 @@ if str(ROOT) not in sys.path:
 from pydantic import BaseModel  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
 
-from producers.settings import ModelSection, Settings  # noqa: E402
+from driftline.settings import ModelSection, Settings  # noqa: E402
 
 HEAD = """\
 # Configuration
 
-<!-- Made by scripts/configuration_reference.py from producers/settings.py: change it there. -->
+<!-- Made by scripts/configuration_reference.py from driftline/settings.py: change it there. -->
 
 Every setting has a default, so Driftline runs without any. To change some, write them into
 `driftline.toml` in the directory where a command starts, or name another file with `--config`:

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 import driftline
 from consumers.__main__ import main as consumers_main
 from dashboard.reach import API, TOKEN
+from driftline.settings import ModelSection, Settings
 from producers.__main__ import main as producers_main
-from producers.settings import ModelSection, Settings
 
 PREFIX = "DRIFTLINE_"
 PROGRAMS: dict[tuple[str, ...], click.Command] = {

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from consumers.work import ROLES
-from producers.settings import load_settings
+from consumers.processes.worker import ROLES
+from driftline.settings import load_settings
 from tests.checks import OTHERS, PREFIX, is_variable, parse
 from tests.integration.broker import VERSION
 

@@ -36,9 +36,9 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from api.app import create_app
-from consumers.database import Database
-from producers.settings import Settings, load_settings
-from producers.wire import decode_label, decode_prediction
+from consumers.database.database import Database
+from driftline.settings import Settings, load_settings
+from producers.contract.records import decode_label, decode_prediction
 from scripts.configuration_reference import PAGE, page
 from tests.checks import PREFIX, invocations, is_setting, is_variable, parse
 from tests.integration.broker import free_port

@@ -13,12 +13,12 @@ from scipy.special import expit
 from benchmarks.quality.detector import plan
 from benchmarks.quality.runs import BUDGET, HISTORY, PANES
 from benchmarks.quality.streams import PANE_ROWS
-from consumers.batch import findings_of
-from monitor.incidents import Change
+from consumers.batch.findings import findings_of
+from monitor.counts.columns import Predictions
+from monitor.counts.profile import ReferenceRows, build_profile
+from monitor.decisions.incidents import Change
 from monitor.plan import HOUR
-from monitor.profile import ReferenceRows, build_profile
-from monitor.rows import Predictions
-from monitor.watch import Watch
+from monitor.windows.evaluator import Watch
 
 FLIP = "flip-of-a-tenth"
 REFERENCE_PANES, AFTER = 20, 40  # panes

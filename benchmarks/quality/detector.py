@@ -8,12 +8,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.counts import Counts
+from monitor.counts.columns import Column, Predictions
+from monitor.counts.counts import Counts
+from monitor.counts.profile import ReferenceRows, build_profile
+from monitor.counts.summary import Quality
 from monitor.plan import HOUR, Budget, Drift, Plan, Windows
-from monitor.profile import ReferenceRows, build_profile
-from monitor.rows import Column, Predictions
-from monitor.summaries import Quality
-from monitor.watch import Watch
+from monitor.windows.evaluator import Watch
 
 Rows = NDArray[np.float64]  # shape (rows, features)
 

@@ -30,18 +30,18 @@ import numpy as np
 
 from benchmarks.healthy_flights import THRESHOLD, chosen, moved_together, scored
 from benchmarks.quality.figures import delays, mean, share
-from consumers.batch import findings_of
+from consumers.batch.findings import findings_of
 from monitor.budget import SHARES
-from monitor.counting import count_outcomes
-from monitor.counts import Cells
-from monitor.findings import Findings, Maturity
-from monitor.incidents import Change
+from monitor.counts.counting import count_outcomes
+from monitor.counts.counts import Cells
+from monitor.counts.profile import Profile, ReferenceRows, build_profile
+from monitor.counts.summary import Part
+from monitor.decisions.incidents import Change
 from monitor.plan import DAY, HOUR, Plan, Time, Windows
-from monitor.profile import Profile, ReferenceRows, build_profile
-from monitor.summaries import Part
-from monitor.watch import Watch
-from producers.flights import CATEGORICAL, REFERENCE_MS, TRAINING_MS, load_flights
-from producers.training import train
+from monitor.windows.evaluator import Watch
+from monitor.windows.findings import Findings, Maturity
+from producers.example.flights import CATEGORICAL, REFERENCE_MS, TRAINING_MS, load_flights
+from producers.example.training import train
 
 RESULTS = Path(__file__).parents[1] / "results" / "performance.json"
 LENGTHS = {"3 hours": 3 * HOUR, "a day": DAY}

@@ -11,10 +11,10 @@ from numpy.random import Generator
 from benchmarks.quality import flights
 from benchmarks.quality.detector import Rows, counted, plan, watch
 from benchmarks.quality.streams import PANE_ROWS, SCENARIOS
-from monitor.event_time import Arrival, arrivals, seen_before
+from monitor.calibration.backtest import Raised, raised
+from monitor.events.event_time import Arrival, arrivals, seen_before
 from monitor.plan import Plan
-from monitor.rehearsal import Raised, raised
-from monitor.watch import Watch
+from monitor.windows.evaluator import Watch
 
 BUDGET, PANES = 0.05, 100
 HISTORY = (20, 41)  # healthy panes before a change

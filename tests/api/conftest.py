@@ -10,8 +10,8 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.events import Pace
-from consumers.database import Database
-from producers.settings import Settings
+from consumers.database.database import Database
+from driftline.settings import Settings
 from tests.consumers.stored import NOW, Feed, address, database, feed, reader, registration
 
 __all__ = ["address", "application", "client", "database", "feed", "reader", "watched"]

@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from api.app import create_app
-from producers.settings import ApiSection, Settings
+from driftline.settings import ApiSection, Settings
 
 TOKENS = [SecretStr("open sesame"), SecretStr("zweites-Wörtchen")]
 

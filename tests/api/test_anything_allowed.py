@@ -9,7 +9,7 @@ from schemathesis import Case
 
 from api.app import create_app
 from api.events import Pace
-from producers.settings import Settings
+from driftline.settings import Settings
 from tests.api.test_openapi import PATHS
 from tests.consumers.stored import NOW
 

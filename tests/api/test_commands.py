@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from api.commands import api
-from consumers.database import Database
-from producers.settings import ApiSection, Settings, StoreSection
+from consumers.database.database import Database
+from driftline.settings import ApiSection, Settings, StoreSection
 
 
 def run(*arguments: str, settings: Settings | None = None):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from consumers.store import Registration
-from monitor.watch import baseline
+from consumers.roles.store import Registration
+from monitor.windows.evaluator import baseline
 from tests.consumers.stored import NOW, metric, profile, window
 
 

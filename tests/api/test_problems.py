@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from api.app import create_app
 from api.parameters import encode_cursor
-from consumers.database import Database
-from producers.settings import Settings
+from consumers.database.database import Database
+from driftline.settings import Settings
 from tests.consumers.stored import window
 
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from consumers.batch import findings_of
-from consumers.retrain import decision_document
-from consumers.store import Registration
-from consumers.wire import alert_event, window_document
+from consumers.batch.findings import findings_of
+from consumers.messages.internal import alert_event, window_document
+from consumers.roles.retrain import decision_document
+from consumers.roles.store import Registration
+from monitor.counts.columns import Predictions
+from monitor.counts.profile import ReferenceRows, build_profile
+from monitor.decisions.retraining import Facts, decide
 from monitor.plan import HOUR, Plan, Windows
-from monitor.profile import ReferenceRows, build_profile
-from monitor.retraining import Facts, decide
-from monitor.rows import Predictions
-from monitor.watch import Watch
+from monitor.windows.evaluator import Watch
 from tests.consumers.stored import APRIL, NOW
 
 N = 6_000

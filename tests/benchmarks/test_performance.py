@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks.quality.performance import _delays, _fallen
-from monitor.profile import ReferenceRows
-from monitor.rows import Predictions
+from monitor.counts.columns import Predictions
+from monitor.counts.profile import ReferenceRows
 
 N = 20_000
 

@@ -13,13 +13,18 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from consumers.records import Batch, Committed, Message, Output, Place, Record, Role
-from consumers.wire import AggregateClosing, JoinRows, decode_for_detect, decode_for_join
-from monitor.counts import add_cells
+from consumers.messages.internal import (
+    AggregateClosing,
+    JoinRows,
+    decode_for_detect,
+    decode_for_join,
+)
+from consumers.messages.roles import Batch, Committed, Message, Output, Place, Record, Role
+from monitor.counts.columns import Predictions
+from monitor.counts.counts import add_cells
+from monitor.counts.profile import Profile, ReferenceRows, build_profile
+from monitor.counts.summary import Part, Summary, add_names
 from monitor.plan import Plan, Time, Windows
-from monitor.profile import Profile, ReferenceRows, build_profile
-from monitor.rows import Predictions
-from monitor.summaries import Part, Summary, add_names
 
 T0 = 1_364_774_400_000  # 2013-04-01, in milliseconds since 1970
 PANE, LATENESS, ACCEPT_LATE, HORIZON, WAIT = 1_000, 500, 3_000, 4_000, 1_500

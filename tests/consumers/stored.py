@@ -18,11 +18,11 @@ import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from consumers.database import Database
-from consumers.records import Record
-from consumers.store import Registration, Store
-from monitor.profile import Profile, ReferenceRows, build_profile
-from monitor.rows import Predictions
+from consumers.database.database import Database
+from consumers.messages.roles import Record
+from consumers.roles.store import Registration, Store
+from monitor.counts.columns import Predictions
+from monitor.counts.profile import Profile, ReferenceRows, build_profile
 
 DAY = 86_400_000
 HOUR = 3_600_000

@@ -11,7 +11,7 @@ from streamlit.config import get_config_options
 from dashboard import commands
 from dashboard.commands import APP, arguments, dashboard
 from dashboard.reach import reach
-from producers.settings import Settings
+from driftline.settings import Settings
 
 
 @pytest.fixture(autouse=True)

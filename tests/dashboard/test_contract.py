@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from dashboard.client import ApiProblem, Client, Of
-from producers.settings import Settings
+from driftline.settings import Settings
 from tests.consumers.stored import (
     NOW,
     address,

@@ -21,8 +21,8 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from consumers.aggregate import LIMIT, dead_letter
-from consumers.records import Record
+from consumers.messages.roles import Record
+from consumers.roles.aggregate import LIMIT, dead_letter
 from tests.integration.way import Sent, Way
 
 pytestmark = pytest.mark.kafka

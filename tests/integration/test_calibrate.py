@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from confluent_kafka import Producer
 
 import driftline
-from producers.wire import PredictionRecord, encode_prediction
+from producers.contract.records import PredictionRecord, encode_prediction
 
 pytestmark = pytest.mark.kafka
 DAY, DAYS, PER_DAY = 86_400_000, 10, 200

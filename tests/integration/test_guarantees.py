@@ -15,11 +15,11 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, ConfigResource
 
-import consumers.kafka
-from consumers.kafka import Client, MissingTopic, SlotTaken, TransactionAborted
-from consumers.records import Committed, Message, Output, Place, Record
-from consumers.topics import create
-from producers.settings import Settings, load_settings
+import consumers.kafka.client
+from consumers.kafka.client import Client, MissingTopic, SlotTaken, TransactionAborted
+from consumers.kafka.topics import create
+from consumers.messages.roles import Committed, Message, Output, Place, Record
+from driftline.settings import Settings, load_settings
 
 pytestmark = pytest.mark.kafka
 
@@ -36,7 +36,7 @@ def said(text: str) -> Output:
 @pytest.fixture
 def settings(kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Of two partitions a topic; a member that falls silent is given up as soon as may be."""
-    monkeypatch.setattr(consumers.kafka, "SESSION_MS", shortest_session_ms(kafka))
+    monkeypatch.setattr(consumers.kafka.client, "SESSION_MS", shortest_session_ms(kafka))
     own = {"bootstrap_servers": kafka, "prefix": prefix}
     made = load_settings(None, kafka=own, topics={"partitions": 2})
     create(made, made.plan())
@@ -181,7 +181,7 @@ def test_what_was_missed_is_read_again_without_disturbing_the_group(settings):
 def test_a_killed_worker_that_comes_back_in_its_slot_does_not_wait_for_its_session_to_end(
     settings, monkeypatch
 ):
-    monkeypatch.setattr(consumers.kafka, "SESSION_MS", 12_000)
+    monkeypatch.setattr(consumers.kafka.client, "SESSION_MS", 12_000)
     send(settings, P0, b"a")
     with other_process(settings, "client.poll(0.1)") as worker:
         worker.kill()
@@ -288,13 +288,13 @@ def await_silence(client: Client) -> dict[Place, int]:
 
 PROGRAM = """
     import os, sys
-    import consumers.kafka
-    from consumers.kafka import Client, TransactionAborted
-    from consumers.records import Message, Output, Place
-    from producers.settings import load_settings
+    import consumers.kafka.client
+    from consumers.kafka.client import Client, TransactionAborted
+    from consumers.messages.roles import Message, Output, Place
+    from driftline.settings import load_settings
 
     servers, prefix, session_ms, what = sys.argv[1:]
-    consumers.kafka.SESSION_MS = int(session_ms)
+    consumers.kafka.client.SESSION_MS = int(session_ms)
     settings = load_settings(None, kafka={"bootstrap_servers": servers, "prefix": prefix})
     P0 = Place("predictions", 0)
 
@@ -324,7 +324,7 @@ PROGRAM = """
 def other_process(settings: Settings, what: str) -> Iterator[subprocess.Popen[str]]:
     """A worker in slot 0 that has polled, and does ``what`` as soon as it is asked."""
     at = (settings.kafka.bootstrap_servers, settings.kafka.prefix)
-    session_ms = str(consumers.kafka.SESSION_MS)
+    session_ms = str(consumers.kafka.client.SESSION_MS)
     command = [sys.executable, "-c", dedent(PROGRAM), *at, session_ms, what]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

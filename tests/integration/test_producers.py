@@ -20,25 +20,23 @@ from click.testing import CliRunner, Result
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from monitor.profile import Profile
-from producers.cli import program
-from producers.flight_delay import train_flight_delay
-from producers.kafka import (
+from driftline.cli import program
+from driftline.commands import COMMANDS
+from driftline.settings import Settings, load_settings
+from monitor.counts.profile import Profile
+from producers.contract.profiles import encode_profile
+from producers.contract.records import decode_label, decode_prediction
+from producers.example.flight_delay import train_flight_delay
+from producers.kafka.profile_table import (
     ProfileConflict,
     ProfileTable,
     TopicMissing,
     publish_profile,
     read_profiles,
 )
-from producers.profiles_wire import encode_profile
-from producers.settings import Settings, load_settings
-from producers.wire import decode_label, decode_prediction
-from tests.producers.test_profiles_wire import profile
+from tests.producers.contract.test_profiles import profile
 
 PARTITIONS = 3
-COMMANDS = {
-    name: f"producers.commands:{name}" for name in ("train", "register", "simulate", "replay")
-}
 DAY_MS = 86_400_000
 
 

@@ -25,9 +25,9 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from monitor.profile import Profile
-from producers.kafka import publish_profile, read_profiles
-from producers.settings import load_settings
+from driftline.settings import load_settings
+from monitor.counts.profile import Profile
+from producers.kafka.profile_table import publish_profile, read_profiles
 from tests.integration.way import Sent, Way, Windows
 
 pytestmark = pytest.mark.kafka

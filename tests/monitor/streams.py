@@ -18,13 +18,21 @@ from random import Random
 import numpy as np
 
 from monitor.budget import Length
-from monitor.counting import count_data, count_outcomes
-from monitor.counts import Cells, add_cells
-from monitor.detection import LEAST_LABELS, advance
-from monitor.detectors import Detector, detect
-from monitor.drift import Tested
-from monitor.event_time import Arrival, Progress, Sources, arrivals, latest, seen_before
-from monitor.findings import (
+from monitor.counts.columns import Predictions
+from monitor.counts.counting import count_data, count_outcomes
+from monitor.counts.counts import Cells, add_cells
+from monitor.counts.profile import ReferenceRows, build_profile
+from monitor.counts.summary import Names, Part, Summary, add_names
+from monitor.decisions.incidents import Judged
+from monitor.events.event_time import Arrival, Progress, Sources, arrivals, latest, seen_before
+from monitor.events.joining import Entry, Patience, Scored, Truth, added, changes, settle
+from monitor.performance.adwin_page_hinkley import Detector, detect
+from monitor.performance.metrics import measure
+from monitor.plan import Budget, Drift, Incidents, Plan, Time, Windows
+from monitor.statistics.drift_rule import Tested
+from monitor.windows.detection import LEAST_LABELS, advance
+from monitor.windows.evaluator import Watch
+from monitor.windows.findings import (
     DataFinding,
     Findings,
     Maturity,
@@ -32,15 +40,7 @@ from monitor.findings import (
     WindowFinding,
     evidence_of,
 )
-from monitor.incidents import Judged
-from monitor.joining import Entry, Patience, Scored, Truth, added, changes, settle
-from monitor.metrics import measure
-from monitor.plan import Budget, Drift, Incidents, Plan, Time, Windows
-from monitor.profile import ReferenceRows, build_profile
-from monitor.rows import Predictions
-from monitor.state import Closing, Item, Key, Reflected, State
-from monitor.summaries import Names, Part, Summary, add_names
-from monitor.watch import Watch
+from monitor.windows.state import Closing, Item, Key, Reflected, State
 
 PANE, LATENESS, ACCEPTED, HORIZON, WAIT = 10, 7, 20, 30, 10
 LONGEST = 8  # panes in a window of the largest scale

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.bins import Sample
 from monitor.budget import (
     SHARES,
     Length,
@@ -14,10 +13,11 @@ from monitor.budget import (
     performance_lengths,
     scale_lengths,
 )
-from monitor.performance import JUDGED
+from monitor.counts.bins import Sample
+from monitor.counts.columns import Categorical, Numeric
+from monitor.counts.schema import Schema
+from monitor.performance.degradation import JUDGED
 from monitor.plan import DAY, HOUR, Budget, Drift, Plan, Windows
-from monitor.rows import Categorical, Numeric
-from monitor.schema import Schema
 
 numeric = Numeric(Sample.of([0.0]), 0.0, 0.0)
 categorical = Categorical(("x",), np.array([1, 0]))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from producers.flight_delay import Trained, train_flight_delay
-from producers.settings import load_settings
+from driftline.settings import load_settings
+from producers.example.flight_delay import Trained, train_flight_delay
 
 
 @pytest.fixture(scope="session")

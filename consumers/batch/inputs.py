@@ -1,0 +1,164 @@
+"""What the batch pipeline works on: a reference, from training or saved, and the rows after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from consumers.messages.internal import rfc3339
+from driftline.errors import BadInput
+from driftline.settings import Settings
+from monitor.counts.profile import Profile, ReferenceRows, build_profile
+from monitor.counts.summary import Part
+from producers.example.evaluate import profile_path
+from producers.example.flight_delay import train_flight_delay
+from producers.example.flights import TRAINING_MS
+from producers.registration.profile_file import read_profile, write_profile
+from producers.registration.register import profile_of_file
+from producers.registration.rows_file import Columns, read_rows
+from producers.simulation.simulate import Simulation, scored_flights
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    profile: Profile
+    rows: ReferenceRows  # at least one
+    trained: dict[str, Any] | None  # what was learned from; None: the saved reference was taken
+
+
+@dataclass(frozen=True, slots=True)
+class Flights:
+    """The bundled flights, scored by the example model."""
+
+    simulation: Simulation
+
+    @property
+    def name(self) -> tuple[str, str]:
+        return self.simulation.model, self.simulation.version
+
+    def learn(self, settings: Settings, output: Path) -> tuple[Profile, dict[str, Any]]:
+        model, version = self.name
+        found = train_flight_delay(settings, model, version, seed=0)
+        (output / f"{model}-{version}.skops").write_bytes(found.model_file)
+        said = {
+            "rows": found.training_rows,
+            "from": rfc3339(TRAINING_MS[0]),
+            "until": rfc3339(TRAINING_MS[1]),
+        }
+        return found.profile, said
+
+    def rows(self, profile: Profile) -> ReferenceRows:
+        return scored_flights(profile, self.simulation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsFile:
+    """A file of rows that somebody's own model has scored."""
+
+    path: Path
+    columns: Columns
+    name: tuple[str, str]  # model, version
+    reference: Path | None = None  # None: the older half of ``path``, or what lies before ``from``
+    from_ms: int | None = None
+    until_ms: int | None = None
+
+    def learn(self, settings: Settings, output: Path) -> tuple[Profile, dict[str, Any]]:  # noqa: ARG002
+        if self.reference is not None:
+            profile = profile_of_file(settings, *self.name, self.reference, self.columns)
+            return profile, {"file": self.reference.name}
+        rows, windows = read_rows(self.path, self.columns), settings.plan(self.name[0]).windows
+        split_ms = self.from_ms
+        if split_ms is None:
+            middle_ms = int(np.median(rows.predictions.time_ms))
+            split_ms = middle_ms - middle_ms % windows.slide_ms  # so that no window is cut in two
+        older = between(rows, None, split_ms)
+        if not len(older.predictions):
+            raise BadInput(
+                f"{self.path} holds no rows before {rfc3339(split_ms)} to learn a reference from:"
+                " give a file of them with --reference, or a later --from"
+            )
+        profile = build_profile(
+            *self.name,
+            older,
+            pane_ms=windows.pane_ms,
+            threshold=self.columns.threshold,
+            categorical=self.columns.categorical,
+        )
+        return profile, {"file": self.path.name, "until": rfc3339(split_ms)}
+
+    def rows(self, profile: Profile) -> ReferenceRows:
+        """Without ``from_ms``, and without a reference of their own, those after the reference."""
+        from_ms = self.from_ms
+        if from_ms is None and self.reference is None:
+            from_ms = reference_span_ms(profile)[1]
+        rows = between(read_rows(self.path, self.columns), from_ms, self.until_ms)
+        if not len(rows.predictions):
+            since = "" if from_ms is None else f" from {rfc3339(from_ms)} on"
+            until = "" if self.until_ms is None else f" until {rfc3339(self.until_ms)}"
+            raise BadInput(
+                f"{self.path} holds no rows{since}{until}: what came before is the reference;"
+                " choose others with --from and --until"
+            )
+        return rows
+
+
+def prepared(
+    settings: Settings, source: Flights | RowsFile, output: Path, *, skip_training: bool
+) -> Material:
+    """Learn the reference and save it in the directory ``output``, or take the one saved there.
+
+    Raises ``BadInput``, ``InvalidReference`` or ``InvalidProfile``.
+    """
+    if skip_training:
+        profile, trained = saved_before(output, *source.name), None
+    else:
+        profile, trained = source.learn(settings, output)
+        write_profile(profile_path(output, *source.name), profile)
+    return Material(profile, source.rows(profile), trained)
+
+
+def saved_before(output: Path, model: str, version: str) -> Profile:
+    """Raises ``BadInput`` if nothing was."""
+    path = profile_path(output, model, version)
+    if not path.is_file():
+        raise BadInput(
+            f"there is no reference of model {model!r} version {version!r} in {output} yet: run the"
+            " pipeline once without --skip-training"
+        )
+    return read_profile(path)
+
+
+def between(rows: ReferenceRows, from_ms: int | None, until_ms: int | None) -> ReferenceRows:
+    """The rows with ``from_ms <= time < until_ms``; they are in the order of time."""
+    predictions, label, known_ms = rows.predictions, rows.label, rows.label_time_ms
+    first = 0 if from_ms is None else int(np.searchsorted(predictions.time_ms, from_ms))
+    end = len(predictions)
+    if until_ms is not None:
+        end = int(np.searchsorted(predictions.time_ms, until_ms))
+    some = slice(first, max(first, end))
+    chosen = replace(
+        predictions,
+        ids=predictions.ids[some],
+        time_ms=predictions.time_ms[some],
+        score=predictions.score[some],
+        predicted=predictions.predicted[some],
+        features={name: values[some] for name, values in predictions.features.items()},
+    )
+    return ReferenceRows(
+        chosen,
+        None if label is None else label[some],
+        None if known_ms is None else known_ms[some],
+    )
+
+
+def reference_span_ms(profile: Profile) -> tuple[int, int]:
+    """Where the panes of the reference begin and end."""
+    starts_ms = [summary.pane_ms for summary in profile.panes]
+    return min(starts_ms), max(starts_ms) + profile.schema.pane_ms
+
+
+def reference_rows(profile: Profile) -> int:
+    return sum(s.cells["rows"].size for s in profile.panes if s.part is Part.ON_TIME)

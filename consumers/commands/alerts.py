@@ -1,0 +1,75 @@
+"""``driftline alerts``."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from consumers.messages.alert_text import Wanted
+    from consumers.messages.roles import Record
+    from driftline.settings import Settings
+
+COLOURS = {"critical": "red", "warning": "yellow"}
+
+
+@click.command()
+@click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="One CloudEvent a line, as it was published.")
+@click.option("--severity", "severities", multiple=True, type=click.Choice(("warning", "critical")))
+@click.option("--kind", "kinds", multiple=True, help="data, prediction, performance, …")
+@click.option("--model", "models", multiple=True, help="Of this model only.")
+@click.option("--since", help="From this event time on, UTC: 2013-05-01, 2013-05-01T06:00:00Z.")
+@click.pass_obj
+def alerts(  # noqa: PLR0913 - one argument for each option
+    settings: Settings,
+    /,
+    follow: bool,
+    as_json: bool,
+    severities: tuple[str, ...],
+    kinds: tuple[str, ...],
+    models: tuple[str, ...],
+    since: str | None,
+) -> None:
+    """Show what the alert topic holds: time, severity, change, model, and what was found.
+
+    Reads from the beginning and commits nothing. An option given twice means either.
+    """
+    from consumers.kafka.reader import Reader
+    from consumers.messages.alert_text import Wanted
+    from producers.contract.times import parse_time_ms
+
+    wanted = Wanted(
+        frozenset(severities),
+        frozenset(kinds),
+        frozenset(models),
+        None if since is None else parse_time_ms(since),
+    )
+    with Reader(settings, "alerts") as reader:
+        _show(reader.history(), wanted, as_json)
+        with suppress(KeyboardInterrupt):
+            _show(reader.news() if follow else (), wanted, as_json)
+
+
+def _show(records: Iterable[Record], wanted: Wanted, as_json: bool) -> None:
+    import msgspec
+
+    from consumers.messages.alert_text import alert_line
+
+    for record in records:
+        try:
+            event = msgspec.json.decode(record.value or b"")
+            if not wanted.matches(event):
+                continue
+            line = (record.value or b"").decode() if as_json else alert_line(event)
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+            click.echo(
+                f"passed over what is no alert, at offset {record.offset}: {error}", err=True
+            )
+            continue
+        severity = event["data"]["severity"]
+        click.echo(line if as_json else click.style(line, fg=COLOURS.get(severity)))

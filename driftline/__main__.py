@@ -1,0 +1,13 @@
+"""The ``driftline`` command. It wires, and does nothing else."""
+
+from driftline.cli import program
+from driftline.commands import COMMANDS
+
+main = program(
+    "driftline",
+    COMMANDS,
+    "Monitors machine-learning models in production and reports when they have drifted.",
+)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""One command made of many: each loaded when it is called, each known error one sentence."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from driftline import logs
+from driftline.commands import Command
+
+BAD_INPUT, TROUBLE = 2, 1  # exit codes
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+class Cli(click.Group):
+    """Commands that are imported when they are called, because some take seconds to import."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, Command], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return [*self._lazy, *self.commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._lazy:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self._lazy[cmd_name].target.partition(":")
+        found: click.Command = getattr(importlib.import_module(module), attribute)
+        return found
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - as above
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """The short help of each command, from the table: nothing is imported."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, of.short_help) for name, of in self._lazy.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ValueError, RuntimeError) as error:
+            code = exit_code(error)
+            if code is None:
+                raise
+            if ctx.params.get("log_format") == "json":
+                logging.getLogger("driftline").error("%s", error)
+            else:
+                click.echo(f"driftline: {error}", err=True)
+            ctx.exit(code)
+
+
+def program(name: str, commands: Mapping[str, Command], help_text: str) -> Cli:
+    """A command with the options that all of Driftline has; commands get ``Settings`` as object."""
+
+    @click.group(name, cls=Cli, lazy=commands, help=help_text)
+    @click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        help="Configuration file; by default driftline.toml, if there is one here.",
+    )
+    @click.option("--log-level", type=click.Choice(LOG_LEVELS, case_sensitive=False))
+    @click.option(
+        "--log-format",
+        type=click.Choice(logs.FORMATS),
+        default="text",
+        show_default=True,
+        help="Of the lines on standard error.",
+    )
+    @click.version_option(package_name="driftline")
+    @click.pass_context
+    def main(
+        ctx: click.Context, config: Path | None, log_level: str | None, log_format: str
+    ) -> None:
+        from driftline.settings import load_settings
+
+        logs.set_up(log_level or "warning", log_format, role=ctx.invoked_subcommand)
+        _quieten(log_level or "warning")
+        ctx.obj = load_settings(config)
+        logs.hide(ctx.obj.secrets())
+
+    assert isinstance(main, Cli)
+    return main
+
+
+def exit_code(error: Exception) -> int | None:
+    """None for a bug, which deserves its traceback."""
+    # Imported late: help should come at once, and who errs is in no hurry.
+    from driftline.errors import BadInput, Trouble
+    from driftline.settings import InvalidSettings
+    from monitor.counts.profile import InvalidReference
+    from monitor.plan import InvalidPlan
+
+    if isinstance(error, BadInput | InvalidPlan | InvalidReference | InvalidSettings):
+        return BAD_INPUT
+    return TROUBLE if isinstance(error, Trouble) else None
+
+
+def _quieten(level: str) -> None:
+    if level.lower() not in ("debug", "info"):
+        # It tells of every attempt to connect; what came of them stands in our own sentences.
+        logging.getLogger("librdkafka").setLevel(logging.CRITICAL)

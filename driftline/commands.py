@@ -1,0 +1,45 @@
+"""The commands of ``driftline``, by name. A module is imported when its command is called."""
+
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    target: str  # "module:attribute"
+    short_help: str
+
+
+COMMANDS = {
+    "train": Command(
+        "producers.commands.produce:train", "Train the example model on the bundled flights."
+    ),
+    "register": Command(
+        "producers.commands.produce:register", "Register the reference of your own model."
+    ),
+    "simulate": Command(
+        "producers.commands.produce:simulate", "Publish the bundled flights as a live stream."
+    ),
+    "replay": Command("producers.commands.produce:replay", "Publish a file of scored rows."),
+    "evaluate": Command(
+        "producers.commands.evaluate:evaluate", "Score the flights and compare with the baseline."
+    ),
+    "budget": Command(
+        "consumers.commands.budget:budget", "Show what each test gets of the false-alarm budget."
+    ),
+    "pipeline": Command(
+        "consumers.commands.pipeline:pipeline", "Run everything on a file, without Kafka."
+    ),
+    "calibrate": Command(
+        "consumers.commands.calibrate:calibrate", "Choose drift settings from your own history."
+    ),
+    "topics": Command("consumers.commands.consume:topics", "Create the topics."),
+    "consume": Command("consumers.commands.consume:consume", "Run the workers of all roles."),
+    "api": Command("api.commands:api", "Serve the REST API."),
+    "dashboard": Command("dashboard.commands:dashboard", "Serve the dashboard."),
+    "alerts": Command("consumers.commands.alerts:alerts", "Print alerts as they are published."),
+    "dead-letters": Command(
+        "consumers.commands.dead_letters:dead_letters", "List and replay rejected records."
+    ),
+    "demo": Command(
+        "consumers.commands.demo:demo", "Run everything in one process tree, on real data."
+    ),
+}

@@ -1,0 +1,33 @@
+"""What is counted of a model version: its features with their bins, its score, its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from monitor.counts.columns import Categorical, Numeric, Reference
+
+SCORE, ERROR = "score", "error"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Schema:
+    model: str
+    version: str
+    pane_ms: int
+    threshold: float  # a score at or above it predicts the positive class
+    features: Mapping[str, Reference]
+    score: Numeric
+    errors: Numeric | None  # None: the reference had no labels
+
+    @property
+    def numeric(self) -> Iterator[tuple[str, Numeric]]:
+        for name, reference in self.features.items():
+            if isinstance(reference, Numeric):
+                yield name, reference
+
+    @property
+    def categorical(self) -> Iterator[tuple[str, Categorical]]:
+        for name, reference in self.features.items():
+            if isinstance(reference, Categorical):
+                yield name, reference

@@ -1,0 +1,223 @@
+"""Windows of many distributions at once, of any length, against their reference.
+
+A scanner knows the samples of a group of distributions (the numeric features and the score; or the
+errors), how each strays, and at which level each length of window is tested. What is no
+distribution on a line, categories and flaws, it asks its checks (``monitor.statistics.checks``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from monitor.budget import Length, Levels
+from monitor.counts.bins import Sample, effective_size, p_value
+from monitor.counts.counts import Counts
+from monitor.plan import Drift
+from monitor.statistics.checks import Check
+from monitor.statistics.drift_rule import Tested, severity_of
+from monitor.statistics.ecdf_table import Deviations, Space, Stack, bound, compare
+from monitor.statistics.natural_variation import Blocks, Straying, block_starts, learnable
+from monitor.statistics.tests import KS, STATISTICS, Statistic
+
+Floats = NDArray[np.float64]
+
+POWER = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Detectable:
+    """What a test of a window with so many rows can see."""
+
+    threshold: float  # of the value, at the level of a warning
+    allowed: float  # what the reference strays by, beyond half of that
+    beyond: float  # what is seen has to lie beyond both, for a probability of ``POWER``
+
+    @property
+    def distance(self) -> float:
+        """Seen with that probability."""
+        return max(self.threshold, self.allowed + self.threshold / 2) + self.beyond
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scanner:
+    """Judges windows of the cells ``stack.names``."""
+
+    space: Space
+    stack: Stack
+    levels: Mapping[Length, Sequence[Levels]]  # one for each name
+    strayings: Mapping[str, Sequence[Straying]]  # by statistic, one for each name
+    drift: Drift
+    checks: Sequence[Check] = ()  # of what is no distribution on a line
+
+    def scan(self, parts: Sequence[Counts], length: Length) -> dict[str, Tested | None]:
+        """For each name with rows in the window the gravest test that drifted, or None."""
+        if not any(parts):
+            return {}
+        found = self._distributions(parts, length)
+        for check in self.checks:
+            found.update(check.scan(parts, length))
+        return found
+
+    def _distributions(self, parts: Sequence[Counts], length: Length) -> dict[str, Tested | None]:
+        whole = bound(self.stack, parts)
+        found: dict[str, Tested | None] = {
+            name: None for name, rows in zip(self.stack.names, whole.rows, strict=True) if rows
+        }
+        noise = self._noises(whole, length)
+        if any(
+            each.may_exceed(noise[each.name], whole, self.stack, parts)
+            for each in STATISTICS.values()
+        ):
+            whole = compare(self.stack, parts)
+            noise = self._noises(whole, length)
+            tests: dict[int, list[Tested]] = {}
+            for each in STATISTICS.values():
+                for i in np.flatnonzero(each.value(whole) > noise[each.name]).tolist():
+                    tests.setdefault(i, []).append(self._test(each, whole, i, length, noise))
+            for i, of in tests.items():
+                gravest = max(of, key=lambda tested: tested.weight)
+                if gravest.severity is not None:
+                    found[self.stack.names[i]] = self._with_p_value(gravest, i)
+        return found
+
+    def judge(self, parts: Sequence[Counts], length: Length) -> dict[str, tuple[Tested, ...]]:
+        """All tests of each name that has rows in the window; of a constant there are no ranks."""
+        found = compare(self.stack, parts)
+        noise = self._noises(found, length)
+        tests = {
+            name: tuple(
+                self._with_p_value(self._test(each, found, i, length, noise), i)
+                for each in STATISTICS.values()
+                if each.units(self.stack)[i]
+            )
+            for i, name in enumerate(self.stack.names)
+            if found.rows[i]
+        }
+        for check in self.checks:
+            tests.update((name, (of,)) for name, of in check.judge(parts, length).items())
+        return tests
+
+    def detectable(
+        self, statistic: Statistic, i: int, length: Length, rows: int
+    ) -> Detectable | None:
+        """Of name ``i``; None where the statistic has nothing to say."""
+        unit, every = float(statistic.units(self.stack)[i]), self.stack.sizes.size
+        if not unit:
+            return None
+        window = Deviations.calm(np.full(every, rows))
+        level = self.levels[length][i].warning
+        (noise,) = statistic.noise(self.stack, window, [level], slice(i, i + 1)).tolist()
+        allowed = self._allowed(statistic, i, length, rows)
+        root = float(np.sqrt(effective_size(rows, int(self.stack.sizes[i]))))
+        beyond = float(ndtri(POWER)) * statistic.deviation * unit / root
+        return Detectable(noise, allowed, beyond)
+
+    def _noises(self, found: Deviations, length: Length) -> dict[str, Floats]:
+        """What each name's value of each statistic exceeds by chance, at the level of a warning."""
+        levels = tuple(of.warning for of in self.levels[length])
+        return {each.name: each.noise(self.stack, found, levels) for each in STATISTICS.values()}
+
+    def _test(
+        self,
+        statistic: Statistic,
+        found: Deviations,
+        i: int,
+        length: Length,
+        noises: Mapping[str, Floats],
+    ) -> Tested:
+        rows, levels = int(found.rows[i]), self.levels[length][i]
+        threshold = float(noises[statistic.name][i])
+        allowed = self._allowed(statistic, i, length, rows)
+        value = float(statistic.value(found)[i])
+        persistent = float(statistic.persistent(found)[i])
+        effect = float(statistic.effect(found)[i])
+
+        def noise(alpha: float) -> float:
+            if alpha == levels.warning:
+                return threshold
+            return float(statistic.noise(self.stack, found, [alpha], slice(i, i + 1))[0])
+
+        severity = severity_of(value, persistent, noise, allowed, levels, self.drift, effect)
+        matters = statistic.matters(effect, float(noises[KS.name][i]), self.drift.min_effect)
+        return Tested(
+            statistic.name,
+            rows,
+            value,
+            persistent,
+            threshold,
+            allowed,
+            severity if matters else None,
+            detail=statistic.direction(found, i),
+        )
+
+    def _allowed(self, statistic: Statistic, i: int, length: Length, rows: int) -> float:
+        strays = self.strayings[statistic.name][i].allowed(length.panes, rows)
+        return max(strays, statistic.floor(self.drift.min_effect))
+
+    def _with_p_value(self, tested: Tested, i: int) -> Tested:
+        """It decides nothing and takes longer than all that does: only for what is shown."""
+        if tested.statistic != KS.name:
+            return tested
+        size = int(self.stack.sizes[i])
+        return replace(tested, p_value=p_value(tested.value, tested.rows, size))
+
+
+def learn(
+    samples: Mapping[str, Sample], panes: Sequence[Counts], lengths: Sequence[int]
+) -> dict[str, list[Straying]]:
+    """How each of ``samples`` strays, by statistic: from the reference's panes in time order.
+
+    ``panes`` are counts in the index space of ``Space.of`` the samples' bins; empty ones included.
+    """
+    stack = _whole(samples, panes)
+    found: dict[str, list[list[Blocks]]] = {
+        statistic.name: [[] for _ in samples] for statistic in STATISTICS.values()
+    }
+    for length in learnable(lengths, len(panes)):
+        blocks = [
+            compare(stack, _parts(panes, start, length), within=True)
+            for start in block_starts(length, len(panes))
+        ]
+        for statistic in STATISTICS.values():
+            for i, into in enumerate(found[statistic.name]):
+                into.append(_blocks(statistic, blocks, i, length, stack))
+    return {
+        name: [Straying.of(of, STATISTICS[name].strays) for of in each]
+        for name, each in found.items()
+    }
+
+
+def _whole(samples: Mapping[str, Sample], panes: Sequence[Counts]) -> Stack:
+    space = Space.of({name: sample.bins for name, sample in samples.items()})
+    total = Counts.total(panes)
+    held = {name: Counts.of_dense(space.dense(total, name)) for name in samples}
+    return Stack.against(samples, held)
+
+
+def _parts(panes: Sequence[Counts], start: int, length: int) -> list[Counts]:
+    if length == 1:
+        return [panes[start]]
+    middle = start + length // 2
+    return [Counts.total(panes[start:middle]), Counts.total(panes[middle : start + length])]
+
+
+def _blocks(
+    statistic: Statistic, found: Sequence[Deviations], i: int, length: int, stack: Stack
+) -> Blocks:
+    rows, size = np.array([of.rows[i] for of in found], dtype=np.int64), int(stack.sizes[i])
+    persistent = np.array([statistic.persistent(of)[i] for of in found])
+    met = (rows > 0) & (rows < size)
+    n, parts = rows[met].astype(np.float64), 1 if length == 1 else 2
+    return Blocks.of(
+        length,
+        rows[met],
+        persistent[met],
+        statistic.noise_within(stack, i, n, 1 / max(n.size, 1)),
+        statistic.expected_within(stack, i, n, parts),
+        statistic.strays,
+    )

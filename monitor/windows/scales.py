@@ -1,0 +1,80 @@
+"""Windows of 1, 2, 4, 8, … panes, each sliding by half its length: one fits every shift.
+
+Theory of operation
+-------------------
+A large shift shows in a small window at once, a small one only in a large window. Instead of one
+length that is wrong for most, all are looked at. A window is two *blocks* side by side, and a block
+of ``2^k`` panes, aligned to its own length, is the sum of two of half its length::
+
+    panes      0  1  2  3  4  5  6  7
+    blocks     [01]  [23]  [45]  [67]          level 1
+               [ 0123 ]    [ 4567 ]            level 2
+    windows of four panes: 01|23, 23|45, 45|67
+
+So a pane that closes costs about three windows whatever the longest scale, and two blocks of each
+level are all that has to be remembered: memory grows with the logarithm of the longest scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from monitor.counts.counts import Counts
+
+Kept = dict[tuple[int, int], Counts]  # by level and number of the block
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScaleWindow:
+    """The panes ``[start, start + panes)``, numbered since 1970, as one part or as two halves."""
+
+    panes: int
+    start: int
+    parts: tuple[Counts, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Blocks:
+    """Sums of aligned blocks, made from panes when first asked for and kept while needed.
+
+    ``pane`` gives the counts of a pane by its number; whoever changes one says so (``changed``).
+    """
+
+    pane: Callable[[int], Counts]
+    kept: Kept = field(default_factory=dict)
+
+    def ending(self, number: int, longest: int, first: int) -> Iterator[ScaleWindow]:
+        """The windows, up to ``longest`` panes, from pane ``first`` on, that end with a pane."""
+        self._forget(number)
+        yield ScaleWindow(1, number, (self._block(0, number),))
+        level = 0
+        while 2 << level <= longest and (number - 1) << level >= first:
+            before, last = self._block(level, number - 1), self._block(level, number)
+            yield ScaleWindow(2 << level, (number - 1) << level, (before, last))
+            if number % 2 == 0:
+                return
+            level, number = level + 1, number // 2
+
+    def changed(self, number: int) -> None:
+        """A pane holds more than it did: what was made of it is to be made again."""
+        for level, block in list(self.kept):
+            if block == number >> level:
+                del self.kept[level, block]
+
+    def _forget(self, number: int) -> None:
+        """Of each level the newest blocks are needed, the one that is still filling among them."""
+        for level, block in list(self.kept):
+            if block < (number >> level) - 2:
+                del self.kept[level, block]
+
+    def _block(self, level: int, number: int) -> Counts:
+        key = (level, number)
+        if key not in self.kept:
+            self.kept[key] = self._sum(level, number)
+        return self.kept[key]
+
+    def _sum(self, level: int, number: int) -> Counts:
+        if level == 0:
+            return self.pane(number)
+        return self._block(level - 1, 2 * number) + self._block(level - 1, 2 * number + 1)

@@ -1,0 +1,206 @@
+"""The bytes of predictions and labels, and, by way of ``producers.contract.profiles``, of profiles.
+
+``decode_…`` enforces the contract that services write to: whatever it returns is well formed, and
+what it refuses is refused in one sentence. Fields at the top level that the contract does not name
+are passed over, so that services may add their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from producers.contract.profiles import InvalidProfile, ProfileReader, content_hash, encode_profile
+
+Feature = bool | int | float | str | None
+T = TypeVar("T")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+# Nobody predicts in the year 9999, and whoever adds a window to it leaves the calendar.
+END_MS = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // _MILLISECOND
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+
+_EXPECTED = {
+    "schema": "1",
+    "id": "a text of 1 to 200 characters",
+    "time": "RFC 3339 with an offset, or whole milliseconds since 1970; years 1970 to 9998",
+    "model": "1 to 100 letters, digits, '.', '_' or '-'",
+    "version": "1 to 100 letters, digits, '.', '_' or '-', as a text",
+    "features": "a flat object of numbers, booleans, texts or nulls",
+    "score": "a number from 0 to 1",
+    "prediction": "0, 1 or null",
+    "label": "0 or 1",
+}
+
+
+class Undecodable(ValueError):
+    """The bytes are not JSON at all. The message says what they are."""
+
+
+class ContractViolation(ValueError):
+    """JSON that breaks the contract. The message names the field and what was expected there."""
+
+
+class PredictionRecord(Struct, frozen=True, gc=False):
+    """What a service said when it predicted."""
+
+    id: str
+    time_ms: int
+    model: str
+    version: str
+    features: dict[str, Feature]
+    score: float
+    prediction: int | None = None
+
+
+class LabelRecord(Struct, frozen=True, gc=False):
+    """What became known later, and when."""
+
+    id: str
+    time_ms: int
+    model: str
+    label: int
+
+
+def decode_prediction(value: bytes | None) -> PredictionRecord:
+    """Raises ``Undecodable`` or ``ContractViolation``."""
+    wire = _decoded(_decode_prediction, value)
+    _check_name("model", wire.model)
+    _check_name("version", wire.version)
+    return PredictionRecord(
+        wire.id,
+        _since_epoch_ms(wire.time),
+        wire.model,
+        wire.version,
+        wire.features,
+        wire.score,
+        wire.prediction,
+    )
+
+
+def decode_label(value: bytes | None) -> LabelRecord:
+    """Raises ``Undecodable`` or ``ContractViolation``."""
+    wire = _decoded(_decode_label, value)
+    _check_name("model", wire.model)
+    return LabelRecord(wire.id, _since_epoch_ms(wire.time), wire.model, wire.label)
+
+
+def encode_prediction(record: PredictionRecord) -> bytes:
+    """The inverse of ``decode_prediction``; JSON has no NaN or infinity: they become null."""
+    return _encode(
+        _Prediction(
+            id=record.id,
+            time=_EPOCH + record.time_ms * _MILLISECOND,
+            model=record.model,
+            version=record.version,
+            features=record.features,
+            score=record.score,
+            prediction=record.prediction,
+        )
+    )
+
+
+def encode_label(record: LabelRecord) -> bytes:
+    """The inverse of ``decode_label``."""
+    at = _EPOCH + record.time_ms * _MILLISECOND
+    return _encode(_Label(id=record.id, time=at, model=record.model, label=record.label))
+
+
+_Id = Annotated[str, Meta(min_length=1, max_length=200)]
+_Class = Annotated[int, Meta(ge=0, le=1)]
+_Time = Annotated[datetime, Meta(tz=True)] | int
+
+
+class _Prediction(Struct, kw_only=True, gc=False):
+    schema: Literal[1] = 1
+    id: _Id
+    time: _Time
+    model: str
+    version: str
+    features: dict[str, Feature]
+    score: Annotated[float, Meta(ge=0, le=1)]
+    prediction: _Class | None = None
+
+
+class _Label(Struct, kw_only=True, gc=False):
+    schema: Literal[1] = 1
+    id: _Id
+    time: _Time
+    model: str
+    label: _Class
+
+
+_decode_prediction = msgspec.json.Decoder(_Prediction).decode
+_decode_label = msgspec.json.Decoder(_Label).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def _decoded(decode: Callable[[bytes], T], value: bytes | None) -> T:
+    if value is None:
+        raise Undecodable("a tombstone: the record has no value")
+    try:
+        return decode(value)
+    except msgspec.ValidationError as error:
+        raise ContractViolation(_sentence(str(error))) from None
+    except msgspec.DecodeError as error:
+        raise Undecodable(f"not JSON: {str(error).removeprefix('JSON is malformed: ')}") from None
+    except UnicodeDecodeError:
+        raise Undecodable("not UTF-8, which JSON has to be") from None
+    except RecursionError:
+        raise Undecodable("not a record: nested too deeply to read") from None
+
+
+def _since_epoch_ms(time: datetime | int) -> int:
+    ms = time if isinstance(time, int) else (time - _EPOCH) // _MILLISECOND
+    if 0 <= ms < END_MS:
+        return ms
+    raise ContractViolation(f"'time' is out of range: expected {_EXPECTED['time']}")
+
+
+def _check_name(field: str, text: str) -> None:
+    if not is_name(text):
+        raise ContractViolation(f"'{field}' is not a name: expected {_EXPECTED[field]}")
+
+
+@lru_cache(maxsize=10_000)
+def is_name(text: str) -> bool:
+    """Whether ``text`` can name a model or a version.
+
+    Cached because a pattern costs as much as decoding a record, and models are few.
+    """
+    return _NAME.fullmatch(text) is not None
+
+
+def _sentence(complaint: str) -> str:
+    """``Expected `float`, got `str` - at `$.score``` in words that name what was expected."""
+    if missing := re.fullmatch(r"Object missing required field `(\w+)`", complaint):
+        return f"'{missing[1]}' is missing: expected {_EXPECTED[missing[1]]}"
+    if at := re.fullmatch(r"(.*) - at `\$\.(\w+)(.*)`", complaint):
+        inside = "a value of " if at[3] else ""
+        return f"{inside}'{at[2]}' is wrong ({at[1]}): expected {_EXPECTED[at[2]]}"
+    return f"not a record ({complaint}): expected a JSON object"
+
+
+__all__ = [
+    "ContractViolation",
+    "Feature",
+    "InvalidProfile",
+    "LabelRecord",
+    "PredictionRecord",
+    "ProfileReader",
+    "Undecodable",
+    "content_hash",
+    "decode_label",
+    "decode_prediction",
+    "encode_label",
+    "encode_prediction",
+    "encode_profile",
+    "is_name",
+]

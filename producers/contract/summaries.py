@@ -1,0 +1,136 @@
+"""Summaries as bytes: an Arrow IPC stream, zstd, with a row for every name in a summary.
+
+===========  ==================================================================================
+``summary``  number of the summary in the list; its rows stand together, in order
+``name``     of its counts or of its texts; null in the only row of a summary that holds neither
+``index``    cells that were met, ascending; empty in a row of texts
+``text``     texts that were met; null in a row of counts
+``count``    how often each was met
+===========  ==================================================================================
+
+Beside them stand the summary's own ``model``, ``version``, ``pane_ms`` and ``part``. Decoding gives
+back exactly what was encoded, in its order, and the same summaries give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from monitor.counts.counts import Counts
+from monitor.counts.summary import Part, Summary
+
+_OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
+_NO_CELLS = np.empty(0, dtype=np.int64)
+_NO_COUNTS = Counts.empty()
+
+
+def encode_summaries(summaries: Sequence[Summary]) -> bytes:
+    """Raises ``ValueError`` for a cell or an occurrence that does not fit its column."""
+    rows = list(chain.from_iterable(_rows(i, summary) for i, summary in enumerate(summaries)))
+    of = [summaries[row.summary] for row in rows]
+    columns = {
+        "summary": pa.array([row.summary for row in rows], pa.int32()),
+        "model": words([summary.model for summary in of]),
+        "version": words([summary.version for summary in of]),
+        "pane_ms": pa.array([summary.pane_ms for summary in of], pa.int64()),
+        "part": words([summary.part.value for summary in of]),
+        "name": words([row.name for row in rows]),
+        "index": lists([row.counts.index for row in rows], pa.int32()),
+        "text": pa.array([row.texts for row in rows], pa.list_(pa.string())),
+        "count": lists([row.counts.count for row in rows], pa.int64()),
+    }
+    return encode_table(pa.table(columns))
+
+
+def decode_summaries(value: bytes) -> list[Summary]:
+    """Raises ``ValueError`` if the bytes hold no summaries."""
+    try:
+        table = decode_table(value)
+        rows = _decoded_rows(table)
+        number = table["summary"].to_numpy()
+        starts = np.flatnonzero(np.diff(number, prepend=-1))
+        own = table.select(["model", "version", "pane_ms", "part"]).take(starts).to_pylist()
+    except KeyError as error:
+        raise ValueError(f"the bytes hold no summaries: {error}") from error
+    spans = pairwise([*starts.tolist(), len(rows)])
+    return [_summary(own, rows[a:b]) for own, (a, b) in zip(own, spans, strict=True)]
+
+
+def encode_table(table: pa.Table) -> bytes:
+    """An Arrow IPC stream, zstd."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=_OPTIONS) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def decode_table(value: bytes) -> pa.Table:
+    """Raises ``ValueError`` if the bytes are not Arrow."""
+    with pa.ipc.open_stream(value) as reader:
+        return reader.read_all()
+
+
+def words(texts: Sequence[str | None]) -> pa.Array:
+    """A column of texts that repeat."""
+    return pa.array(texts, pa.string()).dictionary_encode()
+
+
+def lists(parts: Sequence[NDArray[Any]], of: pa.DataType) -> pa.Array:
+    """A column whose row ``i`` is the list ``parts[i]``."""
+    ends = np.cumsum([0, *map(len, parts)], dtype=np.int32)
+    flat = np.concatenate(parts) if parts else _NO_CELLS
+    return pa.ListArray.from_arrays(pa.array(ends), pa.array(flat).cast(of))
+
+
+def arrays(column: pa.ChunkedArray, of: type[np.generic]) -> list[NDArray[Any]]:
+    """The inverse of ``lists``: one array for every row."""
+    whole = column.combine_chunks()
+    flat = whole.values.to_numpy(zero_copy_only=False).astype(of)
+    return [flat[a:b] for a, b in pairwise(whole.offsets.to_pylist())]
+
+
+class _Row(NamedTuple):
+    summary: int
+    name: str | None
+    counts: Counts
+    texts: list[str] | None
+
+
+def _rows(number: int, summary: Summary) -> Iterator[_Row]:
+    for name, counts in summary.cells.items():
+        yield _Row(number, name, counts, None)
+    for name, met in summary.names.items():
+        times = np.fromiter(met.values(), dtype=np.int64, count=len(met))
+        yield _Row(number, name, Counts(_NO_CELLS, times), list(met))
+    if not summary.cells and not summary.names:
+        yield _Row(number, None, _NO_COUNTS, None)
+
+
+_Decoded = tuple[str | None, Counts, list[str] | None]  # name, counts, texts
+
+
+def _decoded_rows(table: pa.Table) -> list[_Decoded]:
+    names = table["name"].combine_chunks()
+    word = [*names.dictionary.to_pylist(), None]
+    index = names.indices.fill_null(len(word) - 1).to_pylist()
+    counts = map(Counts, arrays(table["index"], np.int64), arrays(table["count"], np.int64))
+    texts = table["text"].to_pylist()
+    return [(word[i], c, t) for i, c, t in zip(index, counts, texts, strict=True)]
+
+
+def _summary(own: dict[str, Any], rows: Iterable[_Decoded]) -> Summary:
+    cells: dict[str, Counts] = {}
+    names: dict[str, dict[str, int]] = {}
+    for name, counts, texts in rows:
+        if name is not None and texts is None:
+            cells[name] = counts
+        elif name is not None and texts is not None:
+            names[name] = dict(zip(texts, counts.count.tolist(), strict=True))
+    part = Part(own["part"])
+    return Summary(own["model"], own["version"], own["pane_ms"], part, cells, names)

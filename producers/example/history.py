@@ -1,0 +1,49 @@
+"""Rows that a model has seen or will see, with what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.counts.columns import Predictions
+from monitor.counts.profile import ReferenceRows
+
+Columns = Mapping[str, NDArray[Any]]  # numbers (missing: NaN), or objects (missing: None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """Rows in time order that no model has scored yet."""
+
+    ids: NDArray[np.object_]  # shape (n,), texts
+    time_ms: NDArray[np.int64]  # shape (n,), ascending
+    features: Columns  # of shape (n,)
+    label: NDArray[np.int64]  # shape (n,): 0 or 1
+    label_time_ms: NDArray[np.int64]  # shape (n,): when the label became known
+
+    def __len__(self) -> int:
+        return self.time_ms.size
+
+    def between(self, from_ms: int, until_ms: int) -> History:
+        """The rows with ``from_ms <= time < until_ms``."""
+        first, end = np.searchsorted(self.time_ms, [from_ms, until_ms])
+        return self.rows(slice(int(first), int(end)))
+
+    def rows(self, which: slice) -> History:
+        return History(
+            self.ids[which],
+            self.time_ms[which],
+            {name: values[which] for name, values in self.features.items()},
+            self.label[which],
+            self.label_time_ms[which],
+        )
+
+    def scored(self, score: NDArray[np.float64], threshold: float) -> ReferenceRows:
+        """The same rows as a model with these scores, shape (n,), has predicted them."""
+        predicted = (score >= threshold).astype(np.int64)
+        rows = Predictions(self.ids.tolist(), self.time_ms, score, predicted, self.features)
+        return ReferenceRows(rows, self.label, self.label_time_ms)

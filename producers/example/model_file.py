@@ -1,0 +1,84 @@
+"""A model as a file: skops, which unlike pickle runs nothing that is not on a list of ours."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from typing import Any
+
+from skops import io as skops
+from skops.io.exceptions import UntrustedTypesFoundException
+
+from driftline.errors import Trouble
+from producers.example.training import Encoding, Model
+
+# What a file may hold beyond the types that skops itself knows to be harmless. The trees keep a
+# partial of ``check_array``; a partial of anything that is not on a list would be refused.
+TRUSTED = [
+    "functools.partial",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.utils.validation.check_array",
+]
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)
+
+
+class InvalidModelFile(Trouble):
+    """Bytes that are no model of ours, or that hold something which is not trusted."""
+
+
+def save_model(model: Model) -> bytes:
+    """The same model gives the same bytes."""
+    parts = {
+        "categorical": list(model.encoding.categorical),
+        "numeric": list(model.encoding.numeric),
+        "encoder": model.encoding.encoder,
+        "trees": model.trees,
+        "calibration": model.calibration,
+    }
+    return _canonical(skops.dumps(parts))
+
+
+def load_model(value: bytes) -> Model:
+    """Raises ``InvalidModelFile``."""
+    try:
+        parts = skops.loads(value, trusted=TRUSTED)
+        columns = tuple(parts["categorical"]), tuple(parts["numeric"])
+        encoding = Encoding(*columns, parts["encoder"])
+        return Model(encoding, parts["trees"], parts["calibration"])
+    except UntrustedTypesFoundException as error:
+        raise InvalidModelFile(f"the model file holds what is not trusted: {error}") from error
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        raise InvalidModelFile(f"the file holds no model of Driftline: {error}") from error
+
+
+def _canonical(archive: bytes) -> bytes:
+    """Skops writes the time of day and addresses in memory: neither belongs to the content."""
+    number: dict[object, int] = {}
+    sink = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(sink, "w") as new:
+        schema = _renumbered(json.loads(old.read("schema.json")), number)
+        _write(new, "schema.json", json.dumps(schema).encode())
+        for name in sorted(set(old.namelist()) - {"schema.json"}, key=number.__getitem__):
+            _write(new, f"{number[name]}.npy", old.read(name))
+    return sink.getvalue()
+
+
+def _renumbered(node: Any, number: dict[object, int]) -> Any:
+    """``node`` with objects and files numbered in the order in which they are met."""
+    if isinstance(node, list):
+        return [_renumbered(child, number) for child in node]
+    if not isinstance(node, dict):
+        return node
+    renumbered = {name: _renumbered(child, number) for name, child in node.items()}
+    if "__id__" in node:
+        renumbered["__id__"] = number.setdefault(node["__id__"], len(number))
+    if "file" in node:
+        renumbered["file"] = f"{number.setdefault(node['file'], len(number))}.npy"
+    return renumbered
+
+
+def _write(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    entry = zipfile.ZipInfo(name, _LONG_AGO)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    archive.writestr(entry, content)

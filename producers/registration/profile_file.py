@@ -1,0 +1,30 @@
+"""A reference profile as one file: the same parts that go to Kafka, in a zip archive."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from monitor.counts.profile import Profile
+from producers.contract.profiles import InvalidProfile, ProfileReader, encode_profile
+
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same profile gives the same file
+
+
+def write_profile(path: Path, profile: Profile) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for key, value in encode_profile(profile):
+            archive.writestr(zipfile.ZipInfo(key.decode(), _LONG_AGO), value)
+
+
+def read_profile(path: Path) -> Profile:
+    """Raises ``InvalidProfile``."""
+    reader = ProfileReader()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for key in archive.namelist():
+                if profile := reader.add(key.encode(), archive.read(key)):
+                    return profile
+    except (OSError, zipfile.BadZipFile) as error:
+        raise InvalidProfile(f"{path} holds no profile: {error}") from error
+    raise InvalidProfile(f"{path} holds no profile: parts of it are missing")

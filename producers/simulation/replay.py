@@ -1,0 +1,192 @@
+"""Rows as the stream they once were: predictions, and labels when they became known, in one order.
+
+::
+
+    predictions   p1   p2        p3             p4
+    labels                 l1         l2   l3             l4
+    sent          p1   p2  l1    p3   l2   l3   p4        l4     (one clock, event time)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import repeat
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from monitor.counts.columns import Column, Predictions
+from monitor.counts.profile import ReferenceRows
+from producers.contract.records import (
+    Feature,
+    LabelRecord,
+    PredictionRecord,
+    encode_label,
+    encode_prediction,
+)
+
+PREDICTIONS, LABELS = "predictions", "labels"
+_CHUNK = 10_000  # rows that are turned from columns into objects at a time
+
+
+class Event(NamedTuple):
+    """A record to be sent when the clock of the replay reaches ``time_ms``."""
+
+    topic: str  # without the prefix
+    time_ms: int
+    key: bytes
+    value: bytes
+    partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Replay:
+    """What one model version predicted, and what became of it."""
+
+    model: str
+    version: str
+    rows: ReferenceRows  # in time order
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Positions of the labelled rows, in the order in which their labels became known."""
+        if self.rows.label is None:
+            return np.empty(0, dtype=np.int64)
+        known = np.flatnonzero(self.rows.label >= 0)
+        return known[np.argsort(self._known_at(known), kind="stable")]
+
+    def __len__(self) -> int:
+        """Predictions and labels."""
+        return len(self.rows.predictions) + self.labels.size
+
+    def first(self, limit: int | None) -> Replay:
+        """The first ``limit`` predictions and their labels; all of them for None."""
+        if limit is None:
+            return self
+        rows, label, known_at = self.rows.predictions, self.rows.label, self.rows.label_time_ms
+        few = Predictions(
+            rows.ids[:limit],
+            rows.time_ms[:limit],
+            rows.score[:limit],
+            rows.predicted[:limit],
+            {name: values[:limit] for name, values in rows.features.items()},
+        )
+        label, known_at = (None if a is None else a[:limit] for a in (label, known_at))
+        return Replay(self.model, self.version, ReferenceRows(few, label, known_at))
+
+    def events(self) -> Iterator[Event]:
+        """All of them, oldest first; at one moment predictions come before labels."""
+        known = self.labels
+        times = np.concatenate([self.rows.predictions.time_ms, self._known_at(known)])
+        order = np.argsort(times, kind="stable")
+        predictions, labels = self._predictions(), self._labels(known)
+        for is_label in (order >= len(self.rows.predictions)).tolist():
+            yield next(labels if is_label else predictions)
+
+    def finish(self, after_ms: int, partitions: Mapping[str, int]) -> Iterator[Event]:
+        """A record for every partition, far ahead of all others, so that every window closes."""
+        rows = self.rows.predictions
+        last = next(self._records(len(rows) - 1))
+        times = np.concatenate([rows.time_ms, self._known_at(self.labels)])
+        at_ms = int(times.max()) + after_ms
+        for number in range(partitions[PREDICTIONS]):
+            yield _prediction(replace(last, id=f"finish/{number}", time_ms=at_ms), number)
+        for number in range(partitions[LABELS]):
+            yield _label(LabelRecord(f"finish/{number}", at_ms, self.model, 0), number)
+
+    def _known_at(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        times = self.rows.label_time_ms
+        return (self.rows.predictions.time_ms if times is None else times)[rows]
+
+    def _predictions(self) -> Iterator[Event]:
+        return map(_prediction, self._records(0))
+
+    def _records(self, first: int) -> Iterator[PredictionRecord]:
+        rows = self.rows.predictions
+        for start in range(first, len(rows), _CHUNK):
+            chunk = slice(start, start + _CHUNK)
+            yield from map(
+                PredictionRecord,
+                rows.ids[chunk],
+                rows.time_ms[chunk].tolist(),
+                repeat(self.model),
+                repeat(self.version),
+                _features({name: values[chunk] for name, values in rows.features.items()}),
+                rows.score[chunk].tolist(),
+                rows.predicted[chunk].tolist(),
+            )
+
+    def _labels(self, known: NDArray[np.int64]) -> Iterator[Event]:
+        label = np.empty(0, dtype=np.int64) if self.rows.label is None else self.rows.label
+        ids, times = self.rows.predictions.ids, self._known_at(known)
+        for row, time_ms, truth in zip(
+            known.tolist(), times.tolist(), label[known].tolist(), strict=True
+        ):
+            yield _label(LabelRecord(ids[row], time_ms, self.model, truth))
+
+
+class Stop(Protocol):
+    """A ``threading.Event``."""
+
+    def is_set(self) -> bool: ...
+
+    def wait(self, timeout: float) -> bool: ...
+
+
+class Publisher(Protocol):
+    def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None: ...
+
+
+Pace = Callable[[int, int], float]  # number of the event, its time -> seconds since the start
+
+
+def as_fast_as_possible(_: int, __: int) -> float:
+    return 0.0
+
+
+def at_rate(per_second: float) -> Pace:
+    """So many records per second."""
+    return lambda number, _: number / per_second
+
+
+def at_speed(speed: float, start_ms: int) -> Pace:
+    """So many seconds of event time per second."""
+    return lambda _, time_ms: (time_ms - start_ms) / 1000 / speed
+
+
+def send(
+    events: Iterable[Event],
+    publisher: Publisher,
+    *,
+    pace: Pace,
+    seconds: Callable[[], float],
+    stop: Stop,
+) -> Iterator[Event]:
+    """Send each event when it is due, and yield it; ends early once ``stop`` is set."""
+    start_s = seconds()
+    for number, event in enumerate(events):
+        ahead_s = start_s + pace(number, event.time_ms) - seconds()
+        if stop.wait(ahead_s) if ahead_s > 0 else stop.is_set():
+            return
+        publisher.send(event.topic, event.key, event.value, event.partition)
+        yield event
+
+
+def _features(columns: Mapping[str, Column]) -> Iterator[dict[str, Feature]]:
+    """One flat object for every row; no end of empty ones if there is no column."""
+    if not columns:
+        return repeat({})
+    values = [c.tolist() if isinstance(c, np.ndarray) else c for c in columns.values()]
+    return (dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True))
+
+
+def _prediction(record: PredictionRecord, partition: int | None = None) -> Event:
+    value = encode_prediction(record)
+    return Event(PREDICTIONS, record.time_ms, record.id.encode(), value, partition)
+
+
+def _label(record: LabelRecord, partition: int | None = None) -> Event:
+    return Event(LABELS, record.time_ms, record.id.encode(), encode_label(record), partition)

@@ -1,0 +1,408 @@
+"""The way without Kafka: steps in order, a folder of reports, and an exit code that says how it is.
+
+Thirty days of loans, five hundred a day; the older half is the reference, and what is disturbed is
+disturbed from the twenty-first day on.
+"""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from scipy.stats import ks_2samp
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    brier_score_loss,
+    log_loss,
+    roc_auc_score,
+)
+
+from driftline.cli import program
+from driftline.commands import COMMANDS
+from monitor.performance.metrics import METRICS
+from producers.registration.profile_file import read_profile
+
+STEPS = (
+    *("train", "evaluate", "data-drift", "concept-drift", "performance", "alerts"),
+    "retraining",
+)
+PER_DAY, DAYS = 500, 30
+MODEL = ["--model", "loans", "--time", "at", "--score", "p", "--id", "id"]
+LABELS = ["--label", "bad", "--label-time", "known"]
+DISTURBED = pd.Timestamp("2025-01-21", tz="UTC")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch, tmp_path):
+    """No configuration of whoever runs the tests, and hardly a false alarm."""
+    monkeypatch.chdir(tmp_path)
+    for severity in ("WARNING", "CRITICAL"):
+        monkeypatch.setenv(f"DRIFTLINE_DRIFT__FALSE_ALARMS__{severity}", "1 per 5000d")
+
+
+def loans(*, seed: int = 0, days: int = DAYS, start: str = "2025-01-01") -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    n = PER_DAY * days
+    at = pd.Timestamp(start, tz="UTC") + pd.to_timedelta(np.sort(rng.uniform(0, days, n)), "D")
+    risk = rng.beta(1, 3, n)
+    return pd.DataFrame(
+        {
+            "id": [f"loan/{i}" for i in range(n)],
+            "at": at.round("ms"),
+            "p": risk,
+            "bad": (rng.random(n) < risk).astype(int),
+            "known": (at + pd.Timedelta("3h")).round("ms"),
+            "income": rng.lognormal(10, 1, n),
+            "age": rng.integers(18, 90, n),
+            "branch": rng.choice(["north", "south"], n),
+        }
+    )
+
+
+def richer(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(income=frame.income.where(frame["at"] < DISTURBED, frame.income * 3))
+
+
+def turned(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(bad=frame.bad.where(frame["at"] < DISTURBED, 1 - frame.bad))
+
+
+def run(*words: object, frame: pd.DataFrame | None = None, **environment: str):
+    """The command on ``frame``, or without a file of its own."""
+    if frame is not None:
+        frame.to_parquet("loans.parquet")
+        words = ("--data", "loans.parquet", *words)
+    return CliRunner().invoke(
+        program("driftline", COMMANDS, "help"), ["pipeline", *map(str, words)], env=environment
+    )
+
+
+def report(step: str, folder: str = "driftline-report") -> dict:
+    return json.loads(Path(folder, f"{step}.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def calm_loans():
+    return loans()
+
+
+def test_healthy_rows_end_with_0_and_a_report_of_every_step_in_order(calm_loans):
+    done = run(*MODEL, *LABELS, frame=calm_loans)
+    assert done.exit_code == 0, done.output
+    assert tuple(line.split()[0] for line in done.stdout.splitlines()[:7]) == STEPS
+    assert [report(step)["model"] for step in STEPS] == ["loans"] * 7
+    assert report("data-drift")["drift"] is False
+    assert report("performance")["degraded"] is False
+    assert report("alerts")["opened"] == 0
+    assert report("retraining")["decision"] == "none"
+
+
+def test_a_drifted_feature_ends_with_3_and_is_named(calm_loans):
+    done = run(*MODEL, *LABELS, frame=richer(calm_loans))
+    assert done.exit_code == 3, done.output
+    drifted = {f["name"]: f for f in report("data-drift")["features"] if f["drifted"]}
+    assert set(drifted) == {"income"}
+    assert drifted["income"]["first"] == "2025-01-21T00:00:00Z"
+    assert drifted["income"]["drifted"] == 10
+    alerts = report("alerts")
+    assert alerts["events"][0]["type"] == "driftline.incident.opened"
+    assert "2025-01-21T00:00:00Z" < alerts["events"][0]["time"] < "2025-01-22T00:00:00Z"
+    assert alerts["open"] == [{"subject": "data/income", "severity": "critical"}]
+    assert report("retraining")["decision"] == "retrain"
+
+
+def test_degraded_performance_ends_with_3_though_no_feature_moved(calm_loans):
+    done = run(*MODEL, *LABELS, frame=turned(calm_loans))
+    assert done.exit_code == 3, done.output
+    assert report("data-drift")["drift"] is False
+    assert report("performance")["degraded"] is True
+    found = {e["subject"]: e["data"]["evidence"] for e in report("alerts")["events"]}
+    assert "concept/error" in found
+    assert "performance/roc_auc" in found["performance/accuracy"]["also"]
+    assert all(subject.startswith(("performance/", "concept/")) for subject in found)
+
+
+def test_alerts_of_all_kinds_stand_in_the_order_of_their_time(calm_loans):
+    run(*MODEL, *LABELS, frame=richer(turned(calm_loans)))
+    events = report("alerts")["events"]
+    assert {e["data"]["kind"] for e in events} == {"data", "concept", "performance"}
+    assert [e["time"] for e in events] == sorted(e["time"] for e in events)
+
+
+def test_rows_without_labels_are_looked_through_for_drift_alone(calm_loans):
+    frame = richer(calm_loans).drop(columns=["bad", "known"])
+    done = run(*MODEL, frame=frame)
+    assert done.exit_code == 3, done.output
+    assert report("performance")["judged"] == 0
+    assert report("concept-drift")["errors"] is None
+    assert "nothing to measure" in done.stdout
+
+
+def test_every_statistic_is_scipys_on_the_raw_rows_of_its_window(calm_loans):
+    frame = richer(calm_loans)
+    run(*MODEL, *LABELS, frame=frame)
+    sample = read_profile(Path("driftline-report/loans-1.profile")).schema.features["income"].sample
+    fixed = np.repeat(sample.values, sample.weights)
+    windows = report("data-drift")["windows"]
+    assert len(windows) == 15
+    for window in windows:
+        live = inside(frame, window)
+        expected = ks_2samp(live.income, fixed, method="asymp").statistic
+        income = next(f for f in window["features"] if f["name"] == "income")
+        assert income["statistic"] == pytest.approx(expected, abs=1e-12)
+        assert window["rows"] == len(live)
+
+
+def test_every_metric_is_scikit_learns_on_the_labelled_rows_of_its_window(calm_loans):
+    run(*MODEL, *LABELS, frame=calm_loans)
+    for window in report("performance")["windows"]:
+        live = inside(calm_loans, window)
+        metrics = window["metrics"]
+        accuracy = accuracy_score(live.bad, live.p >= 0.5)
+        assert metrics["accuracy"]["value"] == pytest.approx(accuracy)
+        for name, oracle in {
+            "roc_auc": roc_auc_score,
+            "pr_auc": average_precision_score,
+            "log_loss": log_loss,
+            "brier": brier_score_loss,
+        }.items():
+            found, exact = metrics[name], oracle(live.bad, live.p)
+            assert abs(found["value"] - exact) <= found["resolution"] + 1e-12, name
+
+
+def test_of_a_metric_the_worst_window_is_told(calm_loans):
+    run(*MODEL, *LABELS, frame=calm_loans)
+    performance = report("performance")
+    for name, worst in {"recall": min, "brier": max}.items():
+        of = next(m for m in performance["metrics"] if m["name"] == name)
+        values = {w["start"]: w["metrics"][name]["value"] for w in performance["windows"]}
+        assert of["worst"] == worst(values, key=values.get)
+        assert (of["lowest"], of["highest"]) == (min(values.values()), max(values.values()))
+        assert of["judged"] is (name == "recall")
+
+
+def test_labels_that_came_after_their_time_count_in_the_newest_revision(calm_loans):
+    """One row in twenty is known only after two days; a window waits about as long as most."""
+    late = np.arange(len(calm_loans)) % 20 == 0
+    known = calm_loans.known.where(~late, calm_loans["at"] + pd.Timedelta("2D"))
+    run(*MODEL, *LABELS, frame=calm_loans.assign(known=known), DRIFTLINE_TIME__LABEL_WAIT="6h")
+    for window in report("performance")["windows"]:
+        assert window["labels"] == window["rows"] == len(inside(calm_loans, window))
+        assert window["status"] == "final"
+
+
+def test_the_older_half_is_the_reference_cut_where_a_window_begins(calm_loans):
+    run(*MODEL, *LABELS, frame=calm_loans)
+    reference = report("train")["reference"]
+    assert (reference["from"], reference["until"]) == (
+        "2025-01-01T00:00:00Z",
+        "2025-01-16T00:00:00Z",
+    )
+    assert reference["rows"] == (calm_loans["at"] < "2025-01-16").sum()
+    assert report("evaluate")["rows"] == (calm_loans["at"] >= "2025-01-16").sum()
+
+
+def test_from_and_until_choose_what_is_judged_and_what_came_before_is_the_reference(calm_loans):
+    run(
+        *(*MODEL, *LABELS, "--from", "2025-01-11", "--until", "2025-01-13"),
+        frame=calm_loans,
+    )
+    assert report("train")["reference"]["until"] == "2025-01-11T00:00:00Z"
+    starts = [w["start"] for w in report("data-drift")["windows"]]
+    assert starts == ["2025-01-11T00:00:00Z", "2025-01-12T00:00:00Z"]
+
+
+def test_a_reference_of_its_own_leaves_the_whole_file_to_be_judged(calm_loans):
+    loans(seed=5, days=20, start="2025-01-10").to_csv("old.csv", index=False)
+    done = run(*MODEL, *LABELS, "--reference", "old.csv", frame=calm_loans)
+    assert done.exit_code == 0, done.output
+    assert report("train")["reference"]["rows"] == 20 * PER_DAY
+    assert report("evaluate")["rows"] == DAYS * PER_DAY
+
+
+def test_skipping_training_takes_the_saved_reference_and_finds_the_same(calm_loans):
+    run(*MODEL, *LABELS, frame=richer(calm_loans))
+    before = {step: report(step) for step in STEPS}
+    done = run(*MODEL, *LABELS, "--skip-training", frame=richer(calm_loans))
+    assert done.exit_code == 3, done.output
+    assert {step: report(step) for step in STEPS[1:]} == {s: before[s] for s in STEPS[1:]}
+    assert report("train")["trained"] is None
+    assert before["train"]["trained"] is not None
+
+
+def test_skipping_training_before_anything_was_trained_is_one_sentence(calm_loans):
+    done = run(*MODEL, *LABELS, "--skip-training", frame=calm_loans)
+    assert done.exit_code == 2
+    assert done.stderr == (
+        "driftline: there is no reference of model 'loans' version '1' in driftline-report yet: run"
+        " the pipeline once without --skip-training\n"
+    )
+
+
+def test_verbose_prints_the_key_figures_of_each_step(calm_loans):
+    few = run(*MODEL, *LABELS, frame=richer(calm_loans)).stdout
+    many = run(*MODEL, *LABELS, "--verbose", frame=richer(calm_loans)).stdout
+    assert len(few.splitlines()) == 8
+    for figure in (
+        "numeric features: income, age",
+        "95% interval",
+        "income: 10 windows, first 2025-01-21",
+        "roc_auc: fallen in 0 windows, lowest ",
+        "log_loss: highest ",
+        "Z  critical  opened     loans/1  data/income: ",
+        "fresh_labels: ",
+    ):
+        assert figure in many
+        assert figure not in few
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--model", "loans"], "--data needs --time and --score too"),
+        (["--time", "at", "--score", "p"], "--data needs --model too"),
+        ([*MODEL, "--scenario", "flip:share=1"], "--scenario disturbs the flights"),
+        ([*MODEL, "--label", "gone"], "there is no column 'gone'"),
+        ([*MODEL, "--from", "spring"], "'spring' is not a time"),
+        (
+            [*MODEL, *LABELS, "--from", "2024-01-01"],
+            "holds no rows before 2024-01-01T00:00:00Z to learn",
+        ),
+        ([*MODEL, *LABELS, "--from", "2026-01-01"], "holds no rows from 2026-01-01T00:00:00Z on"),
+        ([*MODEL, "--reference", "gone.csv"], "gone.csv cannot be read"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(calm_loans, words, why):
+    done = run(*words, frame=calm_loans)
+    assert done.exit_code == 2
+    assert why in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_columns_without_a_file_are_refused():
+    done = run("--label", "bad")
+    assert (done.exit_code, "--label is about a file: name it in --data" in done.stderr) == (
+        2,
+        True,
+    )
+
+
+def test_a_folder_that_cannot_be_made_is_said(calm_loans):
+    Path("taken").write_text("a file")
+    done = run(*MODEL, "--output", "taken/reports", frame=calm_loans)
+    assert done.exit_code == 2
+    assert done.stderr.startswith("driftline: the reports cannot be written to taken/reports: ")
+
+
+def test_a_reference_of_another_pane_is_refused_as_bad_input(calm_loans):
+    run(*MODEL, *LABELS, frame=calm_loans)
+    words = (*MODEL, *LABELS, "--skip-training")
+    done = run(*words, frame=calm_loans, DRIFTLINE_WINDOWS__PANE="2h")
+    assert done.exit_code == 2
+    assert "was taken with panes of 3600 s, the configuration says 7200 s" in done.stderr
+
+
+def test_the_flights_are_trained_on_disturbed_and_judged():
+    scenario = "scale:feature=distance,by=1.5,from=2013-04-02"
+    words = ("--until", "2013-04-04", "--scenario", scenario, "--output", "out")
+    done = run(*words)
+    assert done.exit_code == 3, done.output
+    assert report("train", "out")["trained"]["rows"] > 40_000
+    assert Path("out/flight-delay-1.skops").stat().st_size > 10_000
+    drifted = [f["name"] for f in report("data-drift", "out")["features"] if f["drifted"]]
+    assert drifted == ["distance"]
+    assert report("data-drift", "out")["features"][2]["first"] == "2013-04-02T00:00:00Z"
+    again = run(*words, "--skip-training")
+    assert again.exit_code == 3
+    assert "skipped" in again.stdout
+
+
+class Page(HTMLParser):
+    """What a browser would fetch, and whether every element is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.met: list[str] = []
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag, attributes):
+        self.met.append(tag)
+        if tag != "meta":
+            self.open.append(tag)
+        self.fetched += [value for name, value in attributes if name in ("src", "href")]
+
+    def handle_startendtag(self, tag, _):
+        self.met.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_summary_is_one_page_that_fetches_nothing_and_hides_no_markup(calm_loans):
+    evil = "<script>alert(1)</script>"
+    run(*MODEL, *LABELS, frame=richer(calm_loans).rename(columns={"income": evil}))
+    text = Path("driftline-report/summary.html").read_text(encoding="utf-8")
+    page = Page()
+    page.feed(text)
+    assert page.open == []
+    assert page.fetched == []
+    assert not {"script", "link", "img", "iframe"} & set(page.met)
+    assert page.met.count("svg") == 1 + 1 + len(METRICS)  # heat map, the drifted feature
+    assert "url(" not in text
+    assert "@import" not in text
+    assert "1 incident opened, 1 still open at the end" in text
+
+
+def inside(frame: pd.DataFrame, window: dict) -> pd.DataFrame:
+    return frame[(frame["at"] >= window["start"]) & (frame["at"] < window["end"])]
+
+
+def test_what_decided_is_told_beside_the_distance_that_it_need_not_have_been(calm_loans):
+    """Incomes a quarter larger: most of its windows are told by ranks alone."""
+    moved = calm_loans.assign(
+        income=calm_loans.income.where(calm_loans["at"] < DISTURBED, calm_loans.income * 1.25)
+    )
+    told = run(*MODEL, *LABELS, "--verbose", frame=moved).stdout
+    (drifted,) = (f for f in report("data-drift")["features"] if f["drifted"])
+    by = ", ".join(f"{name} in {windows}" for name, windows in drifted["decided_by"].items())
+    assert sum(drifted["decided_by"].values()) == drifted["drifted"]
+    assert "wilcoxon" in by
+    assert f", decided by {by}; farthest" in told
+    assert f"sampling noise of that distance: {drifted['threshold']:.3f}" in told
+    assert by in Path("driftline-report", "summary.html").read_text(encoding="utf-8")
+
+
+def test_a_reference_that_can_tell_of_nothing_is_said_to(calm_loans):
+    few = calm_loans.iloc[:40]  # both classes, and too few rows for any distance
+    few.iloc[:6].assign(bad=[0, 1] * 3).to_parquet("few.parquet")
+    done = run(*MODEL, *LABELS, "--reference", "few.parquet", frame=richer(calm_loans))
+    line = next(line for line in done.stdout.splitlines() if line.startswith("data-drift"))
+    assert "0 of 0 tested features drifted" in line
+    assert "too few rows, there or in the reference, to tell of income, age" in line
+
+
+def test_metrics_that_fell_in_longer_windows_alone_are_told_by_the_step_and_its_file(calm_loans):
+    rng = np.random.default_rng(5)
+    worse = rng.random(len(calm_loans)) < 0.16
+    late = calm_loans["at"] >= DISTURBED
+    frame = calm_loans.assign(bad=calm_loans.bad.where(~(late & worse), 1 - calm_loans.bad))
+    done = run(*MODEL, *LABELS, frame=frame)
+    found = report("performance")
+    line = next(line for line in done.stdout.splitlines() if line.startswith("performance"))
+    assert found["degraded"] is True
+    assert sum(metric["degraded"] for metric in found["metrics"]) == 0
+    assert found["incidents"] == ["roc_auc"]
+    assert "no metric fell in" in line
+    assert line.endswith(", but in longer ones roc_auc")
+
+
+def test_an_id_that_names_two_rows_is_no_id(calm_loans):
+    frame = calm_loans.assign(id=calm_loans.id.where(calm_loans.index != 7, "loan/6"))
+    done = run(*MODEL, *LABELS, frame=frame)
+    assert done.exit_code == 2
+    assert "the id 'loan/6' in column 'id' names 2 rows: an id is the name of one" in done.stderr

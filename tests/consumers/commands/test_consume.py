@@ -1,0 +1,29 @@
+"""``driftline consume`` and ``python -m consumers``: what they refuse, and in which words."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from click.testing import CliRunner
+
+from consumers.__main__ import main
+from consumers.commands.consume import consume
+from driftline.settings import Settings
+
+
+@pytest.mark.parametrize("options", [("--workers", "0"), ("--slot", "-1")])
+def test_less_than_one_worker_and_slots_below_zero_are_refused(options):
+    result = CliRunner().invoke(consume, options, obj=Settings())
+    assert result.exit_code == 2
+    assert f"Invalid value for '{options[0]}'" in result.output
+
+
+def test_a_file_that_is_no_database_is_a_sentence_and_no_traceback(tmp_path, monkeypatch, caplog):
+    (tmp_path / "notes.db").write_text("this is no database, however one looks at it")
+    monkeypatch.setenv("DRIFTLINE_STORE__URL", f"sqlite:///{tmp_path / 'notes.db'}")
+    monkeypatch.setattr("consumers.__main__.logs.set_up", lambda *_, **__: None)
+    with caplog.at_level(logging.ERROR):
+        result = CliRunner().invoke(main, ["store"])
+    assert result.exit_code == 1
+    assert caplog.messages[-1].endswith("notes.db: file is not a database")

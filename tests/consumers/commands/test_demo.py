@@ -1,0 +1,101 @@
+"""``driftline demo``: one command, and nothing of it is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from consumers.commands.demo import demo
+from driftline.errors import Trouble
+from producers.simulation.scenarios import InvalidScenario
+from tests.integration.broker import free_port
+
+END_S = 10.0
+
+
+@contextmanager
+def demonstration(*options: str) -> Iterator[subprocess.Popen[str]]:
+    """As a terminal starts it. Every process of it holds its standard output."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "driftline", "demo", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+        process.stdout.close()
+
+
+def says(process: subprocess.Popen[str], words: str) -> None:
+    assert any(words in line for line in process.stdout), f"it ended without {words!r}"
+
+
+def what_is_said_until_all_are_gone(process: subprocess.Popen[str]) -> str:
+    began_s = time.monotonic()
+    said, _ = process.communicate(timeout=60)
+    assert time.monotonic() - began_s < END_S, said
+    return said
+
+
+def answers(url: str) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(url).status_code == httpx.codes.OK
+    return False
+
+
+@pytest.mark.slow
+def test_pages_answer_and_ctrl_c_ends_everything_within_ten_seconds():
+    api, dashboard = free_port(), free_port()
+    with demonstration("--api-port", str(api), "--dashboard-port", str(dashboard)) as process:
+        says(process, "sending")
+        deadline_s = time.monotonic() + 60
+        urls = [f"http://127.0.0.1:{api}/docs", f"http://127.0.0.1:{dashboard}/"]
+        while not all(map(answers, urls)):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGINT)
+        assert "ending everything" in what_is_said_until_all_are_gone(process)
+        assert process.returncode == 0
+        assert not any(map(answers, urls))
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGHUP], ids=["Ctrl-C", "closed terminal"]
+)
+def test_it_ends_in_the_midst_of_training_without_a_complaint(number):
+    ports = ("--api-port", str(free_port()), "--dashboard-port", str(free_port()))
+    with demonstration(*ports) as process:
+        says(process, "training a model")
+        os.killpg(process.pid, number)
+        assert what_is_said_until_all_are_gone(process) == "ending everything\n"
+        assert process.returncode == 0
+
+
+def test_a_busy_port_is_said_with_the_way_around():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(demo, ["--api-port", str(port)])
+    assert isinstance(result.exception, Trouble)
+    assert f"port {port} is busy" in str(result.exception)
+    assert str(result.exception).endswith("or choose another with --api-port")
+
+
+def test_a_scenario_that_is_none_is_said_before_anything_starts():
+    result = CliRunner().invoke(demo, ["--scenario", "earthquake:feature=temp"])
+    assert isinstance(result.exception, InvalidScenario)

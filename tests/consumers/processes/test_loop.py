@@ -1,0 +1,314 @@
+"""The loop: poll, handle, commit, and only then believe it; after an abort all over again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from consumers.kafka.client import TransactionAborted
+from consumers.messages.roles import Batch, Committed, Output, Place, Record
+from consumers.processes.loop import MOST_ABORTS, Stuck, run
+
+P0, P1, P2 = (Place("joins", number) for number in range(3))
+
+
+def record(place: Place, offset: int) -> Record:
+    return Record(*place, offset, None, b"")
+
+
+class Polled:
+    """What a poll brings, and what rebalances did meanwhile."""
+
+    def __init__(
+        self,
+        *records: Record,
+        gained: Mapping[Place, int] | None = None,
+        lost: Sequence[Place] = (),
+    ) -> None:
+        self.records = list(records)
+        self.gained = {place: Committed(at) for place, at in (gained or {}).items()}
+        self.lost = set(lost)
+
+
+class World:
+    """Kafka, the role and its pulse: they remember what was asked of them, in order."""
+
+    def __init__(self, *polls: Polled, aborts: Sequence[bool] = (), says: bool = True) -> None:
+        self.polls, self.aborts, self.says = list(polls), list(aborts), says
+        self.asked: list[Any] = []
+        self.owned: dict[Place, Committed] = {}
+        self.behind: dict[Place, int] = {}
+        self.while_replaying: list[Polled] = []
+        self.silent_places: dict[Place, int] = {}
+        self._changes = Polled()
+
+    def run(self, idle_s: float | None = None) -> list[Any]:
+        client: Any = self
+        run(client, client, client, commit_s=1.0, idle_s=idle_s, stopped=lambda: not self.polls)
+        return self.asked
+
+    # -- as Kafka ------------------------------------------------------------------------------
+
+    def poll(self, seconds: float) -> list[Record]:
+        assert seconds == 1.0
+        polled = self.polls.pop(0)
+        self._change(polled)
+        return polled.records
+
+    def changes(self) -> tuple[dict[Place, Committed], set[Place]]:
+        changes, self._changes = self._changes, Polled()
+        return changes.gained, changes.lost
+
+    def _change(self, polled: Polled) -> None:
+        self.owned = {**self.owned, **polled.gained}
+        self.owned = {place: at for place, at in self.owned.items() if place not in polled.lost}
+        self._changes = polled
+
+    def hold(self) -> None:
+        self.asked.append("hold")
+
+    def start(self) -> None:
+        self.asked.append("start")
+
+    def silent(self, seconds: float) -> dict[Place, int]:
+        self.asked.append(("silent", seconds))
+        return self.silent_places
+
+    def commit(self, next_offsets: Mapping[Place, int], output: Output) -> None:
+        self.asked.append(("commit", dict(next_offsets), output))
+        if self.aborts and self.aborts.pop(0):
+            raise TransactionAborted("fenced")
+
+    def rewind(self) -> dict[Place, Committed]:
+        self.asked.append("rewind")
+        return dict(self.owned)
+
+    def keep_alive(self) -> bool:
+        if self.while_replaying:
+            self._change(self.while_replaying.pop(0))
+        return not self._changes.lost
+
+    def read(
+        self, start: Mapping[Place, int], stop: Mapping[Place, int], alive: Callable[[], bool]
+    ) -> Iterator[list[Record]]:
+        for place in sorted(start):
+            for offset in range(start[place], stop[place]):
+                if not alive():
+                    return
+                yield [record(place, offset)]
+
+    # -- as the role ---------------------------------------------------------------------------
+
+    def resume(self, committed: Mapping[Place, Committed]) -> Mapping[Place, int]:
+        self.asked.append(("resume", {place: at.next for place, at in committed.items()}))
+        return {place: at for place, at in self.behind.items() if place in committed}
+
+    def replay(self, records: Sequence[Record]) -> None:
+        self.asked.append(("replay", *((r.place, r.offset) for r in records)))
+
+    def handle(self, batch: Batch) -> Output | None:
+        self.asked.append(("handle", *((r.place, r.offset) for r in batch.records)))
+        return SAID if self.says and batch.next_offsets else None
+
+    def committed(self, next_offsets: Mapping[Place, int]) -> None:
+        self.asked.append(("committed", dict(next_offsets)))
+
+    def forget(self, places: Sequence[Place]) -> None:
+        self.asked.append(("forget", *places))
+
+    # -- as the pulse --------------------------------------------------------------------------
+
+    def beat(self, role: object, *, progressed: bool) -> None:
+        assert role is self
+        self.asked.append("progressed" if progressed else "lives")
+
+
+SAID = Output(notes={P0: "note"})
+
+
+def test_the_order_is_poll_handle_commit_and_only_then_the_role_believes_it():
+    world = World(Polled(record(P0, 7), record(P0, 8), record(P1, 3)))
+    assert world.run() == [
+        ("handle", (P0, 7), (P0, 8), (P1, 3)),
+        ("commit", {P0: 9, P1: 4}, SAID),
+        ("committed", {P0: 9, P1: 4}),
+        "progressed",
+    ]
+
+
+def test_nothing_to_say_is_no_transaction_and_no_progress():
+    assert World(Polled()).run() == [("handle",), "lives"]
+    assert World(Polled(record(P0, 7)), says=False).run() == [("handle", (P0, 7)), "lives"]
+
+
+def test_silent_partitions_are_committed_where_they_were_read_to():
+    world = World(Polled(record(P0, 7)))
+    world.silent_places = {P1: 5}
+    assert world.run(idle_s=30.0)[:3] == [
+        ("silent", 30.0),
+        ("handle", (P0, 7)),
+        ("commit", {P1: 5, P0: 8}, SAID),
+    ]
+
+
+def test_nobody_is_asked_for_silence_if_it_means_nothing():
+    assert ("silent", None) not in World(Polled()).run(idle_s=None)
+
+
+def test_after_an_abort_everything_stands_again_where_it_was_committed():
+    world = World(Polled(record(P0, 7)), aborts=[True])
+    world.owned, world.behind = {P0: Committed(7), P1: Committed(2)}, {P0: 6}
+    assert world.run() == [
+        ("handle", (P0, 7)),
+        ("commit", {P0: 8}, SAID),
+        "rewind",
+        ("forget", P0, P1),
+        "hold",
+        ("resume", {P0: 7, P1: 2}),
+        ("replay", (P0, 6)),
+        "start",
+        "lives",
+    ]
+
+
+def test_a_partition_gained_is_caught_up_with_before_anything_is_handled():
+    world = World(Polled(record(P0, 7), gained={P1: 5}))
+    world.owned, world.behind = {P0: Committed(7)}, {P1: 3}
+    assert world.run()[:6] == [
+        ("forget", P1),
+        "hold",
+        ("resume", {P1: 5}),
+        ("replay", (P1, 3)),
+        ("replay", (P1, 4)),
+        "start",
+    ]
+    assert world.asked[6] == ("handle", (P0, 7))
+
+
+def test_a_partition_lost_is_forgotten_first_and_its_records_are_not_handled():
+    world = World(Polled(record(P0, 7), record(P1, 3), lost=[P1]))
+    assert world.run() == [
+        ("forget", P1),
+        "hold",
+        ("resume", {}),
+        "start",
+        ("handle", (P0, 7)),
+        ("commit", {P0: 8}, SAID),
+        ("committed", {P0: 8}),
+        "progressed",
+    ]
+
+
+def test_a_partition_lost_and_gained_again_starts_anew_and_its_old_records_are_dropped():
+    world = World(Polled(record(P0, 7), gained={P0: 5}, lost=[P0]))
+    assert world.run() == [
+        ("forget", P0),
+        "hold",
+        ("resume", {P0: 5}),
+        "start",
+        ("handle",),
+        "lives",
+    ]
+
+
+def test_a_loss_in_the_midst_of_a_replay_begins_it_anew_for_what_is_left():
+    """Had it gone on from where it was cut off, the store would lack what was not replayed."""
+    world = World(Polled(gained={P0: 3, P1: 2}))
+    world.behind = {P0: 0, P1: 0}
+    world.while_replaying = [Polled(), Polled(lost=[P1])]
+    assert world.run() == [
+        ("forget", P0, P1),
+        "hold",
+        ("resume", {P0: 3, P1: 2}),
+        ("replay", (P0, 0)),
+        ("forget", P0, P1),
+        "hold",
+        ("resume", {P0: 3}),
+        ("replay", (P0, 0)),
+        ("replay", (P0, 1)),
+        ("replay", (P0, 2)),
+        "start",
+        ("handle",),
+        "lives",
+    ]
+
+
+def test_what_is_gained_in_the_midst_of_a_replay_is_caught_up_with_too_before_the_start():
+    world = World(Polled(gained={P0: 2}))
+    world.behind = {P0: 0, P2: 0}
+    world.while_replaying = [Polled(gained={P2: 1})]
+    assert [asked for asked in world.run() if asked == "start" or asked[0] == "replay"] == [
+        ("replay", (P0, 0)),
+        ("replay", (P0, 1)),
+        ("replay", (P2, 0)),
+        "start",
+    ]
+
+
+def test_records_in_hand_are_dropped_if_their_partition_is_lost_in_a_replay():
+    world = World(Polled(record(P0, 7), gained={P1: 2}))
+    world.owned, world.behind = {P0: Committed(7)}, {P1: 0}
+    world.while_replaying = [Polled(lost=[P0])]
+    assert world.run()[-2:] == [("handle",), "lives"]
+
+
+def test_a_loss_in_the_replay_after_an_abort_begins_that_anew_too():
+    world = World(Polled(record(P0, 7)), aborts=[True])
+    world.owned, world.behind = {P0: Committed(7), P1: Committed(2)}, {P0: 6, P1: 1}
+    world.while_replaying = [Polled(lost=[P1])]
+    assert world.run()[2:] == [
+        "rewind",
+        ("forget", P0, P1),
+        "hold",
+        ("resume", {P0: 7, P1: 2}),
+        ("forget", P0, P1),
+        "hold",
+        ("resume", {P0: 7}),
+        ("replay", (P0, 6)),
+        "start",
+        "lives",
+    ]
+
+
+def test_what_could_not_be_handled_is_not_committed():
+    class Broken(World):
+        def handle(self, _batch: Batch) -> Output | None:
+            raise ValueError("a bug")
+
+    world = Broken(Polled(record(P0, 7)))
+    with pytest.raises(ValueError, match="a bug"):
+        world.run()
+    assert world.asked == []
+
+
+def test_any_other_trouble_of_a_commit_ends_it_without_the_role_believing_anything():
+    class Away(World):
+        def commit(self, _next_offsets: Mapping[Place, int], _output: Output) -> None:
+            raise OSError("Kafka is away")
+
+    world = Away(Polled(record(P0, 7)))
+    with pytest.raises(OSError, match="Kafka is away"):
+        world.run()
+    assert world.asked == [("handle", (P0, 7))]
+
+
+def test_transactions_that_keep_being_aborted_end_it():
+    """Silence in between is no success."""
+    polls = [Polled(record(P0, 7)), Polled()] * MOST_ABORTS
+    world = World(*polls, aborts=[True] * MOST_ABORTS)
+    with pytest.raises(Stuck, match=f"{MOST_ABORTS} transactions in a row were aborted"):
+        world.run()
+    assert len(world.polls) == 1
+
+
+def test_a_success_in_between_is_a_fresh_start():
+    polls = [Polled(record(P0, 7))] * (2 * MOST_ABORTS - 1)
+    aborts = [True] * (MOST_ABORTS - 1)
+    assert World(*polls, aborts=[*aborts, False, *aborts]).run()[-1] == "lives"
+
+
+def test_it_ends_between_batches_when_it_is_told_to():
+    world = World()
+    assert world.run() == []

@@ -1,0 +1,685 @@
+"""Aggregate: each record is classified once and counted exactly, whoever counts it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from consumers.messages.internal import (
+    decode_for_detect,
+    identity,
+    identity_partition,
+    model_partition,
+)
+from consumers.messages.roles import Batch, Message, Place, Record
+from consumers.roles.aggregate import LIMIT, Aggregate
+from monitor.counts.summary import Part
+from monitor.events.event_time import NEVER, Progress, Sources
+from tests.consumers.in_memory import (
+    ACCEPT_LATE,
+    LATENESS,
+    NOW,
+    PANE,
+    T0,
+    Log,
+    Table,
+    Worker,
+    closings,
+    constant,
+    join_rows,
+    label,
+    pane_sums,
+    plan,
+    prediction,
+    profile,
+    summaries,
+)
+
+P0, P1 = Place("predictions", 0), Place("predictions", 1)
+L0, L1 = Place("labels", 0), Place("labels", 1)
+SOURCES = (P0, P1, L0, L1)
+OTHER_PANE = profile("coarse", pane_ms=2 * PANE)
+
+
+def new_log() -> Log:
+    return Log(predictions=2, labels=2, summaries=2, joins=3)
+
+
+def table(**known: Any) -> Table:
+    return Table(profile(), profile(version="2", threshold=0.8), OTHER_PANE, **known)
+
+
+def aggregate(log: Log, profiles: Table | None = None, **time: Any) -> Aggregate:
+    return Aggregate(profiles or table(), constant(plan(**time)), log.partitions)
+
+
+def counted(*sent: tuple[Place, bytes | None], **time: Any) -> Log:
+    """The log after one batch of these records."""
+    log = new_log()
+    send(log, *sent)
+    Worker(aggregate(log, **time), log, SOURCES).work()
+    return log
+
+
+def send(log: Log, *sent: tuple[Place, bytes | None]) -> None:
+    for place, value in sent:
+        log.append(Message(place.topic, b"key", value, place.partition))
+
+
+def note(log: Log, place: Place) -> Any:
+    return json.loads(log.committed[place].note)
+
+
+def reasons(log: Log) -> list[str]:
+    return [headers(record)["driftline.reason"] for record in dead_letters(log)]
+
+
+def dead_letters(log: Log) -> list[Record]:
+    return log.read(Place("dead-letters", 0))
+
+
+def headers(record: Record) -> dict[str, str]:
+    return {name: (value or b"").decode(errors="replace") for name, value in record.headers}
+
+
+# -- one class for each record, in a fixed order -----------------------------------------------
+
+FUTURE = NOW + 60_001
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "reason"),
+    [
+        pytest.param(P0, b"{", "undecodable", id="no JSON"),
+        pytest.param(P0, b"", "undecodable", id="nothing"),
+        pytest.param(P0, None, "undecodable", id="a tombstone"),
+        pytest.param(P0, b"\xff\xfe", "undecodable", id="no UTF-8"),
+        pytest.param(P0, b'"a text"', "contract", id="no object"),
+        pytest.param(P0, prediction(score=1.5, model="nobody"), "contract", id="contract first"),
+        pytest.param(P0, prediction(features={"x": [1]}), "contract", id="a nested feature"),
+        pytest.param(P0, prediction(model="nobody"), "unknown_model", id="unknown model"),
+        pytest.param(P0, prediction(version="3"), "unknown_model", id="unknown version"),
+        pytest.param(
+            P0, prediction(model="nobody", time=FUTURE), "unknown_model", id="model first"
+        ),
+        pytest.param(P0, prediction(time=FUTURE), "clock_skew", id="ahead of the broker's clock"),
+        pytest.param(L0, b"{", "undecodable", id="a label that is no JSON"),
+        pytest.param(L0, label(label=2), "contract", id="a label that is no class"),
+        pytest.param(L0, label(model="nobody"), "unknown_model", id="a label of nobody"),
+        pytest.param(L0, label(time=FUTURE), "clock_skew", id="a label of the future"),
+    ],
+)
+def test_the_first_reason_against_a_record_is_the_one_given(place, value, reason):
+    log = counted((place, value))
+    assert reasons(log) == [reason]
+    assert note(log, place) == {"newest_ms": None, "counts": {"in": 1}, "dead": {reason: 1}}
+    assert pane_sums(log.all("summaries")) == {}
+    assert join_rows(log.all("joins")) == []
+
+
+def test_a_row_as_far_ahead_as_is_tolerated_counts():
+    log = counted((P0, prediction(time=FUTURE - 1)))
+    assert reasons(log) == []
+
+
+def test_replays_of_the_past_switch_the_look_at_the_clock_off():
+    log = counted((P0, prediction(time=FUTURE + 10**9)), max_clock_skew_ms=None)
+    assert reasons(log) == []
+
+
+def test_a_row_set_aside_moves_no_time():
+    """Were its time believed, what follows would be too late."""
+    log = counted((P0, prediction(time=FUTURE)), (P0, prediction(time=T0)))
+    assert note(log, P0)["newest_ms"] == T0
+    assert note(log, P0)["counts"] == {"in": 2, "counted": 1}
+
+
+# newest seen:   ... 9500) on time   [9500 ... 12500] late   (12500 ... too late
+#                         lateness 500               accept_late 3000
+@pytest.mark.parametrize(
+    ("seen_ms", "counts"),
+    [
+        pytest.param(9_499, {"counted": 2}, id="on time until lateness past the end of its pane"),
+        pytest.param(9_500, {"counted": 2, "late": 1}, id="late from then on"),
+        pytest.param(12_500, {"counted": 2, "late": 1}, id="late until accept_late more"),
+        pytest.param(12_501, {"counted": 1, "too_late": 1}, id="too late beyond"),
+    ],
+)
+def test_lateness_is_judged_by_what_its_own_partition_has_seen(seen_ms, counts):
+    row = prediction(time=T0 + 8_123)  # of the pane that ends at 9,000
+    log = counted(
+        (P1, prediction(time=T0 + 99_000)), (P0, prediction(time=T0 + seen_ms)), (P0, row)
+    )
+    assert note(log, P0)["counts"] == {"in": 2, **counts}
+
+
+# -- the law: nothing depends on who counts, in which batches -----------------------------------
+
+
+class Raw(NamedTuple):
+    """A record, and what it is: a reason against it, or its fields."""
+
+    place: Place
+    value: bytes | None
+    is_: str | dict[str, Any]
+
+
+def raw(place: Place, value: bytes | None, reason: str | None) -> Raw:
+    return Raw(place, value, reason or json.loads(value or b""))
+
+
+# Times in quarters of a second, so that the edges are met often.
+offsets_ms = st.sampled_from([-8_000, -4_500, -4_250, -1_500, -750, -250, 0, 0, 0, 250, 500])
+ids = st.sampled_from([f"r{i}" for i in range(6)])
+features = st.fixed_dictionaries(
+    {},
+    optional={
+        "x": st.sampled_from([0.0, 0.1, 99.0, None, "text", True]),
+        "c": st.sampled_from(["a", "b", "unseen", None, 1]),
+        "gate": st.sampled_from([1, "B7", None]),
+    },
+)
+good_predictions = st.fixed_dictionaries(
+    {
+        "id": ids,
+        "version": st.sampled_from(["1", "2"]),
+        "features": features,
+        "score": st.sampled_from([0.0, 0.5, 0.79, 0.8, 1.0]),
+        "prediction": st.sampled_from([None, 0, 1]),
+    }
+)
+good_labels = st.fixed_dictionaries({"id": ids, "label": st.integers(0, 1)})
+broken = st.sampled_from(
+    [
+        (b"{", "undecodable"),
+        (None, "undecodable"),
+        (b"[]", "contract"),
+        (prediction(model="nobody"), "unknown_model"),
+        (prediction(model="coarse"), "unknown_model"),
+        (prediction(time=FUTURE), "clock_skew"),
+    ]
+)
+broken_labels = st.sampled_from(
+    [
+        (b"nan", "undecodable"),
+        (label(label=None), "contract"),
+        (label(model="nobody"), "unknown_model"),
+        (label(time=FUTURE), "clock_skew"),
+    ]
+)
+
+
+@st.composite
+def streams(draw: Any) -> list[Raw]:
+    """Records of two partitions of each topic: out of order, late, repeated, broken."""
+    found = []
+    for i in range(draw(st.integers(0, 40))):
+        place = draw(st.sampled_from(SOURCES))
+        at = {"time": T0 + 10_000 + 250 * i + draw(offsets_ms)}
+        of_labels = place.topic == "labels"
+        if draw(st.integers(0, 5)) == 0:
+            found.append(raw(place, *draw(broken_labels if of_labels else broken)))
+        elif of_labels:
+            found.append(raw(place, label(**at, **draw(good_labels)), None))
+        else:
+            found.append(raw(place, prediction(**at, **draw(good_predictions)), None))
+    return found
+
+
+class Expected:
+    """By the words of the design, record by record."""
+
+    def __init__(self, stream: list[Raw]) -> None:
+        self.newest_ms: dict[Place, int] = {}
+        self.counts: dict[Place, Counter[str]] = defaultdict(Counter)
+        self.dead: dict[Place, Counter[str]] = defaultdict(Counter)
+        self.letters: list[bytes | None] = []
+        self.rows: list[tuple[dict[str, Any], Part]] = []
+        self.joined: list[Any] = []
+        for record in stream:
+            self.counts[record.place]["in"] += 1
+            if isinstance(record.is_, str):
+                self.dead[record.place][record.is_] += 1
+                self.letters.append(record.value)
+            elif record.place.topic == "predictions":
+                self._prediction(record.place, record.is_)
+            else:
+                self._label(record.place, record.is_)
+
+    def _prediction(self, place: Place, row: dict[str, Any]) -> None:
+        seen_ms = self._see(place, row)
+        pane_end_ms = row["time"] - row["time"] % PANE + PANE
+        if seen_ms - LATENESS > pane_end_ms + ACCEPT_LATE:
+            self.counts[place]["too_late"] += 1
+            return
+        late = seen_ms - LATENESS >= pane_end_ms
+        self.counts[place]["counted"] += 1
+        self.counts[place]["late"] += late
+        threshold = {"1": 0.5, "2": 0.8}[row["version"]]
+        row["predicted"] = row["prediction"]
+        if row["prediction"] is None:
+            row["predicted"] = int(row["score"] >= threshold)
+        self.rows.append((row, Part.LATE if late else Part.ON_TIME))
+        ident = identity("m", row["id"])
+        scored = (row["score"], row["predicted"])
+        self.joined.append((ident, row["version"], row["time"], late, *scored, 0))
+
+    def _label(self, place: Place, row: dict[str, Any]) -> None:
+        seen_ms = self._see(place, row)
+        self.counts[place]["counted"] += 1
+        ident = identity("m", row["id"])
+        self.joined.append((ident, None, row["time"], False, 0.0, row["label"], seen_ms))
+
+    def _see(self, place: Place, row: dict[str, Any]) -> int:
+        before = self.newest_ms.get(place, NEVER)
+        self.newest_ms[place] = max(before, row["time"])
+        return before
+
+    def note(self, place: Place) -> dict[str, Any]:
+        return {
+            "newest_ms": self.newest_ms.get(place),
+            "counts": {name: n for name, n in self.counts[place].items() if n},
+            "dead": dict(self.dead[place]),
+        }
+
+    def pane_counts(self) -> dict[Any, tuple[int, Counter[int], Counter[str]]]:
+        panes: dict[Any, Any] = {}
+        for row, part in self.rows:
+            key = ("m", row["version"], row["time"] - row["time"] % PANE, part)
+            rows, classes, unknown = panes.get(key, (0, Counter(), Counter()))
+            gate = row["features"].get("gate") is not None
+            panes[key] = (
+                rows + 1,
+                classes + Counter([row["predicted"]]),
+                unknown + Counter(["gate"] * gate),
+            )
+        return panes
+
+
+# Who owns which source, and what becomes of each batch of so many records a partition.
+owners = st.tuples(*[st.integers(0, 1)] * len(SOURCES))
+fates = st.lists(
+    st.tuples(
+        st.integers(1, 5),
+        st.sampled_from(["commit", "commit", "abort", "hand over", "die after the commit"]),
+    ),
+    max_size=12,
+)
+
+
+@given(stream=streams(), owners=owners, fates=fates)
+@settings(max_examples=80, deadline=None)
+@example(stream=[], owners=(0, 0, 0, 0), fates=[])
+def test_however_it_is_counted_every_row_counts_once(stream, owners, fates):
+    expected, log = Expected(stream), new_log()
+    send(log, *((record.place, record.value) for record in stream))
+    count_in_turns(log, owners, fates)
+
+    for place in {record.place for record in stream}:
+        found = note(log, place)
+        assert found == expected.note(place)
+        counts = Counter(found["counts"])
+        assert counts["in"] == counts["counted"] + counts["too_late"] + sum(found["dead"].values())
+    sums = pane_sums(log.all("summaries"))
+    assert {
+        key: (
+            cells["rows"].size,
+            Counter({c: cells["classes"].at(c) for c in (0, 1)}) + Counter(),
+            Counter(names.get("unknown", {})),
+        )
+        for key, (cells, names) in sums.items()
+    } == expected.pane_counts()
+    assert join_rows(log.all("joins")) == sorted(expected.joined, key=repr)
+    assert sorted(r.value or b"" for r in dead_letters(log)) == sorted(
+        letter or b"" for letter in expected.letters
+    )
+    assert sums == pane_sums(at_once(stream).all("summaries"))
+
+
+def at_once(stream: list[Raw]) -> Log:
+    return counted(*((record.place, record.value) for record in stream))
+
+
+def count_in_turns(log: Log, owners: tuple[int, ...], fates: list[tuple[int, str]]) -> None:
+    """Two workers in turns, until everything is counted."""
+    shares = [[p for p, owner in zip(SOURCES, owners, strict=True) if owner == n] for n in (0, 1)]
+    workers = [Worker(aggregate(log), log, share) for share in shares if share]
+    for most, fate in fates:
+        for n, worker in enumerate(workers):
+            if not survives(worker, most, fate):
+                workers[n] = Worker(aggregate(log), log, worker.places)
+    for worker in workers:
+        worker.work()
+
+
+def survives(worker: Worker, most: int, fate: str) -> bool:
+    if fate == "commit":
+        worker.work(most)
+    elif fate == "abort":
+        worker.abort(most)
+    elif fate == "die after the commit":
+        worker.work_and_die(most)
+    return fate in ("commit", "abort")
+
+
+@given(value=st.one_of(st.binary(max_size=60), st.none()), place=st.sampled_from([P0, L0]))
+@settings(max_examples=150, deadline=None)
+def test_no_bytes_whatsoever_stop_it(value, place):
+    log = counted((place, value))
+    assert note(log, place)["counts"]["in"] == 1
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+@given(
+    field=st.sampled_from(["id", "time", "model", "version", "features", "score", "prediction"]),
+    value=json_values,
+)
+@settings(max_examples=150, deadline=None)
+def test_no_value_of_a_field_stops_it(field, value):
+    log = counted((P0, prediction(**{field: value})), (P0, prediction(features={"x": value})))
+    assert note(log, P0)["counts"]["in"] == 2
+
+
+# -- dead letters ------------------------------------------------------------------------------
+
+
+def rejected(**fields: Any) -> Record:
+    log = new_log()
+    given_ = {"key": b"key", "value": b"{", "partition": 1, "headers": [], **fields}
+    log.append(Message("predictions", **given_))
+    Worker(aggregate(log), log, SOURCES).work()
+    (letter,) = dead_letters(log)
+    return letter
+
+
+def test_a_dead_letter_is_the_record_byte_for_byte_with_its_headers_and_the_reason():
+    sent = [("trace", b"\x00\xff"), ("empty", None), ("trace", b"again")]
+    letter = rejected(key=b"\x01", value=b"\xfe{", headers=sent)
+    assert (letter.key, letter.value) == (b"\x01", b"\xfe{")
+    assert list(letter.headers)[:3] == sent
+    added = headers(letter)
+    assert added["driftline.error"]
+    assert {name: value for name, value in added.items() if name.startswith("driftline.")} == {
+        "driftline.reason": "undecodable",
+        "driftline.error": added["driftline.error"],
+        "driftline.topic": "predictions",
+        "driftline.partition": "1",
+        "driftline.offset": "0",
+    }
+
+
+def test_a_dead_letter_that_is_replayed_and_fails_again_says_only_the_new_reason():
+    old = [("driftline.reason", b"unknown_model"), ("trace", b"1")]
+    again = rejected(headers=old)
+    assert [name for name, _ in again.headers].count("driftline.reason") == 1
+    assert headers(again)["driftline.reason"] == "undecodable"
+
+
+@pytest.mark.parametrize("field", ["key", "value"])
+def test_what_was_missing_stays_missing(field):
+    assert getattr(rejected(**{field: None}), field) is None
+
+
+def test_an_oversized_record_keeps_its_first_64_kib_and_a_hash_of_all():
+    value = b"{" * (LIMIT + 1)
+    letter = rejected(key=None, value=value)
+    assert (letter.key, letter.value) == (None, value[: 64 * 1024])
+    digest = hashlib.sha256(value).hexdigest()
+    assert headers(letter)["driftline.truncated"] == f"sha256={digest} bytes={len(value)}"
+
+
+def test_a_record_of_just_the_limit_is_kept_whole():
+    letter = rejected(value=b"{" * (LIMIT - len(b"key")))
+    assert letter.value is not None
+    assert len(letter.value) == LIMIT - len(b"key")
+    assert "driftline.truncated" not in headers(letter)
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        pytest.param({"key": b"k" * LIMIT}, id="key"),
+        pytest.param({"headers": [("h", b"x" * LIMIT)]}, id="headers"),
+    ],
+)
+def test_nothing_around_a_record_makes_its_dead_letter_too_large(large):
+    """A batch may have carried them compressed: a letter that Kafka refuses would stop the role."""
+    letter = rejected(**large)
+    around = sum(len(name) + len(value or b"") for name, value in letter.headers)
+    assert len(letter.key or b"") + len(letter.value or b"") + around < LIMIT
+    assert headers(letter)["driftline.truncated"].endswith("bytes=1")
+
+
+# -- what is counted ---------------------------------------------------------------------------
+
+
+def test_without_a_prediction_the_threshold_of_the_profile_decides():
+    scores = [0.79, 0.8]
+    rows = [(P0, prediction(version=v, score=s)) for v in ("1", "2") for s in scores]
+    log = counted(*rows, (P0, prediction(version="2", score=0.9, prediction=0)))
+    sums = pane_sums(log.all("summaries"))
+    classes = {key[1]: cells["classes"] for key, (cells, _) in sums.items()}
+    assert {v: (c.at(0), c.at(1)) for v, c in classes.items()} == {"1": (0, 2), "2": (2, 1)}
+
+
+def test_features_that_the_profile_lacks_are_listed_with_their_rows():
+    gate = (P0, prediction(features={"gate": "B7", "x": 1.0}))
+    (names,) = (names for _, names in pane_sums(counted(gate, gate).all("summaries")).values())
+    assert names == {"unknown": {"gate": 2}}
+
+
+def test_a_service_that_makes_up_names_of_features_costs_little():
+    """Each of a thousand rows has ten of its own."""
+    rows = [
+        (P0, prediction(features={f"{i}-{k}": 1 for k in range(10)}, id=str(i)))
+        for i in range(1_000)
+    ]
+    (found,) = summaries(counted(*rows).all("summaries"))
+    assert found.cells["rows"].size == 1_000
+    assert len(found.names["unknown"]) == 200
+
+
+def test_all_of_a_model_goes_to_one_partition():
+    models = ("m", "k")
+    rows = [
+        (P0, prediction(id=f"r{i}", model=m, version=v))
+        for i in range(9)
+        for m, v in (("m", "1"), ("m", "2"), ("k", "1"))
+    ]
+    log = new_log()
+    send(log, *rows)
+    Worker(aggregate(log, table(later=[profile("k")])), log, SOURCES).work()
+    found = {(r.key, r.partition) for r in log.all("summaries") if summaries([r])}
+    assert found == {(model.encode(), model_partition(model, 2)) for model in models}
+    assert {partition for _, partition in found} == {0, 1}
+
+
+def test_all_of_an_id_goes_to_one_partition():
+    log = counted(
+        *((P0, prediction(id=f"r{i}", time=T0 + 1_000 * i)) for i in range(20)),
+        *((L1, label(id=f"r{i}", time=T0 + 1_000 * i)) for i in range(20)),
+    )
+    for place in log.places("joins"):
+        rows = join_rows(log.read(place))
+        assert rows
+        assert {identity_partition(row[0], 3) for row in rows} == {place.partition}
+        assert {row[1] for row in rows} == {None, "1"}
+
+
+# -- profiles ----------------------------------------------------------------------------------
+
+
+def test_a_model_registered_since_is_found_by_reading_on():
+    log = new_log()
+    send(log, (P0, prediction(model="new")), (L0, label(model="new")))
+    profiles = table(later=[profile("new")])
+    Worker(aggregate(log, profiles), log, SOURCES).work()
+    assert (reasons(log), profiles.read_on) == ([], 1)
+
+
+def test_the_profiles_are_read_to_their_end_once_a_batch_whatever_it_asks_for():
+    log, profiles = new_log(), table()
+    worker = Worker(aggregate(log, profiles), log, SOURCES)
+    strangers = [(P0, prediction(model=f"nobody-{i}")) for i in range(50)]
+    send(log, *strangers, *((L0, label(model=f"nobody-{i}")) for i in range(50)))
+    worker.work()
+    assert profiles.read_on == 1
+    send(log, strangers[0])
+    worker.work()
+    assert profiles.read_on == 2
+
+
+def test_a_profile_of_another_pane_is_set_aside_with_a_sentence_that_names_both():
+    log = counted((P0, prediction(model="coarse")))
+    assert headers(dead_letters(log)[0])["driftline.error"] == (
+        "the profile of coarse/1 was taken with panes of 2 s and windows.pane says 1 s: make them"
+        " agree, or register a new version, then replay the dead letters"
+    )
+
+
+# -- closing messages --------------------------------------------------------------------------
+
+
+def test_every_transaction_ends_with_how_far_its_sources_are_in_every_partition():
+    log = counted((P1, prediction(time=T0 + 5_000)), (P1, prediction(time=T0)), (L0, b"{"))
+    nothing = Progress(None, False)
+    predictions = Sources(2, {0: nothing, 1: Progress(T0 + 5_000, False)})
+    for place in log.places("joins"):
+        last = log.read(place)[-1:]
+        (closing,) = closings(last)
+        assert closing.predictions == predictions
+        assert closing.labels == Sources(2, {0: nothing, 1: nothing})
+    for place in log.places("summaries"):
+        last_value = log.read(place)[-1].value or b""
+        closed: Any = decode_for_detect(last_value)
+        assert closed.predictions == predictions
+
+
+def test_a_worker_speaks_only_of_its_own_partitions():
+    log = new_log()
+    send(log, (P1, prediction()))
+    Worker(aggregate(log), log, [P1]).work()
+    closing = closings(log.all("joins"))[-1]
+    assert (closing.predictions.total, set(closing.predictions.partitions)) == (2, {1})
+    assert (closing.labels.total, set(closing.labels.partitions)) == (2, set())
+
+
+def test_a_worker_speaks_no_more_of_a_partition_it_has_lost():
+    log = new_log()
+    send(log, (P0, prediction()), (P1, prediction()))
+    role = aggregate(log)
+    Worker(role, log, SOURCES).work()
+    role.forget([P1])
+    send(log, (P0, prediction()))
+    role.handle(Batch(log.read(P0, 1)))
+    assert set(role.status()) == {"predictions/0", "labels/0", "labels/1"}
+    Worker(role, log, [P0]).work()
+    assert set(closings(log.all("joins"))[-1].predictions.partitions) == {0}
+
+
+# -- idle partitions ---------------------------------------------------------------------------
+
+
+def idle(log: Log) -> list[bool]:
+    progress = closings(log.read(Place("joins", 0)))[-1].predictions.partitions
+    return [progress[n].idle for n in sorted(progress)]
+
+
+def test_a_silent_partition_is_marked_idle_once_and_wakes_with_its_next_record():
+    log = new_log()
+    worker = Worker(aggregate(log), log, SOURCES)
+    silent = Batch(silent={P0: 0, P1: 0})
+    worker.work(batch=silent)
+    assert idle(log) == [True, True]
+    assert worker.work(batch=silent) is None
+
+    send(log, (P1, prediction()))
+    worker.work()
+    assert idle(log) == [True, False]
+    worker.work(batch=Batch(silent={P1: 1}))
+    assert idle(log) == [True, True]
+
+
+def test_nothing_happened_is_no_transaction():
+    log = new_log()
+    assert Worker(aggregate(log), log, SOURCES).work() is None
+    assert log.committed == {}
+
+
+def test_an_idle_mark_is_committed_with_offsets_and_keeps_the_notes():
+    """A transaction without offsets would not be refused to a worker that lost its partition."""
+    log = new_log()
+    send(log, (P0, prediction()), (P0, b"{"))
+    worker = Worker(aggregate(log), log, SOURCES)
+    worker.work()
+    before = log.committed[P0]
+    worker.work(batch=Batch(silent={P0: 2, P1: 0}))
+    assert log.committed[P0] == before
+    assert log.committed[P1].next == 0
+
+
+def test_an_aborted_idle_mark_is_made_again():
+    log = new_log()
+    worker = Worker(aggregate(log), log, SOURCES)
+    silent = Batch(silent={P0: 0})
+    assert worker.role.handle(silent) is not None
+    worker.let_go()
+    worker.take_over()
+    assert worker.role.handle(silent) is not None
+
+
+def test_a_successor_does_not_take_a_partition_for_idle():
+    log = new_log()
+    Worker(aggregate(log), log, SOURCES).work(batch=Batch(silent={P0: 0, P1: 0}))
+    successor = Worker(aggregate(log), log, SOURCES)
+    send(log, (P1, prediction()))
+    successor.work()
+    assert idle(log) == [False, False]
+
+
+# -- what it says of itself --------------------------------------------------------------------
+
+
+def test_its_status_tells_offset_watermark_and_counts_of_each_partition():
+    log = new_log()
+    send(log, (P0, prediction(time=T0 + 1_500)), (P0, b"{"))
+    role = aggregate(log)
+    worker = Worker(role, log, SOURCES)
+    worker.work()
+    worker.work(batch=Batch(silent={L0: 0}))
+    status = role.status()
+    assert status["predictions/0"] == {
+        "offset": 2,
+        "watermark": "2013-04-01T00:00:01.500Z",
+        "idle": False,
+        "counts": {"in": 2, "counted": 1, "dead": {"undecodable": 1}},
+    }
+    assert status["labels/0"] == {
+        "offset": 0,
+        "watermark": None,
+        "idle": True,
+        "counts": {"dead": {}},
+    }
+    assert msgspec.json.encode(status)
+
+
+def test_what_was_not_committed_is_not_told():
+    log = new_log()
+    send(log, (P0, prediction()))
+    role = aggregate(log)
+    worker = Worker(role, log, SOURCES)
+    worker.abort()
+    assert role.status()["predictions/0"]["counts"] == {"dead": {}}

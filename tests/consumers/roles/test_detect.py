@@ -1,0 +1,433 @@
+"""Detect: a worker may die anywhere and lose all on its disk; what it finds stays the same."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import consumers.roles.detect
+from consumers.messages.internal import (
+    encode_aggregate_closing,
+    encode_join_closing,
+    encode_summary_messages,
+)
+from consumers.messages.roles import Message, Place
+from consumers.roles.aggregate import Aggregate
+from consumers.roles.detect import Detect, Memory
+from consumers.roles.join import Join
+from consumers.roles.profiles import MissingProfile
+from monitor.counts.counts import Counts
+from monitor.counts.summary import Part, Summary
+from monitor.events.event_time import Progress, Sources
+from monitor.windows.evaluator import Watch
+from monitor.windows.state import Reflected
+from tests.consumers.in_memory import (
+    PANE,
+    T0,
+    Log,
+    Table,
+    Worker,
+    constant,
+    label,
+    plan,
+    prediction,
+    profile,
+)
+
+S0, S1 = Place("summaries", 0), Place("summaries", 1)
+WINDOW = 4 * PANE
+WINDOWS = 8
+DRIFTED = range(3, 5)  # windows in which x lies far away
+PER_PANE = 8
+EVERY = 3  # commits between snapshots
+
+watch_of = cache(Watch.of)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _frequent_snapshots() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(consumers.roles.detect, "SNAPSHOT_EVERY", EVERY)
+        patch.setattr(consumers.roles.detect.Watch, "of", watch_of)
+        yield
+
+
+def table() -> Table:
+    return Table(profile(), profile(version="2", threshold=0.8), profile("n"))
+
+
+PLAN = plan()
+
+
+def detect(log: Log, directory: Path, profiles: Table | None = None) -> Detect:
+    def remembered(partition: int) -> list[Memory]:
+        found = log.read(Place("detect-state", partition))
+        return [Memory(record.key or b"", record.value or b"") for record in found]
+
+    return Detect(profiles or table(), constant(PLAN), remembered, directory)
+
+
+# -- a stream with everything in it ------------------------------------------------------------
+
+
+def rows() -> list[tuple[str, bytes]]:
+    """Eight windows of three model versions, as sent: one in ten late, labels a second behind."""
+    rng = np.random.default_rng(3)
+    sent: list[tuple[int, str, bytes]] = []
+    for pane in range(4 * WINDOWS):
+        far = pane // 4 in DRIFTED
+        for i in range(PER_PANE):
+            at_ms = T0 + pane * PANE + i * PANE // PER_PANE
+            score = round(float(rng.random()), 2)
+            features = {"x": 99.0 if far else round(float(rng.normal()), 1), "c": "ab"[i % 2]}
+            own = {"id": f"{pane}-{i}", "time": at_ms, "score": score, "features": features}
+            delay_ms = int(rng.choice([0, 100, 2_500], p=[0.6, 0.3, 0.1]))
+            for model, version in (("m", "1"), ("m", "2"), ("n", "1")):
+                row = prediction(**own, model=model, version=version)
+                sent.append((at_ms + delay_ms, "predictions", row))
+            known_ms = at_ms + int(rng.choice([300, 1_000, 3_800]))
+            truth = int(rng.random() < (0.5 if far else score))
+            for model in ("m", "n"):
+                value = label(id=own["id"], time=known_ms, model=model, label=truth)
+                sent.append((known_ms, "labels", value))
+    return [(topic, value) for _, topic, value in sorted(sent, key=lambda row: row[0])]
+
+
+@cache
+def summarised() -> Log:
+    """What ``aggregate`` and ``join`` make of it, turn by turn, on one partition of summaries."""
+    log = Log(predictions=1, labels=1, joins=1, summaries=1)
+    sources = [*log.places("predictions"), *log.places("labels")]
+    with TemporaryDirectory() as directory:
+        made: Any = (table(), constant(PLAN), log.partitions)
+        counting = Worker(Aggregate(*made), log, sources)
+        joining = Worker(Join(*made, Path(directory), log.first_offset), log, log.places("joins"))
+        for i, (topic, value) in enumerate(rows()):
+            log.append(Message(topic, None, value, 0))
+            if i % 90 == 89:
+                counting.work()
+                joining.work()
+        counting.work()
+        joining.work()
+        joining.let_go()
+    return log.only("summaries")
+
+
+def new_log() -> Log:
+    found = summarised().only("summaries")
+    return Log.like(found, **{"detect-state": 1, "windows": 1, "alerts": 1})
+
+
+@cache
+def undisturbed(most: int) -> tuple[Log, bytes]:
+    """One worker without trouble, in batches of so many; and its last snapshot."""
+    log = new_log()
+    with TemporaryDirectory() as directory:
+        worker = Worker(detect(log, Path(directory)), log, [S0])
+        while not worker.done:
+            worker.work(most)
+        snapshot = Path(directory) / "0.snapshot"
+        return log, snapshot.read_bytes() if snapshot.exists() else b""
+
+
+def written(log: Log, topic: str) -> list[tuple[bytes | None, bytes | None]]:
+    return [(record.key, record.value) for record in log.all(topic)]
+
+
+def documents(log: Log, topic: str) -> list[Any]:
+    return [json.loads(record.value or b"") for record in log.all(topic)]
+
+
+def test_the_stream_has_something_of_everything():
+    """Else what follows would prove little."""
+    log, _ = undisturbed(4)
+    found = documents(log, "windows")
+    assert {(d["model"], d["version"]) for d in found} == {("m", "1"), ("m", "2"), ("n", "1")}
+    assert len({(d["model"], d["version"], d["start"]) for d in found}) == 3 * (WINDOWS - 1)
+    assert {d["data"]["revision"] for d in found} >= {0, 1, 2}
+    assert {d["performance"]["status"] for d in found} == {"provisional", "final"}
+    told = [(e["subject"], e["type"].rpartition(".")[2]) for e in documents(log, "alerts")]
+    assert told.count(("data/x", "opened")) == told.count(("data/x", "resolved")) == 3
+
+
+# -- the law -----------------------------------------------------------------------------------
+
+troubles = st.lists(
+    st.tuples(
+        st.integers(0, 7),  # batches without any, before it
+        st.sampled_from(
+            [
+                "abort",
+                "die",
+                "die, lose the disk",
+                "die, find an old snapshot",
+                "die, find a snapshot of the future",
+                "die, find a damaged snapshot",
+                "die, find half a snapshot",
+                "lose the partition for a while",
+            ]
+        ),
+    ),
+    min_size=2,
+    max_size=6,
+)
+
+
+@given(most=st.sampled_from([4, 9]), troubles=troubles)
+@settings(max_examples=10, deadline=None)
+def test_what_it_finds_does_not_depend_on_what_befalls_it(most, troubles):
+    log = new_log()
+    expected, future = undisturbed(most)
+    with TemporaryDirectory() as directory:
+        work_through(log, Path(directory), most, troubles, future)
+    for topic in ("windows", "alerts", "detect-state"):
+        assert written(log, topic) == written(expected, topic)
+
+
+def work_through(
+    log: Log, directory: Path, most: int, troubles: list[tuple[int, str]], future: bytes
+) -> None:
+    worker = Worker(detect(log, directory), log, [S0], chunk=7)
+    old = b""
+    for calm, trouble in troubles:
+        for _ in range(calm):
+            worker.work(most)
+        snapshot = directory / "0.snapshot"
+        old = old or (snapshot.read_bytes() if snapshot.exists() else b"")
+        if trouble == "abort":
+            worker.abort(most)
+            continue
+        worker.work_and_die(most)
+        if trouble == "lose the partition for a while":
+            other = Worker(detect(log, directory / "of another machine"), log, [S0])
+            other.work(most)
+        befall(directory, trouble, old, future)
+        worker = Worker(detect(log, directory), log, [S0], chunk=7)
+    while not worker.done:
+        worker.work(most)
+
+
+def befall(directory: Path, trouble: str, old: bytes, future: bytes) -> None:
+    snapshot = directory / "0.snapshot"
+    now = snapshot.read_bytes() if snapshot.exists() else b""
+    left = {
+        "die, find an old snapshot": old,
+        "die, find a snapshot of the future": future,
+        "die, find a damaged snapshot": now[:100] + bytes(b ^ 1 for b in now[100:101]) + now[101:],
+        "die, find half a snapshot": now[: len(now) // 2],
+    }
+    if trouble == "die, lose the disk":
+        shutil.rmtree(directory, ignore_errors=True)  # it may have been lost before
+    elif trouble in left:
+        snapshot.parent.mkdir(exist_ok=True)
+        snapshot.write_bytes(left[trouble])
+
+
+@pytest.mark.parametrize("most", [1, 9, 1_000])
+def test_however_it_is_batched_windows_and_incidents_are_the_same(most):
+    expected, found = undisturbed(4)[0], undisturbed(most)[0]
+    assert agreed(found) == agreed(expected)
+    assert {e["id"] for e in documents(found, "alerts")} == {
+        e["id"] for e in documents(expected, "alerts")
+    }
+
+
+def agreed(log: Log) -> Any:
+    """Of each window: the data that decided, the performance that was judged, and the newest."""
+    by_window: dict[str, Any] = {}
+    for found in documents(log, "windows"):
+        window = "/".join(found[name] for name in ("model", "version", "start", "end"))
+        data, performance = found["data"], found["performance"]
+        into = by_window.setdefault(window, {"decided": data})
+        if performance["status"] == "final":
+            into.setdefault("judged", {**performance, "revision": None})
+        into["newest"] = ({**data, "revision": None}, {**performance, "revision": None})
+    return by_window
+
+
+# -- what it writes ----------------------------------------------------------------------------
+
+
+def test_windows_go_by_their_key_and_each_revision_is_newer():
+    log, _ = undisturbed(4)
+    newest: dict[bytes, int] = {}
+    for record, document in zip(log.all("windows"), documents(log, "windows"), strict=True):
+        names = ("model", "version", "start", "end")
+        assert record.key == "/".join(document[name] for name in names).encode()
+        assert document["revision"] > newest.get(record.key, -1)
+        newest[record.key] = document["revision"]
+
+
+def test_alerts_are_cloud_events_keyed_by_their_incident_and_told_once():
+    log, _ = undisturbed(4)
+    told = documents(log, "alerts")
+    assert [record.key for record in log.all("alerts")] == [
+        event["data"]["incident"].encode() for event in told
+    ]
+    assert {tuple(record.headers) for record in log.all("alerts")} == {
+        (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
+    }
+    assert len({event["id"] for event in told}) == len(told)
+
+
+def test_an_incident_opens_with_the_drift_and_resolves_after_two_calm_windows():
+    told = [
+        (event["type"].rpartition(".")[2], event["time"][17:19])
+        for event in documents(undisturbed(4)[0], "alerts")
+        if event["subject"] == "data/x" and event["source"] == "/models/n"
+    ]
+    opened, resolved = told
+    assert opened[0] == "opened"
+    assert 4 * 3 < int(opened[1]) < 4 * (3 + 1)  # in the window that drifts, before its end
+    assert resolved == ("resolved", f"{4 * (4 + 1 + 2)}")
+
+
+# -- by hand -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log(summaries=2, **{"detect-state": 2, "windows": 1, "alerts": 1})
+
+
+def row(model: str, pane: int, place: Place = S0, version: str = "1") -> Message:
+    """One on-time row with a value of x."""
+    x = profile(model, version).schema.features["x"]
+    cells = {"rows": Counts.of([0]), "bins/x": Counts.of(x.sample.locate(np.array([0.0])))}
+    summary = Summary(model, version, T0 + pane * PANE, Part.ON_TIME, cells)
+    (value,) = encode_summary_messages([summary])
+    return Message("summaries", model.encode(), value, place.partition)
+
+
+def passed(ms: int, place: Place = S0) -> list[Message]:
+    """Everything has come to this time of the stream, and was joined."""
+    sources = Sources(1, {0: Progress(T0 + ms)})
+    of_aggregate: Any = type("Closing", (), {"predictions": sources, "labels": sources})
+    joined = encode_join_closing(1, {0: Reflected(T0 + ms, T0 + ms)})
+    values = [encode_aggregate_closing(of_aggregate), joined]
+    return [Message("summaries", None, value, place.partition) for value in values]
+
+
+def handled(worker: Worker[Detect], log: Log, *messages: Message) -> list[Message]:
+    for message in messages:
+        log.append(message)
+    output = worker.work()
+    return [] if output is None else list(output.messages)
+
+
+def remembered(messages: list[Message]) -> set[bytes | None]:
+    return {message.key for message in messages if message.topic == "detect-state"}
+
+
+def test_only_what_changed_is_remembered_each_model_version_for_itself(log, tmp_path):
+    worker = Worker(detect(log, tmp_path), log, [S0])
+    first = handled(worker, log, row("m", 0), row("m", 0, version="2"), row("n", 0))
+    assert remembered(first) == {b"clock/0", b"model/m/1", b"model/m/2", b"model/n/1"}
+    assert remembered(handled(worker, log, row("n", -1))) == {b"model/n/1"}
+    handled(worker, log, *passed(1))
+    assert remembered(handled(worker, log, *passed(2))) == {b"clock/0"}
+    assert remembered(handled(worker, log, *passed(2))) == set()
+
+
+def test_it_remembers_beside_the_summaries_in_the_partition_of_the_same_number(log, tmp_path):
+    worker = Worker(detect(log, tmp_path), log, [S0, S1])
+    messages = handled(worker, log, row("m", 0), row("n", 0, S1))
+    partitions = {m.key: m.partition for m in messages if m.topic == "detect-state"}
+    assert partitions == {b"clock/0": 0, b"model/m/1": 0, b"clock/1": 1, b"model/n/1": 1}
+
+
+def test_a_successor_knows_all_models_of_a_partition_and_none_of_another(log, tmp_path):
+    worker = Worker(detect(log, tmp_path), log, [S0, S1])
+    handled(worker, log, row("m", 0), row("m", 0, version="2"), row("n", 0, S1))
+    successor = detect(log, tmp_path)
+    Worker(successor, log, [S0])
+    counts: Any = {name: of["counts"] for name, of in successor.status().items()}
+    assert counts == {"summaries/0": {"models": 2, "panes": 2, "open_incidents": 0}}
+
+
+def test_a_partition_that_is_lost_leaves_the_others_as_they_were(log, tmp_path):
+    role = detect(log, tmp_path)
+    worker = Worker(role, log, [S0, S1])
+    handled(worker, log, row("m", 0), row("n", 0, S1))
+    role.forget([S1])
+    assert set(role.status()) == {"summaries/0"}
+    assert role.resume({S1: log.committed[S1]}) == {S1: 0}
+    assert set(role.status()) == {"summaries/0", "summaries/1"}
+
+
+def test_an_aborted_batch_is_not_added_up(log, tmp_path):
+    role = detect(log, tmp_path)
+    worker = Worker(role, log, [S0])
+    handled(worker, log, row("m", 0))
+    log.append(row("n", 0))
+    worker.abort()
+    assert role.status()["summaries/0"]["counts"] == {
+        "models": 1,
+        "panes": 1,
+        "open_incidents": 0,
+    }
+
+
+def test_a_rebuild_reads_only_what_a_window_may_still_need():
+    log, _ = undisturbed(4)
+    with TemporaryDirectory() as directory:
+        behind = detect(log, Path(directory)).resume({S0: log.committed[S0]})
+    offsets = [record.offset for record in log.all("summaries")]
+    assert offsets[-1] / 4 < behind[S0] < offsets[-1]
+
+
+def test_a_snapshot_spares_reading_again_what_it_holds(log, tmp_path):
+    worker = Worker(detect(log, tmp_path), log, [S0])
+    for pane in range(EVERY):
+        handled(worker, log, row("m", pane))
+    assert detect(log, tmp_path).resume({S0: log.committed[S0]}) == {}
+    handled(worker, log, row("m", 9))
+    (saved,) = detect(log, tmp_path).resume({S0: log.committed[S0]}).values()
+    assert saved == log.all("summaries")[EVERY].offset
+
+
+def test_a_disk_that_takes_no_snapshot_does_not_stop_it(log, tmp_path, caplog):
+    (tmp_path / "full").write_text("no directory")
+    worker = Worker(detect(log, tmp_path / "full"), log, [S0])
+    with caplog.at_level(logging.WARNING):
+        for pane in range(EVERY):
+            handled(worker, log, row("m", pane))
+    assert "could not be written" in caplog.text
+
+
+def test_nothing_committed_and_nothing_remembered_is_a_beginning(log, tmp_path):
+    assert detect(log, tmp_path).resume({S0: log.position(S0)}) == {}
+
+
+def test_without_records_nothing_is_written(log, tmp_path):
+    assert Worker(detect(log, tmp_path), log, [S0]).work() is None
+
+
+def test_a_profile_that_is_gone_is_named(log, tmp_path):
+    worker = Worker(detect(log, tmp_path, Table()), log, [S0])
+    with pytest.raises(MissingProfile, match="the profile of m/1 is gone"):
+        handled(worker, log, row("m", 0))
+
+
+def test_its_status_tells_how_far_it_is(log, tmp_path):
+    role = detect(log, tmp_path)
+    worker = Worker(role, log, [S0])
+    assert role.status()["summaries/0"]["offset"] == 0
+    handled(worker, log, row("m", 0), *passed(1_500))
+    assert role.status()["summaries/0"] == {
+        "offset": 3,
+        "watermark": "2013-04-01T00:00:01.500Z",
+        "idle": False,
+        "counts": {"models": 1, "panes": 1, "open_incidents": 0},
+    }

@@ -1,0 +1,299 @@
+"""Retrain: what it decides, with every reason, once; and again only when something has changed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consumers.messages.internal import rfc3339
+from consumers.messages.roles import Message, Output, Place
+from consumers.roles.retrain import Retrain
+from monitor.plan import DAY, Plan, Retraining
+from tests.consumers.in_memory import T0, Log, Worker, constant
+
+W0, W1, A0 = Place("windows", 0), Place("windows", 1), Place("alerts", 0)
+PLACES = (W0, W1, A0)
+PLAN = Plan(retraining=Retraining(min_labels=100))
+
+
+def new_log() -> Log:
+    return Log(windows=2, alerts=1, retraining=1)
+
+
+def retrain(plan: Plan = PLAN) -> Retrain:
+    return Retrain(constant(plan))
+
+
+def window(
+    start: int, labels: int, *, model: str = "m", days: int = 1, partition: int = 0
+) -> Message:
+    """Of so many days from the day ``start``."""
+    document = {
+        "model": model,
+        "version": "1",
+        "start": rfc3339(T0 + start * DAY),
+        "end": rfc3339(T0 + (start + days) * DAY),
+        "performance": {"labels": labels},
+    }
+    return Message("windows", None, json.dumps(document).encode(), partition)
+
+
+def alert(
+    severity: str, incident: str = "1", *, resolved: int | None = None, model: str = "m"
+) -> Message:
+    data = {
+        "model": model,
+        "version": "1",
+        "severity": severity,
+        "incident": incident,
+        "resolved_at": None if resolved is None else rfc3339(T0 + resolved * DAY),
+    }
+    return Message("alerts", None, json.dumps({"data": data}).encode(), 0)
+
+
+def decided(*messages: Message, plan: Plan = PLAN) -> dict[str, Any]:
+    """The last decision after these messages, all in one batch."""
+    log = new_log()
+    for message in messages:
+        log.append(message)
+    Worker(retrain(plan), log, PLACES).work()
+    return decisions(log)[-1]
+
+
+def decisions(log: Log) -> list[dict[str, Any]]:
+    return [json.loads(record.value or b"") for record in log.all("retraining")]
+
+
+def reasons(decision: dict[str, Any]) -> dict[str, tuple[str, bool]]:
+    return {r["condition"]: (r["actual"], r["met"]) for r in decision["reasons"]}
+
+
+# -- decisions and their reasons ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("messages", "decision"),
+    [
+        pytest.param([window(0, 500)], "none", id="nothing is wrong"),
+        pytest.param([window(0, 500), alert("warning")], "none", id="a warning is not enough"),
+        pytest.param([window(0, 100), alert("critical")], "retrain", id="critical, and labels"),
+        pytest.param([window(0, 99), alert("critical")], "wait", id="critical, labels lacking"),
+        pytest.param(
+            [window(0, 500), alert("critical"), alert("critical", resolved=1)],
+            "retrain",
+            id="resolved just now",
+        ),
+        pytest.param(
+            [window(0, 500), alert("critical"), alert("critical", resolved=2)],
+            "retrain",
+            id="resolved in a pane after the newest window",
+        ),
+        pytest.param(
+            [window(0, 500), window(5, 1), alert("critical"), alert("critical", resolved=1)],
+            "none",
+            id="resolved longer ago than is looked back",
+        ),
+        pytest.param(
+            [window(0, 500), alert("warning"), alert("critical"), alert("critical", resolved=1)],
+            "retrain",
+            id="escalated, and resolved just now",
+        ),
+        pytest.param(
+            [
+                window(0, 500),
+                window(9, 1),
+                alert("critical", "1", resolved=1),
+                alert("critical", "2"),
+            ],
+            "retrain",
+            id="one of two still open",
+        ),
+        pytest.param(
+            [window(0, 500), alert("critical", model="other")], "none", id="of another model"
+        ),
+    ],
+)
+def test_what_it_decides(messages, decision):
+    assert decided(*messages)["decision"] == decision
+
+
+def test_a_decision_comes_with_every_condition_as_its_page_shows_it():
+    page = (Path(__file__).parents[2] / "docs" / "messages.md").read_text()
+    shown = json.loads(page.partition("## `retraining`")[2].split("```json\n")[1].split("```")[0])
+    windows = [window(-7 * i, 6_566, days=7) for i in range(6)]
+    found = decided(*windows, window(36, 27, days=7), alert("critical"), plan=Plan())
+    expected = {**shown, "model": "m", "decided_at": rfc3339(T0 + 43 * DAY)}
+    fresh = next(r for r in expected["reasons"] if r["condition"] == "fresh_labels")
+    fresh["actual"] = str(6 * 6_566 + 27)
+    assert found == expected
+
+
+def test_it_is_decided_at_the_end_of_the_newest_window():
+    assert decided(window(3, 1), window(1, 1))["decided_at"] == rfc3339(T0 + 4 * DAY)
+
+
+def test_labels_of_overlapping_windows_count_once():
+    halves = [window(start, 40, days=2) for start in range(4)]
+    assert reasons(decided(*halves))["fresh_labels"] == ("80", False)
+
+
+def test_a_newer_revision_of_a_window_replaces_the_older():
+    assert reasons(decided(window(0, 40), window(0, 60)))["fresh_labels"] == ("60", False)
+
+
+def test_without_a_window_there_is_no_time_to_decide_at():
+    log = new_log()
+    log.append(alert("critical"))
+    Worker(retrain(), log, PLACES).work()
+    assert decisions(log) == []
+
+
+def test_each_model_is_decided_for_itself():
+    log = new_log()
+    for message in (window(0, 500), window(0, 500, model="n"), alert("critical", model="n")):
+        log.append(message)
+    Worker(retrain(), log, PLACES).work()
+    assert {(d["model"], d["decision"]) for d in decisions(log)} == {
+        ("m", "none"),
+        ("n", "retrain"),
+    }
+    assert {record.key for record in log.all("retraining")} == {b"m", b"n"}
+
+
+# -- once, and not again -----------------------------------------------------------------------
+
+
+def test_what_has_not_changed_is_not_said_again():
+    log = new_log()
+    worker = Worker(retrain(), log, PLACES)
+    for message in (window(0, 500), window(0, 500), alert("warning")):
+        log.append(message)
+        worker.work()
+    assert len(decisions(log)) == 1
+
+
+def test_a_restart_reads_the_past_again_and_repeats_nothing():
+    log = new_log()
+    for message in (window(0, 500), alert("critical")):
+        log.append(message)
+    Worker(retrain(), log, PLACES).work()
+    successor = Worker(retrain(), log, PLACES)
+    log.append(alert("warning", "2"))
+    successor.work()
+    assert [d["decision"] for d in decisions(log)] == ["retrain"]
+    log.append(window(1, 500))
+    successor.work()
+    assert [reasons(d)["fresh_labels"][0] for d in decisions(log)] == ["500", "1000"]
+
+
+def test_an_aborted_decision_was_never_said():
+    log = new_log()
+    log.append(window(0, 500))
+    worker = Worker(retrain(), log, PLACES)
+    worker.abort()
+    assert decisions(log) == []
+    worker.work()
+    assert [d["decision"] for d in decisions(log)] == ["none"]
+
+
+def test_what_was_learned_of_an_aborted_batch_does_not_speak_before_its_turn():
+    log = new_log()
+    log.append(window(0, 50))
+    log.append(window(1, 50))
+    worker = Worker(retrain(), log, PLACES)
+    worker.abort()
+    worker.work(most=1)
+    assert [reasons(d)["fresh_labels"][0] for d in decisions(log)] == ["50"]
+
+
+def test_a_partition_lost_for_a_while_takes_nothing_away_from_what_the_others_said():
+    log = new_log()
+    for message in (window(0, 50), window(1, 50, partition=1), alert("critical")):
+        log.append(message)
+    role = retrain()
+    worker = Worker(role, log, PLACES)
+    worker.work()
+    role.forget([W1])
+    assert role.resume({W1: log.committed[W1]}) == {W1: 0}
+    role.replay(log.read(W1))
+    log.append(window(2, 50))
+    worker.work()
+    assert [reasons(d)["fresh_labels"][0] for d in decisions(log)] == ["100", "150"]
+
+
+def revised(start: int, labels: int) -> Message:
+    """All revisions of a window stand in one partition, or nobody knew which is the newest."""
+    return window(start, labels, partition=start % 2)
+
+
+stories = st.lists(
+    st.one_of(
+        st.builds(revised, st.integers(0, 6), st.sampled_from([40, 60])),
+        st.builds(
+            alert,
+            st.sampled_from(["warning", "critical"]),
+            st.sampled_from(["1", "2"]),
+            resolved=st.sampled_from([None, None, 1, 6]),
+        ),
+    ),
+    max_size=12,
+)
+turns = st.lists(
+    st.tuples(st.integers(1, 3), st.sampled_from(["commit", "abort", "die"])), max_size=8
+)
+
+
+@given(story=stories, turns=turns)
+@settings(max_examples=60, deadline=None)
+def test_in_the_end_the_decision_is_the_same_whatever_befell_it(story, turns):
+    log, expected = new_log(), new_log()
+    for message in story:
+        log.append(message)
+        expected.append(message)
+    Worker(retrain(), expected, PLACES).work()
+    worker = Worker(retrain(), log, PLACES, chunk=2)
+    for most, fate in turns:
+        if fate == "commit":
+            worker.work(most)
+        elif fate == "abort":
+            worker.abort(most)
+        else:
+            worker.work_and_die(most)
+            worker = Worker(retrain(), log, PLACES, chunk=2)
+    while not worker.done:
+        worker.work(2)
+    assert decisions(log)[-1:] == decisions(expected)[-1:]
+    said = decisions(log)
+    assert all(a != b for a, b in itertools.pairwise(said))
+
+
+# -- the rest ----------------------------------------------------------------------------------
+
+
+def test_without_records_nothing_is_written():
+    assert Worker(retrain(), new_log(), PLACES).work() is None
+
+
+def test_a_batch_without_news_is_committed_all_the_same():
+    log = new_log()
+    log.append(alert("warning"))
+    assert Worker(retrain(), log, PLACES).work() == Output([])
+    assert log.committed[A0].next == 1
+
+
+def test_its_status_tells_where_it_is():
+    role = retrain()
+    log = new_log()
+    log.append(window(0, 1))
+    Worker(role, log, PLACES).work()
+    assert role.status() == {
+        "windows/0": {"offset": 1},
+        "windows/1": {"offset": 0},
+        "alerts/0": {"offset": 0},
+    }

@@ -1,0 +1,150 @@
+"""The two-sample Kolmogorov-Smirnov test from counts: exact, whatever the rows.
+
+(-inf, 1)   {1}   (1, 3)   {3}   (3, inf)
+0        1       2      3       4
+"""
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.special import kolmogorov
+from scipy.stats import ks_2samp
+
+from monitor.counts.bins import (
+    Sample,
+    cumulative,
+    deviation,
+    distance,
+    effective_size,
+    p_value,
+    shared,
+)
+from monitor.counts.counts import Counts
+
+# Few distinct values, so that ties within and between samples are common; and the far ends.
+ties = st.integers(-4, 4).map(float)
+ends = st.sampled_from([0.0, -0.0, 5e-324, -5e-324, 1.7e308, -1.7e308, 1.0, 1.0 + 2**-52])
+finite = st.one_of(ties, ends, st.floats(allow_nan=False, allow_infinity=False))
+any_number = st.one_of(finite, st.sampled_from([np.inf, -np.inf]))
+samples = arrays(np.float64, st.integers(1, 30), elements=any_number).filter(
+    lambda values: np.isfinite(values).any()
+)
+rows = arrays(np.float64, st.integers(1, 30), elements=any_number)
+
+
+def counted(sample: Sample, values: np.ndarray) -> np.ndarray:
+    return Counts.of(sample.locate(values)).dense(sample.bins)
+
+
+def ks(sample: Sample, values: np.ndarray) -> float:
+    return distance(deviation(counted(sample, values), sample.counts().dense(sample.bins)))
+
+
+@given(fixed=samples.filter(lambda values: values.size > 1), live=rows)
+@example(fixed=np.array([0.0, 1.0]), live=np.array([0.5]))
+@example(fixed=np.array([0.0, 0.0]), live=np.array([np.inf, -np.inf]))
+@example(fixed=np.array([0.0, np.inf, np.inf]), live=np.array([np.inf, 1.0, -np.inf]))
+@settings(max_examples=80)
+def test_statistic_and_p_value_are_those_of_scipy_on_the_raw_rows(fixed, live):
+    sample, theirs = Sample.of(fixed), ks_2samp(fixed, live, method="asymp")
+    ours = ks(sample, live)
+    assert ours == pytest.approx(theirs.statistic, rel=0, abs=1e-12)
+    assert p_value(ours, live.size, sample.size) == pytest.approx(theirs.pvalue, rel=0, abs=1e-12)
+
+
+@pytest.mark.parametrize(("live", "statistic"), [(0.0, 0.0), (1.0, 1.0), (-np.inf, 1.0)])
+def test_one_row_against_one_row_has_a_distance(live, statistic):  # scipy says nan
+    assert ks(Sample.of([0.0]), np.array([live])) == statistic
+
+
+def test_no_distance_is_no_evidence():
+    assert p_value(0.0, 1, 1) == p_value(0.0, 10**6, 10**6) == 1.0
+
+
+@given(fixed=samples, live=rows)
+@settings(max_examples=50)
+def test_every_number_lies_in_the_bin_that_is_drawn_for_it(fixed, live):
+    sample = Sample.of(fixed)
+    for value, cell in zip(live, sample.locate(live), strict=True):
+        if cell % 2:
+            assert value == sample.values[cell // 2]
+        else:
+            below, above = cell // 2 - 1, cell // 2
+            assert below < 0 or sample.values[below] < value
+            assert above == sample.values.size or value < sample.values[above]
+
+
+def test_the_bins_are_as_drawn_above():
+    sample = Sample.of([3.0, 1.0, 3.0])
+    located = sample.locate(np.array([-np.inf, 0.9, 1.0, 2.0, 3.0, 4.0, np.inf]))
+    assert located.tolist() == [0, 0, 1, 2, 3, 4, 4]
+    assert (sample.bins, sample.size) == (5, 3)
+
+
+@given(fixed=samples)
+def test_a_sample_lies_in_its_own_bins_and_at_no_distance(fixed):
+    sample = Sample.of(fixed)
+    assert sample.counts() == Counts.of(sample.locate(fixed))
+    assert ks(sample, fixed) == 0.0
+
+
+def test_minus_zero_is_zero():
+    assert Sample.of([-0.0, 0.0]).values.tolist() == [0.0]
+    assert not np.signbit(Sample.of([-0.0]).values).any()
+    assert Sample.of([0.0]).locate(np.array([-0.0])).tolist() == [1]
+
+
+@pytest.mark.parametrize("values", [[], [np.nan], [1.0, np.nan], [-np.inf, np.inf]])
+def test_a_sample_needs_a_finite_value_and_no_nan(values):
+    with pytest.raises(ValueError, match="at least one finite value, and no NaN"):
+        Sample.of(values)
+
+
+def test_a_missing_value_has_no_place_on_the_line():
+    with pytest.raises(ValueError, match="count missing values apart"):
+        Sample.of([0.0]).locate(np.array([0.0, np.nan]))
+
+
+def test_while_nothing_was_counted_there_is_neither_distance_nor_evidence():
+    nothing = np.zeros(3, dtype=np.int64)
+    assert cumulative(nothing).tolist() == [0, 0, 0]
+    assert p_value(0.0, 0, 10) == p_value(1.0, 10, 0) == 1.0
+    assert effective_size(0, 10) == effective_size(10, 0) == 0.0
+
+
+@given(n=st.integers(1, 10**9), m=st.integers(1, 10**9))
+def test_the_effective_size_is_that_of_the_harmonic_mean(n, m):
+    assert effective_size(n, m) == pytest.approx(1 / (1 / n + 1 / m))
+
+
+@given(d=st.floats(0, 1), n=st.integers(1, 10**7), m=st.integers(1, 10**7))
+@settings(max_examples=50)
+def test_a_p_value_is_a_probability(d, n, m):
+    assert 0.0 <= p_value(d, n, m) <= 1.0
+
+
+@pytest.mark.parametrize("z", [0.5, 0.9, 1.36, 2.0, 3.0])
+def test_the_p_value_goes_on_without_a_jump_where_scipy_is_left_for_its_limit(z):
+    below, above = 199_999, 200_001  # with as many reference rows: en on both sides of 1e5
+    limits = [p_value(z / np.sqrt(n / 2), n, n) for n in (below, above)]
+    assert limits[0] == pytest.approx(limits[1], rel=1e-2)
+    assert limits[1] == pytest.approx(kolmogorov(z))
+
+
+deviations = arrays(np.float64, 6, elements=st.integers(-3, 3).map(lambda i: i / 3))
+
+
+@given(a=deviations, b=deviations)
+def test_shared_is_the_smaller_deviation_where_both_have_one_sign(a, b):
+    expected = [
+        0.0 if x * y <= 0 else np.sign(x) * min(abs(x), abs(y)) for x, y in zip(a, b, strict=True)
+    ]
+    assert shared(a, b).tolist() == expected
+
+
+@given(a=deviations)
+def test_a_deviation_shares_all_of_itself_with_itself(a):
+    assert distance(shared(a, a)) == distance(a)
+    assert distance(shared(a, -a)) == 0.0

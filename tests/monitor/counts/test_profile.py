@@ -1,0 +1,197 @@
+"""A reference profile is learned from rows, all of them, and is the same whenever it is learned."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.counts.columns import Categorical, Numeric, Predictions
+from monitor.counts.counts import add_cells
+from monitor.counts.profile import InvalidReference, Profile, ReferenceRows, build_profile
+from monitor.counts.summary import Part
+
+PANE = 100
+
+
+def predictions(n: int = 400, **features) -> Predictions:
+    rng = np.random.default_rng(11)
+    score = rng.random(n)
+    columns = {
+        "income": rng.normal(size=n),
+        "state": rng.choice(["CA", "NY"], n).tolist(),
+        "member": (rng.random(n) < 0.5).tolist(),
+        **features,
+    }
+    return Predictions(
+        [str(i) for i in range(n)],
+        np.arange(n, dtype=np.int64) * 3,
+        score,
+        (score >= 0.5).astype(np.int64),
+        columns,
+    )
+
+
+def reference(known: float = 1.0, *, delay_ms: int | None = 50, **features) -> ReferenceRows:
+    rows, rng = predictions(**features), np.random.default_rng(12)
+    label = (rng.random(len(rows)) < rows.score).astype(np.int64)
+    label[rng.random(len(rows)) >= known] = -1
+    return ReferenceRows(rows, label, None if delay_ms is None else rows.time_ms + delay_ms)
+
+
+def learned(rows: ReferenceRows, **settings) -> Profile:
+    return build_profile("credit", "1", rows, pane_ms=PANE, threshold=0.5, **settings)
+
+
+def said(profile: Profile) -> object:
+    """Everything in a profile, comparable."""
+    of = [*profile.schema.features.items(), ("score", profile.schema.score)]
+    cut = [
+        (name, r.categories, r.counts.tolist())
+        if isinstance(r, Categorical)
+        else (name, r.sample.values.tolist(), r.sample.weights.tolist(), r.low, r.high)
+        for name, r in [*of, ("error", profile.schema.errors)]
+        if r is not None
+    ]
+    return cut, profile.panes, profile.label_delay_ms, profile.model_file
+
+
+def test_the_same_rows_and_seed_give_the_same_profile(monkeypatch):
+    monkeypatch.setattr("monitor.counts.profile.SAMPLE_SIZE", 50)
+    assert said(learned(reference(), seed=3)) == said(learned(reference(), seed=3))
+    assert said(learned(reference(), seed=3)) != said(learned(reference(), seed=4))
+
+
+def test_every_reference_row_is_counted_not_only_the_sample(monkeypatch):
+    monkeypatch.setattr("monitor.counts.profile.SAMPLE_SIZE", 50)
+    profile = learned(reference())
+    assert profile.schema.features["income"].sample.size == 50
+    total = add_cells(summary.cells for summary in profile.panes)
+    for name in ("rows", "score", "bins/income", "categories/state", "outcomes", "errors"):
+        assert total[name].size == 400, name
+
+
+def test_panes_are_those_of_the_rows_oldest_first():
+    panes = learned(reference()).panes
+    assert sorted({s.pane_ms for s in panes}) == list(range(0, 1200, PANE))
+    assert [s.pane_ms for s in panes] == sorted(s.pane_ms for s in panes)
+    assert {s.part for s in panes} == {Part.ON_TIME, Part.FINAL}
+
+
+def test_a_feature_is_categorical_if_its_first_value_is_a_text_or_a_boolean_or_if_told_so():
+    kinds = {
+        "income": Numeric,
+        "state": Categorical,
+        "member": Categorical,
+        "sparse": Categorical,
+        "holes": Numeric,
+        "code": Categorical,
+        "whole": Numeric,
+    }
+    rows = reference(
+        sparse=[None, np.nan] * 199 + ["x", 1.0],
+        holes=[np.nan, None] * 199 + [1.0, "x"],
+        code=[1, 2] * 200,
+        whole=np.arange(400),
+    )
+    features = learned(rows, categorical=["code"]).schema.features
+    assert {name: type(reference) for name, reference in features.items()} == kinds
+
+
+def test_only_labelled_rows_say_anything_of_errors():
+    profile = learned(reference(known=0.25))
+    total = add_cells(summary.cells for summary in profile.panes)
+    rows = reference(known=0.25)
+    known = rows.label >= 0
+    errors = np.abs(rows.label - rows.predictions.score)[known]
+    assert total["outcomes"].size == total["errors"].size == known.sum()
+    assert (profile.schema.errors.low, profile.schema.errors.high) == (errors.min(), errors.max())
+
+
+def test_without_labels_a_profile_knows_nothing_of_performance():
+    profile = learned(ReferenceRows(predictions()))
+    assert not profile.labelled
+    assert profile.schema.errors is None
+    assert profile.label_delay_ms == {}
+    assert {s.part for s in profile.panes} == {Part.ON_TIME}
+
+
+def test_the_delays_of_labels_are_quantiles_rounded_up():
+    rows = predictions(100)
+    delay = np.arange(100, dtype=np.int64) * 10
+    label = np.arange(100) % 2
+    label[50:] = -1  # of rows without a label the delay is not known
+    profile = learned(ReferenceRows(rows, label, rows.time_ms + delay))
+    assert profile.label_delay_ms == {"p50": 245, "p90": 441, "p99": 486}
+
+
+@pytest.mark.parametrize(
+    ("delay_ms", "configured_ms", "expected"),
+    [
+        pytest.param(50, 7, 7, id="as configured"),
+        pytest.param(50, 0, 0, id="also if that is no time at all"),
+        pytest.param(50, None, 50, id="else as learned"),
+        pytest.param(5_000, None, 1_000, id="but no longer than a label may take"),
+        pytest.param(None, None, 1_000, id="else the horizon"),
+        pytest.param(-50, None, 0, id="labels before their predictions ask for no patience"),
+    ],
+)
+def test_how_long_a_pane_waits_for_its_labels(delay_ms, configured_ms, expected):
+    profile = learned(reference(delay_ms=delay_ms))
+    assert profile.label_wait_ms(configured_ms, horizon_ms=1_000) == expected
+
+
+def scored(*score: float) -> ReferenceRows:
+    n = len(score)
+    at = np.arange(n, dtype=np.int64)
+    return ReferenceRows(Predictions([str(i) for i in range(n)], at, np.array(score), at % 2, {}))
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        pytest.param(
+            lambda: scored(), "the reference holds no rows: expected at least one", id="rows"
+        ),
+        pytest.param(lambda: scored(0.5, 1.5), "between 0 and 1, found 1.5", id="too large"),
+        pytest.param(lambda: scored(-0.25), "between 0 and 1, found -0.25", id="too small"),
+        pytest.param(lambda: scored(0.5, np.nan), "found a missing one", id="missing"),
+        pytest.param(lambda: scored(0.5, np.inf), "found inf", id="infinite"),
+        pytest.param(
+            lambda: reference(income=[None] * 400),
+            "feature 'income' cannot be learned: no finite number among its values",
+            id="no number",
+        ),
+        pytest.param(
+            lambda: reference(state=["x", *[None] * 399], member=[None] * 400),
+            "feature 'member' cannot be learned",
+            id="nothing at all",
+        ),
+        pytest.param(lambda: reference(known=0.0), "the labels hold only one class", id="no label"),
+        pytest.param(
+            lambda: ReferenceRows(predictions(), np.ones(400, dtype=np.int64)),
+            "the labels hold only one class: a reference needs both, 0 and 1",
+            id="one class",
+        ),
+        pytest.param(
+            lambda: ReferenceRows(predictions(), np.arange(400) % 3),
+            "labels must be 0 or 1, found 2",
+            id="three classes",
+        ),
+    ],
+)
+def test_rows_that_cannot_serve_as_a_reference_are_refused_in_a_sentence(make, sentence):
+    with pytest.raises(InvalidReference, match=sentence):
+        learned(make())
+
+
+def test_a_categorical_feature_without_a_value_is_refused_in_a_sentence():
+    with pytest.raises(InvalidReference, match="feature 'state' cannot be learned: every value"):
+        learned(reference(state=[None] * 400), categorical=["state"])
+
+
+@given(scores=st.lists(st.floats(0, 1), min_size=1, max_size=20))
+@settings(max_examples=20)
+def test_any_probabilities_will_do(scores):
+    profile = learned(scored(*scores))
+    assert profile.schema.score.sample.size == len(scores)
+    assert (profile.model, profile.version) == ("credit", "1")

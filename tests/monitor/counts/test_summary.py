@@ -1,0 +1,55 @@
+"""The texts that go with a summary: what was met outside the reference, kept small."""
+
+from collections import Counter
+from functools import reduce
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.counts.summary import LONGEST_NAME, SHOWN_NAMES, add_names, most_frequent, shortened
+
+MOST = 3
+texts = st.dictionaries(st.sampled_from("abcdefghij"), st.integers(1, 5), max_size=8)
+names = st.dictionaries(st.sampled_from(["unseen/carrier", "unknown"]), texts, max_size=2)
+
+
+def pairwise_sum(many):
+    return reduce(lambda a, b: add_names([a, b], MOST), many, {})
+
+
+@given(parts=st.lists(texts, max_size=6))
+@settings(max_examples=30)
+def test_few_texts_are_counted_exactly(parts):
+    total = sum(map(Counter, parts), Counter())
+    assert add_names([{"unknown": part} for part in parts]).get("unknown", {}) == total
+
+
+@given(many=st.lists(names, max_size=6), data=st.data())
+@settings(max_examples=40)
+def test_in_what_order_and_how_grouped_names_are_added_is_nothing(many, data):
+    shuffled = data.draw(st.permutations(many))
+    assert pairwise_sum(many) == pairwise_sum(shuffled) == add_names(many, MOST)
+
+
+@given(parts=st.lists(texts, max_size=6))
+@settings(max_examples=40)
+def test_of_many_texts_only_so_many_are_kept_and_their_counts_are_whole(parts):
+    total = sum(map(Counter, parts), Counter())
+    kept = pairwise_sum([{"unknown": part} for part in parts]).get("unknown", {})
+    assert len(kept) == min(MOST, len(total))
+    assert all(total[text] == count for text, count in kept.items())
+
+
+@given(texts=texts)
+def test_the_most_frequent_texts_come_first_and_ties_by_the_alphabet(texts):
+    ranked = sorted(texts.items(), key=lambda pair: (-pair[1], pair[0]))
+    assert list(most_frequent(texts, MOST).items()) == ranked[:MOST]
+
+
+def test_no_more_than_fifty_texts_are_shown():
+    assert len(most_frequent({str(i): 1 for i in range(100)})) == SHOWN_NAMES == 50
+
+
+def test_a_text_is_kept_to_its_first_two_hundred_characters():
+    assert shortened("x" * 1_000_000) == "x" * LONGEST_NAME
+    assert shortened("short") == "short"

@@ -1,0 +1,55 @@
+"""Whether to retrain is decided from facts, and says why."""
+
+import pytest
+
+from monitor.decisions.retraining import Facts, Outcome, decide
+from monitor.plan import DAY, HOUR, Retraining
+
+PLAN = Retraining(critical_alert_threshold=2, lookback_ms=DAY, min_labels=100, cooldown_ms=7 * DAY)
+NOW = 100 * DAY
+
+
+def facts(critical=(NOW, NOW), labels=100, last=NOW - 7 * DAY, running=False) -> Facts:
+    return Facts(NOW, critical, labels, last, running)
+
+
+@pytest.mark.parametrize(
+    ("given", "outcome", "unmet"),
+    [
+        pytest.param(facts(), Outcome.RETRAIN, set(), id="every condition is met"),
+        pytest.param(facts(last=None), Outcome.RETRAIN, set(), id="never retrained before"),
+        pytest.param(facts(critical=(NOW - DAY,) * 2), Outcome.RETRAIN, set(), id="a day ago"),
+        pytest.param(
+            facts(critical=(NOW, NOW - DAY - 1)), Outcome.NONE, {"critical_incidents"}, id="longer"
+        ),
+        pytest.param(facts(critical=()), Outcome.NONE, {"critical_incidents"}, id="no incident"),
+        pytest.param(facts(labels=99), Outcome.WAIT, {"fresh_labels"}, id="too few labels"),
+        pytest.param(
+            facts(last=NOW - 7 * DAY + 1), Outcome.WAIT, {"cooldown"}, id="retrained too lately"
+        ),
+        pytest.param(facts(running=True), Outcome.WAIT, {"not_running"}, id="one is running"),
+        pytest.param(
+            facts(critical=(), labels=0, running=True),
+            Outcome.NONE,
+            {"critical_incidents", "fresh_labels", "not_running"},
+            id="nothing asks for it, and nothing would allow it",
+        ),
+    ],
+)
+def test_retrain_when_all_is_met_and_wait_when_only_incidents_call_for_it(given, outcome, unmet):
+    decision = decide(PLAN, given)
+    assert decision.outcome is outcome
+    assert {c.name for c in decision.conditions if not c.met} == unmet
+    assert decision.decided_ms == NOW
+
+
+def test_every_reason_says_what_was_required_and_what_there_is():
+    said = {
+        c.name: (c.required, c.actual) for c in decide(PLAN, facts(last=NOW - 36 * HOUR)).conditions
+    }
+    assert said == {
+        "critical_incidents": ("at least 2 open within the last 1 d", "2"),
+        "fresh_labels": ("at least 100", "100"),
+        "cooldown": ("at least 7 d since the last retraining", "1.5 d"),
+        "not_running": ("no", "no"),
+    }

@@ -1,0 +1,216 @@
+"""Every metric is scikit-learn's on the raw rows; intervals come from leaving one pane out."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import t as student
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    brier_score_loss,
+    f1_score,
+    log_loss,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
+
+from monitor.counts.columns import score_bin
+from monitor.counts.counts import Counts
+from monitor.performance.metrics import METRICS, Metric, measure
+
+CENTRES = [0.10005, 0.30005, 0.70005, 0.90005]  # of bins: such scores are counted exactly
+BINNED = ("roc_auc", "pr_auc", "log_loss", "brier", "calibration_error")
+row = st.tuples(st.sampled_from(CENTRES), st.integers(0, 1), st.integers(0, 1))  # score, said, true
+panes = st.lists(st.lists(row, max_size=6), max_size=6)
+
+
+def cells(rows):
+    score, said, true = (np.array(column) for column in zip(*rows, strict=True))
+    scores = Counts.of(2 * score_bin(score.astype(float)) + true)
+    return {"outcomes": Counts.of(2 * said + true), "scores_labels": scores}
+
+
+def measured(panes):
+    return measure([cells(rows) if rows else {} for rows in panes])
+
+
+def by_sklearn(rows):
+    """None where a metric is undefined."""
+    score, said, true = (
+        (np.array(column) for column in zip(*rows, strict=True)) if rows else [()] * 3
+    )
+    if not len(score):
+        return dict.fromkeys(METRICS)
+    both = len(set(true)) == 2
+    return {
+        "accuracy": accuracy_score(true, said),
+        "balanced_accuracy": balanced_accuracy_score(true, said) if both else None,
+        "precision": precision_score(true, said) if said.any() else None,
+        "recall": recall_score(true, said) if true.any() else None,
+        "f1": f1_score(true, said) if true.any() or said.any() else None,
+        "roc_auc": roc_auc_score(true, score) if both else None,
+        "pr_auc": average_precision_score(true, score) if true.any() else None,
+        # Kept off 0 and 1, as the page says.
+        "log_loss": log_loss(true, np.clip(score, 0.00005, 0.99995), labels=[0, 1]),
+        "brier": brier_score_loss(true, score, labels=[0, 1], pos_label=1),
+        "calibration_error": expected_calibration_error(true, score),
+    }
+
+
+def expected_calibration_error(true, score):
+    tenth = np.digitize(score, np.arange(1, 10) / 10)
+    apart = [abs((score[tenth == i] - true[tenth == i]).sum()) for i in range(10)]
+    return sum(apart) / len(true)
+
+
+def together(panes):
+    return [row for rows in panes for row in rows]
+
+
+@given(panes=panes)
+@settings(max_examples=40)
+def test_every_metric_is_that_of_scikit_learn(panes):
+    found, expected = measured(panes), by_sklearn(together(panes))
+    assert list(found) == list(METRICS)
+    for name in METRICS:
+        assert found[name].value == pytest.approx(expected[name], abs=1e-12), name
+
+
+@given(panes=panes)
+@settings(max_examples=30)
+def test_the_standard_error_is_that_of_leaving_out_one_labelled_pane_at_a_time(panes):
+    found, labelled = measured(panes), [rows for rows in panes if rows]
+    left_out = [
+        by_sklearn(together(labelled[:i] + labelled[i + 1 :])) for i in range(len(labelled))
+    ]
+    for name, metric in found.items():
+        values, k = [of[name] for of in left_out], len(labelled)
+        if metric.value is None or k < 2 or None in values:
+            assert metric.se is None, name
+        else:
+            expected = np.sqrt((k - 1) / k * np.square(values - np.mean(values)).sum())
+            assert metric.se == pytest.approx(expected, abs=1e-9), name
+
+
+@given(panes=panes)
+@settings(max_examples=20)
+def test_panes_without_a_label_are_nothing(panes):
+    assert measured([[], *panes, []]) == measured([rows for rows in panes if rows])
+
+
+def test_rows_that_were_taken_back_leave_nothing():
+    gone = {name: counts - counts for name, counts in cells([(0.1, 0, 0)]).items()}
+    assert measure([gone]) == measure([]) == dict.fromkeys(METRICS, Metric(None))
+
+
+# Neighbours that share a bin, the ends of the scale, and anything in between.
+close = st.integers(0, 60).map(lambda i: 0.5 + i / 100_000)
+anywhere = st.one_of(close, st.floats(0, 1), st.sampled_from([0.0, 1e-12, 1 - 1e-12, 1.0]))
+
+
+@given(scores=st.lists(st.tuples(anywhere, st.integers(0, 1)), min_size=1, max_size=30))
+@settings(max_examples=150)
+def test_binning_the_scores_moves_no_metric_by_more_than_stated(scores):
+    rows = [(score, 0, true) for score, true in scores]
+    found, exact = measured([rows]), by_sklearn(rows)
+    for name in BINNED:
+        if name == "calibration_error" and any(on_an_edge(score) for score, _ in scores):
+            continue  # the next double below an edge belongs to either side
+        if exact[name] is None:
+            assert found[name].value is None, name
+        else:
+            assert abs(found[name].value - exact[name]) <= found[name].resolution + 1e-9, name
+
+
+def on_an_edge(score):
+    return 0 < score < 1 and abs(score * 10 - round(score * 10)) < 1e-9
+
+
+def test_the_resolution_of_scores_in_general_is_small():
+    rng = np.random.default_rng(11)
+    rows = [(s, 0, int(rng.random() < s)) for s in rng.beta(2, 5, size=2_000).tolist()]
+    resolution = {name: metric.resolution for name, metric in measured([rows]).items()}
+    assert max(resolution[name] for name in BINNED) < 0.001
+
+
+def test_order_and_class_are_exact_where_scores_are_counted_apart():
+    rows = [(score, 0, i % 2) for i, score in enumerate(CENTRES)]
+    found = measured([rows])
+    assert all(found[name].resolution == 0.0 for name in (*METRICS[:6], "pr_auc"))
+
+
+def test_a_certain_row_that_is_wrong_costs_what_half_a_bin_does():
+    [found] = [measured([[(1.0, 1, 0)]])["log_loss"]]
+    assert found.value == found.most == pytest.approx(-np.log(0.00005))
+    assert measured([[(0.0, 0, 1)]])["log_loss"].value == found.most
+
+
+@pytest.mark.parametrize("name", ["log_loss", "brier", "calibration_error"])
+def test_of_losses_the_lower_is_the_better(name):
+    assert measured([[(0.9, 1, 1)]])[name].lower_is_better
+    assert not measured([[(0.9, 1, 1)]])["accuracy"].lower_is_better
+
+
+# -- intervals ---------------------------------------------------------------------------------
+
+
+def test_an_interval_reaches_as_far_as_student_says_and_not_beyond_zero_and_one():
+    metric = Metric(0.5, se=0.01, panes=8)
+    reach = student.ppf(0.975, 7) * 0.01
+    assert metric.interval() == (pytest.approx(0.5 - reach), pytest.approx(0.5 + reach))
+    assert metric.interval(0.5)[1] < metric.interval(0.9)[1]
+    assert Metric(0.5, se=10.0, panes=2).interval() == (0.0, 1.0)
+
+
+def test_an_interval_of_a_log_loss_may_lie_beyond_one():
+    assert Metric(2.0, se=10.0, panes=2, most=9.9).interval() == (0.0, 9.9)
+
+
+@pytest.mark.parametrize("metric", [Metric(None), Metric(0.5, se=None, panes=1)])
+def test_without_a_standard_error_there_is_no_interval(metric):
+    assert metric.interval() == (None, None)
+
+
+def test_an_interval_holds_the_truth_as_often_as_it_says_though_rows_within_a_pane_agree():
+    """Forty panes, each with an accuracy of its own around 0.8: Wilson's interval would fail."""
+    rng, hits, trials = np.random.default_rng(3), 0, 200
+    for _ in range(trials):
+        right = rng.binomial(50, rng.beta(8, 2, size=40))
+        found = measure([{"outcomes": Counts.of([0, 1], [k, 50 - k])} for k in right.tolist()])
+        low, high = found["accuracy"].interval()
+        hits += low <= 0.8 <= high
+    # Binomial(200, 0.95) lies below 180 with probability 0.002.
+    assert hits >= 180
+
+
+# -- what as many independent rows would stray -------------------------------------------------
+
+
+def test_the_floor_is_how_far_windows_of_independent_rows_stray():
+    """Brier, log loss and balanced accuracy within a tenth; the approximations as far as stated."""
+    rng, values, floors = np.random.default_rng(5), [], []
+    for _ in range(400):
+        score = rng.beta(2, 4, size=500)
+        true = (rng.random(500) < score).astype(int)
+        found = measured([list(zip(score.tolist(), (score >= 0.5).astype(int), true, strict=True))])
+        values.append([found[name].value for name in METRICS])
+        floors.append([found[name].floor for name in METRICS])
+    ratios = np.mean(floors, axis=0) / np.std(values, axis=0)
+    by_name = dict(zip(METRICS, ratios.tolist(), strict=True))
+    # The standard deviation of 400 values is known to within 7% (95%).
+    for name in ("accuracy", "balanced_accuracy", "precision", "recall", "roc_auc", "brier"):
+        assert 0.85 < by_name[name] < 1.2, (name, by_name[name])
+    assert 0.9 < by_name["log_loss"] < 1.25
+    assert 0.8 < by_name["pr_auc"] < 1.25
+    assert by_name["calibration_error"] > 1  # an upper bound, since these scores are calibrated
+
+
+def test_measuring_warns_of_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        measured([[(0.1, 0, 0)], [(0.1, 0, 0)]])

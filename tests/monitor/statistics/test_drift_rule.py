@@ -1,0 +1,255 @@
+"""When is it drift? More than sampling noise, and more persistent than the reference's straying."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.special import kolmogi
+from scipy.stats import binom, ks_2samp
+
+from monitor.budget import Length, Levels
+from monitor.counts.bins import Sample
+from monitor.counts.counts import Counts
+from monitor.plan import Drift
+from monitor.statistics.drift_rule import Severity, Tested, Verdict, evidence
+from monitor.statistics.ecdf_table import Space, Stack
+from monitor.statistics.natural_variation import ENOUGH_BLOCKS, OF_GAPS, Blocks, Straying
+from monitor.statistics.scanner import Scanner
+from monitor.statistics.tests import STATISTICS
+
+LEVEL = Levels(warning=0.01, critical=0.001)
+EVERY_EFFECT = Drift(critical_effect=0.0)
+WINDOW = Length(2, 1)
+
+
+def numeric(values) -> Sample:
+    return Sample.of(values)
+
+
+def straying(tolerance: float) -> Straying:
+    """A reference whose many blocks have strayed by no more than that."""
+    rows, excess = np.ones(ENOUGH_BLOCKS, np.int64), np.full(ENOUGH_BLOCKS, tolerance)
+    return Straying((Blocks(1, rows, excess, 0.0),))
+
+
+def every_test(sample: Sample, *windows, tolerance=0.0, level=LEVEL, drift=EVERY_EFFECT):
+    """All tests of a window in two halves, KS first; none while it holds no value."""
+    strays = {name: [straying(tolerance)] for name in STATISTICS}
+    space, stack = Space.of({"bins/x": sample.bins}), Stack.of({"bins/x": sample})
+    scanner = Scanner(space, stack, {WINDOW: [level]}, strays, drift)
+    halves = [Counts.of(sample.locate(np.asarray(x, float))) for x in windows]
+    return scanner.judge(halves, WINDOW).get("bins/x", ())
+
+
+def judged(sample: Sample, *windows, **settings) -> Tested:
+    return every_test(sample, *windows, **settings)[0]
+
+
+GRID = numeric(np.arange(100.0))  # uniform, one row for each whole number
+
+
+def shifted(by: float, n: int = 200) -> np.ndarray:
+    """A uniform half window, moved ``by`` rows of the reference."""
+    return np.linspace(0, 99, n) + by
+
+
+# -- the figures -------------------------------------------------------------------------------
+
+values = arrays(np.float64, st.integers(2, 30), elements=st.integers(-5, 5).map(float))
+
+
+@given(fixed=values, first=values, second=values)
+@settings(max_examples=60)
+def test_the_figures_are_those_of_the_raw_rows(fixed, first, second):
+    found = judged(numeric(fixed), first, second)
+    theirs = ks_2samp(np.concatenate([first, second]), fixed, method="asymp")
+    n, m = first.size + second.size, fixed.size
+    assert found.rows == n
+    assert found.value == pytest.approx(theirs.statistic, rel=0, abs=1e-12)
+    assert found.p_value == pytest.approx(theirs.pvalue, rel=0, abs=1e-12)
+    assert found.threshold == pytest.approx(kolmogi(0.01) / np.sqrt(n * m / (n + m)))
+    assert 0 <= found.persistent <= found.value + 1e-12
+
+
+@given(
+    fixed=values,
+    first=values,
+    second=values,
+    tolerance=st.sampled_from([0.0, 0.05, 0.3]),
+    effects=st.sampled_from([(0.0, 0.0), (0.1, 0.3), (0.5, 0.5), (0.0, 1.0)]),
+)
+@settings(max_examples=120)
+def test_it_is_drift_iff_both_conditions_hold(fixed, first, second, tolerance, effects):
+    drift = Drift(min_effect=effects[0], critical_effect=effects[1])
+    found = judged(numeric(fixed), first, second, tolerance=tolerance, level=LOOSE, drift=drift)
+    root = np.sqrt(found.rows * fixed.size / (found.rows + fixed.size))
+
+    def both(alpha):
+        z, allowed = kolmogi(alpha), max(OF_GAPS.tolerances * tolerance, drift.min_effect)
+        return found.value > z / root and found.persistent - z / (2 * root) > allowed
+
+    critical = both(LOOSE.critical) and found.persistent >= drift.critical_effect
+    expected = Severity.CRITICAL if critical else Severity.WARNING if both(LOOSE.warning) else None
+    assert found.severity is expected
+    assert (found.verdict is Verdict.DRIFT) == (expected is not None)
+
+
+LOOSE = Levels(warning=0.5, critical=0.2)  # so that small windows can cross it
+
+
+@given(fixed=values, first=values, second=values, tolerance=st.sampled_from([0.0, 0.1]))
+@settings(max_examples=60)
+def test_whatever_is_critical_is_a_warning_too(fixed, first, second, tolerance):
+    reference = numeric(fixed)
+    found = judged(reference, first, second, tolerance=tolerance, level=LOOSE)
+    if found.severity is Severity.CRITICAL:
+        mild = Levels(LOOSE.warning, critical=1e-300)
+        warned = judged(reference, first, second, tolerance=tolerance, level=mild)
+        assert warned.severity is Severity.WARNING
+
+
+# -- what they mean ----------------------------------------------------------------------------
+
+
+def test_the_same_distribution_is_no_drift():
+    found = judged(GRID, shifted(0), shifted(0))
+    assert (found.verdict, found.severity) == (Verdict.OK, None)
+
+
+def test_a_lasting_shift_is():
+    found = judged(GRID, shifted(30), shifted(30))
+    assert (found.verdict, found.severity) == (Verdict.DRIFT, Severity.CRITICAL)
+    assert found.value == pytest.approx(0.3, abs=0.01)
+
+
+def test_what_only_one_half_shows_has_passed():
+    found = judged(GRID, shifted(90), shifted(0))
+    assert found.value > found.threshold
+    assert found.verdict is Verdict.OK
+
+
+def test_halves_that_stray_to_opposite_sides_are_not_one_drift():
+    found = judged(GRID, shifted(40), shifted(-40))
+    assert found.persistent < 0.05
+
+
+def test_a_window_of_one_pane_persists_as_a_whole():
+    found = judged(GRID, [], shifted(30))
+    assert found.persistent == found.value
+    assert found.verdict is Verdict.DRIFT
+
+
+def test_what_the_reference_strays_by_itself_is_tolerated():
+    allowed = OF_GAPS.tolerances * 0.12
+    found = judged(GRID, shifted(30), shifted(30), tolerance=0.12)
+    assert found.persistent > allowed > found.persistent - found.threshold / 2
+    assert found.verdict is Verdict.OK
+
+
+def test_a_least_effect_is_a_floor_of_what_is_tolerated():
+    small = judged(GRID, shifted(30), shifted(30), drift=Drift(min_effect=0.3))
+    large = judged(GRID, shifted(60), shifted(60), drift=Drift(min_effect=0.3))
+    assert (small.verdict, large.verdict) == (Verdict.OK, Verdict.DRIFT)
+
+
+def test_a_small_effect_is_never_critical_however_certain():
+    found = judged(GRID, shifted(8, 10_000), shifted(8, 10_000), drift=Drift(critical_effect=0.1))
+    assert found.severity is None or found.severity is Severity.WARNING
+    certain = numeric(np.arange(10_000.0) / 100)
+    found = judged(
+        certain, shifted(8, 10_000), shifted(8, 10_000), drift=Drift(critical_effect=0.1)
+    )
+    assert found.severity is Severity.WARNING
+
+
+def test_it_is_what_persists_that_must_be_large_to_be_critical():
+    found = judged(GRID, shifted(60), shifted(30), drift=Drift(critical_effect=0.4))
+    assert found.persistent < 0.4 < found.value
+    assert found.severity is Severity.WARNING
+
+
+def test_few_rows_cannot_tell_and_say_so():
+    few, enough = judged(GRID, shifted(0, 1), shifted(0, 1)), judged(GRID, shifted(0), shifted(0))
+    assert few.verdict is Verdict.INSUFFICIENT
+    assert few.detectable >= 1
+    assert enough.verdict is Verdict.OK
+    assert enough.threshold <= enough.detectable < 1
+
+
+def test_rows_that_could_only_tell_what_is_tolerated_cannot_tell():
+    found = judged(GRID, shifted(0), shifted(0), tolerance=0.97 / OF_GAPS.tolerances)
+    assert found.verdict is Verdict.INSUFFICIENT
+    assert found.detectable >= 1 > found.tolerance
+
+
+def test_a_reference_that_strays_as_far_as_can_be_tolerates_everything_and_lacks_no_rows():
+    found = judged(GRID, shifted(0), shifted(0), tolerance=0.6)
+    assert found.verdict is Verdict.OK
+    assert found.tolerance >= 1
+
+
+@given(
+    n=st.integers(1, 40),
+    tolerance=st.sampled_from([0.0, 0.1, 0.3]),
+    far=st.sampled_from([-1e9, 1e9]),
+)
+def test_whoever_says_insufficient_data_could_not_have_been_told_by_anything(n, tolerance, far):
+    """A window that lies all beyond the reference is as far away as any can be."""
+    found = judged(GRID, np.full(n, far), np.full(n, far), tolerance=tolerance)
+    assert found.verdict in (Verdict.DRIFT, Verdict.INSUFFICIENT)
+
+
+def test_without_a_value_there_is_nothing_to_tell():
+    assert every_test(GRID, [], []) == ()
+
+
+def test_infinities_lie_beyond_everything_and_count():
+    found = judged(GRID, np.full(50, np.inf), np.full(50, np.inf))
+    assert (found.value, found.verdict) == (1.0, Verdict.DRIFT)
+
+
+def test_a_constant_reference_sees_every_departure_and_no_other():
+    constant = numeric([7.0] * 100)
+    same, other = np.full(50, 7.0), np.full(50, 7.0 + 1e-12)
+    assert judged(constant, same, same).value == 0.0
+    assert judged(constant, other, other).verdict is Verdict.DRIFT
+
+
+def test_false_alarms_of_independent_rows_stay_within_the_promised_level():
+    rng = np.random.default_rng(20240511)
+    level, trials = Levels(warning=0.05, critical=0.01), 1_000
+    found = [
+        judged(numeric(rng.normal(size=300)), *rng.normal(size=(2, 60)), level=level).severity
+        for _ in range(trials)
+    ]
+    # More than these are exceeded with probability 0.001 by tests that spend all of their level.
+    assert sum(s is not None for s in found) <= binom.isf(0.001, trials, level.warning)
+    assert sum(s is Severity.CRITICAL for s in found) <= binom.isf(0.001, trials, level.critical)
+    assert any(found)
+
+
+def test_only_what_drifted_is_evidence():
+    calm, drifted = judged(GRID, shifted(0), shifted(0)), judged(GRID, shifted(30), shifted(30))
+    assert evidence(calm, 10, 30) is None
+    found = evidence(drifted, 10, 30)
+    assert (found.statistic, found.start_ms, found.end_ms) == ("ks", 10, 30)
+    assert (found.value, found.effect) == (drifted.value, drifted.persistent)
+    assert (found.threshold, found.tolerance) == (drifted.threshold, drifted.tolerance)
+
+
+def test_the_gravest_is_critical_before_warning_and_then_what_exceeds_most():
+    def of(severity, persistent):
+        return Tested("ks", 9, 0.9, persistent, 0.1, 0.1, severity)
+
+    calm, mild, worse = of(None, 0.9), of(Severity.WARNING, 0.4), of(Severity.WARNING, 0.5)
+    critical = of(Severity.CRITICAL, 0.3)
+    found = sorted([worse, critical, calm, mild], key=lambda tested: tested.weight)
+    assert found == [calm, mild, worse, critical]
+
+
+def test_a_wider_spread_shows_in_kuiper_before_it_shows_in_ks():
+    wide = np.linspace(-49.5, 148.5, 400)
+    ks, kuiper, *_ = every_test(GRID, wide, wide)
+    assert ks.value == pytest.approx(0.25, abs=0.01)
+    assert kuiper.value == pytest.approx(0.5, abs=0.01)

@@ -1,0 +1,550 @@
+"""The fold, drawn. Panes of 10, windows of four panes unless said otherwise, lateness 7.
+
+    0    10   20   30   40   50   60   70   80
+    |----+----+----+----|----+----+----+----|
+    the first window     the second
+
+Here each partition is read row by row; ``test_detection_by_definition`` does what is at random.
+"""
+
+from dataclasses import replace
+
+import pytest
+
+from monitor.counts.counts import Counts
+from monitor.counts.summary import Part, Summary
+from monitor.windows import detection
+from monitor.windows.detection import LEAST_LABELS, advance
+from monitor.windows.findings import Maturity, WindowStatus, evidence_of
+from monitor.windows.state import Closing, Decisions, Reflected, State, rebuilt
+from tests.monitor.streams import KEY, PANE, Row, counted, fold, joined, plan, reached, watch
+
+watching = watch()
+LATE, ON_TIME = Part.LATE, Part.ON_TIME
+
+
+def rows(*times_ms: int, part: Part = ON_TIME, of=watching, **values) -> list[Summary]:
+    sent = [Row(str(at), at, **values) for at in times_ms]
+    return counted(of, sent, [part] * len(sent))
+
+
+def correct(pane_ms: int, n: int, part: Part = Part.FINAL, wrong: int = 0) -> list[Summary]:
+    """``n`` labelled rows of a pane that were predicted as they came, and some that were not."""
+    right = {"outcomes": Counts.of([0, 3], [n // 2, n - n // 2]), "errors": Counts.of([1], [n])}
+    scores = Counts.of([2 * 1000, 2 * 9000 + 1], [n // 2, n - n // 2])
+    if wrong:
+        right["outcomes"] += Counts.of([1, 2], [wrong // 2, wrong - wrong // 2])
+        scores += Counts.of([2 * 9000, 2 * 1000 + 1], [wrong // 2, wrong - wrong // 2])
+    return [Summary(*KEY, pane_ms, part, {**right, "scores_labels": scores})]
+
+
+def told(*batches: list, of=watching):
+    """The findings of each batch."""
+    state, found, offset = State(), [], 0
+    for batch in batches:
+        items = list(enumerate(batch, start=offset))
+        offset += len(items)
+        state, findings = advance({KEY: of}, state, items)
+        found.append(findings)
+    return found
+
+
+def windows(*batches: list, of=watching) -> list[list[tuple]]:
+    """Start, status, rows and revision of every window that each batch published."""
+    return [
+        [(w.start_ms, w.data.status.value, w.data.rows, w.data.revision) for w in findings.windows]
+        for findings in told(*batches, of=of)
+    ]
+
+
+# -- closing -----------------------------------------------------------------------------------
+
+
+def test_a_window_closes_when_the_watermark_reaches_its_end():
+    before, at = windows(rows(0, 12, 39), reached(46)), windows(rows(0, 12, 39), reached(47))
+    assert before == [[], []]
+    assert at == [[], [(0, "closed", 3, 0)]]
+
+
+def test_and_only_when_every_partition_has():
+    batches = rows(0), reached(99, None), reached(99, 46), reached(99, 47)
+    assert windows(*batches) == [[], [], [], [(0, "closed", 1, 0)]]
+
+
+def test_a_partition_that_is_idle_is_not_waited_for():
+    assert windows(rows(0), reached(47, None, idle=(1,))) == [[], [(0, "closed", 1, 0)]]
+
+
+def test_the_watermark_holds_while_all_are_idle_and_never_goes_back():
+    batches = rows(0), reached(30, idle=(0,)), reached(47), reached(20), rows(41)
+    assert windows(*batches) == [[], [], [(0, "closed", 1, 0)], [], []]
+
+
+def test_a_window_may_start_before_1970():
+    assert windows(rows(-40, -1), reached(7)) == [[], [(-40, "closed", 2, 0)]]
+
+
+def test_the_window_that_starts_in_1970_closes_like_any_other():
+    found = windows(rows(-1, 0), reached(7), reached(47), reached(87))
+    assert found[1:] == [
+        [(-40, "incomplete", 1, 0)],
+        [(0, "closed", 1, 0)],
+        [(40, "no_data", 0, 0)],
+    ]
+
+
+def test_several_windows_close_at_once_oldest_first():
+    found = windows([*rows(0, 40, 80), *reached(127)])
+    assert found == [[(0, "closed", 1, 0), (40, "closed", 1, 0), (80, "closed", 1, 0)]]
+
+
+def test_where_a_batch_ends_is_nothing():
+    items = [*rows(0), *reached(47), *rows(45, 50), *reached(87)]
+    assert windows(items) == [[*windows(*([item] for item in items))[1], (40, "closed", 2, 0)]]
+
+
+def test_overlapping_windows_each_hold_their_rows():
+    """0    10   20   30   40   50   60
+    |----+----+----+----|
+              |----+----+----+----|
+    """
+    of = watch(plan(4, 2))
+    found = windows(rows(0, 25), reached(47), rows(45), reached(67), of=of)
+    assert found[1:] == [
+        [(-20, "incomplete", 1, 0), (0, "closed", 2, 0)],
+        [],
+        [(20, "closed", 2, 0)],
+    ]
+
+
+def test_a_window_that_reaches_back_before_the_first_row_decides_nothing():
+    drifted = rows(*[32] * 20, x=2.5), rows(*[50] * 50, x=9.0)
+    first, second = told([*drifted[0], *reached(47)], [*drifted[1], *reached(87)])
+    assert first.windows[0].data.status is WindowStatus.INCOMPLETE
+    assert first.windows[0].data.features[0].verdict == "drift"
+    assert all(t.start_ms >= 30 for t in (*first.transitions, *second.transitions))
+    assert ("data/x", 30) in {(t.incident.subject, t.start_ms) for t in first.transitions}
+
+
+def test_an_empty_window_says_so_and_decides_nothing():
+    drifted = rows(*[5] * 50, x=9.0)
+    opened, empty = told([*drifted, *reached(47)], reached(247))
+    assert [t.change for t in opened.transitions] == ["opened"] * 2
+    assert {w.data.status for w in empty.windows} == {WindowStatus.NO_DATA}
+    assert empty.transitions == []
+
+
+def test_nothing_closes_before_the_first_row():
+    assert windows(reached(1_000), rows(1_000), reached(1_050)) == [
+        [],
+        [],
+        [(1_000, "closed", 1, 0)],
+    ]
+
+
+# -- late rows ---------------------------------------------------------------------------------
+
+
+def test_late_rows_amend_a_closed_window_and_open_nothing():
+    late = rows(*[20] * 500, x=9.0, part=LATE)
+    first, amended = told([*rows(0), *reached(47)], late)
+    assert [(w.data.revision, w.data.rows) for w in first.windows] == [(0, 1)]
+    assert [(w.data.revision, w.data.rows) for w in amended.windows] == [(1, 501)]
+    assert amended.windows[0].data.features[0].verdict == "drift"
+    assert amended.transitions == []
+
+
+def test_late_rows_that_came_before_the_window_closed_amend_it_at_once():
+    assert windows([*rows(0), *rows(3, part=LATE), *reached(47)]) == [
+        [(0, "closed", 1, 0), (0, "closed", 2, 1)]
+    ]
+
+
+def test_what_late_rows_name_is_not_told_before_they_are_counted():
+    late = rows(3, part=LATE, c="new", extra=1)
+    (findings,) = told([*rows(0), *late, *reached(47)])
+    first, amended = findings.windows
+    assert (first.data.unknown, first.data.features[1].unseen) == ({}, {})
+    assert (amended.data.unknown, amended.data.features[1].unseen) == ({"extra": 1}, {"new": 1})
+
+
+def test_one_batch_amends_a_window_once():
+    assert windows([*rows(0), *reached(47)], [*rows(3, part=LATE), *rows(9, part=LATE)])[1] == [
+        (0, "closed", 3, 1)
+    ]
+
+
+def test_a_late_row_amends_every_window_over_its_pane():
+    of = watch(plan(4, 2))
+    found = windows([*rows(0, 39), *reached(67)], rows(25, part=LATE), of=of)
+    assert found[1] == [(0, "closed", 3, 1), (20, "closed", 2, 1)]
+
+
+def test_on_time_rows_of_a_partition_that_woke_amend_what_has_closed():
+    found = windows([*rows(0), *reached(47, None, idle=(1,))], rows(8), reached(47, 8))
+    assert found[1:] == [[(0, "closed", 2, 1)], []]
+
+
+def test_revision_0_never_says_anything_else_when_a_partition_wakes():
+    """Its rows and the labels' watermark may come in one batch."""
+    batch = [*rows(8), *joined(47, 57)]
+    closed, woken = told([*rows(0), *reached(47, None, idle=(1,))], batch)
+    said = [(w.data.revision, w.data.rows) for w in (*closed.windows, *woken.windows)]
+    assert set(said) == {(0, 1), (1, 2)}
+
+
+def test_a_row_before_the_first_cannot_reopen_what_has_passed():
+    found = windows([*rows(45), *reached(87, None, idle=(1,))], rows(3), reached(127, 3, idle=(1,)))
+    assert found[1:] == [[], [(80, "no_data", 0, 0)]]
+
+
+# -- silence -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def patience_of_three(monkeypatch):
+    monkeypatch.setattr(detection, "MOST_EMPTY", 3)
+
+
+@pytest.mark.usefixtures("patience_of_three")
+def test_a_far_jump_is_not_told_window_by_window():
+    found = windows(rows(0), reached(10**12 + 7), rows(10**12), reached(10**12 + 47))
+    assert found[1] == [(0, "closed", 1, 0), *((at, "no_data", 0, 0) for at in (40, 80, 120))]
+    assert found[3] == [(10**12, "closed", 1, 0)]
+
+
+@pytest.mark.usefixtures("patience_of_three")
+@pytest.mark.parametrize("stride", [20, 40, 360, 1_000])
+def test_the_steps_that_the_watermark_takes_are_nothing(stride):
+    """A row at 0 and 305, silence between and after them."""
+    steps = [closing for at in range(0, 1_000, stride) for closing in reached(at)]
+    batches = windows([*rows(0), *rows(305)], *([step] for step in steps), reached(1_000))
+    empty = [(at, "no_data", 0, 0) for at in (40, 80, 120)]
+    assert [window for batch in batches for window in batch] == [
+        (0, "closed", 1, 0),
+        *empty,
+        (280, "closed", 1, 0),
+        *((at + 280, *said) for at, *said in empty),
+    ]
+
+
+@pytest.mark.usefixtures("patience_of_three")
+def test_overlapping_windows_after_a_silence_all_hold_what_ended_it():
+    of = watch(plan(4, 2))
+    found = windows([*rows(0), *rows(305), *reached(400)], of=of)[0]
+    assert [at for at, status, *_ in found if status == "closed"] == [0, 280, 300]
+    assert [at for at, status, *_ in found if status == "no_data"] == [20, 40, 60, 320, 340]
+
+
+@pytest.mark.usefixtures("patience_of_three")
+def test_a_row_right_after_the_last_empty_window_is_told():
+    found = windows([*rows(0), *rows(165), *reached(207)])[0]
+    assert found[-1] == (160, "closed", 1, 0)
+
+
+@pytest.mark.usefixtures("patience_of_three")
+def test_a_row_far_ahead_does_not_hide_what_still_comes_before_it():
+    """A fast partition has come to 10,000 when the slow one breaks the silence."""
+    found = windows(
+        [*rows(0), *rows(10_000), *reached(10_000, 507)], rows(525), reached(10_000, 567)
+    )
+    assert found[2] == [(520, "closed", 1, 0)]
+
+
+@pytest.mark.usefixtures("patience_of_three")
+def test_a_row_of_a_partition_that_woke_does_not_bring_back_a_window_of_the_silence():
+    of = watch(plan(4, 2))
+    asleep = [*rows(0), *reached(147, None, idle=(1,))]
+    found = windows(asleep, rows(125), reached(167, 167), of=of)
+    assert found[1:] == [[], [(120, "closed", 1, 0)]]
+
+
+@pytest.mark.usefixtures("patience_of_three")
+def test_late_rows_alone_do_not_end_a_silence():
+    """Whether they came before the silence was told or after it: that depends on timing."""
+    late, on = rows(305, part=LATE), rows(0)
+    before = windows([*on, *late, *reached(1_000)])
+    after = windows([*on, *reached(1_000)], late)
+    assert before[0] == after[0]
+    assert after[1] == []
+
+
+# -- performance -------------------------------------------------------------------------------
+
+
+def finals(*batches: list):
+    """Performance of every window that each batch published: status, revision, rows and labels."""
+    return [
+        [
+            (
+                w.performance.status.value,
+                w.performance.revision,
+                w.performance.rows,
+                w.performance.labels,
+            )
+            for w in findings.windows
+        ]
+        for findings in told(*batches)
+    ]
+
+
+CLOSED = [*rows(0, 5), *correct(0, 2), *reached(47)]
+
+
+@pytest.mark.parametrize(
+    ("predictions_ms", "labels_ms", "final"),
+    [
+        pytest.param(47, 57, True, id="both have come past the window, labels with their wait"),
+        pytest.param(46, 99, False, id="predictions are not joined yet"),
+        pytest.param(99, 56, False, id="labels had not their time yet"),
+    ],
+)
+def test_performance_is_final_when_predictions_and_labels_have_passed(
+    predictions_ms, labels_ms, final
+):
+    provisional, found = finals(CLOSED, joined(predictions_ms, labels_ms))
+    assert provisional == [("provisional", 0, 2, 2)]
+    assert found == ([("final", 1, 2, 2)] if final else [])
+
+
+def test_a_window_is_final_only_after_it_has_closed():
+    found = finals([*rows(0, 5), *correct(0, 2), *joined(99, 99)], reached(47))
+    assert found == [[], [("provisional", 0, 2, 2), ("final", 1, 2, 2)]]
+
+
+def test_every_partition_of_the_joins_must_have_said_so():
+    one = Closing(None, 2, {0: Reflected(99, 99)})
+    other = Closing(None, 2, {1: Reflected(99, 99)})
+    assert finals(CLOSED, [one], [other])[1:] == [[], [("final", 1, 2, 2)]]
+
+
+def test_labels_that_come_before_are_provisional():
+    found = finals(CLOSED, correct(10, 3), correct(10, 1))
+    assert found[1:] == [[("provisional", 1, 2, 5)], [("provisional", 2, 2, 6)]]
+
+
+def test_labels_that_come_later_amend_and_decide_nothing():
+    bad = correct(10, 0, Part.AMENDED, wrong=400)
+    final, amended = told([*CLOSED, *joined(99, 99)], bad)
+    assert [w.performance.labels for w in final.windows] == [2, 2]
+    (window,) = amended.windows
+    assert (window.performance.status, window.performance.revision) == (Maturity.FINAL, 2)
+    assert window.performance.labels == 402
+    assert window.performance.metrics["accuracy"].severity == "critical"
+    assert amended.transitions == []
+
+
+def test_final_holds_neither_late_rows_nor_late_labels_and_they_amend_at_once():
+    late = [*rows(8, part=LATE), *correct(0, 3, Part.AMENDED)]
+    found = finals([*CLOSED, *late], joined(99, 99))
+    assert found[1] == [("final", 2, 2, 2), ("final", 3, 3, 5)]
+
+
+def test_late_rows_change_the_coverage_of_what_is_final():
+    found = finals([*CLOSED, *joined(99, 99)], rows(8, part=LATE))
+    assert found[1] == [("final", 2, 3, 2)]
+
+
+# -- incidents ---------------------------------------------------------------------------------
+
+
+def changes(findings):
+    return [(t.change.value, t.incident.subject, t.end_ms) for t in findings.transitions]
+
+
+def test_a_drift_opens_repeats_and_resolves_an_incident_by_event_time():
+    """O  as in the reference    d  drifted (windows of 40)
+
+    0    40   80   120  160  200  240
+    |-o--|-d--|-d--|-d--|-o--|-o--|
+         opened    repeated  resolved
+    """
+    batches = [
+        [*_hundred(i * 40, drifted), *reached(i * 40 + 47)]
+        for i, drifted in enumerate([False, True, True, True, False, False])
+    ]
+    assert [[c for c in changes(findings) if c[1] == "data/x"] for findings in told(*batches)] == [
+        [],
+        [("opened", "data/x", 50)],  # the end of the pane that drifted
+        [],
+        [("repeated", "data/x", 130)],
+        [],
+        [],
+    ]
+
+
+def test_and_resolves_once_windows_of_the_length_that_raised_it_were_calm():
+    """Windows of eight panes saw it last at 200, and slide by 40: calm must last 80 from there."""
+    batches = [[*_hundred(40, True), *reached(87)]]
+    batches += [[*_hundred(at, False), *reached(at + 17)] for at in range(80, 600, 10)]
+    found = [c for findings in told(*batches) for c in changes(findings) if c[1] == "data/x"]
+    assert [change for change, *_ in found] == ["opened", "resolved"]
+    assert found[1][2] % 10 == 0
+
+
+def _hundred(at: int, drifted: bool) -> list[Summary]:
+    """A hundred rows; unless drifted, spread over the reference's values."""
+    sent = [
+        Row(str(i), at, 9.0 if drifted else float(i % 5), "ab"[i % 2], [0.1, 0.3, 0.7, 0.9][i % 4])
+        for i in range(100)
+    ]
+    return counted(watching, sent, [ON_TIME] * 100)
+
+
+def test_a_fall_of_performance_opens_an_incident_when_it_is_final():
+    bad = [s for pane in (0, 10, 20, 30) for s in correct(pane, 2, wrong=60)]
+    closed, final = told([*rows(0, 5), *bad, *reached(47)], joined(99, 99))
+    assert closed.windows[-1].performance.metrics["accuracy"].severity == "critical"
+    assert not [c for c in changes(closed) if c[1].startswith("performance")]
+    assert ("opened", "performance/accuracy", 40) in changes(final)
+
+
+def test_a_window_without_labels_neither_continues_nor_calms_an_incident():
+    bad = [s for pane in (0, 10, 20, 30) for s in correct(pane, 2, wrong=60)]
+    opened, silent = told(
+        [*rows(0, 5), *bad, *reached(47), *joined(99, 99)],
+        [*rows(45, 85, 125, 165), *reached(247), *joined(399, 399)],
+    )
+    assert [c for c in changes(opened) if c[1].startswith("performance")]
+    assert [c for c in changes(silent) if c[1].startswith("performance")] == []
+
+
+def test_an_incident_that_performance_raised_names_the_window_and_the_evidence():
+    bad = [s for pane in (0, 10, 20, 30) for s in correct(pane, 2, wrong=60)]
+    (found,) = told([*rows(0, 5), *bad, *reached(47), *joined(99, 99)])
+    opened = next(t for t in found.transitions if t.incident.subject == "performance/accuracy")
+    final = next(w for w in found.windows if w.performance.status is Maturity.FINAL)
+    assert (opened.model, opened.version, opened.start_ms, opened.end_ms) == (*KEY, 0, 40)
+    metric = final.performance.metrics["accuracy"]
+    assert opened.evidence == evidence_of(metric, 0, 40, rows=final.performance.rows, labels=248)
+    assert (opened.evidence.value, opened.evidence.statistic) == (metric.metric.value, "accuracy")
+
+
+# -- memory ------------------------------------------------------------------------------------
+
+
+def kept(state: State) -> tuple[list[int], list[int], int | None]:
+    decisions = state.decisions[KEY]
+    return sorted(state.panes[KEY]), sorted(decisions.windows), state.first_needed
+
+
+def test_panes_and_windows_are_let_go_once_nothing_can_reach_them():
+    """Labels come 30 behind, wait 10 and are 7 out of order; two windows of 40 to be sure."""
+    log = list(enumerate([*rows(0), *rows(45), *reached(200), *joined(200, 136)]))
+    state, _ = advance({KEY: watching}, State(), log)
+    assert kept(state) == ([0, 40], [0, 40, 80, 120], 0)
+    state, _ = advance({KEY: watching}, state, [(9, c) for c in joined(200, 137)])
+    assert kept(state) == ([40], [40, 80, 120], 1)
+    state, _ = advance({KEY: watching}, state, [(9, c) for c in (*joined(999, 999), *reached(999))])
+    assert kept(state)[0::2] == ([], None)
+
+
+def test_what_was_let_go_is_not_brought_back_by_rebuilding():
+    log = list(enumerate([*rows(0), *rows(9_999), *reached(10**4), *joined(10**4, 10**4)]))
+    state, _ = advance({KEY: watching}, State(), log)
+    assert kept(state)[0] == [9_990]
+    assert state.first_needed == 1
+    assert rebuilt(State(state.clock, state.decisions), log) == state
+    behind, _ = advance({KEY: watching}, State(), log[:2])
+    assert rebuilt(State(state.clock, state.decisions, behind.panes), log[2:]) == state
+
+
+def test_nothing_is_let_go_while_a_window_over_it_is_open():
+    log = list(enumerate([*rows(0), *joined(10**6, 10**6), *reached(46)]))
+    state, _ = advance({KEY: watching}, State(), log)
+    assert kept(state)[0] == [0]
+
+
+def test_an_empty_state_needs_nothing():
+    assert State().first_needed is None
+
+
+# -- several models ----------------------------------------------------------------------------
+
+
+def test_versions_are_judged_apart_and_share_the_watermark():
+    second = watch(version="2")
+    both = {KEY: watching, ("credit", "2"): second}
+    log = [*rows(0), *rows(45, 50, of=second), *reached(87)]
+    _, found = fold(both, list(enumerate(log)))
+    said = [(w.version, w.start_ms, w.data.rows) for w in found.windows]
+    assert said == [("1", 0, 1), ("1", 40, 0), ("2", 40, 2)]
+
+
+def test_a_model_that_is_not_watched_for_a_while_is_not_forgotten():
+    state, _ = advance({KEY: watching}, State(), enumerate(rows(0)))
+    state, found = advance({}, state, [(9, c) for c in reached(47)])
+    assert found.windows == []
+    _, found = advance({KEY: watching}, state, [(10, c) for c in reached(48)])
+    assert [w.data.rows for w in found.windows] == [1]
+
+
+# -- detectors on the errors -------------------------------------------------------------------
+
+
+def errors_of(each: int, wrong: int = 0, of=watching, first: int = 0):
+    """What is remembered of windows of four panes with so many labels in each pane."""
+    labels = [s for pane in range(0, 160, 10) for s in correct(pane, each - wrong, wrong=wrong)]
+    items = [*rows(*range(first, 200, 10)), *labels, *reached(170), *joined(199, 199)]
+    return advance({KEY: of}, State(), enumerate(items))[0].decisions[KEY].errors
+
+
+def test_they_hear_of_final_windows_side_by_side():
+    assert errors_of(10, wrong=2) == pytest.approx({0: 0.2, 40: 0.2, 80: 0.2, 120: 0.2})
+    assert sorted(errors_of(10, of=watch(plan(4, 2)))) == [0, 40, 80, 120]
+
+
+def test_but_not_of_windows_with_few_labels_nor_of_incomplete_ones():
+    assert 4 * 7 < LEAST_LABELS <= 4 * 8
+    assert errors_of(7) == {}
+    assert sorted(errors_of(8)) == [0, 40, 80, 120]
+    assert sorted(errors_of(8, first=20)) == [40, 80, 120]
+
+
+# -- another configuration ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("length", "slide", "starts"),
+    [
+        pytest.param(2, 2, [40, 60, 80, 100], id="shorter"),
+        pytest.param(6, 6, [0, 60], id="longer"),
+        pytest.param(4, 2, [20, 40, 60, 80], id="more often"),
+    ],
+)
+def test_windows_of_another_shape_go_on_where_the_old_ones_stood(length, slide, starts):
+    state, first = advance({KEY: watching}, State(), enumerate([*rows(0), *reached(47)]))
+    assert [w.start_ms for w in first.windows] == [0]
+    other = watch(plan(length, slide))
+    items = enumerate([*rows(41, 61, 81), *reached(127)], start=9)
+    _, found = advance({KEY: other}, state, items)
+    assert [w.start_ms for w in found.windows] == starts
+    assert {w.data.revision for w in found.windows} == {0}
+
+
+def test_errors_of_windows_of_another_shape_are_forgotten():
+    old = {KEY: replace(Decisions((PANE, 4 * PANE, 4 * PANE)), errors={0: 0.1})}
+    state, _ = advance({KEY: watching}, State(decisions=old), [])
+    assert state.decisions[KEY].errors == {0: 0.1}
+    state, _ = advance({KEY: watch(plan(2))}, State(decisions=old), [])
+    assert state.decisions[KEY].errors == {}
+
+
+def test_before_anything_has_closed_another_shape_starts_with_the_first_row():
+    state, _ = advance({KEY: watching}, State(), enumerate(rows(35)))
+    _, found = advance({KEY: watch(plan(2))}, state, [(9, c) for c in reached(67)])
+    assert [(w.start_ms, w.data.status) for w in found.windows] == [
+        (20, "incomplete"),
+        (40, "no_data"),
+    ]
+
+
+def test_a_longer_window_over_what_was_let_go_is_incomplete():
+    log = [*rows(0), *rows(155), *reached(207), *joined(10**4, 10**4)]
+    state, _ = advance({KEY: watching}, State(), enumerate(log))
+    state, _ = advance({KEY: watching}, state, enumerate([*reached(327)], start=20))
+    assert state.decisions[KEY].pruned_ms > 0
+    long = watch(plan(40))
+    _, found = advance({KEY: long}, state, enumerate([*rows(330), *reached(407)], start=30))
+    first, *_ = found.windows
+    assert (first.start_ms, first.data.status) == (0, WindowStatus.INCOMPLETE)

@@ -1,0 +1,336 @@
+"""One window of one model version, judged from its counts as from its raw rows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import ks_2samp
+from sklearn.metrics import accuracy_score
+
+from monitor.budget import Length, own_length
+from monitor.counts.columns import Labels, Predictions
+from monitor.counts.counting import count_data, count_outcomes
+from monitor.counts.counts import Counts
+from monitor.counts.profile import Profile, ReferenceRows, build_profile
+from monitor.counts.summary import Part, add_names
+from monitor.performance.degradation import JUDGED
+from monitor.performance.metrics import METRICS, Metric
+from monitor.performance.overdispersion import dispersion
+from monitor.plan import Budget, Drift, Time, Windows
+from monitor.statistics.critical_values import kolmogorov_quantile
+from monitor.statistics.drift_rule import Severity, Verdict
+from monitor.windows.evaluator import Watch, baseline
+from monitor.windows.findings import Maturity, WindowStatus
+from tests.monitor.streams import HORIZON, LATENESS, PANE, WAIT, Row, counted, plan, watch
+
+watching = watch()
+LENGTHS = [Length(4, 4), Length(8, 4)]  # that performance is judged in
+x = st.sampled_from([0.0, 1.0, 2.5, 4.0, 9.0, -1.0, None, "text", True, np.inf])
+rows = st.lists(
+    st.builds(
+        Row,
+        st.just("id"),
+        st.integers(0, 39),
+        x,
+        st.sampled_from(["a", "b", "new", None, 1.5]),
+        st.sampled_from([0.1, 0.3, 0.7, 0.9]),
+        st.sampled_from([None, 1]),
+    ),
+    max_size=30,
+)
+
+
+def judged(sent: list[Row], of: Watch = watching, **settings):
+    by_pane = {s.pane_ms: s for s in counted(of, sent, [Part.ON_TIME] * len(sent))}
+    panes = [by_pane[at].cells if at in by_pane else {} for at in range(0, 40, PANE)]
+    names = add_names(summary.names for summary in by_pane.values())
+    return of.judge_data(panes, names, **{"complete": True, "revision": 0, **settings})
+
+
+@given(sent=rows)
+@settings(max_examples=40)
+def test_a_numeric_feature_is_compared_as_its_raw_rows_would_be(sent):
+    feature, _ = judged(sent).features
+    values = [r.x for r in sent if isinstance(r.x, float)]
+    reference = watching.profile.schema.features["x"].sample
+    assert feature.rows == len(sent)
+    assert feature.missing == sum(r.x is None for r in sent)
+    assert feature.wrong_type == sum(r.x in ("text",) or r.x is True for r in sent)
+    assert feature.not_finite == sum(v == np.inf for v in values)
+    assert feature.out_of_range == sum(v in (9.0, -1.0) for v in values)
+    assert bool(feature.tests) == bool(values)
+    if values:
+        theirs = ks_2samp(values, np.repeat(reference.values, reference.weights), method="asymp")
+        ks = feature.test("ks")
+        assert ks.rows == len(values)
+        assert ks.value == pytest.approx(theirs.statistic, abs=1e-12)
+        assert ks.p_value == pytest.approx(theirs.pvalue, abs=1e-12)
+        assert feature.test("kuiper").value >= ks.value
+
+
+@given(sent=rows)
+@settings(max_examples=30)
+def test_a_categorical_feature_is_shown_with_what_the_reference_never_held(sent):
+    _, feature = judged(sent).features
+    met = [r.c for r in sent if isinstance(r.c, str)]
+    new = met.count("new")
+    assert (feature.kind, feature.rows) == ("categorical", len(sent))
+    assert (feature.missing, feature.wrong_type) == (
+        sum(r.c is None for r in sent),
+        sum(r.c == 1.5 for r in sent),
+    )
+    assert (feature.unseen_rows, feature.unseen) == (new, {"new": new} if new else {})
+    assert [tested.statistic for tested in feature.tests] == (["categories"] if met else [])
+    assert (feature.effects is None) == (not met)
+
+
+@given(sent=rows)
+@settings(max_examples=20)
+def test_every_score_and_every_unknown_feature_is_told(sent):
+    found = judged(sent)
+    having = sum(r.extra is not None for r in sent)
+    assert found.score.rows == found.rows == len(sent)
+    assert found.unknown == ({"extra": having} if having else {})
+    assert (found.score.missing, found.score.wrong_type) == (0, 0)
+
+
+def test_each_distribution_is_judged_at_the_level_of_its_family():
+    sent = [Row(str(i), i, float(i % 5), score=[0.1, 0.3, 0.7, 0.9][i % 4]) for i in range(40)]
+    found, length = judged(sent), own_length(watching.plan)
+    for family, tested in (("data", found.features[0]), ("prediction", found.score)):
+        level = watching.families[family].level(watching.plan, length)
+        size = 1_200
+        root = np.sqrt(40 * size / (40 + size))
+        expected = kolmogorov_quantile(level.warning) / root
+        assert tested.test("ks").threshold == pytest.approx(expected)
+
+
+def test_missing_values_are_tested_as_a_share():
+    half = [Row(str(i), i, None if i % 2 else float(i % 5)) for i in range(40)]
+    flaws = judged(half).features[0].flaws
+    assert (flaws.statistic, flaws.value, flaws.severity) == ("missing", 0.5, Severity.CRITICAL)
+    assert judged([Row("id", 0, 1.0)]).features[0].flaws.severity is None
+
+
+def test_missing_values_of_one_half_alone_have_passed():
+    once = [Row(str(i), i, None if i < 20 else float(i % 5)) for i in range(40)]
+    assert judged(once).features[0].flaws.severity is None
+
+
+def test_a_category_that_takes_over_drifts_and_is_named():
+    sent = [Row(str(i), i % 40, float(i % 5), "b") for i in range(200)]
+    tested = judged(sent).features[1].gravest
+    assert tested.severity is Severity.CRITICAL
+    assert tested.detail.startswith("'b': ") or tested.detail.startswith("'a': ")
+
+
+def test_what_a_feature_could_have_shown_takes_off_the_noise_that_its_test_takes_off():
+    sent = [Row(str(i), i % 40, float(i % 5), "ab"[i % 2]) for i in range(200)]
+    number, category = (feature.gravest for feature in judged(sent).features)
+    for tested, part in ((number, 0.5), (category, 0.75)):
+        for tolerance in (0.0, tested.tolerance, 0.9):
+            could = replace(tested, tolerance=tolerance)
+            least = tolerance + part * tested.threshold
+            assert could.detectable == pytest.approx(max(tested.threshold, least))
+
+
+def test_coverage_falls_where_labels_stay_out():
+    assert watching.judge_coverage([50, 50, 50, 50], [50, 49, 50, 50]).severity is None
+    fallen = watching.judge_coverage([50, 50, 50, 50], [30, 30, 30, 30])
+    assert (fallen.severity, fallen.value) == (Severity.CRITICAL, pytest.approx(0.4))
+    assert watching.judge_coverage([50, 50, 50, 50], [50, 50, 0, 0]).severity is None
+    assert watching.judge_coverage([0, 0, 0, 0], [0, 0, 0, 0]) is None
+    assert Watch.of(plan(), unlabelled()).judge_coverage([9], [0]) is None
+
+
+def test_errors_are_those_of_labelled_rows_and_none_without_labels_in_the_reference():
+    labelled = judged([Row("id", 0)])
+    assert (labelled.errors.name, labelled.errors.rows) == ("error", 0)
+    bare = Watch.of(plan(), unlabelled())
+    assert judged([Row("id", 0)], bare).errors is None
+    assert bare.judge_performance([], 0, status=Maturity.FINAL, revision=0).labels == 0
+
+
+@pytest.mark.parametrize(
+    ("sent", "complete", "status"),
+    [
+        ([Row("id", 0)], True, WindowStatus.CLOSED),
+        ([Row("id", 0)], False, WindowStatus.INCOMPLETE),
+        ([], True, WindowStatus.NO_DATA),
+        ([], False, WindowStatus.NO_DATA),
+    ],
+)
+def test_the_status_of_a_window(sent, complete, status):
+    assert judged(sent, complete=complete).status is status
+
+
+def test_what_only_one_half_of_a_window_shows_has_passed():
+    passed = [Row(str(i), i, 4.0 if i < 20 else float(i % 4)) for i in range(40)]
+    lasting = [Row(str(i), i, 4.0) for i in range(40)]
+    assert judged(passed).features[0].test("ks").persistent < 0.3
+    assert judged(lasting).features[0].test("ks").persistent > 0.7
+
+
+def test_a_profile_that_was_taken_with_another_pane_is_refused():
+    with pytest.raises(ValueError, match=r"panes of 0.01 s, the configuration says 0.02 s: set"):
+        Watch.of(replace(plan(), windows=Windows(20, 40, 40)), watching.profile)
+
+
+def test_all_tests_of_a_model_together_raise_no_more_false_alarms_than_the_budget():
+    """Independent rows, twelve references, ten windows each; a budget of one in two windows.
+
+    Two features are the same one: that they depend on each other is allowed for.
+    """
+    rng, alarms = np.random.default_rng(17), 0
+    allowed = Drift(warning=Budget(1, 80), critical=Budget(1, 800))
+    for _ in range(12):
+        of = Watch.of(replace(plan(), drift=allowed), _independent(rng, 400))
+        for _ in range(10):
+            rows, half = _columns(rng, 120), np.full(120, Part.ON_TIME, dtype=object)
+            panes = [s.cells for s in count_data(of.profile.schema, rows, half)]
+            found = of.judge_data(panes, {}, complete=True, revision=0)
+            alarms += sum(f.verdict is Verdict.DRIFT for f in (*found.features, found.score))
+    assert 0 < alarms <= 60
+
+
+def _independent(rng: np.random.Generator, n: int) -> Profile:
+    rows = ReferenceRows(_columns(rng, n))
+    return build_profile("credit", "1", rows, pane_ms=PANE, threshold=0.5)
+
+
+def _columns(rng: np.random.Generator, n: int) -> Predictions:
+    at, twice = np.arange(n, dtype=np.int64) * 40 // n, rng.normal(size=n)
+    columns = {"x": twice, "same": twice, "other": rng.exponential(size=n)}
+    return Predictions([str(i) for i in at], at, rng.random(n), at % 2, columns)
+
+
+# -- performance -------------------------------------------------------------------------------
+
+
+def labelled(n: int, wrong: int, pane_ms: int = 0):
+    score = np.full(n, 0.9)
+    label = (np.arange(n) >= wrong).astype(np.int64)
+    (summary,) = count_outcomes(
+        watching.profile.schema,
+        pane_ms=np.full(n, pane_ms, dtype=np.int64),
+        part=np.full(n, Part.FINAL, dtype=object),
+        score=score,
+        predicted=np.ones(n, dtype=np.int64),
+        label=label,
+        sign=np.ones(n, dtype=np.int64),
+    )
+    return summary.cells
+
+
+def performance(*panes, of: Watch = watching):
+    return of.judge_performance(panes, 1_000, status=Maturity.FINAL, revision=3)
+
+
+def test_the_baseline_is_measured_on_the_labelled_reference_rows():
+    profile = watching.profile
+    total = sum(s.cells["outcomes"].size for s in profile.panes if s.part is Part.FINAL)
+    assert total == 1_200
+    assert 0.7 < watching.baseline["accuracy"].value < 0.9
+    assert baseline(unlabelled()) == dict.fromkeys(METRICS, Metric(None))
+
+
+def test_performance_is_told_with_labels_coverage_and_baseline():
+    found = performance(labelled(50, 20), {}, labelled(50, 10))
+    metric = found.metrics["accuracy"]
+    assert (found.rows, found.labels, found.revision) == (1_000, 100, 3)
+    assert metric.metric.value == accuracy_score([0] * 30 + [1] * 70, [1] * 100)
+    assert metric.baseline == watching.baseline["accuracy"]
+    assert metric.threshold == 0.9 * metric.baseline.value
+
+
+@pytest.mark.parametrize(
+    ("wrong", "severity"), [(200, None), (320, Severity.WARNING), (800, Severity.CRITICAL)]
+)
+def test_a_fall_below_the_baseline_warns_and_one_below_its_threshold_is_critical(wrong, severity):
+    metric = performance(labelled(1_000, wrong)).metrics["accuracy"]
+    assert (metric.severity, metric.decided) == (severity, True)
+
+
+def test_a_metric_that_is_only_shown_decides_nothing_however_bad_it_is():
+    found = performance(labelled(1_000, 800)).metrics
+    shown = [found[name] for name in METRICS if name not in JUDGED]
+    assert [m.metric.value for m in shown].count(None) == 0
+    assert {(m.decided, m.severity, m.threshold) for m in shown} == {(False, None, None)}
+
+
+def test_performance_is_expected_of_all_scores_and_compared_on_the_labelled_rows():
+    scores = Counts.of(watching.profile.schema.score.sample.locate(np.full(30, 0.2)))
+    told = {"status": Maturity.FINAL, "revision": 0}
+    found = watching.judge_performance([labelled(50, 20)], 1_000, **told, scores=scores).expected
+    assert found["recall"].value == 0.0  # none of all rows is called positive
+    apart = found["recall"].difference.value
+    assert apart == 0.0  # all labelled ones are, and would have been
+    assert performance(labelled(50, 20)).expected["recall"].value == 1.0
+    assert watching.judge_performance([{}], 30, **told, scores=scores).expected is not None
+
+
+def test_without_labels_in_the_reference_or_without_a_row_nothing_is_expected():
+    bare = Watch.of(plan(), unlabelled())
+    assert performance(labelled(50, 20), of=bare).expected is None
+    assert performance({}, {}).expected is None
+
+
+def test_without_a_label_performance_decides_nothing():
+    found = performance({}, {})
+    assert found.labels == 0
+    assert {m.decided for m in found.metrics.values()} == {False}
+    assert {m.severity for m in found.metrics.values()} == {None}
+
+
+def test_a_reference_too_short_to_know_its_straying_decides_nothing():
+    short = replace(watching, dispersions={own_length(watching.plan): {}})
+    assert not performance(labelled(1_000, 900), of=short).metrics["accuracy"].decided
+
+
+def test_the_straying_is_learned_over_windows_of_each_length():
+    labelled = {of.pane_ms: of.cells for of in watching.profile.panes if of.part is Part.FINAL}
+    for length in LENGTHS:
+        mine = dispersion(labelled, length.panes * PANE)
+        for name, used in watching.dispersions[length].items():
+            assert used.factor >= mine[name].factor
+    four, eight = (watching.dispersions[length] for length in LENGTHS)
+    assert four == dispersion(labelled, 4 * PANE)
+    assert all(eight[name].factor >= four[name].factor for name in four)
+    assert {of.degrees for of in four.values()} == {240 // 4 - 1}
+
+
+def test_what_too_few_long_windows_tell_the_next_shorter_ones_say():
+    forty = [of for of in watching.profile.panes if of.pane_ms < 40 * PANE]
+    short = Watch.of(plan(), replace(watching.profile, panes=forty))
+    four, eight = (short.dispersions[length]["accuracy"] for length in LENGTHS)
+    assert four.degrees == 40 // 4 - 1
+    assert four is eight
+
+
+# -- patience ----------------------------------------------------------------------------------
+
+
+def test_labels_are_waited_for_as_configured_or_as_long_as_the_reference_did():
+    learned = replace(plan(), time=Time(LATENESS, 0, None, HORIZON, None, None))
+    assert watching.label_wait_ms == WAIT
+    assert Watch.of(learned, watching.profile).label_wait_ms == 5
+
+
+def unlabelled() -> Profile:
+    at = np.arange(40, dtype=np.int64)
+    rows = Predictions(
+        [str(i) for i in at],
+        at,
+        np.linspace(0, 1, 40),
+        at % 2,
+        {"x": at.astype(float), "c": ["a"] * 40},
+    )
+    return build_profile("credit", "1", ReferenceRows(rows), pane_ms=PANE, threshold=0.5)
+
+
+def test_rows_and_labels_know_how_many_they_are():
+    at = np.arange(3, dtype=np.int64)
+    assert len(Predictions(["a", "b", "c"], at, at / 3, at % 2, {})) == 3
+    assert len(Labels(["a", "b", "c"], at, at % 2)) == 3

@@ -1,0 +1,196 @@
+"""What people type: one sentence for every mistake, and an exit code that says whose it is."""
+
+import logging
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from driftline.cli import program
+from driftline.commands import COMMANDS
+from driftline.errors import BadInput, Trouble
+from producers.registration.profile_file import read_profile
+
+ROOT = Path(__file__).parents[2]
+MODEL = ["--model", "loans", "--version", "1"]
+COLUMNS = ["--time", "when", "--score", "p"]
+NOWHERE = {"DRIFTLINE_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+
+
+@pytest.fixture(autouse=True)
+def no_leftovers(monkeypatch, tmp_path):
+    """No configuration of whoever runs the tests, no patience, no logging that outlives a test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("producers.kafka.profile_table.PATIENCE_S", 0.5)
+    level = logging.getLogger("librdkafka").level
+    yield
+    logging.getLogger("librdkafka").setLevel(level)
+
+
+@pytest.fixture
+def loans(tmp_path):
+    rng = np.random.default_rng(0)
+    n = 300
+    frame = pd.DataFrame(
+        {
+            "when": pd.date_range("2024-01-01", periods=n, freq="h", tz="UTC").astype(str),
+            "p": rng.random(n),
+            "outcome": rng.choice(["repaid", "defaulted"], n),
+            "income": rng.lognormal(10, 1, n),
+            "branch": rng.integers(0, 5, n),
+        }
+    )
+    path = tmp_path / "loans.csv"
+    frame.to_csv(path, index=False)
+    return str(path)
+
+
+def run(*words: str, **environment: str):
+    return CliRunner().invoke(program("driftline", COMMANDS, "help"), words, env=environment)
+
+
+def test_a_file_of_rows_becomes_a_profile(loans, tmp_path):
+    said = run(
+        "register",
+        *(*MODEL, *COLUMNS),
+        *("--reference", loans, "--label", "outcome", "--positive", "defaulted"),
+        *("--categorical", "branch", "--output", str(tmp_path / "loans.profile"), "--no-publish"),
+    )
+    assert said.exit_code == 0, said.output
+    assert "numeric features: income\ncategorical features: branch" in said.output
+    profile = read_profile(tmp_path / "loans.profile")
+    assert (profile.model, profile.version, profile.labelled) == ("loans", "1", True)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--time", "then"], "there is no column 'then' in .*: there are when, p, outcome"),
+        (["--score", "income"], "scores are probabilities between 0 and 1"),
+        (["--label", "branch"], "only binary classification is supported"),
+        (["--label", "outcome"], "say with --positive which"),
+        (["--label", "outcome", "--positive", "x"], "never the positive 'x'"),
+        (["--reference", "gone.csv"], "there is no such file"),
+        (["--model", "a b"], "'a b' is not 1 to 100 letters"),
+        (["--threshold", "2"], "2.0 is not in the range"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(loans, words, why):
+    said = run("register", *MODEL, *COLUMNS, "--reference", loans, *words)
+    assert said.exit_code == 2
+    assert re.search(why, said.stderr)
+    assert said.stderr.strip().count("\n") <= 3  # click adds its usage
+    assert "Traceback" not in said.output
+
+
+def test_one_class_only_is_refused(loans):
+    path = loans.replace("loans", "one")
+    pd.read_csv(loans).assign(outcome=1).to_csv(path, index=False)
+    said = run("register", *MODEL, *COLUMNS, "--reference", path, "--label", "outcome")
+    assert said.exit_code == 2
+    assert said.stderr == (
+        "driftline: the labels hold only one class: a reference needs both, 0 and 1\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["register", *MODEL, *COLUMNS, "--ignore", "outcome", "--reference"],
+        ["replay", *MODEL, *COLUMNS],
+    ],
+)
+def test_without_kafka_it_says_where_it_looked_and_exits_with_1(loans, words):
+    said = run(*words, loans, **NOWHERE)
+    assert said.exit_code == 1
+    assert said.stderr.startswith("driftline: could not reach Kafka at 127.0.0.1:1: is it running?")
+    assert said.stderr.count("\n") == 1
+
+
+def test_a_file_is_looked_at_before_kafka_is(loans):
+    said = run("replay", loans, *MODEL, "--time", "then", "--score", "p", **NOWHERE)
+    assert said.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--scenario", "melt:share=1"], "unknown scenario 'melt'"),
+        (["--from", "spring"], "'spring' is not a time"),
+        (["--speed", "1", "--rate", "1"], "--speed and --rate exclude each other"),
+        (["--rate", "0"], "--rate"),
+        (["--limit", "0"], "--limit"),
+        (["--finish-after", "long"], "'long' is not a duration"),
+    ],
+)
+def test_a_simulation_is_checked_before_anything_is_sent(words, why):
+    said = run("simulate", *words, **NOWHERE)
+    assert said.exit_code == 2
+    assert why in said.stderr
+
+
+def test_an_unknown_setting_is_named():
+    said = run("simulate", DRIFTLINE_KAFKA__FOO="1")
+    assert (said.exit_code, said.stderr) == (
+        2,
+        "driftline: unknown setting 'kafka.foo' (in driftline.toml or a DRIFTLINE_ variable)\n",
+    )
+
+
+def test_a_configuration_that_is_not_there_is_named():
+    said = run("--config", "gone.toml", "simulate")
+    assert (said.exit_code, said.stderr) == (
+        2,
+        "driftline: there is no configuration file 'gone.toml'\n",
+    )
+
+
+def failing(error: Exception) -> click.Group:
+    main = program("driftline", {}, "help")
+
+    @main.command()
+    def fail() -> None:
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(("error", "code"), [(BadInput("so"), 2), (Trouble("so"), 1)])
+def test_known_errors_end_in_their_sentence(error, code):
+    said = CliRunner().invoke(failing(error), ["fail"])
+    assert (said.exit_code, said.stderr) == (code, "driftline: so\n")
+
+
+def test_a_bug_keeps_its_traceback():
+    said = CliRunner().invoke(failing(ValueError("a bug")), ["fail"])
+    assert isinstance(said.exception, ValueError)
+    assert said.stderr == ""
+
+
+def test_help_names_every_command_and_imports_none_of_the_heavy_libraries():
+    code = (
+        "import sys; from click.testing import CliRunner; from driftline import main;"
+        "print(CliRunner().invoke(main, ['--help']).output);"
+        "print('heavy:', {'numpy', 'pandas', 'sklearn', 'confluent_kafka'} & set(sys.modules))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    for name in ("train", "register", "simulate", "replay"):
+        assert f"\n  {name} " in said.stdout
+    assert "heavy: set()" in said.stdout
+
+
+def test_the_package_runs_by_itself():
+    said = subprocess.run(
+        [sys.executable, "-m", "producers", "simulate", "--help"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert said.returncode == 0
+    assert "Replay the flights from April on" in said.stdout

@@ -1,0 +1,176 @@
+"""A profile in parts: whole again in whatever order they come, and never another one."""
+
+import json
+import random
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.counts.columns import Predictions
+from monitor.counts.profile import Profile, ReferenceRows, build_profile
+from producers.contract.profiles import (
+    PART_BYTES,
+    InvalidProfile,
+    ProfileReader,
+    content_hash,
+    encode_profile,
+)
+from producers.registration.profile_file import read_profile, write_profile
+
+HOUR = 3_600_000
+
+
+def profile(
+    version: str = "1", *, seed: int = 0, labelled: bool = True, model_file: bytes | None = None
+) -> Profile:
+    rng = np.random.default_rng(seed)
+    n = 500
+    rows = Predictions(
+        [str(i) for i in range(n)],
+        np.arange(n) * HOUR // 10,
+        rng.random(n),
+        rng.integers(0, 2, n),
+        {"age": rng.normal(40, 10, n), "region": rng.choice(["n", "s", "é"], n).tolist()},
+    )
+    label = rng.integers(0, 2, n) if labelled else None
+    known = ReferenceRows(rows, label, rows.time_ms + HOUR if labelled else None)
+    return build_profile("m", version, known, pane_ms=HOUR, threshold=0.5, model_file=model_file)
+
+
+def same(a: Profile, b: Profile) -> bool:
+    return encode_profile(a) == encode_profile(b)
+
+
+def read(messages: list[tuple[bytes, bytes]]) -> list[Profile]:
+    reader = ProfileReader()
+    return [found for key, value in messages if (found := reader.add(key, value)) is not None]
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("model_file", [None, b"", b"\x00skops" * 200_000])
+def test_decoding_gives_back_what_was_encoded(labelled, model_file):
+    original = profile(labelled=labelled, model_file=model_file)
+    (decoded,) = read(encode_profile(original))
+    assert decoded.panes == original.panes
+    assert decoded.label_delay_ms == original.label_delay_ms
+    assert decoded.model_file == original.model_file
+    assert decoded.schema.features["region"].categories == (
+        original.schema.features["region"].categories
+    )
+    assert same(decoded, original)
+
+
+TWO = encode_profile(profile("1")) + encode_profile(profile("2", seed=1))
+
+
+@settings(max_examples=25)
+@given(st.permutations(TWO))
+def test_parts_may_come_in_any_order_and_mixed_with_others(messages):
+    assert {found.version for found in read(messages)} == {"1", "2"}
+
+
+def test_a_profile_is_complete_with_its_last_part_and_not_before():
+    *others, manifest = encode_profile(profile(model_file=b"x" * PART_BYTES * 2))
+    assert manifest[0] == b"m/1/manifest"
+    assert read(others) == []
+    assert read([*others[1:], manifest]) == []
+    assert len(read([*others, manifest])) == 1
+
+
+def test_no_part_is_larger_than_brokers_take():
+    messages = encode_profile(profile(model_file=random.Random(1).randbytes(1_300_000)))
+    assert max(len(value) for _, value in messages) <= PART_BYTES < 512 * 1024
+    assert {key.split(b"/")[2] for key, _ in messages} >= {b"model-0", b"model-1", b"model-2"}
+
+
+def test_the_same_rows_give_the_same_bytes():
+    assert same(profile(), profile())
+
+
+def changed(**of_age: object) -> Profile:
+    """Like ``profile()``, but for what is said of the numeric feature."""
+    original = profile()
+    age = replace(original.schema.features["age"], **of_age)
+    features = {**original.schema.features, "age": age}
+    return replace(original, schema=replace(original.schema, features=features))
+
+
+def test_any_other_content_has_another_hash():
+    sample = profile().schema.features["age"].sample
+    others = [
+        profile(),
+        profile(seed=1),
+        profile("2"),
+        profile(labelled=False),
+        profile(model_file=b"x"),
+        profile(model_file=b"y"),
+        replace(profile(), panes=profile().panes[1:]),
+        replace(profile(), label_delay_ms={}),
+        changed(low=-1.0),
+        changed(sample=replace(sample, values=sample.values + 1e-9)),
+        changed(sample=replace(sample, weights=sample.weights + 1)),
+    ]
+    assert len({content_hash(other) for other in others}) == len(others)
+
+
+def test_a_profile_read_twice_is_one():
+    messages = encode_profile(profile())
+    assert len(read(messages * 2)) == 1
+
+
+def test_a_profile_never_changes():
+    reader = ProfileReader()
+    for key, value in encode_profile(profile()):
+        reader.add(key, value)
+    *parts, manifest = encode_profile(profile(seed=1))
+    assert [reader.add(*part) for part in parts] == [None] * len(parts)
+    with pytest.raises(InvalidProfile, match="came again with other content: the first one stays"):
+        reader.add(*manifest)
+    assert reader.content["m", "1"] == content_hash(profile())
+
+
+def test_a_part_that_was_damaged_completes_nothing():
+    (key, value), *others = encode_profile(profile())
+    assert read([(key, value[:-1] + b"!"), *others]) == []
+
+
+def test_a_manifest_that_promises_something_else_is_refused():
+    *parts, (key, value) = encode_profile(profile())
+    promised = {**json.loads(value), "content": "0" * 64}
+    with pytest.raises(InvalidProfile, match="not what its manifest promises"):
+        read([*parts, (key, json.dumps(promised).encode())])
+
+
+@pytest.mark.parametrize("key", [None, b"", b"m/1", b"a/b/c/d", b"\xff"])
+def test_a_key_that_is_none_of_ours_is_refused(key):
+    with pytest.raises(InvalidProfile, match="no key of a profile"):
+        ProfileReader().add(key, b"x")
+
+
+def test_a_manifest_that_cannot_be_read_is_refused():
+    with pytest.raises(InvalidProfile, match="manifest of model 'm' version '1' cannot be read"):
+        ProfileReader().add(b"m/1/manifest", b"{}")
+
+
+def test_a_deleted_part_takes_nothing_away():
+    first, *others = encode_profile(profile())
+    assert len(read([first, (first[0], None), *others])) == 1
+
+
+def test_a_file_holds_the_same_profile(tmp_path):
+    write_profile(tmp_path / "a.profile", profile(model_file=b"x"))
+    assert same(read_profile(tmp_path / "a.profile"), profile(model_file=b"x"))
+    with zipfile.ZipFile(tmp_path / "a.profile") as archive:
+        assert {entry.date_time[0] for entry in archive.infolist()} == {1980}  # the same any day
+
+
+def test_a_file_that_holds_none_says_so(tmp_path):
+    (tmp_path / "x").write_bytes(b"x")
+    with pytest.raises(InvalidProfile, match="holds no profile"):
+        read_profile(tmp_path / "x")
+    with pytest.raises(InvalidProfile, match="holds no profile"):
+        read_profile(tmp_path / "gone")

@@ -1,0 +1,95 @@
+"""Times as people write them; none is guessed."""
+
+import pandas as pd
+import pytest
+
+from producers.contract.times import InvalidTime, parse_time_ms, times_ms
+
+NOON_MS = 1_364_817_600_000  # 2013-04-01T12:00:00Z
+
+
+def read(*values: object, timezone: str | None = None) -> list[int]:
+    return times_ms(pd.Series(values, name="when"), timezone).tolist()
+
+
+def test_texts_with_an_offset():
+    assert read("2013-04-01T12:00:00Z", "2013-04-01 14:00:00.001+02:00") == [NOON_MS, NOON_MS + 1]
+
+
+def test_whole_numbers_are_milliseconds():
+    assert read(NOON_MS) == read(float(NOON_MS)) == [NOON_MS]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_timestamps_of_any_unit(unit):
+    column = pd.Series(pd.to_datetime(["2013-04-01T12:00:00Z"]), name="when").dt.as_unit(unit)
+    assert times_ms(column, None).tolist() == [NOON_MS]
+
+
+def test_no_times_are_no_times():
+    assert times_ms(pd.Series([], dtype="float64"), None).tolist() == []
+
+
+@pytest.mark.parametrize("value", ["2013-04-01T12:00:00", pd.Timestamp("2013-04-01T12:00:00")])
+def test_a_time_without_an_offset_needs_to_be_told_its_zone(value):
+    with pytest.raises(InvalidTime, match=r"have no offset.*say where.*--timezone UTC"):
+        read(value)
+    assert read(value, timezone="UTC") == [NOON_MS]
+    assert read(value, timezone="Europe/Paris") == [NOON_MS - 2 * 3_600_000]
+
+
+def test_an_offset_outranks_the_zone():
+    assert read("2013-04-01T12:00:00Z", timezone="Europe/Paris") == [NOON_MS]
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        (["soon"], "'soon', which is not a time"),
+        (["2013-04-01T12:00:00Z", "04/01/2013 12:00Z"], "'04/01/2013 12:00Z', which is not a time"),
+        (
+            ["2013-04-01T12:00:00Z", "2013-04-01T12:00:00"],
+            "with and without an offset: '2013-04-01T12:00:00Z' and",
+        ),
+        (["2013-04-01T12:00:00Z", None], "no time in row 2"),
+        ([float("nan"), NOON_MS], "no time in row 1"),
+        ([NOON_MS / 1000], "whole milliseconds"),
+        ([NOON_MS + 0.5], "whole milliseconds"),
+        ([-NOON_MS, NOON_MS], "outside the years 1970 to 9998"),
+        ([NOON_MS * 1_000_000], "outside the years 1970 to 9998"),
+        (["1969-12-31T23:59:59Z"], "outside the years 1970 to 9998"),
+        ([True], "not a time"),
+    ],
+)
+def test_what_is_no_time_is_refused_by_name(values, why):
+    with pytest.raises(InvalidTime, match=f"column 'when'.*{why}"):
+        read(*values)
+
+
+@pytest.mark.parametrize(
+    ("value", "zone"),
+    [
+        ("2013-04-01T12:00:00", "Mars/Olympus"),
+        ("2013-03-31T02:30:00", "Europe/Paris"),  # summer time skips it
+        ("2013-10-27T02:30:00", "Europe/Paris"),  # and has this one twice
+    ],
+)
+def test_a_zone_that_gives_no_clear_time_is_refused(value, zone):
+    with pytest.raises(InvalidTime, match=f"column 'when' as times of '{zone}'"):
+        read(value, timezone=zone)
+
+
+@pytest.mark.parametrize(
+    "text", ["2013-04-01T12:00:00Z", "2013-04-01T12:00", "2013-04-01T14:00:00+02:00"]
+)
+def test_on_the_command_line_a_time_without_an_offset_is_utc(text):
+    assert parse_time_ms(text) == NOON_MS
+
+
+def test_a_date_is_its_first_moment():
+    assert parse_time_ms("2013-04-01") == NOON_MS - 12 * 3_600_000
+
+
+def test_anything_else_is_refused_on_the_command_line():
+    with pytest.raises(InvalidTime, match="'April' is not a time"):
+        parse_time_ms("April")

@@ -1,0 +1,190 @@
+"""Known disturbances: from a moment on, for the rows they name, the same with the same seed.
+
+Rows at 0, 1, 2, … 9 seconds; what starts at 00:00:05 meets the last five.
+"""
+
+import numpy as np
+import pytest
+
+from producers.example.history import History
+from producers.simulation.scenarios import (
+    InvalidScenario,
+    apply_scenarios,
+    malformed_ids,
+    parse_scenario,
+)
+
+FROM = "from=1970-01-01T00:00:05Z"
+
+
+def history(n: int = 10) -> History:
+    return History(
+        np.array([str(i) for i in range(n)], dtype=object),
+        np.arange(n, dtype=np.int64) * 1_000,
+        {"x": np.arange(n, dtype=float), "c": np.array(["a"] * n, dtype=object)},
+        np.zeros(n, dtype=np.int64),
+        np.arange(n, dtype=np.int64) * 1_000,
+    )
+
+
+def disturbed(*texts: str, rows: History | None = None, seed: int = 0) -> History:
+    scenarios = [parse_scenario(text) for text in texts]
+    return apply_scenarios(rows or history(), scenarios, seed)
+
+
+def test_shift_adds_from_its_moment_on():
+    after = disturbed(f"shift:feature=x,by=0.5,{FROM}")
+    assert after.features["x"].tolist() == [0, 1, 2, 3, 4, 5.5, 6.5, 7.5, 8.5, 9.5]
+
+
+def test_scale_multiplies_from_its_moment_on():
+    after = disturbed(f"scale:feature=x,by=2,{FROM}")
+    assert after.features["x"].tolist() == [0, 1, 2, 3, 4, 10, 12, 14, 16, 18]
+
+
+def test_until_ends_it():
+    after = disturbed(f"shift:feature=x,by=100,{FROM},until=1970-01-01T00:00:06Z")
+    assert after.features["x"].tolist() == [0, 1, 2, 3, 4, 105, 6, 7, 8, 9]
+
+
+def test_without_a_moment_it_holds_from_the_beginning():
+    assert disturbed("flip:share=1").label.tolist() == [1] * 10
+
+
+def test_a_share_of_1_loses_every_value_of_either_kind():
+    after = disturbed(f"missing:feature=x,share=1,{FROM}", f"missing:feature=c,share=1,{FROM}")
+    assert np.isnan(after.features["x"]).tolist() == [False] * 5 + [True] * 5
+    assert after.features["c"].tolist() == ["a"] * 5 + [None] * 5
+
+
+def test_a_share_is_that_share_of_the_rows():
+    many = disturbed("missing:feature=x,share=0.3", "flip:share=0.2", rows=history(20_000))
+    assert np.isnan(many.features["x"]).mean() == pytest.approx(0.3, abs=0.015)
+    assert many.label.mean() == pytest.approx(0.2, abs=0.015)
+
+
+def test_drift_comes_little_by_little_and_stays():
+    after = disturbed(f"drift:feature=x,by=4,over=2s,{FROM}")
+    assert after.features["x"].tolist() == [0, 1, 2, 3, 4, 5, 8, 11, 12, 13]
+
+
+def test_a_drift_that_ends_leaves_what_comes_later_as_it_was():
+    after = disturbed(f"drift:feature=x,by=4,over=2s,{FROM},until=1970-01-01T00:00:08Z")
+    assert after.features["x"].tolist() == [0, 1, 2, 3, 4, 5, 8, 11, 8, 9]
+
+
+def test_a_category_takes_over_a_share_of_the_rows_from_its_moment_on():
+    after = disturbed(f"takeover:feature=c,value=b,share=1,{FROM}")
+    assert after.features["c"].tolist() == ["a"] * 5 + ["b"] * 5
+    many = disturbed("takeover:feature=c,value=b,share=0.3", rows=history(20_000))
+    assert (many.features["c"] == "b").mean() == pytest.approx(0.3, abs=0.015)
+
+
+def test_a_stuck_sensor_repeats_its_last_reading():
+    after = disturbed(f"stuck:feature=x,{FROM}")
+    assert after.features["x"].tolist() == [0, 1, 2, 3, 4, 4, 4, 4, 4, 4]
+
+
+def test_a_reading_that_is_missing_is_none_to_be_stuck_at():
+    lost = "missing:feature=x,share=1,from=1970-01-01T00:00:03Z"
+    after = disturbed(lost, f"stuck:feature=x,{FROM}")
+    assert after.features["x"].tolist()[5:] == [2] * 5
+
+
+def test_a_stuck_sensor_repeats_the_reading_that_is_named():
+    after = disturbed("stuck:feature=x,at=7.5,until=1970-01-01T00:00:03Z")
+    assert after.features["x"].tolist() == [7.5, 7.5, 7.5, 3, 4, 5, 6, 7, 8, 9]
+
+
+def test_a_drop_loses_rows_with_everything_that_belongs_to_them():
+    before, after = history(20_000), disturbed("drop:share=0.8", rows=history(20_000))
+    assert len(after) == pytest.approx(4_000, abs=250)
+    assert np.isin(after.ids, before.ids).all()
+    for column in (after.time_ms // 1_000, after.features["x"], after.label_time_ms // 1_000):
+        assert column.astype(int).astype(str).tolist() == after.ids.tolist()
+    assert len(after.label) == len(after.features["c"]) == len(after)
+
+
+def test_a_drop_lasts_as_long_as_it_says():
+    after = disturbed(f"drop:share=1,{FROM},until=1970-01-01T00:00:08Z")
+    assert after.ids.tolist() == ["0", "1", "2", "3", "4", "8", "9"]
+
+
+def test_malformed_changes_no_row_and_names_a_share_of_them_from_its_moment_on():
+    scenarios = [parse_scenario(f"malformed:share=1,{FROM}")]
+    after = apply_scenarios(history(), scenarios, 0)
+    assert after.features["x"].tolist() == history().features["x"].tolist()
+    assert malformed_ids(history(), scenarios, 0) == {"5", "6", "7", "8", "9"}
+    few = malformed_ids(history(20_000), [parse_scenario("malformed:share=0.01")], 0)
+    assert len(few) == pytest.approx(200, abs=45)
+
+
+def test_who_is_malformed_depends_on_the_seed_and_the_place_alone():
+    one, calm = parse_scenario("malformed:share=0.5"), parse_scenario("shift:feature=x,by=1")
+    first, again, other = (malformed_ids(history(100), [one], seed) for seed in (1, 1, 2))
+    assert first == again != other
+    assert malformed_ids(history(100), [calm, one], 1) != first
+
+
+def test_they_are_applied_one_after_the_other():
+    after = disturbed("shift:feature=x,by=1", "scale:feature=x,by=10")
+    assert after.features["x"].tolist() == [10 * (x + 1) for x in range(10)]
+
+
+def test_what_no_scenario_names_stays():
+    before, after = history(), disturbed("shift:feature=x,by=1")
+    assert after.features["c"].tolist() == before.features["c"].tolist()
+    assert (after.label == before.label).all()
+    assert before.features["x"].tolist() == list(range(10))
+
+
+def test_the_seed_decides_what_is_drawn():
+    first, again, other = (disturbed("flip:share=0.5", seed=seed) for seed in (1, 1, 2))
+    assert (first.label == again.label).all()
+    assert (first.label != other.label).any()
+
+
+def test_two_of_a_kind_draw_for_themselves():
+    both = disturbed("missing:feature=x,share=0.5", "missing:feature=c,share=0.5")
+    lost = [value is None for value in both.features["c"]]
+    assert lost != np.isnan(both.features["x"]).tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            "melt:share=1",
+            "unknown scenario 'melt': there are drift, drop, flip, malformed, missing, scale,"
+            " shift, stuck, takeover",
+        ),
+        ("shift:feature=x", "scenario shift needs by"),
+        ("flip", "scenario flip needs share"),
+        ("flip:feature=x,share=1", "knows no 'feature': it takes share, from, until"),
+        ("shift:feature=x,by=much", "by='much': expected a number"),
+        ("shift:feature=x,by=nan", "by='nan': expected a number"),
+        ("flip:share=0", "a share is above 0 and at most 1"),
+        ("flip:share=1.1", "a share is above 0 and at most 1"),
+        ("flip:share=1,from=spring", "'spring' is not a time"),
+        ("drift:feature=x,by=1,over=3s", "scenario drift needs from: the moment"),
+        ("drift:feature=x,by=1,from=2013-05-01", "scenario drift needs over"),
+        ("drift:feature=x,by=1,over=long,from=2013-05-01", "'long' is not a duration"),
+        ("drift:feature=x,by=1,over=0s,from=2013-05-01", "longer than zero"),
+        ("drift:feature=c,by=1,over=3s,from=1970-01-01", "feature 'c' is not numeric"),
+        ("takeover:feature=x,value=a,share=0.1", "feature 'x' is numeric: no category can"),
+        ("takeover:feature=c,value=,share=0.1", "value='': expected a name"),
+        ("takeover:feature=y,value=a,share=0.1", "there is no feature 'y'"),
+        ("stuck:feature=x", "has no reading to be stuck at: say when with from="),
+        ("stuck:feature=x,from=1970-01-01", "has no reading to be stuck at"),
+        ("stuck:feature=c,at=1", "feature 'c' is not numeric"),
+        ("stuck:feature=x,at=2013-05-01", "expected a number"),
+        ("drop:share=2", "a share is above 0 and at most 1"),
+        ("malformed", "scenario malformed needs share"),
+        ("shift:feature=y,by=1", "there is no feature 'y': there are x, c"),
+        ("missing:feature=y,share=1", "there is no feature 'y': there are x, c"),
+        ("scale:feature=c,by=1", "feature 'c' is not numeric"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_sentence(text, why):
+    with pytest.raises(InvalidScenario, match=why):
+        disturbed(text)

@@ -1,0 +1,85 @@
+"""A service that breaks the contract in some of its predictions: which, how, and nothing else."""
+
+import numpy as np
+import pytest
+
+from driftline.settings import load_settings
+from producers.contract.records import (
+    ContractViolation,
+    Undecodable,
+    decode_label,
+    decode_prediction,
+)
+from producers.example.flights import PRODUCTION_MS, load_flights
+from producers.simulation import simulate
+from producers.simulation.replay import LABELS, PREDICTIONS
+from producers.simulation.scenarios import malformed_ids, parse_scenario
+from producers.simulation.simulate import Simulation, broken_value, scored_flights, simulated
+
+DAY_MS = 86_400_000
+SCENARIO = parse_scenario("malformed:share=0.2,from=2013-04-01T12:00:00Z")
+
+
+def simulation(*scenarios):
+    return Simulation(until_ms=PRODUCTION_MS[0] + DAY_MS, scenarios=scenarios)
+
+
+@pytest.fixture
+def events(monkeypatch, trained):
+    """What a day of them sends, by topic."""
+    profiles = {("flight-delay", "1"): (trained.profile, "hash")}
+    monkeypatch.setattr(simulate, "read_profiles", lambda _: profiles)
+
+    def sent(*scenarios):
+        replay = simulated(load_settings(), simulation(*scenarios))
+        met = list(replay.events())
+        assert len(met) == len(replay)
+        return {t: [e for e in met if e.topic == t] for t in (PREDICTIONS, LABELS)}
+
+    return sent
+
+
+def broken(event) -> bool:
+    try:
+        decode_prediction(event.value)
+    except (ContractViolation, Undecodable):
+        return True
+    return False
+
+
+def test_a_share_of_the_predictions_is_broken_and_all_else_is_as_it_was(events):
+    calm, careless = events(), events(SCENARIO)
+    assert careless[LABELS] == calm[LABELS]
+    assert all(decode_label(event.value) for event in careless[LABELS])
+    named = malformed_ids(load_flights(), [SCENARIO], 0)
+    for before, after in zip(calm[PREDICTIONS], careless[PREDICTIONS], strict=True):
+        assert (before.key, before.time_ms) == (after.key, after.time_ms)
+        assert broken(after) == (after.key.decode() in named)
+        assert broken(after) or before == after
+    hit = sum(map(broken, careless[PREDICTIONS]))
+    assert 0.05 < hit / len(careless[PREDICTIONS]) < 0.2
+
+
+def test_records_are_broken_in_every_way():
+    value = (
+        b'{"schema":1,"id":"x","time":"2013-04-01T00:00:00Z","model":"m","version":"1",'
+        b'"features":{},"score":0.5}'
+    )
+    said = set()
+    for number in range(40):
+        try:
+            decode_prediction(broken_value(b"%d" % number, value))
+        except (ContractViolation, Undecodable) as error:
+            said.add(str(error).split(" is wrong")[0].split(":")[0])
+    assert said == {"'score'", "'id'", "a value of 'features'", "not JSON"}
+
+
+def test_what_is_broken_never_counts_so_the_pipeline_leaves_it_out(trained):
+    calm, careless = (
+        scored_flights(trained.profile, simulation(*scenarios)) for scenarios in ((), (SCENARIO,))
+    )
+    named = malformed_ids(load_flights(), [SCENARIO], 0)
+    assert careless.predictions.ids == [i for i in calm.predictions.ids if i not in named]
+    whole = np.array([i not in named for i in calm.predictions.ids])
+    assert (careless.predictions.score == calm.predictions.score[whole]).all()
+    assert 0 < len(careless.predictions) < len(calm.predictions)
