@@ -9,7 +9,7 @@ from contextlib import suppress
 import click
 from pydantic import BaseModel
 
-import driftline
+import driftline.__main__
 from consumers.__main__ import main as consumers_main
 from dashboard.reach import API, TOKEN
 from driftline.settings import ModelSection, Settings
@@ -17,8 +17,8 @@ from producers.__main__ import main as producers_main
 
 PREFIX = "DRIFTLINE_"
 PROGRAMS: dict[tuple[str, ...], click.Command] = {
-    ("driftline",): driftline.main,
-    ("python", "-m", "driftline"): driftline.main,
+    ("driftline",): driftline.__main__.main,
+    ("python", "-m", "driftline"): driftline.__main__.main,
     ("python", "-m", "producers"): producers_main,
     ("python", "-m", "consumers"): consumers_main,
 }

@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from consumers.commands.consume import worker_options
-from driftline import logs, main
+from driftline import logs
+from driftline.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = "postgresql://driftline:hunter22@127.0.0.1:1/driftline"

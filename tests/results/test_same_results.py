@@ -1,0 +1,62 @@
+"""Results are those of commit a0476bd, but for names of fields and what a commit changed on purpose.
+
+``before.json.gz`` was written there by ``python -m tests.results.documents``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.results import documents
+
+# What a field was called then, and is called now.
+RENAMED: dict[str, str] = {}
+# A sum may be taken in another order on another processor.
+TOLERANCE = 1e-12
+
+
+@pytest.fixture(scope="module")
+def before() -> dict[str, Any]:
+    return json.loads(gzip.decompress(Path(__file__).with_name("before.json.gz").read_bytes()))
+
+
+def test_reports_of_the_pipeline_on_disturbed_flights_are_unchanged(before):
+    assert list(differences(renamed(before["pipeline"]), documents.pipeline())) == []
+
+
+@pytest.mark.slow
+def test_alarms_and_delays_of_seeded_streams_are_unchanged(before):
+    assert list(differences(before["streams"], dict(documents.streams()))) == []
+
+
+def renamed(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {RENAMED.get(name, name): renamed(value) for name, value in found.items()}
+    return [renamed(one) for one in found] if isinstance(found, list) else found
+
+
+def differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
+    """Every place in which two documents differ."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        for name in sorted({*then, *now}):
+            yield from differences(
+                then.get(name, "(absent)"), now.get(name, "(absent)"), f"{where}/{name}"
+            )
+    elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        for i, (one, other) in enumerate(zip(then, now, strict=True)):
+            yield from differences(one, other, f"{where}/{i}")
+    elif not same(then, now):
+        yield f"{where}: {then!r} before, {now!r} now"
+
+
+def same(then: Any, now: Any) -> bool:
+    if isinstance(then, float) and isinstance(now, float):
+        return math.isclose(then, now, rel_tol=TOLERANCE)
+    return type(then) is type(now) and bool(then == now)
