@@ -103,7 +103,7 @@ class FlawedShare(Passed):
     deviation: float | None = Field(None, description="By how much it differs, 0 to 1.")
     p_value: float | None = Field(None, description="Exact, as if rows were independent.")
     threshold: float | None = Field(None, description="What sampling noise explains, as above.")
-    tolerance: float | None = Field(None, description="What the reference strays by.")
+    allowance: float | None = Field(None, description="What the reference strays by.")
     persistent: float | None = Field(None, description="What both halves of the window share.")
     verdict: str = Field(json_schema_extra={"enum": ["ok", "drift", "insufficient_data"]})
     severity: Severity | None = Field(None, description="Of a drift.")
@@ -125,7 +125,7 @@ class Feature(Passed):
         " largest difference of a share. Null without a value.",
     )
     p_value: float | None = Field(None, description="Of `statistic`, as if rows were independent.")
-    marked: bool | None = Field(
+    significant: bool | None = Field(
         None, description="`p_value` <= `p_value_threshold`; opens no incident."
     )
     threshold: float | None = Field(
@@ -133,7 +133,7 @@ class Feature(Passed):
         description="The distance that sampling noise alone exceeds no more often than the budget"
         " of false alarms allows.",
     )
-    tolerance: float | None = Field(
+    allowance: float | None = Field(
         None,
         description="What `persistent` may reach beyond half of `threshold`, because the reference"
         " itself strays so far.",
@@ -166,7 +166,7 @@ class Feature(Passed):
     )
     verdict: str = Field(
         description="`drift` if of a test the value exceeds `threshold`, and `persistent` less half"
-        " of it exceeds `tolerance`; `insufficient_data` says nothing either way. Numbers have four"
+        " of it exceeds `allowance`; `insufficient_data` says nothing either way. Numbers have four"
         " tests, KS, Kuiper, Wilcoxon and Mood, and the figures beside are those of KS.",
         json_schema_extra={"enum": ["ok", "drift", "insufficient_data"]},
     )

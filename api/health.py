@@ -44,7 +44,7 @@ class Role(Answer):
 class Records(Answer):
     """What became of records of a topic: `in` = `counted` + `too_late` + all of `dead`."""
 
-    received: int = Field(serialization_alias="in", description="Records read.")
+    received: int = Field(description="Records read.")
     counted: int = Field(description="Taken into the statistics, late ones among them.")
     late: int = Field(description="Of the counted: behind their partition's watermark.")
     too_late: int = Field(description="Later than `accept_late`; not counted.")
@@ -180,5 +180,5 @@ def _sums(counts: Sequence[Mapping[str, Any]], names: Iterable[str]) -> dict[str
 def _records(counts: Sequence[Mapping[str, Any]]) -> Records:
     reasons = {reason for of in counts for reason in of.get("dead") or {}}
     dead = _sums([of.get("dead") or {} for of in counts], sorted(reasons))
-    sums = _sums(counts, ("in", "counted", "late", "too_late"))
-    return Records(received=sums.pop("in"), dead=dead, **sums)
+    sums = _sums(counts, ("received", "counted", "late", "too_late"))
+    return Records(received=sums.pop("received"), dead=dead, **sums)

@@ -20,7 +20,7 @@ from consumers.batch.findings import findings_of
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
 from monitor.decisions.incidents import Change
 from monitor.plan import DAY, HOUR, Plan, Time
-from monitor.windows.evaluator import Watch
+from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings, WindowStatus
 from producers.example.flights import (
     CATEGORICAL,
@@ -117,7 +117,7 @@ def alarms(found: Findings) -> tuple[int, int, int]:
 
 
 def watched(profile: Profile, rows: ReferenceRows) -> Findings:
-    return findings_of(Watch.of(PLAN, profile), rows)[1]
+    return findings_of(Evaluator.of(PLAN, profile), rows)[1]
 
 
 def _profile(rows: ReferenceRows) -> Profile:

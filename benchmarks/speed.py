@@ -17,10 +17,10 @@ from pathlib import Path
 import click
 import numpy as np
 
-from benchmarks.quality.detector import Rows, counted, plan, watch
+from benchmarks.quality.detector import Rows, counted, evaluator, plan
 from monitor.calibration.backtest import raised
 from monitor.counts.counts import Counts
-from monitor.windows.evaluator import Watch
+from monitor.windows.evaluator import Evaluator
 
 FEATURES, REFERENCE = 20, 10_000
 
@@ -33,7 +33,7 @@ def main(rows: int, pane: int, runs: int) -> None:
     """Count, decide, and print how fast."""
     rng = np.random.default_rng(1)
     reference = np.array_split(rng.normal(size=(REFERENCE, FEATURES)), max(1, REFERENCE // pane))
-    by = watch(plan(0.05, 100), reference)
+    by = evaluator(plan(0.05, 100), reference)
     scales = [length.panes for length in by.lengths]
     click.echo(f"{rows:,} rows x {FEATURES} features, panes of {pane:,}, scales {scales}")
     panes = [rng.normal(size=(FEATURES, pane)).T for _ in range(rows // pane)]  # columns
@@ -57,7 +57,7 @@ def main(rows: int, pane: int, runs: int) -> None:
     click.echo(f"memory after a tenth {early:6.0f} MiB, after all {late:6.0f} MiB")
 
 
-def _numpy_alone(by: Watch, panes: list[Rows]) -> float:
+def _numpy_alone(by: Evaluator, panes: list[Rows]) -> float:
     """What counting cannot be faster than: rows per second."""
     samples = [reference.sample for _, reference in by.profile.schema.numeric]
     start, rows = time.perf_counter(), 0

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from api.answers import (
     Baseline,
@@ -45,7 +45,7 @@ class Of(NamedTuple):
 class _Counted(Records):
     """As it is written, where ``in`` is a name."""
 
-    received: int = Field(validation_alias="in")
+    received: int
 
 
 class _Health(Health):

@@ -122,7 +122,7 @@ def _distance_lines(
     lines = (
         ("distance", distance(feature)),
         ("sampling noise", feature.threshold),
-        ("reference's straying", feature.tolerance),
+        ("reference's straying", feature.allowance),
     )
     return [(start, window, line, value, *said) for line, value in lines if value is not None]
 

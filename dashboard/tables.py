@@ -67,7 +67,8 @@ def _judgement(metric: Metric | None) -> str:
 
 FEATURE_COLUMNS = [
     "feature", "verdict", "decided by", "distance", "sampling noise", "reference's straying",
-    "Kuiper", "p-value", "marked", "PSI", "missing", "out of range", "wrong type", "new categories",
+    "Kuiper", "p-value", "p significant", "PSI", "missing",
+     "out of range", "wrong type", "new categories",
 ]  # fmt: skip
 
 
@@ -83,10 +84,10 @@ def _feature(feature: Feature) -> tuple[str, ...]:
         feature.decided_by or "",
         words.number(feature.statistic),
         words.number(feature.threshold),
-        words.number(feature.tolerance),
+        words.number(feature.allowance),
         words.number(feature.kuiper),
         words.probability(feature.p_value),
-        "•" if feature.marked else "",
+        "•" if feature.significant else "",
         words.number(feature.psi),
         words.share(feature.missing, rows),
         words.share(feature.out_of_range, rows),
@@ -107,7 +108,7 @@ def numbers(feature: Feature) -> pd.DataFrame:
         (words.distance(feature), words.number(feature.statistic)),
         ("sampling noise explains", words.number(feature.threshold)),
         ("persists", words.number(feature.persistent)),
-        ("reference's straying", words.number(feature.tolerance)),
+        ("reference's straying", words.number(feature.allowance)),
         ("smallest that would show", words.number(feature.detectable)),
         ("Kuiper distance", words.number(feature.kuiper)),
         ("Cliff's delta (Wilcoxon)", words.number(feature.wilcoxon)),

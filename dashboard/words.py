@@ -174,7 +174,7 @@ def _of_values(of: Feature) -> str:
     return (
         f"{lies}. Sampling noise explains up to {number(of.threshold)}; {number(of.persistent)}"
         f" of it persists through the window, where beyond noise the reference itself strays by up"
-        f" to {number(of.tolerance)}."
+        f" to {number(of.allowance)}."
     )
 
 
@@ -235,15 +235,15 @@ def transition(event: Mapping[str, Any]) -> str:
 
 def evidence(of: dict[str, Any]) -> str:
     """The numbers of an incident in a sentence; what is not known by name is left out."""
-    also = of.get("also")
+    also = of.get("grouped")
     together = f" At the same time: {plain(', '.join(also))}." if also else ""
     return f"{_numbers(of)}{together}"
 
 
 def _numbers(of: dict[str, Any]) -> str:
-    if of.get("statistic") in METRICS:
+    if of.get("decided_by") in METRICS:
         return _of_metric(of)
-    named = {**_EVIDENCE, "value": _VALUES.get(of.get("statistic", ""), "distance")}
+    named = {**_EVIDENCE, "value": _VALUES.get(of.get("decided_by", ""), "distance")}
     said = [
         f"{words} {_number(of[name])}" for name, words in named.items() if of.get(name) is not None
     ]
@@ -255,8 +255,8 @@ def _numbers(of: dict[str, Any]) -> str:
 _EVIDENCE = {
     "value": "distance",
     "threshold": "where sampling noise explains",
-    "effect": "persisting",
-    "tolerance": "where beyond noise the reference itself strays by up to",
+    "persistent": "persisting",
+    "allowance": "where beyond noise the reference itself strays by up to",
     "rows": "rows",
 }
 _VALUES = {

@@ -18,7 +18,7 @@ from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.decisions.incidents import Change
 from monitor.plan import HOUR
-from monitor.windows.evaluator import Watch
+from monitor.windows.evaluator import Evaluator
 
 FLIP = "flip-of-a-tenth"
 REFERENCE_PANES, AFTER = 20, 40  # panes
@@ -33,7 +33,7 @@ def delay(seed: int) -> float | None:
     profile = build_profile("flip", "1", reference, pane_ms=HOUR, threshold=0.5)
     at_ms = int(rng.integers(*HISTORY)) * HOUR
     live = _rows(rng, at_ms // HOUR + AFTER, at_ms)
-    found = findings_of(Watch.of(plan(BUDGET, PANES), profile), live)[1]
+    found = findings_of(Evaluator.of(plan(BUDGET, PANES), profile), live)[1]
     ends_ms = [t.end_ms for t in found.transitions if t.change is Change.OPENED]
     after = [end_ms for end_ms in ends_ms if end_ms > at_ms]
     return (min(after) - at_ms) / HOUR * PANE_ROWS if after else None

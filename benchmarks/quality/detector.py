@@ -13,7 +13,7 @@ from monitor.counts.counts import Counts
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.counts.summary import Quality
 from monitor.plan import HOUR, Budget, Drift, Plan, Windows
-from monitor.windows.evaluator import Watch
+from monitor.windows.evaluator import Evaluator
 
 Rows = NDArray[np.float64]  # shape (rows, features)
 
@@ -22,14 +22,14 @@ ROWS_AT_ONCE = 12_500  # about, that are looked up together
 
 def plan(budget: float, panes: int) -> Plan:
     """``budget`` false alarms in as many panes; windows to look at are single panes."""
-    allowed = Budget(budget, panes * HOUR)
+    allowance = Budget(budget, panes * HOUR)
     return Plan(
         Windows(HOUR, HOUR, HOUR, 10**6 * HOUR),
-        drift=Drift(warning=allowed, critical=allowed, critical_effect=0.0),
+        drift=Drift(warning=allowance, critical=allowance, critical_effect=0.0),
     )
 
 
-def watch(of: Plan, reference: Sequence[Rows], categorical: int = 0) -> Watch:
+def evaluator(of: Plan, reference: Sequence[Rows], categorical: int = 0) -> Evaluator:
     """``reference`` pane by pane, in time order; NaN is missing. Scores say nothing here.
 
     The first so many columns hold numbers of categories.
@@ -53,18 +53,20 @@ def watch(of: Plan, reference: Sequence[Rows], categorical: int = 0) -> Watch:
         threshold=0.5,
         categorical=[f"x{i}" for i in range(categorical)],
     )
-    return Watch.of(of, profile)
+    return Evaluator.of(of, profile)
 
 
 def _column(values: NDArray[np.float64], categorical: bool) -> Column:
     return [f"c{value:.0f}" for value in values] if categorical else values
 
 
-def counted(by: Watch, panes: Iterable[Rows]) -> Iterator[Counts]:
-    """The counts of each pane, of what ``watch`` was made of."""
+def counted(by: Evaluator, panes: Iterable[Rows]) -> Iterator[Counts]:
+    """The counts of each pane, of what ``evaluator`` was made of."""
     kinds = len(list(by.profile.schema.categorical))
     samples = [reference.sample for _, reference in by.profile.schema.numeric]
-    places = list(zip(samples, by.data.stack.offsets.tolist(), strict=False))  # the score is last
+    places = list(
+        zip(samples, by.data.ecdf_table.offsets.tolist(), strict=False)
+    )  # the score is last
     for some in _together(panes):
         columns = np.ascontiguousarray(np.concatenate(some).T[kinds:])
         bins = np.full(columns.shape, -1)
@@ -89,16 +91,16 @@ def _together(panes: Iterable[Rows]) -> Iterator[list[Rows]]:
         yield some
 
 
-def _categories(by: Watch, rows: Rows) -> Iterator[Counts]:
+def _categories(by: Evaluator, rows: Rows) -> Iterator[Counts]:
     group = np.zeros(len(rows), dtype=np.int64)
     for i, (name, reference) in enumerate(by.profile.schema.categorical):
         (found,) = reference.tally(_column(rows[:, i], True), group, 1).values
-        yield Counts(found.index + by.data.space.offsets[f"categories/{name}"][0], found.count)
+        yield Counts(found.index + by.data.cell_index.offsets[f"categories/{name}"][0], found.count)
 
 
-def _flaws(by: Watch, rows: Rows) -> Counts:
+def _flaws(by: Evaluator, rows: Rows) -> Counts:
     """How many rows there are, and in how many each feature is missing."""
-    offsets = by.data.space.offsets
+    offsets = by.data.cell_index.offsets
     starts = [offsets[f"quality/x{i}"][0] + Quality.MISSING for i in range(rows.shape[1])]
     missing = np.isnan(rows).sum(axis=0)
     return Counts.of([*starts, offsets["rows"][0]], [*missing.tolist(), len(rows)])

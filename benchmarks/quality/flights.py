@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.float64]  # shape (rows, features), NaN where a value is missing
 
-FILE = Path(__file__).parents[2] / "producers" / "data" / "flights.parquet"
+FILE = Path(__file__).parents[2] / "producers" / "example" / "data" / "flights.parquet"
 FEATURES = (
     "dep_delay",
     "hour",

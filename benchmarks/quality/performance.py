@@ -38,7 +38,7 @@ from monitor.counts.profile import Profile, ReferenceRows, build_profile
 from monitor.counts.summary import Part
 from monitor.decisions.incidents import Change
 from monitor.plan import DAY, HOUR, Plan, Time, Windows
-from monitor.windows.evaluator import Watch
+from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings, Maturity
 from producers.example.flights import CATEGORICAL, REFERENCE_MS, TRAINING_MS, load_flights
 from producers.example.training import train
@@ -95,16 +95,16 @@ def _measured(length_ms: int, halves: Sequence[Split]) -> Figures:
     falls: dict[str, list[float | str | None]] = {name: [] for name in FALLS}
     for seed, split in enumerate(halves):
         plan = Plan(Windows(HOUR, length_ms, length_ms), Time(lateness_ms=0))
-        watch = Watch.of(plan, split.reference)
-        found = findings_of(watch, split.live)[1]
+        evaluator = Evaluator.of(plan, split.reference)
+        found = findings_of(evaluator, split.live)[1]
         healthy.append(_healthy(found))
-        early.append(_early(watch, split.live, found))
+        early.append(_early(evaluator, split.live, found))
         for name, lost in FALLS.items():
-            falls[name].append(_delay(watch, split.live, lost, seed))
+            falls[name].append(_delay(evaluator, split.live, lost, seed))
     days = float(np.mean([split.days for split in halves]))
-    allowed = SHARES["performance"] * Plan().drift.warning.per(DAY) * days
+    allowance = SHARES["performance"] * Plan().drift.warning.per(DAY) * days
     return {
-        "healthy, incidents": {**mean([n for n, _ in healthy]), "budget": allowed, "days": days},
+        "healthy, incidents": {**mean([n for n, _ in healthy]), "budget": allowance, "days": days},
         "healthy, where the model did not fail": mean([n for _, n in healthy]),
         **{name: _delays(found) for name, found in falls.items()},
         **_early_figures(early),
@@ -131,12 +131,12 @@ def _healthy(found: Findings) -> tuple[int, int]:
     return len(ends_ms), sum(value is None or value >= FAILED for value in accuracy)
 
 
-def _delay(watch: Watch, live: ReferenceRows, lost: float, seed: int) -> float | str | None:
+def _delay(evaluator: Evaluator, live: ReferenceRows, lost: float, seed: int) -> float | str | None:
     """Days; None if no incident opens, ``"early"`` if one had opened before the change."""
     rng = np.random.default_rng(1_000 + seed)
     first_ms = int(live.predictions.time_ms.min()) // DAY * DAY
     at_ms = first_ms + int(rng.integers(CALM_DAYS[0] * 24, CALM_DAYS[1] * 24)) * HOUR
-    ends_ms = _opened(findings_of(watch, _fallen(live, lost, at_ms, rng))[1])
+    ends_ms = _opened(findings_of(evaluator, _fallen(live, lost, at_ms, rng))[1])
     if ends_ms and ends_ms[0] <= at_ms:
         return "early"
     return (ends_ms[0] - at_ms) / DAY if ends_ms else None
@@ -177,8 +177,8 @@ class Early:
     recall: float
 
 
-def _early(watch: Watch, live: ReferenceRows, found: Findings) -> Early:
-    length_ms = watch.plan.windows.length_ms
+def _early(evaluator: Evaluator, live: ReferenceRows, found: Findings) -> Early:
+    length_ms = evaluator.plan.windows.length_ms
     of, label, known_ms = live.predictions, live.label, live.label_time_ms
     assert label is not None
     assert known_ms is not None
@@ -190,8 +190,8 @@ def _early(watch: Watch, live: ReferenceRows, found: Findings) -> Early:
         if w.performance.status is Maturity.FINAL
     }
     at_close = [
-        watch.judge_performance(panes, 0, status=Maturity.PROVISIONAL, revision=0)
-        for panes in _windows(watch, live, quick)
+        evaluator.judge_performance(panes, 0, status=Maturity.PROVISIONAL, revision=0)
+        for panes in _windows(evaluator, live, quick)
     ]
     positive = label == 1
     return Early(
@@ -209,12 +209,12 @@ def _raises(performance: Any) -> bool:
     return any(metric.severity is not None for metric in performance.metrics.values())
 
 
-def _windows(watch: Watch, live: ReferenceRows, which: Any) -> list[list[Cells]]:
+def _windows(evaluator: Evaluator, live: ReferenceRows, which: Any) -> list[list[Cells]]:
     """The panes with labels of each window, from some of the rows."""
     of, label = live.predictions, live.label
     assert label is not None
     counted = count_outcomes(
-        watch.profile.schema,
+        evaluator.profile.schema,
         pane_ms=(of.time_ms - of.time_ms % HOUR)[which],
         part=np.full(int(which.sum()), Part.FINAL, dtype=object),
         score=of.score[which],
@@ -224,7 +224,7 @@ def _windows(watch: Watch, live: ReferenceRows, which: Any) -> list[list[Cells]]
     )
     windows: dict[int, list[Cells]] = {}
     for summary in counted:
-        windows.setdefault(summary.pane_ms // watch.plan.windows.length_ms, []).append(
+        windows.setdefault(summary.pane_ms // evaluator.plan.windows.length_ms, []).append(
             summary.cells
         )
     return list(windows.values())

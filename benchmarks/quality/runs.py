@@ -9,12 +9,12 @@ import numpy as np
 from numpy.random import Generator
 
 from benchmarks.quality import flights
-from benchmarks.quality.detector import Rows, counted, plan, watch
+from benchmarks.quality.detector import Rows, counted, evaluator, plan
 from benchmarks.quality.streams import PANE_ROWS, SCENARIOS
-from monitor.calibration.backtest import Raised, raised
+from monitor.calibration.backtest import Alarm, raised
 from monitor.events.event_time import Arrival, arrivals, seen_before
 from monitor.plan import Plan
-from monitor.windows.evaluator import Watch
+from monitor.windows.evaluator import Evaluator
 
 BUDGET, PANES = 0.05, 100
 HISTORY = (20, 41)  # healthy panes before a change
@@ -24,7 +24,7 @@ STORM = flights.PANES_PER_DAY
 def healthy(name: str, seed: int) -> int:
     """How many incidents open in 100 healthy panes."""
     scenario, rng = SCENARIOS[name], np.random.default_rng(seed)
-    by = _watch(scenario.reference(rng), scenario.categorical)
+    by = _evaluator(scenario.reference(rng), scenario.categorical)
     live = scenario.live(rng, PANES)
     if scenario.delay:
         live = on_time(rng, list(live), scenario.delay, by.plan)
@@ -58,23 +58,23 @@ def delay(name: str, seed: int) -> float | str | None:
     ``"early"`` if an incident opened before.
     """
     scenario, rng = SCENARIOS[name], np.random.default_rng(10_000 + seed)
-    by = _watch(scenario.reference(rng), scenario.categorical)
+    by = _evaluator(scenario.reference(rng), scenario.categorical)
     at = int(rng.integers(*HISTORY))
     live = scenario.live(rng, at + PANES, at)
     pane = _first(raised(by, counted(by, live)), at)
     return pane if pane is None or isinstance(pane, str) else (pane + 1 - at) * float(PANE_ROWS)
 
 
-def _first(heard: Iterable[Raised], at: int) -> int | str | None:
+def _first(heard: Iterable[Alarm], at: int) -> int | str | None:
     opened = next((one for one in heard if one.opened), None)
     if opened is None:
         return None
     return opened.pane if opened.pane >= at else "early"
 
 
-def _watch(reference: Rows, categorical: int) -> Watch:
+def _evaluator(reference: Rows, categorical: int) -> Evaluator:
     panes = max(1, len(reference) // PANE_ROWS)
-    return watch(plan(BUDGET, PANES), np.array_split(reference, panes), categorical)
+    return evaluator(plan(BUDGET, PANES), np.array_split(reference, panes), categorical)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +99,12 @@ def healthy_flights(quarter: int, seed: int | None) -> Healthy:
     else:
         reference, live = found.days(np.random.default_rng(seed))
     panes = found.panes(live)
-    by = watch(plan(BUDGET, len(panes)), found.panes(reference))
+    by = evaluator(plan(BUDGET, len(panes)), found.panes(reference))
     heard = list(raised(by, counted(by, panes)))
     last_day = len(panes) - STORM
     opened = {one.incident for one in heard}
     lasting = {one.incident for one in heard if one.longest > STORM or one.pane >= last_day}
-    missing = {one.incident for one in heard if one.leader.startswith("quality/")}
+    missing = {one.incident for one in heard if one.primary.startswith("quality/")}
     storms, moved = opened - lasting, opened - missing
     return Healthy(
         len(moved - storms), len(moved & storms), len(missing - storms), len(missing & storms)
@@ -122,12 +122,12 @@ def flights_delay(change: str, seed: int) -> float | None:
     at = int(rng.integers(5 * flights.PANES_PER_DAY, 15 * flights.PANES_PER_DAY + 1))
     panes = found.panes(live)
     flights.change(panes, change, at)
-    by = watch(plan(BUDGET, len(panes)), found.panes(reference))
+    by = evaluator(plan(BUDGET, len(panes)), found.panes(reference))
     column = flights.FEATURES.index(flights.CHANGES[change][0])
     return _days_until(raised(by, counted(by, panes)), f"data/x{column}", at)
 
 
-def _days_until(heard: Iterable[Raised], subject: str, at: int) -> float | None:
+def _days_until(heard: Iterable[Alarm], subject: str, at: int) -> float | None:
     for one in heard:
         if one.subject == subject and one.pane >= at:
             return (one.pane + 1 - at) / flights.PANES_PER_DAY

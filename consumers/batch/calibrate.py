@@ -27,11 +27,11 @@ from monitor.calibration.calibration import (
     FAR_BELOW,
     SHIFTS,
     Alarms,
+    Backtest,
     Delay,
     Delays,
     History,
     Rate,
-    Rehearsal,
     TooShort,
     alarms,
     alarms_with,
@@ -60,7 +60,7 @@ from producers.simulation.simulate import Simulation, scored_flights
 
 MOST_FEATURES = 20  # whose delays are measured
 Tell = Callable[[str], None]
-_Said = tuple[Rehearsal, list[Heard]]
+_Said = tuple[Backtest, list[Heard]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -247,7 +247,7 @@ def calibrated(plan: Plan, scored: Scored, wanted: Wanted, tell: Tell) -> Calibr
     found: dict[str, dict[float, list[Delay]]] = {}
     restless: list[_Said] = []
     for i, split in enumerate(splits):
-        rehearsal = Rehearsal.of(plan, history, split, wanted.model, scored.categorical)
+        rehearsal = Backtest.of(plan, history, split, wanted.model, scored.categorical)
         of = said(rehearsal)
         heard.append(alarms(rehearsal, of))
         marked.append(naive(rehearsal))
@@ -256,9 +256,7 @@ def calibrated(plan: Plan, scored: Scored, wanted: Wanted, tell: Tell) -> Calibr
         if i < wanted.delay_splits:
             _add_delays(found, rehearsal, rng)
         tell(f"split {i + 1} of {wanted.splits}: {heard[-1].incidents} incidents")
-    last = Rehearsal.of(
-        plan, history, forward_split(len(history)), wanted.model, scored.categorical
-    )
+    last = Backtest.of(plan, history, forward_split(len(history)), wanted.model, scored.categorical)
     live_ms = len(splits[0].live) * history.block_ms
     rule, by_p = _measured(plan, heard, live_ms), _measured(plan, marked, live_ms)
     return Calibration(
@@ -270,7 +268,7 @@ def calibrated(plan: Plan, scored: Scored, wanted: Wanted, tell: Tell) -> Calibr
         live_ms,
         rule,
         by_p,
-        len(last.watch.profile.schema.features) + 1,
+        len(last.evaluator.profile.schema.features) + 1,
         alarms(last, said(last)),
         last.span_ms,
         {
@@ -292,7 +290,7 @@ def _history(plan: Plan, scored: Scored) -> History:
 
 
 def _add_delays(
-    found: dict[str, dict[float, list[Delay]]], rehearsal: Rehearsal, rng: np.random.Generator
+    found: dict[str, dict[float, list[Delay]]], rehearsal: Backtest, rng: np.random.Generator
 ) -> None:
     for name in rehearsal.numeric[:MOST_FEATURES]:
         into = found.setdefault(name, {shift: [] for shift in SHIFTS})

@@ -23,7 +23,7 @@ from producers.simulation.simulate import Simulation, scored_flights
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Material:
+class PipelineInputs:
     profile: Profile
     rows: ReferenceRows  # at least one
     trained: dict[str, Any] | None  # what was learned from; None: the saved reference was taken
@@ -107,7 +107,7 @@ class RowsFile:
 
 def prepared(
     settings: Settings, source: Flights | RowsFile, output: Path, *, skip_training: bool
-) -> Material:
+) -> PipelineInputs:
     """Learn the reference and save it in the directory ``output``, or take the one saved there.
 
     Raises ``BadInput``, ``InvalidReference`` or ``InvalidProfile``.
@@ -117,7 +117,7 @@ def prepared(
     else:
         profile, trained = source.learn(settings, output)
         write_profile(profile_path(output, *source.name), profile)
-    return Material(profile, source.rows(profile), trained)
+    return PipelineInputs(profile, source.rows(profile), trained)
 
 
 def saved_before(output: Path, model: str, version: str) -> Profile:

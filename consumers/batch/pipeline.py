@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from consumers.batch.findings import findings_of
-from consumers.batch.inputs import Material, reference_rows, reference_span_ms
+from consumers.batch.inputs import PipelineInputs, reference_rows, reference_span_ms
 from consumers.messages.alert_text import alert_line, change_of, event_ms
 from consumers.messages.internal import SCHEMA, alert_event, rfc3339, window_document
 from consumers.messages.roles import Batch, Record
@@ -26,7 +26,7 @@ from driftline.errors import BadInput
 from monitor.performance.degradation import JUDGED
 from monitor.performance.metrics import LOSSES
 from monitor.plan import Plan
-from monitor.windows.evaluator import Watch
+from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings
 from producers.example.evaluate import evaluated, evaluation_document, evaluation_lines
 
@@ -43,18 +43,18 @@ class Step:
     details: tuple[str, ...] = ()
 
 
-def pipeline(plan: Plan, material: Material) -> Iterator[Step]:
+def pipeline(plan: Plan, inputs: PipelineInputs) -> Iterator[Step]:
     """Every step, in order, each as soon as it is done. Raises ``BadInput``."""
-    watch = _watch(plan, material)
-    yield _training(material)
-    yield _evaluation(material)
-    _, findings = findings_of(watch, material.rows)
+    evaluator = _evaluator(plan, inputs)
+    yield _training(inputs)
+    yield _evaluation(inputs)
+    _, findings = findings_of(evaluator, inputs.rows)
     windows = newest_windows(findings, plan)
     events = sorted(map(alert_event, findings.transitions), key=event_ms)
-    yield _data_drift(material, windows)
-    yield _concept_drift(material, windows)
-    yield _performance(material, windows, events)
-    yield _alerts(material, events)
+    yield _data_drift(inputs, windows)
+    yield _concept_drift(inputs, windows)
+    yield _performance(inputs, windows, events)
+    yield _alerts(inputs, events)
     yield _retraining(plan, windows, events)
 
 
@@ -70,29 +70,29 @@ def newest_windows(findings: Findings, plan: Plan) -> list[Document]:
     return [window_document(found, marked) for _, found in sorted(newest.items())]
 
 
-def _watch(plan: Plan, material: Material) -> Watch:
+def _evaluator(plan: Plan, inputs: PipelineInputs) -> Evaluator:
     try:
-        return Watch.of(plan, material.profile)
+        return Evaluator.of(plan, inputs.profile)
     except ValueError as error:  # a saved profile of another pane
         raise BadInput(str(error)) from error
 
 
-def _training(material: Material) -> Step:
-    profile, (from_ms, until_ms) = material.profile, reference_span_ms(material.profile)
+def _training(inputs: PipelineInputs) -> Step:
+    profile, (from_ms, until_ms) = inputs.profile, reference_span_ms(inputs.profile)
     rows, span = reference_rows(profile), f"{rfc3339(from_ms)} to {rfc3339(until_ms)}"
     numeric = [name for name, _ in profile.schema.numeric]
     categorical = [name for name, _ in profile.schema.categorical]
     document = {
-        "trained": material.trained,
+        "trained": inputs.trained,
         "reference": {"rows": rows, "from": rfc3339(from_ms), "until": rfc3339(until_ms)},
         "features": {"numeric": numeric, "categorical": categorical},
         "threshold": profile.schema.threshold,
         "labelled": profile.labelled,
     }
-    did = "skipped, as saved before" if material.trained is None else "done"
+    did = "skipped, as saved before" if inputs.trained is None else "done"
     return Step(
         "train",
-        {**_head(material, "train"), **document},
+        {**_head(inputs, "train"), **document},
         f"{did}; the reference is {rows:,} rows of {span}",
         (
             f"numeric features: {', '.join(numeric) or 'none'}",
@@ -101,8 +101,8 @@ def _training(material: Material) -> Step:
     )
 
 
-def _evaluation(material: Material) -> Step:
-    found = evaluated(material.profile, material.rows)
+def _evaluation(inputs: PipelineInputs) -> Step:
+    found = evaluated(inputs.profile, inputs.rows)
     shown = [
         f"{name} {metric.value:.3f} (baseline {before.value:.3f})"
         for name in JUDGED
@@ -111,17 +111,17 @@ def _evaluation(material: Material) -> Step:
     ]
     return Step(
         "evaluate",
-        {**_head(material, "evaluate"), **evaluation_document(found)},
+        {**_head(inputs, "evaluate"), **evaluation_document(found)},
         ", ".join(shown) or "nothing to measure: no labels, or a reference without them",
         tuple(evaluation_lines(found)),
     )
 
 
-def _data_drift(material: Material, windows: Sequence[Document]) -> Step:
+def _data_drift(inputs: PipelineInputs, windows: Sequence[Document]) -> Step:
     closed = [w for w in windows if w["data"]["status"] == "closed"]
     features = [
         _history(name, [(w, w["data"]["features"][i]) for w in closed])
-        for i, name in enumerate(material.profile.schema.features)
+        for i, name in enumerate(inputs.profile.schema.features)
     ]
     drifted = [feature for feature in features if feature["drifted"]]
     document = {
@@ -137,13 +137,13 @@ def _data_drift(material: Material, windows: Sequence[Document]) -> Step:
         said += f"; too few rows, there or in the reference, to tell of {', '.join(blind)}"
     return Step(
         "data-drift",
-        {**_head(material, "data-drift"), **document},
+        {**_head(inputs, "data-drift"), **document},
         said,
         tuple(map(_history_line, drifted)),
     )
 
 
-def _concept_drift(material: Material, windows: Sequence[Document]) -> Step:
+def _concept_drift(inputs: PipelineInputs, windows: Sequence[Document]) -> Step:
     closed = [w for w in windows if w["data"]["status"] == "closed"]
     score = _history("score", [(w, w["concept"]["prediction"]) for w in closed])
     judged = [(w, w["concept"]["errors"]) for w in closed if w["concept"]["errors"] is not None]
@@ -159,14 +159,14 @@ def _concept_drift(material: Material, windows: Sequence[Document]) -> Step:
     said += f", the error in {error['drifted']}" if judged else "; no labels, so no errors"
     return Step(
         "concept-drift",
-        {**_head(material, "concept-drift"), **document},
+        {**_head(inputs, "concept-drift"), **document},
         said,
         tuple(_history_line(history) for history in (score, error) if history["drifted"]),
     )
 
 
 def _performance(
-    material: Material, windows: Sequence[Document], events: Sequence[Document]
+    inputs: PipelineInputs, windows: Sequence[Document], events: Sequence[Document]
 ) -> Step:
     """Of the windows that people look at; incidents come of longer ones, too."""
     closed = [w for w in windows if w["data"]["status"] == "closed"]
@@ -192,13 +192,13 @@ def _performance(
         said += f", but in longer ones {', '.join(longer)}"
     return Step(
         "performance",
-        {**_head(material, "performance"), **document},
+        {**_head(inputs, "performance"), **document},
         said,
         tuple(map(_metric_line, metrics)),
     )
 
 
-def _alerts(material: Material, events: Sequence[Document]) -> Step:
+def _alerts(inputs: PipelineInputs, events: Sequence[Document]) -> Step:
     changes = Counter(change_of(event) for event in events)
     newest = {event["data"]["incident"]: event for event in events}
     still = [event for event in newest.values() if event["data"]["state"] == "open"]
@@ -212,7 +212,7 @@ def _alerts(material: Material, events: Sequence[Document]) -> Step:
     }
     return Step(
         "alerts",
-        {**_head(material, "alerts"), **document},
+        {**_head(inputs, "alerts"), **document},
         f"{changes['opened']} incidents opened, {changes['resolved']} resolved,"
         f" {len(still)} open at the end",
         tuple(map(alert_line, events)),
@@ -246,13 +246,13 @@ def _retraining(plan: Plan, windows: Sequence[Document], events: Sequence[Docume
 def _incidents_of(kind: str, events: Sequence[Document]) -> list[str]:
     """What opened incidents of a kind, alone or with others."""
     opened = [event for event in events if change_of(event) == "opened"]
-    also = [name for event in opened for name in event["data"]["evidence"].get("also") or ()]
+    also = [name for event in opened for name in event["data"]["evidence"].get("grouped") or ()]
     subjects = dict.fromkeys([*(event["subject"] for event in opened), *also])
     return [of.removeprefix(kind) for of in subjects if of.startswith(kind)]
 
 
-def _head(material: Material, step: str) -> Document:
-    profile = material.profile
+def _head(inputs: PipelineInputs, step: str) -> Document:
+    profile = inputs.profile
     return {"schema": SCHEMA, "step": step, "model": profile.model, "version": profile.version}
 
 
@@ -269,7 +269,7 @@ def _history(name: str, judged: Sequence[tuple[Document, Document]]) -> Document
         "worst": None if worst is None else worst["start"],
         "statistic": None if far is None else far["statistic"],
         "threshold": None if far is None else far["threshold"],
-        "tolerance": None if far is None else far["tolerance"],
+        "allowance": None if far is None else far["allowance"],
         "severities": dict(Counter(found["severity"] for _, found in drifted)),
         "decided_by": dict(Counter(found["decided_by"] for _, found in drifted)),
     }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from driftline.settings import Settings
     from monitor.calibration.power import Cost, Spent
     from monitor.counts.profile import Profile
-    from monitor.windows.evaluator import Watch
+    from monitor.windows.evaluator import Evaluator
 
 
 @click.command()
@@ -43,19 +43,19 @@ def budget(  # noqa: PLR0913 - its options
     """
     from driftline.errors import BadInput
     from monitor.calibration.power import costs, spent
-    from monitor.windows.evaluator import Watch
+    from monitor.windows.evaluator import Evaluator
 
     plan = settings.plan(model)
     try:
-        watch = Watch.of(plan, _profile(settings, model, version, saved))
+        evaluator = Evaluator.of(plan, _profile(settings, model, version, saved))
     except ValueError as error:  # another pane
         raise BadInput(str(error)) from error
-    tests = list(spent(watch))
+    tests = list(spent(evaluator))
     if as_json:
         click.echo(json.dumps([asdict(test) for test in tests], indent=1))
         return
-    click.echo("\n".join(_lines(watch, tests if every else _best(tests), tests)))
-    click.echo("\n".join(_costs(costs(watch))))
+    click.echo("\n".join(_lines(evaluator, tests if every else _best(tests), tests)))
+    click.echo("\n".join(_costs(costs(evaluator))))
 
 
 def _profile(settings: Settings, model: str, version: str, saved: Path | None) -> Profile:
@@ -98,14 +98,14 @@ def _seen(test: Spent) -> float:
     return 2.0 if test.distance is None else test.distance
 
 
-def _lines(watch: Watch, shown: Sequence[Spent], tests: Sequence[Spent]) -> Iterator[str]:
-    drift, pane_ms = watch.plan.drift, watch.plan.windows.pane_ms
+def _lines(evaluator: Evaluator, shown: Sequence[Spent], tests: Sequence[Spent]) -> Iterator[str]:
+    drift, pane_ms = evaluator.plan.drift, evaluator.plan.windows.pane_ms
     yield (
-        f"{watch.profile.model}/{watch.profile.version}: at most {drift.warning} false"
+        f"{evaluator.profile.model}/{evaluator.profile.version}: at most {drift.warning} false"
         f" warnings and {drift.critical} false criticals, over {len(tests)} tests;"
-        f" {watch.rows_per_pane:,.0f} rows in a pane of {duration_text(pane_ms)}"
+        f" {evaluator.rows_per_pane:,.0f} rows in a pane of {duration_text(pane_ms)}"
     )
-    for family in watch.families.values():
+    for family in evaluator.families.values():
         lengths = ", ".join(duration_text(length.panes * pane_ms) for length in family.lengths)
         yield f"  {family.name:12} {family.share:6.1%}  {len(family.tests)} tests x ({lengths})"
     yield ""
@@ -117,7 +117,7 @@ def _lines(watch: Watch, shown: Sequence[Spent], tests: Sequence[Spent]) -> Iter
         yield (
             f"{test.subject:28} {test.statistic:10} {duration_text(test.length.panes * pane_ms):>8}"
             f" {test.share:7.3%} {test.levels.warning:8.1e} {test.levels.critical:8.1e}"
-            f" {_figure(test.critical_value)} {_figure(test.allowed)} {_figure(test.distance)}"
+            f" {_figure(test.critical_value)} {_figure(test.allowance)} {_figure(test.distance)}"
             f" {_figure(test.shift)}"
         )
     yield ""

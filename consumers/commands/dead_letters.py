@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from consumers.dead_letters.dead_letter import Letter
+    from consumers.dead_letters.dead_letter import DeadLetter
     from consumers.dead_letters.replay import Listing, Replayed
     from driftline.settings import Settings
 
@@ -58,7 +58,7 @@ def replay(settings: Settings, reason: str | None) -> None:
     How far it has come is kept by reason, so letters of other reasons stay for their own replay.
     What is refused again becomes a new letter, and can be sent again.
     """
-    from consumers.dead_letters.replay import reasons_of, replay_letters
+    from consumers.dead_letters.replay import reasons_of, replay_dead_letters
 
     there = reasons_of(settings)
     if reason is not None and reason not in there:
@@ -68,15 +68,15 @@ def replay(settings: Settings, reason: str | None) -> None:
     if not there:
         click.echo("there are no dead letters")
     for one in [reason] if reason else there:
-        _tell(replay_letters(settings, one))
+        _tell(replay_dead_letters(settings, one))
 
 
-def _told(letter: Letter, *, sent_back: bool | None, as_json: bool) -> str:
-    from consumers.dead_letters.dead_letter import letter_document, letter_line
+def _told(letter: DeadLetter, *, sent_back: bool | None, as_json: bool) -> str:
+    from consumers.dead_letters.dead_letter import dead_letter_document, dead_letter_line
 
     if as_json:
-        return json.dumps(letter_document(letter, sent_back=sent_back))
-    return letter_line(letter, sent_back=sent_back)
+        return json.dumps(dead_letter_document(letter, sent_back=sent_back))
+    return dead_letter_line(letter, sent_back=sent_back)
 
 
 def _tell(done: Replayed) -> None:

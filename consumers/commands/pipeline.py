@@ -65,8 +65,8 @@ def pipeline(
     source = _source(context, given)
     if not skip_training:
         _make(output)
-    material = prepared(settings, source, output, skip_training=skip_training)
-    steps = _told(steps_of(settings.plan(source.name[0]), material), output, verbose)
+    inputs = prepared(settings, source, output, skip_training=skip_training)
+    steps = _told(steps_of(settings.plan(source.name[0]), inputs), output, verbose)
     _write_summary(output, steps)
     click.echo(f"reports in {output}: open {output / 'summary.html'}")
     context.exit(DRIFTED if opened({step.name: step.document for step in steps}) else 0)

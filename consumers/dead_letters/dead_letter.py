@@ -20,7 +20,7 @@ SHOWN = 60  # characters of a value in a line
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """A record of the topic ``dead-letters``; what its headers lack is empty or None."""
 
     record: Record
@@ -32,7 +32,7 @@ class Letter:
     truncated: str | None  # hash and length of the whole value; None: it is whole
 
     @classmethod
-    def of(cls, record: Record) -> Letter:
+    def of(cls, record: Record) -> DeadLetter:
         own = {
             name.removeprefix(OWN): (value or b"").decode(errors="replace")
             for name, value in record.headers
@@ -67,7 +67,7 @@ class Letter:
         return Message(self.topic, self.record.key, self.record.value, self.partition, headers)
 
 
-def letter_document(letter: Letter, *, sent_back: bool | None) -> Mapping[str, Any]:
+def dead_letter_document(letter: DeadLetter, *, sent_back: bool | None) -> Mapping[str, Any]:
     """For programs. Bytes that are no UTF-8 stand under another name, in base64."""
     record = letter.record
     return {
@@ -85,7 +85,7 @@ def letter_document(letter: Letter, *, sent_back: bool | None) -> Mapping[str, A
     }
 
 
-def letter_line(letter: Letter, *, sent_back: bool | None) -> str:
+def dead_letter_line(letter: DeadLetter, *, sent_back: bool | None) -> str:
     """When, why, where from, what was wrong, what became of it, and how the value begins."""
     value = letter.record.value
     began = "no value" if value is None else value[: 4 * SHOWN].decode(errors="replace")

@@ -18,10 +18,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from consumers.dead_letters.dead_letter import TOPIC, Letter
+from consumers.dead_letters.dead_letter import TOPIC, DeadLetter
 from consumers.kafka.client import Client, SlotTaken, TransactionAborted
 from consumers.kafka.reader import TOO_LARGE, Reader, Unreadable
-from consumers.messages.roles import Committed, Output, Place, Record
+from consumers.messages.roles import Committed, Output, Record, TopicPartition
 from driftline.errors import Trouble
 from driftline.settings import Settings
 
@@ -44,13 +44,13 @@ class Replayed:
 
     reason: str
     sent: Counter[str] = field(default_factory=Counter)  # by topic
-    stuck: list[tuple[Letter, str]] = field(default_factory=list)  # not sent, and why
+    stuck: list[tuple[DeadLetter, str]] = field(default_factory=list)  # not sent, and why
 
 
 def reasons_of(settings: Settings) -> list[str]:
     """Every reason for which a letter stands there, most frequent first."""
     with Reader(settings, TOPIC) as reader:
-        met = Counter(Letter.of(record).reason for record in reader.records())
+        met = Counter(DeadLetter.of(record).reason for record in reader.records())
     return [reason for reason, _ in met.most_common() if reason]
 
 
@@ -62,15 +62,19 @@ class Listing:
     counts: Counter[str] = field(default_factory=Counter)  # by reason
     sent_back: Counter[str] = field(default_factory=Counter)
     unknown: Unreadable | None = None  # the last question that Kafka did not answer
-    _until: dict[str, Mapping[Place, int] | None] = field(default_factory=dict)  # by reason
+    _until: dict[str, Mapping[TopicPartition, int] | None] = field(
+        default_factory=dict
+    )  # by reason
 
-    def letters(self, reason: str | None, *, waiting: bool) -> Iterator[tuple[Letter, bool | None]]:
+    def letters(
+        self, reason: str | None, *, waiting: bool
+    ) -> Iterator[tuple[DeadLetter, bool | None]]:
         """Those of a reason, or of all, and whether each was sent back; None if not known.
 
         ``waiting`` leaves out what was. A letter that a replay found too large, and named, counts
         as sent.
         """
-        for letter in map(Letter.of, self.reader.records()):
+        for letter in map(DeadLetter.of, self.reader.records()):
             self.counts[letter.reason] += 1
             if reason in (None, letter.reason):
                 sent = self._sent(letter)
@@ -78,7 +82,7 @@ class Listing:
                 if not (waiting and sent):
                     yield letter, sent
 
-    def _sent(self, letter: Letter) -> bool | None:
+    def _sent(self, letter: DeadLetter) -> bool | None:
         if letter.obstacle is not None or not letter.reason:
             return False
         if letter.reason not in self._until:
@@ -86,7 +90,7 @@ class Listing:
         until = self._until[letter.reason]
         return None if until is None else letter.record.offset < until[letter.record.place]
 
-    def _asked(self, reason: str) -> Mapping[Place, int] | None:
+    def _asked(self, reason: str) -> Mapping[TopicPartition, int] | None:
         try:
             return self.reader.committed(f"{GROUP}.{reason}")
         except Unreadable as error:
@@ -94,7 +98,7 @@ class Listing:
             return None
 
 
-def replay_letters(settings: Settings, reason: str) -> Replayed:
+def replay_dead_letters(settings: Settings, reason: str) -> Replayed:
     """Send back the letters of ``reason`` that no earlier replay has sent.
 
     Raises ``NotSent`` if Kafka takes one back from us, ``SlotTaken`` if another replay of the same
@@ -116,9 +120,9 @@ def replay_letters(settings: Settings, reason: str) -> Replayed:
     return done
 
 
-def _joined(client: Client, partitions: int) -> Mapping[Place, Committed]:
+def _joined(client: Client, partitions: int) -> Mapping[TopicPartition, Committed]:
     """Every partition with where the group has come there, held until it is read."""
-    gained: dict[Place, Committed] = {}
+    gained: dict[TopicPartition, Committed] = {}
     patient_until_s = time.monotonic() + PATIENCE_S
     while len(gained) < partitions:
         if time.monotonic() > patient_until_s:
@@ -137,7 +141,9 @@ def _send(client: Client, records: Sequence[Record], done: Replayed) -> None:
     """
     if not records:
         return
-    letters = [letter for record in records if (letter := Letter.of(record)).reason == done.reason]
+    letters = [
+        letter for record in records if (letter := DeadLetter.of(record)).reason == done.reason
+    ]
     free = [letter for letter in letters if letter.obstacle is None]
     try:
         _commit(client, records, free)
@@ -153,7 +159,7 @@ def _send(client: Client, records: Sequence[Record], done: Replayed) -> None:
     done.stuck += [(letter, letter.obstacle) for letter in letters if letter.obstacle is not None]
 
 
-def _commit(client: Client, records: Sequence[Record], letters: Sequence[Letter]) -> None:
+def _commit(client: Client, records: Sequence[Record], letters: Sequence[DeadLetter]) -> None:
     """A transaction that follows an aborted one too closely is aborted, too: hence the tries."""
     offsets = {record.place: record.offset + 1 for record in records}
     output = Output([letter.original() for letter in letters])
@@ -173,5 +179,5 @@ def _commit(client: Client, records: Sequence[Record], letters: Sequence[Letter]
 
 def _span(records: Sequence[Record]) -> str:
     """The letters that a transaction was about."""
-    first, last = Letter.of(records[0]), Letter.of(records[-1])
+    first, last = DeadLetter.of(records[0]), DeadLetter.of(records[-1])
     return first.name if first == last else f"{first.name} to {last.name}"

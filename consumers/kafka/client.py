@@ -28,12 +28,14 @@ from confluent_kafka import (
     KafkaException,
     Producer,
     TopicCollection,
-    TopicPartition,
 )
 from confluent_kafka import Message as KafkaMessage
+from confluent_kafka import (
+    TopicPartition as KafkaPartition,
+)
 from confluent_kafka.admin import AdminClient
 
-from consumers.messages.roles import Committed, Headers, Message, Output, Place, Record
+from consumers.messages.roles import Committed, Headers, Message, Output, Record, TopicPartition
 from driftline.errors import Trouble
 from driftline.settings import Settings
 from producers.kafka.profile_table import client_config
@@ -79,8 +81,8 @@ class RecordsLost(Trouble):
 class _Changes:
     """What rebalances have done since the last poll returned."""
 
-    gained: dict[Place, Committed] = field(default_factory=dict)
-    lost: set[Place] = field(default_factory=set)
+    gained: dict[TopicPartition, Committed] = field(default_factory=dict)
+    lost: set[TopicPartition] = field(default_factory=set)
 
 
 class Client:
@@ -98,17 +100,19 @@ class Client:
         slot: int,
         reads: Sequence[str],
         *,
-        positions: Callable[[Sequence[Place]], Mapping[Place, int]] | None = None,
+        positions: Callable[[Sequence[TopicPartition]], Mapping[TopicPartition, int]] | None = None,
         gapless: bool = False,
     ) -> None:
         self._settings, self._positions = settings, positions
-        self._following: dict[Place, int] | None = {} if gapless else None
+        self._following: dict[TopicPartition, int] | None = {} if gapless else None
         self._prefix = settings.kafka.prefix
         self._group = f"{self._prefix}.{role}"
         self._changes = _Changes()
-        self._owned: set[Place] = set()
-        self._ended: dict[Place, int] = {}  # offset at which the end of a partition was met
-        self._quiet_since: dict[Place, float] = {}
+        self._owned: set[TopicPartition] = set()
+        self._ended: dict[
+            TopicPartition, int
+        ] = {}  # offset at which the end of a partition was met
+        self._quiet_since: dict[TopicPartition, float] = {}
         self._looked_at = float("-inf")  # when the ends were last looked up
         self._metadata: Any = None
         self._closing = False
@@ -158,7 +162,7 @@ class Client:
             self._refuse_losses(self._following, records)
         return records
 
-    def changes(self) -> tuple[dict[Place, Committed], set[Place]]:
+    def changes(self) -> tuple[dict[TopicPartition, Committed], set[TopicPartition]]:
         """Partitions gained, still paused, and partitions lost, since this was last asked."""
         changes, self._changes = self._changes, _Changes()
         return changes.gained, changes.lost
@@ -172,7 +176,7 @@ class Client:
         self._take_metadata()
         self._consumer.resume([self._of(place) for place in self._owned])
 
-    def silent(self, seconds: float) -> dict[Place, int]:
+    def silent(self, seconds: float) -> dict[TopicPartition, int]:
         """Partitions that every look-up of so many seconds found read to their end; and that end.
 
         Four look-ups fall into that time. One that fails or is left out is no silence: after an
@@ -189,7 +193,7 @@ class Client:
                 self._quiet_since[place] = now
         return {p: at for p, at in self._ended.items() if now - self._quiet_since[p] >= seconds}
 
-    def commit(self, next_offsets: Mapping[Place, int], output: Output) -> None:
+    def commit(self, next_offsets: Mapping[TopicPartition, int], output: Output) -> None:
         """One transaction. Raises ``TransactionAborted`` if it did not take effect.
 
         Anything else that it raises is no news of it: whoever starts in this slot finds out.
@@ -209,7 +213,7 @@ class Client:
         except KafkaException as error:
             self._abort(error)
 
-    def rewind(self) -> dict[Place, Committed]:
+    def rewind(self) -> dict[TopicPartition, Committed]:
         """Everything owned, held and back at its committed offset; call ``start`` after it."""
         self.hold()
         self._ended.clear()
@@ -219,7 +223,10 @@ class Client:
         return committed
 
     def read(
-        self, start: Mapping[Place, int], stop: Mapping[Place, int], alive: Callable[[], bool]
+        self,
+        start: Mapping[TopicPartition, int],
+        stop: Mapping[TopicPartition, int],
+        alive: Callable[[], bool],
     ) -> Iterable[list[Record]]:
         """The committed records of ``[start, stop)`` of partitions, whoever owns them.
 
@@ -237,11 +244,11 @@ class Client:
         finally:
             reader.close()
 
-    def first_offset(self, place: Place) -> int:
+    def first_offset(self, place: TopicPartition) -> int:
         """The oldest offset that retention has left."""
         return int(self._consumer.get_watermark_offsets(self._of(place), timeout=TIMEOUT_S)[0])
 
-    def end(self, place: Place) -> int | None:
+    def end(self, place: TopicPartition) -> int | None:
         """The end of a partition as last heard of, without asking; None if nothing was heard."""
         try:
             _, high = self._consumer.get_watermark_offsets(self._of(place), cached=True)
@@ -249,7 +256,7 @@ class Client:
             return None
         return int(high) if high >= 0 else None
 
-    def whole(self, place: Place) -> Iterable[Record]:
+    def whole(self, place: TopicPartition) -> Iterable[Record]:
         """Every record that a partition holds now, once the transactions under way there are over.
 
         Offsets can be seen as committed a moment before the records committed with them: who reads
@@ -275,7 +282,7 @@ class Client:
 
     # -- callbacks, served inside poll ---------------------------------------------------------
 
-    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_assign(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         if self._closing:  # the coordinator tells no offsets any more
             consumer.incremental_assign(partitions)
             return
@@ -287,15 +294,15 @@ class Client:
         self._owned |= set(committed)
         self._changes.gained.update(committed)
 
-    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_revoke(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         self._let_go(partitions)
         consumer.incremental_unassign(partitions)
 
-    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_lost(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         log.warning("lost %d partitions: the group went on without this member", len(partitions))
         self._on_revoke(consumer, partitions)
 
-    def _let_go(self, partitions: list[TopicPartition]) -> None:
+    def _let_go(self, partitions: list[KafkaPartition]) -> None:
         for place in map(self._place, partitions):
             self._owned.discard(place)
             self._ended.pop(place, None)
@@ -305,7 +312,7 @@ class Client:
 
     # -- the rest ------------------------------------------------------------------------------
 
-    def _committed(self, partitions: list[TopicPartition]) -> dict[Place, Committed]:
+    def _committed(self, partitions: list[KafkaPartition]) -> dict[TopicPartition, Committed]:
         if not partitions:
             return {}
         if self._positions is not None:
@@ -315,7 +322,7 @@ class Client:
                 for p in partitions
             }
         answers = self._consumer.committed(
-            [TopicPartition(p.topic, p.partition) for p in partitions], timeout=TIMEOUT_S
+            [KafkaPartition(p.topic, p.partition) for p in partitions], timeout=TIMEOUT_S
         )
         for answer in answers:
             if answer.error:
@@ -328,11 +335,11 @@ class Client:
         }
 
     def _chunk(
-        self, reader: Consumer, stop: Mapping[Place, int]
-    ) -> tuple[list[Record], set[Place]]:
+        self, reader: Consumer, stop: Mapping[TopicPartition, int]
+    ) -> tuple[list[Record], set[TopicPartition]]:
         records, done = [], set()
         for message in reader.consume(BATCH, timeout=1.0):
-            place = Place(self._short(message.topic()), int(message.partition() or 0))
+            place = TopicPartition(self._short(message.topic()), int(message.partition() or 0))
             error, offset = message.error(), int(message.offset() or 0)
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
                 raise KafkaException(error)
@@ -342,7 +349,7 @@ class Client:
                 records.append(_record(message, place))
         return records, done
 
-    def _ends(self, places: Sequence[Place]) -> dict[Place, int]:
+    def _ends(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Where partitions end now; those that could not be looked up are left out."""
         if not places:
             return {}
@@ -354,7 +361,7 @@ class Client:
             return {}
         return {self._place(of): of.offset for of in found if of.error is None}
 
-    def _written(self, place: Place) -> int:
+    def _written(self, place: TopicPartition) -> int:
         """The end of a partition with all that is not decided yet."""
         config = self._consumer_config(f"{self._group}.replay", None)
         reader = Consumer({**config, "isolation.level": "read_uncommitted"})
@@ -363,7 +370,9 @@ class Client:
         finally:
             reader.close()
 
-    def _refuse_losses(self, following: dict[Place, int], records: Sequence[Record]) -> None:
+    def _refuse_losses(
+        self, following: dict[TopicPartition, int], records: Sequence[Record]
+    ) -> None:
         """Markers of transactions leave gaps, too: what is lost lies before the oldest record."""
         for record in records:
             expected = following.get(record.place, record.offset)
@@ -383,7 +392,7 @@ class Client:
         error = message.error()
         if error is not None and error.code() != KafkaError._PARTITION_EOF:
             raise _trouble(error)
-        place = Place(self._short(message.topic()), int(message.partition() or 0))
+        place = TopicPartition(self._short(message.topic()), int(message.partition() or 0))
         if place not in self._owned or place in self._changes.lost:
             return None
         if error is not None:
@@ -454,14 +463,16 @@ class Client:
             self._settings, own if instance is None else {**own, "group.instance.id": instance}
         )
 
-    def _of(self, place: Place, offset: int | None = None, note: str = "") -> TopicPartition:
+    def _of(
+        self, place: TopicPartition, offset: int | None = None, note: str = ""
+    ) -> KafkaPartition:
         topic = self._settings.topic(place.topic)
         if offset is None:
-            return TopicPartition(topic, place.partition)
-        return TopicPartition(topic, place.partition, offset, note)
+            return KafkaPartition(topic, place.partition)
+        return KafkaPartition(topic, place.partition, offset, note)
 
-    def _place(self, partition: TopicPartition) -> Place:
-        return Place(self._short(partition.topic), partition.partition)
+    def _place(self, partition: KafkaPartition) -> TopicPartition:
+        return TopicPartition(self._short(partition.topic), partition.partition)
 
     def _short(self, topic: str | None) -> str:
         return str(topic).removeprefix(f"{self._prefix}.")
@@ -484,7 +495,7 @@ def _is_fenced_member(error: KafkaError) -> bool:
     return bool(error.code() == KafkaError._FATAL and "group.instance.id" in error.str())
 
 
-def _record(message: KafkaMessage, place: Place) -> Record:
+def _record(message: KafkaMessage, place: TopicPartition) -> Record:
     return Record(
         place.topic,
         place.partition,

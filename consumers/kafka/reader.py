@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterator
 from typing import Any, Self
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException
 from confluent_kafka import Message as KafkaMessage
+from confluent_kafka import TopicPartition as KafkaPartition
 
 from consumers.kafka.client import MissingTopic
-from consumers.messages.roles import Headers, Place, Record
+from consumers.messages.roles import Headers, Record, TopicPartition
 from driftline.errors import Trouble
 from driftline.settings import Settings
 from producers.kafka.profile_table import KafkaUnavailable, client_config
@@ -43,7 +44,7 @@ class Reader:
         self._consumer = Consumer(client_config(settings, own))
         self._partitions = self._found()
         self._consumer.assign(
-            [TopicPartition(self._name, number, OFFSET_BEGINNING) for number in self._partitions]
+            [KafkaPartition(self._name, number, OFFSET_BEGINNING) for number in self._partitions]
         )
 
     def history(self) -> list[Record]:
@@ -71,13 +72,13 @@ class Reader:
                 if not self._ended(message) and message.error() is None:
                     yield self._record(message)
 
-    def ends(self) -> dict[Place, int]:
+    def ends(self) -> dict[TopicPartition, int]:
         """Behind the last record that is committed by now, asked afresh, by partition."""
         try:
             return {
-                Place(self._short, number): int(
+                TopicPartition(self._short, number): int(
                     self._consumer.get_watermark_offsets(
-                        TopicPartition(self._name, number), timeout=PATIENCE_S
+                        KafkaPartition(self._name, number), timeout=PATIENCE_S
                     )[1]
                 )
                 for number in self._partitions
@@ -85,7 +86,7 @@ class Reader:
         except KafkaException as error:
             raise self._unavailable(error) from error
 
-    def committed(self, role: str) -> dict[Place, int]:
+    def committed(self, role: str) -> dict[TopicPartition, int]:
         """Up to where the group of a role has come, by partition; 0 where it never was.
 
         Raises ``Unreadable`` if the group cannot be asked.
@@ -94,7 +95,7 @@ class Reader:
         # Of a transaction under way it asks for what was there before, and does not wait for it.
         own = {"group.id": group, "isolation.level": "read_uncommitted"}
         asked = Consumer(client_config(self._settings, own))
-        every = [TopicPartition(self._name, number) for number in self._partitions]
+        every = [KafkaPartition(self._name, number) for number in self._partitions]
         try:
             found = asked.committed(every, timeout=PATIENCE_S)
         except KafkaException as error:
@@ -105,7 +106,7 @@ class Reader:
         for at in found:
             if at.error is not None:
                 raise Unreadable(f"group {group} cannot be asked: {at.error.str()}")
-        return {Place(self._short, at.partition): max(at.offset, 0) for at in found}
+        return {TopicPartition(self._short, at.partition): max(at.offset, 0) for at in found}
 
     def close(self) -> None:
         self._consumer.close()

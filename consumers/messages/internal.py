@@ -35,7 +35,7 @@ from monitor.windows.findings import (
     Transition,
     WindowFinding,
 )
-from monitor.windows.state import Clock, Closing, Decisions, Reflected
+from monitor.windows.state import Clock, Closing, Decisions, JoinWatermark
 from producers.contract.summaries import (
     decode_summaries,
     decode_table,
@@ -129,7 +129,7 @@ def encode_aggregate_closing(closing: AggregateClosing) -> bytes:
     )
 
 
-def encode_join_closing(total: int, joins: Mapping[int, Reflected]) -> bytes:
+def encode_join_closing(total: int, joins: Mapping[int, JoinWatermark]) -> bytes:
     reflected = {str(p): [r.predictions_ms, r.labels_ms] for p, r in joins.items()}
     found = {"total": total, "partitions": reflected}
     return msgspec.json.encode({"schema": SCHEMA, "joins": found})
@@ -142,7 +142,7 @@ def decode_for_detect(value: bytes) -> list[Summary] | Closing:
     document = msgspec.json.decode(value)
     if "joins" in document:
         joins = document["joins"]["partitions"].items()
-        reflected = {int(p): Reflected(*watermarks) for p, watermarks in joins}
+        reflected = {int(p): JoinWatermark(*watermarks) for p, watermarks in joins}
         return Closing(None, document["joins"]["total"], reflected)
     return Closing(_read_sources(document["predictions"]))
 
@@ -284,8 +284,8 @@ def _estimate(found: Expected | Estimate) -> dict[str, float | None]:
 
 
 def _feature(feature: FeatureFinding, marked: float) -> dict[str, Any]:
-    ks, gravest = feature.test("ks"), feature.gravest
-    shown = ks or gravest  # of numeric features the table speaks of KS, whatever decided
+    ks, most_severe = feature.test("ks"), feature.most_severe
+    shown = ks or most_severe  # of numeric features the table speaks of KS, whatever decided
     p_value = None if shown is None else shown.p_value
     return {
         "name": feature.name,
@@ -297,18 +297,22 @@ def _feature(feature: FeatureFinding, marked: float) -> dict[str, Any]:
         "out_of_range": feature.out_of_range,
         "statistic": None if shown is None else shown.value,
         "p_value": p_value,
-        "marked": p_value is not None and p_value <= marked,
+        "significant": p_value is not None and p_value <= marked,
         "threshold": None if shown is None else shown.threshold,
-        "tolerance": None if shown is None else min(shown.tolerance, 1.0),
+        "allowance": None if shown is None else min(shown.allowance, 1.0),
         "persistent": None if shown is None else shown.persistent,
         **{name: _value(feature.test(name)) for name in ("kuiper", "wilcoxon", "mood")},
         "psi": None if feature.effects is None else feature.effects.psi,
         "effects": None if feature.effects is None else _effects(feature.effects),
         "verdict": feature.verdict.value,
         "severity": None if feature.severity is None else feature.severity.value,
-        "decided_by": None if gravest is None or gravest.severity is None else gravest.statistic,
+        "decided_by": None
+        if most_severe is None or most_severe.severity is None
+        else most_severe.statistic,
         "detectable": None if shown is None else min(shown.detectable, 1.0),
-        "detail": None if gravest is None or gravest.severity is None else gravest.detail,
+        "detail": None
+        if most_severe is None or most_severe.severity is None
+        else most_severe.detail,
         "quality": None if feature.flaws is None else _quality(feature.flaws),
         "unseen": None
         if feature.unseen is None
@@ -341,7 +345,7 @@ def _quality(found: Tested) -> dict[str, Any]:
         "deviation": found.value,
         "p_value": found.p_value,
         "threshold": found.threshold,
-        "tolerance": min(found.tolerance, 1.0),
+        "allowance": min(found.allowance, 1.0),
         "persistent": found.persistent,
         "verdict": found.verdict.value,
         "severity": None if found.severity is None else found.severity.value,
@@ -422,20 +426,20 @@ def alert_event(transition: Transition) -> dict[str, Any]:
                 "start": rfc3339(transition.start_ms),
                 "end": rfc3339(transition.window_end_ms),
             },
-            "evidence": _evidence(transition.evidence, incident.followers),
+            "evidence": _evidence(transition.evidence, incident.grouped),
             "message": _message(transition),
         },
     }
 
 
-def _evidence(found: Evidence, followers: Sequence[str]) -> dict[str, Any]:
+def _evidence(found: Evidence, grouped: Sequence[str]) -> dict[str, Any]:
     """What it is made of; what does not belong to this kind of evidence is left out."""
     told = {
-        "statistic": found.statistic,
+        "decided_by": found.decided_by,
         "value": _finite(found.value),
         "threshold": _finite(found.threshold),
-        "tolerance": found.tolerance,
-        "effect": found.effect,
+        "allowance": found.allowance,
+        "persistent": found.persistent,
         "p_value": found.p_value,
         "detail": found.detail,
         "low": _finite(found.low),
@@ -446,7 +450,7 @@ def _evidence(found: Evidence, followers: Sequence[str]) -> dict[str, Any]:
         "labels": found.labels,
         "coverage": found.coverage,
         "severity": found.severity.value,
-        "also": list(followers) or None,
+        "grouped": list(grouped) or None,
     }
     return {name: value for name, value in told.items() if value is not None}
 
@@ -463,8 +467,8 @@ _SAYS = {
 
 
 def _message(transition: Transition) -> str:
-    followers = transition.incident.followers
-    also = f" At the same time: {', '.join(followers)}." if followers else ""
+    grouped = transition.incident.grouped
+    also = f" At the same time: {', '.join(grouped)}." if grouped else ""
     return f"{_about(transition)}{'' if transition.change is Change.RESOLVED else also}"
 
 
@@ -473,18 +477,18 @@ def _about(transition: Transition) -> str:
     window = f"{rfc3339(transition.start_ms)} to {rfc3339(transition.window_end_ms)}"
     if transition.change is Change.RESOLVED:
         return f"{subject}: back to normal in the window {window}."
-    if found.statistic not in _SAYS:
+    if found.decided_by not in _SAYS:
         return (
             f"{subject}: {_shown(found.value)} in the window {window}, against a baseline"
             f" of {_shown(found.baseline)}."
         )
-    words = _SAYS[found.statistic]
+    words = _SAYS[found.decided_by]
     said = words.format(value=_shown(found.value), detail=found.detail)
     detail = "" if found.detail is None or "{detail}" in words else f" ({found.detail})"
     return (
         f"{subject}: {said}{detail} in the window {window}; sampling noise explains"
-        f" {_shown(found.threshold)}, and {_shown(found.effect)} of it persists, where beyond"
-        f" noise the reference itself strays by up to {_shown(found.tolerance)}."
+        f" {_shown(found.threshold)}, and {_shown(found.persistent)} of it persists, where beyond"
+        f" noise the reference itself strays by up to {_shown(found.allowance)}."
     )
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 Headers = Sequence[tuple[str, bytes | None]]
 
 
-class Place(NamedTuple):
+class TopicPartition(NamedTuple):
     """A partition of a topic; the topic by its short name, without the prefix."""
 
     topic: str
@@ -27,8 +27,8 @@ class Record:
     append_ms: int = 0  # the broker's clock, wall-clock
 
     @property
-    def place(self) -> Place:
-        return Place(self.topic, self.partition)
+    def place(self) -> TopicPartition:
+        return TopicPartition(self.topic, self.partition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,10 @@ class Batch:
     """What one poll brought; and partitions that are silent, read to the end that is given."""
 
     records: Sequence[Record] = ()
-    silent: Mapping[Place, int] = field(default_factory=dict)
+    silent: Mapping[TopicPartition, int] = field(default_factory=dict)
 
     @property
-    def next_offsets(self) -> dict[Place, int]:
+    def next_offsets(self) -> dict[TopicPartition, int]:
         """Silent partitions, too, have theirs: a transaction without offsets fences nobody off."""
         return {**self.silent, **{record.place: record.offset + 1 for record in self.records}}
 
@@ -66,7 +66,7 @@ class Output:
     """One transaction: what to write, and what to note with each partition's offset."""
 
     messages: Sequence[Message] = ()
-    notes: Mapping[Place, str] = field(default_factory=dict)
+    notes: Mapping[TopicPartition, str] = field(default_factory=dict)
 
 
 class Role(Protocol):
@@ -76,7 +76,7 @@ class Role(Protocol):
     able to discard the change.
     """
 
-    def resume(self, committed: Mapping[Place, Committed]) -> Mapping[Place, int]:
+    def resume(self, committed: Mapping[TopicPartition, Committed]) -> Mapping[TopicPartition, int]:
         """Take over partitions. Where a cache is behind: from which offset to replay the log."""
         ...
 
@@ -88,11 +88,11 @@ class Role(Protocol):
         """What follows from a batch; None if there is nothing to write and nothing to note."""
         ...
 
-    def committed(self, next_offsets: Mapping[Place, int]) -> None:
+    def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
         """The last output took effect together with these offsets."""
         ...
 
-    def forget(self, places: Sequence[Place]) -> None:
+    def forget(self, places: Sequence[TopicPartition]) -> None:
         """Let go of partitions, and of all that was not committed."""
         ...
 

@@ -10,7 +10,7 @@ import msgspec
 from confluent_kafka import Producer
 
 from consumers.messages.internal import rfc3339
-from consumers.messages.roles import Place
+from consumers.messages.roles import TopicPartition
 from driftline.settings import Settings
 from producers.kafka.profile_table import client_config
 
@@ -24,7 +24,7 @@ class Reporting(Protocol):
 
 
 class Ends(Protocol):
-    def end(self, place: Place) -> int | None: ...
+    def end(self, place: TopicPartition) -> int | None: ...
 
 
 class Heartbeat:
@@ -65,7 +65,7 @@ class Heartbeat:
 
     def _with_end(self, name: str, of: Mapping[str, object]) -> dict[str, object]:
         topic, _, partition = name.rpartition("/")
-        return {**of, "end": self._ends.end(Place(topic, int(partition)))}
+        return {**of, "end": self._ends.end(TopicPartition(topic, int(partition)))}
 
 
 def _now_ms() -> int:

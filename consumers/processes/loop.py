@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from consumers.kafka.client import Client, TransactionAborted
-from consumers.messages.roles import Batch, Committed, Output, Place, Role
+from consumers.messages.roles import Batch, Committed, Output, Role, TopicPartition
 from driftline.errors import Trouble
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def _commit(client: Client, role: Role, batch: Batch, output: Output) -> bool:
     return True
 
 
-def _rebalance(client: Client, role: Role) -> set[Place]:
+def _rebalance(client: Client, role: Role) -> set[TopicPartition]:
     """Serve what the last poll brought in changes. All that was lost, perhaps to come back."""
     gained, lost = client.changes()
     return _settle(client, role, gained, lost) if gained or lost else set()
@@ -75,8 +75,11 @@ def _start_over(client: Client, role: Role) -> None:
 
 
 def _settle(
-    client: Client, role: Role, gained: Mapping[Place, Committed], lost: set[Place]
-) -> set[Place]:
+    client: Client,
+    role: Role,
+    gained: Mapping[TopicPartition, Committed],
+    lost: set[TopicPartition],
+) -> set[TopicPartition]:
     """Let go and take over until nothing changes any more, and only then read on."""
     all_lost = set(lost)
     while True:
@@ -94,7 +97,7 @@ def _settle(
     return all_lost
 
 
-def _catch_up(client: Client, role: Role, gained: Mapping[Place, Committed]) -> None:
+def _catch_up(client: Client, role: Role, gained: Mapping[TopicPartition, Committed]) -> None:
     """Take partitions over; where the role is behind them, read again what it has missed."""
     behind = role.resume(gained)
     if not behind:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from consumers.database.database import Database
 from consumers.kafka.client import Client
-from consumers.messages.roles import Place, Record, Role
+from consumers.messages.roles import Record, Role, TopicPartition
 from consumers.processes.heartbeat import Heartbeat
 from consumers.processes.loop import run
 from consumers.roles.aggregate import Aggregate
@@ -93,7 +93,7 @@ def _directory(settings: Settings, client: Client, role: str) -> Path:
 
 def _remembered(client: Client) -> Callable[[int], Iterable[Memory]]:
     def read(partition: int) -> Iterable[Memory]:
-        for record in client.whole(Place("detect-state", partition)):
+        for record in client.whole(TopicPartition("detect-state", partition)):
             if record.key is not None and record.value is not None:
                 yield Memory(record.key, record.value)
 
@@ -104,8 +104,8 @@ def _store(settings: Settings, slot: int, stopped: Callable[[], bool], gapless: 
     database = Database.to_write(settings.store.url)
     store = Store(database)
 
-    def positions(places: Sequence[Place]) -> Mapping[Place, int]:
-        return {Place(*of): at for of, at in store.positions(places).items()}
+    def positions(places: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        return {TopicPartition(*of): at for of, at in store.positions(places).items()}
 
     client = Client(settings, "store", slot, TOPICS, positions=positions, gapless=gapless)
     try:
@@ -132,10 +132,10 @@ class _Writer:
 
     def __init__(self, store: Store, profiles: ProfileTable) -> None:
         self._store, self._profiles = store, profiles
-        self._at: dict[Place, int] = {}
+        self._at: dict[TopicPartition, int] = {}
         self._registered = 0
 
-    def moved(self, gained: Mapping[Place, int], lost: Iterable[Place]) -> None:
+    def moved(self, gained: Mapping[TopicPartition, int], lost: Iterable[TopicPartition]) -> None:
         for place in lost:
             self._at.pop(place, None)
         self._at.update(gained)

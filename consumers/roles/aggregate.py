@@ -29,7 +29,7 @@ from consumers.messages.internal import (
     model_partition,
     rfc3339,
 )
-from consumers.messages.roles import Batch, Committed, Message, Output, Place, Record
+from consumers.messages.roles import Batch, Committed, Message, Output, Record, TopicPartition
 from consumers.roles.profiles import Profiles
 from monitor.counts.columns import Predictions
 from monitor.counts.counting import count_data
@@ -98,7 +98,7 @@ class _Partition:
 class _Work:
     """One batch, while it is worked on."""
 
-    partitions: dict[Place, _Partition]
+    partitions: dict[TopicPartition, _Partition]
     letters: list[Message] = field(default_factory=list)
     models: set[str] = field(default_factory=set)  # found to be registered
     read_on: bool = False  # whether the profiles were read to their end
@@ -120,12 +120,12 @@ class Aggregate:
         partitions: Callable[[str], int],
     ) -> None:
         self._profiles, self._plan_of, self._partitions = profiles, plan_of, partitions
-        self._notes: dict[Place, Note] = {}
-        self._pending: dict[Place, Note] = {}
-        self._idle: set[Place] = set()
-        self._next: dict[Place, int] = {}
+        self._notes: dict[TopicPartition, Note] = {}
+        self._pending: dict[TopicPartition, Note] = {}
+        self._idle: set[TopicPartition] = set()
+        self._next: dict[TopicPartition, int] = {}
 
-    def resume(self, committed: Mapping[Place, Committed]) -> Mapping[Place, int]:
+    def resume(self, committed: Mapping[TopicPartition, Committed]) -> Mapping[TopicPartition, int]:
         for place, at in committed.items():
             self._notes[place] = _read_note(at.note)
             self._next[place] = at.next
@@ -134,14 +134,14 @@ class Aggregate:
     def replay(self, records: Sequence[Record]) -> None:
         raise AssertionError(f"no cache is behind, and yet {len(records)} records came again")
 
-    def forget(self, places: Sequence[Place]) -> None:
+    def forget(self, places: Sequence[TopicPartition]) -> None:
         self._pending = {}
         for place in places:
             self._notes.pop(place, None)
             self._next.pop(place, None)
             self._idle.discard(place)
 
-    def committed(self, next_offsets: Mapping[Place, int]) -> None:
+    def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
         self._notes.update(self._pending)
         self._next.update(next_offsets)
         self._pending = {}
@@ -317,13 +317,13 @@ class Aggregate:
         records: Sequence[Record],
         work: _Work,
         read: Callable[[Record, _Work], R],
-    ) -> Iterable[tuple[Place, list[R]]]:
+    ) -> Iterable[tuple[TopicPartition, list[R]]]:
         """The records of each partition that can be counted, in order; the others set aside."""
-        accepted: dict[Place, list[R]] = defaultdict(list)
+        accepted: dict[TopicPartition, list[R]] = defaultdict(list)
         for record in records:
             if record.topic != topic:
                 continue
-            work.partitions[record.place].counts["in"] += 1
+            work.partitions[record.place].counts["received"] += 1
             try:
                 accepted[record.place].append(self._read(record, work, read))
             except Rejected as rejected:

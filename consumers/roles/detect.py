@@ -27,12 +27,12 @@ from consumers.messages.internal import (
     window_document,
     window_key,
 )
-from consumers.messages.roles import Batch, Committed, Message, Output, Place, Record
+from consumers.messages.roles import Batch, Committed, Message, Output, Record, TopicPartition
 from consumers.roles.profiles import Profiles, required
 from monitor.counts.summary import Summary
 from monitor.plan import Plan
 from monitor.windows.detection import advance
-from monitor.windows.evaluator import Watch
+from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings
 from monitor.windows.state import Item, Key, Pane, State, rebuilt
 from producers.contract.summaries import decode_summaries
@@ -76,11 +76,11 @@ class Detect:
     ) -> None:
         self._profiles, self._plan_of, self._remembered = profiles, plan_of, remembered
         self._directory = directory
-        self._watches: dict[Key, Watch] = {}
-        self._owned: dict[Place, _Owned] = {}
-        self._pending: dict[Place, State] = {}
+        self._evaluators: dict[Key, Evaluator] = {}
+        self._owned: dict[TopicPartition, _Owned] = {}
+        self._pending: dict[TopicPartition, State] = {}
 
-    def resume(self, committed: Mapping[Place, Committed]) -> Mapping[Place, int]:
+    def resume(self, committed: Mapping[TopicPartition, Committed]) -> Mapping[TopicPartition, int]:
         behind = {}
         for place, at in committed.items():
             decided, published = self._decided(place)
@@ -96,7 +96,7 @@ class Detect:
             owned = self._owned[place]
             owned.state = rebuilt(owned.state, _items(r for r in records if r.place == place))
 
-    def forget(self, places: Sequence[Place]) -> None:
+    def forget(self, places: Sequence[TopicPartition]) -> None:
         self._pending = {}
         for place in places:
             self._owned.pop(place, None)
@@ -108,13 +108,13 @@ class Detect:
         for place in sorted({record.place for record in batch.records}):
             items = list(_items(r for r in batch.records if r.place == place))
             state = self._owned[place].state
-            watches = self._watches_of(state, items)
-            self._pending[place], findings = advance(watches, state, items)
+            evaluators = self._evaluators_of(state, items)
+            self._pending[place], findings = advance(evaluators, state, items)
             messages += self._told(findings)
             messages += self._remember(place, self._pending[place])
         return Output(messages)
 
-    def committed(self, next_offsets: Mapping[Place, int]) -> None:
+    def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
         for place, next_offset in next_offsets.items():
             owned = self._owned[place]
             owned.state, owned.next = self._pending[place], next_offset
@@ -142,10 +142,10 @@ class Detect:
             for place, owned in self._owned.items()
         }
 
-    def _snapshot(self, place: Place) -> Snapshot:
+    def _snapshot(self, place: TopicPartition) -> Snapshot:
         return Snapshot(self._directory / f"{place.partition}.snapshot")
 
-    def _decided(self, place: Place) -> tuple[State, dict[bytes, bytes]]:
+    def _decided(self, place: TopicPartition) -> tuple[State, dict[bytes, bytes]]:
         """The newest decisions of every model of the partition, as published."""
         newest = {memory.key: memory.value for memory in self._remembered(place.partition)}
         state = State()
@@ -159,13 +159,13 @@ class Detect:
                 decisions[model, version] = decode_decisions(value)
         return State(state.clock, decisions), newest
 
-    def _watches_of(self, state: State, items: Iterable[Item]) -> Mapping[Key, Watch]:
+    def _evaluators_of(self, state: State, items: Iterable[Item]) -> Mapping[Key, Evaluator]:
         named = {(item.model, item.version) for _, item in items if isinstance(item, Summary)}
         for key in named | set(state.decisions):
-            if key not in self._watches:
+            if key not in self._evaluators:
                 profile = required(self._profiles, *key)
-                self._watches[key] = Watch.of(self._plan_of(key[0]), profile)
-        return self._watches
+                self._evaluators[key] = Evaluator.of(self._plan_of(key[0]), profile)
+        return self._evaluators
 
     def _told(self, findings: Findings) -> Iterable[Message]:
         for found in findings.windows:
@@ -178,7 +178,7 @@ class Detect:
             key = transition.incident.id.encode()
             yield Message("alerts", key, msgspec.json.encode(event), headers=headers)
 
-    def _remember(self, place: Place, state: State) -> Iterable[Message]:
+    def _remember(self, place: TopicPartition, state: State) -> Iterable[Message]:
         """What changed of the decisions since it was last published."""
         now = {f"clock/{place.partition}".encode(): encode_memory(state.clock)}
         for (model, version), decisions in state.decisions.items():

@@ -34,15 +34,24 @@ from consumers.messages.internal import (
     model_partition,
     rfc3339,
 )
-from consumers.messages.roles import Batch, Committed, Message, Output, Place, Record
+from consumers.messages.roles import Batch, Committed, Message, Output, Record, TopicPartition
 from consumers.roles.profiles import Profiles, required
 from driftline.errors import Trouble
 from monitor.counts.counting import count_outcomes
 from monitor.counts.summary import Summary
 from monitor.events.event_time import Sources, earliest, latest
-from monitor.events.joining import Addition, Entry, Patience, Scored, Truth, added, changes, fates
+from monitor.events.joining import (
+    Addition,
+    Entry,
+    JoinPolicy,
+    Scored,
+    Truth,
+    added,
+    changes,
+    label_outcomes,
+)
 from monitor.plan import Plan
-from monitor.windows.state import Reflected
+from monitor.windows.state import JoinWatermark
 
 log = logging.getLogger(__name__)
 
@@ -157,21 +166,21 @@ class _Step:
     )
     counts: Counter[str] = field(default_factory=Counter)
 
-    def take_in(self, model: str, kept: Kept | None, row: Row, patience: Patience) -> Kept:
+    def take_in(self, model: str, kept: Kept | None, row: Row, patience: JoinPolicy) -> Kept:
         before = Entry(model) if kept is None else kept.entry
         after = added(before, [row])
         self.additions[model] += changes(before, after, patience)
-        self.counts.update(fates(after, patience))
-        self.counts.subtract(fates(before, patience))
+        self.counts.update(label_outcomes(after, patience))
+        self.counts.subtract(label_outcomes(before, patience))
         repeated = after.repeated_predictions - before.repeated_predictions
         self.counts["repeated_predictions"] += repeated
         return Kept(after.newest_ms + patience.kept_ms, after)
 
-    def still(self, kept: Kept | None, past_ms: int | None, patience: Patience) -> Kept | None:
+    def still(self, kept: Kept | None, past_ms: int | None, patience: JoinPolicy) -> Kept | None:
         """What is kept; None once it is forgotten. Labels that wait then have expired."""
         if kept is None or past_ms is None or kept.expiry_ms >= past_ms:
             return kept
-        waiting = fates(kept.entry, patience)["waiting"]
+        waiting = label_outcomes(kept.entry, patience)["waiting"]
         self.counts["waiting"] -= waiting
         self.counts["expired"] += waiting
         return None
@@ -188,14 +197,14 @@ class Join:
         plan_of: Callable[[str], Plan],
         partitions: Callable[[str], int],
         directory: Path,
-        first_offset: Callable[[Place], int],
+        first_offset: Callable[[TopicPartition], int],
     ) -> None:
         self._profiles, self._plan_of, self._partitions = profiles, plan_of, partitions
         self._directory, self._first_offset = directory, first_offset
-        self._stores: dict[Place, Store] = {}
-        self._pending: dict[Place, _Step] = {}
+        self._stores: dict[TopicPartition, Store] = {}
+        self._pending: dict[TopicPartition, _Step] = {}
 
-    def resume(self, committed: Mapping[Place, Committed]) -> Mapping[Place, int]:
+    def resume(self, committed: Mapping[TopicPartition, Committed]) -> Mapping[TopicPartition, int]:
         behind = {}
         for place, at in committed.items():
             store = self._stores[place] = self._opened(place, max(at.next, 0))
@@ -207,7 +216,7 @@ class Join:
         for place, step in self._steps(records).items():
             self._stores[place].write(step.meta, step.entries)
 
-    def forget(self, places: Sequence[Place]) -> None:
+    def forget(self, places: Sequence[TopicPartition]) -> None:
         self._pending = {}
         for place in places:
             store = self._stores.pop(place, None)
@@ -230,14 +239,14 @@ class Join:
             for value in encode_summary_messages(mine)
         ]
         reflected = {
-            place.partition: Reflected(step.meta.predictions_ms, step.meta.labels_ms)
+            place.partition: JoinWatermark(step.meta.predictions_ms, step.meta.labels_ms)
             for place, step in self._pending.items()
         }
         closing = encode_join_closing(total, reflected)
         messages += [Message("summaries", None, closing, number) for number in range(targets)]
         return Output(messages)
 
-    def committed(self, next_offsets: Mapping[Place, int]) -> None:
+    def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
         for place in next_offsets:
             step = self._pending[place]
             self._stores[place].write(step.meta, step.entries)
@@ -258,7 +267,7 @@ class Join:
 
     # -- one batch -----------------------------------------------------------------------------
 
-    def _opened(self, place: Place, committed: int) -> Store:
+    def _opened(self, place: TopicPartition, committed: int) -> Store:
         """The store of a partition; an empty one, if it cannot go on from what it reflects."""
         store = Store(self._directory / str(place.partition))
         reflects = store.meta.next
@@ -270,8 +279,8 @@ class Join:
             return store.emptied()
         return store
 
-    def _steps(self, records: Sequence[Record]) -> dict[Place, _Step]:
-        by_place: dict[Place, list[Record]] = defaultdict(list)
+    def _steps(self, records: Sequence[Record]) -> dict[TopicPartition, _Step]:
+        by_place: dict[TopicPartition, list[Record]] = defaultdict(list)
         for record in records:
             by_place[record.place].append(record)
         return {place: self._step(self._stores[place], mine) for place, mine in by_place.items()}
@@ -302,11 +311,11 @@ class Join:
         for version in {version for version in rows.version if version is not None}:
             required(self._profiles, rows.model, version)
 
-    def _patience(self, model: str) -> Patience:
+    def _patience(self, model: str) -> JoinPolicy:
         plan = self._plan_of(model)
         profiles = {v: p for (m, v), p in self._profiles.all().items() if m == model}
         time = plan.time
-        return Patience(
+        return JoinPolicy(
             pane_ms=plan.windows.pane_ms,
             lateness_ms=time.lateness_ms,
             accept_late_ms=time.accept_late_ms,
@@ -348,7 +357,7 @@ def _match(
     store: Store,
     step: _Step,
     rows: Mapping[tuple[str, bytes], Sequence[Arrived]],
-    patience_of: Callable[[str], Patience],
+    patience_of: Callable[[str], JoinPolicy],
 ) -> None:
     entries = store.entries([ident for _, ident in rows])
     for ((model, ident), arrived), known in zip(rows.items(), entries, strict=True):
@@ -358,7 +367,7 @@ def _match(
         step.entries[ident] = (known, step.still(kept, step.meta.past_ms, patience))
 
 
-def _expire(store: Store, step: _Step, patience_of: Callable[[str], Patience]) -> None:
+def _expire(store: Store, step: _Step, patience_of: Callable[[str], JoinPolicy]) -> None:
     """Forget what this batch did not touch and no row can reach any more."""
     past_ms = step.meta.past_ms
     if past_ms is None:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from consumers.messages.internal import SCHEMA, rfc3339
-from consumers.messages.roles import Batch, Committed, Message, Output, Place, Record
+from consumers.messages.roles import Batch, Committed, Message, Output, Record, TopicPartition
 from monitor.decisions.retraining import Decision, Facts, decide
 from monitor.plan import Plan
 
@@ -40,9 +40,9 @@ class Retrain:
     def __init__(self, plan_of: Callable[[str], Plan]) -> None:
         self._plan_of = plan_of
         self._known: dict[Key, Known] = {}
-        self._next: dict[Place, int] = {}
+        self._next: dict[TopicPartition, int] = {}
 
-    def resume(self, committed: Mapping[Place, Committed]) -> Mapping[Place, int]:
+    def resume(self, committed: Mapping[TopicPartition, Committed]) -> Mapping[TopicPartition, int]:
         self._next.update({place: at.next for place, at in committed.items()})
         return {place: 0 for place, at in committed.items() if at.next > 0}
 
@@ -51,13 +51,13 @@ class Retrain:
         for key, known in self._known.items():
             known.published = self._decision(key, known)
 
-    def forget(self, places: Sequence[Place]) -> None:
+    def forget(self, places: Sequence[TopicPartition]) -> None:
         for place in places:
             self._next.pop(place, None)
         if not self._next:  # whoever comes next reads all of it again
             self._known = {}
 
-    def committed(self, next_offsets: Mapping[Place, int]) -> None:
+    def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
         self._next.update(next_offsets)
 
     def status(self) -> Mapping[str, Mapping[str, object]]:

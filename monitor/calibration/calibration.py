@@ -29,17 +29,17 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from monitor.budget import own_length
-from monitor.calibration.backtest import Heard, Raised, decided, heard, heard_again, own_windows
+from monitor.calibration.backtest import Alarm, Heard, decided, heard, heard_again, own_windows
 from monitor.counts.columns import Numeric, Predictions, numbers
 from monitor.counts.counting import count_data
 from monitor.counts.counts import Counts
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.counts.summary import Part
 from monitor.plan import DAY, Drift, Plan, Windows
-from monitor.statistics.checks import CategoryCheck, Check, FlawCheck, Rule
-from monitor.statistics.ecdf_table import Space, Stack
+from monitor.statistics.checks import CategoryCheck, Check, QualityCheck, Rule
+from monitor.statistics.ecdf_table import CellIndex, EcdfTable
 from monitor.statistics.scanner import Scanner
-from monitor.windows.evaluator import Watch, subject_of
+from monitor.windows.evaluator import Evaluator, subject_of
 
 LEAST_BLOCKS = 8
 NAIVE = 0.05  # the p-value that everybody takes
@@ -113,35 +113,35 @@ def forward_split(blocks: int) -> Split:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rehearsal:
+class Backtest:
     """One split: what was learned from its reference, and its live stream."""
 
-    watch: Watch
+    evaluator: Evaluator
     live: Predictions
     panes: Sequence[Counts]  # of the live stream, without gaps
 
     @classmethod
     def of(
         cls, plan: Plan, history: History, split: Split, model: str, categorical: Sequence[str]
-    ) -> Rehearsal:
+    ) -> Backtest:
         """Raises ``InvalidReference`` if a feature cannot be learned from the half."""
-        watch = _learned(plan, history.laid(split.reference), model, categorical)
+        evaluator = _learned(plan, history.laid(split.reference), model, categorical)
         live = history.laid(split.live).predictions
         summaries = count_data(
-            watch.profile.schema, live, np.full(len(live), Part.ON_TIME, dtype=object)
+            evaluator.profile.schema, live, np.full(len(live), Part.ON_TIME, dtype=object)
         )
         pane_ms = plan.windows.pane_ms
-        held = {s.pane_ms // pane_ms: watch.data.space.gather(s.cells) for s in summaries}
+        held = {s.pane_ms // pane_ms: evaluator.data.cell_index.gather(s.cells) for s in summaries}
         every = range(len(split.live) * history.block_ms // pane_ms)
-        return cls(watch, live, [held.get(number, Counts.empty()) for number in every])
+        return cls(evaluator, live, [held.get(number, Counts.empty()) for number in every])
 
     @property
     def span_ms(self) -> int:
-        return len(self.panes) * self.watch.plan.windows.pane_ms
+        return len(self.panes) * self.evaluator.plan.windows.pane_ms
 
     @property
     def numeric(self) -> list[str]:
-        return [name for name, _ in self.watch.profile.schema.numeric]
+        return [name for name, _ in self.evaluator.profile.schema.numeric]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,49 +158,49 @@ class Alarms:
     subjects: Counter[str]  # of the incidents
 
 
-def said(rehearsal: Rehearsal) -> list[Heard]:
+def said(rehearsal: Backtest) -> list[Heard]:
     """What all windows of the live stream say: what alarms are decided from."""
-    return list(heard(rehearsal.watch, rehearsal.panes))
+    return list(heard(rehearsal.evaluator, rehearsal.panes))
 
 
-def alarms(rehearsal: Rehearsal, of: Sequence[Heard]) -> Alarms:
+def alarms(rehearsal: Backtest, of: Sequence[Heard]) -> Alarms:
     """By the rule as it is configured; ``of`` is what the windows said."""
-    return _alarms(rehearsal.watch, decided(rehearsal.watch, of))
+    return _alarms(rehearsal.evaluator, decided(rehearsal.evaluator, of))
 
 
-def alarms_with(rehearsal: Rehearsal, of: Sequence[Heard], min_effect: float) -> Alarms:
+def alarms_with(rehearsal: Backtest, of: Sequence[Heard], min_effect: float) -> Alarms:
     """By the rule with a larger ``drift.min_effect`` than configured."""
-    watch = with_effect(rehearsal.watch, min_effect)
-    return _alarms(watch, decided(watch, heard_again(watch, rehearsal.panes, of)))
+    evaluator = with_effect(rehearsal.evaluator, min_effect)
+    return _alarms(evaluator, decided(evaluator, heard_again(evaluator, rehearsal.panes, of)))
 
 
-def _alarms(watch: Watch, raised: Iterable[Raised]) -> Alarms:
-    a_day = max(DAY // watch.plan.windows.pane_ms, 1)
+def _alarms(evaluator: Evaluator, raised: Iterable[Alarm]) -> Alarms:
+    a_day = max(DAY // evaluator.plan.windows.pane_ms, 1)
     longest: dict[str, int] = {}
     subject: dict[str, str] = {}
     marks = set[tuple[str, int]]()
     for one in raised:
         longest[one.incident] = max(longest.get(one.incident, 0), one.longest)
-        subject[one.incident] = one.leader
-        marks.add((one.subject, one.pane // own_length(watch.plan).slide))
+        subject[one.incident] = one.primary
+        marks.add((one.subject, one.pane // own_length(evaluator.plan).slide))
     storms = sum(panes <= a_day for panes in longest.values())
     windows = {at for _, at in marks}
     return Alarms(len(longest), storms, len(marks), len(windows), Counter(subject.values()))
 
 
-def naive(rehearsal: Rehearsal) -> Alarms:
+def naive(rehearsal: Backtest) -> Alarms:
     """By p < 0.05 for each feature and the score in every window of the user's own length.
 
     A mark that follows another of the same subject, with fewer calm windows between them than
     resolve an incident, belongs to the same one.
     """
-    watch, length = rehearsal.watch, own_length(rehearsal.watch.plan)
+    evaluator, length = rehearsal.evaluator, own_length(rehearsal.evaluator.plan)
     marked: dict[str, list[int]] = {}
     for number in range(len(rehearsal.panes)):
         for window in own_windows(rehearsal.panes, number, length):
-            for subject in _marked(watch, window.parts):
+            for subject in _marked(evaluator, window.parts):
                 marked.setdefault(subject, []).append(number // length.slide)
-    calm = watch.plan.incidents.resolve_after
+    calm = evaluator.plan.incidents.resolve_after
     opened = Counter(
         {name: 1 + sum(b - a > calm for a, b in pairwise(at)) for name, at in marked.items()}
     )
@@ -209,18 +209,20 @@ def naive(rehearsal: Rehearsal) -> Alarms:
     return Alarms(opened.total(), 0, marks, len(windows), opened)
 
 
-def _marked(watch: Watch, parts: Sequence[Counts]) -> Iterator[str]:
-    for cells, tests in watch.data.judge(parts, own_length(watch.plan)).items():
+def _marked(evaluator: Evaluator, parts: Sequence[Counts]) -> Iterator[str]:
+    for cells, tests in evaluator.data.judge(parts, own_length(evaluator.plan)).items():
         values = [tested.p_value for tested in tests if tested.p_value is not None]
         if not cells.startswith("quality/") and values and min(values) < NAIVE:
             yield subject_of(cells)
 
 
-def with_effect(watch: Watch, min_effect: float) -> Watch:
+def with_effect(evaluator: Evaluator, min_effect: float) -> Evaluator:
     """The same watch, having learned the same, with another ``drift.min_effect``."""
-    plan = replace(watch.plan, drift=replace(watch.plan.drift, min_effect=min_effect))
-    checks = [_with_drift(check, plan.drift) for check in watch.data.checks]
-    return replace(watch, plan=plan, data=replace(watch.data, drift=plan.drift, checks=checks))
+    plan = replace(evaluator.plan, drift=replace(evaluator.plan.drift, min_effect=min_effect))
+    checks = [_with_drift(check, plan.drift) for check in evaluator.data.checks]
+    return replace(
+        evaluator, plan=plan, data=replace(evaluator.data, drift=plan.drift, checks=checks)
+    )
 
 
 def _with_drift(check: Check, drift: Drift) -> Check:
@@ -229,7 +231,7 @@ def _with_drift(check: Check, drift: Drift) -> Check:
 
     if isinstance(check, CategoryCheck):
         return replace(check, rule=changed(check.rule))
-    assert isinstance(check, FlawCheck)
+    assert isinstance(check, QualityCheck)
     return replace(check, rules=[changed(rule) for rule in check.rules])
 
 
@@ -268,29 +270,29 @@ class Delay:
 
 
 def delays(
-    rehearsal: Rehearsal, feature: str, rng: np.random.Generator, shifts: Sequence[float] = SHIFTS
+    rehearsal: Backtest, feature: str, rng: np.random.Generator, shifts: Sequence[float] = SHIFTS
 ) -> dict[float, Delay]:
     """Of one numeric feature, shifted by so many of its standard deviations from one pane on.
 
     The pane is drawn between a fifth and a half of the live stream. Only the feature's own counts
     change, and only its own tests are asked.
     """
-    watch = _of_one(rehearsal.watch, feature)
+    evaluator = _of_one(rehearsal.evaluator, feature)
     panes = len(rehearsal.panes)
     at = int(rng.integers(int(HEALTHY * panes), max(int(LATEST * panes), int(HEALTHY * panes) + 1)))
     values = numbers(rehearsal.live.features[feature])
     sigma = _deviation(values)
     before = _counted(rehearsal, feature, values)[:at]
-    known = list(heard(watch, before))
+    known = list(heard(evaluator, before))
     found: dict[float, Delay] = {}
     for shift in shifts:
         after = _counted(rehearsal, feature, values + shift * sigma)[at:]
-        every = chain(known, heard(watch, [*before, *after], at))
-        found[shift] = _first(decided(watch, every), at)
+        every = chain(known, heard(evaluator, [*before, *after], at))
+        found[shift] = _first(decided(evaluator, every), at)
     return found
 
 
-def _first(raised: Iterable[Raised], at: int) -> Delay:
+def _first(raised: Iterable[Alarm], at: int) -> Delay:
     known = set[str]()
     for one in raised:
         if one.pane < at:
@@ -307,29 +309,29 @@ def _deviation(values: NDArray[np.float64]) -> float:
     return float(finite.std()) if finite.size else 0.0
 
 
-def _counted(rehearsal: Rehearsal, name: str, values: NDArray[np.float64]) -> list[Counts]:
+def _counted(rehearsal: Backtest, name: str, values: NDArray[np.float64]) -> list[Counts]:
     """One feature's bins, pane by pane."""
-    reference = rehearsal.watch.profile.schema.features[name]
+    reference = rehearsal.evaluator.profile.schema.features[name]
     assert isinstance(reference, Numeric)
-    group = rehearsal.live.time_ms // rehearsal.watch.plan.windows.pane_ms
+    group = rehearsal.live.time_ms // rehearsal.evaluator.plan.windows.pane_ms
     return reference.tally(values, group, len(rehearsal.panes)).values
 
 
-def _of_one(watch: Watch, feature: str) -> Watch:
+def _of_one(evaluator: Evaluator, feature: str) -> Evaluator:
     """The same levels and the same tolerance, for one numeric feature and nothing else."""
-    cells, of = f"bins/{feature}", watch.data
-    at = of.stack.names.index(cells)
-    reference = watch.profile.schema.features[feature]
+    cells, of = f"bins/{feature}", evaluator.data
+    at = of.ecdf_table.names.index(cells)
+    reference = evaluator.profile.schema.features[feature]
     assert isinstance(reference, Numeric)
     samples = {cells: reference.sample}
     scanner = Scanner(
-        Space.of({cells: reference.sample.bins}),
-        Stack.of(samples),
+        CellIndex.of({cells: reference.sample.bins}),
+        EcdfTable.of(samples),
         {length: [levels[at]] for length, levels in of.levels.items()},
-        {statistic: [each[at]] for statistic, each in of.strayings.items()},
+        {statistic: [each[at]] for statistic, each in of.variations.items()},
         of.drift,
     )
-    return replace(watch, data=scanner)
+    return replace(evaluator, data=scanner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,7 +366,7 @@ def _quantile_ms(panes: Sequence[float], quantile: float, pane_ms: int) -> int |
     return None if np.isinf(at) else int(at) * pane_ms
 
 
-def _learned(plan: Plan, rows: ReferenceRows, model: str, categorical: Sequence[str]) -> Watch:
+def _learned(plan: Plan, rows: ReferenceRows, model: str, categorical: Sequence[str]) -> Evaluator:
     """Of errors and performance only the share of the budget that they take is needed here."""
     if rows.label is not None and set(np.unique(rows.label[rows.label >= 0]).tolist()) != {0, 1}:
         rows = ReferenceRows(rows.predictions)
@@ -377,7 +379,7 @@ def _learned(plan: Plan, rows: ReferenceRows, model: str, categorical: Sequence[
         categorical=categorical,
     )
     data = tuple(summary for summary in profile.panes if summary.part is Part.ON_TIME)
-    return Watch.of(plan, replace(profile, panes=data))
+    return Evaluator.of(plan, replace(profile, panes=data))
 
 
 def _moved(rows: ReferenceRows, chosen: Ints, moved_ms: Ints) -> ReferenceRows:

@@ -25,7 +25,7 @@ from scipy.stats import norm
 from monitor.budget import Family, Length, Levels
 from monitor.statistics.scanner import Scanner
 from monitor.statistics.tests import STATISTICS
-from monitor.windows.evaluator import Watch, cells_of
+from monitor.windows.evaluator import Evaluator, cells_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,39 +40,41 @@ class Spent:
     levels: Levels
     rows: float  # in a window, at the reference's traffic
     critical_value: float | None = None  # of the distance, at the level of a warning
-    allowed: float | None = None  # what the reference strays by, beyond half of that
+    allowance: float | None = None  # what the reference strays by, beyond half of that
     distance: float | None = None  # seen with 80% power
     shift: float | None = None  # of a normal feature, in its standard deviations, that is reported
 
 
-def spent(watch: Watch) -> Iterator[Spent]:
+def spent(evaluator: Evaluator) -> Iterator[Spent]:
     """Every test of the watch, family by family; their shares add up to 1."""
-    for family in watch.families.values():
+    for family in evaluator.families.values():
         for subject, statistic in family.tests:
             for length in family.lengths:
-                yield _spent(watch, family, subject, statistic, length)
+                yield _spent(evaluator, family, subject, statistic, length)
 
 
-def _spent(watch: Watch, family: Family, subject: str, statistic: str, length: Length) -> Spent:
+def _spent(
+    evaluator: Evaluator, family: Family, subject: str, statistic: str, length: Length
+) -> Spent:
     share = family.share / len(family.tests) / len(family.lengths)
-    rows = watch.rows_per_pane * length.panes
-    levels = family.level(watch.plan, length)
+    rows = evaluator.rows_per_pane * length.panes
+    levels = family.level(evaluator.plan, length)
     plain = Spent(family.name, subject, statistic, length, share, levels, rows)
-    scanner = watch.errors if family.name == "errors" else watch.data
+    scanner = evaluator.errors if family.name == "errors" else evaluator.data
     if statistic not in STATISTICS or scanner is None:
         return plain
-    i = scanner.stack.names.index(cells_of(subject))
+    i = scanner.ecdf_table.names.index(cells_of(subject))
     seen = scanner.detectable(STATISTICS[statistic], i, length, max(round(rows), 1))
     if seen is None:
         return plain
     shift = SHIFTS[statistic](seen.distance) if statistic in SHIFTS else None
-    if statistic == "wilcoxon" and (least := watch.plan.drift.min_effect):
+    if statistic == "wilcoxon" and (least := evaluator.plan.drift.min_effect):
         gap = of_gap(_large_enough(scanner, i, length, round(rows), least))
         shift = None if shift is None or gap is None else max(shift, gap)
     return replace(
         plain,
         critical_value=min(seen.threshold, 1.0),
-        allowed=seen.allowed,
+        allowance=seen.allowance,
         distance=seen.distance if seen.distance < 1 else None,
         shift=shift,
     )
@@ -107,19 +109,19 @@ class Cost:
     critical_value: float  # the new critical value over the old one
 
 
-def costs(watch: Watch) -> list[Cost]:
+def costs(evaluator: Evaluator) -> list[Cost]:
     """Of one more numeric feature, and of a second segment (every test twice)."""
-    family = watch.families.get("data")
+    family = evaluator.families.get("data")
     if family is None:
         return []
     tests = len(family.tests)
     return [
-        _cost(watch, family, "one more numeric feature", tests / (tests + len(STATISTICS))),
-        _cost(watch, family, "a second segment", 0.5),
+        _cost(evaluator, family, "one more numeric feature", tests / (tests + len(STATISTICS))),
+        _cost(evaluator, family, "a second segment", 0.5),
     ]
 
 
-def _cost(watch: Watch, family: Family, what: str, level: float) -> Cost:
+def _cost(evaluator: Evaluator, family: Family, what: str, level: float) -> Cost:
     quantile, length = STATISTICS["ks"].quantile, family.lengths[0]
-    before = family.level(watch.plan, length).warning
+    before = family.level(evaluator.plan, length).warning
     return Cost(what, level, quantile(before * level) / quantile(before))

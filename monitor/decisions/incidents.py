@@ -45,8 +45,8 @@ class Incident:
     evidence: Evidence  # the newest
     due_ms: int  # calm event time that is still missing to resolve it
     since_ms: int = 0  # start of the window that opened it
-    leader: str | None = None  # the id of the incident that people hear of in its place
-    followers: tuple[str, ...] = ()  # where it is told: other open subjects it stands for
+    primary: str | None = None  # the id of the incident that people hear of in its place
+    grouped: tuple[str, ...] = ()  # where it is told: other open subjects it stands for
 
     @property
     def kind(self) -> str:
@@ -64,7 +64,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class WindowVerdict:
     """What one window says of a subject: the gravest of its tests, or calm (None)."""
 
     tested: Tested | None
@@ -73,7 +73,7 @@ class Said:
     slide_ms: int
 
 
-def gravest(said: Sequence[Said], end_ms: int, span_ms: int) -> Heard:
+def most_severe(said: Sequence[WindowVerdict], end_ms: int, span_ms: int) -> Heard:
     """Of all windows that end together; of equals, the shortest is the evidence.
 
     The longest that raised it decides how much calm resolves it.
@@ -87,14 +87,14 @@ def gravest(said: Sequence[Said], end_ms: int, span_ms: int) -> Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class MetricVerdict:
     """What one window says of a metric: the evidence of its fall, or calm (None)."""
 
     evidence: Evidence | None
     slide_ms: int
 
 
-def worst(judged: Sequence[Judged], end_ms: int) -> Heard:
+def worst(judged: Sequence[MetricVerdict], end_ms: int) -> Heard:
     """The same of the windows that a metric was judged in, of at least one.
 
     The shortest of them says what a calm one is worth.
@@ -180,7 +180,7 @@ class _Group:
     def told(self, changes: Sequence[Told]) -> list[Told]:
         """What people are to hear of ``changes``, all of this kind and not empty."""
         for one in changes:
-            if one.change is Change.RESOLVED and one.incident.leader is None:
+            if one.change is Change.RESOLVED and one.incident.primary is None:
                 self.stay[one.incident.subject] = one.incident  # until its followers are calm, too
         opening = [one.incident for one in changes if self._opens(one)]
         waiting = {incident.subject for incident in opening}
@@ -191,74 +191,76 @@ class _Group:
         for incident in sorted(opening, key=_gravity):
             self._place(incident, waiting, said)
         spoken = [
-            Told(change, replace(of := self.stay[subject], followers=self._followers(of)))
+            Told(change, replace(of := self.stay[subject], grouped=self._grouped(of)))
             for subject, change in sorted(said.items())
         ]
         return [*spoken, *self._resolved()]
 
     def _opens(self, one: Told) -> bool:
         """Whether it is new, or has become graver than its leader."""
-        leader = self._leader(one.incident)
-        return one.change is Change.OPENED or (leader is not None and _graver(one.incident, leader))
+        primary = self._primary(one.incident)
+        return one.change is Change.OPENED or (
+            primary is not None and _graver(one.incident, primary)
+        )
 
     def _say(self, one: Told, said: dict[str, Change]) -> None:
         """Of a leader what has changed; of a follower that its leader is still open, when due."""
-        leader = self._leader(one.incident)
-        if leader is None:
+        primary = self._primary(one.incident)
+        if primary is None:
             said[one.incident.subject] = one.change
-        elif self.end_ms - leader.notified_ms >= self.repeat_after_ms:
-            self._repeat(leader, said)
+        elif self.end_ms - primary.notified_ms >= self.repeat_after_ms:
+            self._repeat(primary, said)
 
     def _place(self, incident: Incident, waiting: set[str], said: dict[str, Change]) -> None:
         """Behind the oldest leader that it may follow, or in front."""
         waiting.discard(incident.subject)
         able = [
             of
-            for of in self._leaders()
-            if of.subject not in waiting | {incident.subject} and _may_follow(incident, of)
+            for of in self._primaries()
+            if of.subject not in waiting | {incident.subject} and _may_group(incident, of)
         ]
-        leader = min(able, key=lambda of: (of.opened_ms, of.subject), default=None)
-        if leader is None:
-            self.stay[incident.subject] = replace(incident, leader=None, notified_ms=self.end_ms)
+        primary = min(able, key=lambda of: (of.opened_ms, of.subject), default=None)
+        if primary is None:
+            self.stay[incident.subject] = replace(incident, primary=None, notified_ms=self.end_ms)
             said[incident.subject] = Change.OPENED
         else:
-            self.stay[incident.subject] = replace(incident, leader=leader.id)
-            self._repeat(leader, said)
+            self.stay[incident.subject] = replace(incident, primary=primary.id)
+            self._repeat(primary, said)
 
-    def _repeat(self, leader: Incident, said: dict[str, Change]) -> None:
-        self.stay[leader.subject] = replace(leader, notified_ms=self.end_ms)
-        said.setdefault(leader.subject, Change.REPEATED)
+    def _repeat(self, primary: Incident, said: dict[str, Change]) -> None:
+        self.stay[primary.subject] = replace(primary, notified_ms=self.end_ms)
+        said.setdefault(primary.subject, Change.REPEATED)
 
     def _resolved(self) -> list[Told]:
         """Leaders that are calm, as all their followers are."""
-        calm = [of for of in self._leaders() if of.due_ms <= 0 and not self._followers(of)]
+        calm = [of for of in self._primaries() if of.due_ms <= 0 and not self._grouped(of)]
         return [Told(Change.RESOLVED, self.stay.pop(of.subject)) for of in calm]
 
-    def _leaders(self) -> list[Incident]:
-        return [of for of in self.stay.values() if of.kind == self.kind and of.leader is None]
+    def _primaries(self) -> list[Incident]:
+        return [of for of in self.stay.values() if of.kind == self.kind and of.primary is None]
 
-    def _leader(self, incident: Incident) -> Incident | None:
-        return next((of for of in self._leaders() if of.id == incident.leader), None)
+    def _primary(self, incident: Incident) -> Incident | None:
+        return next((of for of in self._primaries() if of.id == incident.primary), None)
 
-    def _followers(self, leader: Incident) -> tuple[str, ...]:
-        return tuple(sorted(of.subject for of in self.stay.values() if of.leader == leader.id))
+    def _grouped(self, primary: Incident) -> tuple[str, ...]:
+        return tuple(sorted(of.subject for of in self.stay.values() if of.primary == primary.id))
 
 
-def _may_follow(incident: Incident, leader: Incident) -> bool:
+def _may_group(incident: Incident, primary: Incident) -> bool:
     """Whether it is no graver, and opened no further away than the shorter of their windows."""
-    window_ms = min(one.opened_ms - one.since_ms for one in (incident, leader))
-    near = abs(incident.opened_ms - leader.opened_ms) < window_ms
-    return near and not _graver(incident, leader)
+    window_ms = min(one.opened_ms - one.since_ms for one in (incident, primary))
+    near = abs(incident.opened_ms - primary.opened_ms) < window_ms
+    return near and not _graver(incident, primary)
 
 
-def _graver(incident: Incident, leader: Incident) -> bool:
-    return (incident.severity, leader.severity) == (Severity.CRITICAL, Severity.WARNING)
+def _graver(incident: Incident, primary: Incident) -> bool:
+    return (incident.severity, primary.severity) == (Severity.CRITICAL, Severity.WARNING)
 
 
 def _gravity(incident: Incident) -> tuple[bool, float, str]:
     """To sort the gravest first."""
-    effect = incident.evidence.effect or 0.0
-    return incident.severity is not Severity.CRITICAL, -effect, incident.subject
+    persistent = incident.evidence.persistent or 0.0
+    return incident.severity is not Severity.CRITICAL, -persistent, incident.subject
 
 
 def _opened(

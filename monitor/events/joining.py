@@ -57,7 +57,7 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class JoinPolicy:
     """The settings of a model that decide what joins."""
 
     pane_ms: int
@@ -101,14 +101,14 @@ def added(entry: Entry, rows: Iterable[Scored | Truth]) -> Entry:
     )
 
 
-def changes(before: Entry, after: Entry, patience: Patience) -> list[tuple[Addition, int]]:
+def changes(before: Entry, after: Entry, patience: JoinPolicy) -> list[tuple[Addition, int]]:
     """What the panes gain (+1) and lose (-1) when ``before`` becomes ``after``."""
     difference = settle(after, patience)
     difference.subtract(settle(before, patience))
     return [(row, sign) for row, sign in difference.items() if sign]
 
 
-def settle(entry: Entry, patience: Patience) -> Counter[Addition]:
+def settle(entry: Entry, patience: JoinPolicy) -> Counter[Addition]:
     """The labelled rows that an entry amounts to, as signed additions to the sums of their panes.
 
     ``AMENDED`` is the difference between all and final: where the two agree it is not there.
@@ -124,7 +124,7 @@ def settle(entry: Entry, patience: Patience) -> Counter[Addition]:
     return Counter({row: sign for row, sign in rows.items() if sign})
 
 
-def fates(entry: Entry, patience: Patience) -> Counter[str]:
+def label_outcomes(entry: Entry, patience: JoinPolicy) -> Counter[str]:
     """What became of every label: ``matched``, ``superseded``, ``waiting``, ``duplicates``."""
     joined = [_whole(mine, entry, patience) for mine in _by_version(entry.predictions)]
     chosen = {pair[1] for pair in joined if pair is not None}
@@ -140,13 +140,13 @@ def _by_version(predictions: tuple[Scored, ...]) -> list[list[Scored]]:
     return [[scored for scored in predictions if scored.version == v] for v in versions]
 
 
-def _whole(mine: list[Scored], entry: Entry, patience: Patience) -> tuple[Scored, Truth] | None:
+def _whole(mine: list[Scored], entry: Entry, patience: JoinPolicy) -> tuple[Scored, Truth] | None:
     scored = min(mine)
     fitting = [truth for truth in entry.labels if _fits(truth, scored, patience)]
     return (scored, max(fitting)) if fitting else None
 
 
-def _final(mine: list[Scored], entry: Entry, patience: Patience) -> tuple[Scored, int] | None:
+def _final(mine: list[Scored], entry: Entry, patience: JoinPolicy) -> tuple[Scored, int] | None:
     on_time = [scored for scored in mine if not scored.late]
     if not on_time:
         return None
@@ -162,7 +162,7 @@ def _final(mine: list[Scored], entry: Entry, patience: Patience) -> tuple[Scored
     return (scored, max(fitting).label) if fitting else None
 
 
-def _fits(truth: Truth, scored: Scored, patience: Patience) -> bool:
+def _fits(truth: Truth, scored: Scored, patience: JoinPolicy) -> bool:
     """Known within the horizon, and not so late in its own partition that it came past it."""
     delay_ms = truth.time_ms - scored.time_ms
     behind_ms = truth.seen_ms - patience.lateness_ms - scored.time_ms

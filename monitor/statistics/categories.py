@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc, ndtri, xlogy
 
 from monitor.counts.bins import effective_size, shared
-from monitor.statistics.proportions import LEAST, Share, p_value, tail
+from monitor.statistics.proportions import LEAST, Proportion, p_value, tail
 
 SINGLE = 0.75  # of the level, for single categories; the rest is for all of them together
 SAFE = 3.0  # by which the square root of an expected count exceeds that of what the list took
@@ -51,7 +51,7 @@ class Categories:
     counts: NDArray[np.int64]  # shape (c + 1,): the last is everything that is not listed
     size: int  # rows, the ``m`` of the formulas
     floor: float  # rows of the reference to expect of a category that stands on its own
-    unlisted: Share  # what the last cell is compared with when it grows
+    unlisted: Proportion  # what the last cell is compared with when it grows
 
     @classmethod
     def of(cls, counts: NDArray[np.int64]) -> Categories:
@@ -62,7 +62,7 @@ class Categories:
         more = least * (least + 1) * int((counts[:-1] == least + 1).sum())
         binomial = expected * (1 - expected / size) + 1
         rows = ceil(size * binomial / (binomial + more))
-        unlisted = Share(ceil(expected * rows / size), rows)
+        unlisted = Proportion(ceil(expected * rows / size), rows)
         return cls(counts, size, (sqrt(least - 1) + SAFE) ** 2, unlisted)
 
 
@@ -213,7 +213,10 @@ def _cells(table: Table, kept: NDArray[np.int64]) -> Iterator[_Found]:
     surprise, weight = _pearson(table), _weights(table)
     uncertain = np.flatnonzero(surprise >= np.log(LEAST / weight))
     for order, cell in enumerate([int(surprise.argmax()), *uncertain.tolist()]):
-        now, before = Share(int(table.live[cell]), table.n), Share(int(table.fixed[cell]), table.m)
+        now, before = (
+            Proportion(int(table.live[cell]), table.n),
+            Proportion(int(table.fixed[cell]), table.m),
+        )
         p = p_value(now, before) / float(weight[cell]) if order else 1.0
         place = int(kept[cell]) if cell < kept.size else -1
         yield _Found(p, place, before.value, now.value)
@@ -221,7 +224,7 @@ def _cells(table: Table, kept: NDArray[np.int64]) -> Iterator[_Found]:
 
 def _newcomers(reference: Categories, table: Table, kept: NDArray[np.int64]) -> Iterator[_Found]:
     """What is not listed, if it grew, and is not already all that was pooled."""
-    now, expected = Share(int(table.live[-1]), table.n), reference.unlisted
+    now, expected = Proportion(int(table.live[-1]), table.n), reference.unlisted
     if now.value > expected.value and kept.size < table.both.size - 1:
         p = tail(now, expected) * 2 * (kept.size + 2)
         yield _Found(p, -1, int(table.fixed[-1]) / table.m, now.value)

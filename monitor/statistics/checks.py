@@ -27,16 +27,16 @@ from monitor.statistics import categories
 from monitor.statistics import proportions as shares
 from monitor.statistics.categories import Categories
 from monitor.statistics.drift_rule import Severity, Tested
-from monitor.statistics.ecdf_table import Space
+from monitor.statistics.ecdf_table import CellIndex
 from monitor.statistics.natural_variation import (
     OF_SHARES,
     SHARED_BY_NORMAL,
     Blocks,
-    Straying,
+    NaturalVariation,
     block_starts,
     learnable,
 )
-from monitor.statistics.proportions import Share
+from monitor.statistics.proportions import Proportion
 
 Ints = NDArray[np.int64]
 FLAWS = (Quality.MISSING, Quality.WRONG_TYPE)
@@ -64,11 +64,11 @@ class Rule:
     """At which level windows of each length are tested, and how the reference strays."""
 
     levels: Mapping[Length, Levels]
-    straying: Straying
+    variation: NaturalVariation
     drift: Drift
 
-    def allowed(self, length: Length, rows: int) -> float:
-        return max(self.straying.allowed(length.panes, rows), self.drift.min_effect)
+    def allowance(self, length: Length, rows: int) -> float:
+        return max(self.variation.allowance(length.panes, rows), self.drift.min_effect)
 
     def severity(
         self, length: Length, effect: float, exceeds: Callable[[float], bool]
@@ -84,7 +84,7 @@ class CategoryCheck:
     """The shares of a feature's categories."""
 
     cells: str
-    space: Space
+    cell_index: CellIndex
     reference: Categories
     names: Sequence[str]
     rule: Rule
@@ -107,7 +107,7 @@ class CategoryCheck:
         return {self.cells: self._tested(halves, found, length)}
 
     def _halves(self, parts: Sequence[Counts]) -> tuple[Ints, Ints]:
-        dense = [self.space.dense(part, self.cells) for part in parts]
+        dense = [self.cell_index.dense(part, self.cells) for part in parts]
         return (np.zeros_like(dense[0]), dense[0]) if len(dense) == 1 else (dense[0], dense[1])
 
     def _tested(
@@ -115,7 +115,7 @@ class CategoryCheck:
     ) -> Tested:
         fixed, live = self.reference.counts, halves[0] + halves[1]
         rows = int(live.sum())
-        allowed = self.rule.allowed(length, rows)
+        allowance = self.rule.allowance(length, rows)
         persistent = categories.persistent(*halves, fixed)
 
         def exceeds(alpha: float) -> bool:
@@ -123,7 +123,7 @@ class CategoryCheck:
                 bool(halves[0].any() and halves[1].any())
                 and found.p_value <= alpha
                 and categories.excess((live, np.zeros_like(live)), fixed, alpha) > 0
-                and categories.excess(halves, fixed, alpha, part=NOISE_OFF) > allowed
+                and categories.excess(halves, fixed, alpha, part=NOISE_OFF) > allowance
             )
 
         warning = self.rule.levels[length].warning
@@ -133,7 +133,7 @@ class CategoryCheck:
             float(np.abs(live / rows - fixed / fixed.sum()).max()),
             persistent,
             float(categories.noise(live, fixed, warning).max()),
-            allowed,
+            allowance,
             self.rule.severity(length, persistent, exceeds),
             found.p_value,
             self._detail(found),
@@ -149,12 +149,12 @@ class CategoryCheck:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FlawCheck:
+class QualityCheck:
     """The shares of values that are missing or of a wrong type, of all features."""
 
     names: Sequence[str]  # of the cells: ``quality/temp``
-    space: Space
-    reference: Sequence[Share]  # one for each name
+    cell_index: CellIndex
+    reference: Sequence[Proportion]  # one for each name
     rules: Sequence[Rule]  # one for each name
 
     def scan(self, parts: Sequence[Counts], length: Length) -> dict[str, Tested | None]:
@@ -185,30 +185,30 @@ class FlawCheck:
                 zip(flaws.tolist(), self.reference, self.rules, strict=True)
             )
             if (count or of.count)
-            and not shares.calm(Share(count, rows), of, rule.levels[length].warning)
+            and not shares.calm(Proportion(count, rows), of, rule.levels[length].warning)
         ]
 
     def _flawed(self, counts: Counts) -> tuple[Ints, int]:
         """How many values of each feature are flawed, shape (f,), and of how many rows."""
-        starts = np.array([self.space.offsets[name][0] for name in self.names], dtype=np.int64)
+        starts = np.array([self.cell_index.offsets[name][0] for name in self.names], dtype=np.int64)
         cells = np.concatenate([starts + flaw for flaw in FLAWS])
         return (
             counts.many(cells).reshape(len(FLAWS), -1).sum(axis=0),
-            counts.at(self.space.offsets["rows"][0]),
+            counts.at(self.cell_index.offsets["rows"][0]),
         )
 
     def _tested(self, halves: Sequence[tuple[Ints, int]], i: int, length: Length) -> Tested:
-        parts = [Share(min(int(flaws[i]), rows), rows) for flaws, rows in halves]
-        first, second = (Share(0, 0), parts[0]) if len(parts) == 1 else (parts[0], parts[1])
+        parts = [Proportion(min(int(flaws[i]), rows), rows) for flaws, rows in halves]
+        first, second = (Proportion(0, 0), parts[0]) if len(parts) == 1 else (parts[0], parts[1])
         whole, fixed, rule = first + second, self.reference[i], self.rules[i]
         p_value = shares.p_value(whole, fixed)
-        allowed = max(rule.allowed(length, whole.rows), LEAST_FLAWED)
+        allowance = max(rule.allowance(length, whole.rows), LEAST_FLAWED)
         persistent = abs(shares.persistent(first, second, fixed))
 
         def exceeds(alpha: float) -> bool:
             both = length.panes >= LEAST_PANES and first.rows > 0 and second.rows > 0
             beyond = persistent - share_noise(whole, fixed, alpha) / 2
-            return both and p_value <= alpha and beyond > allowed
+            return both and p_value <= alpha and beyond > allowance
 
         return Tested(
             "missing",
@@ -216,7 +216,7 @@ class FlawCheck:
             abs(whole.value - fixed.value),
             persistent,
             share_noise(whole, fixed, rule.levels[length].warning),
-            allowed,
+            allowance,
             rule.severity(length, persistent, exceeds),
             p_value,
             f"{fixed.value:.2%} before, {whole.value:.2%} now",
@@ -227,21 +227,21 @@ class FlawCheck:
 class CoverageCheck:
     """The share of predictions that had no label when their performance became final."""
 
-    reference: Share  # without a label
+    reference: Proportion  # without a label
     rule: Rule
 
-    def judge(self, first: Share, second: Share, length: Length) -> Tested | None:
+    def judge(self, first: Proportion, second: Proportion, length: Length) -> Tested | None:
         """Of the halves of a window; None while it has no rows. Only a fall is of interest."""
         whole = first + second
         if not whole.rows:
             return None
         p_value = shares.p_value(whole, self.reference)
-        allowed = max(self.rule.allowed(length, whole.rows), LEAST_FALL)
+        allowance = max(self.rule.allowance(length, whole.rows), LEAST_FALL)
         persistent = max(shares.persistent(first, second, self.reference), 0.0)
 
         def exceeds(alpha: float) -> bool:
             beyond = persistent - share_noise(whole, self.reference, alpha) / 2
-            return p_value <= alpha and beyond > allowed
+            return p_value <= alpha and beyond > allowance
 
         return Tested(
             "coverage",
@@ -249,21 +249,21 @@ class CoverageCheck:
             abs(whole.value - self.reference.value),
             persistent,
             share_noise(whole, self.reference, self.rule.levels[length].warning),
-            allowed,
+            allowance,
             self.rule.severity(length, persistent, exceeds),
             p_value,
             f"{1 - self.reference.value:.2%} labelled before, {1 - whole.value:.2%} now",
         )
 
 
-def flawed(space: Space, counts: Counts, cells: str) -> Share:
+def flawed(cell_index: CellIndex, counts: Counts, cells: str) -> Proportion:
     """Of ``quality/<feature>``: the rows that are of no use, of all rows."""
-    start = space.offsets[cells][0]
-    rows = counts.at(space.offsets["rows"][0])
-    return Share(min(sum(counts.at(start + flaw) for flaw in FLAWS), rows), rows)
+    start = cell_index.offsets[cells][0]
+    rows = counts.at(cell_index.offsets["rows"][0])
+    return Proportion(min(sum(counts.at(start + flaw) for flaw in FLAWS), rows), rows)
 
 
-def share_noise(live: Share, fixed: Share, alpha: float) -> float:
+def share_noise(live: Proportion, fixed: Proportion, alpha: float) -> float:
     """What the deviation of a share exceeds by chance with probability ``alpha``; normal."""
     if not (live.rows and fixed.rows):
         return 1.0
@@ -273,10 +273,10 @@ def share_noise(live: Share, fixed: Share, alpha: float) -> float:
 
 
 def learn_categories(
-    space: Space, cells: str, panes: Sequence[Counts], lengths: Sequence[int]
-) -> Straying:
+    cell_index: CellIndex, cells: str, panes: Sequence[Counts], lengths: Sequence[int]
+) -> NaturalVariation:
     """How the shares of categories stray in the reference, block against the rest of it."""
-    held = [space.dense(pane, cells) for pane in panes]
+    held = [cell_index.dense(pane, cells) for pane in panes]
     whole = np.sum(held, axis=0, dtype=np.int64) if held else np.zeros(0, dtype=np.int64)
 
     def told(halves: tuple[Ints, Ints], blocks: int) -> tuple[int, float, float, float] | None:
@@ -294,14 +294,14 @@ def learn_categories(
     return _learned(held, empty, lengths, told)
 
 
-def learn_shares(panes: Sequence[Share], lengths: Sequence[int]) -> Straying:
+def learn_shares(panes: Sequence[Proportion], lengths: Sequence[int]) -> NaturalVariation:
     """How a share strays in the reference, block against the rest of it."""
     held = [np.array([share.count, share.rows], dtype=np.int64) for share in panes]
     whole = np.sum(held, axis=0, dtype=np.int64) if held else np.zeros(2, dtype=np.int64)
 
     def told(halves: tuple[Ints, Ints], blocks: int) -> tuple[int, float, float, float] | None:
-        first, second = (Share(*half.tolist()) for half in halves)
-        live, rest = first + second, Share(*(whole - halves[0] - halves[1]).tolist())
+        first, second = (Proportion(*half.tolist()) for half in halves)
+        live, rest = first + second, Proportion(*(whole - halves[0] - halves[1]).tolist())
         if not (live.rows and rest.rows):
             return None
         persistent = abs(shares.persistent(first, second, rest))
@@ -316,7 +316,9 @@ def learn_shares(panes: Sequence[Share], lengths: Sequence[int]) -> Straying:
 Told = Callable[[tuple[Ints, Ints], int], tuple[int, float, float, float] | None]
 
 
-def _learned(held: Sequence[Ints], empty: Ints, lengths: Sequence[int], told: Told) -> Straying:
+def _learned(
+    held: Sequence[Ints], empty: Ints, lengths: Sequence[int], told: Told
+) -> NaturalVariation:
     """``told`` gives of a block its rows, what persists, its noise, and the square to expect."""
     running = np.cumsum([empty, *held], axis=0)
     found = []
@@ -329,7 +331,7 @@ def _learned(held: Sequence[Ints], empty: Ints, lengths: Sequence[int], told: To
                 np.array(column) for column in zip(*each, strict=True)
             )
             found.append(Blocks.of(length, rows, persistent, noise, expected, OF_SHARES))
-    return Straying.of(found, OF_SHARES)
+    return NaturalVariation.of(found, OF_SHARES)
 
 
 def _block(running: Ints, start: int, length: int) -> tuple[Ints, Ints]:

@@ -47,7 +47,7 @@ class Tested:
     value: float
     persistent: float
     threshold: float  # what sampling noise explains, at the level of a warning
-    tolerance: float  # what the persistent part may stray by beyond ``noise_off`` of that
+    allowance: float  # what the persistent part may stray by beyond ``noise_off`` of that
     severity: Severity | None = None
     p_value: float | None = None
     detail: str | None = None  # which category, and how it moved
@@ -56,7 +56,7 @@ class Tested:
     @property
     def detectable(self) -> float:
         """The smallest deviation that would have been drift."""
-        return max(self.threshold, self.tolerance + self.threshold * self.noise_off)
+        return max(self.threshold, self.allowance + self.threshold * self.noise_off)
 
     @property
     def verdict(self) -> Verdict:
@@ -65,7 +65,7 @@ class Tested:
         """
         if self.severity is not None:
             return Verdict.DRIFT
-        return Verdict.INSUFFICIENT if self.detectable >= 1 > self.tolerance else Verdict.OK
+        return Verdict.INSUFFICIENT if self.detectable >= 1 > self.allowance else Verdict.OK
 
     @property
     def weight(self) -> tuple[int, bool, float]:
@@ -81,7 +81,7 @@ def severity_of(  # noqa: PLR0913 - both sides of the two conditions
     value: float,
     persistent: float,
     noise: Noise,
-    allowed: float,
+    allowance: float,
     levels: Levels,
     drift: Drift,
     effect: float,
@@ -89,7 +89,7 @@ def severity_of(  # noqa: PLR0913 - both sides of the two conditions
     """Warning, critical or neither. Critical also needs an effect of ``critical_effect``."""
 
     def exceeds(alpha: float) -> bool:
-        return value > noise(alpha) and persistent - noise(alpha) / 2 > allowed
+        return value > noise(alpha) and persistent - noise(alpha) / 2 > allowance
 
     if not exceeds(levels.warning):
         return None
@@ -101,15 +101,15 @@ def severity_of(  # noqa: PLR0913 - both sides of the two conditions
 class Evidence:
     """What raised an incident: a test, or a metric, of the window ``[start_ms, end_ms)``."""
 
-    statistic: str
+    decided_by: str  # the test, or the metric
     value: float
     severity: Severity
     start_ms: int
     end_ms: int
     rows: int
     threshold: float | None = None
-    tolerance: float | None = None
-    effect: float | None = None
+    allowance: float | None = None
+    persistent: float | None = None
     p_value: float | None = None
     detail: str | None = None
     low: float | None = None
@@ -125,15 +125,15 @@ def evidence(tested: Tested, start_ms: int, end_ms: int) -> Evidence | None:
     if tested.severity is None:
         return None
     return Evidence(
-        statistic=tested.statistic,
+        decided_by=tested.statistic,
         value=tested.value,
         severity=tested.severity,
         start_ms=start_ms,
         end_ms=end_ms,
         rows=tested.rows,
         threshold=tested.threshold,
-        tolerance=tested.tolerance,
-        effect=tested.persistent,
+        allowance=tested.allowance,
+        persistent=tested.persistent,
         p_value=tested.p_value,
         detail=tested.detail,
     )

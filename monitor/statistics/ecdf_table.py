@@ -46,13 +46,13 @@ ROUNDING = 1e-10  # bounds and distances are rounded on different ways
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Space:
+class CellIndex:
     """Where the cells of each name lie in one index space."""
 
     offsets: Mapping[str, tuple[int, int]]  # first cell, and one past the last
 
     @classmethod
-    def of(cls, widths: Mapping[str, int]) -> Space:
+    def of(cls, widths: Mapping[str, int]) -> CellIndex:
         ends = np.cumsum(list(widths.values()), dtype=np.int64).tolist()
         placed = zip(widths, [0, *ends[:-1]], ends, strict=True)
         return cls({name: (start, end) for name, start, end in placed})
@@ -77,7 +77,7 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stack:
+class EcdfTable:
     """Samples side by side, from cell 0 on, and the distributions that distances are taken to."""
 
     names: tuple[str, ...]  # of the cells: ``bins/temp``, ``score``
@@ -89,12 +89,12 @@ class Stack:
     groups: Groups
 
     @classmethod
-    def of(cls, samples: Mapping[str, Sample]) -> Stack:
+    def of(cls, samples: Mapping[str, Sample]) -> EcdfTable:
         """Distances are taken to the samples themselves."""
         return cls.against(samples, {name: sample.counts() for name, sample in samples.items()})
 
     @classmethod
-    def against(cls, samples: Mapping[str, Sample], fixed: Cells) -> Stack:
+    def against(cls, samples: Mapping[str, Sample], fixed: Cells) -> EcdfTable:
         """Bins cut by ``samples``, distances taken to what ``fixed`` holds in them."""
         dense = [fixed.get(name, Counts.empty()).dense(of.bins) for name, of in samples.items()]
         sizes = np.array([held.sum() for held in dense], dtype=np.int64)
@@ -190,27 +190,27 @@ class Deviations:
         return self.lasting_above - self.lasting_under
 
 
-def compare(stack: Stack, parts: Sequence[Counts], *, within: bool = False) -> Deviations:
+def compare(ecdf_table: EcdfTable, parts: Sequence[Counts], *, within: bool = False) -> Deviations:
     """A window, as its one part or its two halves, against the stack's fixed distributions.
 
     ``within``: the window is a part of what is fixed, and is compared with the rest of it.
     A half without rows says nothing, and the other one stands for both.
     """
     met, counts = aligned(parts)
-    cuts = np.searchsorted(met, stack.offsets)
+    cuts = np.searchsorted(met, ecdf_table.offsets)
     met = met[: cuts[-1]]
     held = [_Part.of(count[: cuts[-1]], cuts) for count in counts]
     rows = np.sum([part.rows for part in held], axis=0)
-    after = [part.behind - stack.up_to[met] for part in held]
-    ahead = [part.before - stack.below[met] for part in held]
+    after = [part.behind - ecdf_table.up_to[met] for part in held]
+    ahead = [part.before - ecdf_table.below[met] for part in held]
     shares = [_ratio(part.rows, rows) for part in held]
-    scores = [of.of[met] for of in stack.scores]
+    scores = [of.of[met] for of in ecdf_table.scores]
     scores += [of * of for of in scores]
     means = [_mean_scores(count, scores, cuts, of) for count, of in zip(counts, held, strict=True)]
     ranks, squares = [of[:2] for of in means], _mix([of[2:] for of in means], shares)
     spread = _Spread(cuts, shares)
     if within:
-        odds = _ratio(rows, stack.sizes - rows)
+        odds = _ratio(rows, ecdf_table.sizes - rows)
         after = spread.against_rest(after, spread.over(odds))
         ahead = spread.against_rest(ahead, spread.over(odds))
         ranks = [part + odds * _mix(ranks, shares) for part in ranks]
@@ -234,11 +234,11 @@ def compare(stack: Stack, parts: Sequence[Counts], *, within: bool = False) -> D
     )
 
 
-def bound(stack: Stack, parts: Sequence[Counts]) -> Deviations:
+def bound(ecdf_table: EcdfTable, parts: Sequence[Counts]) -> Deviations:
     """A window like that of ``compare``: none of its deviations can exceed these."""
-    if not stack.names:
+    if not ecdf_table.names:
         return Deviations.calm(np.empty(0, dtype=np.int64))
-    groups = stack.groups
+    groups = ecdf_table.groups
     starts = groups.starts[:-1]
     run = np.sum([_before(part, groups.edges) for part in parts], axis=0)
     at, lengths = run[groups.starts], np.diff(groups.starts)
@@ -255,11 +255,11 @@ def bound(stack: Stack, parts: Sequence[Counts]) -> Deviations:
     return Deviations(rows, above, under, above, under, ranks, ranks, np.zeros_like(ranks))
 
 
-def mean_score(stack: Stack, scores: Scores, parts: Sequence[Counts], i: int) -> float:
+def mean_score(ecdf_table: EcdfTable, scores: Scores, parts: Sequence[Counts], i: int) -> float:
     """Of the rows of a window that feature ``i`` has, of at least one."""
     total, rows = 0.0, 0
     for part in parts:
-        a, b = np.searchsorted(part.index, stack.offsets[i : i + 2])
+        a, b = np.searchsorted(part.index, ecdf_table.offsets[i : i + 2])
         total += float(scores.of[part.index[a:b]] @ part.count[a:b])
         rows += int(part.count[a:b].sum())
     return total / rows

@@ -56,9 +56,9 @@ class Factors:
     """Of what the reference strays by, how much is allowed."""
 
     largest: int  # so many of the largest excesses are averaged
-    tolerances: float
+    excesses: float
     of_few: float  # the same, where there are few blocks
-    spreads: float
+    overdispersions: float
 
 
 OF_GAPS = Factors(5, 2.2, 2.6, 3.2)
@@ -73,7 +73,9 @@ class Blocks:
     panes: int
     rows: Ints  # shape (b,), ascending
     excess: Floats  # shape (b,): mean of the largest of the blocks with as many rows or more
-    surplus: float  # of the mean square over what independent rows would show, at least 0
+    beyond_independent: (
+        float  # of the mean square over what independent rows would show, at least 0
+    )
 
     @classmethod
     def of(  # noqa: PLR0913 - what each block told, and how to remember it
@@ -88,7 +90,9 @@ class Blocks:
         """All of shape (b,); ``expected`` is the mean of the square for independent rows."""
         order = np.argsort(rows, kind="stable")
         largest = _largest((persistent - noise)[order], factors.largest)
-        return cls(panes, rows[order], largest, _surplus(np.square(persistent) - expected))
+        return cls(
+            panes, rows[order], largest, _beyond_independent(np.square(persistent) - expected)
+        )
 
     def largest(self, rows: float) -> float:
         """The largest excesses among blocks with at least half of ``rows``.
@@ -110,31 +114,34 @@ def _largest(excess: Floats, many: int) -> Floats:
     return found
 
 
-def _surplus(over: Floats) -> float:
+def _beyond_independent(over: Floats) -> float:
     if over.size < LEAST_BLOCKS:
         return 0.0
     return max(float(over.mean() - CAUTION * over.std() / np.sqrt(over.size)), 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Straying:
+class NaturalVariation:
     """How far one statistic of one feature strays, by length; without blocks nothing is known."""
 
     lengths: tuple[Blocks, ...] = ()  # ascending
     factors: Factors = OF_GAPS
 
     @classmethod
-    def of(cls, found: Iterable[Blocks], factors: Factors) -> Straying:
+    def of(cls, found: Iterable[Blocks], factors: Factors) -> NaturalVariation:
         """Lengths with fewer than four blocks have nothing to say."""
         return cls(tuple(blocks for blocks in found if blocks.rows.size >= LEAST_BLOCKS), factors)
 
-    def allowed(self, panes: int, rows: float) -> float:
+    def allowance(self, panes: int, rows: float) -> float:
         """What a window of ``panes`` with ``rows`` has to stray by, beyond sampling noise."""
         blocks = min((of.rows.size for of in self._up_to(panes)), default=0)
-        factor = self.factors.of_few if blocks < FEW_BLOCKS else self.factors.tolerances
-        return max(factor * self.tolerance(panes, rows), self.factors.spreads * self.spread(panes))
+        factor = self.factors.of_few if blocks < FEW_BLOCKS else self.factors.excesses
+        return max(
+            factor * self.block_excess(panes, rows),
+            self.factors.overdispersions * self.overdispersion(panes),
+        )
 
-    def tolerance(self, panes: int, rows: float) -> float:
+    def block_excess(self, panes: int, rows: float) -> float:
         tolerated, length = 0.0, 1
         for blocks in self._up_to(panes):
             kept = KEPT_FROM_BELOW ** float(np.log2(blocks.panes / length))
@@ -142,10 +149,10 @@ class Straying:
             length = blocks.panes
         return tolerated
 
-    def spread(self, panes: int) -> float:
+    def overdispersion(self, panes: int) -> float:
         square, length, enough = 0.0, 1, False
         for blocks in self._up_to(panes):
-            square = max(square * length / blocks.panes, blocks.surplus)
+            square = max(square * length / blocks.panes, blocks.beyond_independent)
             length, enough = blocks.panes, blocks.rows.size >= ENOUGH_BLOCKS
         return 0.0 if enough else float(np.sqrt(square))
 

@@ -27,7 +27,7 @@ FARTHEST = 12  # standard deviations beyond which a tail adds nothing to a doubl
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Proportion:
     """So many of so many rows. Raises ``ValueError`` unless ``0 <= count <= rows``."""
 
     count: int
@@ -37,8 +37,8 @@ class Share:
         if not 0 <= self.count <= self.rows:
             raise ValueError(f"a share is 0 to all of its rows, got {self.count} of {self.rows}")
 
-    def __add__(self, other: Share) -> Share:
-        return Share(self.count + other.count, self.rows + other.rows)
+    def __add__(self, other: Proportion) -> Proportion:
+        return Proportion(self.count + other.count, self.rows + other.rows)
 
     @property
     def value(self) -> float:
@@ -46,7 +46,7 @@ class Share:
         return self.count / self.rows if self.rows else 0.0
 
 
-def p_value(live: Share, fixed: Share) -> float:
+def p_value(live: Proportion, fixed: Proportion) -> float:
     """Two-sided and exact: twice the hypergeometric tail, at most 1; 1 while a side has no rows."""
     more, less = (live, fixed) if live.value >= fixed.value else (fixed, live)
     if not less.rows or more.value == less.value:
@@ -54,7 +54,7 @@ def p_value(live: Share, fixed: Share) -> float:
     return min(1.0, 2 * tail(more, less))
 
 
-def calm(live: Share, fixed: Share, level: float) -> bool:
+def calm(live: Proportion, fixed: Proportion, level: float) -> bool:
     """Whether ``p_value`` is certain to exceed ``level``, at the cost of a few multiplications."""
     flawed, rows = live.count + fixed.count, live.rows + fixed.rows
     if not (0 < flawed < rows and live.rows and fixed.rows):
@@ -64,7 +64,7 @@ def calm(live: Share, fixed: Share, level: float) -> bool:
     return pearson < (log(LEAST / level) if level else inf)
 
 
-def persistent(first: Share, second: Share, fixed: Share) -> float:
+def persistent(first: Proportion, second: Proportion, fixed: Proportion) -> float:
     """Live minus reference share, as far as both halves of a window have it, with its sign.
 
     A half without rows says nothing, and the other one stands for both; 0 while neither has any.
@@ -76,22 +76,22 @@ def persistent(first: Share, second: Share, fixed: Share) -> float:
     return min(one, other, key=abs) if one * other > 0 else 0.0
 
 
-def detectable(rows: int, fixed: Share, level: float) -> float:
+def detectable(rows: int, fixed: Proportion, level: float) -> float:
     """The smallest live share that ``rows`` rows show at ``level`` with 80% power; 1 if none does.
 
     Binomial rows against this very reference, exact (Clopper and Pearson 1934 for the inversion).
     """
     fewest, most = int(fixed.value * rows), rows
-    if p_value(Share(most, rows), fixed) > level:
+    if p_value(Proportion(most, rows), fixed) > level:
         return 1.0
     while fewest + 1 < most:
         middle = (fewest + most) // 2
-        seen = p_value(Share(middle, rows), fixed) <= level
+        seen = p_value(Proportion(middle, rows), fixed) <= level
         fewest, most = (fewest, middle) if seen else (middle, most)
     return float(betaincinv(most, rows - most + 1, POWER))
 
 
-def tail(more: Share, less: Share) -> float:
+def tail(more: Proportion, less: Proportion) -> float:
     """The chance that as many of ``more`` and less have a flaw fall to ``more``, by pure chance.
 
     ``P(X >= more.count)`` of the hypergeometric; both sides have rows.
@@ -104,7 +104,7 @@ def tail(more: Share, less: Share) -> float:
     return min(1.0, exp(_log_point(more, less)) * (1.0 + float(np.cumprod(ratios).sum())))
 
 
-def _log_point(more: Share, less: Share) -> float:
+def _log_point(more: Proportion, less: Proportion) -> float:
     """The logarithm of the hypergeometric probability of exactly this split."""
     flawed, rows = more.count + less.count, more.rows + less.rows
     split = _log_choose(more.rows, more.count) + _log_choose(less.rows, less.count)

@@ -20,8 +20,8 @@ from monitor.counts.counts import Counts
 from monitor.plan import Drift
 from monitor.statistics.checks import Check
 from monitor.statistics.drift_rule import Tested, severity_of
-from monitor.statistics.ecdf_table import Deviations, Space, Stack, bound, compare
-from monitor.statistics.natural_variation import Blocks, Straying, block_starts, learnable
+from monitor.statistics.ecdf_table import CellIndex, Deviations, EcdfTable, bound, compare
+from monitor.statistics.natural_variation import Blocks, NaturalVariation, block_starts, learnable
 from monitor.statistics.tests import KS, STATISTICS, Statistic
 
 Floats = NDArray[np.float64]
@@ -34,23 +34,23 @@ class Detectable:
     """What a test of a window with so many rows can see."""
 
     threshold: float  # of the value, at the level of a warning
-    allowed: float  # what the reference strays by, beyond half of that
+    allowance: float  # what the reference strays by, beyond half of that
     beyond: float  # what is seen has to lie beyond both, for a probability of ``POWER``
 
     @property
     def distance(self) -> float:
         """Seen with that probability."""
-        return max(self.threshold, self.allowed + self.threshold / 2) + self.beyond
+        return max(self.threshold, self.allowance + self.threshold / 2) + self.beyond
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scanner:
-    """Judges windows of the cells ``stack.names``."""
+    """Judges windows of the cells ``ecdf_table.names``."""
 
-    space: Space
-    stack: Stack
+    cell_index: CellIndex
+    ecdf_table: EcdfTable
     levels: Mapping[Length, Sequence[Levels]]  # one for each name
-    strayings: Mapping[str, Sequence[Straying]]  # by statistic, one for each name
+    variations: Mapping[str, Sequence[NaturalVariation]]  # by statistic, one for each name
     drift: Drift
     checks: Sequence[Check] = ()  # of what is no distribution on a line
 
@@ -64,38 +64,38 @@ class Scanner:
         return found
 
     def _distributions(self, parts: Sequence[Counts], length: Length) -> dict[str, Tested | None]:
-        whole = bound(self.stack, parts)
+        whole = bound(self.ecdf_table, parts)
         found: dict[str, Tested | None] = {
-            name: None for name, rows in zip(self.stack.names, whole.rows, strict=True) if rows
+            name: None for name, rows in zip(self.ecdf_table.names, whole.rows, strict=True) if rows
         }
         noise = self._noises(whole, length)
         if any(
-            each.may_exceed(noise[each.name], whole, self.stack, parts)
+            each.may_exceed(noise[each.name], whole, self.ecdf_table, parts)
             for each in STATISTICS.values()
         ):
-            whole = compare(self.stack, parts)
+            whole = compare(self.ecdf_table, parts)
             noise = self._noises(whole, length)
             tests: dict[int, list[Tested]] = {}
             for each in STATISTICS.values():
                 for i in np.flatnonzero(each.value(whole) > noise[each.name]).tolist():
                     tests.setdefault(i, []).append(self._test(each, whole, i, length, noise))
             for i, of in tests.items():
-                gravest = max(of, key=lambda tested: tested.weight)
-                if gravest.severity is not None:
-                    found[self.stack.names[i]] = self._with_p_value(gravest, i)
+                most_severe = max(of, key=lambda tested: tested.weight)
+                if most_severe.severity is not None:
+                    found[self.ecdf_table.names[i]] = self._with_p_value(most_severe, i)
         return found
 
     def judge(self, parts: Sequence[Counts], length: Length) -> dict[str, tuple[Tested, ...]]:
         """All tests of each name that has rows in the window; of a constant there are no ranks."""
-        found = compare(self.stack, parts)
+        found = compare(self.ecdf_table, parts)
         noise = self._noises(found, length)
         tests = {
             name: tuple(
                 self._with_p_value(self._test(each, found, i, length, noise), i)
                 for each in STATISTICS.values()
-                if each.units(self.stack)[i]
+                if each.units(self.ecdf_table)[i]
             )
-            for i, name in enumerate(self.stack.names)
+            for i, name in enumerate(self.ecdf_table.names)
             if found.rows[i]
         }
         for check in self.checks:
@@ -106,21 +106,23 @@ class Scanner:
         self, statistic: Statistic, i: int, length: Length, rows: int
     ) -> Detectable | None:
         """Of name ``i``; None where the statistic has nothing to say."""
-        unit, every = float(statistic.units(self.stack)[i]), self.stack.sizes.size
+        unit, every = float(statistic.units(self.ecdf_table)[i]), self.ecdf_table.sizes.size
         if not unit:
             return None
         window = Deviations.calm(np.full(every, rows))
         level = self.levels[length][i].warning
-        (noise,) = statistic.noise(self.stack, window, [level], slice(i, i + 1)).tolist()
-        allowed = self._allowed(statistic, i, length, rows)
-        root = float(np.sqrt(effective_size(rows, int(self.stack.sizes[i]))))
+        (noise,) = statistic.noise(self.ecdf_table, window, [level], slice(i, i + 1)).tolist()
+        allowance = self._allowance(statistic, i, length, rows)
+        root = float(np.sqrt(effective_size(rows, int(self.ecdf_table.sizes[i]))))
         beyond = float(ndtri(POWER)) * statistic.deviation * unit / root
-        return Detectable(noise, allowed, beyond)
+        return Detectable(noise, allowance, beyond)
 
     def _noises(self, found: Deviations, length: Length) -> dict[str, Floats]:
         """What each name's value of each statistic exceeds by chance, at the level of a warning."""
         levels = tuple(of.warning for of in self.levels[length])
-        return {each.name: each.noise(self.stack, found, levels) for each in STATISTICS.values()}
+        return {
+            each.name: each.noise(self.ecdf_table, found, levels) for each in STATISTICS.values()
+        }
 
     def _test(
         self,
@@ -132,7 +134,7 @@ class Scanner:
     ) -> Tested:
         rows, levels = int(found.rows[i]), self.levels[length][i]
         threshold = float(noises[statistic.name][i])
-        allowed = self._allowed(statistic, i, length, rows)
+        allowance = self._allowance(statistic, i, length, rows)
         value = float(statistic.value(found)[i])
         persistent = float(statistic.persistent(found)[i])
         effect = float(statistic.effect(found)[i])
@@ -140,9 +142,9 @@ class Scanner:
         def noise(alpha: float) -> float:
             if alpha == levels.warning:
                 return threshold
-            return float(statistic.noise(self.stack, found, [alpha], slice(i, i + 1))[0])
+            return float(statistic.noise(self.ecdf_table, found, [alpha], slice(i, i + 1))[0])
 
-        severity = severity_of(value, persistent, noise, allowed, levels, self.drift, effect)
+        severity = severity_of(value, persistent, noise, allowance, levels, self.drift, effect)
         matters = statistic.matters(effect, float(noises[KS.name][i]), self.drift.min_effect)
         return Tested(
             statistic.name,
@@ -150,53 +152,54 @@ class Scanner:
             value,
             persistent,
             threshold,
-            allowed,
+            allowance,
             severity if matters else None,
             detail=statistic.direction(found, i),
         )
 
-    def _allowed(self, statistic: Statistic, i: int, length: Length, rows: int) -> float:
-        strays = self.strayings[statistic.name][i].allowed(length.panes, rows)
+    def _allowance(self, statistic: Statistic, i: int, length: Length, rows: int) -> float:
+        strays = self.variations[statistic.name][i].allowance(length.panes, rows)
         return max(strays, statistic.floor(self.drift.min_effect))
 
     def _with_p_value(self, tested: Tested, i: int) -> Tested:
         """It decides nothing and takes longer than all that does: only for what is shown."""
         if tested.statistic != KS.name:
             return tested
-        size = int(self.stack.sizes[i])
+        size = int(self.ecdf_table.sizes[i])
         return replace(tested, p_value=p_value(tested.value, tested.rows, size))
 
 
 def learn(
     samples: Mapping[str, Sample], panes: Sequence[Counts], lengths: Sequence[int]
-) -> dict[str, list[Straying]]:
+) -> dict[str, list[NaturalVariation]]:
     """How each of ``samples`` strays, by statistic: from the reference's panes in time order.
 
-    ``panes`` are counts in the index space of ``Space.of`` the samples' bins; empty ones included.
+    ``panes`` are counts in the index space of ``CellIndex.of`` the samples' bins; empty ones
+    included.
     """
-    stack = _whole(samples, panes)
+    ecdf_table = _whole(samples, panes)
     found: dict[str, list[list[Blocks]]] = {
         statistic.name: [[] for _ in samples] for statistic in STATISTICS.values()
     }
     for length in learnable(lengths, len(panes)):
         blocks = [
-            compare(stack, _parts(panes, start, length), within=True)
+            compare(ecdf_table, _parts(panes, start, length), within=True)
             for start in block_starts(length, len(panes))
         ]
         for statistic in STATISTICS.values():
             for i, into in enumerate(found[statistic.name]):
-                into.append(_blocks(statistic, blocks, i, length, stack))
+                into.append(_blocks(statistic, blocks, i, length, ecdf_table))
     return {
-        name: [Straying.of(of, STATISTICS[name].strays) for of in each]
+        name: [NaturalVariation.of(of, STATISTICS[name].strays) for of in each]
         for name, each in found.items()
     }
 
 
-def _whole(samples: Mapping[str, Sample], panes: Sequence[Counts]) -> Stack:
-    space = Space.of({name: sample.bins for name, sample in samples.items()})
+def _whole(samples: Mapping[str, Sample], panes: Sequence[Counts]) -> EcdfTable:
+    cell_index = CellIndex.of({name: sample.bins for name, sample in samples.items()})
     total = Counts.total(panes)
-    held = {name: Counts.of_dense(space.dense(total, name)) for name in samples}
-    return Stack.against(samples, held)
+    held = {name: Counts.of_dense(cell_index.dense(total, name)) for name in samples}
+    return EcdfTable.against(samples, held)
 
 
 def _parts(panes: Sequence[Counts], start: int, length: int) -> list[Counts]:
@@ -207,9 +210,9 @@ def _parts(panes: Sequence[Counts], start: int, length: int) -> list[Counts]:
 
 
 def _blocks(
-    statistic: Statistic, found: Sequence[Deviations], i: int, length: int, stack: Stack
+    statistic: Statistic, found: Sequence[Deviations], i: int, length: int, ecdf_table: EcdfTable
 ) -> Blocks:
-    rows, size = np.array([of.rows[i] for of in found], dtype=np.int64), int(stack.sizes[i])
+    rows, size = np.array([of.rows[i] for of in found], dtype=np.int64), int(ecdf_table.sizes[i])
     persistent = np.array([statistic.persistent(of)[i] for of in found])
     met = (rows > 0) & (rows < size)
     n, parts = rows[met].astype(np.float64), 1 if length == 1 else 2
@@ -217,7 +220,7 @@ def _blocks(
         length,
         rows[met],
         persistent[met],
-        statistic.noise_within(stack, i, n, 1 / max(n.size, 1)),
-        statistic.expected_within(stack, i, n, parts),
+        statistic.noise_within(ecdf_table, i, n, 1 / max(n.size, 1)),
+        statistic.expected_within(ecdf_table, i, n, parts),
         statistic.strays,
     )

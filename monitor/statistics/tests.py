@@ -26,7 +26,7 @@ from monitor.statistics.critical_values import (
     normal_quantile,
 )
 from monitor.statistics.drift_rule import RANKS
-from monitor.statistics.ecdf_table import ROUNDING, Deviations, Stack, mean_score
+from monitor.statistics.ecdf_table import ROUNDING, Deviations, EcdfTable, mean_score
 from monitor.statistics.natural_variation import OF_GAPS, OF_MEANS, SHARED_BY_NORMAL, Factors
 from monitor.statistics.ranks import pooled, skewed
 
@@ -61,11 +61,11 @@ class Statistic(ABC):
         """How large a change is, as a gap that persists; shape (f,)."""
 
     @abstractmethod
-    def units(self, stack: Stack) -> Floats:
+    def units(self, ecdf_table: EcdfTable) -> Floats:
         """Shape (f,); 0 where the statistic has nothing to say."""
 
     @abstractmethod
-    def skewness(self, stack: Stack) -> Floats:
+    def skewness(self, ecdf_table: EcdfTable) -> Floats:
         """Of what a row adds to the value, shape (f,)."""
 
     @abstractmethod
@@ -81,42 +81,42 @@ class Statistic(ABC):
         """Whether an effect does that is told beside the value."""
 
     @abstractmethod
-    def window_units(self, units: Floats, stack: Stack, found: Deviations) -> Floats:
+    def window_units(self, units: Floats, ecdf_table: EcdfTable, found: Deviations) -> Floats:
         """What ``units`` become for a window of such rows, shape (f,)."""
 
     @abstractmethod
     def may_exceed(
-        self, noise: Floats, most: Deviations, stack: Stack, parts: Sequence[Counts]
+        self, noise: Floats, most: Deviations, ecdf_table: EcdfTable, parts: Sequence[Counts]
     ) -> bool:
         """Whether any value of the window ``parts`` may, whose deviations are ``most`` at most."""
 
     def noise(
-        self, stack: Stack, found: Deviations, levels: Sequence[float], at: slice = EVERY
+        self, ecdf_table: EcdfTable, found: Deviations, levels: Sequence[float], at: slice = EVERY
     ) -> Floats:
         """What each of the features ``at`` exceeds by chance, with the probability of its level.
 
         Endless where the statistic has nothing to say.
         """
-        rows, sizes, units = found.rows[at], stack.sizes[at], self.units(stack)
-        z = skewed(_quantiles(self, tuple(levels)), self.skewness(stack)[at], rows, sizes)
+        rows, sizes, units = found.rows[at], ecdf_table.sizes[at], self.units(ecdf_table)
+        z = skewed(_quantiles(self, tuple(levels)), self.skewness(ecdf_table)[at], rows, sizes)
         told = (rows > 0) & (units[at] > 0)
         noise = np.full(z.size, np.inf)
         root = np.sqrt(effective_sizes(rows, sizes))
-        np.divide(z * self.window_units(units, stack, found)[at], root, where=told, out=noise)
+        np.divide(z * self.window_units(units, ecdf_table, found)[at], root, where=told, out=noise)
         return noise
 
-    def noise_within(self, stack: Stack, i: int, n: Floats, alpha: float) -> Floats:
+    def noise_within(self, ecdf_table: EcdfTable, i: int, n: Floats, alpha: float) -> Floats:
         """What ``n`` rows of the fixed ones, shape (b,), lie by chance from the others."""
-        rest = stack.sizes[i] - n
+        rest = ecdf_table.sizes[i] - n
         z = np.full(n.size, self.quantile(alpha))
-        z = skewed(z, np.full(n.size, self.skewness(stack)[i]), n, rest)
-        return np.asarray(self.units(stack)[i] * z / np.sqrt(n * rest / stack.sizes[i]))
+        z = skewed(z, np.full(n.size, self.skewness(ecdf_table)[i]), n, rest)
+        return np.asarray(self.units(ecdf_table)[i] * z / np.sqrt(n * rest / ecdf_table.sizes[i]))
 
-    def expected_within(self, stack: Stack, i: int, n: Floats, parts: int) -> Floats:
+    def expected_within(self, ecdf_table: EcdfTable, i: int, n: Floats, parts: int) -> Floats:
         """The mean square of what persists of them, in a block of one part or of two halves."""
         of_rows = self.mean_square if parts == 1 else self.mean_square_shared
-        square = of_rows / n + self.mean_square / (stack.sizes[i] - n)
-        return np.asarray(self.units(stack)[i] ** 2 * square)
+        square = of_rows / n + self.mean_square / (ecdf_table.sizes[i] - n)
+        return np.asarray(self.units(ecdf_table)[i] ** 2 * square)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +141,11 @@ class Gap(Statistic):
     def effect(self, found: Deviations) -> Floats:
         return self.lasting(found)
 
-    def units(self, stack: Stack) -> Floats:
-        return np.ones(stack.sizes.size)
+    def units(self, ecdf_table: EcdfTable) -> Floats:
+        return np.ones(ecdf_table.sizes.size)
 
-    def skewness(self, stack: Stack) -> Floats:
-        return np.zeros(stack.sizes.size)
+    def skewness(self, ecdf_table: EcdfTable) -> Floats:
+        return np.zeros(ecdf_table.sizes.size)
 
     def direction(self, found: Deviations, i: int) -> None:  # noqa: ARG002 - a gap has none
         return None
@@ -159,7 +159,7 @@ class Gap(Statistic):
     def window_units(
         self,
         units: Floats,
-        stack: Stack,  # noqa: ARG002 - they are those of any window
+        ecdf_table: EcdfTable,  # noqa: ARG002 - they are those of any window
         found: Deviations,  # noqa: ARG002
     ) -> Floats:
         return units
@@ -168,7 +168,7 @@ class Gap(Statistic):
         self,
         noise: Floats,
         most: Deviations,
-        stack: Stack,  # noqa: ARG002 - the bounds are close
+        ecdf_table: EcdfTable,  # noqa: ARG002 - the bounds are close
         parts: Sequence[Counts],  # noqa: ARG002
     ) -> bool:
         return bool((self.value(most) > noise).any())
@@ -178,7 +178,7 @@ class Gap(Statistic):
 class MeanScore(Statistic):
     """Of the ranks of the rows."""
 
-    rank: int  # which of ``Stack.scores``
+    rank: int  # which of ``EcdfTable.scores``
     least_rows: int  # of a fixed sample whose places are exact enough
     directions: tuple[str, str]  # what a negative one says, and a positive one
 
@@ -197,19 +197,20 @@ class MeanScore(Statistic):
     def effect(self, found: Deviations) -> Floats:
         return found.lasting_ks
 
-    def units(self, stack: Stack) -> Floats:
-        return np.where(stack.sizes >= self.least_rows, stack.scores[self.rank].unit, 0.0)
+    def units(self, ecdf_table: EcdfTable) -> Floats:
+        return np.where(ecdf_table.sizes >= self.least_rows, ecdf_table.scores[self.rank].unit, 0.0)
 
-    def skewness(self, stack: Stack) -> Floats:
-        return stack.scores[self.rank].skewness
+    def skewness(self, ecdf_table: EcdfTable) -> Floats:
+        return ecdf_table.scores[self.rank].skewness
 
     def may_exceed(
-        self, noise: Floats, most: Deviations, stack: Stack, parts: Sequence[Counts]
+        self, noise: Floats, most: Deviations, ecdf_table: EcdfTable, parts: Sequence[Counts]
     ) -> bool:
         """The bounds are wide, and a look is cheap."""
-        scores, beyond = stack.scores[self.rank], np.flatnonzero(self.value(most) > noise)
+        scores, beyond = ecdf_table.scores[self.rank], np.flatnonzero(self.value(most) > noise)
         return any(
-            abs(mean_score(stack, scores, parts, i)) > noise[i] - ROUNDING for i in beyond.tolist()
+            abs(mean_score(ecdf_table, scores, parts, i)) > noise[i] - ROUNDING
+            for i in beyond.tolist()
         )
 
     def floor(self, least: float) -> float:  # noqa: ARG002 - it is told as a gap
@@ -221,8 +222,8 @@ class MeanScore(Statistic):
     def direction(self, found: Deviations, i: int) -> str:
         return self.directions[int(found.ranks[self.rank][i] > 0)]
 
-    def window_units(self, units: Floats, stack: Stack, found: Deviations) -> Floats:
-        return pooled(units, found.squares[self.rank], found.rows, stack.sizes)
+    def window_units(self, units: Floats, ecdf_table: EcdfTable, found: Deviations) -> Floats:
+        return pooled(units, found.squares[self.rank], found.rows, ecdf_table.sizes)
 
 
 KS = Gap.of("ks", kolmogorov_quantile, (np.pi**2 / 12, 0.53))

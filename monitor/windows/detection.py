@@ -22,14 +22,22 @@ from typing import NamedTuple
 from monitor.budget import Length, own_length
 from monitor.counts.counts import Cells, Counts, add_cells
 from monitor.counts.summary import Names, Part, Summary, add_names
-from monitor.decisions.incidents import Change, Heard, Judged, Said, gravest, settle, worst
+from monitor.decisions.incidents import (
+    Change,
+    Heard,
+    MetricVerdict,
+    WindowVerdict,
+    most_severe,
+    settle,
+    worst,
+)
 from monitor.events.event_time import earliest, latest
 from monitor.performance.adwin_page_hinkley import detect
 from monitor.performance.metrics import labelled_rows, measure
 from monitor.statistics.drift_rule import Tested, evidence
-from monitor.statistics.ecdf_table import Space
+from monitor.statistics.ecdf_table import CellIndex
 from monitor.statistics.scanner import Scanner
-from monitor.windows.evaluator import Watch, subject_of
+from monitor.windows.evaluator import Evaluator, subject_of
 from monitor.windows.findings import (
     FeatureFinding,
     Findings,
@@ -53,8 +61,8 @@ from monitor.windows.state import (
     WindowState,
     add_summary,
     kept_from,
-    recut,
-    shape_of,
+    rewindow,
+    window_config,
 )
 
 MOST_ERRORS = 200  # windows that ADWIN and Page-Hinkley look back on
@@ -64,14 +72,16 @@ DATA, PERFORMANCE = (Part.ON_TIME, Part.LATE), (Part.FINAL, Part.AMENDED)
 
 
 def advance(
-    watches: Mapping[Key, Watch], state: State, items: Iterable[Item]
+    evaluators: Mapping[Key, Evaluator], state: State, items: Iterable[Item]
 ) -> tuple[State, Findings]:
-    """Add ``items`` to ``state``, in order. ``watches`` holds every model version they name."""
+    """Add ``items`` to ``state``, in order. ``evaluators`` holds every model version they name."""
     clock = state.clock
     folds = {
-        key: _Fold(watches[key], decisions, state.panes.get(key, {}), state.sums.get(key, Sums()))
+        key: _Fold(
+            evaluators[key], decisions, state.panes.get(key, {}), state.sums.get(key, Sums())
+        )
         for key, decisions in state.decisions.items()
-        if key in watches
+        if key in evaluators
     }
     for offset, item in items:
         if isinstance(item, Closing):
@@ -81,8 +91,8 @@ def advance(
         else:
             key = (item.model, item.version)
             if key not in folds:
-                fresh = Decisions(shape_of(watches[key].plan))
-                folds[key] = _Fold(watches[key], fresh, {}, Sums())
+                fresh = Decisions(window_config(evaluators[key].plan))
+                folds[key] = _Fold(evaluators[key], fresh, {}, Sums())
             folds[key].add(offset, item)
     for fold in folds.values():
         fold.amend()
@@ -111,14 +121,14 @@ class _Fold:
     """One model version during one batch. Works on copies: the state it came from stays."""
 
     def __init__(
-        self, watch: Watch, decisions: Decisions, panes: Mapping[int, Pane], sums: Sums
+        self, evaluator: Evaluator, decisions: Decisions, panes: Mapping[int, Pane], sums: Sums
     ) -> None:
-        self.watch, self.plan = watch, watch.plan
-        self.decisions = recut(decisions, watch.plan)
+        self.evaluator, self.plan = evaluator, evaluator.plan
+        self.decisions = rewindow(decisions, evaluator.plan)
         self.panes = dict(panes)
         self._data_blocks = Blocks(self._on_time, dict(sums.data))
         self._error_blocks = Blocks(self._final_errors, dict(sums.errors))
-        self._said: dict[str, list[Said]] = {}
+        self._said: dict[str, list[WindowVerdict]] = {}
         self.findings = Findings()
         self._windows = dict(self.decisions.windows)
         self._incidents = dict(self.decisions.incidents)
@@ -159,7 +169,7 @@ class _Fold:
             return
         for pane_ms in self._panes_until(self.decisions.next_pane_ms, watermark_ms):
             end_ms = pane_ms + self.plan.windows.pane_ms
-            self._scan(self.watch.data, self._data_blocks, pane_ms)
+            self._scan(self.evaluator.data, self._data_blocks, pane_ms)
             self._close_windows(end_ms)
             self._decide(end_ms)
             self.decisions = replace(self.decisions, next_pane_ms=end_ms)
@@ -182,7 +192,7 @@ class _Fold:
 
     @property
     def _reach_ms(self) -> int:
-        return self.watch.longest_panes * self.plan.windows.pane_ms
+        return self.evaluator.longest_panes * self.plan.windows.pane_ms
 
     def _held(self, from_ms: int, until_ms: int) -> bool:
         """Whether any pane from the one to the other, both included, holds anything."""
@@ -196,7 +206,7 @@ class _Fold:
         first = -(-known_ms // size_ms)
         if pane_ms < known_ms:
             return
-        for window in blocks.ending(pane_ms // size_ms, self.watch.longest_scale, first):
+        for window in blocks.ending(pane_ms // size_ms, self.evaluator.longest_scale, first):
             length = Length.of_scale(window.panes)
             if length not in scanner.levels:  # between the scales and a longer own window
                 continue
@@ -209,13 +219,15 @@ class _Fold:
         size_ms = self.plan.windows.pane_ms
         end_ms = start_ms + length.panes * size_ms
         slide_ms = max(length.slide * size_ms, self.plan.windows.slide_ms)
-        said = Said(tested, start_ms, end_ms, slide_ms)
+        said = WindowVerdict(tested, start_ms, end_ms, slide_ms)
         self._said.setdefault(subject_of(cells), []).append(said)
 
     def _decide(self, end_ms: int) -> None:
         """Open, keep or resolve the incidents of all subjects that were heard."""
         pane_ms = self.plan.windows.pane_ms
-        heard = {subject: gravest(said, end_ms, pane_ms) for subject, said in self._said.items()}
+        heard = {
+            subject: most_severe(said, end_ms, pane_ms) for subject, said in self._said.items()
+        }
         self._settle(heard, end_ms - pane_ms, end_ms)
         self._said = {}
 
@@ -261,21 +273,23 @@ class _Fold:
 
     def _hear_finding(self, found: FeatureFinding, start_ms: int) -> None:
         if found.severity is not None:
-            self._hear(found.cells, found.gravest, start_ms, own_length(self.plan))
+            self._hear(found.cells, found.most_severe, start_ms, own_length(self.plan))
         if found.flaws is not None and found.flaws.severity is not None:
             self._hear(f"quality/{found.name}", found.flaws, start_ms, own_length(self.plan))
 
     def _finish(self, clock: Clock) -> None:
         """Judge errors of panes and performance of windows whose labels had their time."""
         joined_ms = _less(clock.joined_ms, self.plan.time.lateness_ms)
-        labels_ms = _less(clock.labels_ms, self.plan.time.lateness_ms + self.watch.label_wait_ms)
+        labels_ms = _less(
+            clock.labels_ms, self.plan.time.lateness_ms + self.evaluator.label_wait_ms
+        )
         final_ms = earliest((joined_ms, labels_ms))
         if joined_ms is None or labels_ms is None or final_ms is None:
             return
-        if self.watch.errors is not None:
+        if self.evaluator.errors is not None:
             for pane_ms in self._panes_until(self.decisions.final_pane_ms, final_ms):
                 end_ms = pane_ms + self.plan.windows.pane_ms
-                self._scan(self.watch.errors, self._error_blocks, pane_ms)
+                self._scan(self.evaluator.errors, self._error_blocks, pane_ms)
                 self._finish_windows(end_ms)
                 self._decide(end_ms)
                 self.decisions = replace(self.decisions, final_pane_ms=end_ms)
@@ -338,7 +352,7 @@ class _Fold:
         time, windows = self.plan.time, self.plan.windows
         past_ms = earliest((clock.data_ms, clock.joined_ms, clock.labels_ms))
         if past_ms is not None:
-            kept_ms = max(time.accept_late_ms, time.label_horizon_ms) + self.watch.label_wait_ms
+            kept_ms = max(time.accept_late_ms, time.label_horizon_ms) + self.evaluator.label_wait_ms
             horizon_ms = past_ms - time.lateness_ms - kept_ms - 2 * windows.length_ms
             self._let_go(windows.pane_of(horizon_ms))
         needed = min((pane.first_offset for pane in self.panes.values()), default=None)
@@ -348,7 +362,7 @@ class _Fold:
         """Panes that a window still to be closed may hold are kept."""
         decisions = self.decisions
         cursors = [decisions.next_pane_ms or decisions.first_pane_ms]
-        if self.watch.errors is not None:
+        if self.evaluator.errors is not None:
             cursors.append(decisions.final_pane_ms or decisions.first_pane_ms)
         needed = [ms - self._reach_ms for ms in cursors if ms is not None]
         pruned_ms = latest(
@@ -372,24 +386,24 @@ class _Fold:
 
     def _found(self, start_ms: int, *, amended: bool = True) -> WindowFinding:
         """What is known of a window; without ``amended`` of performance its final part alone."""
-        window, watch = self._windows[start_ms], self.watch
+        window, evaluator = self._windows[start_ms], self.evaluator
         inside = list(self._inside(start_ms))
         parts = DATA if window.data_revision else DATA[:1]
         data = _parts(inside, parts)
         judged = _parts(inside, PERFORMANCE if amended else PERFORMANCE[:1])
         predicted = _parts(inside, DATA if amended else DATA[:1])
         return WindowFinding(
-            watch.profile.model,
-            watch.profile.version,
+            evaluator.profile.model,
+            evaluator.profile.version,
             start_ms,
             start_ms + self.plan.windows.length_ms,
-            watch.judge_data(
+            evaluator.judge_data(
                 [add_cells((d, _only_errors(j))) for d, j in zip(data, judged, strict=True)],
                 _names(inside, parts),
                 complete=window.complete,
                 revision=window.data_revision,
             ),
-            watch.judge_performance(
+            evaluator.judge_performance(
                 judged,
                 _rows(predicted),
                 status=Maturity.FINAL if window.final else Maturity.PROVISIONAL,
@@ -400,20 +414,20 @@ class _Fold:
 
     def _of_metrics(self, found: WindowFinding) -> Iterator[tuple[str, Heard]]:
         """Of those that can tell a fall from none, in windows of all lengths that end with one."""
-        said: dict[str, list[Judged]] = {}
+        said: dict[str, list[MetricVerdict]] = {}
         for length, start_ms, rows, labels, metrics in self._ending(found):
             for name, metric in metrics.items():
                 if metric.decided:
                     about = evidence_of(metric, start_ms, found.end_ms, rows=rows, labels=labels)
                     slide_ms = length.slide * self.plan.windows.pane_ms
-                    said.setdefault(name, []).append(Judged(about, slide_ms))
+                    said.setdefault(name, []).append(MetricVerdict(about, slide_ms))
         for name, of in said.items():
             yield f"performance/{name}", worst(of, found.end_ms)
 
     def _ending(self, found: WindowFinding) -> Iterator[_Ended]:
         """The window itself, and the longer ones that end with it."""
         performance, pane_ms = found.performance, self.plan.windows.pane_ms
-        for length in self.watch.performance_lengths:
+        for length in self.evaluator.performance_lengths:
             start_ms, slide_ms = found.end_ms - length.panes * pane_ms, length.slide * pane_ms
             if length == own_length(self.plan):
                 yield _Ended(
@@ -427,7 +441,7 @@ class _Fold:
                     start_ms,
                     _rows(_parts(inside, DATA[:1])),
                     labelled_rows(labelled),
-                    self.watch.judge_metrics(measure(labelled), length),
+                    self.evaluator.judge_metrics(measure(labelled), length),
                 )
 
     def _known_from(self, start_ms: int) -> bool:
@@ -439,7 +453,7 @@ class _Fold:
         inside, windows = list(self._inside(start_ms)), self.plan.windows
         rows = [_rows([cells]) for cells in _parts(inside, DATA[:1])]
         labels = [labelled_rows([cells]) for cells in _parts(inside, PERFORMANCE[:1])]
-        tested = self.watch.judge_coverage(rows, labels)
+        tested = self.evaluator.judge_coverage(rows, labels)
         if tested is not None:
             end_ms = start_ms + windows.length_ms
             raised = evidence(tested, start_ms, end_ms)
@@ -447,7 +461,7 @@ class _Fold:
 
     def _settle(self, heard: Mapping[str, Heard], calm_from_ms: int, end_ms: int) -> None:
         """Keep what is open, and tell what has changed."""
-        model, version = self.watch.profile.model, self.watch.profile.version
+        model, version = self.evaluator.profile.model, self.evaluator.profile.version
         self._incidents, told = settle(
             self._incidents, heard, scope=f"{model}/{version}", plan=self.plan.incidents
         )
@@ -463,15 +477,15 @@ class _Fold:
         return Sums(self._data_blocks.kept, self._error_blocks.kept)
 
     def _on_time(self, number: int) -> Counts:
-        return self._pane_counts(number, self.watch.data.space, Part.ON_TIME)
+        return self._pane_counts(number, self.evaluator.data.cell_index, Part.ON_TIME)
 
     def _final_errors(self, number: int) -> Counts:
-        assert self.watch.errors is not None
-        return self._pane_counts(number, self.watch.errors.space, Part.FINAL)
+        assert self.evaluator.errors is not None
+        return self._pane_counts(number, self.evaluator.errors.cell_index, Part.FINAL)
 
-    def _pane_counts(self, number: int, space: Space, part: Part) -> Counts:
+    def _pane_counts(self, number: int, cell_index: CellIndex, part: Part) -> Counts:
         pane = self.panes.get(number * self.plan.windows.pane_ms)
-        return Counts.empty() if pane is None else space.gather(pane.cells.get(part, {}))
+        return Counts.empty() if pane is None else cell_index.gather(pane.cells.get(part, {}))
 
     def _inside(self, start_ms: int, end_ms: int | None = None) -> Iterator[Pane | None]:
         """The panes up to ``end_ms``; without it, those of one of the user's windows."""

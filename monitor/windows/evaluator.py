@@ -21,12 +21,12 @@ from monitor.statistics import checks
 from monitor.statistics import histograms as distribution
 from monitor.statistics import scanner as scanning
 from monitor.statistics.categories import Categories
-from monitor.statistics.checks import CategoryCheck, Check, CoverageCheck, FlawCheck, Rule
+from monitor.statistics.checks import CategoryCheck, Check, CoverageCheck, QualityCheck, Rule
 from monitor.statistics.drift_rule import Severity, Tested
-from monitor.statistics.ecdf_table import Space, Stack
+from monitor.statistics.ecdf_table import CellIndex, EcdfTable
 from monitor.statistics.effect_sizes import of_bins, of_categories
-from monitor.statistics.natural_variation import Straying
-from monitor.statistics.proportions import Share
+from monitor.statistics.natural_variation import NaturalVariation
+from monitor.statistics.proportions import Proportion
 from monitor.statistics.scanner import Scanner
 from monitor.windows.findings import (
     DataFinding,
@@ -41,7 +41,7 @@ SEEN = 4  # times the rows of a reference: a larger window hardly sees more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Watch:
+class Evaluator:
     """Everything that judging a window needs besides its counts."""
 
     plan: Plan
@@ -57,7 +57,7 @@ class Watch:
     expectation: Expectation | None  # None: the reference has no labels
 
     @classmethod
-    def of(cls, plan: Plan, profile: Profile) -> Watch:
+    def of(cls, plan: Plan, profile: Profile) -> Evaluator:
         """Raises ``ValueError`` if the profile was taken with another pane than the plan's."""
         if profile.schema.pane_ms != plan.windows.pane_ms:
             raise ValueError(
@@ -138,11 +138,11 @@ class Watch:
         halves = []
         for some in (slice(0, middle), slice(middle, None)):
             n, known = sum(rows[some]), sum(labels[some])
-            halves.append(Share(max(n - known, 0), n))
+            halves.append(Proportion(max(n - known, 0), n))
         return self.coverage.judge(halves[0], halves[1], own_length(self.plan))
 
     def _judged(self, scanner: Scanner, window: _Halves) -> dict[str, tuple[Tested, ...]]:
-        parts = [scanner.space.gather(half) for half in (window.first, window.second)]
+        parts = [scanner.cell_index.gather(half) for half in (window.first, window.second)]
         return scanner.judge(parts, own_length(self.plan))
 
     def judge_performance(
@@ -306,31 +306,33 @@ class _Making:
         widths = {name: sample.bins for name, sample in _data_samples(self.profile).items()}
         categories = {f"categories/{n}": len(r.categories) + 1 for n, r in schema.categorical}
         flaws = {f"quality/{name}": len(Quality) for name in schema.features}
-        space = Space.of({**widths, **categories, **flaws, "rows": 1})
-        panes = _in_order(self.profile, space, Part.ON_TIME)
+        cell_index = CellIndex.of({**widths, **categories, **flaws, "rows": 1})
+        panes = _in_order(self.profile, cell_index, Part.ON_TIME)
         own: list[Check] = [
-            self._categories(space, name, of, panes) for name, of in schema.categorical
+            self._categories(cell_index, name, of, panes) for name, of in schema.categorical
         ]
-        own.append(self._flaws(space, panes))
-        return self._scanner(space, _data_samples(self.profile), panes, own)
+        own.append(self._flaws(cell_index, panes))
+        return self._scanner(cell_index, _data_samples(self.profile), panes, own)
 
     def errors(self) -> Scanner | None:
         samples = _error_samples(self.profile)
         if not samples:
             return None
-        space = Space.of({name: sample.bins for name, sample in samples.items()})
-        return self._scanner(space, samples, _in_order(self.profile, space, Part.FINAL), [])
+        cell_index = CellIndex.of({name: sample.bins for name, sample in samples.items()})
+        return self._scanner(
+            cell_index, samples, _in_order(self.profile, cell_index, Part.FINAL), []
+        )
 
     def _scanner(
         self,
-        space: Space,
+        cell_index: CellIndex,
         samples: Mapping[str, Sample],
         panes: Sequence[Counts],
         own: Sequence[Check],
     ) -> Scanner:
         return Scanner(
-            space,
-            Stack.of(samples),
+            cell_index,
+            EcdfTable.of(samples),
             {length: [self._levels(name)[length] for name in samples] for length in self.lengths},
             scanning.learn(samples, panes, self._panes),
             self.plan.drift,
@@ -338,25 +340,27 @@ class _Making:
         )
 
     def _categories(
-        self, space: Space, name: str, reference: Categorical, panes: Sequence[Counts]
+        self, cell_index: CellIndex, name: str, reference: Categorical, panes: Sequence[Counts]
     ) -> CategoryCheck:
         cells = f"categories/{name}"
-        straying = checks.learn_categories(space, cells, panes, self._panes)
+        variation = checks.learn_categories(cell_index, cells, panes, self._panes)
         of = Categories.of(reference.counts)
-        return CategoryCheck(cells, space, of, reference.categories, self._rule(cells, straying))
+        return CategoryCheck(
+            cells, cell_index, of, reference.categories, self._rule(cells, variation)
+        )
 
-    def _flaws(self, space: Space, panes: Sequence[Counts]) -> FlawCheck:
+    def _flaws(self, cell_index: CellIndex, panes: Sequence[Counts]) -> QualityCheck:
         names = [f"quality/{name}" for name in self.profile.schema.features]
         whole = Counts.total(panes)
-        strayings = [
-            checks.learn_shares([checks.flawed(space, of, name) for of in panes], self._panes)
+        variations = [
+            checks.learn_shares([checks.flawed(cell_index, of, name) for of in panes], self._panes)
             for name in names
         ]
-        return FlawCheck(
+        return QualityCheck(
             names,
-            space,
-            [checks.flawed(space, whole, name) for name in names],
-            [self._rule(*each) for each in zip(names, strayings, strict=True)],
+            cell_index,
+            [checks.flawed(cell_index, whole, name) for name in names],
+            [self._rule(*each) for each in zip(names, variations, strict=True)],
         )
 
     def coverage(self) -> CoverageCheck | None:
@@ -364,14 +368,14 @@ class _Making:
         if "coverage" not in self.spent:
             return None
         panes = [share for _, share in sorted(_unlabelled(self.profile).items())]
-        straying = checks.learn_shares(panes, self._panes)
+        variation = checks.learn_shares(panes, self._panes)
         length = own_length(self.plan)
         levels = {length: self.spent["coverage"].level(self.plan, length)}
-        whole = sum(panes, start=Share(0, 0))
-        return CoverageCheck(whole, Rule(levels, straying, self.plan.drift))
+        whole = sum(panes, start=Proportion(0, 0))
+        return CoverageCheck(whole, Rule(levels, variation, self.plan.drift))
 
-    def _rule(self, cells: str, straying: Straying) -> Rule:
-        return Rule(self._levels(cells), straying, self.plan.drift)
+    def _rule(self, cells: str, variation: NaturalVariation) -> Rule:
+        return Rule(self._levels(cells), variation, self.plan.drift)
 
     def _levels(self, cells: str) -> dict[Length, Levels]:
         family = self.spent[family_of(cells)]
@@ -382,11 +386,11 @@ class _Making:
         return [length.panes for length in self.lengths]
 
 
-def _unlabelled(profile: Profile) -> dict[int, Share]:
+def _unlabelled(profile: Profile) -> dict[int, Proportion]:
     """By pane: the rows without a label, of all rows."""
     rows = {s.pane_ms: s.cells["rows"].size for s in profile.panes if "rows" in s.cells}
     labels = {s.pane_ms: s.cells["outcomes"].size for s in profile.panes if s.part is Part.FINAL}
-    return {ms: Share(max(n - labels.get(ms, 0), 0), n) for ms, n in rows.items()}
+    return {ms: Proportion(max(n - labels.get(ms, 0), 0), n) for ms, n in rows.items()}
 
 
 def family_of(cells: str) -> str:
@@ -409,9 +413,9 @@ def cells_of(subject: str) -> str:
     return {"prediction/score": "score", "concept/error": "errors"}.get(subject, f"bins/{name}")
 
 
-def _in_order(profile: Profile, space: Space, part: Part) -> list[Counts]:
+def _in_order(profile: Profile, cell_index: CellIndex, part: Part) -> list[Counts]:
     """The reference's panes, empty ones included, from the first with anything in it."""
-    held = {s.pane_ms: space.gather(s.cells) for s in profile.panes if s.part is part}
+    held = {s.pane_ms: cell_index.gather(s.cells) for s in profile.panes if s.part is part}
     if not held:
         return []
     every = range(min(held), max(held) + 1, profile.schema.pane_ms)

@@ -46,12 +46,12 @@ class FeatureFinding:
     distribution: Distribution | None = None
 
     @property
-    def gravest(self) -> Tested | None:
+    def most_severe(self) -> Tested | None:
         return max(self.tests, key=lambda tested: tested.weight, default=None)
 
     @property
     def severity(self) -> Severity | None:
-        return None if self.gravest is None else self.gravest.severity
+        return None if self.most_severe is None else self.most_severe.severity
 
     @property
     def verdict(self) -> Verdict:
@@ -121,7 +121,7 @@ def evidence_of(
         return None
     low, high = found.metric.interval()
     return Evidence(
-        statistic=found.name,
+        decided_by=found.name,
         value=found.metric.value,
         severity=found.severity,
         start_ms=start_ms,

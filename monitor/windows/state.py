@@ -21,7 +21,7 @@ Key = tuple[str, str]  # model, version
 
 
 @dataclass(frozen=True, slots=True)
-class Reflected:
+class JoinWatermark:
     """How far the predictions and labels had come that a partition of ``joins`` has joined."""
 
     predictions_ms: int | None
@@ -37,7 +37,7 @@ class Closing:
 
     predictions: Sources | None = None
     joins_total: int = 0
-    joins: Mapping[int, Reflected] = field(default_factory=dict)
+    joins: Mapping[int, JoinWatermark] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Clock:
 
     predictions: Sources = field(default_factory=Sources)
     joins_total: int = 0
-    joins: Mapping[int, Reflected] = field(default_factory=dict)
+    joins: Mapping[int, JoinWatermark] = field(default_factory=dict)
     data_ms: int | None = None
     joined_ms: int | None = None  # predictions joined everywhere
     labels_ms: int | None = None  # labels joined everywhere
@@ -165,16 +165,18 @@ def kept_from(panes: Mapping[int, Pane], from_ms: int | None) -> dict[int, Pane]
     return {ms: pane for ms, pane in panes.items() if from_ms is None or ms >= from_ms}
 
 
-def recut(decisions: Decisions, plan: Plan) -> Decisions:
+def rewindow(decisions: Decisions, plan: Plan) -> Decisions:
     """If the configuration has changed, go on with windows of the new shape over what is next."""
-    if decisions.shape == shape_of(plan):
+    if decisions.shape == window_config(plan):
         return decisions
     due = [ms for ms in (decisions.first_pane_ms, decisions.next_start_ms) if ms is not None]
     next_ms = max((plan.windows.over(plan.windows.pane_of(ms))[0] for ms in due), default=None)
-    return replace(decisions, shape=shape_of(plan), next_start_ms=next_ms, windows={}, errors={})
+    return replace(
+        decisions, shape=window_config(plan), next_start_ms=next_ms, windows={}, errors={}
+    )
 
 
-def shape_of(plan: Plan) -> tuple[int, int, int]:
+def window_config(plan: Plan) -> tuple[int, int, int]:
     return plan.windows.pane_ms, plan.windows.length_ms, plan.windows.slide_ms
 
 

@@ -114,50 +114,50 @@ def test_of_a_partition_that_moved_the_counts_at_the_largest_offset_count(client
     predictions/0   slot 0: 10 read ──▶ slot 1: 25 read          25
     predictions/1   slot 1: 7 read                                7
     """
-    before = partition(10, **{"in": 10, "counted": 9, "too_late": 1, "late": 0, "dead": {}})
+    before = partition(10, **{"received": 10, "counted": 9, "too_late": 1, "late": 0, "dead": {}})
     after = partition(
-        25, **{"in": 25, "counted": 20, "too_late": 2, "late": 4, "dead": {"contract": 3}}
+        25, **{"received": 25, "counted": 20, "too_late": 2, "late": 4, "dead": {"contract": 3}}
     )
     other = partition(
         7,
         **{
-            "in": 7,
+            "received": 7,
             "counted": 5,
             "late": 0,
             "too_late": 0,
             "dead": {"contract": 1, "undecodable": 1},
         },
     )
-    labels = partition(4, **{"in": 4, "counted": 4, "dead": {}})
+    labels = partition(4, **{"received": 4, "counted": 4, "dead": {}})
     feed(
         heartbeat("aggregate", 0, partitions={"predictions/0": before, "labels/0": labels}),
         heartbeat("aggregate", 1, partitions={"predictions/0": after, "predictions/1": other}),
-        heartbeat("retrain", 0, partitions={"predictions/0": partition(99, **{"in": 99})}),
+        heartbeat("retrain", 0, partitions={"predictions/0": partition(99, **{"received": 99})}),
     )
     answer = client.get("/health").json()
     assert answer["predictions"] == {
-        "in": 32,
+        "received": 32,
         "counted": 25,
         "late": 4,
         "too_late": 2,
         "dead": {"contract": 4, "undecodable": 1},
     }
-    assert answer["labels"] == {"in": 4, "counted": 4, "late": 0, "too_late": 0, "dead": {}}
+    assert answer["labels"] == {"received": 4, "counted": 4, "late": 0, "too_late": 0, "dead": {}}
 
 
 def test_what_became_of_labels_is_summed_over_the_partitions_of_joins(client, feed):
-    fates = {"matched": 5, "waiting": 2, "expired": 1, "duplicates": 1, "superseded": 1}
-    fates |= {"predictions": 20, "repeated_predictions": 2}
-    held = {f"joins/{n}": partition(n, labels=10, **fates) for n in range(3)}
+    label_outcomes = {"matched": 5, "waiting": 2, "expired": 1, "duplicates": 1, "superseded": 1}
+    label_outcomes |= {"predictions": 20, "repeated_predictions": 2}
+    held = {f"joins/{n}": partition(n, labels=10, **label_outcomes) for n in range(3)}
     feed(heartbeat("join", partitions=held))
     assert client.get("/health").json()["joins"] == {
         "labels": 30,
-        **{fate: 3 * count for fate, count in fates.items()},
+        **{fate: 3 * count for fate, count in label_outcomes.items()},
     }
 
 
 def test_prometheus_reads_the_same_in_its_own_words(client, watched):
-    dead = {"in": 3, "counted": 2, "dead": {"contract": 1}}
+    dead = {"received": 3, "counted": 2, "dead": {"contract": 1}}
     watched(
         *WELL[1:],
         heartbeat("aggregate", partitions={"predictions/0": partition(3, end=8, **dead)}),

@@ -18,7 +18,7 @@ OPENED = {
     "updated_at": "2013-04-02T00:00:00Z",
     "resolved_at": None,
     "window": {"start": "2013-04-01T00:00:00Z", "end": "2013-04-02T00:00:00Z"},
-    "evidence": {"statistic": "ks", "value": 0.31, "threshold": 0.09},
+    "evidence": {"decided_by": "ks", "value": 0.31, "threshold": 0.09},
     "message": "data/distance: opened.",
 }
 

@@ -15,7 +15,7 @@ from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.decisions.retraining import Facts, decide
 from monitor.plan import HOUR, Plan, Windows
-from monitor.windows.evaluator import Watch
+from monitor.windows.evaluator import Evaluator
 from tests.consumers.stored import APRIL, NOW
 
 N = 6_000
@@ -41,7 +41,7 @@ def scored(start_ms: int, *, shift: float, seed: int) -> ReferenceRows:
 def found(feed):
     reference = scored(APRIL - 30 * 24 * HOUR, shift=0, seed=1)
     profile = build_profile("m", "1", reference, pane_ms=HOUR, threshold=0.5)
-    _, findings = findings_of(Watch.of(PLAN, profile), scored(APRIL, shift=1, seed=2))
+    _, findings = findings_of(Evaluator.of(PLAN, profile), scored(APRIL, shift=1, seed=2))
     decision = decide(PLAN.retraining, Facts(APRIL, critical_open_ms=[APRIL], fresh_labels=1))
     documents = [
         *(("windows", window_document(found, 0.05)) for found in findings.windows),

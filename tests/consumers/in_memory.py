@@ -19,7 +19,7 @@ from consumers.messages.internal import (
     decode_for_detect,
     decode_for_join,
 )
-from consumers.messages.roles import Batch, Committed, Message, Output, Place, Record, Role
+from consumers.messages.roles import Batch, Committed, Message, Output, Record, Role, TopicPartition
 from monitor.counts.columns import Predictions
 from monitor.counts.counts import add_cells
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
@@ -92,18 +92,18 @@ class Log:
 
     def __init__(self, **partitions: int) -> None:
         self._number = partitions
-        self._records: dict[Place, list[Record]] = defaultdict(list)
-        self._ends: dict[Place, int] = defaultdict(int)
-        self.committed: dict[Place, Committed] = {}
+        self._records: dict[TopicPartition, list[Record]] = defaultdict(list)
+        self._ends: dict[TopicPartition, int] = defaultdict(int)
+        self.committed: dict[TopicPartition, Committed] = {}
 
     def partitions(self, topic: str) -> int:
         return self._number[topic]
 
-    def places(self, topic: str) -> list[Place]:
-        return [Place(topic, number) for number in range(self._number[topic])]
+    def places(self, topic: str) -> list[TopicPartition]:
+        return [TopicPartition(topic, number) for number in range(self._number[topic])]
 
     def append(self, message: Message, append_ms: int = NOW) -> Record:
-        place = Place(message.topic, message.partition or 0)
+        place = TopicPartition(message.topic, message.partition or 0)
         record = Record(
             *place, self._ends[place], message.key, message.value, message.headers, append_ms
         )
@@ -111,14 +111,14 @@ class Log:
         self._ends[place] += 1
         return record
 
-    def commit(self, next_offsets: Mapping[Place, int], output: Output) -> None:
+    def commit(self, next_offsets: Mapping[TopicPartition, int], output: Output) -> None:
         written = {self.append(message).place for message in output.messages}
         for place in written:
             self._ends[place] += 1
         for place, offset in next_offsets.items():
             self.committed[place] = Committed(offset, output.notes.get(place, ""))
 
-    def read(self, place: Place, start: int = 0, stop: int | None = None) -> list[Record]:
+    def read(self, place: TopicPartition, start: int = 0, stop: int | None = None) -> list[Record]:
         end = self._ends[place] if stop is None else stop
         return [record for record in self._records[place] if start <= record.offset < end]
 
@@ -141,10 +141,10 @@ class Log:
         made._ends.update(log._ends)
         return made
 
-    def first_offset(self, place: Place) -> int:
+    def first_offset(self, place: TopicPartition) -> int:
         return min((record.offset for record in self._records[place]), default=self._ends[place])
 
-    def position(self, place: Place) -> Committed:
+    def position(self, place: TopicPartition) -> Committed:
         return self.committed.get(place, Committed(-2))
 
 
@@ -154,9 +154,11 @@ R = TypeVar("R", bound=Role)
 class Worker(Generic[R]):
     """Drives a role over a log the way the loop does, one batch at a time."""
 
-    def __init__(self, role: R, log: Log, places: Iterable[Place], chunk: int = 1_000) -> None:
+    def __init__(
+        self, role: R, log: Log, places: Iterable[TopicPartition], chunk: int = 1_000
+    ) -> None:
         self.role, self._log, self.places, self._chunk = role, log, list(places), chunk
-        self._next: dict[Place, int] = {}
+        self._next: dict[TopicPartition, int] = {}
         self.take_over()
 
     def take_over(self) -> None:

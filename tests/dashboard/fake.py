@@ -183,9 +183,9 @@ def feature(name: str = "temp", **fields: Any) -> Json:
         "missing": 9,
         "statistic": 0.05,
         "p_value": 0.02,
-        "marked": True,
+        "significant": True,
         "threshold": 0.09,
-        "tolerance": 0.12,
+        "allowance": 0.12,
         "persistent": 0.03,
         "psi": 0.01,
         "verdict": "ok",
@@ -258,7 +258,7 @@ def incident(identity: str = "91ab", **fields: Any) -> Json:
         "updated_at": end,
         "resolved_at": None,
         "window": {"start": start, "end": end},
-        "evidence": {"statistic": "ks", "value": 0.41, "threshold": 0.09, "rows": 900},
+        "evidence": {"decided_by": "ks", "value": 0.41, "threshold": 0.09, "rows": 900},
         "message": f"data/temp: the distribution moved by 0.41 in the window {start} to {end}.",
         **fields,
     }
@@ -273,7 +273,7 @@ def transition(of: Json) -> Json:
 
 
 def health(*roles: Json, **fields: Any) -> Json:
-    records = {"in": 0, "counted": 0, "late": 0, "too_late": 0, "dead": {}}
+    records = {"received": 0, "counted": 0, "late": 0, "too_late": 0, "dead": {}}
     joined = ("labels", "matched", "waiting", "expired", "duplicates", "superseded")
     more = ("predictions", "repeated_predictions")
     return {

@@ -40,7 +40,7 @@ def test_windows_come_oldest_first_and_without_distributions():
 
 def test_what_became_of_records_is_read_under_the_name_that_it_is_written_with():
     api = FakeApi(model())
-    api.health = health(predictions={**health()["predictions"], "in": 905})
+    api.health = health(predictions={**health()["predictions"], "received": 905})
     assert client(api).health().predictions.received == 905
 
 

@@ -60,7 +60,7 @@ def test_the_mark_of_a_p_value_stands_in_the_table_of_features():
                 feature("temp"),
                 feature(
                     "carrier",
-                    marked=False,
+                    significant=False,
                     unseen={"rows": 2, "values": {"ZZ": 2}},
                     decided_by="categories",
                 ),
@@ -68,7 +68,7 @@ def test_the_mark_of_a_p_value_stands_in_the_table_of_features():
         }
     )
     table = tables.features(drift)
-    assert table["marked"].tolist() == ["•", ""]
+    assert table["p significant"].tolist() == ["•", ""]
     assert table["missing"].tolist() == ["1.0%", "1.0%"]
     assert table["decided by"].tolist() == ["", "categories"]
     assert table["new categories"].tolist() == ["", "2: ZZ (2)"]

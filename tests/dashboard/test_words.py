@@ -128,14 +128,18 @@ def test_missing_values_are_said_where_they_have_become_an_incident(severity, sa
     ],
 )
 def test_evidence_of_a_distance_in_a_sentence(statistic, named):
-    known = {"statistic": statistic, "value": 0.31, "threshold": 0.09, "rows": 912}
+    known = {"decided_by": statistic, "value": 0.31, "threshold": 0.09, "rows": 912}
     said = f"{named} 0.310, where sampling noise explains 0.090, rows 912"
     assert words.evidence(known) == f"{said}."
     assert words.evidence({**known, "detail": "'UA': 1% before"}) == f"{said}, 'UA'\\: 1% before."
 
 
 def test_evidence_names_what_fell_at_the_same_time():
-    known = {"statistic": "missing", "value": 0.31, "also": ["quality/dewp", "quality/wind_dir"]}
+    known = {
+        "decided_by": "missing",
+        "value": 0.31,
+        "grouped": ["quality/dewp", "quality/wind_dir"],
+    }
     assert words.evidence(known) == (
         "difference of the share of missing values 0.310. At the same time: quality/dewp,"
         f" {words.plain('quality/wind_dir')}."
@@ -143,7 +147,7 @@ def test_evidence_names_what_fell_at_the_same_time():
 
 
 def test_evidence_of_a_metric_in_a_sentence():
-    known = {"statistic": "recall", "value": 0.5, "low": 0.4, "high": 0.6, "baseline": 0.7}
+    known = {"decided_by": "recall", "value": 0.5, "low": 0.4, "high": 0.6, "baseline": 0.7}
     assert words.evidence({**known, "threshold": 0.63, "labels": 900, "coverage": 0.98}) == (
         "Recall 0.500, 95% interval 0.400 to 0.600, baseline 0.700, degraded below 0.630,"
         " 900 labels, 98.0% of the rows."

@@ -347,8 +347,8 @@ def test_a_service_of_ones_own_waits_for_its_model_and_then_every_record_counts(
     example = [sys.executable, str(EXAMPLES / "own_service.py")]
     where = ("--servers", way.servers, "--prefix", way.prefix)
     subprocess.run([*example, *where], check=True, timeout=60)
-    way.until(lambda: way.total("predictions").get("in") == 100, "the predictions to be read")
-    way.until(lambda: way.total("labels").get("in") == 100, "the labels to be read")
+    way.until(lambda: way.total("predictions").get("received") == 100, "the predictions to be read")
+    way.until(lambda: way.total("labels").get("received") == 100, "the labels to be read")
     assert way.total("predictions").get("dead:unknown_model") == 100
     register(way)
     said = way.cli("dead-letters", "replay", "--reason", "unknown_model")

@@ -18,13 +18,13 @@ from confluent_kafka.admin import AdminClient, ConfigResource
 import consumers.kafka.client
 from consumers.kafka.client import Client, MissingTopic, SlotTaken, TransactionAborted
 from consumers.kafka.topics import create
-from consumers.messages.roles import Committed, Message, Output, Place, Record
+from consumers.messages.roles import Committed, Message, Output, Record, TopicPartition
 from driftline.settings import Settings, load_settings
 
 pytestmark = pytest.mark.kafka
 
 PATIENCE_S = 30.0
-P0, P1 = Place("predictions", 0), Place("predictions", 1)
+P0, P1 = TopicPartition("predictions", 0), TopicPartition("predictions", 1)
 NOTHING = Output()
 
 
@@ -57,7 +57,7 @@ def member(settings: Settings, slot: int = 0) -> Iterator[Client]:
         yield client
 
 
-def send(settings: Settings, place: Place, *values: bytes) -> None:
+def send(settings: Settings, place: TopicPartition, *values: bytes) -> None:
     producer = Producer({"bootstrap.servers": settings.kafka.bootstrap_servers})
     for value in values:
         producer.produce(settings.topic(place.topic), value, partition=place.partition)
@@ -80,8 +80,8 @@ def read(client: Client, count: int) -> list[bytes | None]:
     return [r.value for r in poll_until(client, lambda records: len(records) >= count)]
 
 
-def first_gained(client: Client, places: int = 2) -> dict[Place, Committed]:
-    gained: dict[Place, Committed] = {}
+def first_gained(client: Client, places: int = 2) -> dict[TopicPartition, Committed]:
+    gained: dict[TopicPartition, Committed] = {}
     deadline_s = time.monotonic() + PATIENCE_S
     while len(gained) < places:
         assert time.monotonic() < deadline_s, f"waited in vain for partitions, got {gained}"
@@ -92,7 +92,7 @@ def first_gained(client: Client, places: int = 2) -> dict[Place, Committed]:
 
 def alerts(client: Client) -> list[bytes | None]:
     """What a reader of committed records finds."""
-    return [record.value for record in client.whole(Place("alerts", 0))]
+    return [record.value for record in client.whole(TopicPartition("alerts", 0))]
 
 
 # -- topics ------------------------------------------------------------------------------------
@@ -244,7 +244,9 @@ def test_whoever_reads_all_of_a_partition_waits_for_transactions_under_way(setti
     writer.produce(topic, b"decided", b"model", partition=0)
     writer.flush()
     with member(settings) as client, ThreadPoolExecutor() as aside:
-        found = aside.submit(lambda: [r.value for r in client.whole(Place("detect-state", 0))])
+        found = aside.submit(
+            lambda: [r.value for r in client.whole(TopicPartition("detect-state", 0))]
+        )
         time.sleep(1.5)
         assert not found.done()
         writer.commit_transaction(PATIENCE_S)
@@ -276,7 +278,7 @@ def test_a_partition_is_not_silent_if_a_fresh_look_finds_more(settings):
         assert P0 not in client.silent(1.0)
 
 
-def await_silence(client: Client) -> dict[Place, int]:
+def await_silence(client: Client) -> dict[TopicPartition, int]:
     deadline_s = time.monotonic() + PATIENCE_S
     while len(silent := client.silent(1.0)) < 2:
         assert time.monotonic() < deadline_s, f"waited in vain for silence, got {silent}"

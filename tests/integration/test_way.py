@@ -136,10 +136,10 @@ def test_rows_in_are_rows_counted_to_the_row(april):
         topic: sum(r.topic == topic for r in april.records) for topic in ("predictions", "labels")
     }
     predictions, labels, joined = (april.counts[t] for t in ("predictions", "labels", "joins"))
-    assert predictions["in"] == sent["predictions"] == predictions["counted"]
-    assert labels["in"] == sent["labels"] == labels["counted"]
+    assert predictions["received"] == sent["predictions"] == predictions["counted"]
+    assert labels["received"] == sent["labels"] == labels["counted"]
     assert joined["labels"] == sent["labels"]
-    assert fates(joined) == sent["labels"]
+    assert label_outcomes(joined) == sent["labels"]
     rows = sum(found["data"]["rows"] for found in april.windows.first.values())
     assert rows == sent["predictions"] - 4  # the far-ahead ones close windows and lie in none
 
@@ -263,7 +263,7 @@ def agree(way: Way, april: April, dead: int = 0) -> None:
     assert found.last == april.windows.last
     assert [e["id"] for e in way.alerts()] == [e["id"] for e in april.alerts]
     counts = totals(way)
-    assert counts["predictions"]["in"] == april.counts["predictions"]["in"] + dead
+    assert counts["predictions"]["received"] == april.counts["predictions"]["received"] + dead
     assert counts["predictions"]["counted"] == april.counts["predictions"]["counted"]
     assert counts["labels"] == april.counts["labels"]
     assert counts["joins"] == april.counts["joins"]
@@ -285,7 +285,7 @@ def newest_documents(way: Way) -> dict[str, dict[str, Any]]:
     return newest
 
 
-def fates(joined: dict[str, int]) -> int:
+def label_outcomes(joined: dict[str, int]) -> int:
     names = ("matched", "waiting", "expired", "duplicates", "superseded")
     return sum(joined.get(name, 0) for name in names)
 

@@ -23,15 +23,15 @@ from monitor.counts.counting import count_data, count_outcomes
 from monitor.counts.counts import Cells, add_cells
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.counts.summary import Names, Part, Summary, add_names
-from monitor.decisions.incidents import Judged
+from monitor.decisions.incidents import MetricVerdict
 from monitor.events.event_time import Arrival, Progress, Sources, arrivals, latest, seen_before
-from monitor.events.joining import Entry, Patience, Scored, Truth, added, changes, settle
+from monitor.events.joining import Entry, JoinPolicy, Scored, Truth, added, changes, settle
 from monitor.performance.adwin_page_hinkley import Detector, detect
 from monitor.performance.metrics import measure
 from monitor.plan import Budget, Drift, Incidents, Plan, Time, Windows
 from monitor.statistics.drift_rule import Tested
 from monitor.windows.detection import LEAST_LABELS, advance
-from monitor.windows.evaluator import Watch
+from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import (
     DataFinding,
     Findings,
@@ -40,7 +40,7 @@ from monitor.windows.findings import (
     WindowFinding,
     evidence_of,
 )
-from monitor.windows.state import Closing, Item, Key, Reflected, State
+from monitor.windows.state import Closing, Item, JoinWatermark, Key, State
 
 PANE, LATENESS, ACCEPTED, HORIZON, WAIT = 10, 7, 20, 30, 10
 LONGEST = 8  # panes in a window of the largest scale
@@ -79,7 +79,7 @@ def plan(length: int = 4, slide: int | None = None, **settings: object) -> Plan:
     return replace(Plan(windows, time, drift, incidents=Incidents(80, 2)), **settings)  # type: ignore[arg-type]
 
 
-def watch(of: Plan | None = None, *, model: str = "credit", version: str = "1") -> Watch:
+def evaluator(of: Plan | None = None, *, model: str = "credit", version: str = "1") -> Evaluator:
     """Learned from 240 panes of independent rows: ``x`` is 0 to 4, ``c`` is a or b."""
     rng = np.random.default_rng(5)
     n = 240 * 5
@@ -92,13 +92,13 @@ def watch(of: Plan | None = None, *, model: str = "credit", version: str = "1") 
     profile = build_profile(
         model, version, ReferenceRows(rows, label, at + 5), pane_ms=PANE, threshold=0.5
     )
-    return Watch.of(of or plan(), profile)
+    return Evaluator.of(of or plan(), profile)
 
 
 # -- the way -----------------------------------------------------------------------------------
 
 
-def counted(of: Watch, rows: Sequence[Row], parts: Sequence[Part]) -> list[Summary]:
+def counted(of: Evaluator, rows: Sequence[Row], parts: Sequence[Part]) -> list[Summary]:
     if not rows:
         return []
     columns = {name: [getattr(row, name) for row in rows] for name in ("x", "c", "extra")}
@@ -112,7 +112,9 @@ def counted(of: Watch, rows: Sequence[Row], parts: Sequence[Part]) -> list[Summa
     return count_data(of.profile.schema, predictions, np.array(parts, dtype=object))
 
 
-def outcomes(of: Watch, additions: Iterable[tuple[tuple[Part, Scored, int], int]]) -> list[Summary]:
+def outcomes(
+    of: Evaluator, additions: Iterable[tuple[tuple[Part, Scored, int], int]]
+) -> list[Summary]:
     found = list(additions)
     if not found:
         return []
@@ -128,10 +130,10 @@ def outcomes(of: Watch, additions: Iterable[tuple[tuple[Part, Scored, int], int]
     )
 
 
-def patience(of: Watch) -> Patience:
+def patience(of: Evaluator) -> JoinPolicy:
     time = of.plan.time
     wait = {of.profile.version: of.label_wait_ms}
-    return Patience(PANE, time.lateness_ms, time.accept_late_ms, time.label_horizon_ms, wait)
+    return JoinPolicy(PANE, time.lateness_ms, time.accept_late_ms, time.label_horizon_ms, wait)
 
 
 @dataclass(slots=True)
@@ -144,7 +146,7 @@ class _Joins:
     entries: dict[str, Entry] = field(default_factory=dict)
     predictions: Sources = field(default_factory=Sources)
     labels: Sources = field(default_factory=Sources)
-    reflected: Reflected = field(default_factory=lambda: Reflected(None, None))
+    reflected: JoinWatermark = field(default_factory=lambda: JoinWatermark(None, None))
 
 
 class Way:
@@ -152,14 +154,14 @@ class Way:
 
     def __init__(
         self,
-        of: Watch,
+        of: Evaluator,
         predictions: Sequence[Sequence[Row]],
         labels: Sequence[Sequence[Label]] = (),
         *,
         seed: int = 0,
         joins: int = 2,
     ) -> None:
-        self.watch, self.random = of, Random(seed)
+        self.evaluator, self.random = of, Random(seed)
         self.predictions, self.labels = predictions, labels
         self.log: list[Item] = []
         self._offset = 0
@@ -186,7 +188,10 @@ class Way:
         self._offset += 1
 
     def _predictions(self, of: tuple[str, int], batch: list[Row]) -> None:
-        time, at = self.watch.plan.time, np.array([row.time_ms for row in batch], dtype=np.int64)
+        time, at = (
+            self.evaluator.plan.time,
+            np.array([row.time_ms for row in batch], dtype=np.int64),
+        )
         judged = arrivals(
             seen_before(self._newest.get(of), at),
             at - at % PANE + PANE,
@@ -195,9 +200,9 @@ class Way:
         )
         rows = [(row, a) for row, a in zip(batch, judged, strict=True) if a != Arrival.TOO_LATE]
         parts = [Part.ON_TIME if a == Arrival.ON_TIME else Part.LATE for _, a in rows]
-        self._say(counted(self.watch, [row for row, _ in rows], parts))
+        self._say(counted(self.evaluator, [row for row, _ in rows], parts))
         for (row, _), part in zip(rows, parts, strict=True):
-            version, late = self.watch.profile.version, part is Part.LATE
+            version, late = self.evaluator.profile.version, part is Part.LATE
             scored = Scored(row.time_ms, row.score, row.predicted, version, late)
             self._wait(row.ident, scored)
         self._close(of, int(at.max()))
@@ -233,25 +238,25 @@ class Way:
                 rows[first].append(second)  # type: ignore[arg-type]
         additions = []
         for ident, new in rows.items():
-            before = mine.entries.get(ident, Entry(self.watch.profile.model))
+            before = mine.entries.get(ident, Entry(self.evaluator.profile.model))
             mine.entries[ident] = added(before, new)
-            additions += changes(before, mine.entries[ident], patience(self.watch))
-        self._say(outcomes(self.watch, additions))
+            additions += changes(before, mine.entries[ident], patience(self.evaluator))
+        self._say(outcomes(self.evaluator, additions))
         self._say([Closing(None, len(self._joins), {number: mine.reflected})])
 
     @staticmethod
     def _heard(mine: _Joins, predictions: Sources, labels: Sources) -> None:
         mine.predictions = mine.predictions.updated(predictions.total, predictions.partitions)
         mine.labels = mine.labels.updated(labels.total, labels.partitions)
-        mine.reflected = Reflected(
+        mine.reflected = JoinWatermark(
             latest(mine.reflected.predictions_ms, mine.predictions.smallest_ms()),
             latest(mine.reflected.labels_ms, mine.labels.smallest_ms()),
         )
 
     def detected(self, seed: int = 0) -> tuple[State, Findings]:
         """The log read to its end, cut into batches at random."""
-        profile = self.watch.profile
-        return fold({(profile.model, profile.version): self.watch}, self.log, seed)
+        profile = self.evaluator.profile
+        return fold({(profile.model, profile.version): self.evaluator}, self.log, seed)
 
 
 def reached(*newest_ms: int | None, idle: tuple[int, ...] = ()) -> list[Closing]:
@@ -261,15 +266,18 @@ def reached(*newest_ms: int | None, idle: tuple[int, ...] = ()) -> list[Closing]
 
 
 def joined(predictions_ms: int, labels_ms: int) -> list[Closing]:
-    return [Closing(None, 1, {0: Reflected(predictions_ms, labels_ms)})]
+    return [Closing(None, 1, {0: JoinWatermark(predictions_ms, labels_ms)})]
 
 
 def fold(
-    watches: Mapping[Key, Watch], log: Sequence[Item], seed: int = 0, state: State | None = None
+    evaluators: Mapping[Key, Evaluator],
+    log: Sequence[Item],
+    seed: int = 0,
+    state: State | None = None,
 ) -> tuple[State, Findings]:
     state, findings = state or State(), Findings()
     for batch in cut(log, seed):
-        state, found = advance(watches, state, batch)
+        state, found = advance(evaluators, state, batch)
         findings.windows += found.windows
         findings.transitions += found.transitions
     return state, findings
@@ -293,9 +301,9 @@ class Definition:
     """Every window from the raw rows, all of them at once."""
 
     def __init__(
-        self, of: Watch, predictions: Sequence[Sequence[Row]], labels: Sequence[Sequence[Label]]
+        self, of: Evaluator, predictions: Sequence[Sequence[Row]], labels: Sequence[Sequence[Label]]
     ) -> None:
-        self.watch = of
+        self.evaluator = of
         judged = [pair for partition in predictions for pair in _arrived(partition)]
         self.rows = {
             part: [row for row, late in judged if late == (part is Part.LATE)]
@@ -315,7 +323,7 @@ class Definition:
     @property
     def starts(self) -> list[int]:
         """Of all windows that close: from the first on-time row to the watermark."""
-        windows = self.watch.plan.windows
+        windows = self.evaluator.plan.windows
         first = self.first_ms - windows.length_ms + PANE
         last = self.newest_ms - LATENESS - windows.length_ms
         return [at for at in range(-1_000, last + 1) if at % windows.slide_ms == 0 and at >= first]
@@ -323,7 +331,7 @@ class Definition:
     @property
     def final(self) -> list[int]:
         settled_ms = self.labels_ms - LATENESS - WAIT
-        return [s for s in self.starts if s + self.watch.plan.windows.length_ms <= settled_ms]
+        return [s for s in self.starts if s + self.evaluator.plan.windows.length_ms <= settled_ms]
 
     def data(self, start: int, *parts: Part) -> DataFinding:
         """The data part of a window; its errors, which come with labels, are left out."""
@@ -334,7 +342,7 @@ class Definition:
         names: Names = add_names(summary.names for mine in inside for summary in mine)
         cells: list[Cells] = [add_cells(summary.cells for summary in mine) for mine in inside]
         complete = start >= self.first_ms
-        found = self.watch.judge_data(cells, names, complete=complete, revision=0)
+        found = self.evaluator.judge_data(cells, names, complete=complete, revision=0)
         return replace(found, errors=None)
 
     def performance(self, start: int, *parts: Part, rows: Sequence[Part]) -> PerformanceFinding:
@@ -342,13 +350,13 @@ class Definition:
         cells = [add_cells(self._joined.get((p, part), {}) for part in parts) for p in panes]
         total = sum(row.time_ms // PANE * PANE in panes for part in rows for row in self.rows[part])
         scores = add_cells(self.cells(part, panes.start, panes.stop) for part in rows)
-        return self.watch.judge_performance(
+        return self.evaluator.judge_performance(
             cells, total, status=Maturity.FINAL, revision=0, scores=scores.get("score")
         )
 
     def detectors(self, start: int) -> tuple[Detector, ...]:
         """On the error rates of the final windows side by side, up to the one that starts there."""
-        length_ms, errors = self.watch.plan.windows.length_ms, {}
+        length_ms, errors = self.evaluator.plan.windows.length_ms, {}
         for at in (at for at in self.final if self.first_ms <= at <= start):
             found = self.performance(at, Part.FINAL, rows=(Part.ON_TIME,))
             if (
@@ -366,7 +374,7 @@ class Definition:
             mine = {pane: cells for (pane, of), cells in self._joined.items() if of is part}
         return add_cells(cells for pane, cells in mine.items() if start <= pane < end)
 
-    def metrics(self, start: int, end: int, length: Length) -> Iterator[tuple[str, Judged]]:
+    def metrics(self, start: int, end: int, length: Length) -> Iterator[tuple[str, MetricVerdict]]:
         """Of final windows of any length: what each says of the metrics that it can decide on."""
         panes = [self.cells(Part.FINAL, at, at + PANE) for at in range(start, end, PANE)]
         rows = self.cells(Part.ON_TIME, start, end)
@@ -374,21 +382,24 @@ class Definition:
             "rows": rows["rows"].size if "rows" in rows else 0,
             "labels": sum(cells["outcomes"].size for cells in panes if "outcomes" in cells),
         }
-        for name, found in self.watch.judge_metrics(measure(panes), length).items():
+        for name, found in self.evaluator.judge_metrics(measure(panes), length).items():
             if found.decided:
-                yield name, Judged(evidence_of(found, start, end, **counted), length.slide * PANE)
+                yield (
+                    name,
+                    MetricVerdict(evidence_of(found, start, end, **counted), length.slide * PANE),
+                )
 
     def coverage(self, start: int) -> Tested | None:
         panes = self._panes(start)
         rows = [self.cells(Part.ON_TIME, at, at + PANE) for at in panes]
         labels = [self.cells(Part.FINAL, at, at + PANE) for at in panes]
-        return self.watch.judge_coverage(
+        return self.evaluator.judge_coverage(
             [cells["rows"].size if "rows" in cells else 0 for cells in rows],
             [cells["outcomes"].size if "outcomes" in cells else 0 for cells in labels],
         )
 
     def _panes(self, start: int) -> range:
-        return range(start, start + self.watch.plan.windows.length_ms, PANE)
+        return range(start, start + self.evaluator.plan.windows.length_ms, PANE)
 
 
 def _arrived(partition: Sequence[Row]) -> Iterable[tuple[Row, bool]]:
@@ -407,7 +418,7 @@ def _known(partition: Sequence[Label]) -> Iterable[tuple[str, Truth]]:
 
 
 def _joined(
-    of: Watch, judged: Iterable[tuple[Row, bool]], known: Iterable[tuple[str, Truth]]
+    of: Evaluator, judged: Iterable[tuple[Row, bool]], known: Iterable[tuple[str, Truth]]
 ) -> Counter:
     by_ident: dict[str, list[Scored | Truth]] = defaultdict(list)
     for row, late in judged:

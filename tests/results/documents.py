@@ -54,7 +54,7 @@ def pipeline() -> dict[str, Any]:
 def alarms(name: str) -> list[Any]:
     """Every alarm in 100 panes of a stream, healthy or with a change after 20 of them."""
     scenario, rng = SCENARIOS[name], np.random.default_rng(SEED)
-    by = runs._watch(scenario.reference(rng), scenario.categorical)
+    by = runs._evaluator(scenario.reference(rng), scenario.categorical)
     changes = (*CHANGES, *OTHER_CHANGES)
     live = scenario.live(rng, 100, 20) if scenario in changes else scenario.live(rng, 100)
     return [list(astuple(one)) for one in raised(by, counted(by, live))]

@@ -1,4 +1,4 @@
-"""Results are those of commit a0476bd, but for names of fields and what a commit changed on purpose.
+"""Results are those of commit a0476bd, but for names of fields and what was changed on purpose.
 
 ``before.json.gz`` was written there by ``python -m tests.results.documents``.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,11 @@ import pytest
 from tests.results import documents
 
 # What a field was called then, and is called now.
-RENAMED: dict[str, str] = {}
+RENAMED = {
+    "tolerance": "allowance",
+    "marked": "significant",
+}
+RENAMED_IN_EVIDENCE = {"statistic": "decided_by", "effect": "persistent", "also": "grouped"}
 # A sum may be taken in another order on another processor.
 TOLERANCE = 1e-12
 
@@ -36,10 +40,15 @@ def test_alarms_and_delays_of_seeded_streams_are_unchanged(before):
     assert list(differences(before["streams"], dict(documents.streams()))) == []
 
 
-def renamed(found: Any) -> Any:
+def renamed(found: Any, names: Mapping[str, str] = RENAMED) -> Any:
     if isinstance(found, dict):
-        return {RENAMED.get(name, name): renamed(value) for name, value in found.items()}
-    return [renamed(one) for one in found] if isinstance(found, list) else found
+        return {
+            names.get(name, name): renamed(
+                value, RENAMED | RENAMED_IN_EVIDENCE if name == "evidence" else names
+            )
+            for name, value in found.items()
+        }
+    return [renamed(one, names) for one in found] if isinstance(found, list) else found
 
 
 def differences(then: Any, now: Any, where: str = "") -> Iterator[str]:

@@ -122,7 +122,7 @@ def test_degraded_performance_ends_with_3_though_no_feature_moved(calm_loans):
     assert report("performance")["degraded"] is True
     found = {e["subject"]: e["data"]["evidence"] for e in report("alerts")["events"]}
     assert "concept/error" in found
-    assert "performance/roc_auc" in found["performance/accuracy"]["also"]
+    assert "performance/roc_auc" in found["performance/accuracy"]["grouped"]
     assert all(subject.startswith(("performance/", "concept/")) for subject in found)
 
 

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
 
 import consumers.kafka.client
 from consumers.kafka.client import (
@@ -21,10 +22,10 @@ from consumers.kafka.client import (
     TransactionAborted,
     TransactionUnsettled,
 )
-from consumers.messages.roles import Committed, Message, Output, Place
+from consumers.messages.roles import Committed, Message, Output, TopicPartition
 from driftline.settings import load_settings
 
-P0, P1 = Place("predictions", 0), Place("predictions", 1)
+P0, P1 = TopicPartition("predictions", 0), TopicPartition("predictions", 1)
 SETTINGS = load_settings(None, kafka={"prefix": "d"})
 
 
@@ -35,7 +36,7 @@ def failure(code: int, *, fatal: bool = False) -> KafkaException:
 class Sent:
     """A message as the client library gives it."""
 
-    def __init__(self, place: Place, offset: int, error: KafkaError | None = None) -> None:
+    def __init__(self, place: TopicPartition, offset: int, error: KafkaError | None = None) -> None:
         self._place, self._offset, self._error = place, offset, error
 
     def topic(self) -> str:
@@ -63,7 +64,7 @@ class Sent:
         return 2, 77
 
 
-def end(place: Place, offset: int) -> Sent:
+def end(place: TopicPartition, offset: int) -> Sent:
     return Sent(place, offset, KafkaError(KafkaError._PARTITION_EOF))
 
 
@@ -81,7 +82,7 @@ class World:
         self.fails: dict[str, list[KafkaException]] = {}
         self.generation = 0
         self.looked_up = 0  # times
-        self.callbacks: dict[str, Callable[[Any, list[TopicPartition]], None]] = {}
+        self.callbacks: dict[str, Callable[[Any, list[KafkaPartition]], None]] = {}
 
     def _ask(self, name: str, *details: Any) -> None:
         self.asked.append((name, *details) if details else name)
@@ -115,41 +116,41 @@ class World:
     def poll(self, timeout: float) -> None:
         self._ask("poll", timeout)
 
-    def committed(self, asked: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+    def committed(self, asked: list[KafkaPartition], timeout: float) -> list[KafkaPartition]:
         assert timeout > 0
         answers = []
         for of in asked:
             offset, note = self.committed_at.get(of.partition, (-1001, ""))
-            answers.append(TopicPartition(of.topic, of.partition, offset, note))
+            answers.append(KafkaPartition(of.topic, of.partition, offset, note))
         return answers
 
-    def offsets_for_times(self, asked: list[TopicPartition], timeout: float) -> Any:
+    def offsets_for_times(self, asked: list[KafkaPartition], timeout: float) -> Any:
         self.looked_up += 1
         self.now_s += 0 if self.ends is not None else timeout
         if self.ends is None:
             raise failure(KafkaError._TIMED_OUT)
-        return [TopicPartition(of.topic, of.partition, self.ends[of.partition]) for of in asked]
+        return [KafkaPartition(of.topic, of.partition, self.ends[of.partition]) for of in asked]
 
-    def get_watermark_offsets(self, of: TopicPartition, timeout: float) -> tuple[int, int]:
+    def get_watermark_offsets(self, of: KafkaPartition, timeout: float) -> tuple[int, int]:
         assert timeout > 0
         return self.first_offsets.get(of.partition, 0), 99
 
-    def incremental_assign(self, partitions: list[TopicPartition]) -> None:
+    def incremental_assign(self, partitions: list[KafkaPartition]) -> None:
         self._ask("assign", {of.partition: of.offset for of in partitions})
 
-    def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
+    def incremental_unassign(self, partitions: list[KafkaPartition]) -> None:
         self._ask("unassign", *(of.partition for of in partitions))
 
-    def pause(self, partitions: list[TopicPartition]) -> None:
+    def pause(self, partitions: list[KafkaPartition]) -> None:
         self._ask("pause", *sorted(of.partition for of in partitions))
 
-    def resume(self, partitions: list[TopicPartition]) -> None:
+    def resume(self, partitions: list[KafkaPartition]) -> None:
         self._ask("resume", *sorted(of.partition for of in partitions))
 
-    def seek(self, of: TopicPartition) -> None:
+    def seek(self, of: KafkaPartition) -> None:
         self._ask("seek", of.partition, of.offset)
 
-    def assign(self, partitions: list[TopicPartition]) -> None:
+    def assign(self, partitions: list[KafkaPartition]) -> None:
         self._ask("read", {of.partition: of.offset for of in partitions})
 
     def close(self) -> None:
@@ -166,7 +167,7 @@ class World:
     def produce(self, topic: str, **options: Any) -> None:
         self._ask("produce", topic, options)
 
-    def send_offsets_to_transaction(self, offsets: list[TopicPartition], metadata: str) -> None:
+    def send_offsets_to_transaction(self, offsets: list[KafkaPartition], metadata: str) -> None:
         sent = {of.partition: (of.offset, of.metadata) for of in offsets}
         self._ask("send offsets", sent, metadata)
 
@@ -178,16 +179,16 @@ class World:
 
     # -- as the group --------------------------------------------------------------------------
 
-    def gives(self, *places: Place) -> Callable[[], None]:
+    def gives(self, *places: TopicPartition) -> Callable[[], None]:
         return lambda: self.callbacks["on_assign"](self, _partitions(places))
 
-    def takes(self, *places: Place, lost: bool = False) -> Callable[[], None]:
+    def takes(self, *places: TopicPartition, lost: bool = False) -> Callable[[], None]:
         name = "on_lost" if lost else "on_revoke"
         return lambda: self.callbacks[name](self, _partitions(places))
 
 
-def _partitions(places: tuple[Place, ...]) -> list[TopicPartition]:
-    return [TopicPartition(f"d.{place.topic}", place.partition) for place in places]
+def _partitions(places: tuple[TopicPartition, ...]) -> list[KafkaPartition]:
+    return [KafkaPartition(f"d.{place.topic}", place.partition) for place in places]
 
 
 @pytest.fixture
@@ -216,7 +217,7 @@ def reading(world: World, client: Client) -> Client:
     return client
 
 
-def polled(world: World, client: Client, *brought: Any) -> list[tuple[Place, int]]:
+def polled(world: World, client: Client, *brought: Any) -> list[tuple[TopicPartition, int]]:
     world.brings = [list(brought)]
     return [(record.place, record.offset) for record in client.poll(1.0)]
 
@@ -366,9 +367,9 @@ def test_it_serves_what_is_pending_before_it_closes_and_looks_up_nothing_then(wo
 # -- silence -----------------------------------------------------------------------------------
 
 
-def silent_after(world: World, client: Client, seconds: int) -> dict[Place, int]:
+def silent_after(world: World, client: Client, seconds: int) -> dict[TopicPartition, int]:
     """What is silent for twenty seconds, after a second for each of so many polls without news."""
-    found: dict[Place, int] = {}
+    found: dict[TopicPartition, int] = {}
     for _ in range(seconds):
         polled(world, client)
         found = client.silent(20) or found

@@ -55,7 +55,7 @@ from monitor.windows.findings import (
     WindowStatus,
     evidence_of,
 )
-from monitor.windows.state import Clock, Closing, Decisions, Reflected, WindowState
+from monitor.windows.state import Clock, Closing, Decisions, JoinWatermark, WindowState
 from tests.consumers.in_memory import T0, pane_sums
 
 MESSAGES = Path(__file__).parents[2] / "docs" / "messages.md"
@@ -83,7 +83,9 @@ def test_a_closing_of_aggregate_says_the_same_to_join_and_to_detect(predictions,
 
 @given(
     total=st.integers(1, 99),
-    joins=st.dictionaries(st.integers(0, 99), st.builds(Reflected, times_ms, times_ms), max_size=5),
+    joins=st.dictionaries(
+        st.integers(0, 99), st.builds(JoinWatermark, times_ms, times_ms), max_size=5
+    ),
 )
 @settings(max_examples=40, deadline=None)
 def test_a_closing_of_join_is_read_as_it_was_written(total, joins):
@@ -363,7 +365,7 @@ def test_the_revision_of_a_window_is_that_of_both_its_parts():
 @pytest.mark.parametrize(("threshold", "marked"), [(1e-60, True), (9e-61, False)])
 def test_a_feature_is_marked_up_to_the_threshold_of_its_p_value(threshold, marked):
     document = window_document(window(), threshold)
-    assert [feature["marked"] for feature in document["data"]["features"]] == [marked, False]
+    assert [feature["significant"] for feature in document["data"]["features"]] == [marked, False]
 
 
 def test_the_figures_of_a_number_are_those_of_ks_and_the_gravest_test_is_said_to_have_decided():
@@ -386,12 +388,12 @@ def test_the_figures_of_a_number_are_those_of_ks_and_the_gravest_test_is_said_to
 
 
 def test_a_reference_that_strays_over_its_whole_range_allows_any_distance_and_no_more():
-    strays = replace(KS, tolerance=1.7, severity=None)
-    found = replace(NUMERIC, tests=(strays,), flaws=replace(MISSING, tolerance=1.2))
+    strays = replace(KS, allowance=1.7, severity=None)
+    found = replace(NUMERIC, tests=(strays,), flaws=replace(MISSING, allowance=1.2))
     document = window_document(replace(window(), data=replace(window().data, score=found)), 0.05)
     score = document["concept"]["prediction"]
-    assert (score["tolerance"], score["detectable"], score["verdict"]) == (1.0, 1.0, "ok")
-    assert score["quality"]["tolerance"] == 1.0
+    assert (score["allowance"], score["detectable"], score["verdict"]) == (1.0, 1.0, "ok")
+    assert score["quality"]["allowance"] == 1.0
 
 
 def test_unseen_values_are_told_with_their_rows():
@@ -462,7 +464,7 @@ def alert(
     about: Evidence | None = None,
     subject: str = "data/distance",
     end_ms: int = T0 + DAY,
-    followers: tuple[str, ...] = (),
+    grouped: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     found = raised(KS) if about is None else about
     incident = Incident(
@@ -473,7 +475,7 @@ def alert(
         T0 + DAY,
         found,
         2 * DAY,
-        followers=followers,
+        grouped=grouped,
     )
     return alert_event(Transition("flight-delay", "1", change, incident, T0, end_ms))
 
@@ -491,7 +493,7 @@ def test_an_alert_of_performance_has_the_evidence_that_its_page_lists():
     assert listed is not None
     told = alert(about=FALLEN, subject="performance/recall")["data"]["evidence"]
     assert set(told) == set(re.findall(r"`(\w+)`", listed[1])) | {"severity"}
-    assert (told["statistic"], told["labels"]) == ("recall", 700)
+    assert (told["decided_by"], told["labels"]) == ("recall", 700)
     assert told["coverage"] == pytest.approx(700 / 912)
 
 
@@ -504,13 +506,13 @@ def test_an_alert_that_comes_later_than_its_evidence_names_the_window_of_that():
 
 
 def test_an_alert_names_the_subjects_that_it_stands_for_besides_its_own():
-    followers = ("quality/dewp", "quality/humid")
-    told = alert(subject="quality/temp", followers=followers)["data"]
-    assert told["evidence"]["also"] == list(followers)
+    grouped = ("quality/dewp", "quality/humid")
+    told = alert(subject="quality/temp", grouped=grouped)["data"]
+    assert told["evidence"]["grouped"] == list(grouped)
     assert told["message"].endswith(" At the same time: quality/dewp, quality/humid.")
-    resolved = alert(Change.RESOLVED, subject="quality/temp", followers=followers)["data"]
+    resolved = alert(Change.RESOLVED, subject="quality/temp", grouped=grouped)["data"]
     assert "dewp" not in resolved["message"]
-    assert "also" not in alert()["data"]["evidence"]
+    assert "grouped" not in alert()["data"]["evidence"]
 
 
 def test_an_alert_of_categories_says_which_one_and_how_it_moved():
@@ -546,7 +548,7 @@ def test_a_replay_repeats_the_id_and_whatever_else_is_said_has_another():
             id="drift",
         ),
         pytest.param(
-            alert(about=replace(raised(KS), statistic="kuiper"), subject="concept/error"),
+            alert(about=replace(raised(KS), decided_by="kuiper"), subject="concept/error"),
             "concept/error: the distribution lies 0.310 (Kuiper distance) from the reference in the"
             " window 2013-04-01T00:00:00Z to 2013-04-02T00:00:00Z; sampling noise explains 0.090,"
             " and 0.280 of it persists, where beyond noise the reference itself strays by up to"
@@ -554,7 +556,7 @@ def test_a_replay_repeats_the_id_and_whatever_else_is_said_has_another():
             id="errors",
         ),
         pytest.param(
-            alert(about=replace(raised(KS), statistic="wilcoxon", detail="higher")),
+            alert(about=replace(raised(KS), decided_by="wilcoxon", detail="higher")),
             "data/distance: the values rank higher than the reference's by 0.310 (Cliff's delta) in"
             " the window 2013-04-01T00:00:00Z to 2013-04-02T00:00:00Z; sampling noise explains"
             " 0.090, and 0.280 of it persists, where beyond noise the reference itself strays by up"
@@ -562,7 +564,7 @@ def test_a_replay_repeats_the_id_and_whatever_else_is_said_has_another():
             id="ranks",
         ),
         pytest.param(
-            alert(about=replace(raised(KS), statistic="mood", detail="wider")),
+            alert(about=replace(raised(KS), decided_by="mood", detail="wider")),
             "data/distance: the values spread wider than the reference's by 0.310 (Mood's score) in"
             " the window 2013-04-01T00:00:00Z to 2013-04-02T00:00:00Z; sampling noise explains"
             " 0.090, and 0.280 of it persists, where beyond noise the reference itself strays by up"
@@ -599,7 +601,7 @@ evidences = st.builds(
     st.integers(0, 2**53),
     st.integers(0, 2**53),
     threshold=figures,
-    tolerance=figures,
+    allowance=figures,
     detail=st.none() | st.text(max_size=5),
     labels=st.none() | st.integers(0, 2**53),
 )
@@ -638,7 +640,7 @@ clocks = st.builds(
     Clock,
     sources,
     st.integers(0, 9),
-    st.dictionaries(st.integers(0, 9), st.builds(Reflected, times_ms, times_ms), max_size=3),
+    st.dictionaries(st.integers(0, 9), st.builds(JoinWatermark, times_ms, times_ms), max_size=3),
     times_ms,
     times_ms,
     times_ms,

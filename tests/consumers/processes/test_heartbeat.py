@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from consumers.messages.roles import Place
+from consumers.messages.roles import TopicPartition
 from consumers.processes import heartbeat
 from consumers.processes.heartbeat import Heartbeat
 from driftline.settings import load_settings
@@ -35,10 +35,10 @@ class World:
         self.sent.append((topic, key, json.loads(value)))
 
     def status(self) -> Any:
-        return {"predictions/0": {"offset": 1_200, "counts": {"in": 1_200}}}
+        return {"predictions/0": {"offset": 1_200, "counts": {"received": 1_200}}}
 
-    def end(self, place: Place) -> int | None:
-        return {Place("predictions", 0): 1_300}.get(place)
+    def end(self, place: TopicPartition) -> int | None:
+        return {TopicPartition("predictions", 0): 1_300}.get(place)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_it_is_keyed_by_role_and_slot_and_has_the_fields_of_its_page(world, puls
 def test_it_tells_the_end_of_each_partition_beside_what_the_role_says_of_it(world, pulse):
     beats(world, pulse, 1)
     assert world.sent[0][2]["partitions"] == {
-        "predictions/0": {"offset": 1_200, "end": 1_300, "counts": {"in": 1_200}}
+        "predictions/0": {"offset": 1_200, "end": 1_300, "counts": {"received": 1_200}}
     }
 
 

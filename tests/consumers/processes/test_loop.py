@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from consumers.kafka.client import TransactionAborted
-from consumers.messages.roles import Batch, Committed, Output, Place, Record
+from consumers.messages.roles import Batch, Committed, Output, Record, TopicPartition
 from consumers.processes.loop import MOST_ABORTS, Stuck, run
 
-P0, P1, P2 = (Place("joins", number) for number in range(3))
+P0, P1, P2 = (TopicPartition("joins", number) for number in range(3))
 
 
-def record(place: Place, offset: int) -> Record:
+def record(place: TopicPartition, offset: int) -> Record:
     return Record(*place, offset, None, b"")
 
 
@@ -24,8 +24,8 @@ class Polled:
     def __init__(
         self,
         *records: Record,
-        gained: Mapping[Place, int] | None = None,
-        lost: Sequence[Place] = (),
+        gained: Mapping[TopicPartition, int] | None = None,
+        lost: Sequence[TopicPartition] = (),
     ) -> None:
         self.records = list(records)
         self.gained = {place: Committed(at) for place, at in (gained or {}).items()}
@@ -38,10 +38,10 @@ class World:
     def __init__(self, *polls: Polled, aborts: Sequence[bool] = (), says: bool = True) -> None:
         self.polls, self.aborts, self.says = list(polls), list(aborts), says
         self.asked: list[Any] = []
-        self.owned: dict[Place, Committed] = {}
-        self.behind: dict[Place, int] = {}
+        self.owned: dict[TopicPartition, Committed] = {}
+        self.behind: dict[TopicPartition, int] = {}
         self.while_replaying: list[Polled] = []
-        self.silent_places: dict[Place, int] = {}
+        self.silent_places: dict[TopicPartition, int] = {}
         self._changes = Polled()
 
     def run(self, idle_s: float | None = None) -> list[Any]:
@@ -57,7 +57,7 @@ class World:
         self._change(polled)
         return polled.records
 
-    def changes(self) -> tuple[dict[Place, Committed], set[Place]]:
+    def changes(self) -> tuple[dict[TopicPartition, Committed], set[TopicPartition]]:
         changes, self._changes = self._changes, Polled()
         return changes.gained, changes.lost
 
@@ -72,16 +72,16 @@ class World:
     def start(self) -> None:
         self.asked.append("start")
 
-    def silent(self, seconds: float) -> dict[Place, int]:
+    def silent(self, seconds: float) -> dict[TopicPartition, int]:
         self.asked.append(("silent", seconds))
         return self.silent_places
 
-    def commit(self, next_offsets: Mapping[Place, int], output: Output) -> None:
+    def commit(self, next_offsets: Mapping[TopicPartition, int], output: Output) -> None:
         self.asked.append(("commit", dict(next_offsets), output))
         if self.aborts and self.aborts.pop(0):
             raise TransactionAborted("fenced")
 
-    def rewind(self) -> dict[Place, Committed]:
+    def rewind(self) -> dict[TopicPartition, Committed]:
         self.asked.append("rewind")
         return dict(self.owned)
 
@@ -91,7 +91,10 @@ class World:
         return not self._changes.lost
 
     def read(
-        self, start: Mapping[Place, int], stop: Mapping[Place, int], alive: Callable[[], bool]
+        self,
+        start: Mapping[TopicPartition, int],
+        stop: Mapping[TopicPartition, int],
+        alive: Callable[[], bool],
     ) -> Iterator[list[Record]]:
         for place in sorted(start):
             for offset in range(start[place], stop[place]):
@@ -101,7 +104,7 @@ class World:
 
     # -- as the role ---------------------------------------------------------------------------
 
-    def resume(self, committed: Mapping[Place, Committed]) -> Mapping[Place, int]:
+    def resume(self, committed: Mapping[TopicPartition, Committed]) -> Mapping[TopicPartition, int]:
         self.asked.append(("resume", {place: at.next for place, at in committed.items()}))
         return {place: at for place, at in self.behind.items() if place in committed}
 
@@ -112,10 +115,10 @@ class World:
         self.asked.append(("handle", *((r.place, r.offset) for r in batch.records)))
         return SAID if self.says and batch.next_offsets else None
 
-    def committed(self, next_offsets: Mapping[Place, int]) -> None:
+    def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
         self.asked.append(("committed", dict(next_offsets)))
 
-    def forget(self, places: Sequence[Place]) -> None:
+    def forget(self, places: Sequence[TopicPartition]) -> None:
         self.asked.append(("forget", *places))
 
     # -- as the pulse --------------------------------------------------------------------------
@@ -285,7 +288,7 @@ def test_what_could_not_be_handled_is_not_committed():
 
 def test_any_other_trouble_of_a_commit_ends_it_without_the_role_believing_anything():
     class Away(World):
-        def commit(self, _next_offsets: Mapping[Place, int], _output: Output) -> None:
+        def commit(self, _next_offsets: Mapping[TopicPartition, int], _output: Output) -> None:
             raise OSError("Kafka is away")
 
     world = Away(Polled(record(P0, 7)))

@@ -18,7 +18,7 @@ from consumers.messages.internal import (
     identity_partition,
     model_partition,
 )
-from consumers.messages.roles import Batch, Message, Place, Record
+from consumers.messages.roles import Batch, Message, Record, TopicPartition
 from consumers.roles.aggregate import LIMIT, Aggregate
 from monitor.counts.summary import Part
 from monitor.events.event_time import NEVER, Progress, Sources
@@ -42,8 +42,8 @@ from tests.consumers.in_memory import (
     summaries,
 )
 
-P0, P1 = Place("predictions", 0), Place("predictions", 1)
-L0, L1 = Place("labels", 0), Place("labels", 1)
+P0, P1 = TopicPartition("predictions", 0), TopicPartition("predictions", 1)
+L0, L1 = TopicPartition("labels", 0), TopicPartition("labels", 1)
 SOURCES = (P0, P1, L0, L1)
 OTHER_PANE = profile("coarse", pane_ms=2 * PANE)
 
@@ -60,7 +60,7 @@ def aggregate(log: Log, profiles: Table | None = None, **time: Any) -> Aggregate
     return Aggregate(profiles or table(), constant(plan(**time)), log.partitions)
 
 
-def counted(*sent: tuple[Place, bytes | None], **time: Any) -> Log:
+def counted(*sent: tuple[TopicPartition, bytes | None], **time: Any) -> Log:
     """The log after one batch of these records."""
     log = new_log()
     send(log, *sent)
@@ -68,12 +68,12 @@ def counted(*sent: tuple[Place, bytes | None], **time: Any) -> Log:
     return log
 
 
-def send(log: Log, *sent: tuple[Place, bytes | None]) -> None:
+def send(log: Log, *sent: tuple[TopicPartition, bytes | None]) -> None:
     for place, value in sent:
         log.append(Message(place.topic, b"key", value, place.partition))
 
 
-def note(log: Log, place: Place) -> Any:
+def note(log: Log, place: TopicPartition) -> Any:
     return json.loads(log.committed[place].note)
 
 
@@ -82,7 +82,7 @@ def reasons(log: Log) -> list[str]:
 
 
 def dead_letters(log: Log) -> list[Record]:
-    return log.read(Place("dead-letters", 0))
+    return log.read(TopicPartition("dead-letters", 0))
 
 
 def headers(record: Record) -> dict[str, str]:
@@ -119,7 +119,7 @@ FUTURE = NOW + 60_001
 def test_the_first_reason_against_a_record_is_the_one_given(place, value, reason):
     log = counted((place, value))
     assert reasons(log) == [reason]
-    assert note(log, place) == {"newest_ms": None, "counts": {"in": 1}, "dead": {reason: 1}}
+    assert note(log, place) == {"newest_ms": None, "counts": {"received": 1}, "dead": {reason: 1}}
     assert pane_sums(log.all("summaries")) == {}
     assert join_rows(log.all("joins")) == []
 
@@ -138,7 +138,7 @@ def test_a_row_set_aside_moves_no_time():
     """Were its time believed, what follows would be too late."""
     log = counted((P0, prediction(time=FUTURE)), (P0, prediction(time=T0)))
     assert note(log, P0)["newest_ms"] == T0
-    assert note(log, P0)["counts"] == {"in": 2, "counted": 1}
+    assert note(log, P0)["counts"] == {"received": 2, "counted": 1}
 
 
 # newest seen:   ... 9500) on time   [9500 ... 12500] late   (12500 ... too late
@@ -157,7 +157,7 @@ def test_lateness_is_judged_by_what_its_own_partition_has_seen(seen_ms, counts):
     log = counted(
         (P1, prediction(time=T0 + 99_000)), (P0, prediction(time=T0 + seen_ms)), (P0, row)
     )
-    assert note(log, P0)["counts"] == {"in": 2, **counts}
+    assert note(log, P0)["counts"] == {"received": 2, **counts}
 
 
 # -- the law: nothing depends on who counts, in which batches -----------------------------------
@@ -166,12 +166,12 @@ def test_lateness_is_judged_by_what_its_own_partition_has_seen(seen_ms, counts):
 class Raw(NamedTuple):
     """A record, and what it is: a reason against it, or its fields."""
 
-    place: Place
+    place: TopicPartition
     value: bytes | None
     is_: str | dict[str, Any]
 
 
-def raw(place: Place, value: bytes | None, reason: str | None) -> Raw:
+def raw(place: TopicPartition, value: bytes | None, reason: str | None) -> Raw:
     return Raw(place, value, reason or json.loads(value or b""))
 
 
@@ -237,14 +237,14 @@ class Expected:
     """By the words of the design, record by record."""
 
     def __init__(self, stream: list[Raw]) -> None:
-        self.newest_ms: dict[Place, int] = {}
-        self.counts: dict[Place, Counter[str]] = defaultdict(Counter)
-        self.dead: dict[Place, Counter[str]] = defaultdict(Counter)
+        self.newest_ms: dict[TopicPartition, int] = {}
+        self.counts: dict[TopicPartition, Counter[str]] = defaultdict(Counter)
+        self.dead: dict[TopicPartition, Counter[str]] = defaultdict(Counter)
         self.letters: list[bytes | None] = []
         self.rows: list[tuple[dict[str, Any], Part]] = []
         self.joined: list[Any] = []
         for record in stream:
-            self.counts[record.place]["in"] += 1
+            self.counts[record.place]["received"] += 1
             if isinstance(record.is_, str):
                 self.dead[record.place][record.is_] += 1
                 self.letters.append(record.value)
@@ -253,7 +253,7 @@ class Expected:
             else:
                 self._label(record.place, record.is_)
 
-    def _prediction(self, place: Place, row: dict[str, Any]) -> None:
+    def _prediction(self, place: TopicPartition, row: dict[str, Any]) -> None:
         seen_ms = self._see(place, row)
         pane_end_ms = row["time"] - row["time"] % PANE + PANE
         if seen_ms - LATENESS > pane_end_ms + ACCEPT_LATE:
@@ -271,18 +271,18 @@ class Expected:
         scored = (row["score"], row["predicted"])
         self.joined.append((ident, row["version"], row["time"], late, *scored, 0))
 
-    def _label(self, place: Place, row: dict[str, Any]) -> None:
+    def _label(self, place: TopicPartition, row: dict[str, Any]) -> None:
         seen_ms = self._see(place, row)
         self.counts[place]["counted"] += 1
         ident = identity("m", row["id"])
         self.joined.append((ident, None, row["time"], False, 0.0, row["label"], seen_ms))
 
-    def _see(self, place: Place, row: dict[str, Any]) -> int:
+    def _see(self, place: TopicPartition, row: dict[str, Any]) -> int:
         before = self.newest_ms.get(place, NEVER)
         self.newest_ms[place] = max(before, row["time"])
         return before
 
-    def note(self, place: Place) -> dict[str, Any]:
+    def note(self, place: TopicPartition) -> dict[str, Any]:
         return {
             "newest_ms": self.newest_ms.get(place),
             "counts": {name: n for name, n in self.counts[place].items() if n},
@@ -305,7 +305,7 @@ class Expected:
 
 # Who owns which source, and what becomes of each batch of so many records a partition.
 owners = st.tuples(*[st.integers(0, 1)] * len(SOURCES))
-fates = st.lists(
+label_outcomes = st.lists(
     st.tuples(
         st.integers(1, 5),
         st.sampled_from(["commit", "commit", "abort", "hand over", "die after the commit"]),
@@ -314,19 +314,21 @@ fates = st.lists(
 )
 
 
-@given(stream=streams(), owners=owners, fates=fates)
+@given(stream=streams(), owners=owners, label_outcomes=label_outcomes)
 @settings(max_examples=80, deadline=None)
-@example(stream=[], owners=(0, 0, 0, 0), fates=[])
-def test_however_it_is_counted_every_row_counts_once(stream, owners, fates):
+@example(stream=[], owners=(0, 0, 0, 0), label_outcomes=[])
+def test_however_it_is_counted_every_row_counts_once(stream, owners, label_outcomes):
     expected, log = Expected(stream), new_log()
     send(log, *((record.place, record.value) for record in stream))
-    count_in_turns(log, owners, fates)
+    count_in_turns(log, owners, label_outcomes)
 
     for place in {record.place for record in stream}:
         found = note(log, place)
         assert found == expected.note(place)
         counts = Counter(found["counts"])
-        assert counts["in"] == counts["counted"] + counts["too_late"] + sum(found["dead"].values())
+        assert counts["received"] == counts["counted"] + counts["too_late"] + sum(
+            found["dead"].values()
+        )
     sums = pane_sums(log.all("summaries"))
     assert {
         key: (
@@ -347,11 +349,13 @@ def at_once(stream: list[Raw]) -> Log:
     return counted(*((record.place, record.value) for record in stream))
 
 
-def count_in_turns(log: Log, owners: tuple[int, ...], fates: list[tuple[int, str]]) -> None:
+def count_in_turns(
+    log: Log, owners: tuple[int, ...], label_outcomes: list[tuple[int, str]]
+) -> None:
     """Two workers in turns, until everything is counted."""
     shares = [[p for p, owner in zip(SOURCES, owners, strict=True) if owner == n] for n in (0, 1)]
     workers = [Worker(aggregate(log), log, share) for share in shares if share]
-    for most, fate in fates:
+    for most, fate in label_outcomes:
         for n, worker in enumerate(workers):
             if not survives(worker, most, fate):
                 workers[n] = Worker(aggregate(log), log, worker.places)
@@ -373,7 +377,7 @@ def survives(worker: Worker, most: int, fate: str) -> bool:
 @settings(max_examples=150, deadline=None)
 def test_no_bytes_whatsoever_stop_it(value, place):
     log = counted((place, value))
-    assert note(log, place)["counts"]["in"] == 1
+    assert note(log, place)["counts"]["received"] == 1
 
 
 json_values = st.recursive(
@@ -390,7 +394,7 @@ json_values = st.recursive(
 @settings(max_examples=150, deadline=None)
 def test_no_value_of_a_field_stops_it(field, value):
     log = counted((P0, prediction(**{field: value})), (P0, prediction(features={"x": value})))
-    assert note(log, P0)["counts"]["in"] == 2
+    assert note(log, P0)["counts"]["received"] == 2
 
 
 # -- dead letters ------------------------------------------------------------------------------
@@ -594,7 +598,7 @@ def test_a_worker_speaks_no_more_of_a_partition_it_has_lost():
 
 
 def idle(log: Log) -> list[bool]:
-    progress = closings(log.read(Place("joins", 0)))[-1].predictions.partitions
+    progress = closings(log.read(TopicPartition("joins", 0)))[-1].predictions.partitions
     return [progress[n].idle for n in sorted(progress)]
 
 
@@ -665,7 +669,7 @@ def test_its_status_tells_offset_watermark_and_counts_of_each_partition():
         "offset": 2,
         "watermark": "2013-04-01T00:00:01.500Z",
         "idle": False,
-        "counts": {"in": 2, "counted": 1, "dead": {"undecodable": 1}},
+        "counts": {"received": 2, "counted": 1, "dead": {"undecodable": 1}},
     }
     assert status["labels/0"] == {
         "offset": 0,

@@ -22,7 +22,7 @@ from consumers.messages.internal import (
     encode_join_closing,
     encode_summary_messages,
 )
-from consumers.messages.roles import Message, Place
+from consumers.messages.roles import Message, TopicPartition
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.detect import Detect, Memory
 from consumers.roles.join import Join
@@ -30,8 +30,8 @@ from consumers.roles.profiles import MissingProfile
 from monitor.counts.counts import Counts
 from monitor.counts.summary import Part, Summary
 from monitor.events.event_time import Progress, Sources
-from monitor.windows.evaluator import Watch
-from monitor.windows.state import Reflected
+from monitor.windows.evaluator import Evaluator
+from monitor.windows.state import JoinWatermark
 from tests.consumers.in_memory import (
     PANE,
     T0,
@@ -45,21 +45,21 @@ from tests.consumers.in_memory import (
     profile,
 )
 
-S0, S1 = Place("summaries", 0), Place("summaries", 1)
+S0, S1 = TopicPartition("summaries", 0), TopicPartition("summaries", 1)
 WINDOW = 4 * PANE
 WINDOWS = 8
 DRIFTED = range(3, 5)  # windows in which x lies far away
 PER_PANE = 8
 EVERY = 3  # commits between snapshots
 
-watch_of = cache(Watch.of)
+evaluator_of = cache(Evaluator.of)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _frequent_snapshots() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(consumers.roles.detect, "SNAPSHOT_EVERY", EVERY)
-        patch.setattr(consumers.roles.detect.Watch, "of", watch_of)
+        patch.setattr(consumers.roles.detect.Evaluator, "of", evaluator_of)
         yield
 
 
@@ -72,7 +72,7 @@ PLAN = plan()
 
 def detect(log: Log, directory: Path, profiles: Table | None = None) -> Detect:
     def remembered(partition: int) -> list[Memory]:
-        found = log.read(Place("detect-state", partition))
+        found = log.read(TopicPartition("detect-state", partition))
         return [Memory(record.key or b"", record.value or b"") for record in found]
 
     return Detect(profiles or table(), constant(PLAN), remembered, directory)
@@ -301,7 +301,7 @@ def log() -> Log:
     return Log(summaries=2, **{"detect-state": 2, "windows": 1, "alerts": 1})
 
 
-def row(model: str, pane: int, place: Place = S0, version: str = "1") -> Message:
+def row(model: str, pane: int, place: TopicPartition = S0, version: str = "1") -> Message:
     """One on-time row with a value of x."""
     x = profile(model, version).schema.features["x"]
     cells = {"rows": Counts.of([0]), "bins/x": Counts.of(x.sample.locate(np.array([0.0])))}
@@ -310,11 +310,11 @@ def row(model: str, pane: int, place: Place = S0, version: str = "1") -> Message
     return Message("summaries", model.encode(), value, place.partition)
 
 
-def passed(ms: int, place: Place = S0) -> list[Message]:
+def passed(ms: int, place: TopicPartition = S0) -> list[Message]:
     """Everything has come to this time of the stream, and was joined."""
     sources = Sources(1, {0: Progress(T0 + ms)})
     of_aggregate: Any = type("Closing", (), {"predictions": sources, "labels": sources})
-    joined = encode_join_closing(1, {0: Reflected(T0 + ms, T0 + ms)})
+    joined = encode_join_closing(1, {0: JoinWatermark(T0 + ms, T0 + ms)})
     values = [encode_aggregate_closing(of_aggregate), joined]
     return [Message("summaries", None, value, place.partition) for value in values]
 

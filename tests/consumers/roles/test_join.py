@@ -25,14 +25,14 @@ from consumers.messages.internal import (
     encode_joins,
     identity,
 )
-from consumers.messages.roles import Message, Output, Place, Record
+from consumers.messages.roles import Message, Output, Record, TopicPartition
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.join import Join, Store, StoreTaken
 from consumers.roles.profiles import MissingProfile
 from monitor.counts.summary import Part
 from monitor.events.event_time import NEVER, Progress, Sources
 from monitor.plan import Plan
-from monitor.windows.state import Reflected
+from monitor.windows.state import JoinWatermark
 from tests.consumers.in_memory import (
     HORIZON,
     LATENESS,
@@ -51,7 +51,7 @@ from tests.consumers.in_memory import (
     profile,
 )
 
-J0 = Place("joins", 0)
+J0 = TopicPartition("joins", 0)
 EXACT = ("matched", "superseded", "duplicates")
 FATES = (*EXACT, "waiting", "expired")
 ENDLESS = 1_000_000  # a horizon that nothing passes
@@ -109,7 +109,7 @@ class ByDefinition:
     def __init__(self, rows: list[Any], plan_: Plan) -> None:
         self.horizon_ms = plan_.time.label_horizon_ms
         self.found: Any = defaultdict(lambda: defaultdict(Counter))
-        self.fates: Counter[str] = Counter(labels=sum(row[1] is None for row in rows))
+        self.label_outcomes: Counter[str] = Counter(labels=sum(row[1] is None for row in rows))
         by_id: dict[bytes, Any] = defaultdict(lambda: ([], []))
         for ident, version, time_ms, late, score, value, seen_ms in rows:
             if version is None:
@@ -125,7 +125,7 @@ class ByDefinition:
             key = (time_ms, value)
             distinct[key] = min(seen_ms, distinct.get(key, seen_ms))
         known = [(*key, seen_ms) for key, seen_ms in distinct.items()]
-        self.fates["duplicates"] += len(labels) - len(known)
+        self.label_outcomes["duplicates"] += len(labels) - len(known)
         chosen = set()
         for version in {p[3] for p in predictions}:
             mine = [p for p in predictions if p[3] == version]
@@ -134,9 +134,9 @@ class ByDefinition:
                 first = min(on_time)
                 in_time = [label for label in known if self._in_time(label, first)]
                 self._count("final", first, in_time)
-        self.fates["matched"] += len(chosen)
+        self.label_outcomes["matched"] += len(chosen)
         fitting = {label for label in known for p in predictions if self._fits(label, p)}
-        self.fates["superseded"] += len(fitting - chosen)
+        self.label_outcomes["superseded"] += len(fitting - chosen)
 
     def _count(self, sum_: str, scored: Any, labels: list[Any]) -> set[Any]:
         fitting = [label for label in labels if self._fits(label, scored)]
@@ -180,12 +180,12 @@ class Event(NamedTuple):
         return T0 + 10_000 + 500 * self.number + self.after_ms
 
     @property
-    def raw(self) -> tuple[Place, bytes]:
+    def raw(self) -> tuple[TopicPartition, bytes]:
         own = {"id": f"r{self.number}", "time": self.at_ms}
         if self.version is None:
-            return Place("labels", self.partition), label(**own, label=self.value)
+            return TopicPartition("labels", self.partition), label(**own, label=self.value)
         value = prediction(**own, version=self.version, score=self.value)
-        return Place("predictions", self.partition), value
+        return TopicPartition("predictions", self.partition), value
 
 
 def quarters(low_ms: int, high_ms: int) -> st.SearchStrategy[int]:
@@ -284,10 +284,10 @@ def test_it_joins_as_defined_whatever_the_order_the_batches_and_the_crashes(
         after = role.status()
         assert outcomes(log.all("summaries")) == _without_zeros(expected.found)
         counts = sum(fates_of(role).values(), Counter())
-        assert counts["labels"] == expected.fates["labels"]
+        assert counts["labels"] == expected.label_outcomes["labels"]
         if plan_.time.label_horizon_ms == ENDLESS:
             assert {fate: counts[fate] for fate in EXACT} == {
-                fate: expected.fates[fate] for fate in EXACT
+                fate: expected.label_outcomes[fate] for fate in EXACT
             }
         role.forget(log.places("joins"))
     undisturbed = log.only("joins")
@@ -563,7 +563,7 @@ def test_a_row_that_comes_when_its_time_is_up_waits_for_nobody(log, role, most):
 
 
 def last_closing(log: Log, number: int) -> Any:
-    return decode_for_detect(log.read(Place("summaries", number))[-1].value or b"")
+    return decode_for_detect(log.read(TopicPartition("summaries", number))[-1].value or b"")
 
 
 def test_every_transaction_ends_with_what_it_reflects_in_every_partition(log, role):
@@ -571,17 +571,17 @@ def test_every_transaction_ends_with_what_it_reflects_in_every_partition(log, ro
     for number in (0, 1):
         closing = last_closing(log, number)
         assert (closing.joins_total, closing.predictions) == (1, None)
-        assert closing.joins == {0: Reflected(T0 + 5_000, T0 + 5_000)}
+        assert closing.joins == {0: JoinWatermark(T0 + 5_000, T0 + 5_000)}
 
 
 def test_labels_that_all_keep_silent_let_time_pass_with_the_predictions(log, role):
     joined(log, role, passed(5_000, labels_idle=True))
-    assert last_closing(log, 0).joins == {0: Reflected(T0 + 5_000, T0 + 5_000)}
+    assert last_closing(log, 0).joins == {0: JoinWatermark(T0 + 5_000, T0 + 5_000)}
 
 
 def test_time_never_goes_back(log, role):
     joined(log, role, passed(5_000), passed(4_000))
-    assert last_closing(log, 0).joins == {0: Reflected(T0 + 5_000, T0 + 5_000)}
+    assert last_closing(log, 0).joins == {0: JoinWatermark(T0 + 5_000, T0 + 5_000)}
 
 
 def test_without_records_nothing_is_written(log, role):

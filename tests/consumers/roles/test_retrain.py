@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.messages.internal import rfc3339
-from consumers.messages.roles import Message, Output, Place
+from consumers.messages.roles import Message, Output, TopicPartition
 from consumers.roles.retrain import Retrain
 from monitor.plan import DAY, Plan, Retraining
 from tests.consumers.in_memory import T0, Log, Worker, constant
 
-W0, W1, A0 = Place("windows", 0), Place("windows", 1), Place("alerts", 0)
+W0, W1, A0 = TopicPartition("windows", 0), TopicPartition("windows", 1), TopicPartition("alerts", 0)
 PLACES = (W0, W1, A0)
 PLAN = Plan(retraining=Retraining(min_labels=100))
 

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from consumers.database.database import Fenced
 from consumers.database.message_to_rows import TOPICS, changes_of
 from consumers.database.tables import decisions, heartbeats, incidents, models, windows
-from consumers.messages.roles import Place
+from consumers.messages.roles import TopicPartition
 from consumers.roles.store import Store
 from monitor.windows.evaluator import baseline
 from tests.consumers.stored import (
@@ -34,7 +34,7 @@ from tests.consumers.stored import (
     window,
 )
 
-P0 = Place("windows", 0)
+P0 = TopicPartition("windows", 0)
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_an_incident_holds_what_its_event_says(store, database):
             "updated_ms": APRIL + 4 * DAY,
             "resolved_ms": APRIL + 4 * DAY,
             "window": {"start": "2013-04-04T00:00:00Z", "end": "2013-04-05T00:00:00Z"},
-            "evidence": {"statistic": "ks", "value": 0.31, "threshold": 0.09},
+            "evidence": {"decided_by": "ks", "value": 0.31, "threshold": 0.09},
             "message": "data/distance: resolved.",
         }
     ]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from monitor.calibration.calibration import (
+    Backtest,
     Delay,
     History,
-    Rehearsal,
     Split,
     TooShort,
     alarms,
@@ -51,7 +51,7 @@ def rows(days: int, *, seed: int = 0, odd: float = 0.0) -> ReferenceRows:
 def rehearsed(days: int = 24, plan: Plan = PLAN, split: Split | None = None, **kind: float):
     history = History.of(rows(days, **kind), plan.windows)
     split = split or random_split(len(history), np.random.default_rng(1))
-    return Rehearsal.of(plan, history, split, "loans", ())
+    return Backtest.of(plan, history, split, "loans", ())
 
 
 def evens_and_odds(days: int) -> Split:

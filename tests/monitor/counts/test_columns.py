@@ -16,7 +16,7 @@ from monitor.counts.columns import (
 )
 from monitor.counts.counts import Counts
 from monitor.counts.summary import LONGEST_NAME, SCORE_BINS, Quality
-from monitor.statistics.ecdf_table import Stack, compare
+from monitor.statistics.ecdf_table import EcdfTable, compare
 
 HUGE = 10**400  # a whole number beyond the range of a double
 temp = Numeric(Sample.of([1.0, 3.0]), low=0.0, high=10.0)  # the sample is not all of the reference
@@ -195,7 +195,7 @@ def test_infinite_rows_of_the_reference_are_rows_like_those_of_a_window():
     values[rng.random(1_000) < 0.15] = np.inf
     reference = numeric_reference(values, 10_000, rng)
     (counted,) = reference.tally(values[:100], np.zeros(100, dtype=np.int64), 1).values
-    of = Stack.of({"x": reference.sample})
+    of = EcdfTable.of({"x": reference.sample})
     theirs = ks_2samp(values, values[:100]).statistic
     assert compare(of, [counted]).ks[0] == pytest.approx(theirs, abs=1e-12)
 

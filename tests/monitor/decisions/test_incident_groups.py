@@ -36,7 +36,7 @@ def drawn(slide_ms: int = SLIDE, **windows: str) -> list[str]:
 def test_what_opens_together_is_told_as_one_and_resolves_as_one():
     assert drawn(a="ww..", b="ww..", c="ww..") == ["aO", "", "", "aX"]
     _, (one,) = lived(a="ww", b="ww", c="..")[0]
-    assert one.incident.followers == ("quality/b",)
+    assert one.incident.grouped == ("quality/b",)
 
 
 def test_the_gravest_leads():
@@ -46,7 +46,7 @@ def test_the_gravest_leads():
 def test_what_joins_within_one_window_is_told_with_its_leader():
     found = lived(2 * SLIDE, a="www", b=".ww")
     assert drawn(2 * SLIDE, a="www", b=".ww") == ["aO", "aR", ""]
-    assert found[1][1][0].incident.followers == ("quality/b",)
+    assert found[1][1][0].incident.grouped == ("quality/b",)
 
 
 def test_what_opens_later_is_a_matter_of_its_own():
@@ -79,9 +79,9 @@ def test_a_leader_that_is_not_heard_any_more_neither_ends_nor_silences_its_group
 
 def test_those_that_are_calm_are_not_named_any_more():
     (*_, (_, (repeated,))) = lived(a="wwwww", b="w....")
-    assert (repeated.change, repeated.incident.followers) == (Change.REPEATED, ())
+    assert (repeated.change, repeated.incident.grouped) == (Change.REPEATED, ())
     (*_, (_, (repeated,))) = lived(a="wwwww", b="wwwww")
-    assert repeated.incident.followers == ("quality/b",)
+    assert repeated.incident.grouped == ("quality/b",)
 
 
 def test_a_leader_that_comes_again_before_its_followers_are_calm_is_the_same_matter():
@@ -126,13 +126,13 @@ def test_whatever_is_open_is_led_by_what_was_told_of_and_is_no_graver(a, b, c, s
     for incidents, told in lived(slide, a=a, b=b, c=c):
         for one in told:
             known[one.incident.id] = one
-        open_ones = {i.id: i for i in incidents.values() if i.leader is None}
-        assert not any(incident.followers for incident in incidents.values())
+        open_ones = {i.id: i for i in incidents.values() if i.primary is None}
+        assert not any(incident.grouped for incident in incidents.values())
         assert set(open_ones) == {i for i, o in known.items() if o.change != Change.RESOLVED}
         for incident in incidents.values():
-            leader = open_ones[incident.leader or incident.id]
-            assert leader.severity == known[leader.id].incident.severity
-            assert Severity.CRITICAL not in (incident.severity,) or leader.severity == (
+            primary = open_ones[incident.primary or incident.id]
+            assert primary.severity == known[primary.id].incident.severity
+            assert Severity.CRITICAL not in (incident.severity,) or primary.severity == (
                 Severity.CRITICAL
             )
 
@@ -148,7 +148,7 @@ def test_each_subject_is_open_when_it_would_be_alone_and_until_its_followers_are
             alone, _, _ = stepped(alone, heard(letter, (i + 1) * SLIDE, slide), subject=name)
             together = found[i][0].get(name)
             if alone is None and together is not None:
-                assert together.id in {of.leader for of in found[i][0].values()}
+                assert together.id in {of.primary for of in found[i][0].values()}
                 break  # it waits for its followers, and goes on as the same incident
             assert (alone is None) == (together is None)
             if alone is not None:

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.decisions.incidents import Change, Heard, Judged, Said, gravest, step, worst
+from monitor.decisions.incidents import (
+    Change,
+    Heard,
+    MetricVerdict,
+    WindowVerdict,
+    most_severe,
+    step,
+    worst,
+)
 from monitor.plan import Incidents
 from monitor.statistics.drift_rule import Evidence, Severity, Tested
 
@@ -137,32 +145,34 @@ def test_and_a_short_one_on_its_way_does_not_cut_that_short():
 def test_of_windows_that_end_together_the_gravest_speaks_and_the_longest_decides_on_calm():
     def said(severity, persistent, slide_ms):
         tested = Tested("ks", 9, 0.9, persistent, 0.1, 0.1, severity)
-        return Said(tested, 100 - 2 * slide_ms, 100, slide_ms)
+        return WindowVerdict(tested, 100 - 2 * slide_ms, 100, slide_ms)
 
     short, long = said(Severity.CRITICAL, 0.3, 10), said(Severity.WARNING, 0.9, 40)
-    found = gravest([Said(None, 90, 100, 10), long, short], 100, 10)
+    found = most_severe([WindowVerdict(None, 90, 100, 10), long, short], 100, 10)
     assert (found.evidence.severity, found.evidence.start_ms) == (Severity.CRITICAL, 80)
     assert (found.slide_ms, found.span_ms, found.end_ms) == (40, 10, 100)
 
 
 def test_if_none_of_them_drifted_they_are_calm():
-    assert gravest([Said(None, 90, 100, 10), Said(None, 80, 100, 20)], 100, 10) == Heard(100, 10)
+    assert most_severe(
+        [WindowVerdict(None, 90, 100, 10), WindowVerdict(None, 80, 100, 20)], 100, 10
+    ) == Heard(100, 10)
 
 
 def test_of_equals_the_shortest_is_the_evidence_in_whatever_order_they_come():
     tested = Tested("ks", 9, 0.9, 0.5, 0.1, 0.1, Severity.WARNING)
-    short, long = Said(tested, 90, 100, 10), Said(tested, 60, 100, 20)
-    assert gravest([short, long], 100, 10) == gravest([long, short], 100, 10)
-    assert gravest([long, short], 100, 10).evidence.start_ms == 90
+    short, long = WindowVerdict(tested, 90, 100, 10), WindowVerdict(tested, 60, 100, 20)
+    assert most_severe([short, long], 100, 10) == most_severe([long, short], 100, 10)
+    assert most_severe([long, short], 100, 10).evidence.start_ms == 90
 
 
 def test_of_windows_that_judge_a_metric_the_gravest_speaks_and_of_equals_the_shortest():
     def judged(letter, slide_ms):
-        return Judged(heard(letter, 100, slide_ms).evidence, slide_ms)
+        return MetricVerdict(heard(letter, 100, slide_ms).evidence, slide_ms)
 
     short, long, critical = judged("w", 10), judged("w", 40), judged("c", 20)
-    assert worst([Judged(None, 10), long, short], 100).evidence == short.evidence
+    assert worst([MetricVerdict(None, 10), long, short], 100).evidence == short.evidence
     found = worst([short, critical, long], 100)
     assert (found.evidence, found.slide_ms, found.span_ms) == (critical.evidence, 40, 10)
-    assert worst([Judged(None, 10), Judged(None, 20)], 100) == Heard(100, 10)
-    assert worst([Judged(None, 20)], 100) == Heard(100, 20)
+    assert worst([MetricVerdict(None, 10), MetricVerdict(None, 20)], 100) == Heard(100, 10)
+    assert worst([MetricVerdict(None, 20)], 100) == Heard(100, 20)

@@ -19,10 +19,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.counts.summary import Part
-from monitor.events.joining import Entry, Patience, Scored, Truth, added, changes, fates, settle
+from monitor.events.joining import (
+    Entry,
+    JoinPolicy,
+    Scored,
+    Truth,
+    added,
+    changes,
+    label_outcomes,
+    settle,
+)
 
 PANE, LATENESS, ACCEPTED, HORIZON, WAIT = 10, 3, 15, 30, 5
-patience = Patience(PANE, LATENESS, ACCEPTED, HORIZON, {"1": WAIT, "2": 0})
+patience = JoinPolicy(PANE, LATENESS, ACCEPTED, HORIZON, {"1": WAIT, "2": 0})
 nothing = Entry("credit")
 
 
@@ -132,7 +141,7 @@ def test_an_earlier_one_that_came_late_amends_the_later_one_that_was_on_time():
     ],
 )
 def test_every_label_has_one_fate(rows, expected):
-    assert +fates(known(*rows), patience) == expected
+    assert +label_outcomes(known(*rows), patience) == expected
 
 
 # -- against the definition --------------------------------------------------------------------
@@ -214,7 +223,7 @@ def test_all_and_final_are_never_negative_and_at_most_one_row_a_version(rows):
 @given(rows=deliveries)
 def test_labels_in_are_matched_waiting_duplicates_or_superseded(rows):
     labels = [row for row in rows if isinstance(row, Truth)]
-    found = fates(known(*rows), patience)
+    found = label_outcomes(known(*rows), patience)
     assert found.total() == len(labels)
     assert min(found.values(), default=0) >= 0
     assert found["duplicates"] == len(labels) - len({label[:2] for label in labels})

@@ -13,8 +13,8 @@ from monitor.counts.bins import Sample
 from monitor.counts.counts import Counts
 from monitor.plan import Drift
 from monitor.statistics.drift_rule import Severity, Tested, Verdict, evidence
-from monitor.statistics.ecdf_table import Space, Stack
-from monitor.statistics.natural_variation import ENOUGH_BLOCKS, OF_GAPS, Blocks, Straying
+from monitor.statistics.ecdf_table import CellIndex, EcdfTable
+from monitor.statistics.natural_variation import ENOUGH_BLOCKS, OF_GAPS, Blocks, NaturalVariation
 from monitor.statistics.scanner import Scanner
 from monitor.statistics.tests import STATISTICS
 
@@ -27,17 +27,17 @@ def numeric(values) -> Sample:
     return Sample.of(values)
 
 
-def straying(tolerance: float) -> Straying:
+def variation(excess: float) -> NaturalVariation:
     """A reference whose many blocks have strayed by no more than that."""
-    rows, excess = np.ones(ENOUGH_BLOCKS, np.int64), np.full(ENOUGH_BLOCKS, tolerance)
-    return Straying((Blocks(1, rows, excess, 0.0),))
+    rows, excess = np.ones(ENOUGH_BLOCKS, np.int64), np.full(ENOUGH_BLOCKS, excess)
+    return NaturalVariation((Blocks(1, rows, excess, 0.0),))
 
 
-def every_test(sample: Sample, *windows, tolerance=0.0, level=LEVEL, drift=EVERY_EFFECT):
+def every_test(sample: Sample, *windows, excess=0.0, level=LEVEL, drift=EVERY_EFFECT):
     """All tests of a window in two halves, KS first; none while it holds no value."""
-    strays = {name: [straying(tolerance)] for name in STATISTICS}
-    space, stack = Space.of({"bins/x": sample.bins}), Stack.of({"bins/x": sample})
-    scanner = Scanner(space, stack, {WINDOW: [level]}, strays, drift)
+    strays = {name: [variation(excess)] for name in STATISTICS}
+    cell_index, ecdf_table = CellIndex.of({"bins/x": sample.bins}), EcdfTable.of({"bins/x": sample})
+    scanner = Scanner(cell_index, ecdf_table, {WINDOW: [level]}, strays, drift)
     halves = [Counts.of(sample.locate(np.asarray(x, float))) for x in windows]
     return scanner.judge(halves, WINDOW).get("bins/x", ())
 
@@ -76,18 +76,18 @@ def test_the_figures_are_those_of_the_raw_rows(fixed, first, second):
     fixed=values,
     first=values,
     second=values,
-    tolerance=st.sampled_from([0.0, 0.05, 0.3]),
+    excess=st.sampled_from([0.0, 0.05, 0.3]),
     effects=st.sampled_from([(0.0, 0.0), (0.1, 0.3), (0.5, 0.5), (0.0, 1.0)]),
 )
 @settings(max_examples=120)
-def test_it_is_drift_iff_both_conditions_hold(fixed, first, second, tolerance, effects):
+def test_it_is_drift_iff_both_conditions_hold(fixed, first, second, excess, effects):
     drift = Drift(min_effect=effects[0], critical_effect=effects[1])
-    found = judged(numeric(fixed), first, second, tolerance=tolerance, level=LOOSE, drift=drift)
+    found = judged(numeric(fixed), first, second, excess=excess, level=LOOSE, drift=drift)
     root = np.sqrt(found.rows * fixed.size / (found.rows + fixed.size))
 
     def both(alpha):
-        z, allowed = kolmogi(alpha), max(OF_GAPS.tolerances * tolerance, drift.min_effect)
-        return found.value > z / root and found.persistent - z / (2 * root) > allowed
+        z, allowance = kolmogi(alpha), max(OF_GAPS.excesses * excess, drift.min_effect)
+        return found.value > z / root and found.persistent - z / (2 * root) > allowance
 
     critical = both(LOOSE.critical) and found.persistent >= drift.critical_effect
     expected = Severity.CRITICAL if critical else Severity.WARNING if both(LOOSE.warning) else None
@@ -98,14 +98,14 @@ def test_it_is_drift_iff_both_conditions_hold(fixed, first, second, tolerance, e
 LOOSE = Levels(warning=0.5, critical=0.2)  # so that small windows can cross it
 
 
-@given(fixed=values, first=values, second=values, tolerance=st.sampled_from([0.0, 0.1]))
+@given(fixed=values, first=values, second=values, excess=st.sampled_from([0.0, 0.1]))
 @settings(max_examples=60)
-def test_whatever_is_critical_is_a_warning_too(fixed, first, second, tolerance):
+def test_whatever_is_critical_is_a_warning_too(fixed, first, second, excess):
     reference = numeric(fixed)
-    found = judged(reference, first, second, tolerance=tolerance, level=LOOSE)
+    found = judged(reference, first, second, excess=excess, level=LOOSE)
     if found.severity is Severity.CRITICAL:
         mild = Levels(LOOSE.warning, critical=1e-300)
-        warned = judged(reference, first, second, tolerance=tolerance, level=mild)
+        warned = judged(reference, first, second, excess=excess, level=mild)
         assert warned.severity is Severity.WARNING
 
 
@@ -141,9 +141,9 @@ def test_a_window_of_one_pane_persists_as_a_whole():
 
 
 def test_what_the_reference_strays_by_itself_is_tolerated():
-    allowed = OF_GAPS.tolerances * 0.12
-    found = judged(GRID, shifted(30), shifted(30), tolerance=0.12)
-    assert found.persistent > allowed > found.persistent - found.threshold / 2
+    allowance = OF_GAPS.excesses * 0.12
+    found = judged(GRID, shifted(30), shifted(30), excess=0.12)
+    assert found.persistent > allowance > found.persistent - found.threshold / 2
     assert found.verdict is Verdict.OK
 
 
@@ -178,25 +178,25 @@ def test_few_rows_cannot_tell_and_say_so():
 
 
 def test_rows_that_could_only_tell_what_is_tolerated_cannot_tell():
-    found = judged(GRID, shifted(0), shifted(0), tolerance=0.97 / OF_GAPS.tolerances)
+    found = judged(GRID, shifted(0), shifted(0), excess=0.97 / OF_GAPS.excesses)
     assert found.verdict is Verdict.INSUFFICIENT
-    assert found.detectable >= 1 > found.tolerance
+    assert found.detectable >= 1 > found.allowance
 
 
 def test_a_reference_that_strays_as_far_as_can_be_tolerates_everything_and_lacks_no_rows():
-    found = judged(GRID, shifted(0), shifted(0), tolerance=0.6)
+    found = judged(GRID, shifted(0), shifted(0), excess=0.6)
     assert found.verdict is Verdict.OK
-    assert found.tolerance >= 1
+    assert found.allowance >= 1
 
 
 @given(
     n=st.integers(1, 40),
-    tolerance=st.sampled_from([0.0, 0.1, 0.3]),
+    excess=st.sampled_from([0.0, 0.1, 0.3]),
     far=st.sampled_from([-1e9, 1e9]),
 )
-def test_whoever_says_insufficient_data_could_not_have_been_told_by_anything(n, tolerance, far):
+def test_whoever_says_insufficient_data_could_not_have_been_told_by_anything(n, excess, far):
     """A window that lies all beyond the reference is as far away as any can be."""
-    found = judged(GRID, np.full(n, far), np.full(n, far), tolerance=tolerance)
+    found = judged(GRID, np.full(n, far), np.full(n, far), excess=excess)
     assert found.verdict in (Verdict.DRIFT, Verdict.INSUFFICIENT)
 
 
@@ -234,8 +234,8 @@ def test_only_what_drifted_is_evidence():
     assert evidence(calm, 10, 30) is None
     found = evidence(drifted, 10, 30)
     assert (found.statistic, found.start_ms, found.end_ms) == ("ks", 10, 30)
-    assert (found.value, found.effect) == (drifted.value, drifted.persistent)
-    assert (found.threshold, found.tolerance) == (drifted.threshold, drifted.tolerance)
+    assert (found.value, found.persistent) == (drifted.value, drifted.persistent)
+    assert (found.threshold, found.allowance) == (drifted.threshold, drifted.allowance)
 
 
 def test_the_gravest_is_critical_before_warning_and_then_what_exceeds_most():

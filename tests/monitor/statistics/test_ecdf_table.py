@@ -9,7 +9,7 @@ from scipy.stats import ks_2samp
 
 from monitor.counts.bins import Sample, deviation, shared
 from monitor.counts.counts import Counts
-from monitor.statistics.ecdf_table import Space, Stack, bound, compare
+from monitor.statistics.ecdf_table import CellIndex, EcdfTable, bound, compare
 
 # Few distinct values, so that ties are common; and some at the ends of what a double can hold.
 odd = st.sampled_from([np.inf, -np.inf, 1e300, -1e300, 5e-324, -0.0])
@@ -22,9 +22,9 @@ features = st.lists(st.tuples(fixed, live, live), min_size=1, max_size=4)
 def counted(drawn):
     """The samples, and the two halves of a window in their index space."""
     samples = {f"bins/{i}": Sample.of(reference) for i, (reference, _, _) in enumerate(drawn)}
-    space = Space.of({name: sample.bins for name, sample in samples.items()})
+    cell_index = CellIndex.of({name: sample.bins for name, sample in samples.items()})
     halves = [
-        space.gather(
+        cell_index.gather(
             {
                 name: Counts.of(sample.locate(of[half]))
                 for (name, sample), of in zip(samples.items(), drawn, strict=True)
@@ -32,7 +32,7 @@ def counted(drawn):
         )
         for half in (1, 2)
     ]
-    return samples, space, halves
+    return samples, cell_index, halves
 
 
 @pytest.mark.filterwarnings("ignore:.*:RuntimeWarning")  # of scipy, about p-values
@@ -40,7 +40,7 @@ def counted(drawn):
 @settings(max_examples=150, deadline=None)
 def test_every_distance_is_the_one_that_scipy_computes_from_the_raw_rows(drawn):
     samples, _, halves = counted(drawn)
-    found = compare(Stack.of(samples), halves)
+    found = compare(EcdfTable.of(samples), halves)
     for i, (reference, first, second) in enumerate(drawn):
         rows = np.concatenate([first, second])
         assert found.rows[i] == rows.size
@@ -51,10 +51,10 @@ def test_every_distance_is_the_one_that_scipy_computes_from_the_raw_rows(drawn):
 @given(drawn=features)
 @settings(max_examples=100, deadline=None)
 def test_kuiper_and_what_persists_are_those_of_all_bins(drawn):
-    samples, space, halves = counted(drawn)
-    found = compare(Stack.of(samples), halves)
+    samples, cell_index, halves = counted(drawn)
+    found = compare(EcdfTable.of(samples), halves)
     for i, (name, sample) in enumerate(samples.items()):
-        first, second = (space.dense(half, name) for half in halves)
+        first, second = (cell_index.dense(half, name) for half in halves)
         reference = sample.counts().dense(sample.bins)
         whole = deviation(first + second, reference) if found.rows[i] else np.zeros(1)
         lasting = whole
@@ -72,15 +72,15 @@ def reach(deviations) -> float:
 @given(drawn=features, others=st.lists(live, min_size=4, max_size=4))
 @settings(max_examples=100, deadline=None)
 def test_a_part_of_the_reference_is_compared_with_the_rest_of_it(drawn, others):
-    samples, space, halves = counted(drawn)
+    samples, cell_index, halves = counted(drawn)
     rest = {
         name: Counts.of(sample.locate(other))
         for (name, sample), other in zip(samples.items(), others, strict=False)
     }
-    total = Counts.total([*halves, space.gather(rest)])
-    whole = {name: Counts.of_dense(space.dense(total, name)) for name in samples}
-    found = compare(Stack.against(samples, whole), halves, within=True)
-    plain = compare(Stack.against(samples, rest), halves)
+    total = Counts.total([*halves, cell_index.gather(rest)])
+    whole = {name: Counts.of_dense(cell_index.dense(total, name)) for name in samples}
+    found = compare(EcdfTable.against(samples, whole), halves, within=True)
+    plain = compare(EcdfTable.against(samples, rest), halves)
     for i, name in enumerate(samples):
         if rest[name].size and found.rows[i]:
             assert found.ks[i] == pytest.approx(plain.ks[i], abs=1e-12)
@@ -92,30 +92,32 @@ def test_a_part_of_the_reference_is_compared_with_the_rest_of_it(drawn, others):
 @settings(max_examples=60, deadline=None)
 def test_a_window_in_one_part_persists_as_a_whole(drawn):
     samples, _, halves = counted(drawn)
-    found = compare(Stack.of(samples), [halves[0] + halves[1]])
+    found = compare(EcdfTable.of(samples), [halves[0] + halves[1]])
     assert (found.lasting_ks == found.ks).all()
-    assert found.ks == pytest.approx(compare(Stack.of(samples), halves).ks, abs=1e-12)
+    assert found.ks == pytest.approx(compare(EcdfTable.of(samples), halves).ks, abs=1e-12)
 
 
 def test_a_half_without_rows_says_nothing_and_the_other_stands_for_both():
     samples, _, halves = counted([(np.arange(9.0), np.empty(0), np.array([1.0, 2.0]))])
-    found = compare(Stack.of(samples), halves)
+    found = compare(EcdfTable.of(samples), halves)
     assert found.lasting_ks[0] == found.ks[0] > 0
 
 
 def test_cells_that_are_no_bins_are_left_alone():
     sample = Sample.of([1.0, 2.0])
-    space = Space.of({"bins/x": sample.bins, "rows": 1})
-    window = space.gather({"bins/x": Counts.of(sample.locate(np.ones(3))), "rows": Counts.of([0])})
-    assert compare(Stack.of({"bins/x": sample}), [window]).rows.tolist() == [3]
-    assert space.dense(window, "rows").tolist() == [1]
+    cell_index = CellIndex.of({"bins/x": sample.bins, "rows": 1})
+    window = cell_index.gather(
+        {"bins/x": Counts.of(sample.locate(np.ones(3))), "rows": Counts.of([0])}
+    )
+    assert compare(EcdfTable.of({"bins/x": sample}), [window]).rows.tolist() == [3]
+    assert cell_index.dense(window, "rows").tolist() == [1]
 
 
 @given(drawn=features)
 @settings(max_examples=150, deadline=None)
 def test_no_deviation_exceeds_its_bound(drawn):
     samples, _, halves = counted(drawn)
-    within(compare(Stack.of(samples), halves), bound(Stack.of(samples), halves))
+    within(compare(EcdfTable.of(samples), halves), bound(EcdfTable.of(samples), halves))
 
 
 @given(seed=st.integers(0, 2**32), shift=st.floats(-1, 1), ties=st.booleans())
@@ -127,7 +129,7 @@ def test_and_in_samples_of_usual_size_it_is_close_but_for_noise(seed, shift, tie
         return np.round(rng.normal(by, 1, rows), 1) if ties else rng.normal(by, 1, rows)
 
     samples, _, halves = counted([(draw(2_000), draw(150), draw(200, shift)) for _ in range(3)])
-    found, most = compare(Stack.of(samples), halves), bound(Stack.of(samples), halves)
+    found, most = compare(EcdfTable.of(samples), halves), bound(EcdfTable.of(samples), halves)
     within(found, most)
     assert (most.ks - found.ks).max() < 1 / np.sqrt(2_000)
 
@@ -141,10 +143,10 @@ def within(found, most):
 
 def test_of_distinct_heights_the_bound_is_exact():
     samples, _, halves = counted([(np.array([1.0, 1.0, 2.0, 3.0]), np.ones(1), np.full(3, 2.0))])
-    found, most = compare(Stack.of(samples), halves), bound(Stack.of(samples), halves)
+    found, most = compare(EcdfTable.of(samples), halves), bound(EcdfTable.of(samples), halves)
     assert most.above == pytest.approx(found.above, abs=1e-9)
     assert most.under == pytest.approx(found.under, abs=1e-9)
 
 
 def test_without_features_nothing_is_bounded():
-    assert bound(Stack.of({}), [Counts.of([0])]).rows.size == 0
+    assert bound(EcdfTable.of({}), [Counts.of([0])]).rows.size == 0

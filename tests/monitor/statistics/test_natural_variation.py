@@ -12,7 +12,7 @@ from monitor.counts.counts import Counts
 from monitor.plan import Drift
 from monitor.statistics.critical_values import kolmogorov_quantile, kuiper_quantile
 from monitor.statistics.drift_rule import Verdict
-from monitor.statistics.ecdf_table import Space, Stack
+from monitor.statistics.ecdf_table import CellIndex, EcdfTable
 from monitor.statistics.natural_variation import (
     ENOUGH_BLOCKS,
     FEW_BLOCKS,
@@ -20,7 +20,7 @@ from monitor.statistics.natural_variation import (
     OF_MEANS,
     OF_SHARES,
     Blocks,
-    Straying,
+    NaturalVariation,
     learnable,
 )
 from monitor.statistics.scanner import Scanner, learn
@@ -92,7 +92,9 @@ more = st.lists(st.one_of(values, st.just(EMPTY)), max_size=10)
 panes = st.builds(lambda first, then: first + then, some, more)
 
 
-def learned(slots, lengths=(1, 2, 4, 8), sample: Sample | None = None) -> dict[str, Straying]:
+def learned(
+    slots, lengths=(1, 2, 4, 8), sample: Sample | None = None
+) -> dict[str, NaturalVariation]:
     cut = Sample.of(np.concatenate(slots)) if sample is None else sample
     counts = [Counts.of(cut.locate(x)) for x in slots]
     return {name: of[0] for name, of in learn({"bins/x": cut}, counts, lengths).items()}
@@ -103,35 +105,37 @@ def learned(slots, lengths=(1, 2, 4, 8), sample: Sample | None = None) -> dict[s
 def test_it_is_the_chain_of_the_definition_computed_from_counts(slots, length, rows):
     found = learned(slots)
     for statistic in ("ks", "kuiper"):
-        tolerance, spread = by_definition(slots, length, rows, statistic)
-        assert found[statistic].tolerance(length, rows) == pytest.approx(tolerance, abs=1e-12)
-        assert found[statistic].spread(length) == pytest.approx(spread, abs=1e-9)
+        block_excess, overdispersion = by_definition(slots, length, rows, statistic)
+        assert found[statistic].block_excess(length, rows) == pytest.approx(block_excess, abs=1e-12)
+        assert found[statistic].overdispersion(length) == pytest.approx(overdispersion, abs=1e-9)
 
 
-def blocks(panes: int, *excess: float, rows: int = 10, surplus: float = 0.0) -> Blocks:
+def blocks(panes: int, *excess: float, rows: int = 10, beyond_independent: float = 0.0) -> Blocks:
     order = np.full(len(excess), rows)
-    return Blocks(panes, order, np.full(len(excess), max(excess)), surplus)
+    return Blocks(panes, order, np.full(len(excess), max(excess)), beyond_independent)
 
 
 def test_a_reference_without_panes_tolerates_nothing():
-    assert Straying().allowed(4, 100) == 0.0
-    assert learned([np.ones(3)])["ks"].allowed(1, 3) == 0.0
+    assert NaturalVariation().allowance(4, 100) == 0.0
+    assert learned([np.ones(3)])["ks"].allowance(1, 3) == 0.0
 
 
 def test_fewer_than_four_blocks_have_nothing_to_say():
-    assert Straying.of([blocks(1, 0.1, 0.2, 0.3)], OF_GAPS).lengths == ()
-    assert Straying.of([blocks(1, 0.1, 0.2, 0.3, 0.4)], OF_GAPS).tolerance(1, 10) == 0.4
+    assert NaturalVariation.of([blocks(1, 0.1, 0.2, 0.3)], OF_GAPS).lengths == ()
+    assert NaturalVariation.of([blocks(1, 0.1, 0.2, 0.3, 0.4)], OF_GAPS).block_excess(1, 10) == 0.4
 
 
 def test_of_what_is_tolerated_three_fifths_are_kept_where_the_length_doubles():
-    found = Straying((blocks(1, 0.5), blocks(2, 0.1), blocks(4, 0.2)))
-    assert [found.tolerance(k, 10) for k in (1, 2, 4)] == pytest.approx([0.5, 0.3, 0.2])
+    found = NaturalVariation((blocks(1, 0.5), blocks(2, 0.1), blocks(4, 0.2)))
+    assert [found.block_excess(k, 10) for k in (1, 2, 4)] == pytest.approx([0.5, 0.3, 0.2])
 
 
 def test_beyond_what_it_could_learn_the_longest_length_stands_for_all():
-    found = Straying((blocks(1, 0.5, surplus=0.04), blocks(2, 0.4, surplus=0.01)))
-    assert found.tolerance(64, 640) == found.tolerance(2, 20) == 0.4
-    assert found.spread(64) == found.spread(2) == pytest.approx(np.sqrt(0.02))
+    found = NaturalVariation(
+        (blocks(1, 0.5, beyond_independent=0.04), blocks(2, 0.4, beyond_independent=0.01))
+    )
+    assert found.block_excess(64, 640) == found.block_excess(2, 20) == 0.4
+    assert found.overdispersion(64) == found.overdispersion(2) == pytest.approx(np.sqrt(0.02))
 
 
 def test_a_reference_tells_of_lengths_up_to_half_its_span():
@@ -139,16 +143,18 @@ def test_a_reference_tells_of_lengths_up_to_half_its_span():
 
 
 def test_a_length_of_the_users_own_ends_the_chain_and_is_in_nobody_elses():
-    found = Straying((blocks(1, 0.1), blocks(2, 0.1), blocks(3, 0.9), blocks(4, 0.1)))
-    assert found.tolerance(3, 10) == 0.9
-    assert found.tolerance(4, 10) == 0.1
+    found = NaturalVariation((blocks(1, 0.1), blocks(2, 0.1), blocks(3, 0.9), blocks(4, 0.1)))
+    assert found.block_excess(3, 10) == 0.9
+    assert found.block_excess(4, 10) == 0.1
 
 
 def test_how_few_rows_stray_says_nothing_of_many():
     rows, persistent = np.array([10, 10, 100, 120]), np.array([0.9, 0.8, 0.2, 0.1])
     nothing = np.zeros(4)
-    found = Straying.of([Blocks.of(1, rows, persistent, nothing, nothing, OF_SHARES)], OF_SHARES)
-    assert [found.tolerance(1, n) for n in (10, 20, 21, 200, 220, 10_000)] == [
+    found = NaturalVariation.of(
+        [Blocks.of(1, rows, persistent, nothing, nothing, OF_SHARES)], OF_SHARES
+    )
+    assert [found.block_excess(1, n) for n in (10, 20, 21, 200, 220, 10_000)] == [
         *[0.9, 0.9],
         *[0.2, 0.2],
         *[0.1, 0.1],
@@ -157,20 +163,21 @@ def test_how_few_rows_stray_says_nothing_of_many():
 
 def test_the_spread_matters_only_while_blocks_are_too_few_to_show_a_tail():
     few, many = np.full(ENOUGH_BLOCKS - 1, 0.1), np.full(ENOUGH_BLOCKS, 0.1)
-    few, many = (Straying((blocks(1, *e, surplus=0.09),)) for e in (few, many))
-    assert (few.spread(1), many.spread(1)) == (pytest.approx(0.3), 0.0)
-    assert few.allowed(1, 10) == pytest.approx(OF_GAPS.spreads * 0.3)
-    assert many.allowed(1, 10) == pytest.approx(OF_GAPS.tolerances * 0.1)
+    few, many = (NaturalVariation((blocks(1, *e, beyond_independent=0.09),)) for e in (few, many))
+    assert (few.overdispersion(1), many.overdispersion(1)) == (pytest.approx(0.3), 0.0)
+    assert few.allowance(1, 10) == pytest.approx(OF_GAPS.overdispersions * 0.3)
+    assert many.allowance(1, 10) == pytest.approx(OF_GAPS.excesses * 0.1)
 
 
 @pytest.mark.parametrize("factors", [OF_GAPS, OF_MEANS, OF_SHARES])
 def test_few_blocks_are_trusted_less(factors):
     few, many = (
-        Straying((blocks(1, *np.full(n, 0.1)),), factors) for n in (FEW_BLOCKS - 1, FEW_BLOCKS)
+        NaturalVariation((blocks(1, *np.full(n, 0.1)),), factors)
+        for n in (FEW_BLOCKS - 1, FEW_BLOCKS)
     )
-    assert few.allowed(1, 10) == pytest.approx(factors.of_few * 0.1)
-    assert many.allowed(1, 10) == pytest.approx(factors.tolerances * 0.1)
-    assert factors.of_few >= factors.tolerances
+    assert few.allowance(1, 10) == pytest.approx(factors.of_few * 0.1)
+    assert many.allowance(1, 10) == pytest.approx(factors.excesses * 0.1)
+    assert factors.of_few >= factors.excesses
 
 
 def test_of_distances_the_five_largest_count_alike_and_of_shares_the_largest_alone():
@@ -180,8 +187,10 @@ def test_of_distances_the_five_largest_count_alike_and_of_shares_the_largest_alo
         np.zeros(8),
     )
     for factors, expected in ((OF_GAPS, 0.3), (OF_MEANS, 0.3), (OF_SHARES, 0.5)):
-        found = Straying.of([Blocks.of(1, rows, excess, nothing, nothing, factors)], factors)
-        assert found.tolerance(1, 10) == pytest.approx(expected)
+        found = NaturalVariation.of(
+            [Blocks.of(1, rows, excess, nothing, nothing, factors)], factors
+        )
+        assert found.block_excess(1, 10) == pytest.approx(expected)
 
 
 # -- what it is for ----------------------------------------------------------------------------
@@ -202,8 +211,8 @@ def day_after(shift: float, reference: list[np.ndarray], seed: int) -> Verdict:
     length, level = Length(PER_DAY, PER_DAY), Levels(warning=1e-4, critical=1e-5)
     found = learned(reference, (1, 2, 4), sample)
     scanner = Scanner(
-        Space.of({"bins/x": sample.bins}),
-        Stack.of({"bins/x": sample}),
+        CellIndex.of({"bins/x": sample.bins}),
+        EcdfTable.of({"bins/x": sample}),
         {length: [level]},
         {name: [of] for name, of in found.items()},
         Drift(),
@@ -230,7 +239,7 @@ def test_nor_does_a_straying_one_tolerate_a_day_far_beyond_its_straying(seed):
 
 
 def test_independent_rows_are_hardly_tolerated_at_all():
-    found = [learned(days(0.0, seed))["ks"].allowed(PER_DAY, PER_DAY * ROWS) for seed in range(4)]
+    found = [learned(days(0.0, seed))["ks"].allowance(PER_DAY, PER_DAY * ROWS) for seed in range(4)]
     assert max(found) < 0.08  # the distance that sampling noise of a day reaches is 0.1
 
 
@@ -241,5 +250,7 @@ def test_rows_with_a_memory_stray_as_if_they_were_fewer():
     for i, noise in enumerate(rng.normal(size=rows.size) * np.sqrt(1 - 0.81), start=1):
         rows[i % rows.size] = 0.9 * rows[i - 1] + noise
     found = learned(list(rows.reshape(40, 500)), sample=Sample.of(rows[::10]))["ks"]
-    surplus = 18 * np.pi**2 / 12 / 500  # of the mean square; two standard errors are taken off
-    assert 0.1 * surplus < found.spread(1) ** 2 < surplus
+    beyond_independent = (
+        18 * np.pi**2 / 12 / 500
+    )  # of the mean square; two standard errors are taken off
+    assert 0.1 * beyond_independent < found.overdispersion(1) ** 2 < beyond_independent

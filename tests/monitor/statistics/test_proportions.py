@@ -6,13 +6,21 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.stats import binom, fisher_exact, hypergeom
 
-from monitor.statistics.proportions import POWER, Share, calm, detectable, p_value, persistent, tail
+from monitor.statistics.proportions import (
+    POWER,
+    Proportion,
+    calm,
+    detectable,
+    p_value,
+    persistent,
+    tail,
+)
 
 
 @st.composite
 def shares(draw, least=0, most=3_000):
     rows = draw(st.integers(least, most))
-    return Share(draw(st.integers(0, rows)), rows)
+    return Proportion(draw(st.integers(0, rows)), rows)
 
 
 # -- the test ----------------------------------------------------------------------------------
@@ -32,8 +40,8 @@ def test_the_p_value_is_twice_fishers_one_sided_one(live, fixed):
 @given(live=shares(), fixed=shares())
 def test_it_does_not_matter_which_is_which_nor_which_rows_are_called_flawed(live, fixed):
     sound, before = (
-        Share(live.rows - live.count, live.rows),
-        Share(fixed.rows - fixed.count, fixed.rows),
+        Proportion(live.rows - live.count, live.rows),
+        Proportion(fixed.rows - fixed.count, fixed.rows),
     )
     assert p_value(live, fixed) == p_value(fixed, live)
     assert p_value(live, fixed) == pytest.approx(p_value(sound, before), rel=1e-6)
@@ -42,10 +50,10 @@ def test_it_does_not_matter_which_is_which_nor_which_rows_are_called_flawed(live
 @pytest.mark.parametrize(
     ("live", "fixed"),
     [
-        (Share(60, 500), Share(100, 10_000)),
-        (Share(0, 4_000), Share(300, 10_000)),
-        (Share(50, 50), Share(0, 10_000)),
-        (Share(40_500, 80_000), Share(5_000, 10_000)),
+        (Proportion(60, 500), Proportion(100, 10_000)),
+        (Proportion(0, 4_000), Proportion(300, 10_000)),
+        (Proportion(50, 50), Proportion(0, 10_000)),
+        (Proportion(40_500, 80_000), Proportion(5_000, 10_000)),
     ],
 )
 def test_it_is_exact_deep_in_the_tail(live, fixed):
@@ -56,9 +64,9 @@ def test_it_is_exact_deep_in_the_tail(live, fixed):
 
 
 def test_millions_of_rows_are_no_matter():
-    assert p_value(Share(0, 10**8), Share(10**7, 10**9)) == 0.0
-    assert p_value(Share(10**6, 10**8), Share(10**7, 10**9)) == 1.0
-    assert 0.9 < p_value(Share(10**6 + 1, 10**8), Share(10**7, 10**9)) <= 1.0
+    assert p_value(Proportion(0, 10**8), Proportion(10**7, 10**9)) == 0.0
+    assert p_value(Proportion(10**6, 10**8), Proportion(10**7, 10**9)) == 1.0
+    assert 0.9 < p_value(Proportion(10**6 + 1, 10**8), Proportion(10**7, 10**9)) <= 1.0
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.9])
@@ -68,21 +76,22 @@ def test_whatever_the_true_share_the_level_is_kept(share, n, m, level):
     """No simulation: every pair of counts, and its probability."""
     chance = np.outer(binom.pmf(range(n + 1), n, share), binom.pmf(range(m + 1), m, share))
     rejected = [
-        [p_value(Share(x, n), Share(a, m)) <= level for a in range(m + 1)] for x in range(n + 1)
+        [p_value(Proportion(x, n), Proportion(a, m)) <= level for a in range(m + 1)]
+        for x in range(n + 1)
     ]
     assert chance[np.array(rejected)].sum() <= level
 
 
 def test_without_rows_there_is_nothing_to_tell():
-    assert p_value(Share(0, 0), Share(5, 10)) == 1.0
-    assert p_value(Share(5, 10), Share(0, 0)) == 1.0
-    assert Share(0, 0).value == 0.0
+    assert p_value(Proportion(0, 0), Proportion(5, 10)) == 1.0
+    assert p_value(Proportion(5, 10), Proportion(0, 0)) == 1.0
+    assert Proportion(0, 0).value == 0.0
 
 
 @pytest.mark.parametrize(("count", "rows"), [(-1, 5), (6, 5), (1, 0)])
 def test_a_share_is_part_of_its_rows(count, rows):
     with pytest.raises(ValueError, match=f"got {count} of {rows}"):
-        Share(count, rows)
+        Proportion(count, rows)
 
 
 # -- calm --------------------------------------------------------------------------------------
@@ -91,41 +100,41 @@ LEVELS = st.sampled_from([0.9, 0.5, 0.3, 0.1, 1e-2, 1e-3, 1e-5, 1e-8, 1e-20])
 
 
 @given(live=shares(), fixed=shares(), level=LEVELS)
-@example(live=Share(0, 12), fixed=Share(12, 12), level=1e-8)
-@example(live=Share(3_484, 9_349), fixed=Share(65, 161), level=0.5)
-@example(live=Share(0, 3_000), fixed=Share(8, 3_000), level=1e-2)
+@example(live=Proportion(0, 12), fixed=Proportion(12, 12), level=1e-8)
+@example(live=Proportion(3_484, 9_349), fixed=Proportion(65, 161), level=0.5)
+@example(live=Proportion(0, 3_000), fixed=Proportion(8, 3_000), level=1e-2)
 def test_whatever_is_calm_would_not_have_been_rejected(live, fixed, level):
     if calm(live, fixed, level):
         assert p_value(live, fixed) > level
 
 
 def test_at_level_zero_everything_is_calm():
-    assert calm(Share(9, 9), Share(0, 9), 0.0)
+    assert calm(Proportion(9, 9), Proportion(0, 9), 0.0)
 
 
 def test_most_healthy_windows_are_calm():
-    rng, fixed = np.random.default_rng(5), Share(100, 10_000)
-    healthy = [Share(int(x), 500) for x in rng.binomial(500, 0.01, 1_000)]
+    rng, fixed = np.random.default_rng(5), Proportion(100, 10_000)
+    healthy = [Proportion(int(x), 500) for x in rng.binomial(500, 0.01, 1_000)]
     assert sum(calm(live, fixed, 1e-6) for live in healthy) > 990
-    assert not calm(Share(25, 500), fixed, 1e-6)
+    assert not calm(Proportion(25, 500), fixed, 1e-6)
 
 
 # -- how much ----------------------------------------------------------------------------------
 
 
 def test_what_persists_is_what_both_halves_have():
-    fixed = Share(10, 100)
-    assert persistent(Share(30, 100), Share(20, 100), fixed) == pytest.approx(0.1)
-    assert persistent(Share(0, 100), Share(4, 100), fixed) == pytest.approx(-0.06)
-    assert persistent(Share(30, 100), Share(10, 100), fixed) == 0.0
-    assert persistent(Share(30, 100), Share(0, 100), fixed) == 0.0
+    fixed = Proportion(10, 100)
+    assert persistent(Proportion(30, 100), Proportion(20, 100), fixed) == pytest.approx(0.1)
+    assert persistent(Proportion(0, 100), Proportion(4, 100), fixed) == pytest.approx(-0.06)
+    assert persistent(Proportion(30, 100), Proportion(10, 100), fixed) == 0.0
+    assert persistent(Proportion(30, 100), Proportion(0, 100), fixed) == 0.0
 
 
 def test_a_half_without_rows_says_nothing():
-    fixed, half = Share(10, 100), Share(30, 100)
-    assert persistent(Share(0, 0), half, fixed) == persistent(half, Share(0, 0), fixed)
-    assert persistent(Share(0, 0), half, fixed) == pytest.approx(0.2)
-    assert persistent(Share(0, 0), Share(0, 0), fixed) == 0.0
+    fixed, half = Proportion(10, 100), Proportion(30, 100)
+    assert persistent(Proportion(0, 0), half, fixed) == persistent(half, Proportion(0, 0), fixed)
+    assert persistent(Proportion(0, 0), half, fixed) == pytest.approx(0.2)
+    assert persistent(Proportion(0, 0), Proportion(0, 0), fixed) == 0.0
 
 
 @given(first=shares(), second=shares(), fixed=shares(least=1))
@@ -137,25 +146,27 @@ def test_what_persists_is_never_more_than_the_whole_deviates(first, second, fixe
     assert lasting * whole >= 0
 
 
-@pytest.mark.parametrize("fixed", [Share(0, 500), Share(100, 10_000), Share(4_000, 10_000)])
+@pytest.mark.parametrize(
+    "fixed", [Proportion(0, 500), Proportion(100, 10_000), Proportion(4_000, 10_000)]
+)
 @pytest.mark.parametrize("rows", [500, 2_000])
 def test_what_is_detectable_is_seen_with_the_promised_power(fixed, rows):
     level = 1e-5
     share = detectable(rows, fixed, level)
     above = range(int(fixed.value * rows) + 1, rows + 1)
-    seen = [x for x in above if p_value(Share(x, rows), fixed) <= level]
+    seen = [x for x in above if p_value(Proportion(x, rows), fixed) <= level]
     assert binom.sf(min(seen) - 1, rows, share) == pytest.approx(POWER)
     assert fixed.value < share < 1
 
 
 def test_too_few_rows_show_nothing():
-    assert detectable(2, Share(10, 100), 1e-5) == 1.0
-    assert detectable(0, Share(10, 100), 1e-5) == 1.0
+    assert detectable(2, Proportion(10, 100), 1e-5) == 1.0
+    assert detectable(0, Proportion(10, 100), 1e-5) == 1.0
 
 
 def test_missing_from_one_to_three_percent_shows_in_two_thousand_rows():
     assert (
-        detectable(2_000, Share(100, 10_000), 1e-6)
+        detectable(2_000, Proportion(100, 10_000), 1e-6)
         < 0.03
-        < detectable(1_500, Share(100, 10_000), 1e-6)
+        < detectable(1_500, Proportion(100, 10_000), 1e-6)
     )

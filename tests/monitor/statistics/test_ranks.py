@@ -10,7 +10,7 @@ from scipy.stats import binom, mannwhitneyu
 from monitor.counts.bins import Sample
 from monitor.counts.counts import Counts
 from monitor.statistics.critical_values import normal_quantile
-from monitor.statistics.ecdf_table import Deviations, Stack, bound, compare
+from monitor.statistics.ecdf_table import Deviations, EcdfTable, bound, compare
 from monitor.statistics.ranks import pooled, skewed
 from monitor.statistics.tests import MOOD, WILCOXON, MeanScore
 
@@ -38,7 +38,7 @@ def mean_score(statistic: MeanScore, values: np.ndarray, among: np.ndarray) -> f
 
 
 def found(sample: Sample, *halves: np.ndarray) -> Deviations:
-    return compare(Stack.of({"x": sample}), [Counts.of(sample.locate(half)) for half in halves])
+    return compare(EcdfTable.of({"x": sample}), [Counts.of(sample.locate(half)) for half in halves])
 
 
 # -- the figures -------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ def test_wilcoxons_is_the_statistic_of_mann_and_whitney_from_minus_1_to_1(refere
 def test_no_mean_score_exceeds_its_bound(reference, first, second):
     sample = Sample.of(reference)
     parts = [Counts.of(sample.locate(half)) for half in (first, second)]
-    most = bound(Stack.of({"x": sample}), parts)
+    most = bound(EcdfTable.of({"x": sample}), parts)
     assert (np.abs(found(sample, first, second).ranks) <= most.ranks).all()
 
 
@@ -81,8 +81,8 @@ def test_and_of_usual_samples_the_bound_is_close(shift):
     rng = np.random.default_rng(3)
     sample = Sample.of(rng.normal(size=10_000))
     parts = [Counts.of(sample.locate(rng.normal(shift, size=500))) for _ in "ab"]
-    stack = Stack.of({"x": sample})
-    most, exact = bound(stack, parts).ranks, np.abs(compare(stack, parts).ranks)
+    ecdf_table = EcdfTable.of({"x": sample})
+    most, exact = bound(ecdf_table, parts).ranks, np.abs(compare(ecdf_table, parts).ranks)
     assert (exact <= most).all()
     assert (most - exact).max() < 0.02
 
@@ -90,8 +90,8 @@ def test_and_of_usual_samples_the_bound_is_close(shift):
 def test_of_a_constant_there_are_no_ranks():
     both = found(Sample.of([7.0, 7.0]), np.array([1.0, 9.0, 9.0]))
     assert not both.ranks.any()
-    stack = Stack.of({"x": Sample.of([7.0, 7.0])})
-    assert [statistic.units(stack).tolist() for statistic in BOTH] == [[0.0], [0.0]]
+    ecdf_table = EcdfTable.of({"x": Sample.of([7.0, 7.0])})
+    assert [statistic.units(ecdf_table).tolist() for statistic in BOTH] == [[0.0], [0.0]]
 
 
 def test_what_moves_up_ranks_higher_and_what_spreads_wider():
@@ -107,21 +107,21 @@ def test_what_moves_up_ranks_higher_and_what_spreads_wider():
 # -- what is chance ----------------------------------------------------------------------------
 
 
-def noise(statistic: MeanScore, alpha: float, stack: Stack, window: Deviations) -> float:
+def noise(statistic: MeanScore, alpha: float, ecdf_table: EcdfTable, window: Deviations) -> float:
     """By definition: the quantile, skewed, of the larger unit."""
-    n, m = window.rows, stack.sizes
-    z = skewed(np.array([normal_quantile(alpha)]), statistic.skewness(stack), n, m)
-    unit = pooled(statistic.units(stack), window.squares[statistic.rank], n, m)
+    n, m = window.rows, ecdf_table.sizes
+    z = skewed(np.array([normal_quantile(alpha)]), statistic.skewness(ecdf_table), n, m)
+    unit = pooled(statistic.units(ecdf_table), window.squares[statistic.rank], n, m)
     return float(z[0] * unit[0] / np.sqrt(n[0] * m[0] / (n[0] + m[0])))
 
 
 def test_the_unit_is_that_of_the_published_variance():
     """Of U without ties it is ``n m (n + m + 1) / 12``, and of 6 u² - 6 u + 1 a fifth."""
-    stack = Stack.of({"x": Sample.of(np.arange(10_000.0))})
-    assert WILCOXON.units(stack)[0] == pytest.approx(np.sqrt(1 / 3), rel=1e-6)
-    assert MOOD.units(stack)[0] == pytest.approx(np.sqrt(1 / 5), rel=1e-6)
-    assert WILCOXON.skewness(stack)[0] == pytest.approx(0, abs=1e-9)
-    assert MOOD.skewness(stack)[0] == pytest.approx(2 / 35 * 5**1.5, rel=1e-4)
+    ecdf_table = EcdfTable.of({"x": Sample.of(np.arange(10_000.0))})
+    assert WILCOXON.units(ecdf_table)[0] == pytest.approx(np.sqrt(1 / 3), rel=1e-6)
+    assert MOOD.units(ecdf_table)[0] == pytest.approx(np.sqrt(1 / 5), rel=1e-6)
+    assert WILCOXON.skewness(ecdf_table)[0] == pytest.approx(0, abs=1e-9)
+    assert MOOD.skewness(ecdf_table)[0] == pytest.approx(2 / 35 * 5**1.5, rel=1e-4)
 
 
 DRAWS = {
@@ -139,12 +139,14 @@ def test_independent_rows_exceed_it_hardly_more_often_than_they_may(kind, n, m):
     hits = {(s.name, alpha): 0 for s in BOTH for alpha in (0.05, 0.01)}
     for _ in range(runs):
         sample = Sample.of(DRAWS[kind](rng, m))
-        stack = Stack.of({"x": sample})
-        window = compare(stack, [Counts.of(sample.locate(DRAWS[kind](rng, n)))])
+        ecdf_table = EcdfTable.of({"x": sample})
+        window = compare(ecdf_table, [Counts.of(sample.locate(DRAWS[kind](rng, n)))])
         ranks = np.abs(window.ranks)
         for k, statistic in enumerate(BOTH):
             for alpha in (0.05, 0.01):
-                hits[statistic.name, alpha] += ranks[k][0] > noise(statistic, alpha, stack, window)
+                hits[statistic.name, alpha] += ranks[k][0] > noise(
+                    statistic, alpha, ecdf_table, window
+                )
     for (_, alpha), often in hits.items():
         assert often <= binom.isf(1e-4, runs, 1.1 * alpha)
     if kind == "normal":
@@ -159,16 +161,16 @@ def test_a_sample_that_holds_few_of_some_rare_value_does_not_betray(expected, n,
     most = int(expected + 9 * np.sqrt(expected) + 9)
     rate = 0.0
     for held in range(1, most):
-        stack = Stack.of({"x": Sample.of((np.arange(m) < held).astype(float))})
-        score = stack.scores[0].of[[1, 3]]
+        ecdf_table = EcdfTable.of({"x": Sample.of((np.arange(m) < held).astype(float))})
+        score = ecdf_table.scores[0].of[[1, 3]]
         met = np.arange(min(n, 5 * most * max(n // m, 1)) + 1)
         value = ((n - met) * score[0] + met * score[1]) / n
         square = ((n - met) * score[0] ** 2 + met * score[1] ** 2) / n
         n_, m_ = np.full(met.size, n), np.full(met.size, m)
-        unit = pooled(np.full(met.size, WILCOXON.units(stack)[0]), square, n_, m_)
+        unit = pooled(np.full(met.size, WILCOXON.units(ecdf_table)[0]), square, n_, m_)
         z = skewed(
             np.full(met.size, normal_quantile(alpha)),
-            np.full(met.size, WILCOXON.skewness(stack)[0]),
+            np.full(met.size, WILCOXON.skewness(ecdf_table)[0]),
             n_,
             m_,
         )
@@ -181,16 +183,16 @@ def test_a_sample_that_holds_few_of_some_rare_value_does_not_betray(expected, n,
 def test_nor_do_rare_values_at_the_levels_that_are_tested(statistic):
     """One value in a thousand is another: six in a window of 500 come once in 70,000."""
     sample = Sample.of((np.arange(10_000) % 1_000 == 0).astype(float))
-    stack = Stack.of({"x": sample})
+    ecdf_table = EcdfTable.of({"x": sample})
     rows = (np.arange(500) < 6).astype(float)
-    window = compare(stack, [Counts.of(sample.locate(rows))])
+    window = compare(ecdf_table, [Counts.of(sample.locate(rows))])
     assert binom.sf(5, 500, 0.001) > 1e-5
-    assert statistic.value(window)[0] < noise(statistic, 1e-6, stack, window)
+    assert statistic.value(window)[0] < noise(statistic, 1e-6, ecdf_table, window)
 
 
 def test_of_small_samples_no_spread_is_told():
     """Their places are too inexact: the tail of Mood's score is not normal."""
-    few, enough = (Stack.of({"x": Sample.of(np.arange(float(m)))}) for m in (99, 100))
+    few, enough = (EcdfTable.of({"x": Sample.of(np.arange(float(m)))}) for m in (99, 100))
     assert (MOOD.units(few)[0], MOOD.units(enough)[0] > 0) == (0.0, True)
     assert WILCOXON.units(few)[0] > 0
 
@@ -202,10 +204,10 @@ def first_seen(statistic: MeanScore, rows: np.ndarray, alpha: float = 1e-6) -> i
     """How many rows it takes, in steps of 100."""
     rng = np.random.default_rng(23)
     sample = Sample.of(rng.normal(size=10_000))
-    stack = Stack.of({"x": sample})
+    ecdf_table = EcdfTable.of({"x": sample})
     for n in range(100, rows.size, 100):
-        window = compare(stack, [Counts.of(sample.locate(rows[:n]))])
-        if statistic.value(window)[0] > noise(statistic, alpha, stack, window):
+        window = compare(ecdf_table, [Counts.of(sample.locate(rows[:n]))])
+        if statistic.value(window)[0] > noise(statistic, alpha, ecdf_table, window):
             return n
     return rows.size
 

@@ -15,8 +15,8 @@ from monitor.counts.counts import Counts
 from monitor.plan import Drift
 from monitor.statistics.critical_values import kuiper_quantile
 from monitor.statistics.drift_rule import Severity
-from monitor.statistics.ecdf_table import Space, Stack
-from monitor.statistics.natural_variation import OF_GAPS, Blocks, Straying
+from monitor.statistics.ecdf_table import CellIndex, EcdfTable
+from monitor.statistics.natural_variation import OF_GAPS, Blocks, NaturalVariation
 from monitor.statistics.scanner import Scanner, learn
 from monitor.statistics.tests import STATISTICS, Statistic
 
@@ -27,31 +27,31 @@ QUANTILES = {"ks": kolmogi, "kuiper": kuiper_quantile}
 FACTORS = {"ks": 1, "kuiper": 2, "wilcoxon": 1.5, "mood": 0.5}  # of the excess that is drawn
 
 
-def strays_by(excess: float) -> Straying:
+def strays_by(excess: float) -> NaturalVariation:
     """A reference of four panes that all strayed alike."""
-    return Straying((Blocks(1, np.full(4, 10), np.full(4, excess), 0.0),))
+    return NaturalVariation((Blocks(1, np.full(4, 10), np.full(4, excess), 0.0),))
 
 
 def scanner(
     samples: dict[str, Sample],
     *,
     levels: list[Levels] | None = None,
-    strayings: dict[str, list[Straying]] | None = None,
+    variations: dict[str, list[NaturalVariation]] | None = None,
     drift: Drift | None = None,
 ) -> Scanner:
     each = levels or [LOOSE] * len(samples)
     return Scanner(
-        Space.of({name: sample.bins for name, sample in samples.items()}),
-        Stack.of(samples),
+        CellIndex.of({name: sample.bins for name, sample in samples.items()}),
+        EcdfTable.of(samples),
         {PANE: each, WINDOW: each},
-        strayings or {name: [Straying()] * len(samples) for name in STATISTICS},
+        variations or {name: [NaturalVariation()] * len(samples) for name in STATISTICS},
         drift or Drift(critical_effect=0.0),
     )
 
 
 def parts(of: Scanner, samples: dict[str, Sample], *halves: dict[str, np.ndarray]) -> list[Counts]:
     return [
-        of.space.gather({name: Counts.of(samples[name].locate(x)) for name, x in half.items()})
+        of.cell_index.gather({name: Counts.of(samples[name].locate(x)) for name, x in half.items()})
         for half in halves
     ]
 
@@ -73,7 +73,7 @@ class World:
         self.scanner = scanner(
             self.samples,
             levels=[of[3] for of in found],
-            strayings={
+            variations={
                 name: [strays_by(of[4] * factor) for of in found]
                 for name, factor in FACTORS.items()
             },
@@ -99,10 +99,10 @@ class World:
 @settings(max_examples=100, deadline=None)
 def test_a_scan_finds_the_gravest_of_what_judging_says(found, drift, split):
     world = World(found, drift, split=split)
-    gravest = {
+    most_severe = {
         name: max(tests, key=lambda tested: tested.weight) for name, tests in world.judge().items()
     }
-    expected = {name: one if one.severity else None for name, one in gravest.items()}
+    expected = {name: one if one.severity else None for name, one in most_severe.items()}
     assert world.scan() == expected
 
 
@@ -137,11 +137,11 @@ def test_a_test_is_told_with_all_it_had_to_exceed(found, drift):
                 noise = QUANTILES[tested.statistic](levels.warning) / np.sqrt(n * m / (n + m))
                 assert tested.threshold == pytest.approx(noise)
                 strays = max(strays, drift.min_effect)
-            assert tested.tolerance == pytest.approx(strays)
+            assert tested.allowance == pytest.approx(strays)
             assert (tested.p_value is None) == (tested.statistic != "ks")
             if tested.severity is not None:
                 assert tested.value > tested.threshold
-                assert tested.persistent > tested.tolerance + tested.threshold / 2
+                assert tested.persistent > tested.allowance + tested.threshold / 2
                 assert tested.statistic == "kuiper" or effect >= drift.min_effect
             if tested.severity is Severity.CRITICAL and tested.statistic != "kuiper":
                 assert effect >= drift.critical_effect
@@ -176,8 +176,8 @@ def test_a_spread_that_ks_misses_is_seen_by_kuiper_and_mood():
     severities = {tested.statistic: tested.severity for tested in found}
     assert severities["ks"] is severities["wilcoxon"] is None
     assert severities["kuiper"] is severities["mood"] is Severity.CRITICAL
-    gravest = max(found, key=lambda tested: tested.weight)
-    assert of.scan(parts(of, GRID, wide, wide), WINDOW)["x"] == gravest
+    most_severe = max(found, key=lambda tested: tested.weight)
+    assert of.scan(parts(of, GRID, wide, wide), WINDOW)["x"] == most_severe
 
 
 @pytest.mark.parametrize("by", [40, 200, 1_000])
@@ -219,7 +219,7 @@ def test_what_has_passed_within_the_window_is_calm():
 def test_each_length_has_its_own_levels_and_allowance():
     strict = scanner(GRID, levels=LEVEL)
     two = {PANE: [Levels(1e-12, 1e-13)] * 2, WINDOW: LEVEL}
-    of = Scanner(strict.space, strict.stack, two, strict.strayings, strict.drift)
+    of = Scanner(strict.cell_index, strict.ecdf_table, two, strict.variations, strict.drift)
     half = {"x": np.arange(100.0) + 25}
     held = parts(of, GRID, half, half)
     assert of.scan(held, WINDOW)["x"] is not None
@@ -339,21 +339,21 @@ def test_what_is_learned_is_the_definition_computed_from_counts(first, second):
         return
     features = {"x": first} | ({"y": first[::-1]} if second else {})
     samples = {name: Sample.of(np.concatenate(of)) for name, of in features.items()}
-    space = Space.of({name: sample.bins for name, sample in samples.items()})
+    cell_index = CellIndex.of({name: sample.bins for name, sample in samples.items()})
     counted = [
-        space.gather({n: Counts.of(samples[n].locate(of[i])) for n, of in features.items()})
+        cell_index.gather({n: Counts.of(samples[n].locate(of[i])) for n, of in features.items()})
         for i in range(len(first))
     ]
     found, lengths = learn(samples, counted, [1, 2, 3, 4, 4, 8]), (1, 2, 3, 4, 8)
     assert set(found) == set(STATISTICS)
-    for statistic, strayings in found.items():
+    for statistic, variations in found.items():
         if statistic == "mood":
             continue  # it has nothing to say of so few rows, and learns as Wilcoxon's
-        for straying, slots in zip(strayings, features.values(), strict=True):
+        for variation, slots in zip(variations, features.values(), strict=True):
             of = [blocks_by_definition(slots, k, statistic) for k in lengths if 2 * k <= len(slots)]
             expected = [blocks for blocks in of if blocks is not None]
-            assert [blocks.panes for blocks in straying.lengths] == [b.panes for b in expected]
-            for mine, theirs in zip(straying.lengths, expected, strict=True):
+            assert [blocks.panes for blocks in variation.lengths] == [b.panes for b in expected]
+            for mine, theirs in zip(variation.lengths, expected, strict=True):
                 assert mine.rows.tolist() == theirs.rows.tolist()
                 assert mine.excess == pytest.approx(theirs.excess, abs=1e-9)
                 assert mine.surplus == pytest.approx(theirs.surplus, abs=1e-9)
@@ -362,7 +362,7 @@ def test_what_is_learned_is_the_definition_computed_from_counts(first, second):
 def test_a_reference_without_panes_has_taught_nothing():
     found = learn(GRID, [], [1, 2])
     assert set(found) == set(STATISTICS)
-    assert all(straying.lengths == () for each in found.values() for straying in each)
+    assert all(variation.lengths == () for each in found.values() for variation in each)
 
 
 # -- what it is for ----------------------------------------------------------------------------
@@ -382,7 +382,7 @@ def day_after(shift: float, reference: list[np.ndarray], seed: int) -> Severity 
     samples = {"x": Sample.of(np.concatenate(reference))}
     bins = [Counts.of(samples["x"].locate(rows)) for rows in reference]
     levels = [Levels(warning=1e-4, critical=1e-5)]
-    of = scanner(samples, levels=levels, strayings=learn(samples, bins, [1, 2, 4]))
+    of = scanner(samples, levels=levels, variations=learn(samples, bins, [1, 2, 4]))
     rng = np.random.default_rng(seed)
     half = [{"x": rng.normal(shift, size=PER_DAY * ROWS // 2)} for _ in "ab"]
     tested = of.scan(parts(of, samples, *half), WINDOW)["x"]
@@ -411,7 +411,7 @@ def test_independent_rows_are_hardly_allowed_anything(statistic: Statistic):
     bins = [Counts.of(samples["x"].locate(rows)) for rows in reference]
     (found,) = learn(samples, bins, [1, 2, 4])[statistic.name]
     noise = statistic.quantile(1e-4) / np.sqrt(PER_DAY * ROWS)
-    assert found.allowed(PER_DAY, PER_DAY * ROWS) < 0.5 * noise
+    assert found.allowance(PER_DAY, PER_DAY * ROWS) < 0.5 * noise
 
 
 def test_each_statistic_has_its_part_of_the_budget():

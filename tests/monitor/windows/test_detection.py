@@ -16,10 +16,10 @@ from monitor.counts.summary import Part, Summary
 from monitor.windows import detection
 from monitor.windows.detection import LEAST_LABELS, advance
 from monitor.windows.findings import Maturity, WindowStatus, evidence_of
-from monitor.windows.state import Closing, Decisions, Reflected, State, rebuilt
-from tests.monitor.streams import KEY, PANE, Row, counted, fold, joined, plan, reached, watch
+from monitor.windows.state import Closing, Decisions, JoinWatermark, State, rebuilt
+from tests.monitor.streams import KEY, PANE, Row, counted, evaluator, fold, joined, plan, reached
 
-watching = watch()
+watching = evaluator()
 LATE, ON_TIME = Part.LATE, Part.ON_TIME
 
 
@@ -108,7 +108,7 @@ def test_overlapping_windows_each_hold_their_rows():
     |----+----+----+----|
               |----+----+----+----|
     """
-    of = watch(plan(4, 2))
+    of = evaluator(plan(4, 2))
     found = windows(rows(0, 25), reached(47), rows(45), reached(67), of=of)
     assert found[1:] == [
         [(-20, "incomplete", 1, 0), (0, "closed", 2, 0)],
@@ -175,7 +175,7 @@ def test_one_batch_amends_a_window_once():
 
 
 def test_a_late_row_amends_every_window_over_its_pane():
-    of = watch(plan(4, 2))
+    of = evaluator(plan(4, 2))
     found = windows([*rows(0, 39), *reached(67)], rows(25, part=LATE), of=of)
     assert found[1] == [(0, "closed", 3, 1), (20, "closed", 2, 1)]
 
@@ -230,7 +230,7 @@ def test_the_steps_that_the_watermark_takes_are_nothing(stride):
 
 @pytest.mark.usefixtures("patience_of_three")
 def test_overlapping_windows_after_a_silence_all_hold_what_ended_it():
-    of = watch(plan(4, 2))
+    of = evaluator(plan(4, 2))
     found = windows([*rows(0), *rows(305), *reached(400)], of=of)[0]
     assert [at for at, status, *_ in found if status == "closed"] == [0, 280, 300]
     assert [at for at, status, *_ in found if status == "no_data"] == [20, 40, 60, 320, 340]
@@ -253,7 +253,7 @@ def test_a_row_far_ahead_does_not_hide_what_still_comes_before_it():
 
 @pytest.mark.usefixtures("patience_of_three")
 def test_a_row_of_a_partition_that_woke_does_not_bring_back_a_window_of_the_silence():
-    of = watch(plan(4, 2))
+    of = evaluator(plan(4, 2))
     asleep = [*rows(0), *reached(147, None, idle=(1,))]
     found = windows(asleep, rows(125), reached(167, 167), of=of)
     assert found[1:] == [[], [(120, "closed", 1, 0)]]
@@ -313,8 +313,8 @@ def test_a_window_is_final_only_after_it_has_closed():
 
 
 def test_every_partition_of_the_joins_must_have_said_so():
-    one = Closing(None, 2, {0: Reflected(99, 99)})
-    other = Closing(None, 2, {1: Reflected(99, 99)})
+    one = Closing(None, 2, {0: JoinWatermark(99, 99)})
+    other = Closing(None, 2, {1: JoinWatermark(99, 99)})
     assert finals(CLOSED, [one], [other])[1:] == [[], [("final", 1, 2, 2)]]
 
 
@@ -463,7 +463,7 @@ def test_an_empty_state_needs_nothing():
 
 
 def test_versions_are_judged_apart_and_share_the_watermark():
-    second = watch(version="2")
+    second = evaluator(version="2")
     both = {KEY: watching, ("credit", "2"): second}
     log = [*rows(0), *rows(45, 50, of=second), *reached(87)]
     _, found = fold(both, list(enumerate(log)))
@@ -491,7 +491,7 @@ def errors_of(each: int, wrong: int = 0, of=watching, first: int = 0):
 
 def test_they_hear_of_final_windows_side_by_side():
     assert errors_of(10, wrong=2) == pytest.approx({0: 0.2, 40: 0.2, 80: 0.2, 120: 0.2})
-    assert sorted(errors_of(10, of=watch(plan(4, 2)))) == [0, 40, 80, 120]
+    assert sorted(errors_of(10, of=evaluator(plan(4, 2)))) == [0, 40, 80, 120]
 
 
 def test_but_not_of_windows_with_few_labels_nor_of_incomplete_ones():
@@ -515,7 +515,7 @@ def test_but_not_of_windows_with_few_labels_nor_of_incomplete_ones():
 def test_windows_of_another_shape_go_on_where_the_old_ones_stood(length, slide, starts):
     state, first = advance({KEY: watching}, State(), enumerate([*rows(0), *reached(47)]))
     assert [w.start_ms for w in first.windows] == [0]
-    other = watch(plan(length, slide))
+    other = evaluator(plan(length, slide))
     items = enumerate([*rows(41, 61, 81), *reached(127)], start=9)
     _, found = advance({KEY: other}, state, items)
     assert [w.start_ms for w in found.windows] == starts
@@ -526,13 +526,13 @@ def test_errors_of_windows_of_another_shape_are_forgotten():
     old = {KEY: replace(Decisions((PANE, 4 * PANE, 4 * PANE)), errors={0: 0.1})}
     state, _ = advance({KEY: watching}, State(decisions=old), [])
     assert state.decisions[KEY].errors == {0: 0.1}
-    state, _ = advance({KEY: watch(plan(2))}, State(decisions=old), [])
+    state, _ = advance({KEY: evaluator(plan(2))}, State(decisions=old), [])
     assert state.decisions[KEY].errors == {}
 
 
 def test_before_anything_has_closed_another_shape_starts_with_the_first_row():
     state, _ = advance({KEY: watching}, State(), enumerate(rows(35)))
-    _, found = advance({KEY: watch(plan(2))}, state, [(9, c) for c in reached(67)])
+    _, found = advance({KEY: evaluator(plan(2))}, state, [(9, c) for c in reached(67)])
     assert [(w.start_ms, w.data.status) for w in found.windows] == [
         (20, "incomplete"),
         (40, "no_data"),
@@ -544,7 +544,7 @@ def test_a_longer_window_over_what_was_let_go_is_incomplete():
     state, _ = advance({KEY: watching}, State(), enumerate(log))
     state, _ = advance({KEY: watching}, state, enumerate([*reached(327)], start=20))
     assert state.decisions[KEY].pruned_ms > 0
-    long = watch(plan(40))
+    long = evaluator(plan(40))
     _, found = advance({KEY: long}, state, enumerate([*rows(330), *reached(407)], start=30))
     first, *_ = found.windows
     assert (first.start_ms, first.data.status) == (0, WindowStatus.INCOMPLETE)

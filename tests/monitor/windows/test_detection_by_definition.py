@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from monitor.budget import own_length
 from monitor.counts.summary import Part
-from monitor.decisions.incidents import Heard, Judged, Said, gravest, settle, worst
+from monitor.decisions.incidents import (
+    Heard,
+    MetricVerdict,
+    WindowVerdict,
+    most_severe,
+    settle,
+    worst,
+)
 from monitor.statistics.drift_rule import evidence
 from monitor.statistics.scanner import Scanner
 from monitor.windows.evaluator import subject_of
@@ -31,17 +38,17 @@ from tests.monitor.streams import (
     Way,
     by_window,
     data_of,
+    evaluator,
     fold,
     performance_of,
     plan,
-    watch,
 )
 
 X = [0.0, 1.0, 2.0, 3.0, 4.0, 9.0, None, "text", True]
 FAR = 300  # the last row of every partition: it closes and settles everything before it
 
-watches = {shape: watch(plan(*shape)) for shape in [(4, 4), (4, 2), (3, 1), (1, 1)]}
-shapes = st.sampled_from(sorted(watches))
+evaluators = {shape: evaluator(plan(*shape)) for shape in [(4, 4), (4, 2), (3, 1), (1, 1)]}
+shapes = st.sampled_from(sorted(evaluators))
 seeds = st.integers(0, 2**32)
 
 
@@ -78,8 +85,8 @@ def disordered(random: Random, rows: list) -> list:
 @settings(max_examples=30)
 def test_every_window_says_what_its_rows_say(shape, world, order, batches):
     predictions, labels = sources(world)
-    truth = Definition(watches[shape], predictions, labels)
-    way = Way(watches[shape], predictions, labels, seed=order)
+    truth = Definition(evaluators[shape], predictions, labels)
+    way = Way(evaluators[shape], predictions, labels, seed=order)
     found = by_window(way.detected(batches)[1])
     assert sorted(found) == truth.starts
     for start, revisions in found.items():
@@ -108,7 +115,7 @@ def _agrees(truth: Definition, start: int, revisions: list) -> None:
 @given(shape=shapes, world=seeds, order=seeds, batches=seeds)
 @settings(max_examples=12)
 def test_revisions_only_grow_and_what_is_final_stays_so(shape, world, order, batches):
-    way = Way(watches[shape], *sources(world), seed=order)
+    way = Way(evaluators[shape], *sources(world), seed=order)
     for revisions in by_window(way.detected(batches)[1]).values():
         numbers = [w.revision for w in revisions]
         assert numbers == sorted(set(numbers))
@@ -128,8 +135,8 @@ def test_incidents_follow_from_revision_0_and_the_final_performance_alone(
     shape, world, order, batches
 ):
     predictions, labels = sources(world)
-    truth = Definition(watches[shape], predictions, labels)
-    _, findings = Way(watches[shape], predictions, labels, seed=order).detected(batches)
+    truth = Definition(evaluators[shape], predictions, labels)
+    _, findings = Way(evaluators[shape], predictions, labels, seed=order).detected(batches)
     found = {(t.incident.subject, t.end_ms, t.change, t.incident) for t in findings.transitions}
     assert found == set(_incidents(truth))
     assert len(found) == len(findings.transitions)
@@ -140,31 +147,31 @@ def _incidents(truth: Definition):
     incidents: dict = {}
     for end, heard in sorted(_heard(truth), key=lambda pair: pair[0]):
         incidents, told = settle(
-            incidents, heard, scope="credit/1", plan=truth.watch.plan.incidents
+            incidents, heard, scope="credit/1", plan=truth.evaluator.plan.incidents
         )
         for one in told:
             yield one.incident.subject, end, one.change, one.incident
 
 
 def _heard(truth: Definition):
-    watching = truth.watch
+    watching = truth.evaluator
     for end in range(truth.first_ms + PANE, truth.newest_ms - LATENESS + 1, PANE):
         said = _said(truth, watching.data, Part.ON_TIME, end)
-        yield end, {subject: gravest(of, end, PANE) for subject, of in said.items()}
+        yield end, {subject: most_severe(of, end, PANE) for subject, of in said.items()}
     settled = min(truth.labels_ms - WAIT, truth.newest_ms) - LATENESS
     for end in range(truth.first_ms + PANE, settled + 1, PANE):
         said = _said(truth, watching.errors, Part.FINAL, end)
-        yield end, {subject: gravest(of, end, PANE) for subject, of in said.items()}
+        yield end, {subject: most_severe(of, end, PANE) for subject, of in said.items()}
     for start in (at for at in truth.final if at >= truth.first_ms):
         yield start + watching.plan.windows.length_ms, dict(_performance(truth, start))
 
 
 def _performance(truth: Definition, start: int):
-    slide_ms = truth.watch.plan.windows.slide_ms
-    end = start + truth.watch.plan.windows.length_ms
-    said: dict[str, list[Judged]] = defaultdict(list)
-    for length in truth.watch.performance_lengths:
-        from_ms, own = end - length.panes * PANE, length == own_length(truth.watch.plan)
+    slide_ms = truth.evaluator.plan.windows.slide_ms
+    end = start + truth.evaluator.plan.windows.length_ms
+    said: dict[str, list[MetricVerdict]] = defaultdict(list)
+    for length in truth.evaluator.performance_lengths:
+        from_ms, own = end - length.panes * PANE, length == own_length(truth.evaluator.plan)
         if from_ms >= truth.first_ms and (own or from_ms % (length.slide * PANE) == 0):
             for name, judged in truth.metrics(from_ms, end, length):
                 said[name].append(judged)
@@ -175,30 +182,32 @@ def _performance(truth: Definition, start: int):
         yield "coverage/labels", Heard(end, slide_ms, evidence(tested, start, end), slide_ms)
 
 
-def _said(truth: Definition, scanner: Scanner, part: Part, end: int) -> dict[str, list[Said]]:
+def _said(
+    truth: Definition, scanner: Scanner, part: Part, end: int
+) -> dict[str, list[WindowVerdict]]:
     """By subject, what the windows of every length that end there say of it."""
-    found: dict[str, list[Said]] = defaultdict(list)
-    own, plan = own_length(truth.watch.plan), truth.watch.plan
+    found: dict[str, list[WindowVerdict]] = defaultdict(list)
+    own, plan = own_length(truth.evaluator.plan), truth.evaluator.plan
     for length in {own, *scanner.levels}:
         start = end - length.panes * PANE
         if start < truth.first_ms or start % (length.slide * PANE):
             continue
         middle = start + length.panes // 2 * PANE
         halves = [truth.cells(part, start, middle), truth.cells(part, middle, end)]
-        parts = [scanner.space.gather(half) for half in halves[length.panes == 1 :]]
+        parts = [scanner.cell_index.gather(half) for half in halves[length.panes == 1 :]]
         for cells, tests in scanner.judge(parts, length).items():
             worst = max(tests, key=lambda tested: tested.weight)
             drifted = worst if worst.severity is not None else None
             if drifted is not None or length.panes == 1:
                 slide_ms = max(length.slide * PANE, plan.windows.slide_ms)
-                found[subject_of(cells)].append(Said(drifted, start, end, slide_ms))
+                found[subject_of(cells)].append(WindowVerdict(drifted, start, end, slide_ms))
     return found
 
 
 def test_some_of_these_worlds_hold_every_kind_of_change():
     found = set()
     for world in range(20):
-        _, findings = Way(watches[4, 2], *sources(world), seed=world).detected()
+        _, findings = Way(evaluators[4, 2], *sources(world), seed=world).detected()
         found |= {(t.incident.subject.partition("/")[0], t.change) for t in findings.transitions}
     assert {("data", "opened"), ("data", "resolved"), ("data", "escalated")} <= found
     assert {"data", "quality", "performance", "coverage"} <= {kind for kind, _ in found}
@@ -207,7 +216,7 @@ def test_some_of_these_worlds_hold_every_kind_of_change():
 @given(shape=shapes, world=seeds, order=seeds, kept=st.floats(0, 1), lost=st.floats(0, 1))
 @settings(max_examples=15)
 def test_lost_sums_come_back_from_a_snapshot_and_the_log_behind_it(shape, world, order, kept, lost):
-    way, watching = Way(watches[shape], *sources(world), seed=order), {KEY: watches[shape]}
+    way, watching = Way(evaluators[shape], *sources(world), seed=order), {KEY: evaluators[shape]}
     first, second = sorted([int(kept * len(way.log)), int(lost * len(way.log))])
     snapshot, _ = fold(watching, way.log[:first], order)
     state, _ = fold(watching, way.log[first:second], order, snapshot)
@@ -224,7 +233,7 @@ def _sums(state: State):
 
 
 def test_and_all_goes_on_as_if_they_had_never_been_lost():
-    way, watching = Way(watches[4, 2], *sources(8), seed=8), {KEY: watches[4, 2]}
+    way, watching = Way(evaluators[4, 2], *sources(8), seed=8), {KEY: evaluators[4, 2]}
     half = len(way.log) // 2
     state, _ = fold(watching, way.log[:half])
     restored = rebuilt(State(state.clock, state.decisions), way.log[:half])
@@ -233,10 +242,10 @@ def test_and_all_goes_on_as_if_they_had_never_been_lost():
     assert fold(watching, way.log[half:], 1, restored) == expected
 
 
-@pytest.mark.parametrize("shape", sorted(watches))
+@pytest.mark.parametrize("shape", sorted(evaluators))
 def test_a_state_that_was_kept_is_not_changed_by_going_on(shape):
-    way = Way(watches[shape], *sources(3), seed=3)
+    way = Way(evaluators[shape], *sources(3), seed=3)
     first, rest = way.log[: len(way.log) // 2], way.log[len(way.log) // 2 :]
-    state, _ = fold({KEY: watches[shape]}, first)
-    once, again = (fold({KEY: watches[shape]}, rest, 2, state) for _ in "ab")
+    state, _ = fold({KEY: evaluators[shape]}, first)
+    once, again = (fold({KEY: evaluators[shape]}, rest, 2, state) for _ in "ab")
     assert once == again

@@ -21,11 +21,11 @@ from monitor.performance.overdispersion import dispersion
 from monitor.plan import Budget, Drift, Time, Windows
 from monitor.statistics.critical_values import kolmogorov_quantile
 from monitor.statistics.drift_rule import Severity, Verdict
-from monitor.windows.evaluator import Watch, baseline
+from monitor.windows.evaluator import Evaluator, baseline
 from monitor.windows.findings import Maturity, WindowStatus
-from tests.monitor.streams import HORIZON, LATENESS, PANE, WAIT, Row, counted, plan, watch
+from tests.monitor.streams import HORIZON, LATENESS, PANE, WAIT, Row, counted, evaluator, plan
 
-watching = watch()
+watching = evaluator()
 LENGTHS = [Length(4, 4), Length(8, 4)]  # that performance is judged in
 x = st.sampled_from([0.0, 1.0, 2.5, 4.0, 9.0, -1.0, None, "text", True, np.inf])
 rows = st.lists(
@@ -42,7 +42,7 @@ rows = st.lists(
 )
 
 
-def judged(sent: list[Row], of: Watch = watching, **settings):
+def judged(sent: list[Row], of: Evaluator = watching, **settings):
     by_pane = {s.pane_ms: s for s in counted(of, sent, [Part.ON_TIME] * len(sent))}
     panes = [by_pane[at].cells if at in by_pane else {} for at in range(0, 40, PANE)]
     names = add_names(summary.names for summary in by_pane.values())
@@ -121,18 +121,18 @@ def test_missing_values_of_one_half_alone_have_passed():
 
 def test_a_category_that_takes_over_drifts_and_is_named():
     sent = [Row(str(i), i % 40, float(i % 5), "b") for i in range(200)]
-    tested = judged(sent).features[1].gravest
+    tested = judged(sent).features[1].most_severe
     assert tested.severity is Severity.CRITICAL
     assert tested.detail.startswith("'b': ") or tested.detail.startswith("'a': ")
 
 
 def test_what_a_feature_could_have_shown_takes_off_the_noise_that_its_test_takes_off():
     sent = [Row(str(i), i % 40, float(i % 5), "ab"[i % 2]) for i in range(200)]
-    number, category = (feature.gravest for feature in judged(sent).features)
+    number, category = (feature.most_severe for feature in judged(sent).features)
     for tested, part in ((number, 0.5), (category, 0.75)):
-        for tolerance in (0.0, tested.tolerance, 0.9):
-            could = replace(tested, tolerance=tolerance)
-            least = tolerance + part * tested.threshold
+        for allowance in (0.0, tested.allowance, 0.9):
+            could = replace(tested, allowance=allowance)
+            least = allowance + part * tested.threshold
             assert could.detectable == pytest.approx(max(tested.threshold, least))
 
 
@@ -142,13 +142,13 @@ def test_coverage_falls_where_labels_stay_out():
     assert (fallen.severity, fallen.value) == (Severity.CRITICAL, pytest.approx(0.4))
     assert watching.judge_coverage([50, 50, 50, 50], [50, 50, 0, 0]).severity is None
     assert watching.judge_coverage([0, 0, 0, 0], [0, 0, 0, 0]) is None
-    assert Watch.of(plan(), unlabelled()).judge_coverage([9], [0]) is None
+    assert Evaluator.of(plan(), unlabelled()).judge_coverage([9], [0]) is None
 
 
 def test_errors_are_those_of_labelled_rows_and_none_without_labels_in_the_reference():
     labelled = judged([Row("id", 0)])
     assert (labelled.errors.name, labelled.errors.rows) == ("error", 0)
-    bare = Watch.of(plan(), unlabelled())
+    bare = Evaluator.of(plan(), unlabelled())
     assert judged([Row("id", 0)], bare).errors is None
     assert bare.judge_performance([], 0, status=Maturity.FINAL, revision=0).labels == 0
 
@@ -175,7 +175,7 @@ def test_what_only_one_half_of_a_window_shows_has_passed():
 
 def test_a_profile_that_was_taken_with_another_pane_is_refused():
     with pytest.raises(ValueError, match=r"panes of 0.01 s, the configuration says 0.02 s: set"):
-        Watch.of(replace(plan(), windows=Windows(20, 40, 40)), watching.profile)
+        Evaluator.of(replace(plan(), windows=Windows(20, 40, 40)), watching.profile)
 
 
 def test_all_tests_of_a_model_together_raise_no_more_false_alarms_than_the_budget():
@@ -184,9 +184,9 @@ def test_all_tests_of_a_model_together_raise_no_more_false_alarms_than_the_budge
     Two features are the same one: that they depend on each other is allowed for.
     """
     rng, alarms = np.random.default_rng(17), 0
-    allowed = Drift(warning=Budget(1, 80), critical=Budget(1, 800))
+    allowance = Drift(warning=Budget(1, 80), critical=Budget(1, 800))
     for _ in range(12):
-        of = Watch.of(replace(plan(), drift=allowed), _independent(rng, 400))
+        of = Evaluator.of(replace(plan(), drift=allowance), _independent(rng, 400))
         for _ in range(10):
             rows, half = _columns(rng, 120), np.full(120, Part.ON_TIME, dtype=object)
             panes = [s.cells for s in count_data(of.profile.schema, rows, half)]
@@ -224,7 +224,7 @@ def labelled(n: int, wrong: int, pane_ms: int = 0):
     return summary.cells
 
 
-def performance(*panes, of: Watch = watching):
+def performance(*panes, of: Evaluator = watching):
     return of.judge_performance(panes, 1_000, status=Maturity.FINAL, revision=3)
 
 
@@ -272,7 +272,7 @@ def test_performance_is_expected_of_all_scores_and_compared_on_the_labelled_rows
 
 
 def test_without_labels_in_the_reference_or_without_a_row_nothing_is_expected():
-    bare = Watch.of(plan(), unlabelled())
+    bare = Evaluator.of(plan(), unlabelled())
     assert performance(labelled(50, 20), of=bare).expected is None
     assert performance({}, {}).expected is None
 
@@ -303,7 +303,7 @@ def test_the_straying_is_learned_over_windows_of_each_length():
 
 def test_what_too_few_long_windows_tell_the_next_shorter_ones_say():
     forty = [of for of in watching.profile.panes if of.pane_ms < 40 * PANE]
-    short = Watch.of(plan(), replace(watching.profile, panes=forty))
+    short = Evaluator.of(plan(), replace(watching.profile, panes=forty))
     four, eight = (short.dispersions[length]["accuracy"] for length in LENGTHS)
     assert four.degrees == 40 // 4 - 1
     assert four is eight
@@ -315,7 +315,7 @@ def test_what_too_few_long_windows_tell_the_next_shorter_ones_say():
 def test_labels_are_waited_for_as_configured_or_as_long_as_the_reference_did():
     learned = replace(plan(), time=Time(LATENESS, 0, None, HORIZON, None, None))
     assert watching.label_wait_ms == WAIT
-    assert Watch.of(learned, watching.profile).label_wait_ms == 5
+    assert Evaluator.of(learned, watching.profile).label_wait_ms == 5
 
 
 def unlabelled() -> Profile:

@@ -3,9 +3,9 @@
 from monitor.counts.summary import Part
 from monitor.windows.detection import advance
 from monitor.windows.state import State
-from tests.monitor.streams import KEY, Row, counted, joined, reached, watch
+from tests.monitor.streams import KEY, Row, counted, evaluator, joined, reached
 
-watching = watch()
+watching = evaluator()
 
 
 def sent(part: Part):
