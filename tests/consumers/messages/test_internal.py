@@ -58,7 +58,7 @@ from monitor.windows.findings import (
 from monitor.windows.state import Clock, Closing, Decisions, JoinWatermark, WindowState
 from tests.consumers.in_memory import T0, pane_sums
 
-MESSAGES = Path(__file__).parents[2] / "docs" / "messages.md"
+MESSAGES = Path(__file__).parents[3] / "docs" / "messages.md"
 LIMIT = 512_000
 DAY = 86_400_000
 

@@ -73,7 +73,7 @@ def test_it_is_heard_at_once_and_then_every_five_seconds(world, pulse):
 def test_it_is_keyed_by_role_and_slot_and_has_the_fields_of_its_page(world, pulse):
     beats(world, pulse, 1)
     ((topic, key, document),) = world.sent
-    page = (Path(__file__).parents[2] / "docs" / "messages.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "messages.md").read_text()
     block = re.search(r"```json\n(.*?)```", page.partition("\n## `heartbeats`\n")[2], re.DOTALL)
     assert block is not None
     assert (topic, key) == ("d.heartbeats", b"aggregate-3")

@@ -124,7 +124,7 @@ def test_what_it_decides(messages, decision):
 
 
 def test_a_decision_comes_with_every_condition_as_its_page_shows_it():
-    page = (Path(__file__).parents[2] / "docs" / "messages.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "messages.md").read_text()
     shown = json.loads(page.partition("## `retraining`")[2].split("```json\n")[1].split("```")[0])
     windows = [window(-7 * i, 6_566, days=7) for i in range(6)]
     found = decided(*windows, window(36, 27, days=7), alert("critical"), plan=Plan())

@@ -226,7 +226,7 @@ def test_fields_that_are_not_known_yet_are_kept(store, database):
 
 def test_the_messages_that_the_documentation_shows_are_understood(caplog):
     """One JSON document in each section that is about a topic of store's."""
-    page = Path(__file__, "../../../docs/messages.md").resolve().read_text()
+    page = Path(__file__, "../../../../docs/messages.md").resolve().read_text()
     shown = re.findall(r"## `(\w+)`\n.*?```json\n(.*?)```", page, re.DOTALL)
     read = [record(topic, text.encode()) for topic, text in shown if topic in TOPICS]
     found = changes_of(read, NOW)

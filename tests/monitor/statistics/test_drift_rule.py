@@ -233,7 +233,7 @@ def test_only_what_drifted_is_evidence():
     calm, drifted = judged(GRID, shifted(0), shifted(0)), judged(GRID, shifted(30), shifted(30))
     assert evidence(calm, 10, 30) is None
     found = evidence(drifted, 10, 30)
-    assert (found.statistic, found.start_ms, found.end_ms) == ("ks", 10, 30)
+    assert (found.decided_by, found.start_ms, found.end_ms) == ("ks", 10, 30)
     assert (found.value, found.persistent) == (drifted.value, drifted.persistent)
     assert (found.threshold, found.allowance) == (drifted.threshold, drifted.allowance)
 

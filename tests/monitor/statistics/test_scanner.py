@@ -356,7 +356,7 @@ def test_what_is_learned_is_the_definition_computed_from_counts(first, second):
             for mine, theirs in zip(variation.lengths, expected, strict=True):
                 assert mine.rows.tolist() == theirs.rows.tolist()
                 assert mine.excess == pytest.approx(theirs.excess, abs=1e-9)
-                assert mine.surplus == pytest.approx(theirs.surplus, abs=1e-9)
+                assert mine.beyond_independent == pytest.approx(theirs.beyond_independent, abs=1e-9)
 
 
 def test_a_reference_without_panes_has_taught_nothing():

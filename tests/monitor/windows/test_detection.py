@@ -417,7 +417,7 @@ def test_an_incident_that_performance_raised_names_the_window_and_the_evidence()
     assert (opened.model, opened.version, opened.start_ms, opened.end_ms) == (*KEY, 0, 40)
     metric = final.performance.metrics["accuracy"]
     assert opened.evidence == evidence_of(metric, 0, 40, rows=final.performance.rows, labels=248)
-    assert (opened.evidence.value, opened.evidence.statistic) == (metric.metric.value, "accuracy")
+    assert (opened.evidence.value, opened.evidence.decided_by) == (metric.metric.value, "accuracy")
 
 
 # -- memory ------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from driftline.commands import COMMANDS
 from driftline.errors import BadInput, Trouble
 from producers.registration.profile_file import read_profile
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MODEL = ["--model", "loans", "--version", "1"]
 COLUMNS = ["--time", "when", "--score", "p"]
 NOWHERE = {"DRIFTLINE_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}
@@ -175,7 +175,7 @@ def test_a_bug_keeps_its_traceback():
 
 def test_help_names_every_command_and_imports_none_of_the_heavy_libraries():
     code = (
-        "import sys; from click.testing import CliRunner; from driftline import main;"
+        "import sys; from click.testing import CliRunner; from driftline.__main__ import main;"
         "print(CliRunner().invoke(main, ['--help']).output);"
         "print('heavy:', {'numpy', 'pandas', 'sklearn', 'confluent_kafka'} & set(sys.modules))"
     )
