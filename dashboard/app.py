@@ -1,4 +1,4 @@
-"""``streamlit run dashboard/app.py``. Reads the environment; everything else is in ``shell``."""
+"""``streamlit run dashboard/app.py``. Reads the environment; the rest is in ``app_shell``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from pathlib import Path
 if (_root := str(Path(__file__).resolve().parents[1])) not in sys.path:
     sys.path.insert(0, _root)
 
-from dashboard.shell import run
+from dashboard.app_shell import run
 
 run(os.environ)

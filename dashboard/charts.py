@@ -14,7 +14,7 @@ from typing import Any
 
 import altair as alt
 
-from dashboard import words
+from dashboard import text
 
 ROWS = "rows"
 Chart = alt.Chart | alt.LayerChart
@@ -25,19 +25,19 @@ PURPLE, GREY = "#CC79A7", "#8C8C8C"
 
 # Name: colour, shape.
 VERDICTS = {
-    words.CALM: (BLUE, "circle"),
-    words.WARNING: (ORANGE, "triangle-up"),
-    words.CRITICAL: (VERMILLION, "diamond"),
-    words.FEW: (GREY, "cross"),
-    words.UNTESTED: (GREEN, "circle"),
-    words.UNJUDGED: (GREY, "stroke"),
-    words.EMPTY: (GREY, "square"),
+    text.CALM: (BLUE, "circle"),
+    text.WARNING: (ORANGE, "triangle-up"),
+    text.CRITICAL: (VERMILLION, "diamond"),
+    text.FEW: (GREY, "cross"),
+    text.UNTESTED: (GREEN, "circle"),
+    text.UNJUDGED: (GREY, "stroke"),
+    text.EMPTY: (GREY, "square"),
 }
 KINDS = {
-    words.FINAL: (BLUE, "circle"),
-    words.PROVISIONAL: (PURPLE, "triangle-down"),
-    words.DEGRADED["warning"]: (ORANGE, "triangle-up"),
-    words.DEGRADED["critical"]: (VERMILLION, "diamond"),
+    text.FINAL: (BLUE, "circle"),
+    text.PROVISIONAL: (PURPLE, "triangle-down"),
+    text.DEGRADED["warning"]: (ORANGE, "triangle-up"),
+    text.DEGRADED["critical"]: (VERMILLION, "diamond"),
 }
 # Name: colour, dashes.
 METRIC_LINES = {
@@ -91,7 +91,7 @@ def metric(title: str) -> Chart:
     measured = rows.transform_filter("datum.line == 'measured'")
     band = measured.mark_area(color=BLUE, opacity=0.18).encode(y=alt.Y("low:Q"), y2="high:Q")
     lines = rows.mark_line().encode(y=_value(title), **_lines(METRIC_LINES))
-    hollow = alt.condition(alt.datum.kind == words.PROVISIONAL, alt.value(0), alt.value(1))
+    hollow = alt.condition(alt.datum.kind == text.PROVISIONAL, alt.value(0), alt.value(1))
     points = measured.mark_point(filled=True, size=60, opacity=1, strokeWidth=1.6).encode(
         y=_value(title),
         **_marks("kind", KINDS),
@@ -170,7 +170,7 @@ def heat(_title: str) -> Chart:
 
 
 CELL = "cell"
-_NOTABLE = [name for name in VERDICTS if name not in (words.CALM, words.UNTESTED)]
+_NOTABLE = [name for name in VERDICTS if name not in (text.CALM, text.UNTESTED)]
 
 
 def shares(title: str) -> Chart:

@@ -35,7 +35,7 @@ class ApiProblem(Exception):
     """Why there is no answer, in a sentence that says what to do about it."""
 
 
-class Of(NamedTuple):
+class ModelVersion(NamedTuple):
     """The model version that is asked about."""
 
     model: str
@@ -73,28 +73,28 @@ class Client:
     def health(self) -> Health:
         return self._ask("/health", _Health)
 
-    def windows(self, of: Of, limit: int) -> list[WindowItem]:
+    def windows(self, of: ModelVersion, limit: int) -> list[WindowItem]:
         """The newest ``limit`` windows, oldest first, without distributions."""
         asked = {**of._asdict(), "limit": limit, "distributions": False}
         found = self._ask("/windows", Page[WindowItem], **asked)
         return found.items[::-1]
 
-    def baseline(self, of: Of) -> Baseline:
+    def baseline(self, of: ModelVersion) -> Baseline:
         return self._ask("/metrics/baseline", Baseline, **of._asdict())
 
-    def latest(self, of: Of) -> LatestMetrics:
+    def latest(self, of: ModelVersion) -> LatestMetrics:
         return self._ask("/metrics/latest", LatestMetrics, **of._asdict())
 
-    def drift(self, of: Of, window: tuple[str, str] | None = None) -> DataDrift:
+    def drift(self, of: ModelVersion, window: tuple[str, str] | None = None) -> DataDrift:
         """Of the window from one time to another; by default the newest."""
         span = dict(zip(("start", "end"), window, strict=True)) if window else {}
         return self._ask("/drift/data", DataDrift, **of._asdict(), **span)
 
-    def concept(self, of: Of) -> ConceptDrift:
+    def concept(self, of: ModelVersion) -> ConceptDrift:
         """Of the newest window."""
         return self._ask("/drift/concept", ConceptDrift, **of._asdict())
 
-    def incidents(self, of: Of, state: str, limit: int = MOST) -> list[Incident]:
+    def incidents(self, of: ModelVersion, state: str, limit: int = MOST) -> list[Incident]:
         """Opened last first."""
         asked = {**of._asdict(), "state": state, "limit": limit}
         return self._ask("/alerts", Page[Incident], **asked).items
@@ -102,7 +102,7 @@ class Client:
     def incident(self, identity: str) -> IncidentHistory:
         return self._ask(f"/incidents/{quote(identity, safe='')}", IncidentHistory)
 
-    def retraining(self, of: Of) -> Retraining:
+    def retraining(self, of: ModelVersion) -> Retraining:
         return self._ask("/retraining/status", Retraining, **of._asdict())
 
     def _ask(self, path: str, shape: type[T], **parameters: Any) -> T:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from dashboard.reach import API, TOKEN, reach
+from dashboard.api_address import API, TOKEN, reach
 from driftline.settings import InvalidSettings, Settings, load_settings
 
 APP = Path(__file__).with_name("app.py")

@@ -12,8 +12,8 @@ from itertools import accumulate, pairwise
 import pandas as pd
 
 from api.answers import Distribution, Estimate, Feature, Metric, WindowItem
-from dashboard import words
-from dashboard.words import spelled
+from dashboard import text
+from dashboard.text import spelled
 
 ROWS_AT_MOST = 40  # of a heat map
 Pick = Callable[[WindowItem], Feature | None]
@@ -40,11 +40,11 @@ def _metric_lines(item: WindowItem, name: str) -> list[tuple[object, ...]]:
     assert item.performance is not None
     metric, start = item.performance.metrics[name], _ms(item.window.start)
     said = (
-        words.number(metric.value),
-        words.interval(metric.low, metric.high),
-        f"{words.count(item.performance.labels)} ({words.share(item.performance.coverage)})",
+        text.number(metric.value),
+        text.interval(metric.low, metric.high),
+        f"{text.count(item.performance.labels)} ({text.share(item.performance.coverage)})",
     )
-    window = words.window(item.window)
+    window = text.window(item.window)
     ends = (metric.low, metric.high)
     kind = _kind(metric, item.performance.status)
     measured = (start, window, "measured", metric.value, *ends, kind, *said)
@@ -58,8 +58,8 @@ def _metric_lines(item: WindowItem, name: str) -> list[tuple[object, ...]]:
 def _kind(metric: Metric, status: str) -> str:
     """One of the names in ``charts.KINDS``."""
     if status != "final":
-        return words.PROVISIONAL
-    return words.DEGRADED[metric.severity] if metric.severity else words.FINAL
+        return text.PROVISIONAL
+    return text.DEGRADED[metric.severity] if metric.severity else text.FINAL
 
 
 EXPECTED_COLUMNS = ["start", "window", "line", "value", "shown"]
@@ -68,7 +68,7 @@ EXPECTED_COLUMNS = ["start", "window", "line", "value", "shown"]
 def expected_rows(windows: Sequence[WindowItem], name: str) -> pd.DataFrame:
     """A metric as the scores alone let expect it, and as the labels have it; empty without."""
     rows = [
-        (_ms(item.window.start), words.window(item.window), line, value, words.number(value))
+        (_ms(item.window.start), text.window(item.window), line, value, text.number(value))
         for item in windows
         if item.concept is not None and item.concept.expected
         for line, value in (
@@ -112,11 +112,11 @@ def distance_rows(
 def _distance_lines(
     item: WindowItem, feature: Feature, chosen: str | None
 ) -> list[tuple[object, ...]]:
-    start, window = _ms(item.window.start), words.window(item.window)
+    start, window = _ms(item.window.start), text.window(item.window)
     said = (
         state(item, feature),
-        words.number(distance(feature)),
-        words.count(feature.rows),
+        text.number(distance(feature)),
+        text.count(feature.rows),
         spelled(item.window) == chosen,
     )
     lines = (
@@ -135,8 +135,8 @@ def distance(feature: Feature) -> float | None:
 def state(item: WindowItem, feature: Feature | None) -> str:
     """One of the names in ``charts.VERDICTS``."""
     if item.window.status == "incomplete":
-        return words.UNJUDGED
-    return words.EMPTY if feature is None else words.verdict(feature)
+        return text.UNJUDGED
+    return text.EMPTY if feature is None else text.verdict(feature)
 
 
 HEAT_COLUMNS = ["start", "end", "window", "at", "feature", "distance", "verdict", "shown", "chosen"]
@@ -163,12 +163,12 @@ def _cell(
     return (
         _ms(item.window.start),
         end,
-        words.window(item.window),
+        text.window(item.window),
         at,
         name,
         value or 0.0,
         state(item, feature),
-        f"{words.number(value)}{'' if value is None else psi}",
+        f"{text.number(value)}{'' if value is None else psi}",
         chosen == (name, at),
     )
 

@@ -18,9 +18,9 @@ from api.answers import (
     WindowItem,
 )
 from api.health import Health
-from dashboard import words
-from dashboard.condition import Condition
-from dashboard.words import METRICS, NOTHING
+from dashboard import text
+from dashboard.status import Condition
+from dashboard.text import METRICS, NOTHING
 
 # -- performance ---------------------------------------------------------------------------------
 
@@ -34,9 +34,9 @@ def beside(baseline: Baseline, latest: LatestMetrics) -> pd.DataFrame:
     rows = [
         (
             METRICS[name],
-            words.number(baseline.metrics[name].value if name in baseline.metrics else None),
+            text.number(baseline.metrics[name].value if name in baseline.metrics else None),
             *_production(_metrics(latest).get(name)),
-            words.number(coming[name].value if name in coming else None),
+            text.number(coming[name].value if name in coming else None),
             _judgement(_metrics(latest).get(name)),
         )
         for name in names
@@ -51,16 +51,16 @@ def _metrics(of: LatestMetrics | HistoryItem) -> Mapping[str, Metric]:
 def _production(metric: Metric | None) -> tuple[str, str]:
     if metric is None:
         return NOTHING, NOTHING
-    return words.number(metric.value), words.interval(metric.low, metric.high)
+    return text.number(metric.value), text.interval(metric.low, metric.high)
 
 
 def _judgement(metric: Metric | None) -> str:
     if metric is None or metric.value is None:
         return NOTHING
     if metric.severity is None:
-        calm = f"{words.SYMBOLS['good']} not degraded"
-        return calm if metric.threshold is not None else words.UNTESTED
-    return f"{words.SYMBOLS.get(metric.severity, '?')} degraded, {metric.severity}"
+        calm = f"{text.SYMBOLS['good']} not degraded"
+        return calm if metric.threshold is not None else text.UNTESTED
+    return f"{text.SYMBOLS.get(metric.severity, '?')} degraded, {metric.severity}"
 
 
 # -- drift ---------------------------------------------------------------------------------------
@@ -80,18 +80,18 @@ def _feature(feature: Feature) -> tuple[str, ...]:
     rows = feature.rows
     return (
         feature.name,
-        words.verdict(feature),
+        text.verdict(feature),
         feature.decided_by or "",
-        words.number(feature.statistic),
-        words.number(feature.threshold),
-        words.number(feature.allowance),
-        words.number(feature.kuiper),
-        words.probability(feature.p_value),
+        text.number(feature.statistic),
+        text.number(feature.threshold),
+        text.number(feature.allowance),
+        text.number(feature.kuiper),
+        text.probability(feature.p_value),
         "•" if feature.significant else "",
-        words.number(feature.psi),
-        words.share(feature.missing, rows),
-        words.share(feature.out_of_range, rows),
-        words.share(feature.wrong_type, rows),
+        text.number(feature.psi),
+        text.share(feature.missing, rows),
+        text.share(feature.out_of_range, rows),
+        text.share(feature.wrong_type, rows),
         "" if feature.unseen is None or not feature.unseen.rows else _unseen(feature),
     )
 
@@ -105,20 +105,20 @@ def _unseen(feature: Feature) -> str:
 def numbers(feature: Feature) -> pd.DataFrame:
     """Everything that is known of a feature in a window, as a list."""
     known = [
-        (words.distance(feature), words.number(feature.statistic)),
-        ("sampling noise explains", words.number(feature.threshold)),
-        ("persists", words.number(feature.persistent)),
-        ("reference's straying", words.number(feature.allowance)),
-        ("smallest that would show", words.number(feature.detectable)),
-        ("Kuiper distance", words.number(feature.kuiper)),
-        ("Cliff's delta (Wilcoxon)", words.number(feature.wilcoxon)),
-        ("Mood's score", words.number(feature.mood)),
+        (text.distance(feature), text.number(feature.statistic)),
+        ("sampling noise explains", text.number(feature.threshold)),
+        ("persists", text.number(feature.persistent)),
+        ("reference's straying", text.number(feature.allowance)),
+        ("smallest that would show", text.number(feature.detectable)),
+        ("Kuiper distance", text.number(feature.kuiper)),
+        ("Cliff's delta (Wilcoxon)", text.number(feature.wilcoxon)),
+        ("Mood's score", text.number(feature.mood)),
         ("decided by", feature.decided_by or NOTHING),
-        ("p-value", words.probability(feature.p_value)),
-        ("PSI", words.number(feature.psi)),
-        ("rows", words.count(feature.rows)),
-        ("missing", words.share(feature.missing, feature.rows)),
-        ("out of the reference's range", words.share(feature.out_of_range, feature.rows)),
+        ("p-value", text.probability(feature.p_value)),
+        ("PSI", text.number(feature.psi)),
+        ("rows", text.count(feature.rows)),
+        ("missing", text.share(feature.missing, feature.rows)),
+        ("out of the reference's range", text.share(feature.out_of_range, feature.rows)),
         ("new categories", _unseen(feature) if feature.unseen else NOTHING),
     ]
     return pd.DataFrame([row for row in known if row[1] != NOTHING], columns=["number", "value"])
@@ -134,8 +134,8 @@ def detectors(windows: Sequence[WindowItem]) -> pd.DataFrame:
     rows = [
         (
             DETECTORS.get(detector.name, detector.name),
-            words.WARNING if detector.drifting else words.CALM,
-            NOTHING if detector.detected_at is None else words.instant(detector.detected_at),
+            text.WARNING if detector.drifting else text.CALM,
+            NOTHING if detector.detected_at is None else text.instant(detector.detected_at),
         )
         for detector in (told[-1] if told else [])
     ]
@@ -152,9 +152,9 @@ def roles(health: Health) -> pd.DataFrame:
         (
             f"{role.role}-{role.slot}",
             f"{'✔' if role.status in ('ok', 'replaced') else '▲'} {role.status}",
-            words.ago(role.progress_age_s),
-            words.count(role.lag),
-            NOTHING if role.watermark is None else words.instant(role.watermark),
+            text.ago(role.progress_age_s),
+            text.count(role.lag),
+            NOTHING if role.watermark is None else text.instant(role.watermark),
             role.problem or "",
         )
         for role in health.roles
@@ -170,10 +170,10 @@ def records(health: Health) -> pd.DataFrame:
     rows = [
         (
             name,
-            words.count(of.received),
-            words.count(of.counted),
-            words.count(of.late),
-            words.count(of.too_late),
+            text.count(of.received),
+            text.count(of.counted),
+            text.count(of.late),
+            text.count(of.too_late),
             ", ".join(f"{many:,} {reason}" for reason, many in of.dead.items() if many) or "0",
         )
         for name, of in (("predictions", health.predictions), ("labels", health.labels))
@@ -213,7 +213,7 @@ def overview(situations: Sequence[tuple[Model, Condition]]) -> pd.DataFrame:
         (
             model.model,
             model.version,
-            f"{words.SYMBOLS[condition.level]} {condition.answer}",
+            f"{text.SYMBOLS[condition.level]} {condition.answer}",
             condition.reason,
         )
         for model, condition in situations

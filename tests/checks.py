@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 import driftline.__main__
 from consumers.__main__ import main as consumers_main
-from dashboard.reach import API, TOKEN
+from dashboard.api_address import API, TOKEN
 from driftline.settings import ModelSection, Settings
 from producers.__main__ import main as producers_main
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import streamlit as st
 
 from api.answers import Incident, IncidentHistory
-from dashboard import place, words
+from dashboard import text, url_state
+from dashboard.auto_refresh import answer, live
 from dashboard.client import ApiProblem, Client
-from dashboard.here import Here
-from dashboard.live import answer, live
+from dashboard.context import PageContext
 
 RESOLVED = 50  # the newest of them
 NOTHING_OPEN = (
@@ -27,22 +27,22 @@ class Seen:
     chosen: IncidentHistory | str | None  # a sentence says why there is none
 
 
-def page(here: Here) -> None:
+def page(here: PageContext) -> None:
     st.title("Alerts")
 
     def part() -> None:
-        seen = answer(f"alerts {here.of} {place.at('incident')}", lambda: _ask(here))
+        seen = answer(f"alerts {here.of} {url_state.at('incident')}", lambda: _ask(here))
         if seen is not None:
             _draw(here, seen)
 
     live(part)
 
 
-def _ask(here: Here) -> Seen:
+def _ask(here: PageContext) -> Seen:
     return Seen(
         here.client.incidents(here.of, "open"),
         here.client.incidents(here.of, "resolved", limit=RESOLVED),
-        _chosen(here.client, place.at("incident")),
+        _chosen(here.client, url_state.at("incident")),
     )
 
 
@@ -53,7 +53,7 @@ def _chosen(client: Client, identity: str | None) -> IncidentHistory | str | Non
         return str(problem)
 
 
-def _draw(here: Here, seen: Seen) -> None:
+def _draw(here: PageContext, seen: Seen) -> None:
     if seen.chosen is not None:
         _story(here, seen.chosen)
     st.subheader(f"Open ({len(seen.open)})")
@@ -68,23 +68,23 @@ def _draw(here: Here, seen: Seen) -> None:
         st.caption(f"The newest {RESOLVED} are shown; the API has all: `/alerts?state=resolved`.")
 
 
-def _cards(here: Here, incidents: Sequence[Incident]) -> None:
+def _cards(here: PageContext, incidents: Sequence[Incident]) -> None:
     for incident in incidents:
         card(here, incident)
 
 
-def card(here: Here, incident: Incident) -> None:
+def card(here: PageContext, incident: Incident) -> None:
     """An incident in a box: what, since when, the evidence, and where to look further."""
     with st.container(border=True):
-        st.markdown(words.incident_headline(incident))
-        st.markdown(words.sentence(incident.message))
+        st.markdown(text.incident_headline(incident))
+        st.markdown(text.sentence(incident.message))
         if incident.state == "resolved":  # what it says is that it is over
-            st.caption(words.plain(words.evidence(incident.evidence)))
+            st.caption(text.plain(text.evidence(incident.evidence)))
         with st.container(horizontal=True):
             _links(here, incident)
 
 
-def _links(here: Here, incident: Incident) -> None:
+def _links(here: PageContext, incident: Incident) -> None:
     here.link("The whole story", "alerts", incident=incident.id)
     kind, _, about = incident.subject.partition("/")
     if kind == "data":
@@ -100,15 +100,15 @@ def _window(incident: Incident) -> str | None:
     return f"{window['start']}/{window['end']}"
 
 
-def _story(here: Here, chosen: IncidentHistory | str) -> None:
+def _story(here: PageContext, chosen: IncidentHistory | str) -> None:
     """One incident from its beginning, for the link that names it."""
     if isinstance(chosen, str):
         st.warning(chosen)
         return
     with st.container(border=True):
-        st.markdown(words.incident_headline(chosen))
-        st.caption(f"{words.plain(chosen.model)} · version {words.plain(chosen.version)}")
+        st.markdown(text.incident_headline(chosen))
+        st.caption(f"{text.plain(chosen.model)} · version {text.plain(chosen.version)}")
         for event in chosen.transitions:
-            st.markdown(words.transition(event))
-        st.markdown(f"Evidence: {words.plain(words.evidence(chosen.evidence))}")
+            st.markdown(text.transition(event))
+        st.markdown(f"Evidence: {text.plain(text.evidence(chosen.evidence))}")
         here.link("All alerts", "alerts", incident=None)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import streamlit as st
 
 from api.answers import DataDrift, Feature, WindowItem
-from dashboard import charts, place, series, tables, words
+from dashboard import charts, series, tables, text, url_state
+from dashboard.auto_refresh import answer, live
 from dashboard.client import ApiProblem
-from dashboard.draw import choose_last, distribution, draw, last, table
-from dashboard.here import Here
-from dashboard.live import answer, live
+from dashboard.context import PageContext
+from dashboard.render import choose_last, distribution, draw, last, table
 
 NEWEST = "newest"
 _HEAT = "heat map"
@@ -36,14 +36,14 @@ class Seen:
     chosen: DataDrift | str  # a sentence says why there is none
 
 
-def page(here: Here) -> None:
+def page(here: PageContext) -> None:
     st.title("Drift of the data")
     if not here.model.features:
         st.info("The model has no features. What became of its scores stands under Model.")
         return
 
     def part() -> None:
-        many, window = last(len(here.model.features)), words.spelled_out(place.at("window"))
+        many, window = last(len(here.model.features)), text.spelled_out(url_state.at("window"))
         seen = answer(f"drift {here.of} {many} {window}", lambda: _ask(here, many, window))
         if seen is not None:
             _draw(here, seen)
@@ -51,7 +51,7 @@ def page(here: Here) -> None:
     live(part)
 
 
-def _ask(here: Here, many: int, window: tuple[str, str] | None) -> Seen:
+def _ask(here: PageContext, many: int, window: tuple[str, str] | None) -> Seen:
     windows = here.client.windows(here.of, many)
     try:
         return Seen(windows, here.client.drift(here.of, window))
@@ -61,9 +61,9 @@ def _ask(here: Here, many: int, window: tuple[str, str] | None) -> Seen:
         return Seen(windows, str(problem))
 
 
-def _draw(here: Here, seen: Seen) -> None:
+def _draw(here: PageContext, seen: Seen) -> None:
     if not seen.windows:
-        st.info(words.NO_WINDOWS)
+        st.info(text.NO_WINDOWS)
         return
     names = [feature.name for feature in here.model.features]
     feature, at = _choose(names, seen), _window_shown(seen)
@@ -79,14 +79,14 @@ def _draw(here: Here, seen: Seen) -> None:
 
 def _choose(names: Sequence[str], seen: Seen) -> str:
     """The feature; at first the one that has moved most, which then stays in the address."""
-    if place.at("feature") not in names:
-        if (asked := place.at("feature")) is not None:
-            st.warning(f"The model has no feature {words.plain(asked)}.")
+    if url_state.at("feature") not in names:
+        if (asked := url_state.at("feature")) is not None:
+            st.warning(f"The model has no feature {text.plain(asked)}.")
         rank = series.worst(seen.windows[-1:])
-        place.go(feature=min(names, key=lambda name: rank.get(name, series.CALM)))
+        url_state.go(feature=min(names, key=lambda name: rank.get(name, series.CALM)))
     left, middle, right = st.columns(3)
     with left:
-        feature = place.choose("Feature", "feature", names)
+        feature = url_state.choose("Feature", "feature", names)
     with middle:
         _choose_window(seen.windows)
     with right:
@@ -96,24 +96,24 @@ def _choose(names: Sequence[str], seen: Seen) -> str:
 
 def _choose_window(windows: Sequence[WindowItem]) -> None:
     """The newest one, which moves on as windows close, or one that stays."""
-    said = {words.spelled(item.window): words.window(item.window) for item in reversed(windows)}
-    if span := words.spelled_out(place.at("window")):
+    said = {text.spelled(item.window): text.window(item.window) for item in reversed(windows)}
+    if span := text.spelled_out(url_state.at("window")):
         asked = "/".join(span)
-        said.setdefault(asked, words.spelled_window(asked))
-        place.go(window=asked)
+        said.setdefault(asked, text.spelled_window(asked))
+        url_state.go(window=asked)
     options = [NEWEST, *said]
-    place.choose("Window", "window", options, words=lambda at: said.get(at, "the newest"))
+    url_state.choose("Window", "window", options, words=lambda at: said.get(at, "the newest"))
 
 
 def _window_shown(seen: Seen) -> str:
-    span = words.spelled_out(place.at("window"))
-    return "/".join(span) if span else words.spelled(seen.windows[-1].window)
+    span = text.spelled_out(url_state.at("window"))
+    return "/".join(span) if span else text.spelled(seen.windows[-1].window)
 
 
 def _cell_chosen() -> None:
     cells = _selected(st.session_state.get(_HEAT))
     if cells:
-        place.go(feature=str(cells[0]["feature"]), window=str(cells[0]["at"]))
+        url_state.go(feature=str(cells[0]["feature"]), window=str(cells[0]["at"]))
 
 
 def _selected(
@@ -123,12 +123,12 @@ def _selected(
 
 
 def _feature(seen: Seen, name: str, at: str) -> None:
-    st.subheader(words.plain(name))
+    st.subheader(text.plain(name))
     found = _found(seen.chosen, name)
     left, right = st.columns([2, 1])
     with left:
         rows = series.distance_rows(seen.windows, series.of_feature(name), at)
-        draw(rows, "distances", "distance" if found is None else words.distance(found))
+        draw(rows, "distances", "distance" if found is None else text.distance(found))
     if found is not None:
         with right:
             table(tables.numbers(found))
@@ -144,18 +144,18 @@ def _found(drift: DataDrift | str, name: str) -> Feature | None:
     if drift.window is None or found is None:
         st.info("This window holds no row of it.")
         return None
-    said = words.window(drift.window)
-    verdict = words.UNJUDGED if drift.window.status == "incomplete" else words.verdict(found)
-    st.markdown(f"**{verdict}** in the window {said}. {words.found(found)}")
+    said = text.window(drift.window)
+    verdict = text.UNJUDGED if drift.window.status == "incomplete" else text.verdict(found)
+    st.markdown(f"**{verdict}** in the window {said}. {text.found(found)}")
     return found
 
 
 def _all_features(drift: DataDrift | str) -> None:
     if isinstance(drift, str) or drift.window is None:
         return
-    with st.expander(f"All features in the window {words.window(drift.window)}"):
+    with st.expander(f"All features in the window {text.window(drift.window)}"):
         st.dataframe(tables.features(drift), hide_index=True)
         st.caption(MARKED)
         if drift.unknown_features:
-            names = ", ".join(words.plain(name) for name in drift.unknown_features)
+            names = ", ".join(text.plain(name) for name in drift.unknown_features)
             st.caption(f"Sent, but not in the reference: {names}.")

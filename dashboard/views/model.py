@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import streamlit as st
 
 from api.answers import Baseline, ConceptDrift, LatestMetrics, WindowItem
-from dashboard import series, tables, words
-from dashboard.draw import choose_last, distribution, draw, last, table
-from dashboard.here import Here
-from dashboard.live import answer, live
+from dashboard import series, tables, text
+from dashboard.auto_refresh import answer, live
+from dashboard.context import PageContext
+from dashboard.render import choose_last, distribution, draw, last, table
 from dashboard.series import Pick
 
 DRAWN = ("accuracy", "precision", "recall", "roc_auc")
@@ -35,8 +35,8 @@ class Seen:
     concept: ConceptDrift
 
 
-def page(here: Here) -> None:
-    st.title(f"{words.plain(words.model(here.model))}")
+def page(here: PageContext) -> None:
+    st.title(f"{text.plain(text.model(here.model))}")
 
     def part() -> None:
         many = last(len(here.model.features))
@@ -47,7 +47,7 @@ def page(here: Here) -> None:
     live(part)
 
 
-def _ask(here: Here, many: int) -> Seen:
+def _ask(here: PageContext, many: int) -> Seen:
     client = here.client
     return Seen(
         client.windows(here.of, many),
@@ -57,9 +57,9 @@ def _ask(here: Here, many: int) -> Seen:
     )
 
 
-def _draw(here: Here, seen: Seen) -> None:
+def _draw(here: PageContext, seen: Seen) -> None:
     if not seen.windows:
-        st.info(words.NO_WINDOWS)
+        st.info(text.NO_WINDOWS)
         return
     with st.columns(3)[0]:
         choose_last()
@@ -76,14 +76,14 @@ def _draw(here: Here, seen: Seen) -> None:
     _expected(seen.windows)
 
 
-def _performance(here: Here, seen: Seen) -> None:
+def _performance(here: PageContext, seen: Seen) -> None:
     if not any(item.performance and item.performance.labels for item in seen.windows):
         st.info(NO_LABELS if here.model.labelled else f"{NO_LABELS} The reference has none either.")
         return
     columns = [*st.columns(2), *st.columns(2)]
     for column, name in zip(columns, DRAWN, strict=True):
         with column:
-            draw(series.metric_rows(seen.windows, name), "metric", words.METRICS[name])
+            draw(series.metric_rows(seen.windows, name), "metric", text.METRICS[name])
     st.caption(LEGEND)
     table(tables.beside(seen.baseline, seen.latest))
 
@@ -94,7 +94,7 @@ def _distance(windows: Sequence[WindowItem], pick: Pick, subject: str) -> None:
         st.info(NO_LABELS)
         return
     newest = next(found for item in reversed(windows) if (found := pick(item)) is not None)
-    st.markdown(f"**{words.verdict(newest)}** {subject}: {words.found(newest)}")
+    st.markdown(f"**{text.verdict(newest)}** {subject}: {text.found(newest)}")
     draw(rows, "distances", "KS distance")
 
 
@@ -106,7 +106,7 @@ def _expected(windows: Sequence[WindowItem]) -> None:
         st.markdown("What the scores alone let expect, and what the labels say")
     for name, column in zip(told, [*st.columns(2), *st.columns(2)], strict=False):
         with column:
-            draw(rows[name], "expected", words.METRICS[name])
+            draw(rows[name], "expected", text.METRICS[name])
     detectors = tables.detectors(windows)
     if not detectors.empty:
         st.markdown("Detectors on the error rate; they inform, and open no incident")

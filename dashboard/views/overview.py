@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import streamlit as st
 
 from api.answers import Baseline, Incident, Model
-from dashboard import condition, tables, words
-from dashboard.client import Client, Of
-from dashboard.condition import Condition, Situation
-from dashboard.draw import table
-from dashboard.here import Here
-from dashboard.live import answer, live
+from dashboard import status, tables, text
+from dashboard.auto_refresh import answer, live
+from dashboard.client import Client, ModelVersion
+from dashboard.context import PageContext
+from dashboard.render import table
+from dashboard.status import Condition, Situation
 from dashboard.views.alerts import card
 
 SHOWN = 5  # incidents; the others are on their own page
@@ -33,8 +33,8 @@ class Seen:
     others: Sequence[tuple[Model, Condition]]
 
 
-def page(here: Here) -> None:
-    st.title(f"Is {words.plain(here.model.model)} all right?")
+def page(here: PageContext) -> None:
+    st.title(f"Is {text.plain(here.model.model)} all right?")
 
     def part() -> None:
         seen = answer(f"overview {here.of}", lambda: _ask(here))
@@ -44,17 +44,17 @@ def page(here: Here) -> None:
     live(part)
 
 
-def _ask(here: Here) -> Seen:
+def _ask(here: PageContext) -> Seen:
     client, others = here.client, here.others[:MODELS]
     situation = _situation(client, here.of)
     conditions = [
-        (model, condition.judge(_situation(client, Of(model.model, model.version))))
+        (model, status.judge(_situation(client, ModelVersion(model.model, model.version))))
         for model in others
     ]
     return Seen(situation, client.baseline(here.of), conditions)
 
 
-def _situation(client: Client, of: Of) -> Situation:
+def _situation(client: Client, of: ModelVersion) -> Situation:
     newest = client.windows(of, limit=1)
     return Situation(
         client.incidents(of, "open"),
@@ -64,19 +64,19 @@ def _situation(client: Client, of: Of) -> Situation:
     )
 
 
-def _draw(here: Here, seen: Seen) -> None:
+def _draw(here: PageContext, seen: Seen) -> None:
     now = seen.situation
-    judged = condition.judge(now)
+    judged = status.judge(now)
     box, icon = _BOXES[judged.level]
     box(f"**{judged.answer}** {judged.reason}", icon=icon)
-    st.caption(" ".join(condition.freshness(now)))
+    st.caption(" ".join(status.freshness(now)))
     _open(here, now.open)
     _performance(seen)
     _others(here, seen, judged)
     _driftline(now)
 
 
-def _open(here: Here, incidents: Sequence[Incident]) -> None:
+def _open(here: PageContext, incidents: Sequence[Incident]) -> None:
     if not incidents:
         return
     st.subheader("Open")
@@ -97,19 +97,19 @@ def _performance(seen: Seen) -> None:
         st.caption("No window has all of its labels yet.")
         return
     st.caption(
-        f"In production: the window {words.window(latest.window)}, the newest whose labels had"
-        f" their time; {words.share(latest.coverage)} of {words.count(latest.rows)} rows have one."
+        f"In production: the window {text.window(latest.window)}, the newest whose labels had"
+        f" their time; {text.share(latest.coverage)} of {text.count(latest.rows)} rows have one."
     )
 
 
-def _others(here: Here, seen: Seen, judged: Condition) -> None:
+def _others(here: PageContext, seen: Seen, judged: Condition) -> None:
     if not seen.others:
         return
     st.subheader("All models")
     table(tables.overview([(here.model, judged), *seen.others]))
     left = len(here.others) - len(seen.others)
     if left:
-        st.caption(f"{words.amount(left, 'more model version')}: choose it in the side bar.")
+        st.caption(f"{text.amount(left, 'more model version')}: choose it in the side bar.")
 
 
 def _driftline(now: Situation) -> None:

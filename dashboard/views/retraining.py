@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from api.answers import Retraining
-from dashboard import tables, words
-from dashboard.draw import table
-from dashboard.here import Here
-from dashboard.live import answer, live
+from dashboard import tables, text
+from dashboard.auto_refresh import answer, live
+from dashboard.context import PageContext
+from dashboard.render import table
 
 NO_DECISION = (
     "No decision yet. The role `retrain` makes one when a critical incident opens; the roles run"
@@ -29,8 +29,8 @@ _SAID = {
 }
 
 
-def page(here: Here) -> None:
-    st.title(f"Should {words.plain(here.model.model)} be trained again?")
+def page(here: PageContext) -> None:
+    st.title(f"Should {text.plain(here.model.model)} be trained again?")
 
     def part() -> None:
         status = answer(f"retraining {here.of}", lambda: here.client.retraining(here.of))
@@ -46,7 +46,7 @@ def _draw(status: Retraining) -> None:
         return
     box, icon, said = _SAID.get(status.decision, _SAID["none"])
     box(said, icon=icon)
-    window = f" on the window {words.window(status.window)}" if status.window else ""
-    st.caption(f"Decided at {words.instant(status.decided_at)}{window} (event time, UTC).")
+    window = f" on the window {text.window(status.window)}" if status.window else ""
+    st.caption(f"Decided at {text.instant(status.decided_at)}{window} (event time, UTC).")
     table(tables.reasons(status))
     st.caption("A decision is published on the topic `driftline.retraining`, whatever it is.")

@@ -103,7 +103,7 @@ def shown(view: str, api: FakeApi, **address: str) -> AppTest:
         import streamlit as st
 
         from dashboard.client import Client
-        from dashboard.here import Here
+        from dashboard.context import PageContext
         from tests.dashboard.fake import ADDRESS
 
         def link(label, page, **parameters):  # type: ignore[no-untyped-def]
@@ -112,7 +112,7 @@ def shown(view: str, api: FakeApi, **address: str) -> AppTest:
         http = httpx.Client(base_url=ADDRESS, transport=httpx.MockTransport(api))
         client = Client(http)
         first, *others = client.models()
-        here = Here(client, first, tuple(others), link)
+        here = PageContext(client, first, tuple(others), link)
         importlib.import_module(f"dashboard.views.{view}").page(here)
 
     app = AppTest.from_function(script, args=(view, api), default_timeout=120)

@@ -21,8 +21,8 @@ def test_nothing_open_is_said_in_words():
 def test_open_ones_come_first():
     over = incident("a", message="It is over.", **OVER)
     app = shown("alerts", watching(over, incident("b", message="It is open.")))
-    words = [m.value for m in app.markdown]
-    assert words.index("It is open.") < words.index("It is over.")
+    markdown = [m.value for m in app.markdown]
+    assert markdown.index("It is open.") < markdown.index("It is over.")
     assert [s.value for s in app.subheader] == ["Open (1)", "Over"]
 
 

@@ -3,10 +3,10 @@
 import httpx
 import pytest
 
-from dashboard.client import ApiProblem, Client, Of, connect
+from dashboard.client import ApiProblem, Client, ModelVersion, connect
 from tests.dashboard.fake import ADDRESS, FakeApi, health, incident, model, window
 
-OF = Of("flight-delay", "1")
+OF = ModelVersion("flight-delay", "1")
 
 
 def client(handler):

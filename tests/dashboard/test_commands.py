@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from streamlit.config import get_config_options
 
 from dashboard import commands
+from dashboard.api_address import reach
 from dashboard.commands import APP, arguments, dashboard
-from dashboard.reach import reach
 from driftline.settings import Settings
 
 

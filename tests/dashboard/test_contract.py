@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from dashboard.client import ApiProblem, Client, Of
+from dashboard.client import ApiProblem, Client, ModelVersion
 from driftline.settings import Settings
 from tests.consumers.stored import (
     NOW,
@@ -25,7 +25,7 @@ from tests.consumers.stored import (
 )
 from tests.dashboard.fake import ADDRESS, FakeApi, boxes, charts, said, shown
 
-OF = Of("flight-delay", "1")
+OF = ModelVersion("flight-delay", "1")
 VIEWS = ("overview", "model", "drift", "alerts", "retraining")
 
 

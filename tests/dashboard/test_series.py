@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.answers import Feature, WindowItem
-from dashboard import charts, series, words
+from dashboard import charts, series, text
 from tests.dashboard.fake import drifted, feature, metric, window
 
 
@@ -35,11 +35,11 @@ def test_a_metric_comes_with_its_interval_its_baseline_and_where_degraded_begins
 @pytest.mark.parametrize(
     ("labels", "severity", "kind"),
     [
-        ("final", None, words.FINAL),
-        ("provisional", None, words.PROVISIONAL),
-        ("final", "warning", words.DEGRADED["warning"]),
-        ("final", "critical", words.DEGRADED["critical"]),
-        ("provisional", "critical", words.PROVISIONAL),
+        ("final", None, text.FINAL),
+        ("provisional", None, text.PROVISIONAL),
+        ("final", "warning", text.DEGRADED["warning"]),
+        ("final", "critical", text.DEGRADED["critical"]),
+        ("provisional", "critical", text.PROVISIONAL),
     ],
 )
 def test_provisional_and_degraded_points_are_told_apart(labels, severity, kind):
@@ -55,7 +55,7 @@ def test_a_metric_that_is_undefined_leaves_a_gap():
     one["performance"]["metrics"]["precision"] = metric(None, low=None, high=None)
     rows = lines(series.metric_rows([WindowItem.model_validate(one)], "precision"), "measured")
     assert pd.isna(rows["value"].iloc[0])
-    assert rows["shown"].iloc[0] == words.NOTHING
+    assert rows["shown"].iloc[0] == text.NOTHING
 
 
 def test_a_window_without_performance_is_left_out():
@@ -65,13 +65,13 @@ def test_a_window_without_performance_is_left_out():
 @pytest.mark.parametrize(
     ("found", "status", "verdict"),
     [
-        (feature(), "closed", words.CALM),
-        (drifted(severity="warning"), "closed", words.WARNING),
-        (drifted(severity="critical"), "closed", words.CRITICAL),
-        (feature(verdict="insufficient_data"), "closed", words.FEW),
-        (feature(kind="categorical", statistic=None), "closed", words.UNTESTED),
-        (drifted(), "incomplete", words.UNJUDGED),
-        (None, "no_data", words.EMPTY),
+        (feature(), "closed", text.CALM),
+        (drifted(severity="warning"), "closed", text.WARNING),
+        (drifted(severity="critical"), "closed", text.CRITICAL),
+        (feature(verdict="insufficient_data"), "closed", text.FEW),
+        (feature(kind="categorical", statistic=None), "closed", text.UNTESTED),
+        (drifted(), "incomplete", text.UNJUDGED),
+        (None, "no_data", text.EMPTY),
     ],
 )
 def test_every_state_of_a_cell_has_its_own_symbol(found, status, verdict):
@@ -88,12 +88,12 @@ def test_no_two_states_share_a_symbol_and_none_is_a_colour_alone():
 
 def test_the_map_has_a_cell_for_every_feature_and_window_and_marks_the_chosen_one():
     windows = [item(1), item(2, drifted("temp"), feature("distance"))]
-    at = words.spelled(windows[1].window)
+    at = text.spelled(windows[1].window)
     cells = series.heat_rows(windows, ["temp", "distance"], ("temp", at))
     assert len(cells) == 4
     chosen = cells[cells["chosen"]]
     assert chosen[["feature", "window", "verdict", "distance"]].to_numpy().tolist() == [
-        ["temp", "2013-04-02", words.CRITICAL, 0.41]
+        ["temp", "2013-04-02", text.CRITICAL, 0.41]
     ]
 
 
@@ -135,7 +135,7 @@ def test_a_distance_comes_with_what_it_is_judged_against():
 
 def test_the_chosen_window_is_marked_in_the_line_too():
     windows = [item(1), item(2)]
-    at = words.spelled(windows[0].window)
+    at = text.spelled(windows[0].window)
     rows = lines(series.distance_rows(windows, series.of_scores, at), "distance")
     assert rows["chosen"].tolist() == [True, False]
 

@@ -2,7 +2,7 @@
 
 from api.answers import Baseline, DataDrift, Feature, LatestMetrics, Retraining, WindowItem
 from api.health import Health
-from dashboard import tables, words
+from dashboard import tables, text
 from tests.dashboard.fake import BASELINE, feature, health, metric, role, window
 
 
@@ -33,8 +33,8 @@ def test_baseline_and_production_meet_in_one_row_whichever_of_them_is_there():
     baseline = Baseline.model_validate({**about, "metrics": {"accuracy": BASELINE["accuracy"]}})
     latest = LatestMetrics.model_validate({**about, **only_recall})
     assert tables.beside(baseline, latest).to_numpy().tolist() == [
-        ["Accuracy", "0.900", words.NOTHING, words.NOTHING, words.NOTHING, words.NOTHING],
-        ["Recall", words.NOTHING, "0.500", "0.880 to 0.940", words.NOTHING, "◆ degraded, critical"],
+        ["Accuracy", "0.900", text.NOTHING, text.NOTHING, text.NOTHING, text.NOTHING],
+        ["Recall", text.NOTHING, "0.500", "0.880 to 0.940", text.NOTHING, "◆ degraded, critical"],
     ]
 
 
@@ -96,7 +96,7 @@ def test_roles_that_were_never_heard_of_are_rows_too():
     table = tables.roles(known)
     assert table["role"].tolist() == ["detect-0", "join"]
     assert table["state"].tolist() == ["✔ ok", "▲ never heard of"]
-    assert table["still to read"].tolist() == ["1,200", words.NOTHING]
+    assert table["still to read"].tolist() == ["1,200", text.NOTHING]
 
 
 def test_where_the_records_went():
@@ -118,5 +118,5 @@ def test_conditions_of_any_kind_are_written_out():
     table = tables.reasons(Retraining.model_validate({**about, "reasons": reasons}))
     assert table.to_numpy().tolist() == [
         ["running", "no", "yes", "✘ no"],
-        ["labels", "1,000", words.NOTHING, "✔ yes"],
+        ["labels", "1,000", text.NOTHING, "✔ yes"],
     ]

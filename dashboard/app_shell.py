@@ -12,11 +12,11 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from api.answers import Model
-from dashboard import place, words
+from dashboard import text, url_state
+from dashboard.api_address import reach
+from dashboard.auto_refresh import EVERY_S
 from dashboard.client import ApiProblem, Client, connect
-from dashboard.here import Here
-from dashboard.live import EVERY_S
-from dashboard.reach import reach
+from dashboard.context import PageContext
 from dashboard.views import alerts, drift, model, overview, retraining
 from driftline.settings import InvalidSettings, load_settings
 
@@ -46,7 +46,7 @@ def run(environment: Mapping[str, str]) -> None:
             show, title=title, icon=icon, url_path=name, default=name == "overview"
         )
     chosen = st.navigation(list(pages.values()))
-    place.arrive()
+    url_state.arrive()
     chosen.run()
 
 
@@ -56,7 +56,7 @@ def _show(
     try:
         client = _client(*reach(environment, load_settings))
     except InvalidSettings as error:
-        st.error(f"The configuration cannot be used: {words.plain(error)}.")
+        st.error(f"The configuration cannot be used: {text.plain(error)}.")
         return
     try:
         models = client.models()
@@ -77,7 +77,9 @@ def _client(address: str, token: str | None) -> Client:
     return connect(address, token)
 
 
-def _here(client: Client, models: Sequence[Model], pages: Mapping[str, StreamlitPage]) -> Here:
+def _here(
+    client: Client, models: Sequence[Model], pages: Mapping[str, StreamlitPage]
+) -> PageContext:
     meant = _meant(models, *_asked(client))
     others = tuple(model for model in models if model is not meant)
 
@@ -89,12 +91,16 @@ def _here(client: Client, models: Sequence[Model], pages: Mapping[str, Streamlit
             query_params={name: value for name, value in given.items() if value is not None},
         )
 
-    return Here(client, meant, others, link)
+    return PageContext(client, meant, others, link)
 
 
 def _asked(client: Client) -> tuple[str | None, str | None]:
     """Model and version in the address; of one that names an incident only, the incident's."""
-    model, version, incident = place.at("model"), place.at("version"), place.at("incident")
+    model, version, incident = (
+        url_state.at("model"),
+        url_state.at("version"),
+        url_state.at("incident"),
+    )
     if model is None and incident is not None:
         with suppress(ApiProblem):  # the page says what is wrong with it
             found = client.incident(incident)
@@ -104,21 +110,21 @@ def _asked(client: Client) -> tuple[str | None, str | None]:
 
 def _meant(models: Sequence[Model], model: str | None, version: str | None) -> Model:
     """The one that was asked for; else the newest."""
-    by_name = {words.model(known): known for known in models}
+    by_name = {text.model(known): known for known in models}
     fitting = [m for m in models if m.model == model and version in (None, m.version)]
     if model is not None and not fitting:
         asked = model if version is None else f"{model} · version {version}"
-        st.warning(f"There is no model {words.plain(asked)}.")
+        st.warning(f"There is no model {text.plain(asked)}.")
     meant = fitting[0] if fitting else models[0]
-    place.go(model=meant.model, version=meant.version)
+    url_state.go(model=meant.model, version=meant.version)
     with st.sidebar:
-        _selector(by_name, words.model(meant))
+        _selector(by_name, text.model(meant))
     return meant
 
 
 def _selector(by_name: Mapping[str, Model], meant: str) -> None:
     if len(by_name) == 1:
-        st.caption(words.plain(meant))
+        st.caption(text.plain(meant))
         return
     key = "choice of model"
     st.session_state[key] = meant
@@ -127,7 +133,7 @@ def _selector(by_name: Mapping[str, Model], meant: str) -> None:
 
 def _go(by_name: Mapping[str, Model], key: str) -> None:
     model = by_name[st.session_state[key]]
-    place.go(model=model.model, version=model.version, feature=None, window=None, incident=None)
+    url_state.go(model=model.model, version=model.version, feature=None, window=None, incident=None)
 
 
 def _wait_for(client: Client, known: Sequence[Model] | None) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from api.answers import Feature
-from dashboard import charts, place, series, words
+from dashboard import charts, series, text, url_state
 
 LASTS = ("60", "30", "200")  # windows shown; the first unless somebody chooses
 HOW_TO_READ = (
@@ -40,7 +40,7 @@ def distribution(feature: Feature) -> None:
     rows = series.share_rows(feature)
     if rows.empty:
         return
-    name = words.plain(feature.name)
+    name = text.plain(feature.name)
     st.markdown(f"**{name}**: the window over the reference")
     if feature.kind != "numeric":
         draw(rows, "categories", feature.name)
@@ -50,7 +50,7 @@ def distribution(feature: Feature) -> None:
         draw(rows, "shares", feature.name)
     with right:
         draw(rows, "summed", feature.name)
-    st.caption(f"{HOW_TO_READ}, {words.number(feature.statistic)}.")
+    st.caption(f"{HOW_TO_READ}, {text.number(feature.statistic)}.")
 
 
 def table(rows: pd.DataFrame) -> None:
@@ -60,9 +60,9 @@ def table(rows: pd.DataFrame) -> None:
 
 def last(features: int) -> int:
     """How many windows to ask for: as many as were chosen, fewer of very many features."""
-    asked = place.at("last")
+    asked = url_state.at("last")
     return min(int(asked if asked in LASTS else LASTS[0]), max(10, CELLS // max(features, 1)))
 
 
 def choose_last() -> None:
-    place.choose("Windows shown", "last", LASTS, words=lambda many: f"the newest {many}")
+    url_state.choose("Windows shown", "last", LASTS, words=lambda many: f"the newest {many}")

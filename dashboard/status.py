@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from api.answers import Feature, Incident, LatestMetrics, WindowItem
 from api.health import Health, Role
-from dashboard import words
+from dashboard import text
 
 _BY_LEVEL = ("critical", "warning")
 _WRONG = ("problem", "silent")  # of a role
@@ -25,7 +25,7 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The answer: a level out of ``words.SYMBOLS``, a few words, and the reason."""
+    """The answer: a level out of ``text.SYMBOLS``, a few words, and the reason."""
 
     level: str
     answer: str
@@ -37,7 +37,7 @@ def judge(now: Situation) -> Condition:
     if now.open:
         return _open(now.open)
     if now.newest is None:
-        return Condition("unknown", "Not known yet.", words.NO_WINDOWS)
+        return Condition("unknown", "Not known yet.", text.NO_WINDOWS)
     if trouble := troubles(now.health):
         return Condition("unknown", "Not known.", f"Nothing is open, but {'; '.join(trouble)}.")
     return _calm(now.newest, now.latest)
@@ -47,14 +47,14 @@ def _open(incidents: Sequence[Incident]) -> Condition:
     numbers = {level: sum(i.severity == level for i in incidents) for level in _BY_LEVEL}
     level = "critical" if numbers["critical"] else "warning"
     said = " and ".join(
-        words.amount(many, f"{name} incident") for name, many in numbers.items() if many
+        text.amount(many, f"{name} incident") for name, many in numbers.items() if many
     )
     answer = "No." if level == "critical" else "Perhaps not."
-    return Condition(level, answer, f"Open: {said or words.amount(len(incidents), 'incident')}.")
+    return Condition(level, answer, f"Open: {said or text.amount(len(incidents), 'incident')}.")
 
 
 def _calm(newest: WindowItem, latest: LatestMetrics) -> Condition:
-    said = words.window(newest.window)
+    said = text.window(newest.window)
     if newest.window.status == "incomplete":
         reason = f"The window {said} reaches back before the first row, and decides nothing."
         return Condition("unknown", "Not known yet.", reason)
@@ -71,38 +71,38 @@ def _calm(newest: WindowItem, latest: LatestMetrics) -> Condition:
 def _but(few: Sequence[Feature]) -> str:
     if not few:
         return ""
-    return f" Too few rows to judge: {', '.join(words.plain(feature.name) for feature in few)}."
+    return f" Too few rows to judge: {', '.join(text.plain(feature.name) for feature in few)}."
 
 
 def _judged(latest: LatestMetrics) -> str:
     if latest.window is not None:
-        return f"Its performance is judged up to {words.window(latest.window)}."
+        return f"Its performance is judged up to {text.window(latest.window)}."
     return "Its performance is not judged yet: too few labels have come."
 
 
 def troubles(health: Health) -> list[str]:
     """What is wrong with Driftline itself."""
-    missing = [f"role {words.plain(role)} was never heard of" for role in health.missing]
+    missing = [f"role {text.plain(role)} was never heard of" for role in health.missing]
     return missing + [_trouble(role) for role in health.roles if role.status in _WRONG]
 
 
 def _trouble(role: Role) -> str:
-    name = words.plain(f"{role.role}-{role.slot}")
+    name = text.plain(f"{role.role}-{role.slot}")
     if role.status == "silent":
-        return f"role {name} is silent (last heard of {words.ago(role.heartbeat_age_s)})"
-    return f"role {name} says: {words.plain(role.problem or 'something is wrong')}"
+        return f"role {name} is silent (last heard of {text.ago(role.heartbeat_age_s)})"
+    return f"role {name} says: {text.plain(role.problem or 'something is wrong')}"
 
 
 def freshness(now: Situation) -> list[str]:
     """How old what is shown is: by the data's own time, and by the clock."""
     said = []
     if now.newest is not None:
-        end = words.instant(now.newest.window.end)
+        end = text.instant(now.newest.window.end)
         said.append(f"The newest window ends {end} (event time, UTC).")
     progress = [r.progress_age_s for r in now.health.roles if r.progress_age_s is not None]
     if progress:
-        said.append(f"Driftline last took in anything {words.ago(min(progress))}.")
+        said.append(f"Driftline last took in anything {text.ago(min(progress))}.")
     lag = sum(role.lag for role in now.health.roles)
     if lag:
-        said.append(f"{words.amount(lag, 'record')} still to be read.")
+        said.append(f"{text.amount(lag, 'record')} still to be read.")
     return said

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from api.answers import Model
-from dashboard.client import Client, Of
+from dashboard.client import Client, ModelVersion
 
 
 class Link(Protocol):
@@ -15,12 +15,12 @@ class Link(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class PageContext:
     client: Client
     model: Model
     others: tuple[Model, ...]  # every other model version, the one registered last first
     link: Link
 
     @property
-    def of(self) -> Of:
-        return Of(self.model.model, self.model.version)
+    def of(self) -> ModelVersion:
+        return ModelVersion(self.model.model, self.model.version)

@@ -7,7 +7,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import shell
+from dashboard import app_shell
 from dashboard.client import Client
 from tests.dashboard.fake import (
     ADDRESS,
@@ -20,7 +20,7 @@ from tests.dashboard.fake import (
     window,
 )
 
-APP = str(Path(shell.__file__).with_name("app.py"))
+APP = str(Path(app_shell.__file__).with_name("app.py"))
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def opened(monkeypatch):
             return Client(httpx.Client(base_url=ADDRESS, transport=httpx.MockTransport(api)))
 
         monkeypatch.setenv("DRIFTLINE_DASHBOARD__API", ADDRESS)
-        monkeypatch.setattr(shell, "connect", connect)
+        monkeypatch.setattr(app_shell, "connect", connect)
         st.cache_resource.clear()
         app = AppTest.from_file(APP, default_timeout=120)
         for name, value in parameters.items():

@@ -272,7 +272,7 @@ _VALUES = {
 
 def _of_metric(of: dict[str, Any]) -> str:
     said = [
-        f"{METRICS[of['statistic']]} {number(of.get('value'))}",
+        f"{METRICS[of['decided_by']]} {number(of.get('value'))}",
         f"95% interval {interval(of.get('low'), of.get('high'))}",
         f"baseline {number(of.get('baseline'))}",
         f"degraded below {number(of.get('threshold'))}",

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from api.answers import Feature
-from dashboard import words
+from dashboard import text
 from tests.dashboard.fake import day, drifted
 
 
@@ -24,7 +24,7 @@ def at(text):
     ],
 )
 def test_windows_in_utc_as_short_as_they_can_be_said(start, end, said):
-    assert words.span(at(start), at(end)) == said
+    assert text.span(at(start), at(end)) == said
 
 
 @pytest.mark.parametrize(
@@ -39,47 +39,47 @@ def test_windows_in_utc_as_short_as_they_can_be_said(start, end, said):
     ],
 )
 def test_ages(seconds, said):
-    assert words.ago(seconds) == said
+    assert text.ago(seconds) == said
 
 
 def test_numbers_that_are_not_there_are_said_to_be_nothing():
-    nothing = (words.number(None), words.share(None), words.share(1, 0), words.interval(0.1, None))
-    assert set(nothing) == {words.NOTHING}
+    nothing = (text.number(None), text.share(None), text.share(1, 0), text.interval(0.1, None))
+    assert set(nothing) == {text.NOTHING}
 
 
 @pytest.mark.parametrize(
     ("value", "said"), [(1e-30, "< 0.0001"), (0.05, "0.0500"), (0.0, "< 0.0001")]
 )
 def test_p_values(value, said):
-    assert words.probability(value) == said
+    assert text.probability(value) == said
 
 
 def test_a_window_in_an_address_comes_back_as_it_was_and_in_utc():
-    assert words.spelled_out("/".join(day(1))) == day(1)
+    assert text.spelled_out("/".join(day(1))) == day(1)
     elsewhere = "2013-04-01T02:00:00+02:00/2013-04-02T02:00:00+02:00"
-    assert words.spelled_out(elsewhere) == day(1)
+    assert text.spelled_out(elsewhere) == day(1)
 
 
-@pytest.mark.parametrize("text", [None, "", "newest", "/", "2013-04-01/2013-04-02", "a/b"])
-def test_what_is_no_window_is_none(text):
-    assert words.spelled_out(text) is None
+@pytest.mark.parametrize("parameter", [None, "", "newest", "/", "2013-04-01/2013-04-02", "a/b"])
+def test_what_is_no_window_is_none(parameter):
+    assert text.spelled_out(parameter) is None
 
 
 def test_times_in_an_address_are_those_of_the_api():
-    assert words.rfc3339(datetime(2013, 4, 1, tzinfo=UTC)) == "2013-04-01T00:00:00Z"
+    assert text.rfc3339(datetime(2013, 4, 1, tzinfo=UTC)) == "2013-04-01T00:00:00Z"
     berlin = timezone(timedelta(hours=2))
-    assert words.rfc3339(datetime(2013, 4, 1, 2, tzinfo=berlin)) == "2013-04-01T00:00:00Z"
+    assert text.rfc3339(datetime(2013, 4, 1, 2, tzinfo=berlin)) == "2013-04-01T00:00:00Z"
 
 
 def test_a_message_says_its_window_as_people_do():
     start, end = day(1)
-    assert words.sentence(f"temp moved in the window {start} to {end}; *really*.") == (
+    assert text.sentence(f"temp moved in the window {start} to {end}; *really*.") == (
         r"temp moved in the window 2013-04-01; \*really\*."
     )
 
 
 def found(**fields):
-    return words.found(Feature.model_validate(drifted("temp", **fields)))
+    return text.found(Feature.model_validate(drifted("temp", **fields)))
 
 
 def test_what_decided_is_said_where_it_is_not_the_distance_itself():
@@ -130,8 +130,8 @@ def test_missing_values_are_said_where_they_have_become_an_incident(severity, sa
 def test_evidence_of_a_distance_in_a_sentence(statistic, named):
     known = {"decided_by": statistic, "value": 0.31, "threshold": 0.09, "rows": 912}
     said = f"{named} 0.310, where sampling noise explains 0.090, rows 912"
-    assert words.evidence(known) == f"{said}."
-    assert words.evidence({**known, "detail": "'UA': 1% before"}) == f"{said}, 'UA'\\: 1% before."
+    assert text.evidence(known) == f"{said}."
+    assert text.evidence({**known, "detail": "'UA': 1% before"}) == f"{said}, 'UA'\\: 1% before."
 
 
 def test_evidence_names_what_fell_at_the_same_time():
@@ -140,19 +140,19 @@ def test_evidence_names_what_fell_at_the_same_time():
         "value": 0.31,
         "grouped": ["quality/dewp", "quality/wind_dir"],
     }
-    assert words.evidence(known) == (
+    assert text.evidence(known) == (
         "difference of the share of missing values 0.310. At the same time: quality/dewp,"
-        f" {words.plain('quality/wind_dir')}."
+        f" {text.plain('quality/wind_dir')}."
     )
 
 
 def test_evidence_of_a_metric_in_a_sentence():
     known = {"decided_by": "recall", "value": 0.5, "low": 0.4, "high": 0.6, "baseline": 0.7}
-    assert words.evidence({**known, "threshold": 0.63, "labels": 900, "coverage": 0.98}) == (
+    assert text.evidence({**known, "threshold": 0.63, "labels": 900, "coverage": 0.98}) == (
         "Recall 0.500, 95% interval 0.400 to 0.600, baseline 0.700, degraded below 0.630,"
         " 900 labels, 98.0% of the rows."
     )
 
 
 def test_evidence_of_a_kind_that_is_not_known_yet_says_nothing_wrong():
-    assert words.evidence({"surprise": 1}) == ""
+    assert text.evidence({"surprise": 1}) == ""
