@@ -24,7 +24,7 @@ from monitor.counts.summary import Summary
 from monitor.decisions.incidents import Change
 from monitor.events.event_time import Progress, Sources
 from monitor.performance.cbpe import Estimate, Expected
-from monitor.statistics.drift_rule import Evidence, Tested
+from monitor.statistics.drift_rule import Comparison, Evidence
 from monitor.statistics.effect_sizes import Effects
 from monitor.statistics.histograms import Distribution
 from monitor.windows.findings import (
@@ -308,12 +308,12 @@ def _feature(feature: FeatureFinding, marked: float) -> dict[str, Any]:
         "severity": None if feature.severity is None else feature.severity.value,
         "decided_by": None
         if most_severe is None or most_severe.severity is None
-        else most_severe.statistic,
+        else most_severe.test,
         "detectable": None if shown is None else min(shown.detectable, 1.0),
         "detail": None
         if most_severe is None or most_severe.severity is None
         else most_severe.detail,
-        "quality": None if feature.flaws is None else _quality(feature.flaws),
+        "quality": None if feature.quality is None else _quality(feature.quality),
         "unseen": None
         if feature.unseen is None
         else {"rows": feature.unseen_rows, "values": dict(feature.unseen)},
@@ -323,7 +323,7 @@ def _feature(feature: FeatureFinding, marked: float) -> dict[str, Any]:
     }
 
 
-def _value(found: Tested | None) -> float | None:
+def _value(found: Comparison | None) -> float | None:
     return None if found is None else found.value
 
 
@@ -339,7 +339,7 @@ def _effects(found: Effects) -> dict[str, Any]:
     }
 
 
-def _quality(found: Tested) -> dict[str, Any]:
+def _quality(found: Comparison) -> dict[str, Any]:
     """Of the share of values that are missing or of a wrong type."""
     return {
         "deviation": found.value,

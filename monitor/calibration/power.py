@@ -23,8 +23,8 @@ import numpy as np
 from scipy.stats import norm
 
 from monitor.budget import Family, Length, Levels
+from monitor.statistics.distribution_tests import DISTRIBUTION_TESTS
 from monitor.statistics.scanner import Scanner
-from monitor.statistics.tests import STATISTICS
 from monitor.windows.evaluator import Evaluator, cells_of
 
 
@@ -61,10 +61,10 @@ def _spent(
     levels = family.level(evaluator.plan, length)
     plain = Spent(family.name, subject, statistic, length, share, levels, rows)
     scanner = evaluator.errors if family.name == "errors" else evaluator.data
-    if statistic not in STATISTICS or scanner is None:
+    if statistic not in DISTRIBUTION_TESTS or scanner is None:
         return plain
     i = scanner.ecdf_table.names.index(cells_of(subject))
-    seen = scanner.detectable(STATISTICS[statistic], i, length, max(round(rows), 1))
+    seen = scanner.detectable(DISTRIBUTION_TESTS[statistic], i, length, max(round(rows), 1))
     if seen is None:
         return plain
     shift = SHIFTS[statistic](seen.distance) if statistic in SHIFTS else None
@@ -82,7 +82,7 @@ def _spent(
 
 def _large_enough(scanner: Scanner, i: int, length: Length, rows: int, least: float) -> float:
     """The gap that, less half of what is noise, exceeds ``least`` with 80% probability."""
-    seen = scanner.detectable(STATISTICS["ks"], i, length, max(rows, 1))
+    seen = scanner.detectable(DISTRIBUTION_TESTS["ks"], i, length, max(rows, 1))
     assert seen is not None
     return least + seen.threshold / 2 + seen.beyond
 
@@ -116,12 +116,14 @@ def costs(evaluator: Evaluator) -> list[Cost]:
         return []
     tests = len(family.tests)
     return [
-        _cost(evaluator, family, "one more numeric feature", tests / (tests + len(STATISTICS))),
+        _cost(
+            evaluator, family, "one more numeric feature", tests / (tests + len(DISTRIBUTION_TESTS))
+        ),
         _cost(evaluator, family, "a second segment", 0.5),
     ]
 
 
 def _cost(evaluator: Evaluator, family: Family, what: str, level: float) -> Cost:
-    quantile, length = STATISTICS["ks"].quantile, family.lengths[0]
+    quantile, length = DISTRIBUTION_TESTS["ks"].quantile, family.lengths[0]
     before = family.level(evaluator.plan, length).warning
     return Cost(what, level, quantile(before * level) / quantile(before))

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from monitor.plan import Incidents
-from monitor.statistics.drift_rule import Evidence, Severity, Tested, evidence
+from monitor.statistics.drift_rule import Comparison, Evidence, Severity, evidence
 
 GROUPED = ("data", "quality", "performance")  # kinds whose subjects have causes in common
 
@@ -67,7 +67,7 @@ class Heard:
 class WindowVerdict:
     """What one window says of a subject: the gravest of its tests, or calm (None)."""
 
-    tested: Tested | None
+    tested: Comparison | None
     start_ms: int
     end_ms: int
     slide_ms: int
@@ -81,7 +81,7 @@ def most_severe(said: Sequence[WindowVerdict], end_ms: int, span_ms: int) -> Hea
     raised = [(one.tested, one) for one in said if one.tested is not None]
     if not raised:
         return Heard(end_ms, span_ms)
-    tested, worst = max(raised, key=lambda pair: (pair[0].weight, pair[1].start_ms))
+    tested, worst = max(raised, key=lambda pair: (pair[0].severity_order, pair[1].start_ms))
     found = evidence(tested, worst.start_ms, worst.end_ms)
     return Heard(end_ms, span_ms, found, max(one.slide_ms for _, one in raised))
 

@@ -67,7 +67,7 @@ class Categories:
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class CategoryResult:
     """What became of a test; while nothing was counted there is no worst category."""
 
     statistic: float = 0.0  # G over Williams' correction
@@ -78,13 +78,13 @@ class Tested:
     now: float = 0.0
 
 
-def test(reference: Categories, live: NDArray[np.int64]) -> Tested:
+def test(reference: Categories, live: NDArray[np.int64]) -> CategoryResult:
     """Test live counts, shape (c + 1,). Raises ``ValueError`` for another shape."""
     if live.shape != reference.counts.shape:
         raise ValueError(f"expected counts of shape {reference.counts.shape}, got {live.shape}")
     table = Table.of(live, reference.counts)
     if not table.n:
-        return Tested()
+        return CategoryResult()
     kept = alone(table, reference.floor)
     pooled = table.pooled(kept)
     one = min([*_cells(pooled, kept), *_newcomers(reference, table, kept)])
@@ -92,7 +92,7 @@ def test(reference: Categories, live: NDArray[np.int64]) -> Tested:
     p = one.p
     if df > 1:  # with two cells, all of them together are the same test as one
         p = min(one.p / SINGLE, float(chdtrc(df, statistic)) / (1 - SINGLE))
-    return Tested(statistic, df, min(1.0, p), one.category % live.size, one.before, one.now)
+    return CategoryResult(statistic, df, min(1.0, p), one.category % live.size, one.before, one.now)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

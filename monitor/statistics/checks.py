@@ -26,7 +26,7 @@ from monitor.plan import Drift
 from monitor.statistics import categories
 from monitor.statistics import proportions as shares
 from monitor.statistics.categories import Categories
-from monitor.statistics.drift_rule import Severity, Tested
+from monitor.statistics.drift_rule import Comparison, Severity
 from monitor.statistics.ecdf_table import CellIndex
 from monitor.statistics.natural_variation import (
     OF_SHARES,
@@ -50,11 +50,11 @@ SHARED_OF_DISTANCE = 0.64  # the same of a distance, over that of the whole; sim
 class Check(Protocol):
     """Judges windows, in the index space of a scanner."""
 
-    def scan(self, parts: Sequence[Counts], length: Length) -> dict[str, Tested | None]:
+    def scan(self, parts: Sequence[Counts], length: Length) -> dict[str, Comparison | None]:
         """For each name with rows in the window its test if it drifted, or None."""
         ...
 
-    def judge(self, parts: Sequence[Counts], length: Length) -> dict[str, Tested]:
+    def judge(self, parts: Sequence[Counts], length: Length) -> dict[str, Comparison]:
         """The test of each name that has rows in the window."""
         ...
 
@@ -89,7 +89,7 @@ class CategoryCheck:
     names: Sequence[str]
     rule: Rule
 
-    def scan(self, parts: Sequence[Counts], length: Length) -> dict[str, Tested | None]:
+    def scan(self, parts: Sequence[Counts], length: Length) -> dict[str, Comparison | None]:
         halves = self._halves(parts)
         if not (halves[0].any() and halves[1].any()):
             return {self.cells: None} if halves[0].any() or halves[1].any() else {}
@@ -99,7 +99,7 @@ class CategoryCheck:
         tested = self._tested(halves, found, length)
         return {self.cells: tested if tested.severity is not None else None}
 
-    def judge(self, parts: Sequence[Counts], length: Length) -> dict[str, Tested]:
+    def judge(self, parts: Sequence[Counts], length: Length) -> dict[str, Comparison]:
         halves = self._halves(parts)
         if not (halves[0].any() or halves[1].any()):
             return {}
@@ -111,8 +111,8 @@ class CategoryCheck:
         return (np.zeros_like(dense[0]), dense[0]) if len(dense) == 1 else (dense[0], dense[1])
 
     def _tested(
-        self, halves: tuple[Ints, Ints], found: categories.Tested, length: Length
-    ) -> Tested:
+        self, halves: tuple[Ints, Ints], found: categories.CategoryResult, length: Length
+    ) -> Comparison:
         fixed, live = self.reference.counts, halves[0] + halves[1]
         rows = int(live.sum())
         allowance = self.rule.allowance(length, rows)
@@ -127,7 +127,7 @@ class CategoryCheck:
             )
 
         warning = self.rule.levels[length].warning
-        return Tested(
+        return Comparison(
             "categories",
             rows,
             float(np.abs(live / rows - fixed / fixed.sum()).max()),
@@ -140,7 +140,7 @@ class CategoryCheck:
             NOISE_OFF,
         )
 
-    def _detail(self, found: categories.Tested) -> str | None:
+    def _detail(self, found: categories.CategoryResult) -> str | None:
         if found.worst is None:
             return None
         named = found.worst < len(self.names)
@@ -157,12 +157,12 @@ class QualityCheck:
     reference: Sequence[Proportion]  # one for each name
     rules: Sequence[Rule]  # one for each name
 
-    def scan(self, parts: Sequence[Counts], length: Length) -> dict[str, Tested | None]:
+    def scan(self, parts: Sequence[Counts], length: Length) -> dict[str, Comparison | None]:
         halves = [self._flawed(part) for part in parts]
         rows = sum(rows for _, rows in halves)
         if not rows:
             return {}
-        found: dict[str, Tested | None] = dict.fromkeys(self.names)
+        found: dict[str, Comparison | None] = dict.fromkeys(self.names)
         if length.panes < LEAST_PANES or not all(rows for _, rows in halves):
             return found
         for i in self._suspects(np.sum([flaws for flaws, _ in halves], axis=0), rows, length):
@@ -171,7 +171,7 @@ class QualityCheck:
                 found[self.names[i]] = tested
         return found
 
-    def judge(self, parts: Sequence[Counts], length: Length) -> dict[str, Tested]:
+    def judge(self, parts: Sequence[Counts], length: Length) -> dict[str, Comparison]:
         halves = [self._flawed(part) for part in parts]
         if not sum(rows for _, rows in halves):
             return {}
@@ -185,7 +185,9 @@ class QualityCheck:
                 zip(flaws.tolist(), self.reference, self.rules, strict=True)
             )
             if (count or of.count)
-            and not shares.calm(Proportion(count, rows), of, rule.levels[length].warning)
+            and not shares.certainly_not_significant(
+                Proportion(count, rows), of, rule.levels[length].warning
+            )
         ]
 
     def _flawed(self, counts: Counts) -> tuple[Ints, int]:
@@ -197,7 +199,7 @@ class QualityCheck:
             counts.at(self.cell_index.offsets["rows"][0]),
         )
 
-    def _tested(self, halves: Sequence[tuple[Ints, int]], i: int, length: Length) -> Tested:
+    def _tested(self, halves: Sequence[tuple[Ints, int]], i: int, length: Length) -> Comparison:
         parts = [Proportion(min(int(flaws[i]), rows), rows) for flaws, rows in halves]
         first, second = (Proportion(0, 0), parts[0]) if len(parts) == 1 else (parts[0], parts[1])
         whole, fixed, rule = first + second, self.reference[i], self.rules[i]
@@ -210,7 +212,7 @@ class QualityCheck:
             beyond = persistent - share_noise(whole, fixed, alpha) / 2
             return both and p_value <= alpha and beyond > allowance
 
-        return Tested(
+        return Comparison(
             "missing",
             whole.rows,
             abs(whole.value - fixed.value),
@@ -230,7 +232,7 @@ class CoverageCheck:
     reference: Proportion  # without a label
     rule: Rule
 
-    def judge(self, first: Proportion, second: Proportion, length: Length) -> Tested | None:
+    def judge(self, first: Proportion, second: Proportion, length: Length) -> Comparison | None:
         """Of the halves of a window; None while it has no rows. Only a fall is of interest."""
         whole = first + second
         if not whole.rows:
@@ -243,7 +245,7 @@ class CoverageCheck:
             beyond = persistent - share_noise(whole, self.reference, alpha) / 2
             return p_value <= alpha and beyond > allowance
 
-        return Tested(
+        return Comparison(
             "coverage",
             whole.rows,
             abs(whole.value - self.reference.value),
@@ -256,7 +258,7 @@ class CoverageCheck:
         )
 
 
-def flawed(cell_index: CellIndex, counts: Counts, cells: str) -> Proportion:
+def invalid_values(cell_index: CellIndex, counts: Counts, cells: str) -> Proportion:
     """Of ``quality/<feature>``: the rows that are of no use, of all rows."""
     start = cell_index.offsets[cells][0]
     rows = counts.at(cell_index.offsets["rows"][0])
@@ -294,7 +296,7 @@ def learn_categories(
     return _learned(held, empty, lengths, told)
 
 
-def learn_shares(panes: Sequence[Proportion], lengths: Sequence[int]) -> NaturalVariation:
+def learn_proportions(panes: Sequence[Proportion], lengths: Sequence[int]) -> NaturalVariation:
     """How a share strays in the reference, block against the rest of it."""
     held = [np.array([share.count, share.rows], dtype=np.int64) for share in panes]
     whole = np.sum(held, axis=0, dtype=np.int64) if held else np.zeros(2, dtype=np.int64)

@@ -35,28 +35,28 @@ class Severity(StrEnum):
         return list(Severity).index(self)
 
 
-RANKS = ("wilcoxon", "mood")  # mean scores, which decide beside the distances that are shown
+RANK_TESTS = ("wilcoxon", "mood")  # mean scores, which decide beside the distances that are shown
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Comparison:
     """One statistic of one window, and what it had to exceed to be drift."""
 
-    statistic: str
+    test: str
     rows: int
     value: float
     persistent: float
     threshold: float  # what sampling noise explains, at the level of a warning
-    allowance: float  # what the persistent part may stray by beyond ``noise_off`` of that
+    allowance: float  # what the persistent part may stray by beyond ``noise_fraction`` of that
     severity: Severity | None = None
     p_value: float | None = None
     detail: str | None = None  # which category, and how it moved
-    noise_off: float = 0.5
+    noise_fraction: float = 0.5
 
     @property
     def detectable(self) -> float:
         """The smallest deviation that would have been drift."""
-        return max(self.threshold, self.allowance + self.threshold * self.noise_off)
+        return max(self.threshold, self.allowance + self.threshold * self.noise_fraction)
 
     @property
     def verdict(self) -> Verdict:
@@ -68,10 +68,10 @@ class Tested:
         return Verdict.INSUFFICIENT if self.detectable >= 1 > self.allowance else Verdict.OK
 
     @property
-    def weight(self) -> tuple[int, bool, float]:
+    def severity_order(self) -> tuple[int, bool, float]:
         """For choosing the gravest of several: what has moved far is wider only by the way."""
         rank = -1 if self.severity is None else self.severity.rank
-        return rank, self.statistic != RANKS[1], self.persistent / max(self.detectable, 1e-12)
+        return rank, self.test != RANK_TESTS[1], self.persistent / max(self.detectable, 1e-12)
 
 
 Noise = Callable[[float], float]  # the deviation that sampling noise exceeds with a probability
@@ -120,12 +120,12 @@ class Evidence:
     coverage: float | None = None
 
 
-def evidence(tested: Tested, start_ms: int, end_ms: int) -> Evidence | None:
+def evidence(tested: Comparison, start_ms: int, end_ms: int) -> Evidence | None:
     """None while nothing drifted."""
     if tested.severity is None:
         return None
     return Evidence(
-        decided_by=tested.statistic,
+        decided_by=tested.test,
         value=tested.value,
         severity=tested.severity,
         start_ms=start_ms,

@@ -86,7 +86,7 @@ class EcdfTable:
     below: Floats  # shape (bins,): the fixed distribution function before each bin
     up_to: Floats  # shape (bins,): and behind it
     scores: tuple[Scores, Scores]  # Wilcoxon's and Mood's
-    groups: Groups
+    groups: EnvelopeGroups
 
     @classmethod
     def of(cls, samples: Mapping[str, Sample]) -> EcdfTable:
@@ -104,12 +104,12 @@ class EcdfTable:
         below = np.concatenate([np.empty(0), *(np.append(0.0, edge[:-1]) for edge in each)])
         starts = offsets[:-1]
         scores = (Scores.wilcoxon(below, up_to, starts), Scores.mood(below, up_to, starts))
-        groups = Groups.of(below, up_to, offsets, sizes, scores)
+        groups = EnvelopeGroups.of(below, up_to, offsets, sizes, scores)
         return cls(tuple(samples), offsets, sizes, below, up_to, scores, groups)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Groups:
+class EnvelopeGroups:
     """Bins of nearly one height of the fixed distribution functions, one feature after another."""
 
     edges: Ints  # shape (g + 1,): the first bin of each, and the end
@@ -128,7 +128,7 @@ class Groups:
         offsets: Ints,
         sizes: Ints,
         scores: Sequence[Scores],
-    ) -> Groups:
+    ) -> EnvelopeGroups:
         """A bin that is high itself is a group of its own: its bound is exact."""
         edges, starts = [np.empty(0, dtype=np.int64)], [0]
         for at, end, size in zip(offsets[:-1], offsets[1:], sizes, strict=True):
@@ -161,14 +161,14 @@ class Deviations:
     rows: Ints  # values that fell into bins
     above: Floats  # in [0, 1]
     under: Floats  # in [-1, 0]
-    lasting_above: Floats
-    lasting_under: Floats
+    persistent_above: Floats
+    persistent_under: Floats
     ranks: Floats
-    lasting_ranks: Floats
+    persistent_ranks: Floats
     squares: Floats  # shape (2, f): of the rows' scores, their mean
 
     @classmethod
-    def calm(cls, rows: Ints) -> Deviations:
+    def zero(cls, rows: Ints) -> Deviations:
         """Of windows that lie nowhere from the fixed distributions."""
         none, two = np.zeros(rows.size), np.zeros((2, rows.size))
         return cls(rows, none, none, none, none, two, two, two)
@@ -182,12 +182,12 @@ class Deviations:
         return self.above - self.under
 
     @property
-    def lasting_ks(self) -> Floats:
-        return np.maximum(self.lasting_above, -self.lasting_under)
+    def persistent_ks(self) -> Floats:
+        return np.maximum(self.persistent_above, -self.persistent_under)
 
     @property
-    def lasting_kuiper(self) -> Floats:
-        return self.lasting_above - self.lasting_under
+    def persistent_kuiper(self) -> Floats:
+        return self.persistent_above - self.persistent_under
 
 
 def compare(ecdf_table: EcdfTable, parts: Sequence[Counts], *, within: bool = False) -> Deviations:
@@ -220,14 +220,14 @@ def compare(ecdf_table: EcdfTable, parts: Sequence[Counts], *, within: bool = Fa
     if len(held) == 1:
         return Deviations(rows, above, under, above, under, whole, whole, squares)
     both = (held[0].rows > 0) & (held[1].rows > 0)
-    lasting_above = spread.highest(np.minimum(*after))
-    lasting_under = -spread.highest(-np.maximum(*ahead))
+    persistent_above = spread.highest(np.minimum(*after))
+    persistent_under = -spread.highest(-np.maximum(*ahead))
     return Deviations(
         rows,
         above,
         under,
-        np.where(both, lasting_above, above),
-        np.where(both, lasting_under, under),
+        np.where(both, persistent_above, above),
+        np.where(both, persistent_under, under),
         whole,
         np.where(both, shared(*ranks), whole),
         squares,
@@ -237,7 +237,7 @@ def compare(ecdf_table: EcdfTable, parts: Sequence[Counts], *, within: bool = Fa
 def bound(ecdf_table: EcdfTable, parts: Sequence[Counts]) -> Deviations:
     """A window like that of ``compare``: none of its deviations can exceed these."""
     if not ecdf_table.names:
-        return Deviations.calm(np.empty(0, dtype=np.int64))
+        return Deviations.zero(np.empty(0, dtype=np.int64))
     groups = ecdf_table.groups
     starts = groups.starts[:-1]
     run = np.sum([_before(part, groups.edges) for part in parts], axis=0)

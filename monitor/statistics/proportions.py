@@ -1,16 +1,17 @@
-"""Has the share of rows with a flaw (missing, of a wrong type) changed? Exact, and cheap when not.
+"""Has a proportion of rows changed? An exact test, and a cheap bound for rows that did not change.
 
 Theory of operation
 -------------------
-Of ``n`` live rows ``x`` are flawed, of the reference's ``m`` rows ``a``. If both came from one
-source, then, given that ``x + a`` are flawed in all, ``x`` is hypergeometric (Fisher 1935),
-whatever the true share. Twice the tail on the side of the deviation is a p-value that keeps every
-level, however small, and is conservative where counts are few.
+A property (a missing value, a category) holds for ``x`` of ``n`` live rows and for ``a`` of the
+``m`` rows of the reference. If both come from one source, then ``x`` is hypergeometric given the
+sum ``x + a`` (Fisher 1935), whatever the true proportion. Twice the tail on the side of the
+deviation is a p-value that keeps every level, however small, and is conservative for small counts.
 
-Most windows are calm, and a calm one should cost no tail. ``calm`` compares Pearson's ``z²`` with
-the level: the p-value is never as small as ``exp(-z²) / 1.5``. The rate at which it falls is half
-the likelihood ratio, a Kullback-Leibler divergence and so at most ``z²`` (Gibbs and Su 2002,
-theorem 5), and about ``z² / 2`` near the middle; the factor was checked, not proven.
+Most windows are healthy and do not need the exact tail. ``certainly_not_significant`` compares
+Pearson's ``z²`` with the level: the p-value is never below ``exp(-z²) / 1.5``. Its rate of decrease
+is half the likelihood ratio, a Kullback-Leibler divergence and therefore at most ``z²`` (Gibbs and
+Su 2002, theorem 5), and about ``z² / 2`` near the center. The factor 1.5 was checked numerically,
+not proven.
 """
 
 from __future__ import annotations
@@ -54,13 +55,13 @@ def p_value(live: Proportion, fixed: Proportion) -> float:
     return min(1.0, 2 * tail(more, less))
 
 
-def calm(live: Proportion, fixed: Proportion, level: float) -> bool:
+def certainly_not_significant(live: Proportion, fixed: Proportion, level: float) -> bool:
     """Whether ``p_value`` is certain to exceed ``level``, at the cost of a few multiplications."""
-    flawed, rows = live.count + fixed.count, live.rows + fixed.rows
-    if not (0 < flawed < rows and live.rows and fixed.rows):
+    successes, rows = live.count + fixed.count, live.rows + fixed.rows
+    if not (0 < successes < rows and live.rows and fixed.rows):
         return True
     cross = live.count * fixed.rows - fixed.count * live.rows
-    pearson = cross * cross / (live.rows * fixed.rows) * (rows / (flawed * (rows - flawed)))
+    pearson = cross * cross / (live.rows * fixed.rows) * (rows / (successes * (rows - successes)))
     return pearson < (log(LEAST / level) if level else inf)
 
 
@@ -96,19 +97,19 @@ def tail(more: Proportion, less: Proportion) -> float:
 
     ``P(X >= more.count)`` of the hypergeometric; both sides have rows.
     """
-    flawed, sound = more.count + less.count, less.rows - less.count
-    last = min(flawed, more.rows)
-    spread = sqrt(flawed * more.rows / (more.rows + less.rows))
+    successes, sound = more.count + less.count, less.rows - less.count
+    last = min(successes, more.rows)
+    spread = sqrt(successes * more.rows / (more.rows + less.rows))
     k = np.arange(more.count, min(last, more.count + int(FARTHEST * spread) + 64), dtype=np.float64)
-    ratios = (flawed - k) * (more.rows - k) / ((k + 1) * (sound - more.count + k + 1))
+    ratios = (successes - k) * (more.rows - k) / ((k + 1) * (sound - more.count + k + 1))
     return min(1.0, exp(_log_point(more, less)) * (1.0 + float(np.cumprod(ratios).sum())))
 
 
 def _log_point(more: Proportion, less: Proportion) -> float:
     """The logarithm of the hypergeometric probability of exactly this split."""
-    flawed, rows = more.count + less.count, more.rows + less.rows
+    successes, rows = more.count + less.count, more.rows + less.rows
     split = _log_choose(more.rows, more.count) + _log_choose(less.rows, less.count)
-    return split - _log_choose(rows, flawed)
+    return split - _log_choose(rows, successes)
 
 
 def _log_choose(n: int, k: int) -> float:

@@ -19,10 +19,10 @@ from monitor.counts.bins import Sample, effective_size, p_value
 from monitor.counts.counts import Counts
 from monitor.plan import Drift
 from monitor.statistics.checks import Check
-from monitor.statistics.drift_rule import Tested, severity_of
+from monitor.statistics.distribution_tests import DISTRIBUTION_TESTS, KS, DistributionTest
+from monitor.statistics.drift_rule import Comparison, severity_of
 from monitor.statistics.ecdf_table import CellIndex, Deviations, EcdfTable, bound, compare
 from monitor.statistics.natural_variation import Blocks, NaturalVariation, block_starts, learnable
-from monitor.statistics.tests import KS, STATISTICS, Statistic
 
 Floats = NDArray[np.float64]
 
@@ -54,7 +54,7 @@ class Scanner:
     drift: Drift
     checks: Sequence[Check] = ()  # of what is no distribution on a line
 
-    def scan(self, parts: Sequence[Counts], length: Length) -> dict[str, Tested | None]:
+    def scan(self, parts: Sequence[Counts], length: Length) -> dict[str, Comparison | None]:
         """For each name with rows in the window the gravest test that drifted, or None."""
         if not any(parts):
             return {}
@@ -63,36 +63,38 @@ class Scanner:
             found.update(check.scan(parts, length))
         return found
 
-    def _distributions(self, parts: Sequence[Counts], length: Length) -> dict[str, Tested | None]:
+    def _distributions(
+        self, parts: Sequence[Counts], length: Length
+    ) -> dict[str, Comparison | None]:
         whole = bound(self.ecdf_table, parts)
-        found: dict[str, Tested | None] = {
+        found: dict[str, Comparison | None] = {
             name: None for name, rows in zip(self.ecdf_table.names, whole.rows, strict=True) if rows
         }
         noise = self._noises(whole, length)
         if any(
-            each.may_exceed(noise[each.name], whole, self.ecdf_table, parts)
-            for each in STATISTICS.values()
+            each.upper_bound_exceeds(noise[each.name], whole, self.ecdf_table, parts)
+            for each in DISTRIBUTION_TESTS.values()
         ):
             whole = compare(self.ecdf_table, parts)
             noise = self._noises(whole, length)
-            tests: dict[int, list[Tested]] = {}
-            for each in STATISTICS.values():
+            tests: dict[int, list[Comparison]] = {}
+            for each in DISTRIBUTION_TESTS.values():
                 for i in np.flatnonzero(each.value(whole) > noise[each.name]).tolist():
                     tests.setdefault(i, []).append(self._test(each, whole, i, length, noise))
             for i, of in tests.items():
-                most_severe = max(of, key=lambda tested: tested.weight)
+                most_severe = max(of, key=lambda tested: tested.severity_order)
                 if most_severe.severity is not None:
                     found[self.ecdf_table.names[i]] = self._with_p_value(most_severe, i)
         return found
 
-    def judge(self, parts: Sequence[Counts], length: Length) -> dict[str, tuple[Tested, ...]]:
+    def judge(self, parts: Sequence[Counts], length: Length) -> dict[str, tuple[Comparison, ...]]:
         """All tests of each name that has rows in the window; of a constant there are no ranks."""
         found = compare(self.ecdf_table, parts)
         noise = self._noises(found, length)
         tests = {
             name: tuple(
                 self._with_p_value(self._test(each, found, i, length, noise), i)
-                for each in STATISTICS.values()
+                for each in DISTRIBUTION_TESTS.values()
                 if each.units(self.ecdf_table)[i]
             )
             for i, name in enumerate(self.ecdf_table.names)
@@ -103,13 +105,13 @@ class Scanner:
         return tests
 
     def detectable(
-        self, statistic: Statistic, i: int, length: Length, rows: int
+        self, statistic: DistributionTest, i: int, length: Length, rows: int
     ) -> Detectable | None:
         """Of name ``i``; None where the statistic has nothing to say."""
         unit, every = float(statistic.units(self.ecdf_table)[i]), self.ecdf_table.sizes.size
         if not unit:
             return None
-        window = Deviations.calm(np.full(every, rows))
+        window = Deviations.zero(np.full(every, rows))
         level = self.levels[length][i].warning
         (noise,) = statistic.noise(self.ecdf_table, window, [level], slice(i, i + 1)).tolist()
         allowance = self._allowance(statistic, i, length, rows)
@@ -121,17 +123,18 @@ class Scanner:
         """What each name's value of each statistic exceeds by chance, at the level of a warning."""
         levels = tuple(of.warning for of in self.levels[length])
         return {
-            each.name: each.noise(self.ecdf_table, found, levels) for each in STATISTICS.values()
+            each.name: each.noise(self.ecdf_table, found, levels)
+            for each in DISTRIBUTION_TESTS.values()
         }
 
     def _test(
         self,
-        statistic: Statistic,
+        statistic: DistributionTest,
         found: Deviations,
         i: int,
         length: Length,
         noises: Mapping[str, Floats],
-    ) -> Tested:
+    ) -> Comparison:
         rows, levels = int(found.rows[i]), self.levels[length][i]
         threshold = float(noises[statistic.name][i])
         allowance = self._allowance(statistic, i, length, rows)
@@ -145,25 +148,27 @@ class Scanner:
             return float(statistic.noise(self.ecdf_table, found, [alpha], slice(i, i + 1))[0])
 
         severity = severity_of(value, persistent, noise, allowance, levels, self.drift, effect)
-        matters = statistic.matters(effect, float(noises[KS.name][i]), self.drift.min_effect)
-        return Tested(
+        exceeds_min_effect = statistic.exceeds_min_effect(
+            effect, float(noises[KS.name][i]), self.drift.min_effect
+        )
+        return Comparison(
             statistic.name,
             rows,
             value,
             persistent,
             threshold,
             allowance,
-            severity if matters else None,
+            severity if exceeds_min_effect else None,
             detail=statistic.direction(found, i),
         )
 
-    def _allowance(self, statistic: Statistic, i: int, length: Length, rows: int) -> float:
-        strays = self.variations[statistic.name][i].allowance(length.panes, rows)
-        return max(strays, statistic.floor(self.drift.min_effect))
+    def _allowance(self, statistic: DistributionTest, i: int, length: Length, rows: int) -> float:
+        variation_factors = self.variations[statistic.name][i].allowance(length.panes, rows)
+        return max(variation_factors, statistic.floor(self.drift.min_effect))
 
-    def _with_p_value(self, tested: Tested, i: int) -> Tested:
+    def _with_p_value(self, tested: Comparison, i: int) -> Comparison:
         """It decides nothing and takes longer than all that does: only for what is shown."""
-        if tested.statistic != KS.name:
+        if tested.test != KS.name:
             return tested
         size = int(self.ecdf_table.sizes[i])
         return replace(tested, p_value=p_value(tested.value, tested.rows, size))
@@ -179,18 +184,18 @@ def learn(
     """
     ecdf_table = _whole(samples, panes)
     found: dict[str, list[list[Blocks]]] = {
-        statistic.name: [[] for _ in samples] for statistic in STATISTICS.values()
+        statistic.name: [[] for _ in samples] for statistic in DISTRIBUTION_TESTS.values()
     }
     for length in learnable(lengths, len(panes)):
         blocks = [
             compare(ecdf_table, _parts(panes, start, length), within=True)
             for start in block_starts(length, len(panes))
         ]
-        for statistic in STATISTICS.values():
+        for statistic in DISTRIBUTION_TESTS.values():
             for i, into in enumerate(found[statistic.name]):
                 into.append(_blocks(statistic, blocks, i, length, ecdf_table))
     return {
-        name: [NaturalVariation.of(of, STATISTICS[name].strays) for of in each]
+        name: [NaturalVariation.of(of, DISTRIBUTION_TESTS[name].variation_factors) for of in each]
         for name, each in found.items()
     }
 
@@ -210,7 +215,11 @@ def _parts(panes: Sequence[Counts], start: int, length: int) -> list[Counts]:
 
 
 def _blocks(
-    statistic: Statistic, found: Sequence[Deviations], i: int, length: int, ecdf_table: EcdfTable
+    statistic: DistributionTest,
+    found: Sequence[Deviations],
+    i: int,
+    length: int,
+    ecdf_table: EcdfTable,
 ) -> Blocks:
     rows, size = np.array([of.rows[i] for of in found], dtype=np.int64), int(ecdf_table.sizes[i])
     persistent = np.array([statistic.persistent(of)[i] for of in found])
@@ -222,5 +231,5 @@ def _blocks(
         persistent[met],
         statistic.noise_within(ecdf_table, i, n, 1 / max(n.size, 1)),
         statistic.expected_within(ecdf_table, i, n, parts),
-        statistic.strays,
+        statistic.variation_factors,
     )

@@ -34,7 +34,7 @@ from monitor.decisions.incidents import (
 from monitor.events.event_time import earliest, latest
 from monitor.performance.adwin_page_hinkley import detect
 from monitor.performance.metrics import labelled_rows, measure
-from monitor.statistics.drift_rule import Tested, evidence
+from monitor.statistics.drift_rule import Comparison, evidence
 from monitor.statistics.ecdf_table import CellIndex
 from monitor.statistics.scanner import Scanner
 from monitor.windows.evaluator import Evaluator, subject_of
@@ -214,7 +214,7 @@ class _Fold:
                 if tested is not None or window.panes == 1:
                     self._hear(cells, tested, window.start * size_ms, length)
 
-    def _hear(self, cells: str, tested: Tested | None, start_ms: int, length: Length) -> None:
+    def _hear(self, cells: str, tested: Comparison | None, start_ms: int, length: Length) -> None:
         """Keep what a window says until all that end with it have spoken; None is calm."""
         size_ms = self.plan.windows.pane_ms
         end_ms = start_ms + length.panes * size_ms
@@ -274,8 +274,8 @@ class _Fold:
     def _hear_finding(self, found: FeatureFinding, start_ms: int) -> None:
         if found.severity is not None:
             self._hear(found.cells, found.most_severe, start_ms, own_length(self.plan))
-        if found.flaws is not None and found.flaws.severity is not None:
-            self._hear(f"quality/{found.name}", found.flaws, start_ms, own_length(self.plan))
+        if found.quality is not None and found.quality.severity is not None:
+            self._hear(f"quality/{found.name}", found.quality, start_ms, own_length(self.plan))
 
     def _finish(self, clock: Clock) -> None:
         """Judge errors of panes and performance of windows whose labels had their time."""

@@ -22,7 +22,7 @@ from monitor.statistics import histograms as distribution
 from monitor.statistics import scanner as scanning
 from monitor.statistics.categories import Categories
 from monitor.statistics.checks import CategoryCheck, Check, CoverageCheck, QualityCheck, Rule
-from monitor.statistics.drift_rule import Severity, Tested
+from monitor.statistics.drift_rule import Comparison, Severity
 from monitor.statistics.ecdf_table import CellIndex, EcdfTable
 from monitor.statistics.effect_sizes import of_bins, of_categories
 from monitor.statistics.natural_variation import NaturalVariation
@@ -130,7 +130,7 @@ class Evaluator:
             unknown=most_frequent(names.get("unknown", {})),
         )
 
-    def judge_coverage(self, rows: Sequence[int], labels: Sequence[int]) -> Tested | None:
+    def judge_coverage(self, rows: Sequence[int], labels: Sequence[int]) -> Comparison | None:
         """Of a window whose labels had their time: predictions and labels, pane by pane."""
         if self.coverage is None:
             return None
@@ -141,7 +141,7 @@ class Evaluator:
             halves.append(Proportion(max(n - known, 0), n))
         return self.coverage.judge(halves[0], halves[1], own_length(self.plan))
 
-    def _judged(self, scanner: Scanner, window: _Halves) -> dict[str, tuple[Tested, ...]]:
+    def _judged(self, scanner: Scanner, window: _Halves) -> dict[str, tuple[Comparison, ...]]:
         parts = [scanner.cell_index.gather(half) for half in (window.first, window.second)]
         return scanner.judge(parts, own_length(self.plan))
 
@@ -195,7 +195,7 @@ class Evaluator:
         name: str,
         reference: Numeric,
         window: _Halves,
-        tests: Mapping[str, tuple[Tested, ...]],
+        tests: Mapping[str, tuple[Comparison, ...]],
     ) -> FeatureFinding:
         quality = window.total(f"quality/{name}")
         return replace(
@@ -205,7 +205,7 @@ class Evaluator:
             wrong_type=quality.at(Quality.WRONG_TYPE),
             not_finite=quality.at(Quality.NOT_FINITE),
             out_of_range=quality.at(Quality.OUT_OF_RANGE),
-            flaws=_first(tests.get(f"quality/{name}")),
+            quality=_first(tests.get(f"quality/{name}")),
         )
 
 
@@ -266,7 +266,7 @@ def _compared(
     cells: str,
     reference: Numeric,
     window: _Halves,
-    tests: Mapping[str, tuple[Tested, ...]],
+    tests: Mapping[str, tuple[Comparison, ...]],
 ) -> FeatureFinding:
     """Whatever fell into bins, against its reference."""
     live, bins = window.total(cells), reference.sample.bins
@@ -353,13 +353,15 @@ class _Making:
         names = [f"quality/{name}" for name in self.profile.schema.features]
         whole = Counts.total(panes)
         variations = [
-            checks.learn_shares([checks.flawed(cell_index, of, name) for of in panes], self._panes)
+            checks.learn_proportions(
+                [checks.invalid_values(cell_index, of, name) for of in panes], self._panes
+            )
             for name in names
         ]
         return QualityCheck(
             names,
             cell_index,
-            [checks.flawed(cell_index, whole, name) for name in names],
+            [checks.invalid_values(cell_index, whole, name) for name in names],
             [self._rule(*each) for each in zip(names, variations, strict=True)],
         )
 
@@ -368,7 +370,7 @@ class _Making:
         if "coverage" not in self.spent:
             return None
         panes = [share for _, share in sorted(_unlabelled(self.profile).items())]
-        variation = checks.learn_shares(panes, self._panes)
+        variation = checks.learn_proportions(panes, self._panes)
         length = own_length(self.plan)
         levels = {length: self.spent["coverage"].level(self.plan, length)}
         whole = sum(panes, start=Proportion(0, 0))
@@ -433,7 +435,7 @@ def _categorical(
     reference: Categorical,
     window: _Halves,
     names: Names,
-    tests: Mapping[str, tuple[Tested, ...]],
+    tests: Mapping[str, tuple[Comparison, ...]],
 ) -> FeatureFinding:
     """With its stability index, and what was never seen."""
     live = window.total(f"categories/{name}")
@@ -447,7 +449,7 @@ def _categorical(
         missing=quality.at(Quality.MISSING),
         wrong_type=quality.at(Quality.WRONG_TYPE),
         tests=tests.get(f"categories/{name}", ()),
-        flaws=_first(tests.get(f"quality/{name}")),
+        quality=_first(tests.get(f"quality/{name}")),
         effects=of_categories(counts, reference.counts),
         unseen=most_frequent(names.get(f"unseen/{name}", {})),
         unseen_rows=int(counts[-1]),
@@ -455,7 +457,7 @@ def _categorical(
     )
 
 
-def _first(tests: tuple[Tested, ...] | None) -> Tested | None:
+def _first(tests: tuple[Comparison, ...] | None) -> Comparison | None:
     return tests[0] if tests else None
 
 

@@ -10,7 +10,7 @@ from monitor.decisions.incidents import Change, Incident
 from monitor.performance.adwin_page_hinkley import Detector
 from monitor.performance.cbpe import Expected
 from monitor.performance.metrics import Metric
-from monitor.statistics.drift_rule import RANKS, Evidence, Severity, Tested, Verdict
+from monitor.statistics.drift_rule import RANK_TESTS, Comparison, Evidence, Severity, Verdict
 from monitor.statistics.effect_sizes import Effects
 from monitor.statistics.histograms import Distribution
 
@@ -38,16 +38,16 @@ class FeatureFinding:
     wrong_type: int = 0
     not_finite: int = 0
     out_of_range: int = 0
-    tests: tuple[Tested, ...] = ()
-    flaws: Tested | None = None  # of the share that is missing or of a wrong type
+    tests: tuple[Comparison, ...] = ()
+    quality: Comparison | None = None  # of the share that is missing or of a wrong type
     effects: Effects | None = None
     unseen: Mapping[str, int] | None = None  # most frequent values outside the reference
     unseen_rows: int = 0
     distribution: Distribution | None = None
 
     @property
-    def most_severe(self) -> Tested | None:
-        return max(self.tests, key=lambda tested: tested.weight, default=None)
+    def most_severe(self) -> Comparison | None:
+        return max(self.tests, key=lambda tested: tested.severity_order, default=None)
 
     @property
     def severity(self) -> Severity | None:
@@ -56,13 +56,13 @@ class FeatureFinding:
     @property
     def verdict(self) -> Verdict:
         """Drift if any test says so; insufficient data only if no distance could have."""
-        told = (of for of in self.tests if of.severity or of.statistic not in RANKS)
+        told = (of for of in self.tests if of.severity or of.test not in RANK_TESTS)
         verdicts = {tested.verdict for tested in told}
         found = (v for v in (Verdict.DRIFT, Verdict.OK) if v in verdicts)
         return next(found, Verdict.INSUFFICIENT)
 
-    def test(self, statistic: str) -> Tested | None:
-        return next((tested for tested in self.tests if tested.statistic == statistic), None)
+    def test(self, statistic: str) -> Comparison | None:
+        return next((tested for tested in self.tests if tested.test == statistic), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from monitor.events.joining import Entry, JoinPolicy, Scored, Truth, added, chan
 from monitor.performance.adwin_page_hinkley import Detector, detect
 from monitor.performance.metrics import measure
 from monitor.plan import Budget, Drift, Incidents, Plan, Time, Windows
-from monitor.statistics.drift_rule import Tested
+from monitor.statistics.drift_rule import Comparison
 from monitor.windows.detection import LEAST_LABELS, advance
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import (
@@ -389,7 +389,7 @@ class Definition:
                     MetricVerdict(evidence_of(found, start, end, **counted), length.slide * PANE),
                 )
 
-    def coverage(self, start: int) -> Tested | None:
+    def coverage(self, start: int) -> Comparison | None:
         panes = self._panes(start)
         rows = [self.cells(Part.ON_TIME, at, at + PANE) for at in panes]
         labels = [self.cells(Part.FINAL, at, at + PANE) for at in panes]

@@ -42,7 +42,7 @@ from monitor.events.event_time import NEVER, Progress, Sources
 from monitor.performance.adwin_page_hinkley import Detector
 from monitor.performance.cbpe import Estimate, Expected
 from monitor.performance.degradation import Metric
-from monitor.statistics.drift_rule import Evidence, Severity, Tested, evidence
+from monitor.statistics.drift_rule import Comparison, Evidence, Severity, evidence
 from monitor.statistics.effect_sizes import Effects, Wasserstein
 from monitor.windows.findings import (
     DataFinding,
@@ -264,11 +264,13 @@ def documented(section: str) -> Any:
     return json.loads(block[1])
 
 
-KS = Tested("ks", 909, 0.31, 0.28, 0.09, 0.05, Severity.CRITICAL, 1e-60)
-KUIPER = Tested("kuiper", 909, 0.33, 0.27, 0.1, 0.05, Severity.WARNING)
-WILCOXON = Tested("wilcoxon", 909, 0.4, 0.35, 0.1, 0.4, detail="higher")
-MISSING = Tested("missing", 912, 0.003, 0.001, 0.004, 0.002, None, 0.02, "0.10% before, 0.30% now")
-SHARES = Tested(
+KS = Comparison("ks", 909, 0.31, 0.28, 0.09, 0.05, Severity.CRITICAL, 1e-60)
+KUIPER = Comparison("kuiper", 909, 0.33, 0.27, 0.1, 0.05, Severity.WARNING)
+WILCOXON = Comparison("wilcoxon", 909, 0.4, 0.35, 0.1, 0.4, detail="higher")
+MISSING = Comparison(
+    "missing", 912, 0.003, 0.001, 0.004, 0.002, None, 0.02, "0.10% before, 0.30% now"
+)
+SHARES = Comparison(
     "categories", 912, 0.2, 0.19, 0.06, 0.02, Severity.WARNING, 1e-9, "'UA': 20% before, 40% now"
 )
 NUMERIC = FeatureFinding(
@@ -278,7 +280,7 @@ NUMERIC = FeatureFinding(
     912,
     missing=3,
     tests=(KS, KUIPER),
-    flaws=MISSING,
+    quality=MISSING,
     effects=Effects(0.2, 0.02, 0.15, Wasserstein(0.3, 0.4, 0.0)),
 )
 CATEGORICAL = FeatureFinding(
@@ -389,7 +391,7 @@ def test_the_figures_of_a_number_are_those_of_ks_and_the_gravest_test_is_said_to
 
 def test_a_reference_that_strays_over_its_whole_range_allows_any_distance_and_no_more():
     strays = replace(KS, allowance=1.7, severity=None)
-    found = replace(NUMERIC, tests=(strays,), flaws=replace(MISSING, allowance=1.2))
+    found = replace(NUMERIC, tests=(strays,), quality=replace(MISSING, allowance=1.2))
     document = window_document(replace(window(), data=replace(window().data, score=found)), 0.05)
     score = document["concept"]["prediction"]
     assert (score["allowance"], score["detectable"], score["verdict"]) == (1.0, 1.0, "ok")
@@ -450,7 +452,7 @@ def test_detectors_tell_the_end_of_the_window_of_their_newest_detection():
 # -- alerts, as documented ---------------------------------------------------------------------
 
 
-def raised(tested: Tested) -> Evidence:
+def raised(tested: Comparison) -> Evidence:
     found = evidence(tested, T0, T0 + DAY)
     assert found is not None
     return found

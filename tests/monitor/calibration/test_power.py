@@ -55,7 +55,7 @@ def found_in(evaluator: Evaluator, statistic: str, shift: float, runs: int = 150
     for _ in range(runs):
         bins = Counts.of(sample.locate(rng.normal(shift, 1, ROWS)))
         judged = evaluator.data.judge([bins], test.length)["bins/x"]
-        hits += any(one.statistic == statistic and one.severity for one in judged)
+        hits += any(one.test == statistic and one.severity for one in judged)
     return hits / runs
 
 

@@ -17,7 +17,7 @@ from monitor.decisions.incidents import (
     worst,
 )
 from monitor.plan import Incidents
-from monitor.statistics.drift_rule import Evidence, Severity, Tested
+from monitor.statistics.drift_rule import Comparison, Evidence, Severity
 
 PLAN = Incidents(repeat_after_ms=40, resolve_after=2)
 SAID = {".": None, "w": Severity.WARNING, "c": Severity.CRITICAL}
@@ -144,7 +144,7 @@ def test_and_a_short_one_on_its_way_does_not_cut_that_short():
 
 def test_of_windows_that_end_together_the_gravest_speaks_and_the_longest_decides_on_calm():
     def said(severity, persistent, slide_ms):
-        tested = Tested("ks", 9, 0.9, persistent, 0.1, 0.1, severity)
+        tested = Comparison("ks", 9, 0.9, persistent, 0.1, 0.1, severity)
         return WindowVerdict(tested, 100 - 2 * slide_ms, 100, slide_ms)
 
     short, long = said(Severity.CRITICAL, 0.3, 10), said(Severity.WARNING, 0.9, 40)
@@ -160,7 +160,7 @@ def test_if_none_of_them_drifted_they_are_calm():
 
 
 def test_of_equals_the_shortest_is_the_evidence_in_whatever_order_they_come():
-    tested = Tested("ks", 9, 0.9, 0.5, 0.1, 0.1, Severity.WARNING)
+    tested = Comparison("ks", 9, 0.9, 0.5, 0.1, 0.1, Severity.WARNING)
     short, long = WindowVerdict(tested, 90, 100, 10), WindowVerdict(tested, 60, 100, 20)
     assert most_severe([short, long], 100, 10) == most_severe([long, short], 100, 10)
     assert most_severe([long, short], 100, 10).evidence.start_ms == 90

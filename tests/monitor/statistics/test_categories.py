@@ -27,7 +27,7 @@ def counted(*counts) -> np.ndarray:
     return np.array(counts, dtype=np.int64)
 
 
-def judged(live, fixed) -> categories.Tested:
+def judged(live, fixed) -> categories.CategoryResult:
     return categories.test(Categories.of(np.asarray(fixed)), np.asarray(live))
 
 
@@ -191,7 +191,7 @@ def test_a_constant_reference_sees_every_departure_and_no_other():
 
 
 def test_without_a_row_there_is_nothing_to_tell():
-    assert judged(EVEN * 0, EVEN) == categories.Tested()
+    assert judged(EVEN * 0, EVEN) == categories.CategoryResult()
 
 
 def test_counts_of_another_list_are_refused():

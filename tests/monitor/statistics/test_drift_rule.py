@@ -12,11 +12,11 @@ from monitor.budget import Length, Levels
 from monitor.counts.bins import Sample
 from monitor.counts.counts import Counts
 from monitor.plan import Drift
-from monitor.statistics.drift_rule import Severity, Tested, Verdict, evidence
+from monitor.statistics.distribution_tests import DISTRIBUTION_TESTS
+from monitor.statistics.drift_rule import Comparison, Severity, Verdict, evidence
 from monitor.statistics.ecdf_table import CellIndex, EcdfTable
 from monitor.statistics.natural_variation import ENOUGH_BLOCKS, OF_GAPS, Blocks, NaturalVariation
 from monitor.statistics.scanner import Scanner
-from monitor.statistics.tests import STATISTICS
 
 LEVEL = Levels(warning=0.01, critical=0.001)
 EVERY_EFFECT = Drift(critical_effect=0.0)
@@ -35,14 +35,14 @@ def variation(excess: float) -> NaturalVariation:
 
 def every_test(sample: Sample, *windows, excess=0.0, level=LEVEL, drift=EVERY_EFFECT):
     """All tests of a window in two halves, KS first; none while it holds no value."""
-    strays = {name: [variation(excess)] for name in STATISTICS}
+    variation_factors = {name: [variation(excess)] for name in DISTRIBUTION_TESTS}
     cell_index, ecdf_table = CellIndex.of({"bins/x": sample.bins}), EcdfTable.of({"bins/x": sample})
-    scanner = Scanner(cell_index, ecdf_table, {WINDOW: [level]}, strays, drift)
+    scanner = Scanner(cell_index, ecdf_table, {WINDOW: [level]}, variation_factors, drift)
     halves = [Counts.of(sample.locate(np.asarray(x, float))) for x in windows]
     return scanner.judge(halves, WINDOW).get("bins/x", ())
 
 
-def judged(sample: Sample, *windows, **settings) -> Tested:
+def judged(sample: Sample, *windows, **settings) -> Comparison:
     return every_test(sample, *windows, **settings)[0]
 
 
@@ -230,8 +230,8 @@ def test_false_alarms_of_independent_rows_stay_within_the_promised_level():
 
 
 def test_only_what_drifted_is_evidence():
-    calm, drifted = judged(GRID, shifted(0), shifted(0)), judged(GRID, shifted(30), shifted(30))
-    assert evidence(calm, 10, 30) is None
+    healthy, drifted = judged(GRID, shifted(0), shifted(0)), judged(GRID, shifted(30), shifted(30))
+    assert evidence(healthy, 10, 30) is None
     found = evidence(drifted, 10, 30)
     assert (found.decided_by, found.start_ms, found.end_ms) == ("ks", 10, 30)
     assert (found.value, found.persistent) == (drifted.value, drifted.persistent)
@@ -240,12 +240,12 @@ def test_only_what_drifted_is_evidence():
 
 def test_the_gravest_is_critical_before_warning_and_then_what_exceeds_most():
     def of(severity, persistent):
-        return Tested("ks", 9, 0.9, persistent, 0.1, 0.1, severity)
+        return Comparison("ks", 9, 0.9, persistent, 0.1, 0.1, severity)
 
-    calm, mild, worse = of(None, 0.9), of(Severity.WARNING, 0.4), of(Severity.WARNING, 0.5)
+    healthy, mild, worse = of(None, 0.9), of(Severity.WARNING, 0.4), of(Severity.WARNING, 0.5)
     critical = of(Severity.CRITICAL, 0.3)
-    found = sorted([worse, critical, calm, mild], key=lambda tested: tested.weight)
-    assert found == [calm, mild, worse, critical]
+    found = sorted([worse, critical, healthy, mild], key=lambda tested: tested.severity_order)
+    assert found == [healthy, mild, worse, critical]
 
 
 def test_a_wider_spread_shows_in_kuiper_before_it_shows_in_ks():

@@ -61,8 +61,8 @@ def test_kuiper_and_what_persists_are_those_of_all_bins(drawn):
         if first.any() and second.any():
             lasting = shared(deviation(first, reference), deviation(second, reference))
         assert found.kuiper[i] == pytest.approx(reach(whole), abs=1e-12)
-        assert found.lasting_kuiper[i] == pytest.approx(reach(lasting), abs=1e-12)
-        assert found.lasting_ks[i] == pytest.approx(np.abs(lasting).max(), abs=1e-12)
+        assert found.persistent_kuiper[i] == pytest.approx(reach(lasting), abs=1e-12)
+        assert found.persistent_ks[i] == pytest.approx(np.abs(lasting).max(), abs=1e-12)
 
 
 def reach(deviations) -> float:
@@ -84,8 +84,10 @@ def test_a_part_of_the_reference_is_compared_with_the_rest_of_it(drawn, others):
     for i, name in enumerate(samples):
         if rest[name].size and found.rows[i]:
             assert found.ks[i] == pytest.approx(plain.ks[i], abs=1e-12)
-            assert found.lasting_ks[i] == pytest.approx(plain.lasting_ks[i], abs=1e-12)
-            assert found.lasting_kuiper[i] == pytest.approx(plain.lasting_kuiper[i], abs=1e-12)
+            assert found.persistent_ks[i] == pytest.approx(plain.persistent_ks[i], abs=1e-12)
+            assert found.persistent_kuiper[i] == pytest.approx(
+                plain.persistent_kuiper[i], abs=1e-12
+            )
 
 
 @given(drawn=features)
@@ -93,14 +95,14 @@ def test_a_part_of_the_reference_is_compared_with_the_rest_of_it(drawn, others):
 def test_a_window_in_one_part_persists_as_a_whole(drawn):
     samples, _, halves = counted(drawn)
     found = compare(EcdfTable.of(samples), [halves[0] + halves[1]])
-    assert (found.lasting_ks == found.ks).all()
+    assert (found.persistent_ks == found.ks).all()
     assert found.ks == pytest.approx(compare(EcdfTable.of(samples), halves).ks, abs=1e-12)
 
 
 def test_a_half_without_rows_says_nothing_and_the_other_stands_for_both():
     samples, _, halves = counted([(np.arange(9.0), np.empty(0), np.array([1.0, 2.0]))])
     found = compare(EcdfTable.of(samples), halves)
-    assert found.lasting_ks[0] == found.ks[0] > 0
+    assert found.persistent_ks[0] == found.ks[0] > 0
 
 
 def test_cells_that_are_no_bins_are_left_alone():
@@ -136,7 +138,7 @@ def test_and_in_samples_of_usual_size_it_is_close_but_for_noise(seed, shift, tie
 
 def within(found, most):
     assert (found.rows == most.rows).all()
-    for name in ("above", "ks", "kuiper", "lasting_above", "lasting_ks", "lasting_kuiper"):
+    for name in ("above", "ks", "kuiper", "persistent_above", "persistent_ks", "persistent_kuiper"):
         assert (getattr(found, name) <= getattr(most, name)).all()
     assert (found.under >= most.under).all()
 

@@ -9,7 +9,7 @@ from scipy.stats import binom, fisher_exact, hypergeom
 from monitor.statistics.proportions import (
     POWER,
     Proportion,
-    calm,
+    certainly_not_significant,
     detectable,
     p_value,
     persistent,
@@ -58,8 +58,8 @@ def test_it_does_not_matter_which_is_which_nor_which_rows_are_called_flawed(live
 )
 def test_it_is_exact_deep_in_the_tail(live, fixed):
     more, less = (live, fixed) if live.value > fixed.value else (fixed, live)
-    rows, flawed = more.rows + less.rows, more.count + less.count
-    theirs = hypergeom.logsf(more.count - 1, rows, flawed, more.rows)
+    rows, invalid_values = more.rows + less.rows, more.count + less.count
+    theirs = hypergeom.logsf(more.count - 1, rows, invalid_values, more.rows)
     assert np.log(tail(more, less)) == pytest.approx(theirs, rel=1e-7)
 
 
@@ -94,7 +94,7 @@ def test_a_share_is_part_of_its_rows(count, rows):
         Proportion(count, rows)
 
 
-# -- calm --------------------------------------------------------------------------------------
+# -- the fast bound ------------------------------------------------------------------------------
 
 LEVELS = st.sampled_from([0.9, 0.5, 0.3, 0.1, 1e-2, 1e-3, 1e-5, 1e-8, 1e-20])
 
@@ -103,20 +103,20 @@ LEVELS = st.sampled_from([0.9, 0.5, 0.3, 0.1, 1e-2, 1e-3, 1e-5, 1e-8, 1e-20])
 @example(live=Proportion(0, 12), fixed=Proportion(12, 12), level=1e-8)
 @example(live=Proportion(3_484, 9_349), fixed=Proportion(65, 161), level=0.5)
 @example(live=Proportion(0, 3_000), fixed=Proportion(8, 3_000), level=1e-2)
-def test_whatever_is_calm_would_not_have_been_rejected(live, fixed, level):
-    if calm(live, fixed, level):
+def test_the_fast_bound_never_drops_a_significant_proportion(live, fixed, level):
+    if certainly_not_significant(live, fixed, level):
         assert p_value(live, fixed) > level
 
 
-def test_at_level_zero_everything_is_calm():
-    assert calm(Proportion(9, 9), Proportion(0, 9), 0.0)
+def test_the_fast_bound_drops_everything_at_level_zero():
+    assert certainly_not_significant(Proportion(9, 9), Proportion(0, 9), 0.0)
 
 
-def test_most_healthy_windows_are_calm():
+def test_the_fast_bound_drops_most_healthy_windows():
     rng, fixed = np.random.default_rng(5), Proportion(100, 10_000)
     healthy = [Proportion(int(x), 500) for x in rng.binomial(500, 0.01, 1_000)]
-    assert sum(calm(live, fixed, 1e-6) for live in healthy) > 990
-    assert not calm(Proportion(25, 500), fixed, 1e-6)
+    assert sum(certainly_not_significant(live, fixed, 1e-6) for live in healthy) > 990
+    assert not certainly_not_significant(Proportion(25, 500), fixed, 1e-6)
 
 
 # -- how much ----------------------------------------------------------------------------------

@@ -10,9 +10,9 @@ from scipy.stats import binom, mannwhitneyu
 from monitor.counts.bins import Sample
 from monitor.counts.counts import Counts
 from monitor.statistics.critical_values import normal_quantile
+from monitor.statistics.distribution_tests import MOOD, WILCOXON, RankTest
 from monitor.statistics.ecdf_table import Deviations, EcdfTable, bound, compare
 from monitor.statistics.ranks import pooled, skewed
-from monitor.statistics.tests import MOOD, WILCOXON, MeanScore
 
 odd = st.sampled_from([np.inf, -np.inf, 1e300, -1e300, 5e-324, -0.0])
 element = st.one_of(st.integers(-4, 4).map(float), odd)
@@ -29,7 +29,7 @@ def places(values: np.ndarray, among: np.ndarray) -> np.ndarray:
     return (below + up_to) / 2
 
 
-def mean_score(statistic: MeanScore, values: np.ndarray, among: np.ndarray) -> float:
+def mean_score(statistic: RankTest, values: np.ndarray, among: np.ndarray) -> float:
     """Less that of the fixed rows themselves; 0 where these all score alike."""
     score = {WILCOXON: lambda u: 2 * u - 1, MOOD: lambda u: 1 - 6 * u * (1 - u)}[statistic]
     of_fixed = score(places(among, among))
@@ -54,7 +54,7 @@ def test_they_are_those_of_the_raw_rows(reference, first, second):
         assert both.ranks[k][0] == pytest.approx(expected, abs=1e-12)
         a, b = (mean_score(statistic, half, reference) for half in (first, second))
         shared = min(abs(a), abs(b)) if a * b > 0 else 0.0
-        assert abs(both.lasting_ranks[k][0]) == pytest.approx(shared, abs=1e-12)
+        assert abs(both.persistent_ranks[k][0]) == pytest.approx(shared, abs=1e-12)
 
 
 @given(reference=fixed, rows=live)
@@ -107,7 +107,7 @@ def test_what_moves_up_ranks_higher_and_what_spreads_wider():
 # -- what is chance ----------------------------------------------------------------------------
 
 
-def noise(statistic: MeanScore, alpha: float, ecdf_table: EcdfTable, window: Deviations) -> float:
+def noise(statistic: RankTest, alpha: float, ecdf_table: EcdfTable, window: Deviations) -> float:
     """By definition: the quantile, skewed, of the larger unit."""
     n, m = window.rows, ecdf_table.sizes
     z = skewed(np.array([normal_quantile(alpha)]), statistic.skewness(ecdf_table), n, m)
@@ -200,7 +200,7 @@ def test_of_small_samples_no_spread_is_told():
 # -- what it is for ----------------------------------------------------------------------------
 
 
-def first_seen(statistic: MeanScore, rows: np.ndarray, alpha: float = 1e-6) -> int:
+def first_seen(statistic: RankTest, rows: np.ndarray, alpha: float = 1e-6) -> int:
     """How many rows it takes, in steps of 100."""
     rng = np.random.default_rng(23)
     sample = Sample.of(rng.normal(size=10_000))

@@ -14,11 +14,11 @@ from monitor.counts.bins import Sample
 from monitor.counts.counts import Counts
 from monitor.plan import Drift
 from monitor.statistics.critical_values import kuiper_quantile
+from monitor.statistics.distribution_tests import DISTRIBUTION_TESTS, DistributionTest
 from monitor.statistics.drift_rule import Severity
 from monitor.statistics.ecdf_table import CellIndex, EcdfTable
 from monitor.statistics.natural_variation import OF_GAPS, Blocks, NaturalVariation
 from monitor.statistics.scanner import Scanner, learn
-from monitor.statistics.tests import STATISTICS, Statistic
 
 PANE, WINDOW = Length(1, 1), Length(4, 2)
 LOOSE = Levels(warning=0.5, critical=0.2)  # so that small windows can cross it
@@ -44,7 +44,7 @@ def scanner(
         CellIndex.of({name: sample.bins for name, sample in samples.items()}),
         EcdfTable.of(samples),
         {PANE: each, WINDOW: each},
-        variations or {name: [NaturalVariation()] * len(samples) for name in STATISTICS},
+        variations or {name: [NaturalVariation()] * len(samples) for name in DISTRIBUTION_TESTS},
         drift or Drift(critical_effect=0.0),
     )
 
@@ -100,7 +100,8 @@ class World:
 def test_a_scan_finds_the_gravest_of_what_judging_says(found, drift, split):
     world = World(found, drift, split=split)
     most_severe = {
-        name: max(tests, key=lambda tested: tested.weight) for name, tests in world.judge().items()
+        name: max(tests, key=lambda tested: tested.severity_order)
+        for name, tests in world.judge().items()
     }
     expected = {name: one if one.severity else None for name, one in most_severe.items()}
     assert world.scan() == expected
@@ -114,7 +115,7 @@ def test_each_feature_is_told_the_same_alone_as_beside_others(found, drift, spli
         alone = World([one], drift, split=split).judge()
         assert ("0" in alone) == (str(i) in together)
         for mine, beside in zip(alone.get("0", ()), together.get(str(i), ()), strict=True):
-            assert (mine.statistic, mine.rows) == (beside.statistic, beside.rows)
+            assert (mine.test, mine.rows) == (beside.test, beside.rows)
             assert mine.severity is beside.severity
             assert mine.value == pytest.approx(beside.value, abs=1e-12)
             assert mine.detectable == pytest.approx(beside.detectable, abs=1e-12)
@@ -128,22 +129,22 @@ def test_a_test_is_told_with_all_it_had_to_exceed(found, drift):
         fixed, first, second, levels, excess = found[int(name)]
         n, m = first.size + second.size, fixed.size
         ranked = ["wilcoxon"] if np.ptp(scores(fixed, fixed)["wilcoxon"]) > 1e-9 else []
-        assert [tested.statistic for tested in tests] == ["ks", "kuiper", *ranked]
+        assert [tested.test for tested in tests] == ["ks", "kuiper", *ranked]
         effect = tests[0].persistent
         for tested in tests:
             assert tested.rows == n
-            strays = OF_GAPS.of_few * FACTORS[tested.statistic] * excess
-            if tested.statistic in QUANTILES:
-                noise = QUANTILES[tested.statistic](levels.warning) / np.sqrt(n * m / (n + m))
+            variation_factors = OF_GAPS.of_few * FACTORS[tested.test] * excess
+            if tested.test in QUANTILES:
+                noise = QUANTILES[tested.test](levels.warning) / np.sqrt(n * m / (n + m))
                 assert tested.threshold == pytest.approx(noise)
-                strays = max(strays, drift.min_effect)
-            assert tested.allowance == pytest.approx(strays)
-            assert (tested.p_value is None) == (tested.statistic != "ks")
+                variation_factors = max(variation_factors, drift.min_effect)
+            assert tested.allowance == pytest.approx(variation_factors)
+            assert (tested.p_value is None) == (tested.test != "ks")
             if tested.severity is not None:
                 assert tested.value > tested.threshold
                 assert tested.persistent > tested.allowance + tested.threshold / 2
-                assert tested.statistic == "kuiper" or effect >= drift.min_effect
-            if tested.severity is Severity.CRITICAL and tested.statistic != "kuiper":
+                assert tested.test == "kuiper" or effect >= drift.min_effect
+            if tested.severity is Severity.CRITICAL and tested.test != "kuiper":
                 assert effect >= drift.critical_effect
 
 
@@ -173,10 +174,10 @@ def test_a_spread_that_ks_misses_is_seen_by_kuiper_and_mood():
     of = scanner(GRID, levels=LEVEL)
     wide = {"x": np.concatenate([np.arange(0, 35), np.arange(65, 100), [-1] * 15, [101] * 15])}
     found = of.judge(parts(of, GRID, wide, wide), WINDOW)["x"]
-    severities = {tested.statistic: tested.severity for tested in found}
+    severities = {tested.test: tested.severity for tested in found}
     assert severities["ks"] is severities["wilcoxon"] is None
     assert severities["kuiper"] is severities["mood"] is Severity.CRITICAL
-    most_severe = max(found, key=lambda tested: tested.weight)
+    most_severe = max(found, key=lambda tested: tested.severity_order)
     assert of.scan(parts(of, GRID, wide, wide), WINDOW)["x"] == most_severe
 
 
@@ -185,7 +186,7 @@ def test_what_has_moved_far_is_told_to_lie_higher_and_not_to_have_widened(by):
     of = scanner(GRID, levels=LEVEL)
     half = {"x": np.arange(100.0) + by}
     found = of.scan(parts(of, GRID, half, half), WINDOW)["x"]
-    assert found.statistic != "mood"
+    assert found.test != "mood"
     assert found.detail in ("higher", None)
 
 
@@ -249,7 +250,7 @@ def test_independent_rows_alarm_no_more_often_than_the_level():
         half = {name: rng.normal(size=100) for name in samples}
         found = of.scan(parts(of, samples, half), PANE)
         alarms += sum(tested is not None for tested in found.values())
-        trials += len(STATISTICS) * len(found)
+        trials += len(DISTRIBUTION_TESTS) * len(found)
     assert 0 < alarms <= 0.1 * trials
 
 
@@ -327,7 +328,12 @@ def blocks_by_definition(slots: list[np.ndarray], length: int, statistic: str) -
     noise, whole, shared = by_chance(statistic, 1 / len(found), every, n, m)
     expected = (whole if length == 1 else shared) / n + whole / m
     return Blocks.of(
-        length, n.astype(np.int64), persistent, noise, expected, STATISTICS[statistic].strays
+        length,
+        n.astype(np.int64),
+        persistent,
+        noise,
+        expected,
+        DISTRIBUTION_TESTS[statistic].variation_factors,
     )
 
 
@@ -345,7 +351,7 @@ def test_what_is_learned_is_the_definition_computed_from_counts(first, second):
         for i in range(len(first))
     ]
     found, lengths = learn(samples, counted, [1, 2, 3, 4, 4, 8]), (1, 2, 3, 4, 8)
-    assert set(found) == set(STATISTICS)
+    assert set(found) == set(DISTRIBUTION_TESTS)
     for statistic, variations in found.items():
         if statistic == "mood":
             continue  # it has nothing to say of so few rows, and learns as Wilcoxon's
@@ -361,7 +367,7 @@ def test_what_is_learned_is_the_definition_computed_from_counts(first, second):
 
 def test_a_reference_without_panes_has_taught_nothing():
     found = learn(GRID, [], [1, 2])
-    assert set(found) == set(STATISTICS)
+    assert set(found) == set(DISTRIBUTION_TESTS)
     assert all(variation.lengths == () for each in found.values() for variation in each)
 
 
@@ -404,8 +410,8 @@ def test_nor_does_a_straying_one_allow_a_day_far_beyond_its_straying(seed):
     assert day_after(4.0, days(0.8, seed), seed + 100) is not None
 
 
-@pytest.mark.parametrize("statistic", STATISTICS.values(), ids=STATISTICS)
-def test_independent_rows_are_hardly_allowed_anything(statistic: Statistic):
+@pytest.mark.parametrize("statistic", DISTRIBUTION_TESTS.values(), ids=DISTRIBUTION_TESTS)
+def test_independent_rows_are_hardly_allowed_anything(statistic: DistributionTest):
     reference = days(0.0, 7)
     samples = {"x": Sample.of(np.concatenate(reference))}
     bins = [Counts.of(samples["x"].locate(rows)) for rows in reference]
@@ -415,4 +421,4 @@ def test_independent_rows_are_hardly_allowed_anything(statistic: Statistic):
 
 
 def test_each_statistic_has_its_part_of_the_budget():
-    assert tuple(STATISTICS) == budget.OF_DISTRIBUTIONS
+    assert tuple(DISTRIBUTION_TESTS) == budget.OF_DISTRIBUTIONS

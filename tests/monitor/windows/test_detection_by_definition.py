@@ -196,7 +196,7 @@ def _said(
         halves = [truth.cells(part, start, middle), truth.cells(part, middle, end)]
         parts = [scanner.cell_index.gather(half) for half in halves[length.panes == 1 :]]
         for cells, tests in scanner.judge(parts, length).items():
-            worst = max(tests, key=lambda tested: tested.weight)
+            worst = max(tests, key=lambda tested: tested.severity_order)
             drifted = worst if worst.severity is not None else None
             if drifted is not None or length.panes == 1:
                 slide_ms = max(length.slide * PANE, plan.windows.slide_ms)

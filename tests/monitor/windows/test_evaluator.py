@@ -82,7 +82,7 @@ def test_a_categorical_feature_is_shown_with_what_the_reference_never_held(sent)
         sum(r.c == 1.5 for r in sent),
     )
     assert (feature.unseen_rows, feature.unseen) == (new, {"new": new} if new else {})
-    assert [tested.statistic for tested in feature.tests] == (["categories"] if met else [])
+    assert [tested.test for tested in feature.tests] == (["categories"] if met else [])
     assert (feature.effects is None) == (not met)
 
 
@@ -109,14 +109,14 @@ def test_each_distribution_is_judged_at_the_level_of_its_family():
 
 def test_missing_values_are_tested_as_a_share():
     half = [Row(str(i), i, None if i % 2 else float(i % 5)) for i in range(40)]
-    flaws = judged(half).features[0].flaws
-    assert (flaws.statistic, flaws.value, flaws.severity) == ("missing", 0.5, Severity.CRITICAL)
-    assert judged([Row("id", 0, 1.0)]).features[0].flaws.severity is None
+    quality = judged(half).features[0].quality
+    assert (quality.test, quality.value, quality.severity) == ("missing", 0.5, Severity.CRITICAL)
+    assert judged([Row("id", 0, 1.0)]).features[0].quality.severity is None
 
 
 def test_missing_values_of_one_half_alone_have_passed():
     once = [Row(str(i), i, None if i < 20 else float(i % 5)) for i in range(40)]
-    assert judged(once).features[0].flaws.severity is None
+    assert judged(once).features[0].quality.severity is None
 
 
 def test_a_category_that_takes_over_drifts_and_is_named():

@@ -25,7 +25,7 @@ from monitor.statistics.critical_values import (
     kuiper_quantile,
     normal_quantile,
 )
-from monitor.statistics.drift_rule import RANKS
+from monitor.statistics.drift_rule import RANK_TESTS
 from monitor.statistics.ecdf_table import ROUNDING, Deviations, EcdfTable, mean_score
 from monitor.statistics.natural_variation import OF_GAPS, OF_MEANS, SHARED_BY_NORMAL, Factors
 from monitor.statistics.ranks import pooled, skewed
@@ -38,14 +38,14 @@ EVERY = slice(None)  # of the features
 
 
 @dataclass(frozen=True, slots=True)
-class Statistic(ABC):
+class DistributionTest(ABC):
     """How far a distribution lies from a fixed one, and how that behaves on independent rows."""
 
     name: str
     quantile: Quantile  # of sqrt(en) times the value, in units
     mean_square: float  # of the same
     mean_square_shared: float  # of what two halves share, times sqrt(n); simulated
-    strays: Factors
+    variation_factors: Factors
     deviation: float  # about, of the value under a change, in units over sqrt(en)
 
     @abstractmethod
@@ -77,7 +77,7 @@ class Statistic(ABC):
         """What persists has to exceed it, where ``least`` is the smallest effect that matters."""
 
     @abstractmethod
-    def matters(self, effect: float, noise_of_gaps: float, least: float) -> bool:
+    def exceeds_min_effect(self, effect: float, noise_of_gaps: float, least: float) -> bool:
         """Whether an effect does that is told beside the value."""
 
     @abstractmethod
@@ -85,7 +85,7 @@ class Statistic(ABC):
         """What ``units`` become for a window of such rows, shape (f,)."""
 
     @abstractmethod
-    def may_exceed(
+    def upper_bound_exceeds(
         self, noise: Floats, most: Deviations, ecdf_table: EcdfTable, parts: Sequence[Counts]
     ) -> bool:
         """Whether any value of the window ``parts`` may, whose deviations are ``most`` at most."""
@@ -120,16 +120,16 @@ class Statistic(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Gap(Statistic):
+class EdfTest(DistributionTest):
     """Between two distribution functions."""
 
     whole: Pick
     lasting: Pick
 
     @classmethod
-    def of(cls, name: str, quantile: Quantile, squares: tuple[float, float]) -> Gap:
+    def of(cls, name: str, quantile: Quantile, squares: tuple[float, float]) -> EdfTest:
         """``squares``: the mean square of the whole, and of what two halves share."""
-        picks = attrgetter(name), attrgetter(f"lasting_{name}")
+        picks = attrgetter(name), attrgetter(f"persistent_{name}")
         return cls(name, quantile, *squares, OF_GAPS, 0.5, *picks)
 
     def value(self, found: Deviations) -> Floats:
@@ -153,7 +153,7 @@ class Gap(Statistic):
     def floor(self, least: float) -> float:
         return least
 
-    def matters(self, effect: float, noise_of_gaps: float, least: float) -> bool:  # noqa: ARG002
+    def exceeds_min_effect(self, effect: float, noise_of_gaps: float, least: float) -> bool:  # noqa: ARG002
         return True  # what persists is the effect, and was held against its floor
 
     def window_units(
@@ -164,7 +164,7 @@ class Gap(Statistic):
     ) -> Floats:
         return units
 
-    def may_exceed(
+    def upper_bound_exceeds(
         self,
         noise: Floats,
         most: Deviations,
@@ -175,7 +175,7 @@ class Gap(Statistic):
 
 
 @dataclass(frozen=True, slots=True)
-class MeanScore(Statistic):
+class RankTest(DistributionTest):
     """Of the ranks of the rows."""
 
     rank: int  # which of ``EcdfTable.scores``
@@ -183,8 +183,8 @@ class MeanScore(Statistic):
     directions: tuple[str, str]  # what a negative one says, and a positive one
 
     @classmethod
-    def of(cls, name: str, least_rows: int, directions: tuple[str, str]) -> MeanScore:
-        rank = RANKS.index(name)
+    def of(cls, name: str, least_rows: int, directions: tuple[str, str]) -> RankTest:
+        rank = RANK_TESTS.index(name)
         shared = SHARED_BY_NORMAL
         return cls(name, normal_quantile, 1.0, shared, OF_MEANS, 1.0, rank, least_rows, directions)
 
@@ -192,10 +192,10 @@ class MeanScore(Statistic):
         return np.asarray(np.abs(found.ranks[self.rank]))
 
     def persistent(self, found: Deviations) -> Floats:
-        return np.asarray(np.abs(found.lasting_ranks[self.rank]))
+        return np.asarray(np.abs(found.persistent_ranks[self.rank]))
 
     def effect(self, found: Deviations) -> Floats:
-        return found.lasting_ks
+        return found.persistent_ks
 
     def units(self, ecdf_table: EcdfTable) -> Floats:
         return np.where(ecdf_table.sizes >= self.least_rows, ecdf_table.scores[self.rank].unit, 0.0)
@@ -203,7 +203,7 @@ class MeanScore(Statistic):
     def skewness(self, ecdf_table: EcdfTable) -> Floats:
         return ecdf_table.scores[self.rank].skewness
 
-    def may_exceed(
+    def upper_bound_exceeds(
         self, noise: Floats, most: Deviations, ecdf_table: EcdfTable, parts: Sequence[Counts]
     ) -> bool:
         """The bounds are wide, and a look is cheap."""
@@ -216,7 +216,7 @@ class MeanScore(Statistic):
     def floor(self, least: float) -> float:  # noqa: ARG002 - it is told as a gap
         return 0.0
 
-    def matters(self, effect: float, noise_of_gaps: float, least: float) -> bool:
+    def exceeds_min_effect(self, effect: float, noise_of_gaps: float, least: float) -> bool:
         return not least or effect - noise_of_gaps / 2 > least
 
     def direction(self, found: Deviations, i: int) -> str:
@@ -226,13 +226,15 @@ class MeanScore(Statistic):
         return pooled(units, found.squares[self.rank], found.rows, ecdf_table.sizes)
 
 
-KS = Gap.of("ks", kolmogorov_quantile, (np.pi**2 / 12, 0.53))
-KUIPER = Gap.of("kuiper", kuiper_quantile, (np.pi**2 / 6, 0.93))
-WILCOXON = MeanScore.of("wilcoxon", least_rows=1, directions=("lower", "higher"))
-MOOD = MeanScore.of("mood", least_rows=100, directions=("narrower", "wider"))
-STATISTICS: dict[str, Statistic] = {each.name: each for each in (KS, KUIPER, WILCOXON, MOOD)}
+KS = EdfTest.of("ks", kolmogorov_quantile, (np.pi**2 / 12, 0.53))
+KUIPER = EdfTest.of("kuiper", kuiper_quantile, (np.pi**2 / 6, 0.93))
+WILCOXON = RankTest.of("wilcoxon", least_rows=1, directions=("lower", "higher"))
+MOOD = RankTest.of("mood", least_rows=100, directions=("narrower", "wider"))
+DISTRIBUTION_TESTS: dict[str, DistributionTest] = {
+    each.name: each for each in (KS, KUIPER, WILCOXON, MOOD)
+}
 
 
 @lru_cache(maxsize=1024)
-def _quantiles(statistic: Statistic, levels: tuple[float, ...]) -> Floats:
+def _quantiles(statistic: DistributionTest, levels: tuple[float, ...]) -> Floats:
     return np.array([statistic.quantile(level) for level in levels])
