@@ -42,7 +42,8 @@ def problems(files: Sequence[tuple[Path, str]]) -> Iterator[str]:
             yield f"{path}: {lines} lines, at most {MOST_FILE_LINES} are allowed"
     for function in functions:
         if function.lines > MOST_FUNCTION_LINES:
-            yield f"{function.where}: {function.lines} lines, at most {MOST_FUNCTION_LINES} are allowed"
+            most = MOST_FUNCTION_LINES
+            yield f"{function.where}: {function.lines} lines, at most {most} are allowed"
     if (short := short_proportion(functions)) < SHORT_PROPORTION:
         yield (
             f"{short:.1%} of {len(functions)} functions have a body of at most {SHORT_BODY_LINES}"
@@ -58,10 +59,10 @@ def short_proportion(functions: Sequence[Function]) -> float:
 def report(files: Sequence[tuple[Path, str]]) -> str:
     """The longest file and function, and how many functions are short."""
     functions = [function for path, source in files for function in functions_of(path, source)]
-    longest_file = max(files, key=lambda file: file[1].count("\n"))
+    lines, path = max((source.count("\n"), path) for path, source in files)
     longest = max(functions, key=lambda function: function.lines)
     return (
-        f"{len(files)} files, the longest {longest_file[0]} ({longest_file[1].count(chr(10))} lines);"
+        f"{len(files)} files, the longest {path} ({lines} lines);"
         f" {len(functions)} functions, the longest {longest.where} ({longest.lines} lines);"
         f" {short_proportion(functions):.1%} with a body of at most {SHORT_BODY_LINES} lines"
     )
