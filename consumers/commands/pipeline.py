@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,10 @@ from producers.commands.evaluate import flights, simulation_of
 
 if TYPE_CHECKING:
     from consumers.batch.inputs import Flights, RowsFile
-    from consumers.batch.pipeline import Step
+    from consumers.batch.steps.step import PipelineStep
     from driftline.settings import Settings
 
-DRIFTED = 3  # exit code: an incident opened
+INCIDENTS_OPENED = 3  # exit code
 NEEDED = ("time", "score")  # columns that a file of one's own must have
 COLUMNS = (
     *NEEDED,
@@ -30,11 +30,16 @@ COLUMNS = (
 
 
 @click.command()
-@click.option("--data", type=options.PATH, help="Your own scored rows; by default the flights.")
+@click.option(
+    "--data",
+    type=options.PATH,
+    help="File of your own scored rows; by default the bundled flights.",
+)
 @click.option(
     "--reference",
     type=options.PATH,
-    help="Scored rows to compare with; by default what lies before --from, else the older half.",
+    help="File of scored rows for the reference; by default the rows of --data before --from, or"
+    " their older half.",
 )
 @options.flight_model
 @flights
@@ -44,32 +49,34 @@ COLUMNS = (
     type=options.PATH,
     default=Path("driftline-report"),
     show_default=True,
-    help="Directory of the reports.",
+    help="Directory to write the reports to.",
 )
-@click.option("--skip-training", is_flag=True, help="Take the reference that is saved in --output.")
+@click.option("--skip-training", is_flag=True, help="Use the reference saved in --output.")
 @click.option("--verbose", is_flag=True, help="Print the key figures of each step.")
 @click.pass_context
 def pipeline(
     context: click.Context, /, output: Path, skip_training: bool, verbose: bool, **given: Any
 ) -> None:
-    """Train, evaluate, look for drift, judge performance, decide: all at once, without Kafka.
+    """Train, evaluate, test for drift and decide about retraining in one run, without Kafka.
 
-    Works on the bundled flights, or on a file of rows that your own model has scored. Writes a JSON
-    file for each step and summary.html, and ends with 0 if no incident opened, with 3 if one did.
+    The rows are the bundled flights, or a file of rows that your own model has scored. Each step
+    writes a JSON file, and summary.html shows all of them. The exit code is 0 if no incident
+    opened, 3 if one did.
     """
     from consumers.batch.inputs import prepared
-    from consumers.batch.pipeline import opened
-    from consumers.batch.pipeline import pipeline as steps_of
+    from consumers.batch.pipeline import opened_incidents
+    from consumers.batch.pipeline import pipeline as run_pipeline
 
     settings: Settings = context.obj
     source = _source(context, given)
     if not skip_training:
-        _make(output)
+        _make_directory(output)
     inputs = prepared(settings, source, output, skip_training=skip_training)
-    steps = _told(steps_of(settings.plan(source.name[0]), inputs), output, verbose)
+    steps = _saved_and_printed(run_pipeline(settings.plan(source.name[0]), inputs), output, verbose)
     _write_summary(output, steps)
     click.echo(f"reports in {output}: open {output / 'summary.html'}")
-    context.exit(DRIFTED if opened({step.name: step.document for step in steps}) else 0)
+    documents = {step.name: step.document for step in steps}
+    context.exit(INCIDENTS_OPENED if opened_incidents(documents) else 0)
 
 
 for _option in pipeline.params:
@@ -88,7 +95,9 @@ def _source(context: click.Context, given: dict[str, Any]) -> Flights | RowsFile
     if given["data"] is not None:
         return _rows_file(given, asked)
     for name in sorted(asked - {"model"}):
-        raise click.UsageError(f"--{name.replace('_', '-')} is about a file: name it in --data")
+        raise click.UsageError(
+            f"--{name.replace('_', '-')} applies to a file of rows: give the file with --data"
+        )
     return Flights(simulation_of(given))
 
 
@@ -99,8 +108,8 @@ def _rows_file(given: dict[str, Any], asked: set[str]) -> RowsFile:
         raise click.UsageError(f"--data needs {' and '.join(missing)} too")
     if given["scenarios"]:
         raise click.UsageError(
-            "--scenario disturbs the flights, which are scored afterwards; the scores of a file"
-            " stay what they are, so it cannot be disturbed"
+            "--scenario applies to the bundled flights only: it changes rows before they are"
+            " scored, and the rows of --data are scored already"
         )
     return RowsFile(
         path=given["data"],
@@ -118,31 +127,32 @@ def _moment(text: str | None) -> int | None:
     return None if text is None else parse_time_ms(text)
 
 
-def _make(output: Path) -> None:
+def _make_directory(output: Path) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"the reports cannot be written to {output}: {error.strerror}") from error
 
 
-def _told(steps: Iterable[Step], output: Path, verbose: bool) -> list[Step]:
-    """Every step, saved and printed as soon as it is done."""
-    told = []
+def _saved_and_printed(
+    steps: Iterable[PipelineStep], output: Path, verbose: bool
+) -> list[PipelineStep]:
+    """The steps, each saved and printed as soon as it is done."""
+    done = []
     for step in steps:
         _write(output / f"{step.name}.json", step.document)
         click.echo(f"{step.name:14} {step.sentence}")
-        if verbose:
+        if verbose and step.details:
             click.echo(textwrap.indent("\n".join(step.details), " " * 15))
-        told.append(step)
-    return told
+        done.append(step)
+    return done
 
 
-def _write_summary(output: Path, steps: Iterable[Step]) -> None:
+def _write_summary(output: Path, steps: Sequence[PipelineStep]) -> None:
     from consumers.batch.report_html import summary_html
 
-    told = list(steps)
     page = summary_html(
-        {step.name: step.document for step in told}, {step.name: step.sentence for step in told}
+        {step.name: step.document for step in steps}, {step.name: step.sentence for step in steps}
     )
     (output / "summary.html").write_text(page, encoding="utf-8")
 

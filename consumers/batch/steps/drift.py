@@ -1,0 +1,112 @@
+"""The steps ``data-drift`` and ``concept-drift``: windows that differ from the reference."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from consumers.batch.inputs import PipelineInputs
+from consumers.batch.steps.step import (
+    Document,
+    PipelineStep,
+    closed_windows,
+    count_of_windows,
+    header,
+    section_of_windows,
+)
+
+
+def data_drift_step(inputs: PipelineInputs, windows: Sequence[Document]) -> PipelineStep:
+    closed = closed_windows(windows)
+    features = [
+        _history(name, [(w, w["data"]["features"][i]) for w in closed])
+        for i, name in enumerate(inputs.profile.schema.features)
+    ]
+    drifted = [feature for feature in features if feature["drifted"]]
+    document = {
+        "drift": bool(drifted),
+        "judged": len(closed),
+        "features": features,
+        "windows": section_of_windows(windows, "data"),
+    }
+    return PipelineStep(
+        "data-drift",
+        {**header(inputs, "data-drift"), **document},
+        _data_sentence(features, len(closed)),
+        tuple(map(_history_line, drifted)),
+    )
+
+
+def concept_drift_step(inputs: PipelineInputs, windows: Sequence[Document]) -> PipelineStep:
+    closed = closed_windows(windows)
+    labelled = [w for w in closed if w["concept"]["errors"] is not None]
+    score = _history("score", [(w, w["concept"]["prediction"]) for w in closed])
+    error = _history("error", [(w, w["concept"]["errors"]) for w in labelled])
+    document = {
+        "drift": bool(score["drifted"] or error["drifted"]),
+        "judged": len(closed),
+        "prediction": score,
+        "errors": error if labelled else None,
+        "windows": section_of_windows(windows, "concept"),
+    }
+    sentence = f"the score drifted in {score['drifted']} of {count_of_windows(len(closed))}"
+    sentence += f", the error in {error['drifted']}" if labelled else "; no labels, so no errors"
+    return PipelineStep(
+        "concept-drift",
+        {**header(inputs, "concept-drift"), **document},
+        sentence,
+        tuple(_history_line(history) for history in (score, error) if history["drifted"]),
+    )
+
+
+def _history(name: str, findings: Sequence[tuple[Document, Document]]) -> Document:
+    """A feature over all windows. ``worst`` is the drifted window with the largest distance.
+
+    ``findings`` are pairs of a window and the finding of the feature in it, oldest first.
+    """
+    drifted = [(w, finding) for w, finding in findings if finding["verdict"] == "drift"]
+    starts = [window["start"] for window, _ in drifted]
+    farthest = max(drifted, key=lambda pair: _distance(pair[1]), default=None)
+    return {
+        "name": name,
+        "tested": any(finding["verdict"] != "insufficient_data" for _, finding in findings),
+        "drifted": len(drifted),
+        "first": starts[0] if starts else None,
+        "last": starts[-1] if starts else None,
+        **_farthest_window(farthest),
+        "severities": dict(Counter(finding["severity"] for _, finding in drifted)),
+        "decided_by": dict(Counter(finding["decided_by"] for _, finding in drifted)),
+    }
+
+
+def _farthest_window(farthest: tuple[Document, Document] | None) -> Document:
+    window, finding = farthest or ({"start": None}, {})
+    figures = ("statistic", "threshold", "allowance")
+    return {"worst": window["start"], **{name: finding.get(name) for name in figures}}
+
+
+def _distance(finding: Document) -> float:
+    return float(finding["statistic"] or 0.0)
+
+
+def _data_sentence(features: Sequence[Document], judged: int) -> str:
+    drifted = sum(bool(feature["drifted"]) for feature in features)
+    untested = [feature["name"] for feature in features if not feature["tested"]]
+    tested = len(features) - len(untested)
+    sentence = f"{drifted} of {tested} tested features drifted, in {count_of_windows(judged)}"
+    if untested and judged:
+        sentence += (
+            f"; too few rows, in the windows or in the reference, to test {', '.join(untested)}"
+        )
+    return sentence
+
+
+def _history_line(history: Document) -> str:
+    """The test that decided may be another one than the KS distance that is printed."""
+    tests = ", ".join(f"{name} in {windows}" for name, windows in history["decided_by"].items())
+    return (
+        f"{history['name']}: {count_of_windows(history['drifted'])}, first {history['first'][:10]},"
+        f" last {history['last'][:10]}, decided by {tests}; largest KS distance"
+        f" {history['statistic']:.3f} on {history['worst'][:10]} (sampling noise"
+        f" {history['threshold']:.3f})"
+    )

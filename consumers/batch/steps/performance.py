@@ -1,0 +1,100 @@
+"""The step ``performance``: metrics of the windows that have labels, beside their baseline."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from consumers.batch.inputs import PipelineInputs
+from consumers.batch.steps.step import (
+    Document,
+    PipelineStep,
+    closed_windows,
+    count_of_windows,
+    header,
+    section_of_windows,
+)
+from consumers.messages.alert_text import change_of
+from monitor.performance.degradation import JUDGED
+from monitor.performance.metrics import LOSSES
+
+SUBJECT = "performance/"
+
+
+def performance_step(
+    inputs: PipelineInputs, windows: Sequence[Document], events: Sequence[Document]
+) -> PipelineStep:
+    """Windows have ``windows.length``; incidents may also come from longer ones."""
+    labelled = [w for w in closed_windows(windows) if w["performance"]["labels"]]
+    metrics = [_metric_history(name, labelled) for name in _metric_names(windows)]
+    degraded = [metric for metric in metrics if metric["degraded"]]
+    incidents = _metrics_with_incidents(events)
+    document = {
+        "degraded": bool(degraded or incidents),
+        "incidents": incidents,
+        "judged": len(labelled),
+        "metrics": metrics,
+        "windows": section_of_windows(windows, "performance"),
+    }
+    return PipelineStep(
+        "performance",
+        {**header(inputs, "performance"), **document},
+        _sentence(degraded, incidents, len(labelled)),
+        tuple(map(_metric_line, metrics)),
+    )
+
+
+def _metric_names(windows: Sequence[Document]) -> list[str]:
+    return list(windows[0]["performance"]["metrics"]) if windows else []
+
+
+def _metrics_with_incidents(events: Sequence[Document]) -> list[str]:
+    """The metrics that opened an incident, as its subject or grouped with it."""
+    opened = [event for event in events if change_of(event) == "opened"]
+    grouped = [name for e in opened for name in e["data"]["evidence"].get("grouped") or ()]
+    subjects = dict.fromkeys([*(event["subject"] for event in opened), *grouped])
+    return [name.removeprefix(SUBJECT) for name in subjects if name.startswith(SUBJECT)]
+
+
+def _metric_history(name: str, labelled: Sequence[Document]) -> Document:
+    """A metric over all windows with labels. ``worst`` is the window with its worst value."""
+    findings = [(w, w["performance"]["metrics"][name]) for w in labelled]
+    defined = sorted(
+        ((w, metric) for w, metric in findings if metric["value"] is not None),
+        key=lambda pair: float(pair[1]["value"]),
+    )
+    severities = [m["severity"] for _, m in defined if m["severity"] is not None]
+    return {
+        "name": name,
+        "judged": name in JUDGED,
+        "baseline": defined[0][1]["baseline"] if defined else None,
+        "degraded": len(severities),
+        "severities": dict(Counter(severities)),
+        "lowest": defined[0][1]["value"] if defined else None,
+        "highest": defined[-1][1]["value"] if defined else None,
+        "worst": defined[-1 if name in LOSSES else 0][0]["start"] if defined else None,
+    }
+
+
+def _sentence(degraded: Sequence[Document], incidents: Sequence[str], judged: int) -> str:
+    windows = count_of_windows(judged)
+    if degraded:
+        counts = ", ".join(f"{metric['name']} in {metric['degraded']}" for metric in degraded)
+        sentence = f"degraded: {counts} of {windows}"
+    else:
+        sentence = f"no metric degraded in {windows} with labels"
+    names = {metric["name"] for metric in degraded}
+    longer = [name for name in incidents if name not in names]
+    return sentence + (f"; degraded in longer windows: {', '.join(longer)}" if longer else "")
+
+
+def _metric_line(metric: Document) -> str:
+    name, baseline = metric["name"], metric["baseline"]
+    if metric["lowest"] is None:
+        return f"{name}: not defined in any window"
+    extreme = "highest" if name in LOSSES else "lowest"
+    windows = f"degraded in {count_of_windows(metric['degraded'])}, " if metric["judged"] else ""
+    return (
+        f"{name}: {windows}{extreme} {metric[extreme]:.3f} on {metric['worst'][:10]}, baseline"
+        f" {'unknown' if baseline is None else f'{baseline:.3f}'}"
+    )
