@@ -18,7 +18,7 @@ import numpy as np
 from consumers.batch.inputs import between
 from consumers.kafka.reader import Reader
 from consumers.messages.internal import rfc3339
-from consumers.messages.roles import Record
+from consumers.messages.records import Record
 from driftline.errors import BadInput
 from driftline.settings import Settings
 from monitor.calibration.backtest import Heard

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from consumers.messages.alert_text import Wanted
-    from consumers.messages.roles import Record
+    from consumers.messages.records import Record
     from driftline.settings import Settings
 
 COLOURS = {"critical": "red", "warning": "yellow"}

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from consumers.database.database import Alert, Changes, Row
-from consumers.messages.roles import Record
+from consumers.messages.records import Record
 
 log = logging.getLogger(__name__)
 

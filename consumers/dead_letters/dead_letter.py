@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consumers.messages.internal import rfc3339
-from consumers.messages.roles import Message, Record
+from consumers.messages.records import Message, Record
 
 TOPIC = "dead-letters"
 SOURCES = ("predictions", "labels")

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from consumers.dead_letters.dead_letter import TOPIC, DeadLetter
 from consumers.kafka.client import Client, SlotTaken, TransactionAborted
 from consumers.kafka.reader import TOO_LARGE, Reader, Unreadable
-from consumers.messages.roles import Committed, Output, Record, TopicPartition
+from consumers.messages.records import CommittedOffset, Output, Record, TopicPartition
 from driftline.errors import Trouble
 from driftline.settings import Settings
 
@@ -88,7 +88,9 @@ class Listing:
         if letter.reason not in self._until:
             self._until[letter.reason] = self._asked(letter.reason)
         until = self._until[letter.reason]
-        return None if until is None else letter.record.offset < until[letter.record.place]
+        return (
+            None if until is None else letter.record.offset < until[letter.record.topic_partition]
+        )
 
     def _asked(self, reason: str) -> Mapping[TopicPartition, int] | None:
         try:
@@ -110,26 +112,32 @@ def replay_dead_letters(settings: Settings, reason: str) -> Replayed:
     client = Client(settings, f"{GROUP}.{reason}", 0, [TOPIC])
     try:
         committed = _joined(client, len(stop))
-        start = {place: max(at.next, 0) for place, at in committed.items()}
+        start = {
+            topic_partition: max(at.next_offset, 0) for topic_partition, at in committed.items()
+        }
         for records in client.read(start, stop, client.keep_alive):
             _send(client, records, done)
-        if client.changes()[1]:
+        if client.take_rebalance()[1]:
             raise SlotTaken(f"another replay of {reason!r} took over: let it finish")
     finally:
         client.close()
     return done
 
 
-def _joined(client: Client, partitions: int) -> Mapping[TopicPartition, Committed]:
+def _joined(client: Client, partitions: int) -> Mapping[TopicPartition, CommittedOffset]:
     """Every partition with where the group has come there, held until it is read."""
-    gained: dict[TopicPartition, Committed] = {}
+    gained: dict[TopicPartition, CommittedOffset] = {}
     patient_until_s = time.monotonic() + PATIENCE_S
     while len(gained) < partitions:
         if time.monotonic() > patient_until_s:
             raise NotSent("Kafka gave out no dead letters: another replay seems to hold them")
         client.poll(0.2)
-        came, lost = client.changes()
-        gained = {place: at for place, at in {**gained, **came}.items() if place not in lost}
+        came, lost = client.take_rebalance()
+        gained = {
+            topic_partition: at
+            for topic_partition, at in {**gained, **came}.items()
+            if topic_partition not in lost
+        }
     return gained
 
 
@@ -161,7 +169,7 @@ def _send(client: Client, records: Sequence[Record], done: Replayed) -> None:
 
 def _commit(client: Client, records: Sequence[Record], letters: Sequence[DeadLetter]) -> None:
     """A transaction that follows an aborted one too closely is aborted, too: hence the tries."""
-    offsets = {record.place: record.offset + 1 for record in records}
+    offsets = {record.topic_partition: record.offset + 1 for record in records}
     output = Output([letter.original() for letter in letters])
     said = ""
     for _ in range(TRIES):

@@ -35,7 +35,14 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
-from consumers.messages.roles import Committed, Headers, Message, Output, Record, TopicPartition
+from consumers.messages.records import (
+    CommittedOffset,
+    Headers,
+    Message,
+    Output,
+    Record,
+    TopicPartition,
+)
 from driftline.errors import Trouble
 from driftline.settings import Settings
 from producers.kafka.profile_table import client_config
@@ -81,7 +88,7 @@ class RecordsLost(Trouble):
 class _Changes:
     """What rebalances have done since the last poll returned."""
 
-    gained: dict[TopicPartition, Committed] = field(default_factory=dict)
+    gained: dict[TopicPartition, CommittedOffset] = field(default_factory=dict)
     lost: set[TopicPartition] = field(default_factory=set)
 
 
@@ -154,7 +161,7 @@ class Client:
         return "".join(f"{half % 2**64:016x}" for half in bits)
 
     def poll(self, seconds: float) -> list[Record]:
-        """What came in ``seconds``, of partitions still owned. Call ``changes`` after it."""
+        """What came in ``seconds``, of partitions still owned. Call ``take_rebalance`` after it."""
         messages = self._consumer.consume(BATCH, timeout=seconds)
         self._take_metadata()
         records = [r for m in messages if (r := self._record(m)) is not None]
@@ -162,21 +169,21 @@ class Client:
             self._refuse_losses(self._following, records)
         return records
 
-    def changes(self) -> tuple[dict[TopicPartition, Committed], set[TopicPartition]]:
+    def take_rebalance(self) -> tuple[dict[TopicPartition, CommittedOffset], set[TopicPartition]]:
         """Partitions gained, still paused, and partitions lost, since this was last asked."""
         changes, self._changes = self._changes, _Changes()
         return changes.gained, changes.lost
 
-    def hold(self) -> None:
+    def pause_all(self) -> None:
         """Pause everything, so that ``keep_alive`` can poll without taking a record."""
-        self._consumer.pause([self._of(place) for place in self._owned])
+        self._consumer.pause([self._of(topic_partition) for topic_partition in self._owned])
 
-    def start(self) -> None:
+    def resume_all(self) -> None:
         """Read on everywhere. What the batch in hand still holds is of partitions still owned."""
         self._take_metadata()
-        self._consumer.resume([self._of(place) for place in self._owned])
+        self._consumer.resume([self._of(topic_partition) for topic_partition in self._owned])
 
-    def silent(self, seconds: float) -> dict[TopicPartition, int]:
+    def idle_partitions(self, seconds: float) -> dict[TopicPartition, int]:
         """Partitions that every look-up of so many seconds found read to their end; and that end.
 
         Four look-ups fall into that time. One that fails or is left out is no silence: after an
@@ -188,9 +195,9 @@ class Client:
         self._looked_at = now
         stalled = now - looked_at > max(seconds / 2, STALLED_S)
         found = {} if stalled else self._ends(list(self._ended))
-        for place, end in self._ended.items():
-            if found.get(place) != end:
-                self._quiet_since[place] = now
+        for topic_partition, end in self._ended.items():
+            if found.get(topic_partition) != end:
+                self._quiet_since[topic_partition] = now
         return {p: at for p, at in self._ended.items() if now - self._quiet_since[p] >= seconds}
 
     def commit(self, next_offsets: Mapping[TopicPartition, int], output: Output) -> None:
@@ -200,8 +207,8 @@ class Client:
         """
         assert self._producer is not None
         offsets = [
-            self._of(place, offset, output.notes.get(place, ""))
-            for place, offset in next_offsets.items()
+            self._of(topic_partition, offset, output.offset_metadata.get(topic_partition, ""))
+            for topic_partition, offset in next_offsets.items()
         ]
         try:
             self._producer.begin_transaction()
@@ -213,13 +220,13 @@ class Client:
         except KafkaException as error:
             self._abort(error)
 
-    def rewind(self) -> dict[TopicPartition, Committed]:
-        """Everything owned, held and back at its committed offset; call ``start`` after it."""
-        self.hold()
+    def rewind(self) -> dict[TopicPartition, CommittedOffset]:
+        """Everything owned, held and back at its committed offset; call ``resume_all`` after it."""
+        self.pause_all()
         self._ended.clear()
-        committed = self._committed([self._of(place) for place in self._owned])
-        for place, at in committed.items():
-            self._consumer.seek(self._of(place, at.next))
+        committed = self._committed([self._of(topic_partition) for topic_partition in self._owned])
+        for topic_partition, at in committed.items():
+            self._consumer.seek(self._of(topic_partition, at.next_offset))
         return committed
 
     def read(
@@ -235,8 +242,17 @@ class Client:
         """
         reader = Consumer(self._consumer_config(f"{self._group}.replay", None))
         try:
-            reader.assign([self._of(place, max(start[place], 0)) for place in start])
-            waiting = {place for place in start if start[place] < stop[place]}
+            reader.assign(
+                [
+                    self._of(topic_partition, max(start[topic_partition], 0))
+                    for topic_partition in start
+                ]
+            )
+            waiting = {
+                topic_partition
+                for topic_partition in start
+                if start[topic_partition] < stop[topic_partition]
+            }
             while waiting and alive():
                 records, done = self._chunk(reader, stop)
                 waiting -= done
@@ -244,25 +260,29 @@ class Client:
         finally:
             reader.close()
 
-    def first_offset(self, place: TopicPartition) -> int:
+    def first_offset(self, topic_partition: TopicPartition) -> int:
         """The oldest offset that retention has left."""
-        return int(self._consumer.get_watermark_offsets(self._of(place), timeout=TIMEOUT_S)[0])
+        return int(
+            self._consumer.get_watermark_offsets(self._of(topic_partition), timeout=TIMEOUT_S)[0]
+        )
 
-    def end(self, place: TopicPartition) -> int | None:
+    def end(self, topic_partition: TopicPartition) -> int | None:
         """The end of a partition as last heard of, without asking; None if nothing was heard."""
         try:
-            _, high = self._consumer.get_watermark_offsets(self._of(place), cached=True)
+            _, high = self._consumer.get_watermark_offsets(self._of(topic_partition), cached=True)
         except KafkaException:
             return None
         return int(high) if high >= 0 else None
 
-    def whole(self, place: TopicPartition) -> Iterable[Record]:
+    def whole(self, topic_partition: TopicPartition) -> Iterable[Record]:
         """Every record that a partition holds now, once the transactions under way there are over.
 
         Offsets can be seen as committed a moment before the records committed with them: who reads
         only what is decided by now may miss the newest.
         """
-        for records in self.read({place: 0}, {place: self._written(place)}, lambda: True):
+        for records in self.read(
+            {topic_partition: 0}, {topic_partition: self._written(topic_partition)}, lambda: True
+        ):
             yield from records
 
     def keep_alive(self) -> bool:
@@ -287,7 +307,9 @@ class Client:
             consumer.incremental_assign(partitions)
             return
         committed = self._committed(partitions)
-        starts = [self._of(place, at.next) for place, at in committed.items()]
+        starts = [
+            self._of(topic_partition, at.next_offset) for topic_partition, at in committed.items()
+        ]
         consumer.incremental_assign(starts)
         if starts:
             consumer.pause(starts)
@@ -303,22 +325,22 @@ class Client:
         self._on_revoke(consumer, partitions)
 
     def _let_go(self, partitions: list[KafkaPartition]) -> None:
-        for place in map(self._place, partitions):
-            self._owned.discard(place)
-            self._ended.pop(place, None)
-            self._quiet_since.pop(place, None)
-            self._changes.gained.pop(place, None)
-            self._changes.lost.add(place)
+        for topic_partition in map(self._place, partitions):
+            self._owned.discard(topic_partition)
+            self._ended.pop(topic_partition, None)
+            self._quiet_since.pop(topic_partition, None)
+            self._changes.gained.pop(topic_partition, None)
+            self._changes.lost.add(topic_partition)
 
     # -- the rest ------------------------------------------------------------------------------
 
-    def _committed(self, partitions: list[KafkaPartition]) -> dict[TopicPartition, Committed]:
+    def _committed(self, partitions: list[KafkaPartition]) -> dict[TopicPartition, CommittedOffset]:
         if not partitions:
             return {}
         if self._positions is not None:
             found = self._positions([self._place(p) for p in partitions])
             return {
-                self._place(p): Committed(found.get(self._place(p), OFFSET_BEGINNING))
+                self._place(p): CommittedOffset(found.get(self._place(p), OFFSET_BEGINNING))
                 for p in partitions
             }
         answers = self._consumer.committed(
@@ -328,7 +350,7 @@ class Client:
             if answer.error:
                 raise KafkaException(answer.error)
         return {
-            self._place(answer): Committed(
+            self._place(answer): CommittedOffset(
                 answer.offset if answer.offset >= 0 else OFFSET_BEGINNING, answer.metadata or ""
             )
             for answer in answers
@@ -339,34 +361,40 @@ class Client:
     ) -> tuple[list[Record], set[TopicPartition]]:
         records, done = [], set()
         for message in reader.consume(BATCH, timeout=1.0):
-            place = TopicPartition(self._short(message.topic()), int(message.partition() or 0))
+            topic_partition = TopicPartition(
+                self._short(message.topic()), int(message.partition() or 0)
+            )
             error, offset = message.error(), int(message.offset() or 0)
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
                 raise KafkaException(error)
-            if offset >= stop[place] - (error is None):
-                done.add(place)
-            if error is None and offset < stop[place]:
-                records.append(_record(message, place))
+            if offset >= stop[topic_partition] - (error is None):
+                done.add(topic_partition)
+            if error is None and offset < stop[topic_partition]:
+                records.append(_record(message, topic_partition))
         return records, done
 
-    def _ends(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    def _ends(self, topic_partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Where partitions end now; those that could not be looked up are left out."""
-        if not places:
+        if not topic_partitions:
             return {}
-        asked = [self._of(place, OFFSET_END) for place in places]
+        asked = [self._of(topic_partition, OFFSET_END) for topic_partition in topic_partitions]
         try:
             found = self._consumer.offsets_for_times(asked, timeout=LOOK_S)
         except KafkaException as error:
-            log.info("could not look up the ends of %d partitions: %s", len(places), error)
+            log.info(
+                "could not look up the ends of %d partitions: %s", len(topic_partitions), error
+            )
             return {}
         return {self._place(of): of.offset for of in found if of.error is None}
 
-    def _written(self, place: TopicPartition) -> int:
+    def _written(self, topic_partition: TopicPartition) -> int:
         """The end of a partition with all that is not decided yet."""
         config = self._consumer_config(f"{self._group}.replay", None)
         reader = Consumer({**config, "isolation.level": "read_uncommitted"})
         try:
-            return int(reader.get_watermark_offsets(self._of(place), timeout=TIMEOUT_S)[1])
+            return int(
+                reader.get_watermark_offsets(self._of(topic_partition), timeout=TIMEOUT_S)[1]
+            )
         finally:
             reader.close()
 
@@ -375,14 +403,14 @@ class Client:
     ) -> None:
         """Markers of transactions leave gaps, too: what is lost lies before the oldest record."""
         for record in records:
-            expected = following.get(record.place, record.offset)
-            if record.offset > expected and self.first_offset(record.place) > expected:
+            expected = following.get(record.topic_partition, record.offset)
+            if record.offset > expected and self.first_offset(record.topic_partition) > expected:
                 raise RecordsLost(
                     f"{record.offset - expected} records of {record.topic}-{record.partition} fell"
                     " out of the embedded broker before they were read: simulate at a lower"
                     " --speed, or use a real Kafka with --kafka"
                 )
-            following[record.place] = record.offset + 1
+            following[record.topic_partition] = record.offset + 1
 
     def _take_metadata(self) -> None:
         self._metadata = None if self._positions else self._consumer.consumer_group_metadata()
@@ -392,16 +420,18 @@ class Client:
         error = message.error()
         if error is not None and error.code() != KafkaError._PARTITION_EOF:
             raise _trouble(error)
-        place = TopicPartition(self._short(message.topic()), int(message.partition() or 0))
-        if place not in self._owned or place in self._changes.lost:
+        topic_partition = TopicPartition(
+            self._short(message.topic()), int(message.partition() or 0)
+        )
+        if topic_partition not in self._owned or topic_partition in self._changes.lost:
             return None
         if error is not None:
-            self._ended[place] = int(message.offset() or 0)
-            self._quiet_since.setdefault(place, time.monotonic())
+            self._ended[topic_partition] = int(message.offset() or 0)
+            self._quiet_since.setdefault(topic_partition, time.monotonic())
             return None
-        self._ended.pop(place, None)
-        self._quiet_since[place] = time.monotonic()
-        return _record(message, place)
+        self._ended.pop(topic_partition, None)
+        self._quiet_since[topic_partition] = time.monotonic()
+        return _record(message, topic_partition)
 
     def _produce(self, message: Message) -> None:
         assert self._producer is not None
@@ -464,12 +494,12 @@ class Client:
         )
 
     def _of(
-        self, place: TopicPartition, offset: int | None = None, note: str = ""
+        self, topic_partition: TopicPartition, offset: int | None = None, note: str = ""
     ) -> KafkaPartition:
-        topic = self._settings.topic(place.topic)
+        topic = self._settings.topic(topic_partition.topic)
         if offset is None:
-            return KafkaPartition(topic, place.partition)
-        return KafkaPartition(topic, place.partition, offset, note)
+            return KafkaPartition(topic, topic_partition.partition)
+        return KafkaPartition(topic, topic_partition.partition, offset, note)
 
     def _place(self, partition: KafkaPartition) -> TopicPartition:
         return TopicPartition(self._short(partition.topic), partition.partition)
@@ -495,10 +525,10 @@ def _is_fenced_member(error: KafkaError) -> bool:
     return bool(error.code() == KafkaError._FATAL and "group.instance.id" in error.str())
 
 
-def _record(message: KafkaMessage, place: TopicPartition) -> Record:
+def _record(message: KafkaMessage, topic_partition: TopicPartition) -> Record:
     return Record(
-        place.topic,
-        place.partition,
+        topic_partition.topic,
+        topic_partition.partition,
         int(message.offset() or 0),
         message.key(),
         message.value(),

@@ -14,7 +14,7 @@ from confluent_kafka import Message as KafkaMessage
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from consumers.kafka.client import MissingTopic
-from consumers.messages.roles import Headers, Record, TopicPartition
+from consumers.messages.records import Headers, Record, TopicPartition
 from driftline.errors import Trouble
 from driftline.settings import Settings
 from producers.kafka.profile_table import KafkaUnavailable, client_config

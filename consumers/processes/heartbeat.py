@@ -10,7 +10,7 @@ import msgspec
 from confluent_kafka import Producer
 
 from consumers.messages.internal import rfc3339
-from consumers.messages.roles import TopicPartition
+from consumers.messages.records import TopicPartition
 from driftline.settings import Settings
 from producers.kafka.profile_table import client_config
 
@@ -24,7 +24,7 @@ class Reporting(Protocol):
 
 
 class Ends(Protocol):
-    def end(self, place: TopicPartition) -> int | None: ...
+    def end(self, topic_partition: TopicPartition) -> int | None: ...
 
 
 class Heartbeat:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from consumers.kafka.client import Client, TransactionAborted
-from consumers.messages.roles import Batch, Committed, Output, Role, TopicPartition
+from consumers.messages.records import Batch, CommittedOffset, Output, TopicPartition
+from consumers.roles.role import Role
 from driftline.errors import Trouble
 
 log = logging.getLogger(__name__)
@@ -42,8 +43,8 @@ def run(  # noqa: PLR0913 - who works, who is told, and how long
     while not stopped():
         records = client.poll(commit_s)
         lost = _rebalance(client, role)
-        silent = {} if idle_s is None else client.silent(idle_s)
-        batch = Batch([record for record in records if record.place not in lost], silent)
+        silent = {} if idle_s is None else client.idle_partitions(idle_s)
+        batch = Batch([record for record in records if record.topic_partition not in lost], silent)
         output = role.handle(batch)
         committed = output is not None and _commit(client, role, batch, output)
         aborts = 0 if committed else aborts + (output is not None)
@@ -66,7 +67,7 @@ def _commit(client: Client, role: Role, batch: Batch, output: Output) -> bool:
 
 def _rebalance(client: Client, role: Role) -> set[TopicPartition]:
     """Serve what the last poll brought in changes. All that was lost, perhaps to come back."""
-    gained, lost = client.changes()
+    gained, lost = client.take_rebalance()
     return _settle(client, role, gained, lost) if gained or lost else set()
 
 
@@ -77,32 +78,36 @@ def _start_over(client: Client, role: Role) -> None:
 def _settle(
     client: Client,
     role: Role,
-    gained: Mapping[TopicPartition, Committed],
+    gained: Mapping[TopicPartition, CommittedOffset],
     lost: set[TopicPartition],
 ) -> set[TopicPartition]:
     """Let go and take over until nothing changes any more, and only then read on."""
     all_lost = set(lost)
     while True:
-        role.forget(sorted({*lost, *gained}))
-        client.hold()
+        role.on_partitions_lost(sorted({*lost, *gained}))
+        client.pause_all()
         _catch_up(client, role, gained)
-        came, lost = client.changes()
+        came, lost = client.take_rebalance()
         if not (came or lost):
             break
         all_lost |= lost
         # A loss ended the replay, perhaps in its midst: for what is left it begins anew.
-        left = {place: at for place, at in gained.items() if lost and place not in lost}
+        left = {
+            topic_partition: at
+            for topic_partition, at in gained.items()
+            if lost and topic_partition not in lost
+        }
         gained = {**left, **came}
-    client.start()
+    client.resume_all()
     return all_lost
 
 
-def _catch_up(client: Client, role: Role, gained: Mapping[TopicPartition, Committed]) -> None:
+def _catch_up(client: Client, role: Role, gained: Mapping[TopicPartition, CommittedOffset]) -> None:
     """Take partitions over; where the role is behind them, read again what it has missed."""
-    behind = role.resume(gained)
+    behind = role.on_partitions_assigned(gained)
     if not behind:
         return
     log.info("%d partitions are behind: reading again what they have missed", len(behind))
-    stop = {place: gained[place].next for place in behind}
+    stop = {topic_partition: gained[topic_partition].next_offset for topic_partition in behind}
     for records in client.read(behind, stop, client.keep_alive):
         role.replay(records)

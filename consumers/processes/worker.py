@@ -9,13 +9,14 @@ from pathlib import Path
 
 from consumers.database.database import Database
 from consumers.kafka.client import Client
-from consumers.messages.roles import Record, Role, TopicPartition
+from consumers.messages.records import Record, TopicPartition
 from consumers.processes.heartbeat import Heartbeat
 from consumers.processes.loop import run
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.detect import Detect, Memory
 from consumers.roles.join import Join
 from consumers.roles.retrain import Retrain
+from consumers.roles.role import Role
 from consumers.roles.store import TOPICS, Registration, Store
 from driftline.settings import Settings
 from monitor.plan import Plan, duration_ms
@@ -104,8 +105,8 @@ def _store(settings: Settings, slot: int, stopped: Callable[[], bool], gapless: 
     database = Database.to_write(settings.store.url)
     store = Store(database)
 
-    def positions(places: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        return {TopicPartition(*of): at for of, at in store.positions(places).items()}
+    def positions(topic_partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        return {TopicPartition(*of): at for of, at in store.positions(topic_partitions).items()}
 
     client = Client(settings, "store", slot, TOPICS, positions=positions, gapless=gapless)
     try:
@@ -116,9 +117,12 @@ def _store(settings: Settings, slot: int, stopped: Callable[[], bool], gapless: 
             log.info("store-%d is reading", slot)
             while not stopped():
                 records = client.poll(duration_ms(settings.kafka.commit_interval) / 1000)
-                gained, lost = client.changes()
-                writer.moved({place: at.next for place, at in gained.items()}, lost)
-                client.start()
+                gained, lost = client.take_rebalance()
+                writer.moved(
+                    {topic_partition: at.next_offset for topic_partition, at in gained.items()},
+                    lost,
+                )
+                client.resume_all()
                 writer.write(records)
                 pulse.beat(writer, progressed=bool(records))
             pulse.close(writer)
@@ -136,22 +140,27 @@ class _Writer:
         self._registered = 0
 
     def moved(self, gained: Mapping[TopicPartition, int], lost: Iterable[TopicPartition]) -> None:
-        for place in lost:
-            self._at.pop(place, None)
+        for topic_partition in lost:
+            self._at.pop(topic_partition, None)
         self._at.update(gained)
 
     def write(self, records: Sequence[Record]) -> None:
         self._write_models()
         if not records:
             return
-        ends = {record.place: record.offset + 1 for record in records}
-        self._store.write(records, {place: (self._at[place], end) for place, end in ends.items()})
+        ends = {record.topic_partition: record.offset + 1 for record in records}
+        self._store.write(
+            records,
+            {
+                topic_partition: (self._at[topic_partition], end)
+                for topic_partition, end in ends.items()
+            },
+        )
         self._at.update(ends)
 
     def status(self) -> Mapping[str, Mapping[str, object]]:
         return {
-            f"{place.topic}/{place.partition}": {"offset": max(at, 0)}
-            for place, at in self._at.items()
+            topic_partition.name: {"offset": max(at, 0)} for topic_partition, at in self._at.items()
         }
 
     def _write_models(self) -> None:

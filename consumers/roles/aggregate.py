@@ -29,7 +29,14 @@ from consumers.messages.internal import (
     model_partition,
     rfc3339,
 )
-from consumers.messages.roles import Batch, Committed, Message, Output, Record, TopicPartition
+from consumers.messages.records import (
+    Batch,
+    CommittedOffset,
+    Message,
+    Output,
+    Record,
+    TopicPartition,
+)
 from consumers.roles.profiles import Profiles
 from monitor.counts.columns import Predictions
 from monitor.counts.counting import count_data
@@ -104,7 +111,7 @@ class _Work:
     read_on: bool = False  # whether the profiles were read to their end
 
     def set_aside(self, record: Record, rejected: Rejected) -> None:
-        self.partitions[record.place].dead[rejected.reason] += 1
+        self.partitions[record.topic_partition].dead[rejected.reason] += 1
         self.letters.append(dead_letter(record, rejected.reason, str(rejected)))
 
 
@@ -125,21 +132,23 @@ class Aggregate:
         self._idle: set[TopicPartition] = set()
         self._next: dict[TopicPartition, int] = {}
 
-    def resume(self, committed: Mapping[TopicPartition, Committed]) -> Mapping[TopicPartition, int]:
-        for place, at in committed.items():
-            self._notes[place] = _read_note(at.note)
-            self._next[place] = at.next
+    def on_partitions_assigned(
+        self, committed: Mapping[TopicPartition, CommittedOffset]
+    ) -> Mapping[TopicPartition, int]:
+        for topic_partition, at in committed.items():
+            self._notes[topic_partition] = _read_note(at.metadata)
+            self._next[topic_partition] = at.next_offset
         return {}
 
     def replay(self, records: Sequence[Record]) -> None:
         raise AssertionError(f"no cache is behind, and yet {len(records)} records came again")
 
-    def forget(self, places: Sequence[TopicPartition]) -> None:
+    def on_partitions_lost(self, topic_partitions: Sequence[TopicPartition]) -> None:
         self._pending = {}
-        for place in places:
-            self._notes.pop(place, None)
-            self._next.pop(place, None)
-            self._idle.discard(place)
+        for topic_partition in topic_partitions:
+            self._notes.pop(topic_partition, None)
+            self._next.pop(topic_partition, None)
+            self._idle.discard(topic_partition)
 
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
         self._notes.update(self._pending)
@@ -148,37 +157,48 @@ class Aggregate:
 
     def status(self) -> Mapping[str, Mapping[str, object]]:
         return {
-            f"{place.topic}/{place.partition}": {
-                "offset": max(self._next.get(place, 0), 0),
+            topic_partition.name: {
+                "offset": max(self._next.get(topic_partition, 0), 0),
                 "watermark": None if note.newest_ms is None else rfc3339(note.newest_ms),
-                "idle": place in self._idle,
+                "idle": topic_partition in self._idle,
                 "counts": {**note.counts, "dead": dict(note.dead)},
             }
-            for place, note in self._notes.items()
+            for topic_partition, note in self._notes.items()
         }
 
     def handle(self, batch: Batch) -> Output | None:
-        woken = self._idle & {record.place for record in batch.records}
-        if not batch.records and set(batch.silent) <= self._idle:
+        woken = self._idle & {record.topic_partition for record in batch.records}
+        if not batch.records and set(batch.idle) <= self._idle:
             return None
-        self._idle = (self._idle | set(batch.silent)) - woken
-        work = _Work({place: _Partition(self._notes[place]) for place in batch.next_offsets})
+        self._idle = (self._idle | set(batch.idle)) - woken
+        work = _Work(
+            {
+                topic_partition: _Partition(self._notes[topic_partition])
+                for topic_partition in batch.next_offsets
+            }
+        )
         messages = [*self._predictions(batch.records, work), *self._labels(batch.records, work)]
-        self._pending = {place: mine.noted() for place, mine in work.partitions.items()}
+        self._pending = {
+            topic_partition: mine.noted() for topic_partition, mine in work.partitions.items()
+        }
         closing = encode_aggregate_closing(self._closing())
         for topic in ("summaries", "joins"):
             messages += [
                 Message(topic, None, closing, number) for number in range(self._partitions(topic))
             ]
-        notes = {place: _write_note(note) for place, note in self._pending.items()}
-        return Output(work.letters + messages, notes)
+        offset_metadata = {
+            topic_partition: _write_note(note) for topic_partition, note in self._pending.items()
+        }
+        return Output(work.letters + messages, offset_metadata)
 
     # -- predictions ---------------------------------------------------------------------------
 
     def _predictions(self, records: Sequence[Record], work: _Work) -> Iterable[Message]:
         rows: dict[tuple[str, str], list[tuple[PredictionRecord, Part]]] = defaultdict(list)
-        for place, accepted in self._accepted(PREDICTIONS, records, work, self._prediction):
-            partition = work.partitions[place]
+        for topic_partition, accepted in self._accepted(
+            PREDICTIONS, records, work, self._prediction
+        ):
+            partition = work.partitions[topic_partition]
             for row, arrival in zip(accepted, self._arrivals(partition, accepted), strict=True):
                 if arrival is Arrival.TOO_LATE:
                     partition.counts["too_late"] += 1
@@ -258,8 +278,8 @@ class Aggregate:
 
     def _labels(self, records: Sequence[Record], work: _Work) -> Iterable[Message]:
         rows: dict[str, list[tuple[LabelRecord, int]]] = defaultdict(list)
-        for place, accepted in self._accepted(LABELS, records, work, self._label):
-            partition = work.partitions[place]
+        for topic_partition, accepted in self._accepted(LABELS, records, work, self._label):
+            partition = work.partitions[topic_partition]
             times_ms = np.array([row.time_ms for row in accepted], dtype=np.int64)
             before_ms = seen_before(partition.note.newest_ms, times_ms)
             partition.newest_ms = int(times_ms.max())
@@ -323,12 +343,12 @@ class Aggregate:
         for record in records:
             if record.topic != topic:
                 continue
-            work.partitions[record.place].counts["received"] += 1
+            work.partitions[record.topic_partition].counts["received"] += 1
             try:
-                accepted[record.place].append(self._read(record, work, read))
+                accepted[record.topic_partition].append(self._read(record, work, read))
             except Rejected as rejected:
                 work.set_aside(record, rejected)
-        return [(place, rows) for place, rows in accepted.items() if rows]
+        return [(topic_partition, rows) for topic_partition, rows in accepted.items() if rows]
 
     def _read(self, record: Record, work: _Work, read: Callable[[Record, _Work], R]) -> R:
         """Raises ``Rejected``."""
@@ -376,11 +396,12 @@ class Aggregate:
         return Sources(
             self._partitions(topic),
             {
-                place.partition: Progress(
-                    self._pending.get(place, note).newest_ms, place in self._idle
+                topic_partition.partition: Progress(
+                    self._pending.get(topic_partition, note).newest_ms,
+                    topic_partition in self._idle,
                 )
-                for place, note in self._notes.items()
-                if place.topic == topic
+                for topic_partition, note in self._notes.items()
+                if topic_partition.topic == topic
             },
         )
 

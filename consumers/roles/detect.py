@@ -27,7 +27,14 @@ from consumers.messages.internal import (
     window_document,
     window_key,
 )
-from consumers.messages.roles import Batch, Committed, Message, Output, Record, TopicPartition
+from consumers.messages.records import (
+    Batch,
+    CommittedOffset,
+    Message,
+    Output,
+    Record,
+    TopicPartition,
+)
 from consumers.roles.profiles import Profiles, required
 from monitor.counts.summary import Summary
 from monitor.plan import Plan
@@ -80,52 +87,58 @@ class Detect:
         self._owned: dict[TopicPartition, _Owned] = {}
         self._pending: dict[TopicPartition, State] = {}
 
-    def resume(self, committed: Mapping[TopicPartition, Committed]) -> Mapping[TopicPartition, int]:
+    def on_partitions_assigned(
+        self, committed: Mapping[TopicPartition, CommittedOffset]
+    ) -> Mapping[TopicPartition, int]:
         behind = {}
-        for place, at in committed.items():
-            decided, published = self._decided(place)
-            start, panes = self._snapshot(place).load(decided.first_needed, at.next)
+        for topic_partition, at in committed.items():
+            decided, published = self._decided(topic_partition)
+            start, panes = self._snapshot(topic_partition).load(
+                decided.first_needed, at.next_offset
+            )
             state = State(decided.clock, decided.decisions, panes)
-            self._owned[place] = _Owned(state, published, at.next)
-            if start < at.next:
-                behind[place] = start
+            self._owned[topic_partition] = _Owned(state, published, at.next_offset)
+            if start < at.next_offset:
+                behind[topic_partition] = start
         return behind
 
     def replay(self, records: Sequence[Record]) -> None:
-        for place in {record.place for record in records}:
-            owned = self._owned[place]
-            owned.state = rebuilt(owned.state, _items(r for r in records if r.place == place))
+        for topic_partition in {record.topic_partition for record in records}:
+            owned = self._owned[topic_partition]
+            owned.state = rebuilt(
+                owned.state, _items(r for r in records if r.topic_partition == topic_partition)
+            )
 
-    def forget(self, places: Sequence[TopicPartition]) -> None:
+    def on_partitions_lost(self, topic_partitions: Sequence[TopicPartition]) -> None:
         self._pending = {}
-        for place in places:
-            self._owned.pop(place, None)
+        for topic_partition in topic_partitions:
+            self._owned.pop(topic_partition, None)
 
     def handle(self, batch: Batch) -> Output | None:
         if not batch.records:
             return None
         messages: list[Message] = []
-        for place in sorted({record.place for record in batch.records}):
-            items = list(_items(r for r in batch.records if r.place == place))
-            state = self._owned[place].state
+        for topic_partition in sorted({record.topic_partition for record in batch.records}):
+            items = list(_items(r for r in batch.records if r.topic_partition == topic_partition))
+            state = self._owned[topic_partition].state
             evaluators = self._evaluators_of(state, items)
-            self._pending[place], findings = advance(evaluators, state, items)
+            self._pending[topic_partition], findings = advance(evaluators, state, items)
             messages += self._told(findings)
-            messages += self._remember(place, self._pending[place])
+            messages += self._remember(topic_partition, self._pending[topic_partition])
         return Output(messages)
 
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
-        for place, next_offset in next_offsets.items():
-            owned = self._owned[place]
-            owned.state, owned.next = self._pending[place], next_offset
+        for topic_partition, next_offset in next_offsets.items():
+            owned = self._owned[topic_partition]
+            owned.state, owned.next = self._pending[topic_partition], next_offset
             owned.commits += 1
             if owned.commits % SNAPSHOT_EVERY == 0:
-                self._snapshot(place).save(owned.next, owned.state.panes)
+                self._snapshot(topic_partition).save(owned.next, owned.state.panes)
         self._pending = {}
 
     def status(self) -> Mapping[str, Mapping[str, object]]:
         return {
-            f"{place.topic}/{place.partition}": {
+            topic_partition.name: {
                 "offset": max(owned.next, 0),
                 "watermark": None
                 if owned.state.clock.data_ms is None
@@ -139,15 +152,17 @@ class Detect:
                     ),
                 },
             }
-            for place, owned in self._owned.items()
+            for topic_partition, owned in self._owned.items()
         }
 
-    def _snapshot(self, place: TopicPartition) -> Snapshot:
-        return Snapshot(self._directory / f"{place.partition}.snapshot")
+    def _snapshot(self, topic_partition: TopicPartition) -> Snapshot:
+        return Snapshot(self._directory / f"{topic_partition.partition}.snapshot")
 
-    def _decided(self, place: TopicPartition) -> tuple[State, dict[bytes, bytes]]:
+    def _decided(self, topic_partition: TopicPartition) -> tuple[State, dict[bytes, bytes]]:
         """The newest decisions of every model of the partition, as published."""
-        newest = {memory.key: memory.value for memory in self._remembered(place.partition)}
+        newest = {
+            memory.key: memory.value for memory in self._remembered(topic_partition.partition)
+        }
         state = State()
         decisions = {}
         for key, value in newest.items():
@@ -178,16 +193,16 @@ class Detect:
             key = transition.incident.id.encode()
             yield Message("alerts", key, msgspec.json.encode(event), headers=headers)
 
-    def _remember(self, place: TopicPartition, state: State) -> Iterable[Message]:
+    def _remember(self, topic_partition: TopicPartition, state: State) -> Iterable[Message]:
         """What changed of the decisions since it was last published."""
-        now = {f"clock/{place.partition}".encode(): encode_memory(state.clock)}
+        now = {f"clock/{topic_partition.partition}".encode(): encode_memory(state.clock)}
         for (model, version), decisions in state.decisions.items():
             now[f"model/{model}/{version}".encode()] = encode_memory(decisions)
-        before = self._owned[place].published
+        before = self._owned[topic_partition].published
         changed = {key: value for key, value in now.items() if before.get(key) != value}
         before.update(changed)
         for key, value in changed.items():
-            yield Message("detect-state", key, value, place.partition)
+            yield Message("detect-state", key, value, topic_partition.partition)
 
 
 class _Saved(Struct, frozen=True):

@@ -34,7 +34,14 @@ from consumers.messages.internal import (
     model_partition,
     rfc3339,
 )
-from consumers.messages.roles import Batch, Committed, Message, Output, Record, TopicPartition
+from consumers.messages.records import (
+    Batch,
+    CommittedOffset,
+    Message,
+    Output,
+    Record,
+    TopicPartition,
+)
 from consumers.roles.profiles import Profiles, required
 from driftline.errors import Trouble
 from monitor.counts.counting import count_outcomes
@@ -204,22 +211,26 @@ class Join:
         self._stores: dict[TopicPartition, Store] = {}
         self._pending: dict[TopicPartition, _Step] = {}
 
-    def resume(self, committed: Mapping[TopicPartition, Committed]) -> Mapping[TopicPartition, int]:
+    def on_partitions_assigned(
+        self, committed: Mapping[TopicPartition, CommittedOffset]
+    ) -> Mapping[TopicPartition, int]:
         behind = {}
-        for place, at in committed.items():
-            store = self._stores[place] = self._opened(place, max(at.next, 0))
-            if store.meta.next < at.next:
-                behind[place] = store.meta.next
+        for topic_partition, at in committed.items():
+            store = self._stores[topic_partition] = self._opened(
+                topic_partition, max(at.next_offset, 0)
+            )
+            if store.meta.next < at.next_offset:
+                behind[topic_partition] = store.meta.next
         return behind
 
     def replay(self, records: Sequence[Record]) -> None:
-        for place, step in self._steps(records).items():
-            self._stores[place].write(step.meta, step.entries)
+        for topic_partition, step in self._steps(records).items():
+            self._stores[topic_partition].write(step.meta, step.entries)
 
-    def forget(self, places: Sequence[TopicPartition]) -> None:
+    def on_partitions_lost(self, topic_partitions: Sequence[TopicPartition]) -> None:
         self._pending = {}
-        for place in places:
-            store = self._stores.pop(place, None)
+        for topic_partition in topic_partitions:
+            store = self._stores.pop(topic_partition, None)
             if store is not None:
                 store.close()
 
@@ -239,22 +250,22 @@ class Join:
             for value in encode_summary_messages(mine)
         ]
         reflected = {
-            place.partition: JoinWatermark(step.meta.predictions_ms, step.meta.labels_ms)
-            for place, step in self._pending.items()
+            topic_partition.partition: JoinWatermark(step.meta.predictions_ms, step.meta.labels_ms)
+            for topic_partition, step in self._pending.items()
         }
         closing = encode_join_closing(total, reflected)
         messages += [Message("summaries", None, closing, number) for number in range(targets)]
         return Output(messages)
 
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
-        for place in next_offsets:
-            step = self._pending[place]
-            self._stores[place].write(step.meta, step.entries)
+        for topic_partition in next_offsets:
+            step = self._pending[topic_partition]
+            self._stores[topic_partition].write(step.meta, step.entries)
         self._pending = {}
 
     def status(self) -> Mapping[str, Mapping[str, object]]:
         return {
-            f"{place.topic}/{place.partition}": {
+            topic_partition.name: {
                 "offset": store.meta.next,
                 "watermark": None
                 if store.meta.labels_ms is None
@@ -262,19 +273,19 @@ class Join:
                 "idle": store.meta.labels.all_idle,
                 "counts": dict(store.meta.counts),
             }
-            for place, store in self._stores.items()
+            for topic_partition, store in self._stores.items()
         }
 
     # -- one batch -----------------------------------------------------------------------------
 
-    def _opened(self, place: TopicPartition, committed: int) -> Store:
+    def _opened(self, topic_partition: TopicPartition, committed: int) -> Store:
         """The store of a partition; an empty one, if it cannot go on from what it reflects."""
-        store = Store(self._directory / str(place.partition))
+        store = Store(self._directory / str(topic_partition.partition))
         reflects = store.meta.next
         if reflects > committed:
             log.warning("%s is ahead of what is committed: rebuilding it", store.path)
             return store.emptied()
-        if 0 < reflects < committed and reflects < self._first_offset(place):
+        if 0 < reflects < committed and reflects < self._first_offset(topic_partition):
             log.warning("%s is older than what the log still holds: rebuilding it", store.path)
             return store.emptied()
         return store
@@ -282,8 +293,11 @@ class Join:
     def _steps(self, records: Sequence[Record]) -> dict[TopicPartition, _Step]:
         by_place: dict[TopicPartition, list[Record]] = defaultdict(list)
         for record in records:
-            by_place[record.place].append(record)
-        return {place: self._step(self._stores[place], mine) for place, mine in by_place.items()}
+            by_place[record.topic_partition].append(record)
+        return {
+            topic_partition: self._step(self._stores[topic_partition], mine)
+            for topic_partition, mine in by_place.items()
+        }
 
     def _step(self, store: Store, records: Sequence[Record]) -> _Step:
         step = _Step(replace(store.meta, next=records[-1].offset + 1))

@@ -15,7 +15,14 @@ from typing import Any
 import msgspec
 
 from consumers.messages.internal import SCHEMA, rfc3339
-from consumers.messages.roles import Batch, Committed, Message, Output, Record, TopicPartition
+from consumers.messages.records import (
+    Batch,
+    CommittedOffset,
+    Message,
+    Output,
+    Record,
+    TopicPartition,
+)
 from monitor.decisions.retraining import Decision, Facts, decide
 from monitor.plan import Plan
 
@@ -42,18 +49,24 @@ class Retrain:
         self._known: dict[Key, Known] = {}
         self._next: dict[TopicPartition, int] = {}
 
-    def resume(self, committed: Mapping[TopicPartition, Committed]) -> Mapping[TopicPartition, int]:
-        self._next.update({place: at.next for place, at in committed.items()})
-        return {place: 0 for place, at in committed.items() if at.next > 0}
+    def on_partitions_assigned(
+        self, committed: Mapping[TopicPartition, CommittedOffset]
+    ) -> Mapping[TopicPartition, int]:
+        self._next.update(
+            {topic_partition: at.next_offset for topic_partition, at in committed.items()}
+        )
+        return {
+            topic_partition: 0 for topic_partition, at in committed.items() if at.next_offset > 0
+        }
 
     def replay(self, records: Sequence[Record]) -> None:
         self._learn(records)
         for key, known in self._known.items():
             known.published = self._decision(key, known)
 
-    def forget(self, places: Sequence[TopicPartition]) -> None:
-        for place in places:
-            self._next.pop(place, None)
+    def on_partitions_lost(self, topic_partitions: Sequence[TopicPartition]) -> None:
+        for topic_partition in topic_partitions:
+            self._next.pop(topic_partition, None)
         if not self._next:  # whoever comes next reads all of it again
             self._known = {}
 
@@ -62,8 +75,8 @@ class Retrain:
 
     def status(self) -> Mapping[str, Mapping[str, object]]:
         return {
-            f"{place.topic}/{place.partition}": {"offset": max(at, 0)}
-            for place, at in self._next.items()
+            topic_partition.name: {"offset": max(at, 0)}
+            for topic_partition, at in self._next.items()
         }
 
     def handle(self, batch: Batch) -> Output | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from consumers.database.database import Database, Partition, Row, Step
 from consumers.database.message_to_rows import TOPICS, changes_of
-from consumers.messages.roles import Record
+from consumers.messages.records import Record
 from monitor.counts.columns import Numeric
 from monitor.counts.profile import Profile
 from monitor.performance.metrics import Metric

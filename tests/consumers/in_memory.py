@@ -19,7 +19,15 @@ from consumers.messages.internal import (
     decode_for_detect,
     decode_for_join,
 )
-from consumers.messages.roles import Batch, Committed, Message, Output, Record, Role, TopicPartition
+from consumers.messages.records import (
+    Batch,
+    CommittedOffset,
+    Message,
+    Output,
+    Record,
+    TopicPartition,
+)
+from consumers.roles.role import Role
 from monitor.counts.columns import Predictions
 from monitor.counts.counts import add_cells
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
@@ -94,58 +102,76 @@ class Log:
         self._number = partitions
         self._records: dict[TopicPartition, list[Record]] = defaultdict(list)
         self._ends: dict[TopicPartition, int] = defaultdict(int)
-        self.committed: dict[TopicPartition, Committed] = {}
+        self.committed: dict[TopicPartition, CommittedOffset] = {}
 
     def partitions(self, topic: str) -> int:
         return self._number[topic]
 
-    def places(self, topic: str) -> list[TopicPartition]:
+    def topic_partitions(self, topic: str) -> list[TopicPartition]:
         return [TopicPartition(topic, number) for number in range(self._number[topic])]
 
     def append(self, message: Message, append_ms: int = NOW) -> Record:
-        place = TopicPartition(message.topic, message.partition or 0)
+        topic_partition = TopicPartition(message.topic, message.partition or 0)
         record = Record(
-            *place, self._ends[place], message.key, message.value, message.headers, append_ms
+            *topic_partition,
+            self._ends[topic_partition],
+            message.key,
+            message.value,
+            message.headers,
+            append_ms,
         )
-        self._records[place].append(record)
-        self._ends[place] += 1
+        self._records[topic_partition].append(record)
+        self._ends[topic_partition] += 1
         return record
 
     def commit(self, next_offsets: Mapping[TopicPartition, int], output: Output) -> None:
-        written = {self.append(message).place for message in output.messages}
-        for place in written:
-            self._ends[place] += 1
-        for place, offset in next_offsets.items():
-            self.committed[place] = Committed(offset, output.notes.get(place, ""))
+        written = {self.append(message).topic_partition for message in output.messages}
+        for topic_partition in written:
+            self._ends[topic_partition] += 1
+        for topic_partition, offset in next_offsets.items():
+            self.committed[topic_partition] = CommittedOffset(
+                offset, output.offset_metadata.get(topic_partition, "")
+            )
 
-    def read(self, place: TopicPartition, start: int = 0, stop: int | None = None) -> list[Record]:
-        end = self._ends[place] if stop is None else stop
-        return [record for record in self._records[place] if start <= record.offset < end]
+    def read(
+        self, topic_partition: TopicPartition, start: int = 0, stop: int | None = None
+    ) -> list[Record]:
+        end = self._ends[topic_partition] if stop is None else stop
+        return [record for record in self._records[topic_partition] if start <= record.offset < end]
 
     def all(self, topic: str) -> list[Record]:
-        return [record for place in self.places(topic) for record in self.read(place)]
+        return [
+            record
+            for topic_partition in self.topic_partitions(topic)
+            for record in self.read(topic_partition)
+        ]
 
     def only(self, topic: str) -> Log:
         """A log with the records of one topic, and nothing committed."""
         copy = Log(**self._number)
-        for place in self.places(topic):
-            copy._records[place] = list(self._records[place])
-            copy._ends[place] = self._ends[place]
+        for topic_partition in self.topic_partitions(topic):
+            copy._records[topic_partition] = list(self._records[topic_partition])
+            copy._ends[topic_partition] = self._ends[topic_partition]
         return copy
 
     @classmethod
     def like(cls, log: Log, **partitions: int) -> Log:
         """With more topics, and all that ``log`` holds; nothing committed."""
         made = cls(**log._number, **partitions)
-        made._records.update({place: list(of) for place, of in log._records.items()})
+        made._records.update(
+            {topic_partition: list(of) for topic_partition, of in log._records.items()}
+        )
         made._ends.update(log._ends)
         return made
 
-    def first_offset(self, place: TopicPartition) -> int:
-        return min((record.offset for record in self._records[place]), default=self._ends[place])
+    def first_offset(self, topic_partition: TopicPartition) -> int:
+        return min(
+            (record.offset for record in self._records[topic_partition]),
+            default=self._ends[topic_partition],
+        )
 
-    def position(self, place: TopicPartition) -> Committed:
-        return self.committed.get(place, Committed(-2))
+    def position(self, topic_partition: TopicPartition) -> CommittedOffset:
+        return self.committed.get(topic_partition, CommittedOffset(-2))
 
 
 R = TypeVar("R", bound=Role)
@@ -155,24 +181,36 @@ class Worker(Generic[R]):
     """Drives a role over a log the way the loop does, one batch at a time."""
 
     def __init__(
-        self, role: R, log: Log, places: Iterable[TopicPartition], chunk: int = 1_000
+        self, role: R, log: Log, topic_partitions: Iterable[TopicPartition], chunk: int = 1_000
     ) -> None:
-        self.role, self._log, self.places, self._chunk = role, log, list(places), chunk
+        self.role, self._log, self.topic_partitions, self._chunk = (
+            role,
+            log,
+            list(topic_partitions),
+            chunk,
+        )
         self._next: dict[TopicPartition, int] = {}
         self.take_over()
 
     def take_over(self) -> None:
-        committed = {place: self._log.position(place) for place in self.places}
-        behind = self.role.resume(committed)
-        for place, start in behind.items():
-            missed = self._log.read(place, max(start, 0), committed[place].next)
+        committed = {
+            topic_partition: self._log.position(topic_partition)
+            for topic_partition in self.topic_partitions
+        }
+        behind = self.role.on_partitions_assigned(committed)
+        for topic_partition, start in behind.items():
+            missed = self._log.read(topic_partition, max(start, 0), committed[topic_partition].next)
             for i in range(0, len(missed), self._chunk):
                 self.role.replay(missed[i : i + self._chunk])
-        self._next = {place: max(at.next, 0) for place, at in committed.items()}
+        self._next = {
+            topic_partition: max(at.next_offset, 0) for topic_partition, at in committed.items()
+        }
 
     def poll(self, most: int = 1_000_000) -> Batch:
         """The next records, up to so many of each partition."""
-        found = [self._log.read(place, at)[:most] for place, at in self._next.items()]
+        found = [
+            self._log.read(topic_partition, at)[:most] for topic_partition, at in self._next.items()
+        ]
         return Batch([record for records in found for record in records])
 
     def work(self, most: int = 1_000_000, batch: Batch | None = None) -> Output | None:
@@ -205,7 +243,7 @@ class Worker(Generic[R]):
         self.take_over()
 
     def let_go(self) -> None:
-        self.role.forget(self.places)
+        self.role.on_partitions_lost(self.topic_partitions)
 
     @property
     def done(self) -> bool:

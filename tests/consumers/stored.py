@@ -19,7 +19,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from consumers.database.database import Database
-from consumers.messages.roles import Record
+from consumers.messages.records import Record
 from consumers.roles.store import Registration, Store
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import Profile, ReferenceRows, build_profile

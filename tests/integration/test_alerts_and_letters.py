@@ -21,7 +21,7 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from consumers.messages.roles import Record
+from consumers.messages.records import Record
 from consumers.roles.aggregate import LIMIT, dead_letter
 from tests.integration.way import Sent, Way
 

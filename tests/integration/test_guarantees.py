@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource
 import consumers.kafka.client
 from consumers.kafka.client import Client, MissingTopic, SlotTaken, TransactionAborted
 from consumers.kafka.topics import create
-from consumers.messages.roles import Committed, Message, Output, Record, TopicPartition
+from consumers.messages.records import CommittedOffset, Message, Output, Record, TopicPartition
 from driftline.settings import Settings, load_settings
 
 pytestmark = pytest.mark.kafka
@@ -57,10 +57,12 @@ def member(settings: Settings, slot: int = 0) -> Iterator[Client]:
         yield client
 
 
-def send(settings: Settings, place: TopicPartition, *values: bytes) -> None:
+def send(settings: Settings, topic_partition: TopicPartition, *values: bytes) -> None:
     producer = Producer({"bootstrap.servers": settings.kafka.bootstrap_servers})
     for value in values:
-        producer.produce(settings.topic(place.topic), value, partition=place.partition)
+        producer.produce(
+            settings.topic(topic_partition.topic), value, partition=topic_partition.partition
+        )
     assert producer.flush(PATIENCE_S) == 0
 
 
@@ -71,8 +73,8 @@ def poll_until(client: Client, enough: Callable[[list[Record]], bool]) -> list[R
     while not enough(records):
         assert time.monotonic() < deadline_s, f"waited in vain, got {records}"
         records += client.poll(0.1)
-        client.changes()
-        client.start()
+        client.take_rebalance()
+        client.resume_all()
     return records
 
 
@@ -80,13 +82,15 @@ def read(client: Client, count: int) -> list[bytes | None]:
     return [r.value for r in poll_until(client, lambda records: len(records) >= count)]
 
 
-def first_gained(client: Client, places: int = 2) -> dict[TopicPartition, Committed]:
-    gained: dict[TopicPartition, Committed] = {}
+def first_gained(
+    client: Client, topic_partitions: int = 2
+) -> dict[TopicPartition, CommittedOffset]:
+    gained: dict[TopicPartition, CommittedOffset] = {}
     deadline_s = time.monotonic() + PATIENCE_S
-    while len(gained) < places:
+    while len(gained) < topic_partitions:
         assert time.monotonic() < deadline_s, f"waited in vain for partitions, got {gained}"
         assert client.poll(0.1) == []
-        gained.update(client.changes()[0])
+        gained.update(client.take_rebalance()[0])
     return gained
 
 
@@ -139,11 +143,16 @@ def test_a_successor_starts_where_the_last_commit_was_and_finds_its_note(setting
     send(settings, P0, b"a", b"b", b"c")
     with member(settings) as client:
         read(client, 3)
-        client.commit({P0: 2, P1: 0}, Output(notes={P0: '{"newest_ms": 7}', P1: "silent"}))
+        client.commit(
+            {P0: 2, P1: 0}, Output(offset_metadata={P0: '{"newest_ms": 7}', P1: "silent"})
+        )
     with member(settings) as successor:
         gained = first_gained(successor)
-        assert gained == {P0: Committed(2, '{"newest_ms": 7}'), P1: Committed(0, "silent")}
-        successor.start()
+        assert gained == {
+            P0: CommittedOffset(2, '{"newest_ms": 7}'),
+            P1: CommittedOffset(0, "silent"),
+        }
+        successor.resume_all()
         assert read(successor, 1) == [b"c"]
 
 
@@ -152,7 +161,7 @@ def test_nothing_is_read_before_the_role_has_caught_up(settings):
     with member(settings) as client:
         first_gained(client)
         assert [client.poll(0.2) for _ in range(5)] == [[]] * 5
-        client.start()
+        client.resume_all()
         assert read(client, 1) == [b"a"]
 
 
@@ -161,8 +170,8 @@ def test_a_rewound_client_reads_again_from_what_is_committed(settings):
     with member(settings) as client:
         assert read(client, 4) == [b"a", b"b", b"c", b"d"]
         client.commit({P0: 1}, NOTHING)
-        assert client.rewind()[P0] == Committed(1)
-        client.start()
+        assert client.rewind()[P0] == CommittedOffset(1)
+        client.resume_all()
         assert read(client, 3) == [b"b", b"c", b"d"]
 
 
@@ -202,8 +211,8 @@ def test_an_aborted_transaction_leaves_nothing_to_be_seen(settings):
         too_large = Message("alerts", b"key", b"x" * 5_000_000)
         with pytest.raises(TransactionAborted):
             client.commit({P0: 1}, Output([*said("aborted").messages, too_large]))
-        assert client.rewind()[P0].next < 0
-        client.start()
+        assert client.rewind()[P0].next_offset < 0
+        client.resume_all()
         assert read(client, 1) == [b"a"]
         client.commit({P0: 1}, said("done"))
         assert alerts(client) == [b"done"]
@@ -273,14 +282,14 @@ def test_a_partition_is_not_silent_if_a_fresh_look_finds_more(settings):
         assert await_silence(client) == {P0: 1, P1: 0}
         send(settings, P0, b"b")  # written, and not polled yet
         time.sleep(0.3)
-        assert client.silent(1.0) == {P1: 0}
+        assert client.idle_partitions(1.0) == {P1: 0}
         assert read(client, 1) == [b"b"]
-        assert P0 not in client.silent(1.0)
+        assert P0 not in client.idle_partitions(1.0)
 
 
 def await_silence(client: Client) -> dict[TopicPartition, int]:
     deadline_s = time.monotonic() + PATIENCE_S
-    while len(silent := client.silent(1.0)) < 2:
+    while len(silent := client.idle_partitions(1.0)) < 2:
         assert time.monotonic() < deadline_s, f"waited in vain for silence, got {silent}"
         client.poll(0.1)
     return silent
@@ -292,13 +301,13 @@ PROGRAM = """
     import os, sys
     import consumers.kafka.client
     from consumers.kafka.client import Client, TransactionAborted
-    from consumers.messages.roles import Message, Output, Place
+    from consumers.messages.records import Message, Output, TopicPartition
     from driftline.settings import load_settings
 
     servers, prefix, session_ms, what = sys.argv[1:]
     consumers.kafka.client.SESSION_MS = int(session_ms)
     settings = load_settings(None, kafka={"bootstrap_servers": servers, "prefix": prefix})
-    P0 = Place("predictions", 0)
+    P0 = TopicPartition("predictions", 0)
 
     def commit(client, offsets, text):
         try:
@@ -311,8 +320,8 @@ PROGRAM = """
     gained = {}
     while len(gained) < 2:
         client.poll(0.1)
-        gained.update(client.changes()[0])
-    client.start()
+        gained.update(client.take_rebalance()[0])
+    client.resume_all()
     client.poll(0.5)
     print("works", flush=True)
     sys.stdin.readline()

@@ -10,7 +10,7 @@ import msgspec
 from consumers.batch.inputs import PipelineInputs
 from consumers.batch.steps.step import Document, PipelineStep, header
 from consumers.messages.alert_text import alert_line, change_of
-from consumers.messages.roles import Batch, Record
+from consumers.messages.records import Batch, Record
 from consumers.roles.retrain import Retrain
 from monitor.plan import Plan
 

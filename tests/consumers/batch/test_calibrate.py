@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from consumers.batch.calibrate import predictions_of
-from consumers.messages.roles import Record
+from consumers.messages.records import Record
 from driftline.cli import program
 from driftline.commands import COMMANDS
 from driftline.errors import BadInput

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.dead_letters.dead_letter import DeadLetter, dead_letter_document, dead_letter_line
-from consumers.messages.roles import Message, Record
+from consumers.messages.records import Message, Record
 from consumers.roles.aggregate import LIMIT, dead_letter
 
 names = st.text(max_size=20).filter(lambda name: not name.startswith("driftline."))

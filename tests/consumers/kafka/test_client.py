@@ -22,7 +22,7 @@ from consumers.kafka.client import (
     TransactionAborted,
     TransactionUnsettled,
 )
-from consumers.messages.roles import Committed, Message, Output, TopicPartition
+from consumers.messages.records import CommittedOffset, Message, Output, TopicPartition
 from driftline.settings import load_settings
 
 P0, P1 = TopicPartition("predictions", 0), TopicPartition("predictions", 1)
@@ -36,8 +36,10 @@ def failure(code: int, *, fatal: bool = False) -> KafkaException:
 class Sent:
     """A message as the client library gives it."""
 
-    def __init__(self, place: TopicPartition, offset: int, error: KafkaError | None = None) -> None:
-        self._place, self._offset, self._error = place, offset, error
+    def __init__(
+        self, topic_partition: TopicPartition, offset: int, error: KafkaError | None = None
+    ) -> None:
+        self._place, self._offset, self._error = topic_partition, offset, error
 
     def topic(self) -> str:
         return f"d.{self._place.topic}"
@@ -64,8 +66,8 @@ class Sent:
         return 2, 77
 
 
-def end(place: TopicPartition, offset: int) -> Sent:
-    return Sent(place, offset, KafkaError(KafkaError._PARTITION_EOF))
+def end(topic_partition: TopicPartition, offset: int) -> Sent:
+    return Sent(topic_partition, offset, KafkaError(KafkaError._PARTITION_EOF))
 
 
 class World:
@@ -145,7 +147,7 @@ class World:
         self._ask("pause", *sorted(of.partition for of in partitions))
 
     def resume(self, partitions: list[KafkaPartition]) -> None:
-        self._ask("resume", *sorted(of.partition for of in partitions))
+        self._ask("on_partitions_assigned", *sorted(of.partition for of in partitions))
 
     def seek(self, of: KafkaPartition) -> None:
         self._ask("seek", of.partition, of.offset)
@@ -179,16 +181,19 @@ class World:
 
     # -- as the group --------------------------------------------------------------------------
 
-    def gives(self, *places: TopicPartition) -> Callable[[], None]:
-        return lambda: self.callbacks["on_assign"](self, _partitions(places))
+    def gives(self, *topic_partitions: TopicPartition) -> Callable[[], None]:
+        return lambda: self.callbacks["on_assign"](self, _partitions(topic_partitions))
 
-    def takes(self, *places: TopicPartition, lost: bool = False) -> Callable[[], None]:
+    def takes(self, *topic_partitions: TopicPartition, lost: bool = False) -> Callable[[], None]:
         name = "on_lost" if lost else "on_revoke"
-        return lambda: self.callbacks[name](self, _partitions(places))
+        return lambda: self.callbacks[name](self, _partitions(topic_partitions))
 
 
-def _partitions(places: tuple[TopicPartition, ...]) -> list[KafkaPartition]:
-    return [KafkaPartition(f"d.{place.topic}", place.partition) for place in places]
+def _partitions(topic_partitions: tuple[TopicPartition, ...]) -> list[KafkaPartition]:
+    return [
+        KafkaPartition(f"d.{topic_partition.topic}", topic_partition.partition)
+        for topic_partition in topic_partitions
+    ]
 
 
 @pytest.fixture
@@ -211,15 +216,15 @@ def reading(world: World, client: Client) -> Client:
     """It owns both partitions, and reads them."""
     world.brings = [[world.gives(P0, P1)]]
     client.poll(1.0)
-    client.changes()
-    client.start()
+    client.take_rebalance()
+    client.resume_all()
     world.asked.clear()
     return client
 
 
 def polled(world: World, client: Client, *brought: Any) -> list[tuple[TopicPartition, int]]:
     world.brings = [list(brought)]
-    return [(record.place, record.offset) for record in client.poll(1.0)]
+    return [(record.topic_partition, record.offset) for record in client.poll(1.0)]
 
 
 # -- transactions ------------------------------------------------------------------------------
@@ -249,7 +254,7 @@ def test_the_groups_metadata_is_that_of_the_batch(world, reading):
 def test_records_that_survived_a_rebalance_are_committed_under_its_metadata(world, reading):
     polled(world, reading, Sent(P0, 7))
     world.generation = 1
-    reading.start()
+    reading.resume_all()
     reading.commit({P0: 8}, Output())
     assert ("send offsets", {0: (8, "")}, "generation 1") in world.asked
 
@@ -307,8 +312,11 @@ def test_partitions_arrive_paused_at_their_committed_offset_with_its_note(world,
     world.committed_at = {0: (7, "note")}
     assert polled(world, client, world.gives(P0, P1)) == []
     assert world.asked == [("assign", {0: 7, 1: OFFSET_BEGINNING}), ("pause", 0, 1)]
-    assert client.changes() == ({P0: Committed(7, "note"), P1: Committed(OFFSET_BEGINNING)}, set())
-    assert client.changes() == ({}, set())
+    assert client.take_rebalance() == (
+        {P0: CommittedOffset(7, "note"), P1: CommittedOffset(OFFSET_BEGINNING)},
+        set(),
+    )
+    assert client.take_rebalance() == ({}, set())
 
 
 def test_the_database_may_rule_where_to_start_instead(world):
@@ -321,7 +329,7 @@ def test_the_database_may_rule_where_to_start_instead(world):
 def test_records_of_a_partition_taken_away_in_the_same_poll_are_not_given_out(world, reading, lost):
     brought = [Sent(P0, 7), Sent(P1, 3), world.takes(P1, lost=lost)]
     assert polled(world, reading, *brought) == [(P0, 7)]
-    assert reading.changes() == ({}, {P1})
+    assert reading.take_rebalance() == ({}, {P1})
     assert world.asked == [("unassign", 1)]
 
 
@@ -329,30 +337,33 @@ def test_records_of_a_partition_that_went_and_came_again_are_not_given_out(world
     world.committed_at = {1: (2, "")}
     brought = [Sent(P1, 3), end(P1, 4), world.takes(P1), world.gives(P1)]
     assert polled(world, reading, *brought) == []
-    assert reading.changes() == ({P1: Committed(2)}, {P1})
+    assert reading.take_rebalance() == ({P1: CommittedOffset(2)}, {P1})
     world.ends = {0: 0, 1: 4}
     assert silent_after(world, reading, 100) == {}
 
 
 def test_a_partition_that_came_and_went_is_only_lost(world, client):
     polled(world, client, world.gives(P0), world.takes(P0))
-    assert client.changes() == ({}, {P0})
+    assert client.take_rebalance() == ({}, {P0})
 
 
 def test_going_back_is_to_what_is_committed_and_held_until_the_start(world, reading):
     world.committed_at = {0: (7, "note")}
-    assert reading.rewind() == {P0: Committed(7, "note"), P1: Committed(OFFSET_BEGINNING)}
+    assert reading.rewind() == {
+        P0: CommittedOffset(7, "note"),
+        P1: CommittedOffset(OFFSET_BEGINNING),
+    }
     assert world.asked[0] == ("pause", 0, 1)
     assert set(world.asked[1:]) == {("seek", 0, 7), ("seek", 1, OFFSET_BEGINNING)}
-    reading.start()
-    assert world.asked[-1] == ("resume", 0, 1)
+    reading.resume_all()
+    assert world.asked[-1] == ("on_partitions_assigned", 0, 1)
 
 
 def test_keeping_alive_says_when_something_was_lost(world, reading):
     assert reading.keep_alive()
     world.takes(P1)()
     assert not reading.keep_alive()
-    reading.changes()
+    reading.take_rebalance()
     assert reading.keep_alive()
 
 
@@ -372,7 +383,7 @@ def silent_after(world: World, client: Client, seconds: int) -> dict[TopicPartit
     found: dict[TopicPartition, int] = {}
     for _ in range(seconds):
         polled(world, client)
-        found = client.silent(20) or found
+        found = client.idle_partitions(20) or found
     return found
 
 
@@ -452,7 +463,7 @@ def test_whoever_comes_back_to_a_partition_knows_nothing_of_its_silence(world, r
     world.ends = {0: 8, 1: 9}
     assert silent_after(world, reading, 60) == {P0: 8}
     polled(world, reading, world.gives(P1), Sent(P0, 8))
-    reading.changes()
+    reading.take_rebalance()
     polled(world, reading, end(P1, 9))
     assert silent_after(world, reading, 15) == {}
     assert silent_after(world, reading, 15) == {P1: 9}
@@ -545,7 +556,7 @@ def test_a_gap_is_a_loss_if_the_embedded_broker_has_dropped_its_beginning(world)
     """On a real Kafka gaps are the markers of transactions."""
     embedded = Client(SETTINGS, "aggregate", 0, ["predictions"], gapless=True)
     polled(world, embedded, world.gives(P0))
-    embedded.changes()
+    embedded.take_rebalance()
     assert polled(world, embedded, Sent(P0, 7), Sent(P0, 9)) == [(P0, 7), (P0, 9)]
     world.first_offsets = {0: 20}
     with pytest.raises(RecordsLost, match="10 records of predictions-0 fell out"):

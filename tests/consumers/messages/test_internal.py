@@ -34,7 +34,7 @@ from consumers.messages.internal import (
     window_document,
     window_key,
 )
-from consumers.messages.roles import Record
+from consumers.messages.records import Record
 from monitor.counts.counts import Counts
 from monitor.counts.summary import Part, Summary
 from monitor.decisions.incidents import Change, Incident

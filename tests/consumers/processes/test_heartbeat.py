@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from consumers.messages.roles import TopicPartition
+from consumers.messages.records import TopicPartition
 from consumers.processes import heartbeat
 from consumers.processes.heartbeat import Heartbeat
 from driftline.settings import load_settings
@@ -37,8 +37,8 @@ class World:
     def status(self) -> Any:
         return {"predictions/0": {"offset": 1_200, "counts": {"received": 1_200}}}
 
-    def end(self, place: TopicPartition) -> int | None:
-        return {TopicPartition("predictions", 0): 1_300}.get(place)
+    def end(self, topic_partition: TopicPartition) -> int | None:
+        return {TopicPartition("predictions", 0): 1_300}.get(topic_partition)
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from consumers.kafka.client import TransactionAborted
-from consumers.messages.roles import Batch, Committed, Output, Record, TopicPartition
+from consumers.messages.records import Batch, CommittedOffset, Output, Record, TopicPartition
 from consumers.processes.loop import MOST_ABORTS, Stuck, run
 
 P0, P1, P2 = (TopicPartition("joins", number) for number in range(3))
 
 
-def record(place: TopicPartition, offset: int) -> Record:
-    return Record(*place, offset, None, b"")
+def record(topic_partition: TopicPartition, offset: int) -> Record:
+    return Record(*topic_partition, offset, None, b"")
 
 
 class Polled:
@@ -28,7 +28,9 @@ class Polled:
         lost: Sequence[TopicPartition] = (),
     ) -> None:
         self.records = list(records)
-        self.gained = {place: Committed(at) for place, at in (gained or {}).items()}
+        self.gained = {
+            topic_partition: CommittedOffset(at) for topic_partition, at in (gained or {}).items()
+        }
         self.lost = set(lost)
 
 
@@ -38,10 +40,10 @@ class World:
     def __init__(self, *polls: Polled, aborts: Sequence[bool] = (), says: bool = True) -> None:
         self.polls, self.aborts, self.says = list(polls), list(aborts), says
         self.asked: list[Any] = []
-        self.owned: dict[TopicPartition, Committed] = {}
+        self.owned: dict[TopicPartition, CommittedOffset] = {}
         self.behind: dict[TopicPartition, int] = {}
         self.while_replaying: list[Polled] = []
-        self.silent_places: dict[TopicPartition, int] = {}
+        self.idle_partitions: dict[TopicPartition, int] = {}
         self._changes = Polled()
 
     def run(self, idle_s: float | None = None) -> list[Any]:
@@ -57,31 +59,35 @@ class World:
         self._change(polled)
         return polled.records
 
-    def changes(self) -> tuple[dict[TopicPartition, Committed], set[TopicPartition]]:
+    def take_rebalance(self) -> tuple[dict[TopicPartition, CommittedOffset], set[TopicPartition]]:
         changes, self._changes = self._changes, Polled()
         return changes.gained, changes.lost
 
     def _change(self, polled: Polled) -> None:
         self.owned = {**self.owned, **polled.gained}
-        self.owned = {place: at for place, at in self.owned.items() if place not in polled.lost}
+        self.owned = {
+            topic_partition: at
+            for topic_partition, at in self.owned.items()
+            if topic_partition not in polled.lost
+        }
         self._changes = polled
 
-    def hold(self) -> None:
-        self.asked.append("hold")
+    def pause_all(self) -> None:
+        self.asked.append("pause_all")
 
-    def start(self) -> None:
-        self.asked.append("start")
+    def resume_all(self) -> None:
+        self.asked.append("resume_all")
 
-    def silent(self, seconds: float) -> dict[TopicPartition, int]:
-        self.asked.append(("silent", seconds))
-        return self.silent_places
+    def idle_partitions(self, seconds: float) -> dict[TopicPartition, int]:
+        self.asked.append(("idle_partitions", seconds))
+        return self.idle_partitions
 
     def commit(self, next_offsets: Mapping[TopicPartition, int], output: Output) -> None:
         self.asked.append(("commit", dict(next_offsets), output))
         if self.aborts and self.aborts.pop(0):
             raise TransactionAborted("fenced")
 
-    def rewind(self) -> dict[TopicPartition, Committed]:
+    def rewind(self) -> dict[TopicPartition, CommittedOffset]:
         self.asked.append("rewind")
         return dict(self.owned)
 
@@ -96,30 +102,41 @@ class World:
         stop: Mapping[TopicPartition, int],
         alive: Callable[[], bool],
     ) -> Iterator[list[Record]]:
-        for place in sorted(start):
-            for offset in range(start[place], stop[place]):
+        for topic_partition in sorted(start):
+            for offset in range(start[topic_partition], stop[topic_partition]):
                 if not alive():
                     return
-                yield [record(place, offset)]
+                yield [record(topic_partition, offset)]
 
     # -- as the role ---------------------------------------------------------------------------
 
-    def resume(self, committed: Mapping[TopicPartition, Committed]) -> Mapping[TopicPartition, int]:
-        self.asked.append(("resume", {place: at.next for place, at in committed.items()}))
-        return {place: at for place, at in self.behind.items() if place in committed}
+    def on_partitions_assigned(
+        self, committed: Mapping[TopicPartition, CommittedOffset]
+    ) -> Mapping[TopicPartition, int]:
+        self.asked.append(
+            (
+                "on_partitions_assigned",
+                {topic_partition: at.next_offset for topic_partition, at in committed.items()},
+            )
+        )
+        return {
+            topic_partition: at
+            for topic_partition, at in self.behind.items()
+            if topic_partition in committed
+        }
 
     def replay(self, records: Sequence[Record]) -> None:
-        self.asked.append(("replay", *((r.place, r.offset) for r in records)))
+        self.asked.append(("replay", *((r.topic_partition, r.offset) for r in records)))
 
     def handle(self, batch: Batch) -> Output | None:
-        self.asked.append(("handle", *((r.place, r.offset) for r in batch.records)))
+        self.asked.append(("handle", *((r.topic_partition, r.offset) for r in batch.records)))
         return SAID if self.says and batch.next_offsets else None
 
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
         self.asked.append(("committed", dict(next_offsets)))
 
-    def forget(self, places: Sequence[TopicPartition]) -> None:
-        self.asked.append(("forget", *places))
+    def on_partitions_lost(self, topic_partitions: Sequence[TopicPartition]) -> None:
+        self.asked.append(("on_partitions_lost", *topic_partitions))
 
     # -- as the pulse --------------------------------------------------------------------------
 
@@ -128,7 +145,7 @@ class World:
         self.asked.append("progressed" if progressed else "lives")
 
 
-SAID = Output(notes={P0: "note"})
+SAID = Output(offset_metadata={P0: "note"})
 
 
 def test_the_order_is_poll_handle_commit_and_only_then_the_role_believes_it():
@@ -148,44 +165,44 @@ def test_nothing_to_say_is_no_transaction_and_no_progress():
 
 def test_silent_partitions_are_committed_where_they_were_read_to():
     world = World(Polled(record(P0, 7)))
-    world.silent_places = {P1: 5}
+    world.idle_partitions = {P1: 5}
     assert world.run(idle_s=30.0)[:3] == [
-        ("silent", 30.0),
+        ("idle_partitions", 30.0),
         ("handle", (P0, 7)),
         ("commit", {P1: 5, P0: 8}, SAID),
     ]
 
 
 def test_nobody_is_asked_for_silence_if_it_means_nothing():
-    assert ("silent", None) not in World(Polled()).run(idle_s=None)
+    assert ("idle_partitions", None) not in World(Polled()).run(idle_s=None)
 
 
 def test_after_an_abort_everything_stands_again_where_it_was_committed():
     world = World(Polled(record(P0, 7)), aborts=[True])
-    world.owned, world.behind = {P0: Committed(7), P1: Committed(2)}, {P0: 6}
+    world.owned, world.behind = {P0: CommittedOffset(7), P1: CommittedOffset(2)}, {P0: 6}
     assert world.run() == [
         ("handle", (P0, 7)),
         ("commit", {P0: 8}, SAID),
         "rewind",
-        ("forget", P0, P1),
-        "hold",
-        ("resume", {P0: 7, P1: 2}),
+        ("on_partitions_lost", P0, P1),
+        "pause_all",
+        ("on_partitions_assigned", {P0: 7, P1: 2}),
         ("replay", (P0, 6)),
-        "start",
+        "resume_all",
         "lives",
     ]
 
 
 def test_a_partition_gained_is_caught_up_with_before_anything_is_handled():
     world = World(Polled(record(P0, 7), gained={P1: 5}))
-    world.owned, world.behind = {P0: Committed(7)}, {P1: 3}
+    world.owned, world.behind = {P0: CommittedOffset(7)}, {P1: 3}
     assert world.run()[:6] == [
-        ("forget", P1),
-        "hold",
-        ("resume", {P1: 5}),
+        ("on_partitions_lost", P1),
+        "pause_all",
+        ("on_partitions_assigned", {P1: 5}),
         ("replay", (P1, 3)),
         ("replay", (P1, 4)),
-        "start",
+        "resume_all",
     ]
     assert world.asked[6] == ("handle", (P0, 7))
 
@@ -193,10 +210,10 @@ def test_a_partition_gained_is_caught_up_with_before_anything_is_handled():
 def test_a_partition_lost_is_forgotten_first_and_its_records_are_not_handled():
     world = World(Polled(record(P0, 7), record(P1, 3), lost=[P1]))
     assert world.run() == [
-        ("forget", P1),
-        "hold",
-        ("resume", {}),
-        "start",
+        ("on_partitions_lost", P1),
+        "pause_all",
+        ("on_partitions_assigned", {}),
+        "resume_all",
         ("handle", (P0, 7)),
         ("commit", {P0: 8}, SAID),
         ("committed", {P0: 8}),
@@ -207,10 +224,10 @@ def test_a_partition_lost_is_forgotten_first_and_its_records_are_not_handled():
 def test_a_partition_lost_and_gained_again_starts_anew_and_its_old_records_are_dropped():
     world = World(Polled(record(P0, 7), gained={P0: 5}, lost=[P0]))
     assert world.run() == [
-        ("forget", P0),
-        "hold",
-        ("resume", {P0: 5}),
-        "start",
+        ("on_partitions_lost", P0),
+        "pause_all",
+        ("on_partitions_assigned", {P0: 5}),
+        "resume_all",
         ("handle",),
         "lives",
     ]
@@ -222,17 +239,17 @@ def test_a_loss_in_the_midst_of_a_replay_begins_it_anew_for_what_is_left():
     world.behind = {P0: 0, P1: 0}
     world.while_replaying = [Polled(), Polled(lost=[P1])]
     assert world.run() == [
-        ("forget", P0, P1),
-        "hold",
-        ("resume", {P0: 3, P1: 2}),
+        ("on_partitions_lost", P0, P1),
+        "pause_all",
+        ("on_partitions_assigned", {P0: 3, P1: 2}),
         ("replay", (P0, 0)),
-        ("forget", P0, P1),
-        "hold",
-        ("resume", {P0: 3}),
+        ("on_partitions_lost", P0, P1),
+        "pause_all",
+        ("on_partitions_assigned", {P0: 3}),
         ("replay", (P0, 0)),
         ("replay", (P0, 1)),
         ("replay", (P0, 2)),
-        "start",
+        "resume_all",
         ("handle",),
         "lives",
     ]
@@ -242,35 +259,35 @@ def test_what_is_gained_in_the_midst_of_a_replay_is_caught_up_with_too_before_th
     world = World(Polled(gained={P0: 2}))
     world.behind = {P0: 0, P2: 0}
     world.while_replaying = [Polled(gained={P2: 1})]
-    assert [asked for asked in world.run() if asked == "start" or asked[0] == "replay"] == [
+    assert [asked for asked in world.run() if asked == "resume_all" or asked[0] == "replay"] == [
         ("replay", (P0, 0)),
         ("replay", (P0, 1)),
         ("replay", (P2, 0)),
-        "start",
+        "resume_all",
     ]
 
 
 def test_records_in_hand_are_dropped_if_their_partition_is_lost_in_a_replay():
     world = World(Polled(record(P0, 7), gained={P1: 2}))
-    world.owned, world.behind = {P0: Committed(7)}, {P1: 0}
+    world.owned, world.behind = {P0: CommittedOffset(7)}, {P1: 0}
     world.while_replaying = [Polled(lost=[P0])]
     assert world.run()[-2:] == [("handle",), "lives"]
 
 
 def test_a_loss_in_the_replay_after_an_abort_begins_that_anew_too():
     world = World(Polled(record(P0, 7)), aborts=[True])
-    world.owned, world.behind = {P0: Committed(7), P1: Committed(2)}, {P0: 6, P1: 1}
+    world.owned, world.behind = {P0: CommittedOffset(7), P1: CommittedOffset(2)}, {P0: 6, P1: 1}
     world.while_replaying = [Polled(lost=[P1])]
     assert world.run()[2:] == [
         "rewind",
-        ("forget", P0, P1),
-        "hold",
-        ("resume", {P0: 7, P1: 2}),
-        ("forget", P0, P1),
-        "hold",
-        ("resume", {P0: 7}),
+        ("on_partitions_lost", P0, P1),
+        "pause_all",
+        ("on_partitions_assigned", {P0: 7, P1: 2}),
+        ("on_partitions_lost", P0, P1),
+        "pause_all",
+        ("on_partitions_assigned", {P0: 7}),
         ("replay", (P0, 6)),
-        "start",
+        "resume_all",
         "lives",
     ]
 

@@ -18,7 +18,7 @@ from consumers.messages.internal import (
     identity_partition,
     model_partition,
 )
-from consumers.messages.roles import Batch, Message, Record, TopicPartition
+from consumers.messages.records import Batch, Message, Record, TopicPartition
 from consumers.roles.aggregate import LIMIT, Aggregate
 from monitor.counts.summary import Part
 from monitor.events.event_time import NEVER, Progress, Sources
@@ -69,12 +69,12 @@ def counted(*sent: tuple[TopicPartition, bytes | None], **time: Any) -> Log:
 
 
 def send(log: Log, *sent: tuple[TopicPartition, bytes | None]) -> None:
-    for place, value in sent:
-        log.append(Message(place.topic, b"key", value, place.partition))
+    for topic_partition, value in sent:
+        log.append(Message(topic_partition.topic, b"key", value, topic_partition.partition))
 
 
-def note(log: Log, place: TopicPartition) -> Any:
-    return json.loads(log.committed[place].note)
+def note(log: Log, topic_partition: TopicPartition) -> Any:
+    return json.loads(log.committed[topic_partition].metadata)
 
 
 def reasons(log: Log) -> list[str]:
@@ -95,7 +95,7 @@ FUTURE = NOW + 60_001
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "reason"),
+    ("topic_partition", "value", "reason"),
     [
         pytest.param(P0, b"{", "undecodable", id="no JSON"),
         pytest.param(P0, b"", "undecodable", id="nothing"),
@@ -116,10 +116,14 @@ FUTURE = NOW + 60_001
         pytest.param(L0, label(time=FUTURE), "clock_skew", id="a label of the future"),
     ],
 )
-def test_the_first_reason_against_a_record_is_the_one_given(place, value, reason):
-    log = counted((place, value))
+def test_the_first_reason_against_a_record_is_the_one_given(topic_partition, value, reason):
+    log = counted((topic_partition, value))
     assert reasons(log) == [reason]
-    assert note(log, place) == {"newest_ms": None, "counts": {"received": 1}, "dead": {reason: 1}}
+    assert note(log, topic_partition) == {
+        "newest_ms": None,
+        "counts": {"received": 1},
+        "dead": {reason: 1},
+    }
     assert pane_sums(log.all("summaries")) == {}
     assert join_rows(log.all("joins")) == []
 
@@ -166,13 +170,13 @@ def test_lateness_is_judged_by_what_its_own_partition_has_seen(seen_ms, counts):
 class Raw(NamedTuple):
     """A record, and what it is: a reason against it, or its fields."""
 
-    place: TopicPartition
+    topic_partition: TopicPartition
     value: bytes | None
     is_: str | dict[str, Any]
 
 
-def raw(place: TopicPartition, value: bytes | None, reason: str | None) -> Raw:
-    return Raw(place, value, reason or json.loads(value or b""))
+def raw(topic_partition: TopicPartition, value: bytes | None, reason: str | None) -> Raw:
+    return Raw(topic_partition, value, reason or json.loads(value or b""))
 
 
 # Times in quarters of a second, so that the edges are met often.
@@ -221,15 +225,15 @@ def streams(draw: Any) -> list[Raw]:
     """Records of two partitions of each topic: out of order, late, repeated, broken."""
     found = []
     for i in range(draw(st.integers(0, 40))):
-        place = draw(st.sampled_from(SOURCES))
+        topic_partition = draw(st.sampled_from(SOURCES))
         at = {"time": T0 + 10_000 + 250 * i + draw(offsets_ms)}
-        of_labels = place.topic == "labels"
+        of_labels = topic_partition.topic == "labels"
         if draw(st.integers(0, 5)) == 0:
-            found.append(raw(place, *draw(broken_labels if of_labels else broken)))
+            found.append(raw(topic_partition, *draw(broken_labels if of_labels else broken)))
         elif of_labels:
-            found.append(raw(place, label(**at, **draw(good_labels)), None))
+            found.append(raw(topic_partition, label(**at, **draw(good_labels)), None))
         else:
-            found.append(raw(place, prediction(**at, **draw(good_predictions)), None))
+            found.append(raw(topic_partition, prediction(**at, **draw(good_predictions)), None))
     return found
 
 
@@ -244,24 +248,24 @@ class Expected:
         self.rows: list[tuple[dict[str, Any], Part]] = []
         self.joined: list[Any] = []
         for record in stream:
-            self.counts[record.place]["received"] += 1
+            self.counts[record.topic_partition]["received"] += 1
             if isinstance(record.is_, str):
-                self.dead[record.place][record.is_] += 1
+                self.dead[record.topic_partition][record.is_] += 1
                 self.letters.append(record.value)
-            elif record.place.topic == "predictions":
-                self._prediction(record.place, record.is_)
+            elif record.topic_partition.topic == "predictions":
+                self._prediction(record.topic_partition, record.is_)
             else:
-                self._label(record.place, record.is_)
+                self._label(record.topic_partition, record.is_)
 
-    def _prediction(self, place: TopicPartition, row: dict[str, Any]) -> None:
-        seen_ms = self._see(place, row)
+    def _prediction(self, topic_partition: TopicPartition, row: dict[str, Any]) -> None:
+        seen_ms = self._see(topic_partition, row)
         pane_end_ms = row["time"] - row["time"] % PANE + PANE
         if seen_ms - LATENESS > pane_end_ms + ACCEPT_LATE:
-            self.counts[place]["too_late"] += 1
+            self.counts[topic_partition]["too_late"] += 1
             return
         late = seen_ms - LATENESS >= pane_end_ms
-        self.counts[place]["counted"] += 1
-        self.counts[place]["late"] += late
+        self.counts[topic_partition]["counted"] += 1
+        self.counts[topic_partition]["late"] += late
         threshold = {"1": 0.5, "2": 0.8}[row["version"]]
         row["predicted"] = row["prediction"]
         if row["prediction"] is None:
@@ -271,22 +275,22 @@ class Expected:
         scored = (row["score"], row["predicted"])
         self.joined.append((ident, row["version"], row["time"], late, *scored, 0))
 
-    def _label(self, place: TopicPartition, row: dict[str, Any]) -> None:
-        seen_ms = self._see(place, row)
-        self.counts[place]["counted"] += 1
+    def _label(self, topic_partition: TopicPartition, row: dict[str, Any]) -> None:
+        seen_ms = self._see(topic_partition, row)
+        self.counts[topic_partition]["counted"] += 1
         ident = identity("m", row["id"])
         self.joined.append((ident, None, row["time"], False, 0.0, row["label"], seen_ms))
 
-    def _see(self, place: TopicPartition, row: dict[str, Any]) -> int:
-        before = self.newest_ms.get(place, NEVER)
-        self.newest_ms[place] = max(before, row["time"])
+    def _see(self, topic_partition: TopicPartition, row: dict[str, Any]) -> int:
+        before = self.newest_ms.get(topic_partition, NEVER)
+        self.newest_ms[topic_partition] = max(before, row["time"])
         return before
 
-    def note(self, place: TopicPartition) -> dict[str, Any]:
+    def note(self, topic_partition: TopicPartition) -> dict[str, Any]:
         return {
-            "newest_ms": self.newest_ms.get(place),
-            "counts": {name: n for name, n in self.counts[place].items() if n},
-            "dead": dict(self.dead[place]),
+            "newest_ms": self.newest_ms.get(topic_partition),
+            "counts": {name: n for name, n in self.counts[topic_partition].items() if n},
+            "dead": dict(self.dead[topic_partition]),
         }
 
     def pane_counts(self) -> dict[Any, tuple[int, Counter[int], Counter[str]]]:
@@ -319,12 +323,12 @@ label_outcomes = st.lists(
 @example(stream=[], owners=(0, 0, 0, 0), label_outcomes=[])
 def test_however_it_is_counted_every_row_counts_once(stream, owners, label_outcomes):
     expected, log = Expected(stream), new_log()
-    send(log, *((record.place, record.value) for record in stream))
+    send(log, *((record.topic_partition, record.value) for record in stream))
     count_in_turns(log, owners, label_outcomes)
 
-    for place in {record.place for record in stream}:
-        found = note(log, place)
-        assert found == expected.note(place)
+    for topic_partition in {record.topic_partition for record in stream}:
+        found = note(log, topic_partition)
+        assert found == expected.note(topic_partition)
         counts = Counter(found["counts"])
         assert counts["received"] == counts["counted"] + counts["too_late"] + sum(
             found["dead"].values()
@@ -346,7 +350,7 @@ def test_however_it_is_counted_every_row_counts_once(stream, owners, label_outco
 
 
 def at_once(stream: list[Raw]) -> Log:
-    return counted(*((record.place, record.value) for record in stream))
+    return counted(*((record.topic_partition, record.value) for record in stream))
 
 
 def count_in_turns(
@@ -358,7 +362,7 @@ def count_in_turns(
     for most, fate in label_outcomes:
         for n, worker in enumerate(workers):
             if not survives(worker, most, fate):
-                workers[n] = Worker(aggregate(log), log, worker.places)
+                workers[n] = Worker(aggregate(log), log, worker.topic_partitions)
     for worker in workers:
         worker.work()
 
@@ -373,11 +377,13 @@ def survives(worker: Worker, most: int, fate: str) -> bool:
     return fate in ("commit", "abort")
 
 
-@given(value=st.one_of(st.binary(max_size=60), st.none()), place=st.sampled_from([P0, L0]))
+@given(
+    value=st.one_of(st.binary(max_size=60), st.none()), topic_partition=st.sampled_from([P0, L0])
+)
 @settings(max_examples=150, deadline=None)
-def test_no_bytes_whatsoever_stop_it(value, place):
-    log = counted((place, value))
-    assert note(log, place)["counts"]["received"] == 1
+def test_no_bytes_whatsoever_stop_it(value, topic_partition):
+    log = counted((topic_partition, value))
+    assert note(log, topic_partition)["counts"]["received"] == 1
 
 
 json_values = st.recursive(
@@ -516,10 +522,10 @@ def test_all_of_an_id_goes_to_one_partition():
         *((P0, prediction(id=f"r{i}", time=T0 + 1_000 * i)) for i in range(20)),
         *((L1, label(id=f"r{i}", time=T0 + 1_000 * i)) for i in range(20)),
     )
-    for place in log.places("joins"):
-        rows = join_rows(log.read(place))
+    for topic_partition in log.topic_partitions("joins"):
+        rows = join_rows(log.read(topic_partition))
         assert rows
-        assert {identity_partition(row[0], 3) for row in rows} == {place.partition}
+        assert {identity_partition(row[0], 3) for row in rows} == {topic_partition.partition}
         assert {row[1] for row in rows} == {None, "1"}
 
 
@@ -561,13 +567,13 @@ def test_every_transaction_ends_with_how_far_its_sources_are_in_every_partition(
     log = counted((P1, prediction(time=T0 + 5_000)), (P1, prediction(time=T0)), (L0, b"{"))
     nothing = Progress(None, False)
     predictions = Sources(2, {0: nothing, 1: Progress(T0 + 5_000, False)})
-    for place in log.places("joins"):
-        last = log.read(place)[-1:]
+    for topic_partition in log.topic_partitions("joins"):
+        last = log.read(topic_partition)[-1:]
         (closing,) = closings(last)
         assert closing.predictions == predictions
         assert closing.labels == Sources(2, {0: nothing, 1: nothing})
-    for place in log.places("summaries"):
-        last_value = log.read(place)[-1].value or b""
+    for topic_partition in log.topic_partitions("summaries"):
+        last_value = log.read(topic_partition)[-1].value or b""
         closed: Any = decode_for_detect(last_value)
         assert closed.predictions == predictions
 
@@ -586,7 +592,7 @@ def test_a_worker_speaks_no_more_of_a_partition_it_has_lost():
     send(log, (P0, prediction()), (P1, prediction()))
     role = aggregate(log)
     Worker(role, log, SOURCES).work()
-    role.forget([P1])
+    role.on_partitions_lost([P1])
     send(log, (P0, prediction()))
     role.handle(Batch(log.read(P0, 1)))
     assert set(role.status()) == {"predictions/0", "labels/0", "labels/1"}
@@ -605,7 +611,7 @@ def idle(log: Log) -> list[bool]:
 def test_a_silent_partition_is_marked_idle_once_and_wakes_with_its_next_record():
     log = new_log()
     worker = Worker(aggregate(log), log, SOURCES)
-    silent = Batch(silent={P0: 0, P1: 0})
+    silent = Batch(idle={P0: 0, P1: 0})
     worker.work(batch=silent)
     assert idle(log) == [True, True]
     assert worker.work(batch=silent) is None
@@ -613,7 +619,7 @@ def test_a_silent_partition_is_marked_idle_once_and_wakes_with_its_next_record()
     send(log, (P1, prediction()))
     worker.work()
     assert idle(log) == [True, False]
-    worker.work(batch=Batch(silent={P1: 1}))
+    worker.work(batch=Batch(idle={P1: 1}))
     assert idle(log) == [True, True]
 
 
@@ -630,7 +636,7 @@ def test_an_idle_mark_is_committed_with_offsets_and_keeps_the_notes():
     worker = Worker(aggregate(log), log, SOURCES)
     worker.work()
     before = log.committed[P0]
-    worker.work(batch=Batch(silent={P0: 2, P1: 0}))
+    worker.work(batch=Batch(idle={P0: 2, P1: 0}))
     assert log.committed[P0] == before
     assert log.committed[P1].next == 0
 
@@ -638,7 +644,7 @@ def test_an_idle_mark_is_committed_with_offsets_and_keeps_the_notes():
 def test_an_aborted_idle_mark_is_made_again():
     log = new_log()
     worker = Worker(aggregate(log), log, SOURCES)
-    silent = Batch(silent={P0: 0})
+    silent = Batch(idle={P0: 0})
     assert worker.role.handle(silent) is not None
     worker.let_go()
     worker.take_over()
@@ -647,7 +653,7 @@ def test_an_aborted_idle_mark_is_made_again():
 
 def test_a_successor_does_not_take_a_partition_for_idle():
     log = new_log()
-    Worker(aggregate(log), log, SOURCES).work(batch=Batch(silent={P0: 0, P1: 0}))
+    Worker(aggregate(log), log, SOURCES).work(batch=Batch(idle={P0: 0, P1: 0}))
     successor = Worker(aggregate(log), log, SOURCES)
     send(log, (P1, prediction()))
     successor.work()
@@ -663,7 +669,7 @@ def test_its_status_tells_offset_watermark_and_counts_of_each_partition():
     role = aggregate(log)
     worker = Worker(role, log, SOURCES)
     worker.work()
-    worker.work(batch=Batch(silent={L0: 0}))
+    worker.work(batch=Batch(idle={L0: 0}))
     status = role.status()
     assert status["predictions/0"] == {
         "offset": 2,

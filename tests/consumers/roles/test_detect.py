@@ -22,7 +22,7 @@ from consumers.messages.internal import (
     encode_join_closing,
     encode_summary_messages,
 )
-from consumers.messages.roles import Message, TopicPartition
+from consumers.messages.records import Message, TopicPartition
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.detect import Detect, Memory
 from consumers.roles.join import Join
@@ -108,11 +108,13 @@ def rows() -> list[tuple[str, bytes]]:
 def summarised() -> Log:
     """What ``aggregate`` and ``join`` make of it, turn by turn, on one partition of summaries."""
     log = Log(predictions=1, labels=1, joins=1, summaries=1)
-    sources = [*log.places("predictions"), *log.places("labels")]
+    sources = [*log.topic_partitions("predictions"), *log.topic_partitions("labels")]
     with TemporaryDirectory() as directory:
         made: Any = (table(), constant(PLAN), log.partitions)
         counting = Worker(Aggregate(*made), log, sources)
-        joining = Worker(Join(*made, Path(directory), log.first_offset), log, log.places("joins"))
+        joining = Worker(
+            Join(*made, Path(directory), log.first_offset), log, log.topic_partitions("joins")
+        )
         for i, (topic, value) in enumerate(rows()):
             log.append(Message(topic, None, value, 0))
             if i % 90 == 89:
@@ -301,22 +303,22 @@ def log() -> Log:
     return Log(summaries=2, **{"detect-state": 2, "windows": 1, "alerts": 1})
 
 
-def row(model: str, pane: int, place: TopicPartition = S0, version: str = "1") -> Message:
+def row(model: str, pane: int, topic_partition: TopicPartition = S0, version: str = "1") -> Message:
     """One on-time row with a value of x."""
     x = profile(model, version).schema.features["x"]
     cells = {"rows": Counts.of([0]), "bins/x": Counts.of(x.sample.locate(np.array([0.0])))}
     summary = Summary(model, version, T0 + pane * PANE, Part.ON_TIME, cells)
     (value,) = encode_summary_messages([summary])
-    return Message("summaries", model.encode(), value, place.partition)
+    return Message("summaries", model.encode(), value, topic_partition.partition)
 
 
-def passed(ms: int, place: TopicPartition = S0) -> list[Message]:
+def passed(ms: int, topic_partition: TopicPartition = S0) -> list[Message]:
     """Everything has come to this time of the stream, and was joined."""
     sources = Sources(1, {0: Progress(T0 + ms)})
     of_aggregate: Any = type("Closing", (), {"predictions": sources, "labels": sources})
     joined = encode_join_closing(1, {0: JoinWatermark(T0 + ms, T0 + ms)})
     values = [encode_aggregate_closing(of_aggregate), joined]
-    return [Message("summaries", None, value, place.partition) for value in values]
+    return [Message("summaries", None, value, topic_partition.partition) for value in values]
 
 
 def handled(worker: Worker[Detect], log: Log, *messages: Message) -> list[Message]:
@@ -360,9 +362,9 @@ def test_a_partition_that_is_lost_leaves_the_others_as_they_were(log, tmp_path):
     role = detect(log, tmp_path)
     worker = Worker(role, log, [S0, S1])
     handled(worker, log, row("m", 0), row("n", 0, S1))
-    role.forget([S1])
+    role.on_partitions_lost([S1])
     assert set(role.status()) == {"summaries/0"}
-    assert role.resume({S1: log.committed[S1]}) == {S1: 0}
+    assert role.on_partitions_assigned({S1: log.committed[S1]}) == {S1: 0}
     assert set(role.status()) == {"summaries/0", "summaries/1"}
 
 
@@ -382,7 +384,7 @@ def test_an_aborted_batch_is_not_added_up(log, tmp_path):
 def test_a_rebuild_reads_only_what_a_window_may_still_need():
     log, _ = undisturbed(4)
     with TemporaryDirectory() as directory:
-        behind = detect(log, Path(directory)).resume({S0: log.committed[S0]})
+        behind = detect(log, Path(directory)).on_partitions_assigned({S0: log.committed[S0]})
     offsets = [record.offset for record in log.all("summaries")]
     assert offsets[-1] / 4 < behind[S0] < offsets[-1]
 
@@ -391,9 +393,9 @@ def test_a_snapshot_spares_reading_again_what_it_holds(log, tmp_path):
     worker = Worker(detect(log, tmp_path), log, [S0])
     for pane in range(EVERY):
         handled(worker, log, row("m", pane))
-    assert detect(log, tmp_path).resume({S0: log.committed[S0]}) == {}
+    assert detect(log, tmp_path).on_partitions_assigned({S0: log.committed[S0]}) == {}
     handled(worker, log, row("m", 9))
-    (saved,) = detect(log, tmp_path).resume({S0: log.committed[S0]}).values()
+    (saved,) = detect(log, tmp_path).on_partitions_assigned({S0: log.committed[S0]}).values()
     assert saved == log.all("summaries")[EVERY].offset
 
 
@@ -407,7 +409,7 @@ def test_a_disk_that_takes_no_snapshot_does_not_stop_it(log, tmp_path, caplog):
 
 
 def test_nothing_committed_and_nothing_remembered_is_a_beginning(log, tmp_path):
-    assert detect(log, tmp_path).resume({S0: log.position(S0)}) == {}
+    assert detect(log, tmp_path).on_partitions_assigned({S0: log.position(S0)}) == {}
 
 
 def test_without_records_nothing_is_written(log, tmp_path):

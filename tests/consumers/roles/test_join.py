@@ -25,7 +25,7 @@ from consumers.messages.internal import (
     encode_joins,
     identity,
 )
-from consumers.messages.roles import Message, Output, Record, TopicPartition
+from consumers.messages.records import Message, Output, Record, TopicPartition
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.join import Join, Store, StoreTaken
 from consumers.roles.profiles import MissingProfile
@@ -241,11 +241,11 @@ def joins_of(found: list[Event], most: int, plan_: Plan) -> Log:
     worker = Worker(
         Aggregate(table(), constant(plan_), log.partitions),
         log,
-        [*log.places("predictions"), *log.places("labels")],
+        [*log.topic_partitions("predictions"), *log.topic_partitions("labels")],
     )
     for i, event in enumerate(sent(found)):
-        place, value = event.raw
-        log.append(Message(place.topic, None, value, place.partition))
+        topic_partition, value = event.raw
+        log.append(Message(topic_partition.topic, None, value, topic_partition.partition))
         if i % most == most - 1:
             worker.work()
     worker.work()
@@ -289,25 +289,25 @@ def test_it_joins_as_defined_whatever_the_order_the_batches_and_the_crashes(
             assert {fate: counts[fate] for fate in EXACT} == {
                 fate: expected.label_outcomes[fate] for fate in EXACT
             }
-        role.forget(log.places("joins"))
+        role.on_partitions_lost(log.topic_partitions("joins"))
     undisturbed = log.only("joins")
     with TemporaryDirectory() as directory:
         role = take_turns(undisturbed, Path(directory), plan_, [], chunk)
         assert role.status() == after
-        role.forget(log.places("joins"))
+        role.on_partitions_lost(log.topic_partitions("joins"))
 
 
 def take_turns(
     log: Log, directory: Path, plan_: Plan, turns: list[tuple[int, str]], chunk: int
 ) -> Join:
-    places = log.places("joins")
-    worker = Worker(join(log, directory, plan_), log, places, chunk)
+    topic_partitions = log.topic_partitions("joins")
+    worker = Worker(join(log, directory, plan_), log, topic_partitions, chunk)
     for most, fate in turns:
         if not survives(worker, most, fate):
             worker.let_go()
             if fate == "lose":
                 consumers.roles.join.shutil.rmtree(directory)
-            worker = Worker(join(log, directory, plan_), log, places, chunk)
+            worker = Worker(join(log, directory, plan_), log, topic_partitions, chunk)
         every_label_has_one_fate(worker.role)
     worker.work()
     every_label_has_one_fate(worker.role)
@@ -345,7 +345,7 @@ def log() -> Log:
 def role(log: Log, tmp_path: Path) -> Iterator[Join]:
     made = join(log, tmp_path)
     yield made
-    made.forget([J0])
+    made.on_partitions_lost([J0])
 
 
 def row(id_: str, at_ms: int, version: str | None, value: int, **fields: Any) -> Message:
@@ -487,14 +487,14 @@ def test_what_nothing_can_reach_any_more_is_forgotten_and_a_waiting_label_expire
     joined(log, role, *rows, passed(100 + KEPT + 1), most=most)
     counts = fates_of(role)["joins/0"]
     assert (counts["matched"], counts["waiting"], counts["expired"]) == (1, 0, 1)
-    role.forget([J0])
+    role.on_partitions_lost([J0])
     assert entries(tmp_path, "joined", "alone", "new") == [False, False, True]
 
 
 def test_of_what_is_forgotten_nothing_is_left_in_the_store(log, role, tmp_path):
     rows = [scored("a", 0), truth("a", 100), truth("a", 900), truth("b", 200)]
     joined(log, role, *rows, passed(900 + KEPT + 1), most=1)
-    role.forget([J0])
+    role.on_partitions_lost([J0])
     stored = Rdict(str(tmp_path / "0"), options=Options(raw_mode=True))
     assert list(stored.keys()) == [b"m"]
     stored.close()
@@ -503,7 +503,7 @@ def test_of_what_is_forgotten_nothing_is_left_in_the_store(log, role, tmp_path):
 def test_nothing_is_forgotten_a_moment_too_soon(log, role, tmp_path):
     joined(log, role, truth("alone", 100), passed(100 + KEPT))
     assert fates_of(role)["joins/0"]["waiting"] == 1
-    role.forget([J0])
+    role.on_partitions_lost([J0])
     assert entries(tmp_path, "alone") == [True]
 
 
@@ -594,7 +594,7 @@ def test_without_records_nothing_is_written(log, role):
 def restarted(log: Log, tmp_path: Path, first_offset: int = 0) -> tuple[dict[Any, int], Join]:
     """A new worker: where it is behind, and itself, not caught up."""
     made = Join(table(), constant(plan()), log.partitions, tmp_path, lambda _: first_offset)
-    behind = made.resume({J0: log.committed[J0]})
+    behind = made.on_partitions_assigned({J0: log.committed[J0]})
     return dict(behind), made
 
 
@@ -603,7 +603,7 @@ def worked(log: Log, tmp_path: Path) -> Log:
     """Two batches of a row each were committed, and their worker ended in order."""
     role = join(log, tmp_path)
     joined(log, role, scored("a", 0), truth("a", 100), most=1)
-    role.forget([J0])
+    role.on_partitions_lost([J0])
     return log
 
 
@@ -611,14 +611,14 @@ def test_a_store_that_was_closed_in_order_goes_on_at_once(worked, tmp_path):
     behind, role = restarted(worked, tmp_path)
     assert behind == {}
     assert fates_of(role)["joins/0"]["matched"] == 1
-    role.forget([J0])
+    role.on_partitions_lost([J0])
 
 
 def test_a_store_that_is_gone_is_rebuilt_from_the_log(worked, tmp_path):
     consumers.roles.join.shutil.rmtree(tmp_path)
     behind, role = restarted(worked, tmp_path)
     assert behind == {J0: 0}
-    role.forget([J0])
+    role.on_partitions_lost([J0])
 
 
 def test_a_store_that_is_ahead_of_what_is_committed_is_rebuilt(worked, tmp_path, caplog):
@@ -626,7 +626,7 @@ def test_a_store_that_is_ahead_of_what_is_committed_is_rebuilt(worked, tmp_path,
     behind, role = restarted(worked, tmp_path)
     assert behind == {J0: 0}
     assert "is ahead of what is committed: rebuilding it" in caplog.text
-    role.forget([J0])
+    role.on_partitions_lost([J0])
 
 
 def test_a_store_older_than_what_the_log_still_holds_is_rebuilt(worked, tmp_path, caplog):
@@ -635,7 +635,7 @@ def test_a_store_older_than_what_the_log_still_holds_is_rebuilt(worked, tmp_path
     behind, role = restarted(worked, tmp_path, first_offset=5)
     assert behind == {J0: 0}
     assert "older than what the log still holds" in caplog.text
-    role.forget([J0])
+    role.on_partitions_lost([J0])
 
 
 def test_a_corrupt_store_is_rebuilt(worked, tmp_path, caplog):
@@ -643,7 +643,7 @@ def test_a_corrupt_store_is_rebuilt(worked, tmp_path, caplog):
     behind, role = restarted(worked, tmp_path)
     assert behind == {J0: 0}
     assert "is corrupt: rebuilding it" in caplog.text
-    role.forget([J0])
+    role.on_partitions_lost([J0])
 
 
 def test_a_disk_that_fails_is_not_taken_for_a_corrupt_store(worked, tmp_path):
@@ -659,7 +659,7 @@ def test_a_store_that_another_worker_is_letting_go_of_is_waited_for(worked, tmp_
     threading.Timer(0.4, store.close).start()
     behind, role = restarted(worked, tmp_path)
     assert behind == {}
-    role.forget([J0])
+    role.on_partitions_lost([J0])
 
 
 def test_a_store_that_another_process_keeps_is_said_to_be_taken(worked, tmp_path, monkeypatch):
@@ -678,7 +678,7 @@ def test_a_version_registered_since_is_found_by_reading_on(log, tmp_path):
     role = join(log, tmp_path, profiles=profiles)
     found = joined(log, role, scored("a", 0, version="2"), truth("a", 100))
     assert (counted(found, "whole", "2"), profiles.read_on) == ({(1, 1): 1}, 1)
-    role.forget([J0])
+    role.on_partitions_lost([J0])
 
 
 def test_a_profile_that_is_gone_is_named(log, role):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.messages.internal import rfc3339
-from consumers.messages.roles import Message, Output, TopicPartition
+from consumers.messages.records import Message, Output, TopicPartition
 from consumers.roles.retrain import Retrain
 from monitor.plan import DAY, Plan, Retraining
 from tests.consumers.in_memory import T0, Log, Worker, constant
@@ -219,8 +219,8 @@ def test_a_partition_lost_for_a_while_takes_nothing_away_from_what_the_others_sa
     role = retrain()
     worker = Worker(role, log, PLACES)
     worker.work()
-    role.forget([W1])
-    assert role.resume({W1: log.committed[W1]}) == {W1: 0}
+    role.on_partitions_lost([W1])
+    assert role.on_partitions_assigned({W1: log.committed[W1]}) == {W1: 0}
     role.replay(log.read(W1))
     log.append(window(2, 50))
     worker.work()

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from consumers.database.database import Fenced
 from consumers.database.message_to_rows import TOPICS, changes_of
 from consumers.database.tables import decisions, heartbeats, incidents, models, windows
-from consumers.messages.roles import TopicPartition
+from consumers.messages.records import TopicPartition
 from consumers.roles.store import Store
 from monitor.windows.evaluator import baseline
 from tests.consumers.stored import (
