@@ -1,4 +1,4 @@
-"""``driftline api``: the database over HTTP."""
+"""``driftline api``: serves the findings over HTTP."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ from api.app import create_app
 from consumers.database.database import Database, InvalidDatabase
 from driftline.settings import InvalidSettings, Settings, load_settings
 
-LEAVE_S = 5  # how long answers under way have when the API is told to end
+SHUTDOWN_TIMEOUT_S = 5  # for answers that are not finished when the API is stopped
 
 
 @click.command("api")
 @click.option("--host", help="Address to listen on; by default [api] host.")
-@click.option("--port", type=click.IntRange(0, 65535), help="By default [api] port; 0: any.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port; by default [api] port. 0: any free port.",
+)
 @click.pass_context
 def api(context: click.Context, host: str | None, port: int | None) -> None:
     """Serve the findings over HTTP, read from the database that `store` writes."""
@@ -39,9 +43,9 @@ def api(context: click.Context, host: str | None, port: int | None) -> None:
 
 
 def serve(app: FastAPI, listening: socket.socket) -> None:
-    """Until SIGINT or SIGTERM; then streams of events end, and other answers have 5 s."""
+    """Runs until SIGINT or SIGTERM. Then event streams end, and other answers have 5 s."""
     config = uvicorn.Config(
-        app, log_config=None, log_level="warning", timeout_graceful_shutdown=LEAVE_S
+        app, log_config=None, log_level="warning", timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S
     )
     host, port = listening.getsockname()[:2]
     click.echo(f"API: http://{f'[{host}]' if ':' in host else host}:{port}/docs")
@@ -55,13 +59,36 @@ class _Server(uvicorn.Server):
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Taken before anything is started, so that nobody else can take it in between."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    """Bound before anything else starts, so that no other process takes the port meanwhile.
+
+    Raises ``ClickException`` if the port is in use or the address is not one of this machine.
+    """
     try:
-        return socket.create_server((host, port), family=family)
+        return _tcp_server(host, port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise click.ClickException(
-                f"port {port} is in use: end what listens there, or choose another with --port"
+                f"port {port} is in use: stop the process that listens on it, or choose another"
+                " port with --port"
             ) from error
         raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+def _tcp_server(host: str, port: int) -> socket.socket:
+    """Like ``socket.create_server``, but with the protocol number of TCP.
+
+    Accepted sockets inherit the number, and asyncio sets TCP_NODELAY only where it is IPPROTO_TCP.
+    Without TCP_NODELAY every answer on a kept-alive connection waits about 40 ms for a delayed ACK.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind((host, port))
+        listening.listen()
+    except OSError:
+        listening.close()
+        raise
+    return listening
