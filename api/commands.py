@@ -13,7 +13,8 @@ from fastapi import FastAPI
 from api.access import is_loopback
 from api.app import create_app
 from consumers.database.database import Database, InvalidDatabase
-from driftline.settings import InvalidSettings, Settings, load_settings
+from driftline.errors import InvalidSettings
+from driftline.settings import Settings, load_settings
 
 SHUTDOWN_TIMEOUT_S = 5  # for answers that are not finished when the API is stopped
 

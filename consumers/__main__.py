@@ -12,7 +12,7 @@ import click
 from consumers.processes.worker import ROLES, work
 from driftline import logs
 from driftline.errors import BadInput, Trouble
-from driftline.settings import InvalidSettings, load_settings
+from driftline.settings import load_settings
 
 
 @click.command()
@@ -32,7 +32,7 @@ def main(role: str, slot: int, config: Path | None, gapless: bool, **logged: str
         settings = load_settings(config)
         logs.hide(settings.secrets())
         work(settings, role, slot, stop, gapless=gapless)
-    except (BadInput, Trouble, InvalidSettings) as error:
+    except (BadInput, Trouble) as error:
         logging.error("%s", error)
         sys.exit(1)
 

@@ -18,7 +18,8 @@ from dashboard.auto_refresh import EVERY_S
 from dashboard.client import ApiProblem, Client, connect
 from dashboard.context import PageContext
 from dashboard.views import alerts, drift, model, overview, retraining
-from driftline.settings import InvalidSettings, load_settings
+from driftline.errors import InvalidSettings
+from driftline.settings import load_settings
 
 VIEWS = {
     "overview": (overview, "Overview", ":material/home:"),

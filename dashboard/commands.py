@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 
 from dashboard.api_address import API, TOKEN, reach
-from driftline.settings import InvalidSettings, Settings, load_settings
+from driftline.errors import InvalidSettings
+from driftline.settings import Settings, load_settings
 
 APP = Path(__file__).with_name("app.py")
 OPTIONS: Mapping[str, str] = {

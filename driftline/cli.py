@@ -94,11 +94,10 @@ def exit_code(error: Exception) -> int | None:
     """None for a bug, which deserves its traceback."""
     # Imported late: help should come at once, and who errs is in no hurry.
     from driftline.errors import BadInput, Trouble
-    from driftline.settings import InvalidSettings
     from monitor.counts.profile import InvalidReference
     from monitor.plan import InvalidPlan
 
-    if isinstance(error, BadInput | InvalidPlan | InvalidReference | InvalidSettings):
+    if isinstance(error, BadInput | InvalidPlan | InvalidReference):
         return BAD_INPUT
     return TROUBLE if isinstance(error, Trouble) else None
 

@@ -1,11 +1,15 @@
-"""What a command may end with, short of a bug: one sentence, and who can do something about it."""
+"""The errors that a command reports as one sentence, without a traceback."""
 
 from __future__ import annotations
 
 
 class BadInput(ValueError):
-    """What was asked for cannot be done. The message says why, and what was expected."""
+    """The caller asked for something impossible. The message says why and what was expected."""
+
+
+class InvalidSettings(BadInput):
+    """A configuration that cannot be used. The message names the key and what was expected."""
 
 
 class Trouble(RuntimeError):
-    """Something outside does not answer as it should. The message says what to look at."""
+    """An outside system does not work as it should. The message says what to check."""

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 import driftline.__main__
 from consumers.__main__ import main as consumers_main
 from dashboard.api_address import API, TOKEN
-from driftline.settings import ModelSection, Settings
+from driftline.configuration.sections import ModelSection
+from driftline.settings import Settings
 from producers.__main__ import main as producers_main
 
 PREFIX = "DRIFTLINE_"

@@ -19,8 +19,8 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from driftline.errors import BadInput, Trouble
-from driftline.settings import InvalidSettings, Settings
+from driftline.errors import BadInput, InvalidSettings, Trouble
+from driftline.settings import Settings
 from monitor.counts.profile import Profile
 from producers.contract.profiles import (
     MANIFEST,

@@ -7,7 +7,8 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from api.app import create_app
-from driftline.settings import ApiSection, Settings
+from driftline.configuration.sections import ApiSection
+from driftline.settings import Settings
 
 TOKENS = [SecretStr("open sesame"), SecretStr("zweites-Wörtchen")]
 

@@ -16,7 +16,8 @@ from click.testing import CliRunner
 
 from api.commands import _listen, api
 from consumers.database.database import Database
-from driftline.settings import ApiSection, Settings, StoreSection
+from driftline.configuration.sections import ApiSection, StoreSection
+from driftline.settings import Settings
 
 
 def run(*arguments: str, settings: Settings | None = None):

@@ -3,8 +3,8 @@
 import pytest
 from confluent_kafka import Producer
 
-from driftline.errors import Trouble
-from driftline.settings import InvalidSettings, load_settings
+from driftline.errors import InvalidSettings, Trouble
+from driftline.settings import load_settings
 from producers.contract.profiles import encode_profile
 from producers.kafka.profile_table import (
     KafkaUnavailable,

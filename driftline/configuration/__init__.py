@@ -1,0 +1,1 @@
+"""Parts of ``driftline.settings``: sections, secrets, the TOML file, translation into plans."""

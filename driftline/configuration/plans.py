@@ -1,0 +1,75 @@
+"""Sections of the configuration translated into the ``Plan`` that ``monitor`` works by."""
+
+from __future__ import annotations
+
+from driftline.configuration.sections import (
+    DriftSection,
+    IncidentsSection,
+    PerformanceSection,
+    RetrainingSection,
+    TimeSection,
+    WindowsSection,
+)
+from monitor.plan import (
+    Budget,
+    Drift,
+    Incidents,
+    Performance,
+    Retraining,
+    Time,
+    Windows,
+    duration_ms,
+)
+
+# Each of these raises ``InvalidPlan``.
+
+
+def windows_plan(section: WindowsSection) -> Windows:
+    return Windows(
+        pane_ms=duration_ms(section.pane),
+        length_ms=duration_ms(section.length),
+        slide_ms=duration_ms(section.slide or section.length),
+        longest_ms=duration_ms(section.longest),
+    )
+
+
+def time_plan(section: TimeSection) -> Time:
+    return Time(
+        lateness_ms=duration_ms(section.lateness),
+        accept_late_ms=duration_ms(section.accept_late),
+        idle_after_ms=_duration_or_off(section.idle_after),
+        label_horizon_ms=duration_ms(section.label_horizon),
+        label_wait_ms=None if section.label_wait is None else duration_ms(section.label_wait),
+        max_clock_skew_ms=_duration_or_off(section.max_clock_skew),
+    )
+
+
+def drift_plan(section: DriftSection) -> Drift:
+    return Drift(
+        p_value_threshold=section.p_value_threshold,
+        min_effect=section.min_effect,
+        critical_effect=section.critical_effect,
+        warning=Budget.of(section.false_alarms.warning),
+        critical=Budget.of(section.false_alarms.critical),
+    )
+
+
+def performance_plan(section: PerformanceSection) -> Performance:
+    return Performance(degradation_threshold=section.degradation_threshold)
+
+
+def retraining_plan(section: RetrainingSection) -> Retraining:
+    return Retraining(
+        critical_alert_threshold=section.critical_alert_threshold,
+        lookback_ms=duration_ms(section.lookback),
+        min_labels=section.min_labels,
+        cooldown_ms=duration_ms(section.cooldown),
+    )
+
+
+def incidents_plan(section: IncidentsSection) -> Incidents:
+    return Incidents(duration_ms(section.repeat_after), section.resolve_after)
+
+
+def _duration_or_off(text: str) -> int | None:
+    return None if text == "off" else duration_ms(text)

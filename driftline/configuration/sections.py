@@ -1,0 +1,201 @@
+"""The sections of ``driftline.toml``: keys, defaults and descriptions.
+
+``docs/configuration.md`` is generated from them (``scripts/configuration_reference.py``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from driftline.configuration.secrets import Secret, SecretToken
+from driftline.configuration.toml_file import with_dotted_keys
+
+
+class Section(BaseModel):
+    # Errors name the key, not the value, because the value may be a secret.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class KafkaSection(Section):
+    """The Kafka cluster and the connection to it."""
+
+    bootstrap_servers: str = Field(
+        default="localhost:9092", description="Addresses of brokers, separated by commas."
+    )
+    prefix: str = Field(
+        default="driftline",
+        pattern=r"^[A-Za-z0-9._-]{1,100}$",
+        description="Prefix of all topic names.",
+    )
+    commit_interval: str = Field(
+        default="1s",
+        description="Longest time between two transactions. Results are visible only after a"
+        " commit, so latency is at least this long.",
+    )
+    client: Annotated[dict[str, Secret], BeforeValidator(with_dotted_keys)] = Field(
+        default_factory=dict,
+        repr=False,
+        description="Any properties of librdkafka, as text: security.protocol, sasl.*, ssl.*, …",
+    )
+
+
+class WindowsSection(Section):
+    """How event time is divided into windows."""
+
+    pane: str = Field(
+        default="1h", description="Length of a pane. Windows are made of whole panes."
+    )
+    length: str = Field(
+        default="1d", description="Length of the windows in reports and on the dashboard."
+    )
+    slide: str | None = Field(
+        default=None, description="Time between the starts of two windows; by default `length`."
+    )
+    longest: str = Field(
+        default="14d",
+        description="Longest scale of the drift tests, which use windows of 1, 2, 4, … panes.",
+    )
+
+
+class TimeSection(Section):
+    """How long to wait for rows and labels. Event time, except for `idle_after`."""
+
+    lateness: str = Field(
+        default="5m",
+        description="A row is on time if it is at most this far behind the newest row of its"
+        " partition.",
+    )
+    accept_late: str = Field(
+        default="7d",
+        description="Later rows, up to this far behind, amend windows. Rows later than that are"
+        " only counted.",
+    )
+    idle_after: str = Field(
+        default="30s",
+        description="A partition without records for this long (real time) no longer holds back"
+        " event time; `off`: it always does.",
+    )
+    label_horizon: str = Field(
+        default="7d",
+        description="A label is joined if it comes at most this long after its prediction.",
+    )
+    label_wait: str | None = Field(
+        default=None,
+        description="Time after the end of a window at which its performance becomes final; by"
+        " default learned from the reference.",
+    )
+    max_clock_skew: str = Field(
+        default="10m",
+        description="A row may be at most this far ahead of the broker's clock; `off` for replays.",
+    )
+
+
+class FalseAlarms(Section):
+    """The budget: how many false alarms a model may raise in how much event time."""
+
+    warning: str = Field(default="1 per 7d", description="Accepted false alarms per model.")
+    critical: str = Field(
+        default="1 per 30d", description="Accepted critical false alarms per model."
+    )
+
+
+class DriftSection(Section):
+    """When a distribution has drifted."""
+
+    p_value_threshold: float = Field(
+        default=0.05,
+        description="Features with a p-value up to this are marked in tables. It opens no"
+        " incident.",
+    )
+    min_effect: float = Field(
+        default=0.0, description="A KS distance below this opens no incident."
+    )
+    critical_effect: float = Field(
+        default=0.1, description="Smallest KS distance of a critical incident."
+    )
+    false_alarms: FalseAlarms = Field(default_factory=FalseAlarms)
+
+
+class PerformanceSection(Section):
+    """When a metric has degraded."""
+
+    degradation_threshold: float = Field(
+        default=0.90,
+        description="A metric is degraded if it is below this proportion of its baseline.",
+    )
+
+
+class RetrainingSection(Section):
+    """When retraining is recommended."""
+
+    critical_alert_threshold: int = Field(
+        default=1,
+        description="Critical incidents that are needed; grouped subjects count as one.",
+    )
+    lookback: str = Field(
+        default="24h", description="They must have been open within this much event time."
+    )
+    min_labels: int = Field(default=1000, description="Fresh labels that are needed.")
+    cooldown: str = Field(default="7d", description="Shortest event time between two retrainings.")
+
+
+class IncidentsSection(Section):
+    """When incidents are repeated and resolved."""
+
+    repeat_after: str = Field(
+        default="7d", description="An open incident is published again after this event time."
+    )
+    resolve_after: int = Field(
+        default=2, description="Consecutive healthy windows that resolve an incident."
+    )
+
+
+class TopicsSection(Section):
+    """The topics that `driftline topics create` creates."""
+
+    partitions: int = Field(default=4, ge=1, description="Number of partitions of a topic.")
+    replication: int = Field(default=1, ge=1, description="Replication factor.")
+
+
+class StateSection(Section):
+    """Files on the local disk."""
+
+    directory: Path = Field(
+        default=Path(".driftline"),
+        description="Directory of the roles' caches and of the models that `train` saves.",
+    )
+
+
+class StoreSection(Section):
+    """The database of findings."""
+
+    url: Secret = Field(
+        default="sqlite:///driftline.db",
+        repr=False,
+        description="`sqlite:///FILE` or `postgresql://USER@HOST/DATABASE`.",
+    )
+
+
+class ApiSection(Section):
+    """The address of the REST API and the access to it."""
+
+    host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
+    port: int = Field(default=8000, ge=1, le=65535, description="Port that the API listens on.")
+    tokens: list[SecretToken] = Field(
+        default_factory=list,
+        description="Bearer tokens; a request must carry one of them. Without tokens the API"
+        " listens on loopback addresses only.",
+    )
+
+
+class ModelSection(Section):
+    """Settings of one model: any keys of these sections."""
+
+    windows: dict[str, Any] = Field(default_factory=dict)
+    time: dict[str, Any] = Field(default_factory=dict)
+    drift: dict[str, Any] = Field(default_factory=dict)
+    performance: dict[str, Any] = Field(default_factory=dict)
+    retraining: dict[str, Any] = Field(default_factory=dict)
