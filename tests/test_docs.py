@@ -44,7 +44,10 @@ from tests.checks import PREFIX, invocations, is_setting, is_variable, parse
 from tests.integration.broker import free_port
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 FENCE = re.compile(
     r"(?:^ *<!-- test: ([^\n]*) -->\n)?^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL
 )
@@ -198,6 +201,17 @@ class TestWhatIsWrittenExists:
         readme = (ROOT / "README.md").read_text()
         for path in PAGES[1:]:
             assert f"({path.relative_to(ROOT)}" in readme
+
+    def test_files_and_names_of_the_architecture_exist(self):
+        page = (ROOT / "ARCHITECTURE.md").read_text()
+        named = re.findall(r"`(\w+/[\w/.]*)(?::(\w+))?`", page)
+        assert len(named) > 20
+        for file, name in named:
+            path = ROOT / file
+            assert path.exists(), file
+            assert not name or re.search(
+                rf"^(class|def) {name}\b", path.read_text(), re.MULTILINE
+            ), f"{file} defines no {name}"
 
     def test_pictures_exist(self):
         for path in PAGES:
