@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from consumers.processes.worker import ROLES, work
+from consumers.processes.worker import ROLES, run_worker
 from driftline import logs
 from driftline.errors import BadInput, Trouble
 from driftline.settings import load_settings
@@ -31,7 +31,7 @@ def main(role: str, slot: int, config: Path | None, gapless: bool, **logged: str
     try:
         settings = load_settings(config)
         logs.hide(settings.secrets())
-        work(settings, role, slot, stop, gapless=gapless)
+        run_worker(settings, role, slot, stop, gapless=gapless)
     except (BadInput, Trouble) as error:
         logging.error("%s", error)
         sys.exit(1)

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from consumers.database.database import Alert, Changes, Row
+from consumers.database.rows import Alert, Row, RowBatch
 from consumers.messages.records import Record
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Malformed(ValueError):
     """A message that is not what its topic carries. Says where it differs."""
 
 
-def changes_of(records: Iterable[Record], now_ms: int) -> Changes:
+def changes_of(records: Iterable[Record], now_ms: int) -> RowBatch:
     """What a batch changes; of several messages with one key, only what the last one leaves."""
     gathered = _Gathered()
     for record in records:
@@ -50,8 +50,8 @@ class _Gathered:
     heartbeats: dict[tuple[Any, ...], Row] = field(default_factory=dict)
 
     @property
-    def changes(self) -> Changes:
-        return Changes(
+    def changes(self) -> RowBatch:
+        return RowBatch(
             list(self.windows.values()),
             self.alerts,
             list(self.decisions.values()),

@@ -1,16 +1,18 @@
-"""The shape of the database: findings of ``detect``, what was decided, how the roles fare.
+"""Tables of the database: findings of ``detect``, retraining decisions, heartbeats of the roles.
 
-Everything here but ``meta`` and ``offsets`` can be had again by reading the topics from their
-beginning. Times are milliseconds since 1970, UTC; documents are the messages' own JSON.
+All tables but ``meta`` and ``offsets`` can be filled again by reading the topics from their
+beginning. Times are milliseconds since 1970, UTC. Documents are the JSON of the messages.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, MetaData, Table, Text
 
+SCHEMA_VERSION = "1"  # of these tables; databases with another one are refused
+
 metadata = MetaData()
 
-# Compared byte by byte on both databases, so that order and cursors are the same on both.
+# Collated byte by byte, so that order and cursors are the same on both databases.
 Name = Text().with_variant(Text(collation="C"), "postgresql")
 
 meta = Table(
@@ -58,14 +60,14 @@ incidents = Table(
     Column("opened_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
     Column("resolved_ms", BigInteger),
-    Column("window", JSON(none_as_null=True)),  # the one that changed it last
+    Column("window", JSON(none_as_null=True)),  # the window of its last transition
     Column("evidence", JSON, nullable=False),
     Column("message", Text, nullable=False),
     Index("incidents_newest", "model", "opened_ms", "id"),
 )
 
-# ``sequence`` is given out under a lock and so in the order of commits: a reader that has seen one
-# has seen all smaller ones, which an autoincrementing column of PostgreSQL does not promise.
+# ``sequence`` is assigned under a lock, so in the order of commits: a reader that has seen one has
+# seen all smaller ones. An auto-increment column of PostgreSQL does not guarantee that.
 transitions = Table(
     "transitions",
     metadata,
@@ -91,8 +93,8 @@ heartbeats = Table(
     metadata,
     Column("role", Name, primary_key=True),
     Column("slot", BigInteger, primary_key=True, autoincrement=False),
-    Column("at_ms", BigInteger, nullable=False),  # the role's own clock
-    Column("received_ms", BigInteger, nullable=False),  # the clock of store
+    Column("at_ms", BigInteger, nullable=False),  # clock of the role
+    Column("received_ms", BigInteger, nullable=False),  # clock of store
     Column("document", JSON, nullable=False),
 )
 

@@ -266,7 +266,7 @@ class Client:
             self._consumer.get_watermark_offsets(self._of(topic_partition), timeout=TIMEOUT_S)[0]
         )
 
-    def end(self, topic_partition: TopicPartition) -> int | None:
+    def end_offset(self, topic_partition: TopicPartition) -> int | None:
         """The end of a partition as last heard of, without asking; None if nothing was heard."""
         try:
             _, high = self._consumer.get_watermark_offsets(self._of(topic_partition), cached=True)

@@ -1,4 +1,4 @@
-"""Every five seconds a role says that it lives, how far it has come, and what it has counted."""
+"""Heartbeats of a role: every five seconds its offsets, watermarks and counts."""
 
 from __future__ import annotations
 
@@ -14,58 +14,64 @@ from consumers.messages.records import TopicPartition
 from driftline.settings import Settings
 from producers.kafka.profile_table import client_config
 
-EVERY_S = 5.0
+INTERVAL_S = 5.0
+FLUSH_S = 5.0
+
+Status = Mapping[str, Mapping[str, object]]  # by topic/partition
 
 
-class Reporting(Protocol):
-    """Whatever has something to say of the partitions it works on."""
+class HasStatus(Protocol):
+    """A role, for the heartbeat."""
 
-    def status(self) -> Mapping[str, Mapping[str, object]]: ...
+    def status(self) -> Status: ...
 
 
-class Ends(Protocol):
-    def end(self, topic_partition: TopicPartition) -> int | None: ...
+class EndOffsets(Protocol):
+    """The end offsets of partitions, as far as they are known."""
+
+    def end_offset(self, topic_partition: TopicPartition) -> int | None: ...
 
 
 class Heartbeat:
-    """Outside transactions: a heartbeat must not wait for anything."""
+    """Sends heartbeats outside transactions, so that they never wait for one."""
 
-    def __init__(self, settings: Settings, role: str, slot: int, ends: Ends) -> None:
+    def __init__(self, settings: Settings, role: str, slot: int, ends: EndOffsets) -> None:
         self._topic = settings.topic("heartbeats")
         self._role, self._slot, self._ends = role, slot, ends
         self._producer = Producer(client_config(settings, {"linger.ms": 0}))
         self._next_s = 0.0
         self._progress_ms: int | None = None
 
-    def beat(self, role: Reporting, *, progressed: bool) -> None:
+    def send_if_due(self, role: HasStatus, *, progressed: bool) -> None:
+        """Send a heartbeat if the last one is five seconds old."""
         self._producer.poll(0)
         if progressed:
             self._progress_ms = _now_ms()
         if time.monotonic() >= self._next_s:
-            self._next_s = time.monotonic() + EVERY_S
+            self._next_s = time.monotonic() + INTERVAL_S
             self.send(role.status())
 
-    def send(self, status: Mapping[str, Mapping[str, object]], problem: str | None = None) -> None:
+    def send(self, status: Status, problem: str | None = None) -> None:
         document: dict[str, Any] = {
             "schema": 1,
             "role": self._role,
             "slot": self._slot,
             "at": rfc3339(_now_ms()),
             "progress_at": None if self._progress_ms is None else rfc3339(self._progress_ms),
-            "partitions": {name: self._with_end(name, of) for name, of in status.items()},
+            "partitions": {name: self._with_end(name, values) for name, values in status.items()},
             "problem": problem,
         }
         key = f"{self._role}-{self._slot}".encode()
         self._producer.produce(self._topic, key=key, value=msgspec.json.encode(document))
 
-    def close(self, role: Reporting) -> None:
-        """The last word before leaving: the counts as they are now."""
+    def close(self, role: HasStatus) -> None:
+        """Send a last heartbeat with the final counts."""
         self.send(role.status())
-        self._producer.flush(5)
+        self._producer.flush(FLUSH_S)
 
-    def _with_end(self, name: str, of: Mapping[str, object]) -> dict[str, object]:
+    def _with_end(self, name: str, values: Mapping[str, object]) -> dict[str, object]:
         topic, _, partition = name.rpartition("/")
-        return {**of, "end": self._ends.end(TopicPartition(topic, int(partition)))}
+        return {**values, "end": self._ends.end_offset(TopicPartition(topic, int(partition)))}
 
 
 def _now_ms() -> int:

@@ -1,113 +1,129 @@
-"""The order of effects: poll, handle, commit. One thread, one batch at a time."""
+"""The processing loops: which effect follows which. One thread, one batch at a time.
+
+``run_role``: poll, rebalance, handle, commit, heartbeat.
+``run_sink``: poll, rebalance, write, heartbeat.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from consumers.kafka.client import Client, TransactionAborted
 from consumers.messages.records import Batch, CommittedOffset, Output, TopicPartition
-from consumers.roles.role import Role
+from consumers.processes.heartbeat import Heartbeat
+from consumers.roles.role import Role, SinkRole
 from driftline.errors import Trouble
 
 log = logging.getLogger(__name__)
 
-MOST_ABORTS = 10  # in a row: what keeps failing is not mended by trying at once
+MAX_ABORTS = 10  # in a row; retrying at once would not help
 
 
-class Stuck(Trouble):
+class TooManyAborts(Trouble):
     """Transaction after transaction was aborted."""
 
 
-class Pulse(Protocol):
-    """Tells the world that a role lives and how far it has come."""
-
-    def beat(self, role: Role, *, progressed: bool) -> None: ...
-
-
-def run(  # noqa: PLR0913 - who works, who is told, and how long
+def run_role(  # noqa: PLR0913 - collaborators and times
     client: Client,
     role: Role,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     *,
     commit_s: float,
     idle_s: float | None,
     stopped: Callable[[], bool],
 ) -> None:
-    """Work until ``stopped``. What was not committed then is done again by whoever follows.
+    """Run a role until ``stopped``. Its successor repeats what was not committed then.
 
-    Raises ``Stuck`` where nothing can be committed any more.
+    Raises ``TooManyAborts`` if nothing can be committed.
     """
     aborts = 0
     while not stopped():
         records = client.poll(commit_s)
         lost = _rebalance(client, role)
-        silent = {} if idle_s is None else client.idle_partitions(idle_s)
-        batch = Batch([record for record in records if record.topic_partition not in lost], silent)
+        idle = {} if idle_s is None else client.idle_partitions(idle_s)
+        batch = Batch([record for record in records if record.topic_partition not in lost], idle)
         output = role.handle(batch)
         committed = output is not None and _commit(client, role, batch, output)
         aborts = 0 if committed else aborts + (output is not None)
-        if aborts >= MOST_ABORTS:
-            raise Stuck(f"{aborts} transactions in a row were aborted; why stands above")
-        pulse.beat(role, progressed=committed)
+        if aborts >= MAX_ABORTS:
+            raise TooManyAborts(f"{aborts} transactions in a row were aborted; see the log above")
+        heartbeat.send_if_due(role, progressed=committed)
+
+
+def run_sink(
+    client: Client,
+    role: SinkRole,
+    heartbeat: Heartbeat,
+    *,
+    commit_s: float,
+    stopped: Callable[[], bool],
+) -> None:
+    """Run a sink until ``stopped``. Its successor starts from the positions that it wrote."""
+    while not stopped():
+        records = client.poll(commit_s)
+        assigned, lost = client.take_rebalance()
+        role.on_partitions_lost(sorted(lost))
+        role.on_partitions_assigned(assigned)
+        client.resume_all()
+        role.write(records)
+        heartbeat.send_if_due(role, progressed=bool(records))
 
 
 def _commit(client: Client, role: Role, batch: Batch, output: Output) -> bool:
-    """Whether it took effect; if not, everything stands again at what is committed."""
+    """Whether the output was committed. If not, everything is back at its committed offset."""
     offsets = batch.next_offsets
     try:
         client.commit(offsets, output)
     except TransactionAborted:
-        _start_over(client, role)
+        _reassign(client, role, client.rewind(), set())
         return False
     role.committed(offsets)
     return True
 
 
 def _rebalance(client: Client, role: Role) -> set[TopicPartition]:
-    """Serve what the last poll brought in changes. All that was lost, perhaps to come back."""
-    gained, lost = client.take_rebalance()
-    return _settle(client, role, gained, lost) if gained or lost else set()
+    """Apply the rebalance of the last poll. Returns all partitions lost, also if assigned again."""
+    assigned, lost = client.take_rebalance()
+    return _reassign(client, role, assigned, lost) if assigned or lost else set()
 
 
-def _start_over(client: Client, role: Role) -> None:
-    _settle(client, role, client.rewind(), set())
-
-
-def _settle(
+def _reassign(
     client: Client,
     role: Role,
-    gained: Mapping[TopicPartition, CommittedOffset],
+    assigned: Mapping[TopicPartition, CommittedOffset],
     lost: set[TopicPartition],
 ) -> set[TopicPartition]:
-    """Let go and take over until nothing changes any more, and only then read on."""
+    """Release and take over partitions until no rebalance interrupts it, then resume all.
+
+    Returns all partitions lost.
+    """
     all_lost = set(lost)
     while True:
-        role.on_partitions_lost(sorted({*lost, *gained}))
+        role.on_partitions_lost(sorted({*lost, *assigned}))
         client.pause_all()
-        _catch_up(client, role, gained)
-        came, lost = client.take_rebalance()
-        if not (came or lost):
+        _catch_up(client, role, assigned)
+        new, lost = client.take_rebalance()
+        if not (new or lost):
             break
         all_lost |= lost
-        # A loss ended the replay, perhaps in its midst: for what is left it begins anew.
+        # A loss interrupts the replay: it starts again for the partitions that are left.
         left = {
-            topic_partition: at
-            for topic_partition, at in gained.items()
-            if lost and topic_partition not in lost
+            partition: at for partition, at in assigned.items() if lost and partition not in lost
         }
-        gained = {**left, **came}
+        assigned = {**left, **new}
     client.resume_all()
     return all_lost
 
 
-def _catch_up(client: Client, role: Role, gained: Mapping[TopicPartition, CommittedOffset]) -> None:
-    """Take partitions over; where the role is behind them, read again what it has missed."""
-    behind = role.on_partitions_assigned(gained)
+def _catch_up(
+    client: Client, role: Role, assigned: Mapping[TopicPartition, CommittedOffset]
+) -> None:
+    """Assign partitions to the role, and replay the records that its caches have missed."""
+    behind = role.on_partitions_assigned(assigned)
     if not behind:
         return
-    log.info("%d partitions are behind: reading again what they have missed", len(behind))
-    stop = {topic_partition: gained[topic_partition].next_offset for topic_partition in behind}
+    log.info("replaying the log for %d partitions whose caches are behind", len(behind))
+    stop = {partition: assigned[partition].next_offset for partition in behind}
     for records in client.read(behind, stop, client.keep_alive):
         role.replay(records)

@@ -1,23 +1,23 @@
-"""Puts a role together with Kafka, its state directory and the database, and runs it."""
+"""Wires a role to Kafka, its state directory and the database, and runs it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 
 from consumers.database.database import Database
 from consumers.kafka.client import Client
-from consumers.messages.records import Record, TopicPartition
+from consumers.messages.records import TopicPartition
 from consumers.processes.heartbeat import Heartbeat
-from consumers.processes.loop import run
+from consumers.processes.loop import run_role, run_sink
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.detect import Detect, Memory
 from consumers.roles.join import Join
 from consumers.roles.retrain import Retrain
 from consumers.roles.role import Role
-from consumers.roles.store import TOPICS, Registration, Store
+from consumers.roles.store import Store
 from driftline.settings import Settings
 from monitor.plan import Plan, duration_ms
 from producers.kafka.profile_table import ProfileTable
@@ -25,7 +25,7 @@ from producers.kafka.profile_table import ProfileTable
 log = logging.getLogger(__name__)
 
 ROLES = ("aggregate", "join", "detect", "retrain", "store")
-_READS = {
+_TOPICS = {
     "aggregate": Aggregate.reads,
     "join": Join.reads,
     "detect": Detect.reads,
@@ -33,40 +33,60 @@ _READS = {
 }
 
 
-def work(
+def run_worker(
     settings: Settings, role: str, slot: int, stopped: Callable[[], bool], *, gapless: bool = False
 ) -> None:
-    """Run one member of one role until ``stopped``. ``gapless``: see
-    ``consumers.kafka.client.Client``.
-    """
+    """Run one member of one role until ``stopped``. For ``gapless`` see ``Client``."""
     if role == "store":
-        _store(settings, slot, stopped, gapless)
+        _run_store(settings, slot, stopped, gapless)
     else:
-        _transactional(settings, role, slot, stopped, gapless)
+        _run_transactional(settings, role, slot, stopped, gapless)
 
 
-def _transactional(
+def _run_transactional(
     settings: Settings, name: str, slot: int, stopped: Callable[[], bool], gapless: bool
 ) -> None:
     with ProfileTable(settings) as profiles:
         profiles.catch_up()
-        client = Client(settings, name, slot, _READS[name], gapless=gapless)
-        pulse = Heartbeat(settings, name, slot, client)
+        client = Client(settings, name, slot, _TOPICS[name], gapless=gapless)
+        heartbeat = Heartbeat(settings, name, slot, client)
         role = _role(name, settings, client, profiles)
         log.info("%s-%d is reading", name, slot)
         idle_ms = settings.plan().time.idle_after_ms
         try:
-            run(
+            run_role(
                 client,
                 role,
-                pulse,
-                commit_s=duration_ms(settings.kafka.commit_interval) / 1000,
+                heartbeat,
+                commit_s=_commit_s(settings),
                 idle_s=None if idle_ms is None or name != "aggregate" else idle_ms / 1000,
                 stopped=stopped,
             )
         finally:
-            pulse.close(role)
+            heartbeat.close(role)
             client.close()
+
+
+def _run_store(settings: Settings, slot: int, stopped: Callable[[], bool], gapless: bool) -> None:
+    database = Database.to_write(settings.store.url)
+    client = Client(
+        settings, "store", slot, Store.reads, positions=database.positions, gapless=gapless
+    )
+    try:
+        database.claim(client.cluster_id(), settings.kafka.prefix)
+        with ProfileTable(settings) as profiles:
+            role = Store(database, profiles)
+            heartbeat = Heartbeat(settings, "store", slot, client)
+            log.info("store-%d is reading", slot)
+            run_sink(client, role, heartbeat, commit_s=_commit_s(settings), stopped=stopped)
+            heartbeat.close(role)
+    finally:
+        client.close()
+        database.close()
+
+
+def _commit_s(settings: Settings) -> float:
+    return duration_ms(settings.kafka.commit_interval) / 1000
 
 
 def _role(name: str, settings: Settings, client: Client, profiles: ProfileTable) -> Role:
@@ -86,10 +106,10 @@ def _plans(settings: Settings) -> Callable[[str], Plan]:
 
 
 def _directory(settings: Settings, client: Client, role: str) -> Path:
-    """State belongs to one role and one topic, made once in one cluster; no other is opened."""
-    (topic,) = _READS[role]
-    belongs = Path(client.cluster_id()) / settings.kafka.prefix / role / client.topic_id(topic)
-    return settings.state.directory / belongs
+    """State belongs to one role and to one topic of one cluster; other state is not opened."""
+    (topic,) = _TOPICS[role]
+    owner = Path(client.cluster_id()) / settings.kafka.prefix / role / client.topic_id(topic)
+    return settings.state.directory / owner
 
 
 def _remembered(client: Client) -> Callable[[int], Iterable[Memory]]:
@@ -99,81 +119,3 @@ def _remembered(client: Client) -> Callable[[int], Iterable[Memory]]:
                 yield Memory(record.key, record.value)
 
     return read
-
-
-def _store(settings: Settings, slot: int, stopped: Callable[[], bool], gapless: bool) -> None:
-    database = Database.to_write(settings.store.url)
-    store = Store(database)
-
-    def positions(topic_partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        return {TopicPartition(*of): at for of, at in store.positions(topic_partitions).items()}
-
-    client = Client(settings, "store", slot, TOPICS, positions=positions, gapless=gapless)
-    try:
-        database.claim(client.cluster_id(), settings.kafka.prefix)
-        with ProfileTable(settings) as profiles:
-            writer = _Writer(store, profiles)
-            pulse = Heartbeat(settings, "store", slot, client)
-            log.info("store-%d is reading", slot)
-            while not stopped():
-                records = client.poll(duration_ms(settings.kafka.commit_interval) / 1000)
-                gained, lost = client.take_rebalance()
-                writer.moved(
-                    {topic_partition: at.next_offset for topic_partition, at in gained.items()},
-                    lost,
-                )
-                client.resume_all()
-                writer.write(records)
-                pulse.beat(writer, progressed=bool(records))
-            pulse.close(writer)
-    finally:
-        client.close()
-        database.close()
-
-
-class _Writer:
-    """Keeps the offsets that the database stands at, partition by partition."""
-
-    def __init__(self, store: Store, profiles: ProfileTable) -> None:
-        self._store, self._profiles = store, profiles
-        self._at: dict[TopicPartition, int] = {}
-        self._registered = 0
-
-    def moved(self, gained: Mapping[TopicPartition, int], lost: Iterable[TopicPartition]) -> None:
-        for topic_partition in lost:
-            self._at.pop(topic_partition, None)
-        self._at.update(gained)
-
-    def write(self, records: Sequence[Record]) -> None:
-        self._write_models()
-        if not records:
-            return
-        ends = {record.topic_partition: record.offset + 1 for record in records}
-        self._store.write(
-            records,
-            {
-                topic_partition: (self._at[topic_partition], end)
-                for topic_partition, end in ends.items()
-            },
-        )
-        self._at.update(ends)
-
-    def status(self) -> Mapping[str, Mapping[str, object]]:
-        return {
-            topic_partition.name: {"offset": max(at, 0)} for topic_partition, at in self._at.items()
-        }
-
-    def _write_models(self) -> None:
-        self._profiles.refresh()
-        known = self._profiles.all()
-        if len(known) == self._registered:
-            return
-        self._store.write_models(
-            Registration(
-                profile,
-                self._profiles.content(*of),
-                self._profiles.registered_ms(*of),
-            )
-            for of, profile in known.items()
-        )
-        self._registered = len(known)

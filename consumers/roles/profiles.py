@@ -1,4 +1,4 @@
-"""What the roles ask of the table of reference profiles."""
+"""The reference profiles as the roles read them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,41 @@ from monitor.counts.profile import Profile
 
 
 class Profiles(Protocol):
-    """Every registered model version. Read outside any group, and kept up with."""
+    """Every registered model version. Read without a consumer group."""
 
     def get(self, model: str, version: str) -> Profile | None: ...
 
     def all(self) -> Mapping[tuple[str, str], Profile]: ...
 
     def catch_up(self) -> None:
-        """Read on to what is the end of the table now."""
+        """Read everything that was published before this call."""
+        ...
+
+
+class PublishedProfiles(Protocol):
+    """Registered model versions with the metadata of their publication."""
+
+    def all(self) -> Mapping[tuple[str, str], Profile]: ...
+
+    def refresh(self) -> None:
+        """Read what has arrived, without waiting for more."""
+        ...
+
+    def content(self, model: str, version: str) -> str:
+        """The hash of the published content."""
+        ...
+
+    def registered_ms(self, model: str, version: str) -> int:
+        """The broker's clock at the publication."""
         ...
 
 
 class MissingProfile(Trouble):
-    """A profile that rows were counted against is gone from the table."""
+    """A profile that rows were counted with does not exist any more."""
 
 
 def required(profiles: Profiles, model: str, version: str) -> Profile:
-    """The profile of a version that others have counted by. Raises ``MissingProfile``."""
+    """The profile of a version that rows were counted with. Raises ``MissingProfile``."""
     if profiles.get(model, version) is None:
         profiles.catch_up()
     profile = profiles.get(model, version)

@@ -1,4 +1,4 @@
-"""What the processing loop asks of a role. Roles never call Kafka."""
+"""The interfaces between the processing loops and the roles. Roles never call Kafka."""
 
 from __future__ import annotations
 
@@ -35,6 +35,26 @@ class Role(Protocol):
 
     def on_partitions_lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Release partitions, and discard everything that was not committed."""
+        ...
+
+    def status(self) -> Mapping[str, Mapping[str, object]]:
+        """The status of each partition for the heartbeat, by ``topic/partition``."""
+        ...
+
+
+class SinkRole(Protocol):
+    """A role that writes its output and offsets itself, not in a Kafka transaction."""
+
+    def on_partitions_assigned(self, committed: Mapping[TopicPartition, CommittedOffset]) -> None:
+        """Take over partitions at the offsets that were written; negative: nothing was."""
+        ...
+
+    def on_partitions_lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Release partitions."""
+        ...
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Write the output of a batch and its offsets, or nothing."""
         ...
 
     def status(self) -> Mapping[str, Mapping[str, object]]:

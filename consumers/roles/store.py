@@ -1,104 +1,86 @@
-"""The role ``store``: batches of messages written with the offsets at which they end.
+"""The role ``store``: writes findings, alerts, decisions and heartbeats to the database.
 
-``consumers.database.message_to_rows`` says what messages mean, ``consumers.database.database``
-writes it in one transaction.
+It is a ``SinkRole``: the rows of a batch and the offsets at which it ends are one transaction of
+the database, whose offsets replace Kafka's committed offsets.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
-from consumers.database.database import Database, Partition, Row, Step
+from consumers.database.database import Database
 from consumers.database.message_to_rows import TOPICS, changes_of
-from consumers.messages.records import Record
-from monitor.counts.columns import Numeric
-from monitor.counts.profile import Profile
-from monitor.performance.metrics import Metric
-from monitor.windows.evaluator import baseline
+from consumers.database.model_row import Registration, model_row
+from consumers.database.rows import OffsetRange
+from consumers.messages.records import CommittedOffset, Record, TopicPartition
+from consumers.roles.profiles import PublishedProfiles
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """A profile as it stands on its topic."""
-
-    profile: Profile
-    content_hash: str
-    registered_ms: int  # wall-clock; of versions, the newest is the one asked about by default
+def _wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class Store:
-    """Writes what the roles found, once."""
+    """Writes each message to the database once."""
+
+    reads = TOPICS
 
     def __init__(
-        self, database: Database, clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+        self,
+        database: Database,
+        profiles: PublishedProfiles,
+        clock_ms: Callable[[], int] = _wall_clock_ms,
     ) -> None:
-        self._database, self._clock_ms = database, clock_ms
-        self._unwritten: set[Partition] = set()  # told to begin at the earliest
+        self._database, self._profiles, self._clock_ms = database, profiles, clock_ms
+        # The offset of each partition in the database; None: nothing was written from it.
+        self._positions: dict[TopicPartition, int | None] = {}
+        self._registered = 0  # profiles
 
-    def positions(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        """Where to go on reading. A partition that is left out begins at its earliest record."""
-        asked = set(partitions)
-        known = self._database.positions(asked)
-        self._unwritten = (self._unwritten | asked) - set(known)
-        return known
+    def on_partitions_assigned(self, committed: Mapping[TopicPartition, CommittedOffset]) -> None:
+        for partition, at in committed.items():
+            self._positions[partition] = at.next_offset if at.next_offset >= 0 else None
 
-    def write(
-        self, records: Sequence[Record], next_offsets: Mapping[Partition, tuple[int, int]]
-    ) -> None:
-        """All of a batch and its offsets, or nothing.
+    def on_partitions_lost(self, partitions: Iterable[TopicPartition]) -> None:
+        for partition in partitions:
+            self._positions.pop(partition, None)
 
-        ``next_offsets`` says for each partition where the batch began, as ``positions`` or the last
-        batch's end had it (of a partition that ``positions`` left out, anything), and which offset
-        comes next. Raises ``Fenced`` or ``DatabaseUnavailable``.
+    def write(self, records: Sequence[Record]) -> None:
+        """Write all rows of a batch and its offsets, or nothing.
+
+        Raises ``Fenced`` or ``DatabaseUnavailable``.
         """
-        steps = {
-            of: Step(None if of in self._unwritten else start, end)
-            for of, (start, end) in next_offsets.items()
+        self._write_new_models()
+        if not records:
+            return
+        ends = {record.topic_partition: record.offset + 1 for record in records}
+        read = {
+            partition: OffsetRange(self._positions[partition], end)
+            for partition, end in ends.items()
         }
-        self._database.apply(changes_of(records, self._clock_ms()), steps)
-        self._unwritten -= set(steps)
+        self._database.apply(changes_of(records, self._clock_ms()), read)
+        self._positions.update(ends)
 
-    def write_models(self, registrations: Iterable[Registration]) -> None:
-        self._database.register([_model(registration) for registration in registrations])
+    def status(self) -> Mapping[str, Mapping[str, object]]:
+        return {
+            partition.name: {"offset": offset or 0} for partition, offset in self._positions.items()
+        }
 
-
-def _model(registration: Registration) -> Row:
-    profile = registration.profile
-    return {
-        "model": profile.model,
-        "version": profile.version,
-        "registered_ms": registration.registered_ms,
-        "content_hash": registration.content_hash,
-        "document": {
-            "features": _features(profile),
-            "threshold": profile.schema.threshold,
-            "pane_ms": profile.schema.pane_ms,
-            "rows": sum(pane.cells["rows"].size for pane in profile.panes if "rows" in pane.cells),
-            "labelled": profile.labelled,
-            "label_delay_ms": dict(profile.label_delay_ms),
-            "reference": _span(profile),
-            "baseline": {name: _metric(metric) for name, metric in baseline(profile).items()},
-        },
-    }
-
-
-def _features(profile: Profile) -> list[dict[str, str]]:
-    return [
-        {"name": name, "kind": "numeric" if isinstance(reference, Numeric) else "categorical"}
-        for name, reference in profile.schema.features.items()
-    ]
-
-
-def _span(profile: Profile) -> dict[str, int]:
-    starts = [pane.pane_ms for pane in profile.panes]
-    return {"start_ms": min(starts), "end_ms": max(starts) + profile.schema.pane_ms}
-
-
-def _metric(metric: Metric) -> dict[str, float | None]:
-    low, high = metric.interval()
-    return {"value": metric.value, "low": low, "high": high, "resolution": metric.resolution}
-
-
-__all__ = ["TOPICS", "Registration", "Store"]
+    def _write_new_models(self) -> None:
+        self._profiles.refresh()
+        profiles = self._profiles.all()
+        if len(profiles) == self._registered:
+            return
+        self._database.register(
+            [
+                model_row(
+                    Registration(
+                        profile,
+                        self._profiles.content(*version),
+                        self._profiles.registered_ms(*version),
+                    )
+                )
+                for version, profile in profiles.items()
+            ]
+        )
+        self._registered = len(profiles)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consumers.roles.store import Registration
+from consumers.database.model_row import Registration
 from monitor.windows.evaluator import baseline
 from tests.consumers.stored import NOW, metric, profile, window
 

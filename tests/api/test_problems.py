@@ -119,5 +119,5 @@ def test_an_absent_database_is_unavailable_until_it_is_there(tmp_path, path):
 
 def test_a_database_of_another_version_is_unavailable(client, database):
     with database.write() as connection:
-        connection.execute(text("UPDATE meta SET value = '99' WHERE key = 'shape'"))
-    assert is_problem(client.get("/alerts"), 503, "shape 99")
+        connection.execute(text("UPDATE meta SET value = '99' WHERE key = 'schema_version'"))
+    assert is_problem(client.get("/alerts"), 503, "schema version 99")

@@ -8,9 +8,9 @@ import pytest
 from scipy.stats import ks_2samp
 
 from consumers.batch.findings import findings_of
+from consumers.database.model_row import Registration
 from consumers.messages.internal import alert_event, window_document
 from consumers.roles.retrain import decision_document
-from consumers.roles.store import Registration
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.decisions.retraining import Facts, decide

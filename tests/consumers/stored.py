@@ -19,8 +19,9 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from consumers.database.database import Database
+from consumers.database.message_to_rows import changes_of
+from consumers.database.model_row import Registration, model_row
 from consumers.messages.records import Record
-from consumers.roles.store import Registration, Store
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
 
@@ -77,16 +78,17 @@ def reader(address: str) -> Iterator[Database]:
 
 
 class Feed:
-    """Puts messages into a database the way the role does, one batch for each call."""
+    """Writes messages to a database as the role does, one batch for each call."""
 
     def __init__(self, database: Database) -> None:
-        self._store = Store(database, clock_ms=lambda: NOW)
+        self._database = database
 
     def __call__(self, *messages: tuple[str, dict[str, Any]]) -> None:
-        self._store.write([record(topic, document) for topic, document in messages], {})
+        records = [record(topic, document) for topic, document in messages]
+        self._database.apply(changes_of(records, NOW), {})
 
     def models(self, *registrations: Registration) -> None:
-        self._store.write_models(registrations)
+        self._database.register([model_row(registration) for registration in registrations])
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Database: rows and offsets in one transaction, newest row wins, and nobody else's database."""
+"""Database: rows and offsets in one transaction, the newest row wins, and one owner."""
 
 # ruff: noqa: F401, F811 - fixtures are imported by name and taken by name
 
@@ -13,22 +13,22 @@ import pytest
 from sqlalchemy import select, text
 
 from consumers.database.database import (
-    Changes,
     Database,
     DatabaseUnavailable,
     Fenced,
     ForeignDatabase,
     InvalidDatabase,
-    Step,
 )
 from consumers.database.message_to_rows import changes_of
+from consumers.database.rows import OffsetRange, RowBatch
 from consumers.database.tables import incidents, transitions, windows
+from consumers.messages.records import TopicPartition
 from tests.consumers.stored import NOW, address, alert, database, reader, record, window
 
-P0, P1 = ("windows", 0), ("windows", 1)
+P0, P1 = TopicPartition("windows", 0), TopicPartition("windows", 1)
 
 
-def changes(*messages) -> Changes:
+def batch(*messages) -> RowBatch:
     return changes_of([record(topic, document) for topic, document in messages], NOW)
 
 
@@ -42,46 +42,48 @@ def rows(database: Database, table, *columns):
 # -- offsets -----------------------------------------------------------------------------------
 
 
-def test_an_empty_database_knows_no_position(database):
+def test_an_empty_database_has_no_positions(database):
     assert database.positions([P0]) == {}
 
 
-def test_positions_are_where_the_last_batch_ended(database):
-    database.apply(Changes(), {P0: Step(None, 10), P1: Step(None, 3)})
-    database.apply(Changes(), {P0: Step(10, 25)})
-    assert database.positions([P0, P1, ("alerts", 0)]) == {P0: 25, P1: 3}
+def test_positions_are_the_end_offsets_of_the_last_batch(database):
+    database.apply(RowBatch(), {P0: OffsetRange(None, 10), P1: OffsetRange(None, 3)})
+    database.apply(RowBatch(), {P0: OffsetRange(10, 25)})
+    assert database.positions([P0, P1, TopicPartition("alerts", 0)]) == {P0: 25, P1: 3}
 
 
 @pytest.mark.parametrize(
-    "step",
+    "offsets_read",
     [
-        pytest.param(Step(9, 12), id="from before where it stands"),
-        pytest.param(Step(11, 12), id="from beyond"),
-        pytest.param(Step(None, 12), id="as if nothing had been written"),
+        pytest.param(OffsetRange(9, 12), id="start before the position"),
+        pytest.param(OffsetRange(11, 12), id="start after the position"),
+        pytest.param(OffsetRange(None, 12), id="no start"),
     ],
 )
-def test_a_batch_that_does_not_begin_where_the_database_stands_is_refused_whole(database, step):
-    database.apply(Changes(), {P0: Step(None, 10), P1: Step(None, 3)})
+def test_a_batch_that_does_not_start_at_the_position_is_fenced_and_writes_nothing(
+    database, offsets_read
+):
+    database.apply(RowBatch(), {P0: OffsetRange(None, 10), P1: OffsetRange(None, 3)})
     with pytest.raises(Fenced, match=r"windows/0: expected the database to stand at"):
-        database.apply(changes(window()), {P0: step, P1: Step(3, 4)})
+        database.apply(batch(window()), {P0: offsets_read, P1: OffsetRange(3, 4)})
     assert database.positions([P0, P1]) == {P0: 10, P1: 3}
     assert rows(database, windows, "start_ms") == []
 
 
-def test_a_position_in_a_database_that_was_emptied_meanwhile_is_refused(database):
+def test_a_batch_is_fenced_if_the_database_was_emptied_meanwhile(database):
     with pytest.raises(Fenced, match="begin anew from its positions"):
-        database.apply(Changes(), {P0: Step(10, 12)})
+        database.apply(RowBatch(), {P0: OffsetRange(10, 12)})
 
 
-def test_of_two_workers_at_the_same_offset_exactly_one_writes(database, address):
-    database.apply(Changes(), {P0: Step(None, 10)})
+def test_of_several_workers_at_the_same_offset_exactly_one_writes(database, address):
+    database.apply(RowBatch(), {P0: OffsetRange(None, 10)})
     start = threading.Barrier(4)
 
     def attempt(end: int) -> int | None:
         rival = Database.to_write(address)
         start.wait()
         try:
-            rival.apply(changes(window()), {P0: Step(10, end)})
+            rival.apply(batch(window()), {P0: OffsetRange(10, end)})
         except Fenced:
             return None
         finally:
@@ -89,45 +91,45 @@ def test_of_two_workers_at_the_same_offset_exactly_one_writes(database, address)
         return end
 
     with ThreadPoolExecutor(4) as pool:
-        won = [end for end in pool.map(attempt, (11, 12, 13, 14)) if end is not None]
-    assert database.positions([P0]) == {P0: won[0]}
-    assert len(won) == 1
+        written = [end for end in pool.map(attempt, (11, 12, 13, 14)) if end is not None]
+    assert database.positions([P0]) == {P0: written[0]}
+    assert len(written) == 1
 
 
 # -- rows --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("order", [(0, 2, 1), (2, 1, 0), (1, 0, 2), (2, 2, 0)])
-def test_the_highest_revision_of_a_window_stands_whatever_the_order(database, order):
+def test_the_highest_revision_of_a_window_is_kept_in_any_order(database, order):
     for revision in order:
-        database.apply(changes(window(data_revision=revision, performance_revision=0)), {})
+        database.apply(batch(window(data_revision=revision, performance_revision=0)), {})
     assert rows(database, windows, "revision") == [(2,)]
 
 
 @pytest.mark.parametrize("order", [(0, 2, 1), (2, 1, 0)])
-def test_the_highest_revision_stands_within_one_batch_too(database, order):
-    batch = [window(data_revision=revision, performance_revision=0) for revision in order]
-    database.apply(changes(*batch), {})
+def test_the_highest_revision_of_a_window_is_kept_within_one_batch(database, order):
+    messages = [window(data_revision=revision, performance_revision=0) for revision in order]
+    database.apply(batch(*messages), {})
     assert rows(database, windows, "revision") == [(2,)]
 
 
-def test_a_newer_revision_replaces_every_part(database):
-    database.apply(changes(window(status="provisional")), {})
-    database.apply(changes(window(status="final", performance_revision=2, concept=None)), {})
+def test_a_newer_revision_of_a_window_replaces_all_columns(database):
+    database.apply(batch(window(status="provisional")), {})
+    database.apply(batch(window(status="final", performance_revision=2, concept=None)), {})
     found = rows(database, windows, "performance_status", "concept", "performance")
     assert [(status, concept, part["revision"]) for status, concept, part in found] == [
         ("final", None, 2)
     ]
 
 
-def test_windows_of_other_times_and_versions_stand_beside_each_other(database):
-    database.apply(changes(window(0), window(1), window(0, version="2")), {})
+def test_windows_of_different_times_and_versions_are_separate_rows(database):
+    database.apply(batch(window(0), window(1), window(0, version="2")), {})
     assert len(rows(database, windows, "start_ms")) == 3
 
 
-def test_an_incident_is_what_its_last_transition_left(database):
-    database.apply(changes(alert("opened", day=0)), {})
-    database.apply(changes(alert("escalated", day=1), alert("resolved", day=4)), {})
+def test_an_incident_has_the_state_of_its_last_transition(database):
+    database.apply(batch(alert("opened", day=0)), {})
+    database.apply(batch(alert("escalated", day=1), alert("resolved", day=4)), {})
     assert rows(database, incidents, "id", "state") == [("91ab", "resolved")]
     assert rows(database, transitions, "sequence", "type") == [
         (1, "driftline.incident.opened"),
@@ -136,36 +138,36 @@ def test_an_incident_is_what_its_last_transition_left(database):
     ]
 
 
-def test_a_transition_that_comes_again_changes_nothing(database):
+def test_a_transition_that_is_written_twice_changes_nothing(database):
     story = [alert("opened", day=0), alert("escalated", day=1), alert("resolved", day=4)]
-    database.apply(changes(*story), {})
-    database.apply(changes(story[0], story[1], story[1]), {})
+    database.apply(batch(*story), {})
+    database.apply(batch(story[0], story[1], story[1]), {})
     assert rows(database, incidents, "id", "state", "severity") == [("91ab", "resolved", "warning")]
     assert len(rows(database, transitions, "id")) == 3
 
 
-def test_of_transitions_of_the_same_window_the_one_that_came_last_stands(database):
-    """Known ones are told by their id: their time does not tell."""
+def test_the_last_of_several_transitions_of_one_window_sets_the_incident(database):
+    """Known transitions are recognised by id: both have the same time."""
     story = [alert("opened", day=0), alert("escalated", day=0)]
-    database.apply(changes(*story), {})
-    database.apply(changes(story[0]), {})
+    database.apply(batch(*story), {})
+    database.apply(batch(story[0]), {})
     assert rows(database, incidents, "id", "severity") == [("91ab", "critical")]
 
 
-def test_a_transition_that_comes_late_does_not_set_its_incident_back(database):
-    database.apply(changes(alert("resolved", day=4)), {})
-    database.apply(changes(alert("escalated", day=1)), {})
+def test_an_older_transition_does_not_set_its_incident_back(database):
+    database.apply(batch(alert("resolved", day=4)), {})
+    database.apply(batch(alert("escalated", day=1)), {})
     assert rows(database, incidents, "id", "state") == [("91ab", "resolved")]
     assert len(rows(database, transitions, "id")) == 2
 
 
-def test_transitions_are_numbered_in_the_order_of_their_commits(database, address):
-    """Whoever has seen number n has seen everything below it, also with two writers at once."""
+def test_transitions_are_numbered_in_the_order_of_commits(database, address):
+    """A reader that has seen number n has seen all below it, also with two concurrent writers."""
 
     def write(name: str) -> None:
         rival = Database.to_write(address)
         for day in range(10):
-            rival.apply(changes(alert("repeated", incident=name, day=day)), {})
+            rival.apply(batch(alert("repeated", incident=name, day=day)), {})
         rival.close()
 
     with ThreadPoolExecutor(2) as pool:
@@ -173,18 +175,18 @@ def test_transitions_are_numbered_in_the_order_of_their_commits(database, addres
     assert [s for (s,) in rows(database, transitions, "sequence")] == list(range(1, 21))
 
 
-def test_text_that_sql_might_mistake_comes_back_as_it_was(database):
-    said = """it's "quoted"; DROP TABLE incidents; -- 漂移 %s :x \\"""
-    database.apply(changes(alert(message=said, evidence={"value": "\x00 in a document"})), {})
+def test_text_with_sql_syntax_is_stored_unchanged(database):
+    message = """it's "quoted"; DROP TABLE incidents; -- 漂移 %s :x \\"""
+    database.apply(batch(alert(message=message, evidence={"value": "\x00 in a document"})), {})
     assert rows(database, incidents, "message", "evidence") == [
-        (said, {"value": "\x00 in a document"})
+        (message, {"value": "\x00 in a document"})
     ]
 
 
-# -- whose database ----------------------------------------------------------------------------
+# -- owner of the database ---------------------------------------------------------------------
 
 
-def test_a_database_stays_with_the_cluster_that_claimed_it_first(database):
+def test_a_database_belongs_to_the_cluster_that_claimed_it_first(database):
     database.claim("cluster-a", "driftline")
     database.claim("cluster-a", "driftline")
     with pytest.raises(
@@ -193,54 +195,56 @@ def test_a_database_stays_with_the_cluster_that_claimed_it_first(database):
         database.claim("cluster-b", "driftline")
 
 
-def test_another_topic_prefix_is_another_owner(database):
+def test_a_database_cannot_be_claimed_for_another_topic_prefix(database):
     database.claim("cluster-a", "driftline")
     with pytest.raises(ForeignDatabase, match=r"not of staging\.\*"):
         database.claim("cluster-a", "staging")
 
 
-def test_tables_of_another_application_are_left_alone(address, database):
+def test_tables_of_another_application_are_refused(address, database):
     with database.write() as connection:
         connection.execute(text("DROP TABLE meta"))
     with pytest.raises(ForeignDatabase, match="not Driftline's"):
         Database.to_write(address)
 
 
-def test_tables_of_another_shape_are_refused_by_writers_and_readers(address, database, reader):
+def test_tables_of_another_schema_version_are_refused_by_writers_and_readers(
+    address, database, reader
+):
     with database.write() as connection:
-        connection.execute(text("UPDATE meta SET value = '0' WHERE key = 'shape'"))
-    with pytest.raises(ForeignDatabase, match="shape 0, this version needs 1"):
+        connection.execute(text("UPDATE meta SET value = '0' WHERE key = 'schema_version'"))
+    with pytest.raises(ForeignDatabase, match="schema version 0, this release needs 1"):
         Database.to_write(address)
-    with pytest.raises(ForeignDatabase, match="shape 0"), reader.read():
+    with pytest.raises(ForeignDatabase, match="schema version 0"), reader.read():
         pass
 
 
-def test_opening_it_again_keeps_what_it_holds(address, database):
-    database.apply(changes(window()), {P0: Step(None, 1)})
+def test_opening_a_database_again_keeps_its_rows(address, database):
+    database.apply(batch(window()), {P0: OffsetRange(None, 1)})
     again = Database.to_write(address)
     assert again.positions([P0]) == {P0: 1}
     again.close()
 
 
-def test_several_may_create_the_tables_at_the_same_moment(address):
+def test_several_writers_can_create_the_tables_at_the_same_time(address):
     with ThreadPoolExecutor(4) as pool:
         for opened in pool.map(Database.to_write, [address] * 4):
             opened.close()
 
 
-# -- reading while it is written, and when it cannot be --------------------------------------------
+# -- concurrent reads, and errors --------------------------------------------
 
 
-def test_a_reader_sees_one_state_while_the_store_writes_on(database, reader):
-    database.apply(changes(window(0)), {})
+def test_a_read_transaction_sees_one_snapshot_during_writes(database, reader):
+    database.apply(batch(window(0)), {})
     with reader.read() as snapshot:
         before = snapshot.execute(select(windows.c.start_ms)).all()
-        database.apply(changes(window(1)), {})
+        database.apply(batch(window(1)), {})
         assert snapshot.execute(select(windows.c.start_ms)).all() == before
     assert len(rows(reader, windows, "start_ms")) == 2
 
 
-def test_many_read_while_one_writes(database, address):
+def test_many_readers_run_beside_one_writer(database, address):
     def read(_: int) -> int:
         mine = Database.to_read(address)
         seen = [len(rows(mine, windows, "start_ms")) for _ in range(20)]
@@ -251,7 +255,7 @@ def test_many_read_while_one_writes(database, address):
     with ThreadPoolExecutor(2) as pool:
         results = pool.map(read, range(2))
         for day in range(20):
-            database.apply(changes(window(day)), {})
+            database.apply(batch(window(day)), {})
         assert all(0 <= count <= 20 for count in results)
 
 
@@ -262,7 +266,7 @@ def test_a_reader_cannot_write(reader):
         connection.execute(text("DELETE FROM offsets"))
 
 
-def test_a_database_without_tables_is_said_to_be_empty(address, reader):
+def test_reading_a_database_without_tables_reports_it_as_empty(address, reader):
     if address.startswith("sqlite"):
         Path(address.removeprefix("sqlite:///")).touch()
     empty = pytest.raises(DatabaseUnavailable, match=r"is empty: start `driftline consume store`")
@@ -270,7 +274,7 @@ def test_a_database_without_tables_is_said_to_be_empty(address, reader):
         pass
 
 
-def test_reading_an_absent_file_says_so_and_creates_none(tmp_path):
+def test_reading_an_absent_file_fails_and_creates_none(tmp_path):
     file = tmp_path / "absent.db"
     absent = Database.to_read(f"sqlite:///{file}")
     with pytest.raises(DatabaseUnavailable, match="there is no database"), absent.read():
@@ -278,31 +282,31 @@ def test_reading_an_absent_file_says_so_and_creates_none(tmp_path):
     assert not file.exists()
 
 
-def test_a_reader_notices_that_the_file_was_built_anew(tmp_path):
+def test_a_reader_sees_the_rows_of_a_rebuilt_file(tmp_path):
     file = tmp_path / "driftline.db"
     reader, day = Database.to_read(f"sqlite:///{file}"), 0
     for day in (0, 1):
         for part in tmp_path.glob("driftline.db*"):
             part.unlink()
         database = Database.to_write(f"sqlite:///{file}")
-        database.apply(changes(*(window(d) for d in range(day + 1))), {})
+        database.apply(batch(*(window(d) for d in range(day + 1))), {})
         database.close()
         assert len(rows(reader, windows, "start_ms")) == day + 1
 
 
-def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path):
+def test_a_file_that_is_not_a_database_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("not a database, by any means" * 100)
     with pytest.raises(DatabaseUnavailable, match="not a database"):
         Database.to_write(f"sqlite:///{tmp_path / 'notes.txt'}")
 
 
-def test_a_locked_database_is_said_to_be_locked(tmp_path, monkeypatch):
-    monkeypatch.setattr("consumers.database.engines.PATIENCE_S", 0.1)
+def test_writing_to_a_locked_database_reports_the_lock(tmp_path, monkeypatch):
+    monkeypatch.setattr("consumers.database.engines.TIMEOUT_S", 0.1)
     database = Database.to_write(f"sqlite:///{tmp_path / 'driftline.db'}")
     with sqlite3.connect(tmp_path / "driftline.db", isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(DatabaseUnavailable, match="another program keeps it locked"):
-            database.apply(Changes(), {P0: Step(None, 1)})
+            database.apply(RowBatch(), {P0: OffsetRange(None, 1)})
         other.execute("ROLLBACK")
     other.close()
     database.close()
@@ -312,22 +316,22 @@ def test_a_locked_database_is_said_to_be_locked(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "message"),
     [
-        ("mysql://u:s3cret@h/d", "'mysql' is not taken: give sqlite:///FILE or"),
+        ("mysql://u:s3cret@h/d", "'mysql' is not supported: give sqlite:///FILE or"),
         ("s3cret is no address", "not an address"),
         ("postgresql://u:s3cret@h:port/d", "not an address"),
         ("sqlite://", "cannot be shared by processes"),
         ("sqlite:///:memory:", "cannot be shared by processes"),
     ],
 )
-def test_an_address_that_cannot_be_used_is_refused_without_repeating_its_secrets(address, said):
-    with pytest.raises(InvalidDatabase, match=said) as refused:
+def test_an_invalid_address_is_refused_without_printing_its_secrets(address, message):
+    with pytest.raises(InvalidDatabase, match=message) as refused:
         Database.to_write(address)
     assert "s3cret" not in str(refused.value)
 
 
-def test_a_password_is_not_told_when_the_server_does_not_answer():
+def test_a_password_is_not_printed_when_the_server_does_not_answer():
     pytest.importorskip("psycopg", reason="pip install 'psycopg[binary]' to test PostgreSQL")
     with pytest.raises(DatabaseUnavailable, match=r"postgresql\+psycopg://u:\*\*\*@127") as refused:
         Database.to_write("postgresql://u:s3cret@127.0.0.1:1/d?password=s3cret")

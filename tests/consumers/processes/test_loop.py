@@ -1,4 +1,4 @@
-"""The loop: poll, handle, commit, and only then believe it; after an abort all over again."""
+"""The loops: the order of poll, rebalance, handle or write, commit and heartbeat."""
 
 from __future__ import annotations
 
@@ -9,92 +9,97 @@ import pytest
 
 from consumers.kafka.client import TransactionAborted
 from consumers.messages.records import Batch, CommittedOffset, Output, Record, TopicPartition
-from consumers.processes.loop import MOST_ABORTS, Stuck, run
+from consumers.processes.loop import MAX_ABORTS, TooManyAborts, run_role, run_sink
 
 P0, P1, P2 = (TopicPartition("joins", number) for number in range(3))
 
 
-def record(topic_partition: TopicPartition, offset: int) -> Record:
-    return Record(*topic_partition, offset, None, b"")
+def record(partition: TopicPartition, offset: int) -> Record:
+    return Record(*partition, offset, None, b"")
 
 
 class Polled:
-    """What a poll brings, and what rebalances did meanwhile."""
+    """The records of a poll, and the rebalance during it."""
 
     def __init__(
         self,
         *records: Record,
-        gained: Mapping[TopicPartition, int] | None = None,
+        assigned: Mapping[TopicPartition, int] | None = None,
         lost: Sequence[TopicPartition] = (),
     ) -> None:
         self.records = list(records)
-        self.gained = {
-            topic_partition: CommittedOffset(at) for topic_partition, at in (gained or {}).items()
+        self.assigned = {
+            partition: CommittedOffset(at) for partition, at in (assigned or {}).items()
         }
         self.lost = set(lost)
 
 
 class World:
-    """Kafka, the role and its pulse: they remember what was asked of them, in order."""
+    """Stands in for Kafka, the role and the heartbeat, and records the calls in order."""
 
-    def __init__(self, *polls: Polled, aborts: Sequence[bool] = (), says: bool = True) -> None:
-        self.polls, self.aborts, self.says = list(polls), list(aborts), says
-        self.asked: list[Any] = []
+    def __init__(self, *polls: Polled, aborts: Sequence[bool] = (), outputs: bool = True) -> None:
+        self.polls, self.aborts, self.outputs = list(polls), list(aborts), outputs
+        self.calls: list[Any] = []
         self.owned: dict[TopicPartition, CommittedOffset] = {}
         self.behind: dict[TopicPartition, int] = {}
         self.while_replaying: list[Polled] = []
-        self.idle_partitions: dict[TopicPartition, int] = {}
-        self._changes = Polled()
+        self.idle: dict[TopicPartition, int] = {}
+        self._rebalance = Polled()
 
     def run(self, idle_s: float | None = None) -> list[Any]:
         client: Any = self
-        run(client, client, client, commit_s=1.0, idle_s=idle_s, stopped=lambda: not self.polls)
-        return self.asked
+        run_role(
+            client, client, client, commit_s=1.0, idle_s=idle_s, stopped=lambda: not self.polls
+        )
+        return self.calls
+
+    def run_sink(self) -> list[Any]:
+        client: Any = self
+        run_sink(client, client, client, commit_s=1.0, stopped=lambda: not self.polls)
+        return self.calls
 
     # -- as Kafka ------------------------------------------------------------------------------
 
     def poll(self, seconds: float) -> list[Record]:
         assert seconds == 1.0
         polled = self.polls.pop(0)
-        self._change(polled)
+        self._apply(polled)
         return polled.records
 
     def take_rebalance(self) -> tuple[dict[TopicPartition, CommittedOffset], set[TopicPartition]]:
-        changes, self._changes = self._changes, Polled()
-        return changes.gained, changes.lost
+        rebalance, self._rebalance = self._rebalance, Polled()
+        return rebalance.assigned, rebalance.lost
 
-    def _change(self, polled: Polled) -> None:
-        self.owned = {**self.owned, **polled.gained}
+    def _apply(self, polled: Polled) -> None:
+        self.owned = {**self.owned, **polled.assigned}
         self.owned = {
-            topic_partition: at
-            for topic_partition, at in self.owned.items()
-            if topic_partition not in polled.lost
+            partition: at for partition, at in self.owned.items() if partition not in polled.lost
         }
-        self._changes = polled
+        self._rebalance = polled
 
     def pause_all(self) -> None:
-        self.asked.append("pause_all")
+        self.calls.append("pause_all")
 
     def resume_all(self) -> None:
-        self.asked.append("resume_all")
+        self.calls.append("resume_all")
 
     def idle_partitions(self, seconds: float) -> dict[TopicPartition, int]:
-        self.asked.append(("idle_partitions", seconds))
-        return self.idle_partitions
+        self.calls.append(("idle_partitions", seconds))
+        return self.idle
 
     def commit(self, next_offsets: Mapping[TopicPartition, int], output: Output) -> None:
-        self.asked.append(("commit", dict(next_offsets), output))
+        self.calls.append(("commit", dict(next_offsets), output))
         if self.aborts and self.aborts.pop(0):
             raise TransactionAborted("fenced")
 
     def rewind(self) -> dict[TopicPartition, CommittedOffset]:
-        self.asked.append("rewind")
+        self.calls.append("rewind")
         return dict(self.owned)
 
     def keep_alive(self) -> bool:
         if self.while_replaying:
-            self._change(self.while_replaying.pop(0))
-        return not self._changes.lost
+            self._apply(self.while_replaying.pop(0))
+        return not self._rebalance.lost
 
     def read(
         self,
@@ -102,99 +107,98 @@ class World:
         stop: Mapping[TopicPartition, int],
         alive: Callable[[], bool],
     ) -> Iterator[list[Record]]:
-        for topic_partition in sorted(start):
-            for offset in range(start[topic_partition], stop[topic_partition]):
+        for partition in sorted(start):
+            for offset in range(start[partition], stop[partition]):
                 if not alive():
                     return
-                yield [record(topic_partition, offset)]
+                yield [record(partition, offset)]
 
     # -- as the role ---------------------------------------------------------------------------
 
     def on_partitions_assigned(
         self, committed: Mapping[TopicPartition, CommittedOffset]
     ) -> Mapping[TopicPartition, int]:
-        self.asked.append(
+        self.calls.append(
             (
                 "on_partitions_assigned",
-                {topic_partition: at.next_offset for topic_partition, at in committed.items()},
+                {partition: at.next_offset for partition, at in committed.items()},
             )
         )
-        return {
-            topic_partition: at
-            for topic_partition, at in self.behind.items()
-            if topic_partition in committed
-        }
+        return {partition: at for partition, at in self.behind.items() if partition in committed}
 
     def replay(self, records: Sequence[Record]) -> None:
-        self.asked.append(("replay", *((r.topic_partition, r.offset) for r in records)))
+        self.calls.append(("replay", *((r.topic_partition, r.offset) for r in records)))
 
     def handle(self, batch: Batch) -> Output | None:
-        self.asked.append(("handle", *((r.topic_partition, r.offset) for r in batch.records)))
-        return SAID if self.says and batch.next_offsets else None
+        self.calls.append(("handle", *((r.topic_partition, r.offset) for r in batch.records)))
+        return OUTPUT if self.outputs and batch.next_offsets else None
 
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
-        self.asked.append(("committed", dict(next_offsets)))
+        self.calls.append(("committed", dict(next_offsets)))
 
-    def on_partitions_lost(self, topic_partitions: Sequence[TopicPartition]) -> None:
-        self.asked.append(("on_partitions_lost", *topic_partitions))
+    def write(self, records: Sequence[Record]) -> None:
+        self.calls.append(("write", *((r.topic_partition, r.offset) for r in records)))
 
-    # -- as the pulse --------------------------------------------------------------------------
+    def on_partitions_lost(self, partitions: Sequence[TopicPartition]) -> None:
+        self.calls.append(("on_partitions_lost", *partitions))
 
-    def beat(self, role: object, *, progressed: bool) -> None:
+    # -- as the heartbeat --------------------------------------------------------------------------
+
+    def send_if_due(self, role: object, *, progressed: bool) -> None:
         assert role is self
-        self.asked.append("progressed" if progressed else "lives")
+        self.calls.append("progressed" if progressed else "heartbeat")
 
 
-SAID = Output(offset_metadata={P0: "note"})
+OUTPUT = Output(offset_metadata={P0: "metadata"})
 
 
-def test_the_order_is_poll_handle_commit_and_only_then_the_role_believes_it():
+def test_a_role_handles_then_commits_then_is_confirmed():
     world = World(Polled(record(P0, 7), record(P0, 8), record(P1, 3)))
     assert world.run() == [
         ("handle", (P0, 7), (P0, 8), (P1, 3)),
-        ("commit", {P0: 9, P1: 4}, SAID),
+        ("commit", {P0: 9, P1: 4}, OUTPUT),
         ("committed", {P0: 9, P1: 4}),
         "progressed",
     ]
 
 
-def test_nothing_to_say_is_no_transaction_and_no_progress():
-    assert World(Polled()).run() == [("handle",), "lives"]
-    assert World(Polled(record(P0, 7)), says=False).run() == [("handle", (P0, 7)), "lives"]
+def test_without_output_there_is_no_transaction_and_no_progress():
+    assert World(Polled()).run() == [("handle",), "heartbeat"]
+    assert World(Polled(record(P0, 7)), outputs=False).run() == [("handle", (P0, 7)), "heartbeat"]
 
 
-def test_silent_partitions_are_committed_where_they_were_read_to():
+def test_idle_partitions_are_committed_at_their_end_offset():
     world = World(Polled(record(P0, 7)))
-    world.idle_partitions = {P1: 5}
+    world.idle = {P1: 5}
     assert world.run(idle_s=30.0)[:3] == [
         ("idle_partitions", 30.0),
         ("handle", (P0, 7)),
-        ("commit", {P1: 5, P0: 8}, SAID),
+        ("commit", {P1: 5, P0: 8}, OUTPUT),
     ]
 
 
-def test_nobody_is_asked_for_silence_if_it_means_nothing():
+def test_idle_partitions_are_not_looked_up_if_idle_s_is_none():
     assert ("idle_partitions", None) not in World(Polled()).run(idle_s=None)
 
 
-def test_after_an_abort_everything_stands_again_where_it_was_committed():
+def test_an_abort_takes_everything_back_to_the_committed_offsets():
     world = World(Polled(record(P0, 7)), aborts=[True])
     world.owned, world.behind = {P0: CommittedOffset(7), P1: CommittedOffset(2)}, {P0: 6}
     assert world.run() == [
         ("handle", (P0, 7)),
-        ("commit", {P0: 8}, SAID),
+        ("commit", {P0: 8}, OUTPUT),
         "rewind",
         ("on_partitions_lost", P0, P1),
         "pause_all",
         ("on_partitions_assigned", {P0: 7, P1: 2}),
         ("replay", (P0, 6)),
         "resume_all",
-        "lives",
+        "heartbeat",
     ]
 
 
-def test_a_partition_gained_is_caught_up_with_before_anything_is_handled():
-    world = World(Polled(record(P0, 7), gained={P1: 5}))
+def test_the_cache_of_an_assigned_partition_is_replayed_before_records_are_handled():
+    world = World(Polled(record(P0, 7), assigned={P1: 5}))
     world.owned, world.behind = {P0: CommittedOffset(7)}, {P1: 3}
     assert world.run()[:6] == [
         ("on_partitions_lost", P1),
@@ -204,10 +208,10 @@ def test_a_partition_gained_is_caught_up_with_before_anything_is_handled():
         ("replay", (P1, 4)),
         "resume_all",
     ]
-    assert world.asked[6] == ("handle", (P0, 7))
+    assert world.calls[6] == ("handle", (P0, 7))
 
 
-def test_a_partition_lost_is_forgotten_first_and_its_records_are_not_handled():
+def test_a_lost_partition_is_released_first_and_its_records_are_dropped():
     world = World(Polled(record(P0, 7), record(P1, 3), lost=[P1]))
     assert world.run() == [
         ("on_partitions_lost", P1),
@@ -215,27 +219,27 @@ def test_a_partition_lost_is_forgotten_first_and_its_records_are_not_handled():
         ("on_partitions_assigned", {}),
         "resume_all",
         ("handle", (P0, 7)),
-        ("commit", {P0: 8}, SAID),
+        ("commit", {P0: 8}, OUTPUT),
         ("committed", {P0: 8}),
         "progressed",
     ]
 
 
-def test_a_partition_lost_and_gained_again_starts_anew_and_its_old_records_are_dropped():
-    world = World(Polled(record(P0, 7), gained={P0: 5}, lost=[P0]))
+def test_records_of_a_partition_that_was_lost_and_assigned_again_are_dropped():
+    world = World(Polled(record(P0, 7), assigned={P0: 5}, lost=[P0]))
     assert world.run() == [
         ("on_partitions_lost", P0),
         "pause_all",
         ("on_partitions_assigned", {P0: 5}),
         "resume_all",
         ("handle",),
-        "lives",
+        "heartbeat",
     ]
 
 
-def test_a_loss_in_the_midst_of_a_replay_begins_it_anew_for_what_is_left():
+def test_a_loss_during_a_replay_restarts_it_for_the_partitions_that_are_left():
     """Had it gone on from where it was cut off, the store would lack what was not replayed."""
-    world = World(Polled(gained={P0: 3, P1: 2}))
+    world = World(Polled(assigned={P0: 3, P1: 2}))
     world.behind = {P0: 0, P1: 0}
     world.while_replaying = [Polled(), Polled(lost=[P1])]
     assert world.run() == [
@@ -251,14 +255,14 @@ def test_a_loss_in_the_midst_of_a_replay_begins_it_anew_for_what_is_left():
         ("replay", (P0, 2)),
         "resume_all",
         ("handle",),
-        "lives",
+        "heartbeat",
     ]
 
 
-def test_what_is_gained_in_the_midst_of_a_replay_is_caught_up_with_too_before_the_start():
-    world = World(Polled(gained={P0: 2}))
+def test_a_partition_assigned_during_a_replay_is_replayed_before_reading_is_resumed():
+    world = World(Polled(assigned={P0: 2}))
     world.behind = {P0: 0, P2: 0}
-    world.while_replaying = [Polled(gained={P2: 1})]
+    world.while_replaying = [Polled(assigned={P2: 1})]
     assert [asked for asked in world.run() if asked == "resume_all" or asked[0] == "replay"] == [
         ("replay", (P0, 0)),
         ("replay", (P0, 1)),
@@ -267,14 +271,14 @@ def test_what_is_gained_in_the_midst_of_a_replay_is_caught_up_with_too_before_th
     ]
 
 
-def test_records_in_hand_are_dropped_if_their_partition_is_lost_in_a_replay():
-    world = World(Polled(record(P0, 7), gained={P1: 2}))
+def test_polled_records_are_dropped_if_their_partition_is_lost_during_a_replay():
+    world = World(Polled(record(P0, 7), assigned={P1: 2}))
     world.owned, world.behind = {P0: CommittedOffset(7)}, {P1: 0}
     world.while_replaying = [Polled(lost=[P0])]
-    assert world.run()[-2:] == [("handle",), "lives"]
+    assert world.run()[-2:] == [("handle",), "heartbeat"]
 
 
-def test_a_loss_in_the_replay_after_an_abort_begins_that_anew_too():
+def test_a_loss_during_the_replay_after_an_abort_restarts_the_replay():
     world = World(Polled(record(P0, 7)), aborts=[True])
     world.owned, world.behind = {P0: CommittedOffset(7), P1: CommittedOffset(2)}, {P0: 6, P1: 1}
     world.while_replaying = [Polled(lost=[P1])]
@@ -288,11 +292,11 @@ def test_a_loss_in_the_replay_after_an_abort_begins_that_anew_too():
         ("on_partitions_assigned", {P0: 7}),
         ("replay", (P0, 6)),
         "resume_all",
-        "lives",
+        "heartbeat",
     ]
 
 
-def test_what_could_not_be_handled_is_not_committed():
+def test_records_that_raise_in_handle_are_not_committed():
     class Broken(World):
         def handle(self, _batch: Batch) -> Output | None:
             raise ValueError("a bug")
@@ -300,10 +304,10 @@ def test_what_could_not_be_handled_is_not_committed():
     world = Broken(Polled(record(P0, 7)))
     with pytest.raises(ValueError, match="a bug"):
         world.run()
-    assert world.asked == []
+    assert world.calls == []
 
 
-def test_any_other_trouble_of_a_commit_ends_it_without_the_role_believing_anything():
+def test_any_other_error_of_a_commit_is_raised_without_confirming_the_output():
     class Away(World):
         def commit(self, _next_offsets: Mapping[TopicPartition, int], _output: Output) -> None:
             raise OSError("Kafka is away")
@@ -311,24 +315,64 @@ def test_any_other_trouble_of_a_commit_ends_it_without_the_role_believing_anythi
     world = Away(Polled(record(P0, 7)))
     with pytest.raises(OSError, match="Kafka is away"):
         world.run()
-    assert world.asked == [("handle", (P0, 7))]
+    assert world.calls == [("handle", (P0, 7))]
 
 
-def test_transactions_that_keep_being_aborted_end_it():
-    """Silence in between is no success."""
-    polls = [Polled(record(P0, 7)), Polled()] * MOST_ABORTS
-    world = World(*polls, aborts=[True] * MOST_ABORTS)
-    with pytest.raises(Stuck, match=f"{MOST_ABORTS} transactions in a row were aborted"):
+def test_too_many_aborts_in_a_row_are_raised():
+    """Polls without a transaction in between do not reset the count."""
+    polls = [Polled(record(P0, 7)), Polled()] * MAX_ABORTS
+    world = World(*polls, aborts=[True] * MAX_ABORTS)
+    with pytest.raises(TooManyAborts, match=f"{MAX_ABORTS} transactions in a row were aborted"):
         world.run()
     assert len(world.polls) == 1
 
 
-def test_a_success_in_between_is_a_fresh_start():
-    polls = [Polled(record(P0, 7))] * (2 * MOST_ABORTS - 1)
-    aborts = [True] * (MOST_ABORTS - 1)
-    assert World(*polls, aborts=[*aborts, False, *aborts]).run()[-1] == "lives"
+def test_a_successful_commit_resets_the_count_of_aborts():
+    polls = [Polled(record(P0, 7))] * (2 * MAX_ABORTS - 1)
+    aborts = [True] * (MAX_ABORTS - 1)
+    assert World(*polls, aborts=[*aborts, False, *aborts]).run()[-1] == "heartbeat"
 
 
-def test_it_ends_between_batches_when_it_is_told_to():
+def test_a_loop_stops_between_batches():
     world = World()
     assert world.run() == []
+
+
+def test_a_sink_is_rebalanced_then_resumed_then_writes():
+    polls = [Polled(assigned={P0: 3, P1: -2}), Polled(record(P0, 3), record(P0, 4)), Polled()]
+    assert World(*polls).run_sink() == [
+        ("on_partitions_lost",),
+        ("on_partitions_assigned", {P0: 3, P1: -2}),
+        "resume_all",
+        ("write",),
+        "heartbeat",
+        ("on_partitions_lost",),
+        ("on_partitions_assigned", {}),
+        "resume_all",
+        ("write", (P0, 3), (P0, 4)),
+        "progressed",
+        ("on_partitions_lost",),
+        ("on_partitions_assigned", {}),
+        "resume_all",
+        ("write",),
+        "heartbeat",
+    ]
+
+
+def test_a_sink_releases_lost_partitions_before_it_takes_over_others():
+    assert World(Polled(assigned={P0: 5}, lost=[P0, P1])).run_sink()[:3] == [
+        ("on_partitions_lost", P0, P1),
+        ("on_partitions_assigned", {P0: 5}),
+        "resume_all",
+    ]
+
+
+def test_a_sink_that_cannot_write_ends_the_loop():
+    class Broken(World):
+        def write(self, _records: Sequence[Record]) -> None:
+            raise OSError("the disk is full")
+
+    world = Broken(Polled(record(P0, 7)), Polled())
+    with pytest.raises(OSError, match="the disk is full"):
+        world.run_sink()
+    assert len(world.polls) == 1

@@ -1,4 +1,4 @@
-"""Store: messages become rows, whatever cannot be understood is passed over, models are known."""
+"""Store: messages become rows, invalid messages are skipped, model versions are registered."""
 
 # ruff: noqa: F401, F811 - fixtures are imported by name and taken by name
 
@@ -15,7 +15,7 @@ from sqlalchemy import select
 from consumers.database.database import Fenced
 from consumers.database.message_to_rows import TOPICS, changes_of
 from consumers.database.tables import decisions, heartbeats, incidents, models, windows
-from consumers.messages.records import TopicPartition
+from consumers.messages.records import CommittedOffset, TopicPartition
 from consumers.roles.store import Store
 from monitor.windows.evaluator import baseline
 from tests.consumers.stored import (
@@ -34,12 +34,64 @@ from tests.consumers.stored import (
     window,
 )
 
-P0 = TopicPartition("windows", 0)
+P0, ALERTS = TopicPartition("windows", 0), TopicPartition("alerts", 0)
+
+
+class Published:
+    """Stands in for the profile table."""
+
+    def __init__(self, *registrations):
+        self.registrations = list(registrations)
+        self.described = 0  # how often a content hash was read
+
+    def refresh(self):
+        pass
+
+    def all(self):
+        return {(r.profile.model, r.profile.version): r.profile for r in self.registrations}
+
+    def content(self, model, version):
+        self.described += 1
+        return self._of(model, version).content_hash
+
+    def registered_ms(self, model, version):
+        return self._of(model, version).registered_ms
+
+    def _of(self, model, version):
+        (found,) = [
+            r
+            for r in self.registrations
+            if (r.profile.model, r.profile.version) == (model, version)
+        ]
+        return found
+
+
+def store_role(database, profiles=None):
+    return Store(database, profiles or Published(), clock_ms=lambda: NOW)
+
+
+def assigned(database, *partitions, profiles=None):
+    """A store that was assigned partitions at the positions in the database."""
+    role = store_role(database, profiles)
+    assign(role, database, *partitions)
+    return role
+
+
+def assign(role, database, *partitions):
+    positions = database.positions(partitions)
+    role.on_partitions_assigned(
+        {partition: CommittedOffset(positions.get(partition, -2)) for partition in partitions}
+    )
 
 
 @pytest.fixture
-def store(database):
-    return Store(database, clock_ms=lambda: NOW)
+def write(database):
+    """Writes messages whatever their offsets."""
+
+    def apply(read):
+        database.apply(changes_of(read, NOW), {})
+
+    return apply
 
 
 def rows(database, *columns):
@@ -47,60 +99,66 @@ def rows(database, *columns):
         return [dict(row._mapping) for row in connection.execute(select(*columns))]
 
 
-def records(*messages):
-    return [record(topic, document) for topic, document in messages]
+def records(*messages, first=0):
+    return [
+        record(topic, document, offset=first + i) for i, (topic, document) in enumerate(messages)
+    ]
 
 
-# -- batches -------------------------------------------------------------------------------------
+# -- positions -----------------------------------------------------------------------------------
 
 
-def test_it_begins_at_the_earliest_and_goes_on_where_it_ended(store):
-    assert store.positions([P0]) == {}
-    store.write(records(window()), {P0: (0, 7)})
-    assert store.positions([P0]) == {P0: 7}
+def test_a_store_continues_at_the_offset_where_the_last_batch_ended(database):
+    role = assigned(database, P0)
+    role.write(records(window(0), first=6))
+    assert database.positions([P0]) == {P0: 7}
+    role.write(records(window(1), first=9))
+    assert database.positions([P0]) == {P0: 10}
+    assigned(database, P0).write(records(window(2), first=10))
+    assert database.positions([P0]) == {P0: 11}
 
 
-def test_the_earliest_offset_need_not_be_zero(store):
-    store.positions([P0])
-    store.write([], {P0: (500, 510)})
-    store.write([], {P0: (510, 520)})
-    assert store.positions([P0]) == {P0: 520}
+def test_a_first_batch_may_start_at_any_offset(database):
+    assigned(database, P0).write(records(window(), first=500))
+    assert database.positions([P0]) == {P0: 501}
 
 
-def test_a_batch_of_nothing_but_transaction_markers_moves_the_offset(store, database):
-    store.positions([P0])
-    store.write([], {P0: (0, 3)})
-    assert rows(database, windows) == []
-    assert store.positions([P0]) == {P0: 3}
+def test_a_poll_without_records_writes_nothing(database):
+    role = assigned(database, P0)
+    role.write([])
+    assert (rows(database, windows), database.positions([P0])) == ([], {})
 
 
-def test_a_worker_that_was_taken_for_dead_is_refused(database):
-    """Both were told to begin at the earliest; the second one comes too late."""
-    mine, successor = Store(database), Store(database)
-    mine.positions([P0])
-    successor.positions([P0])
-    successor.write(records(window(data_revision=5)), {P0: (0, 9)})
+def test_a_store_that_was_considered_dead_is_fenced(database):
+    """Both start at the earliest record; the second one to write is too late."""
+    first, successor = assigned(database, P0), assigned(database, P0)
+    successor.write(records(window(data_revision=5)))
     with pytest.raises(Fenced):
-        mine.write(records(window(data_revision=6)), {P0: (0, 4)})
+        first.write(records(window(data_revision=6)))
     assert rows(database, windows.c.revision) == [{"revision": 6}]
 
 
-def test_a_partition_that_was_never_asked_about_is_refused(store):
+def test_a_fenced_store_writes_again_once_it_was_assigned_the_new_position(database):
+    role, rival = assigned(database, P0), assigned(database, P0)
+    rival.write(records(window(0), window(1)))
     with pytest.raises(Fenced):
-        store.write([], {P0: (0, 4)})
+        role.write(records(window(0)))
+    role.on_partitions_lost([P0])
+    assign(role, database, P0)
+    role.write(records(window(2), first=2))
+    assert database.positions([P0]) == {P0: 3}
 
 
-def test_what_was_refused_can_be_begun_anew(store):
-    store.positions([P0])
-    store.write([], {P0: (0, 4)})
-    with pytest.raises(Fenced):
-        store.write([], {P0: (3, 5)})
-    assert store.positions([P0]) == {P0: 4}
-    store.write([], {P0: (4, 5)})
+def test_the_status_of_a_store_has_the_offsets_of_the_partitions_it_owns(database):
+    role = assigned(database, P0, ALERTS)
+    role.write(records(window(), first=4))
+    assert role.status() == {"windows/0": {"offset": 5}, "alerts/0": {"offset": 0}}
+    role.on_partitions_lost([ALERTS])
+    assert role.status() == {"windows/0": {"offset": 5}}
 
 
-def test_the_same_batches_cut_differently_leave_the_same_database(database, store):
-    story = [
+def test_the_same_messages_in_other_batches_give_the_same_rows(database, write):
+    messages = [
         window(0, status="provisional"),
         alert("opened"),
         window(1),
@@ -109,19 +167,22 @@ def test_the_same_batches_cut_differently_leave_the_same_database(database, stor
         alert("resolved", day=3),
         decision(),
     ]
-    store.write(records(*story), {})
-    whole = [rows(database, table) for table in (windows, incidents, heartbeats, decisions)]
-    for message in story:
-        store.write(records(message), {})
-    assert [rows(database, table) for table in (windows, incidents, heartbeats, decisions)] == whole
+    write(records(*messages))
+    tables = (windows, incidents, heartbeats, decisions)
+    expected = [rows(database, table) for table in tables]
+    for message in messages:
+        write(records(message))
+    assert [
+        rows(database, table) for table in (windows, incidents, heartbeats, decisions)
+    ] == expected
 
 
 # -- messages ------------------------------------------------------------------------------------
 
 
-def test_a_window_keeps_its_parts_as_they_came(store, database):
+def test_a_window_is_stored_with_its_documents_unchanged(write, database):
     _, message = window(2, data_revision=3, performance_revision=4)
-    store.write(records(("windows", message)), {})
+    write(records(("windows", message)))
     assert rows(database, windows) == [
         {
             "model": "flight-delay",
@@ -138,15 +199,15 @@ def test_a_window_keeps_its_parts_as_they_came(store, database):
     ]
 
 
-def test_a_window_of_a_model_without_labels_has_no_performance(store, database):
-    store.write(records(window(performance=None, concept=None)), {})
+def test_a_window_of_a_model_without_labels_has_no_performance(write, database):
+    write(records(window(performance=None, concept=None)))
     assert rows(database, windows.c.performance_status, windows.c.performance) == [
         {"performance_status": None, "performance": None}
     ]
 
 
-def test_an_incident_holds_what_its_event_says(store, database):
-    store.write(records(alert("resolved", day=3)), {})
+def test_an_incident_has_the_fields_of_its_event(write, database):
+    write(records(alert("resolved", day=3)))
     assert rows(database, incidents) == [
         {
             "id": "91ab",
@@ -166,9 +227,9 @@ def test_an_incident_holds_what_its_event_says(store, database):
     ]
 
 
-def test_of_each_worker_the_last_heartbeat_is_kept_and_when_it_was_received(store, database):
+def test_the_last_heartbeat_of_each_worker_is_kept_with_the_time_of_receipt(write, database):
     beats = [heartbeat("join", 1, age_s=9), heartbeat("join", 1, age_s=4), heartbeat("join", 0)]
-    store.write(records(*beats, heartbeat("join", 1, age_s=30)), {})
+    write(records(*beats, heartbeat("join", 1, age_s=30)))
     kept = (heartbeats.c.slot, heartbeats.c.at_ms, heartbeats.c.received_ms)
     found = rows(database, *kept)
     assert sorted(tuple(row.values()) for row in found) == [
@@ -177,8 +238,8 @@ def test_of_each_worker_the_last_heartbeat_is_kept_and_when_it_was_received(stor
     ]
 
 
-def test_a_decision_is_kept_once_for_its_time(store, database):
-    store.write(records(decision(0), decision(1), decision(1, decision="retrain")), {})
+def test_a_model_version_has_one_decision_at_each_time(write, database):
+    write(records(decision(0), decision(1), decision(1, decision="retrain")))
     found = rows(database, decisions.c.decided_ms, decisions.c.document)
     assert [(row["decided_ms"], row["document"]["decision"]) for row in found] == [
         (APRIL, "wait"),
@@ -207,24 +268,22 @@ def test_a_decision_is_kept_once_for_its_time(store, database):
         pytest.param("summaries", {}, id="a topic of others"),
     ],
 )
-def test_a_message_that_cannot_be_understood_is_passed_over_and_logged(
-    store, database, caplog, topic, value
-):
-    store.positions([P0])
+def test_an_invalid_message_is_skipped_and_logged(database, caplog, topic, value):
+    role = assigned(database, P0, TopicPartition(topic, 0))
     with caplog.at_level(logging.WARNING):
-        store.write([record(topic, value, offset=17), *records(window(1))], {P0: (0, 19)})
+        role.write([record(topic, value, offset=17), *records(window(1), first=18)])
     assert [row["start_ms"] for row in rows(database, windows.c.start_ms)] == [APRIL + DAY]
     assert [message.partition(":")[0] for message in caplog.messages] == [f"skipped {topic}/0@17"]
 
 
-def test_fields_that_are_not_known_yet_are_kept(store, database):
+def test_unknown_fields_of_a_message_are_stored(write, database):
     _, message = window(news={"a": 1})
     message["data"]["news"] = {"b": 2}
-    store.write(records(("windows", message)), {})
+    write(records(("windows", message)))
     assert rows(database, windows.c.data)[0]["data"]["news"] == {"b": 2}
 
 
-def test_the_messages_that_the_documentation_shows_are_understood(caplog):
+def test_the_messages_in_the_documentation_are_valid(caplog):
     """One JSON document in each section that is about a topic of store's."""
     page = Path(__file__, "../../../../docs/messages.md").resolve().read_text()
     shown = re.findall(r"## `(\w+)`\n.*?```json\n(.*?)```", page, re.DOTALL)
@@ -237,8 +296,8 @@ def test_the_messages_that_the_documentation_shows_are_understood(caplog):
 # -- models --------------------------------------------------------------------------------------
 
 
-def test_a_model_is_described_by_its_profile(store, database):
-    store.write_models([registration()])
+def test_a_model_version_is_described_by_its_profile(database):
+    assigned(database, profiles=Published(registration())).write([])
     (row,) = rows(database, models)
     document = row.pop("document")
     measured = baseline(profile())["accuracy"]
@@ -268,11 +327,23 @@ def test_a_model_is_described_by_its_profile(store, database):
     }
 
 
-def test_a_model_that_is_written_again_keeps_the_time_of_its_registration(store, database):
-    store.write_models([registration(at_ms=NOW)])
-    store.write_models([registration(at_ms=NOW + DAY), registration(version="2", at_ms=NOW + DAY)])
+def test_a_model_version_that_is_registered_again_keeps_its_first_time(database):
+    assigned(database, profiles=Published(registration(at_ms=NOW))).write([])
+    later = (registration(at_ms=NOW + DAY), registration(version="2", at_ms=NOW + DAY))
+    assigned(database, profiles=Published(*later)).write([])
     found = rows(database, models.c.version, models.c.registered_ms)
     assert found == [
         {"version": "1", "registered_ms": NOW},
         {"version": "2", "registered_ms": NOW + DAY},
     ]
+
+
+def test_model_versions_are_written_only_when_there_are_new_ones(database):
+    profiles = Published(registration())
+    role = assigned(database, profiles=profiles)
+    role.write([])
+    role.write([])
+    assert profiles.described == 1
+    profiles.registrations.append(registration(version="2"))
+    role.write([])
+    assert [row["version"] for row in rows(database, models.c.version)] == ["1", "2"]

@@ -1,0 +1,51 @@
+"""Errors of the database, each with a message that names the database and the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from driftline.errors import Trouble
+
+
+class DatabaseUnavailable(Trouble):
+    """The database cannot be used now: absent, empty, locked or unreachable."""
+
+
+class ForeignDatabase(Trouble):
+    """The database belongs to another cluster, another Driftline, or another application."""
+
+
+class Fenced(Trouble):
+    """Another worker has written from the start offset of this batch; nothing was written.
+
+    To recover, start again from the positions in the database.
+    """
+
+
+@contextmanager
+def driver_errors(location: str) -> Iterator[None]:
+    """Raise errors of the driver as ``DatabaseUnavailable`` with a remedy."""
+    try:
+        yield
+    except OperationalError as error:
+        raise DatabaseUnavailable(f"{location}: {_reason(error)}") from error
+    except DBAPIError as error:
+        if error.connection_invalidated or "not a database" in str(error.orig):
+            raise DatabaseUnavailable(f"{location}: {_reason(error)}") from error
+        raise
+
+
+_REMEDIES = {
+    "unable to open database file": "there is no database, or its folder is missing: start"
+    " `driftline consume store`, or correct store.url",
+    "locked": "another program keeps it locked; try again, or find out which one",
+}
+
+
+def _reason(error: DBAPIError) -> str:
+    message = str(error.orig).strip().partition("\n")[0]
+    remedy = next((remedy for part, remedy in _REMEDIES.items() if part in message), None)
+    return f"{message}; {remedy}" if remedy else message

@@ -1,0 +1,33 @@
+"""Values that are written to the database: rows of its tables, and ranges of offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+Row = Mapping[str, Any]  # by the name of the column
+
+
+class OffsetRange(NamedTuple):
+    """The offsets ``[start, end)`` of a batch. ``start`` is None if nothing was written before."""
+
+    start: int | None
+    end: int
+
+
+class Alert(NamedTuple):
+    """A transition of an incident, and the incident after it."""
+
+    transition: Row  # without its sequence number
+    incident: Row
+
+
+@dataclass(frozen=True, slots=True)
+class RowBatch:
+    """The rows of a batch of messages, in the order of the messages."""
+
+    windows: Sequence[Row] = ()
+    alerts: Sequence[Alert] = ()
+    decisions: Sequence[Row] = ()
+    heartbeats: Sequence[Row] = ()

@@ -1,0 +1,61 @@
+"""Creating the tables, and checking their schema version and their owner."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, inspect, select, text
+
+from consumers.database.errors import DatabaseUnavailable, ForeignDatabase
+from consumers.database.statements import insert_missing
+from consumers.database.tables import SCHEMA_VERSION, meta, metadata
+
+
+def create_tables(connection: Connection, location: str) -> None:
+    """Create missing tables. Raises ``ForeignDatabase`` if the existing ones are not ours."""
+    if connection.dialect.name == "postgresql":  # two stores may start at the same moment
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('driftline'))"))
+    existing = set(inspect(connection).get_table_names())
+    taken = sorted(existing & set(metadata.tables))
+    if taken and meta.name not in existing:
+        raise ForeignDatabase(
+            f"{location} has a table {taken[0]!r} that is not Driftline's: set store.url to a"
+            " database of its own"
+        )
+    metadata.create_all(connection)
+    insert_missing(connection, meta, [{"key": "schema_version", "value": SCHEMA_VERSION}])
+    _check_version(connection, location)
+
+
+def check_tables(connection: Connection, location: str) -> None:
+    """Raises ``DatabaseUnavailable`` before the tables are created, or ``ForeignDatabase``."""
+    if not inspect(connection).has_table(meta.name):
+        raise DatabaseUnavailable(f"{location} is empty: start `driftline consume store`")
+    _check_version(connection, location)
+
+
+def claim(connection: Connection, location: str, cluster_id: str, prefix: str) -> None:
+    """Record the owner of the database if it has none.
+
+    Raises ``ForeignDatabase`` if the database belongs to another cluster or prefix.
+    """
+    claimed = {"cluster": cluster_id, "prefix": prefix}
+    insert_missing(connection, meta, [{"key": key, "value": v} for key, v in claimed.items()])
+    owner = {key: _meta(connection, key) for key in claimed}
+    if owner != claimed:
+        raise ForeignDatabase(
+            f"{location} holds the findings of topics {owner['prefix']}.* on Kafka cluster"
+            f" {owner['cluster']!r}, not of {prefix}.* on {cluster_id!r}: set store.url to"
+            " another database, or empty this one; it is filled again from Kafka"
+        )
+
+
+def _check_version(connection: Connection, location: str) -> None:
+    version = _meta(connection, "schema_version")
+    if version != SCHEMA_VERSION:
+        raise ForeignDatabase(
+            f"{location} has tables of schema version {version}, this release needs"
+            f" {SCHEMA_VERSION}: set store.url to an empty database; it is filled again from Kafka"
+        )
+
+
+def _meta(connection: Connection, key: str) -> str | None:
+    return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()

@@ -1,0 +1,112 @@
+"""SQL statements of the writer: compare-and-set of offsets, upserts, numbered transitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql import ColumnElement
+
+from consumers.database.errors import Fenced
+from consumers.database.rows import Alert, OffsetRange, Row
+from consumers.database.tables import heartbeats, incidents, meta, offsets, transitions, windows
+from consumers.messages.records import TopicPartition
+
+IDS_PER_QUERY = 500
+
+IsNewer = Callable[[Any], ColumnElement[bool]]
+
+
+def advance_offset(
+    connection: Connection, topic_partition: TopicPartition, offsets_read: OffsetRange
+) -> None:
+    """Move the offset of a partition from the start to the end of a range.
+
+    Raises ``Fenced`` if the database does not hold the start.
+    """
+    topic, number = topic_partition
+    start, end = offsets_read
+    if start is None:
+        row = {"topic": topic, "partition": number, "next": end}
+        moved = insert_missing(connection, offsets, [row])
+    else:
+        same_partition = (offsets.c.topic == topic) & (offsets.c.partition == number)
+        move = update(offsets).where(same_partition, offsets.c.next == start).values(next=end)
+        moved = connection.execute(move).rowcount
+    if moved != 1:
+        raise Fenced(
+            f"{topic}/{number}: expected the database to stand at"
+            f" {'its beginning' if start is None else start}, but another worker has written on,"
+            " or the database was replaced: begin anew from its positions"
+        )
+
+
+def insert_alerts(connection: Connection, alerts: Sequence[Alert]) -> None:
+    """Insert new transitions and update their incidents. Known transitions change nothing."""
+    if not alerts:
+        return
+    last = _locked_sequence(connection)
+    known = _known_ids(connection, [alert.transition["id"] for alert in alerts])
+    new = list({a.transition["id"]: a for a in alerts if a.transition["id"] not in known}.values())
+    upsert(connection, incidents, [alert.incident for alert in new])
+    numbered = [{**a.transition, "sequence": last + i} for i, a in enumerate(new, start=1)]
+    insert_missing(connection, transitions, numbered)
+
+
+def _locked_sequence(connection: Connection) -> int:
+    """The last sequence number. No other writer can take one before this transaction ends."""
+    lock = update(meta).where(meta.c.key == "schema_version").values(value=meta.c.value)
+    connection.execute(lock)
+    return int(connection.execute(select(func.max(transitions.c.sequence))).scalar() or 0)
+
+
+def _known_ids(connection: Connection, ids: Sequence[str]) -> set[str]:
+    known: set[str] = set()
+    for first in range(0, len(ids), IDS_PER_QUERY):
+        among = transitions.c.id.in_(ids[first : first + IDS_PER_QUERY])
+        known.update(connection.execute(select(transitions.c.id).where(among)).scalars())
+    return known
+
+
+def insert_missing(connection: Connection, table: Table, rows: Sequence[Row]) -> int:
+    """Insert the rows whose key does not exist. Returns how many there were."""
+    statement = _insert(connection, table).on_conflict_do_nothing()
+    statement = statement.execution_options(preserve_rowcount=True)  # psycopg's is lost otherwise
+    return sum(connection.execute(statement, dict(row)).rowcount for row in rows)
+
+
+# Which of two rows with the same key is kept; in other tables it is the one written last.
+_NEWER: Mapping[str, IsNewer] = {
+    windows.name: lambda row: row.revision > windows.c.revision,
+    incidents.name: lambda row: row.updated_ms >= incidents.c.updated_ms,
+    heartbeats.name: lambda row: row.at_ms >= heartbeats.c.at_ms,
+}
+
+
+def upsert(
+    connection: Connection, table: Table, rows: Sequence[Row], *, keep: Collection[str] = ()
+) -> None:
+    """Insert, or replace an older row with the same key; columns of ``keep`` are not replaced."""
+    if not rows:
+        return
+    statement = _insert(connection, table)
+    keys = [column.name for column in table.primary_key]
+    replaced = {
+        column.name: statement.excluded[column.name]
+        for column in table.columns
+        if column.name not in keys and column.name not in keep
+    }
+    newer = _NEWER.get(table.name)
+    upsert = statement.on_conflict_do_update(
+        index_elements=keys, set_=replaced, where=newer and newer(statement.excluded)
+    )
+    connection.execute(upsert, [dict(row) for row in rows])
+
+
+def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Both dialects know ON CONFLICT; SQLAlchemy has a class for each."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return postgresql.insert(table)
