@@ -1,18 +1,26 @@
-"""The same way without Kafka: rows of a file through the same counting, joining and detection.
+"""Findings without Kafka: the rows of a file are counted, joined and judged as those of a stream.
 
-A file is its own watermark: every row is on time, every label that is in it has come, and every
-window up to the last row is closed.
+The whole file is taken to have arrived: every row is on time, every label in the file is known, and
+every window up to the last row is closed.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.counts.counting import count_data, count_outcomes
 from monitor.counts.profile import ReferenceRows
 from monitor.counts.summary import Part, Summary
 from monitor.events.event_time import NEVER, Progress, Sources
-from monitor.events.joining import Entry, JoinPolicy, Scored, Truth, added, settle
+from monitor.events.joining import (
+    Entry,
+    JoinPolicy,
+    Label,
+    ScoredPrediction,
+    add_rows,
+    joined_rows,
+)
 from monitor.windows.detection import advance
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings
@@ -20,62 +28,71 @@ from monitor.windows.state import Closing, Item, JoinWatermark, State
 
 
 def findings_of(evaluator: Evaluator, rows: ReferenceRows) -> tuple[State, Findings]:
-    """Everything that the stream would have found in ``rows`` once all of it had passed.
+    """The state and findings of a stream that holds ``rows``, after all its windows have closed.
 
-    Scored rows in any order; labels, where known, belong to the row at their position.
+    Rows may be in any order. A label belongs to the prediction in the same row.
     """
-    summaries = [*_data(evaluator, rows), *_outcomes(evaluator, rows)]
+    summaries = [*_count_data(evaluator, rows), *_count_labelled(evaluator, rows)]
     items: list[Item] = list(enumerate(summaries))
-    items.append((len(items), _end(evaluator, rows)))
+    items.append((len(items), _final_watermarks(evaluator, rows)))
     key = (evaluator.profile.model, evaluator.profile.version)
     return advance({key: evaluator}, State(), items)
 
 
-def _data(evaluator: Evaluator, rows: ReferenceRows) -> list[Summary]:
+def _count_data(evaluator: Evaluator, rows: ReferenceRows) -> list[Summary]:
     on_time = np.full(len(rows.predictions), Part.ON_TIME, dtype=object)
     return count_data(evaluator.profile.schema, rows.predictions, on_time)
 
 
-def _outcomes(evaluator: Evaluator, rows: ReferenceRows) -> list[Summary]:
-    additions = [
-        (part, scored, label, sign)
+def _count_labelled(evaluator: Evaluator, rows: ReferenceRows) -> list[Summary]:
+    policy = _join_policy(evaluator)
+    joined = [
+        (part, prediction, label, sign)
         for entry in _entries(evaluator, rows)
-        for (part, scored, label), sign in settle(entry, _patience(evaluator)).items()
+        for (part, prediction, label), sign in joined_rows(entry, policy).items()
     ]
-    times_ms = np.array([scored.time_ms for _, scored, _, _ in additions], dtype=np.int64)
+    parts, predictions, labels, signs = zip(*joined, strict=True) if joined else [()] * 4
+    times_ms = np.array([prediction.time_ms for prediction in predictions], dtype=np.int64)
     return count_outcomes(
         evaluator.profile.schema,
         pane_ms=times_ms - times_ms % evaluator.plan.windows.pane_ms,
-        part=np.array([part for part, _, _, _ in additions], dtype=object),
-        score=np.array([scored.score for _, scored, _, _ in additions], dtype=np.float64),
-        predicted=np.array([scored.predicted for _, scored, _, _ in additions], dtype=np.int64),
-        label=np.array([label for _, _, label, _ in additions], dtype=np.int64),
-        sign=np.array([sign for _, _, _, sign in additions], dtype=np.int64),
+        part=np.array(parts, dtype=object),
+        score=np.array([prediction.score for prediction in predictions], dtype=np.float64),
+        predicted=np.array([prediction.predicted for prediction in predictions], dtype=np.int64),
+        label=np.array(labels, dtype=np.int64),
+        sign=np.array(signs, dtype=np.int64),
     )
 
 
 def _entries(evaluator: Evaluator, rows: ReferenceRows) -> list[Entry]:
-    """The labelled rows, by id: a file, too, may hold one twice."""
+    """The labelled rows by id. An id may occur more than once, as in a stream."""
     if rows.label is None:
         return []
-    predictions, version = rows.predictions, evaluator.profile.version
-    known_ms = predictions.time_ms if rows.label_time_ms is None else rows.label_time_ms
+    ids, model = rows.predictions.ids, evaluator.profile.model
     entries: dict[str, Entry] = {}
     for i in np.flatnonzero(rows.label >= 0).tolist():
-        scored = Scored(
-            int(predictions.time_ms[i]),
-            float(predictions.score[i]),
-            int(predictions.predicted[i]),
-            version,
-            False,
-        )
-        truth = Truth(int(known_ms[i]), int(rows.label[i]), NEVER)
-        before = entries.get(predictions.ids[i], Entry(evaluator.profile.model))
-        entries[predictions.ids[i]] = added(before, (scored, truth))
+        pair = (_prediction(rows, i, evaluator.profile.version), _label(rows, rows.label, i))
+        entries[ids[i]] = add_rows(entries.get(ids[i], Entry(model)), pair)
     return list(entries.values())
 
 
-def _patience(evaluator: Evaluator) -> JoinPolicy:
+def _prediction(rows: ReferenceRows, i: int, version: str) -> ScoredPrediction:
+    predictions = rows.predictions
+    return ScoredPrediction(
+        int(predictions.time_ms[i]),
+        float(predictions.score[i]),
+        int(predictions.predicted[i]),
+        version,
+        late=False,
+    )
+
+
+def _label(rows: ReferenceRows, labels: NDArray[np.int64], i: int) -> Label:
+    known_ms = rows.predictions.time_ms if rows.label_time_ms is None else rows.label_time_ms
+    return Label(int(known_ms[i]), int(labels[i]), NEVER)
+
+
+def _join_policy(evaluator: Evaluator) -> JoinPolicy:
     time = evaluator.plan.time
     return JoinPolicy(
         pane_ms=evaluator.plan.windows.pane_ms,
@@ -86,8 +103,8 @@ def _patience(evaluator: Evaluator) -> JoinPolicy:
     )
 
 
-def _end(evaluator: Evaluator, rows: ReferenceRows) -> Closing:
-    """Far enough for the window of the last row, and its labels, to be settled."""
+def _final_watermarks(evaluator: Evaluator, rows: ReferenceRows) -> Closing:
+    """Watermarks that close the window of the last row, and that make its labels final."""
     windows, time = evaluator.plan.windows, evaluator.plan.time
     last_ms = int(rows.predictions.time_ms.max())
     closed_ms = last_ms - last_ms % windows.slide_ms + windows.length_ms + time.lateness_ms

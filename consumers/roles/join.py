@@ -48,13 +48,13 @@ from monitor.counts.counting import count_outcomes
 from monitor.counts.summary import Summary
 from monitor.events.event_time import Sources, earliest, latest
 from monitor.events.joining import (
-    Addition,
     Entry,
+    JoinedRow,
     JoinPolicy,
-    Scored,
-    Truth,
-    added,
-    changes,
+    Label,
+    ScoredPrediction,
+    add_rows,
+    joined_row_changes,
     label_outcomes,
 )
 from monitor.plan import Plan
@@ -67,7 +67,7 @@ LOCK_S, LOOK_AGAIN_S = 15.0, 0.1
 _META = b"m"
 _ENTRY, _EXPIRY = b"e", b"x"
 
-Row = Scored | Truth
+Row = ScoredPrediction | Label
 Arrived = tuple[int | None, Row]  # what the watermarks had passed when it came
 
 
@@ -168,26 +168,26 @@ class _Step:
 
     meta: Meta
     entries: dict[bytes, tuple[Kept | None, Kept | None]] = field(default_factory=dict)
-    additions: dict[str, list[tuple[Addition, int]]] = field(
+    additions: dict[str, list[tuple[JoinedRow, int]]] = field(
         default_factory=lambda: defaultdict(list)
     )
     counts: Counter[str] = field(default_factory=Counter)
 
-    def take_in(self, model: str, kept: Kept | None, row: Row, patience: JoinPolicy) -> Kept:
+    def take_in(self, model: str, kept: Kept | None, row: Row, policy: JoinPolicy) -> Kept:
         before = Entry(model) if kept is None else kept.entry
-        after = added(before, [row])
-        self.additions[model] += changes(before, after, patience)
-        self.counts.update(label_outcomes(after, patience))
-        self.counts.subtract(label_outcomes(before, patience))
+        after = add_rows(before, [row])
+        self.additions[model] += joined_row_changes(before, after, policy)
+        self.counts.update(label_outcomes(after, policy))
+        self.counts.subtract(label_outcomes(before, policy))
         repeated = after.repeated_predictions - before.repeated_predictions
         self.counts["repeated_predictions"] += repeated
-        return Kept(after.newest_ms + patience.kept_ms, after)
+        return Kept(after.newest_ms + policy.ttl_ms, after)
 
-    def still(self, kept: Kept | None, past_ms: int | None, patience: JoinPolicy) -> Kept | None:
+    def still(self, kept: Kept | None, past_ms: int | None, policy: JoinPolicy) -> Kept | None:
         """What is kept; None once it is forgotten. Labels that wait then have expired."""
         if kept is None or past_ms is None or kept.expiry_ms >= past_ms:
             return kept
-        waiting = label_outcomes(kept.entry, patience)["waiting"]
+        waiting = label_outcomes(kept.entry, policy)["waiting"]
         self.counts["waiting"] -= waiting
         self.counts["expired"] += waiting
         return None
@@ -312,9 +312,9 @@ class Join:
                 _sort_in(rows, decoded, step.meta.past_ms)
                 step.counts["predictions"] += sum(v is not None for v in decoded.version)
                 step.counts["labels"] += sum(v is None for v in decoded.version)
-        patience_of = cache(self._patience)
-        _match(store, step, rows, patience_of)
-        _expire(store, step, patience_of)
+        policy_of = cache(self._join_policy)
+        _match(store, step, rows, policy_of)
+        _expire(store, step, policy_of)
         counts = Counter(step.meta.counts)
         counts.update(step.counts)
         step.meta = replace(step.meta, counts=dict(counts))
@@ -325,7 +325,7 @@ class Join:
         for version in {version for version in rows.version if version is not None}:
             required(self._profiles, rows.model, version)
 
-    def _patience(self, model: str) -> JoinPolicy:
+    def _join_policy(self, model: str) -> JoinPolicy:
         plan = self._plan_of(model)
         profiles = {v: p for (m, v), p in self._profiles.all().items() if m == model}
         time = plan.time
@@ -343,7 +343,7 @@ class Join:
     def _summaries(self, step: _Step) -> list[Summary]:
         found: list[Summary] = []
         for model, additions in step.additions.items():
-            by_version: dict[str, list[tuple[Addition, int]]] = defaultdict(list)
+            by_version: dict[str, list[tuple[JoinedRow, int]]] = defaultdict(list)
             for addition, sign in additions:
                 by_version[addition[1].version].append((addition, sign))
             for version, mine in sorted(by_version.items()):
@@ -351,7 +351,7 @@ class Join:
         return found
 
     def _counted(
-        self, model: str, version: str, additions: Sequence[tuple[Addition, int]]
+        self, model: str, version: str, additions: Sequence[tuple[JoinedRow, int]]
     ) -> list[Summary]:
         profile = required(self._profiles, model, version)
         pane_ms = profile.schema.pane_ms
@@ -371,17 +371,17 @@ def _match(
     store: Store,
     step: _Step,
     rows: Mapping[tuple[str, bytes], Sequence[Arrived]],
-    patience_of: Callable[[str], JoinPolicy],
+    policy_of: Callable[[str], JoinPolicy],
 ) -> None:
     entries = store.entries([ident for _, ident in rows])
     for ((model, ident), arrived), known in zip(rows.items(), entries, strict=True):
-        patience, kept = patience_of(model), known
+        policy, kept = policy_of(model), known
         for past_ms, row in arrived:
-            kept = step.take_in(model, step.still(kept, past_ms, patience), row, patience)
-        step.entries[ident] = (known, step.still(kept, step.meta.past_ms, patience))
+            kept = step.take_in(model, step.still(kept, past_ms, policy), row, policy)
+        step.entries[ident] = (known, step.still(kept, step.meta.past_ms, policy))
 
 
-def _expire(store: Store, step: _Step, patience_of: Callable[[str], JoinPolicy]) -> None:
+def _expire(store: Store, step: _Step, policy_of: Callable[[str], JoinPolicy]) -> None:
     """Forget what this batch did not touch and no row can reach any more."""
     past_ms = step.meta.past_ms
     if past_ms is None:
@@ -391,7 +391,7 @@ def _expire(store: Store, step: _Step, patience_of: Callable[[str], JoinPolicy])
         if known is not None:
             step.entries[ident] = (
                 known,
-                step.still(known, past_ms, patience_of(known.entry.model)),
+                step.still(known, past_ms, policy_of(known.entry.model)),
             )
 
 
@@ -410,9 +410,9 @@ def _sort_in(
     )
     for ident, version, time_ms, late, score, value, seen_ms in columns:
         row = (
-            Truth(time_ms, value, seen_ms)
+            Label(time_ms, value, seen_ms)
             if version is None
-            else Scored(time_ms, score, value, version, late)
+            else ScoredPrediction(time_ms, score, value, version, late)
         )
         into[rows.model, ident].append((past_ms, row))
 

@@ -1,16 +1,18 @@
-"""Which label belongs to which prediction, whatever the order in which they came.
+"""Join the predictions and labels of one id, whatever the order in which they arrive.
 
 Theory of operation
 -------------------
-Everything known of an id is kept as two sets, its predictions and its labels. What they amount to,
-``settle``, is a function of the sets alone, so the order of arrival cannot matter; a batch changes
-the sets, and the difference of what they amount to before and after is what the panes gain or lose.
+An entry holds the set of predictions and the set of labels of one id. The labelled rows that
+follow from it (``joined_rows``) depend on these two sets alone, so the order of arrival does not
+matter. A batch changes the sets; the panes are updated by the difference between the rows before
+and after the batch (``joined_row_changes``).
 
-A version's row can count twice over, once in each sum:
+Each version has up to two rows, one in each sum of a pane:
 
-* *all*: the earliest of its predictions with the latest label that fits it;
-* *final*: the same, of predictions that were on time and labels known ``label_wait`` after their
-  pane. Only this one is ever judged: labels that come early are not a fair sample.
+* *all*: its earliest prediction with the latest label that fits the prediction;
+* *final*: the same, but only predictions that arrived on time count, and only labels that were
+  known ``label_wait`` after the end of the prediction's pane. Only this sum opens incidents:
+  labels that arrive early are not a representative sample.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ from typing import NamedTuple
 from monitor.counts.summary import Part
 
 
-class Scored(NamedTuple):
-    """A prediction of one version. Ordered: the earliest counts, ties by value."""
+class ScoredPrediction(NamedTuple):
+    """A prediction of one version. The fields are in sort order: the earliest counts."""
 
     time_ms: int
     score: float
@@ -33,8 +35,8 @@ class Scored(NamedTuple):
     late: bool
 
 
-class Truth(NamedTuple):
-    """A label. Ordered: the latest counts, ties by value."""
+class Label(NamedTuple):
+    """A label. The fields are in sort order: the latest counts."""
 
     time_ms: int
     label: int
@@ -42,128 +44,147 @@ class Truth(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """All that is known of one id of one model."""
+    """The predictions and labels of one id of one model."""
 
     model: str
-    predictions: tuple[Scored, ...] = ()
-    labels: tuple[Truth, ...] = ()
-    repeated_predictions: int = 0  # of a version that had one already
-    repeated_labels: int = 0  # exact repetitions, not kept
+    predictions: tuple[ScoredPrediction, ...] = ()
+    labels: tuple[Label, ...] = ()
+    repeated_predictions: int = 0  # predictions of a version that already had one
+    repeated_labels: int = 0  # exact repetitions, which are not stored
 
     @property
     def newest_ms(self) -> int:
-        rows: tuple[Scored | Truth, ...] = (*self.predictions, *self.labels)
+        rows: tuple[ScoredPrediction | Label, ...] = (*self.predictions, *self.labels)
         return max(row.time_ms for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
 class JoinPolicy:
-    """The settings of a model that decide what joins."""
+    """The settings of a model that decide which label joins which prediction."""
 
     pane_ms: int
     lateness_ms: int
     accept_late_ms: int
     horizon_ms: int
-    label_wait_ms: Mapping[str, int]  # by version: learned from each one's reference
+    label_wait_ms: Mapping[str, int]  # by version, learned from the reference of each
 
-    def deadline_ms(self, scored: Scored) -> int:
-        """The end of the prediction's pane, and ``label_wait`` more."""
-        pane_end_ms = scored.time_ms - scored.time_ms % self.pane_ms + self.pane_ms
-        return pane_end_ms + self.label_wait_ms[scored.version]
+    def deadline_ms(self, prediction: ScoredPrediction) -> int:
+        """The end of the prediction's pane plus ``label_wait``."""
+        pane_end_ms = prediction.time_ms - prediction.time_ms % self.pane_ms + self.pane_ms
+        return pane_end_ms + self.label_wait_ms[prediction.version]
+
+    def fits(self, label: Label, prediction: ScoredPrediction) -> bool:
+        """Whether the label is no older than the prediction and within the label horizon.
+
+        The label must also have arrived before the event time of its partition passed the horizon.
+        """
+        delay_ms = label.time_ms - prediction.time_ms
+        arrival_delay_ms = label.seen_ms - self.lateness_ms - prediction.time_ms
+        return 0 <= delay_ms <= self.horizon_ms and arrival_delay_ms <= self.horizon_ms
+
+    def in_time_for_final(self, label: Label, prediction: ScoredPrediction) -> bool:
+        """Whether the label was known and had arrived by the deadline of the prediction."""
+        arrival_ms = label.seen_ms - self.lateness_ms
+        return max(label.time_ms, arrival_ms) < self.deadline_ms(prediction)
 
     @property
-    def kept_ms(self) -> int:
-        """An entry is forgotten once both watermarks are so far past its newest time."""
+    def ttl_ms(self) -> int:
+        """An entry is dropped once both watermarks are this far past its newest time."""
         return max(self.horizon_ms, self.accept_late_ms + self.pane_ms) + self.lateness_ms
 
 
-Addition = tuple[Part, Scored, int]  # a row with its label, in one sum of its pane
+JoinedRow = tuple[Part, ScoredPrediction, int]  # the sum it belongs to, the prediction, its label
 
 
-def added(entry: Entry, rows: Iterable[Scored | Truth]) -> Entry:
-    """``entry`` and what came of it. An exact repetition adds nothing but is counted."""
-    predictions, labels = set(entry.predictions), {t[:2]: t for t in entry.labels}
-    again = Counter(repeated_predictions=0, repeated_labels=0)
+def add_rows(entry: Entry, rows: Iterable[ScoredPrediction | Label]) -> Entry:
+    """``entry`` with ``rows`` in it. An exact repetition is counted and not stored."""
+    predictions, labels = set(entry.predictions), {row[:2]: row for row in entry.labels}
+    repeated_predictions, repeated_labels = entry.repeated_predictions, entry.repeated_labels
     for row in rows:
-        if isinstance(row, Scored):
-            again["repeated_predictions"] += any(row.version == p.version for p in predictions)
+        if isinstance(row, ScoredPrediction):
+            repeated_predictions += any(row.version == other.version for other in predictions)
             predictions.add(row)
         else:
-            again["repeated_labels"] += row[:2] in labels
-            # Of repetitions the one with the least seen before it stays: their order is nothing.
+            repeated_labels += row[:2] in labels
+            # The repetition with the smallest ``seen_ms`` is kept, so that order does not matter.
             labels[row[:2]] = min(row, labels.get(row[:2], row))
     return Entry(
         entry.model,
         tuple(sorted(predictions)),
         tuple(sorted(labels.values())),
-        entry.repeated_predictions + again["repeated_predictions"],
-        entry.repeated_labels + again["repeated_labels"],
+        repeated_predictions,
+        repeated_labels,
     )
 
 
-def changes(before: Entry, after: Entry, patience: JoinPolicy) -> list[tuple[Addition, int]]:
-    """What the panes gain (+1) and lose (-1) when ``before`` becomes ``after``."""
-    difference = settle(after, patience)
-    difference.subtract(settle(before, patience))
+def joined_row_changes(
+    before: Entry, after: Entry, policy: JoinPolicy
+) -> list[tuple[JoinedRow, int]]:
+    """The rows that the panes gain (+1) and lose (-1) when ``before`` becomes ``after``."""
+    difference = joined_rows(after, policy)
+    difference.subtract(joined_rows(before, policy))
     return [(row, sign) for row, sign in difference.items() if sign]
 
 
-def settle(entry: Entry, patience: JoinPolicy) -> Counter[Addition]:
-    """The labelled rows that an entry amounts to, as signed additions to the sums of their panes.
+def joined_rows(entry: Entry, policy: JoinPolicy) -> Counter[JoinedRow]:
+    """The labelled rows of an entry, with the sign by which each is added to its sum.
 
-    ``AMENDED`` is the difference between all and final: where the two agree it is not there.
+    ``Part.AMENDED`` holds the sum *all* minus the sum *final*. A row that is the same in both is
+    therefore only in ``Part.FINAL``.
     """
-    rows: Counter[Addition] = Counter()
-    for mine in _by_version(entry.predictions):
-        final, whole = _final(mine, entry, patience), _whole(mine, entry, patience)
+    rows: Counter[JoinedRow] = Counter()
+    for predictions in _by_version(entry.predictions):
+        final = _final_pair(predictions, entry.labels, policy)
         if final is not None:
-            rows[(Part.FINAL, *final)] += 1
-            rows[(Part.AMENDED, *final)] -= 1
-        if whole is not None:
-            rows[(Part.AMENDED, whole[0], whole[1].label)] += 1
+            rows[(Part.FINAL, final[0], final[1].label)] += 1
+            rows[(Part.AMENDED, final[0], final[1].label)] -= 1
+        latest = _latest_pair(predictions, entry.labels, policy)
+        if latest is not None:
+            rows[(Part.AMENDED, latest[0], latest[1].label)] += 1
     return Counter({row: sign for row, sign in rows.items() if sign})
 
 
-def label_outcomes(entry: Entry, patience: JoinPolicy) -> Counter[str]:
-    """What became of every label: ``matched``, ``superseded``, ``waiting``, ``duplicates``."""
-    joined = [_whole(mine, entry, patience) for mine in _by_version(entry.predictions)]
-    chosen = {pair[1] for pair in joined if pair is not None}
-    found: Counter[str] = Counter(duplicates=entry.repeated_labels)
-    for truth in entry.labels:
-        fits = any(_fits(truth, scored, patience) for scored in entry.predictions)
-        found["matched" if truth in chosen else "superseded" if fits else "waiting"] += 1
-    return found
+def label_outcomes(entry: Entry, policy: JoinPolicy) -> Counter[str]:
+    """The number of labels that are ``matched``, ``superseded``, ``waiting`` or ``duplicates``.
+
+    Superseded: the label fits a prediction, but a later one is joined. Waiting: it fits none yet.
+    """
+    by_version = _by_version(entry.predictions)
+    pairs = [_latest_pair(predictions, entry.labels, policy) for predictions in by_version]
+    matched = {pair[1] for pair in pairs if pair is not None}
+    outcomes: Counter[str] = Counter(duplicates=entry.repeated_labels)
+    for label in entry.labels:
+        fits = any(policy.fits(label, prediction) for prediction in entry.predictions)
+        outcomes["matched" if label in matched else "superseded" if fits else "waiting"] += 1
+    return outcomes
 
 
-def _by_version(predictions: tuple[Scored, ...]) -> list[list[Scored]]:
-    versions = sorted({scored.version for scored in predictions})
-    return [[scored for scored in predictions if scored.version == v] for v in versions]
+def _by_version(predictions: Iterable[ScoredPrediction]) -> list[list[ScoredPrediction]]:
+    versions: dict[str, list[ScoredPrediction]] = {}
+    for prediction in predictions:
+        versions.setdefault(prediction.version, []).append(prediction)
+    return [versions[version] for version in sorted(versions)]
 
 
-def _whole(mine: list[Scored], entry: Entry, patience: JoinPolicy) -> tuple[Scored, Truth] | None:
-    scored = min(mine)
-    fitting = [truth for truth in entry.labels if _fits(truth, scored, patience)]
-    return (scored, max(fitting)) if fitting else None
+Pair = tuple[ScoredPrediction, Label]
 
 
-def _final(mine: list[Scored], entry: Entry, patience: JoinPolicy) -> tuple[Scored, int] | None:
-    on_time = [scored for scored in mine if not scored.late]
+def _latest_pair(
+    predictions: Iterable[ScoredPrediction], labels: Iterable[Label], policy: JoinPolicy
+) -> Pair | None:
+    """The pair in the sum *all*, from the predictions of one version."""
+    prediction = min(predictions)
+    fitting = [label for label in labels if policy.fits(label, prediction)]
+    return (prediction, max(fitting)) if fitting else None
+
+
+def _final_pair(
+    predictions: Iterable[ScoredPrediction], labels: Iterable[Label], policy: JoinPolicy
+) -> Pair | None:
+    """The pair in the sum *final*, from the predictions of one version."""
+    on_time = [prediction for prediction in predictions if not prediction.late]
     if not on_time:
         return None
-    scored = min(on_time)
-    deadline_ms = patience.deadline_ms(scored)
-    fitting = [
-        truth
-        for truth in entry.labels
-        if _fits(truth, scored, patience)
-        and truth.time_ms < deadline_ms
-        and truth.seen_ms - patience.lateness_ms < deadline_ms
-    ]
-    return (scored, max(fitting).label) if fitting else None
-
-
-def _fits(truth: Truth, scored: Scored, patience: JoinPolicy) -> bool:
-    """Known within the horizon, and not so late in its own partition that it came past it."""
-    delay_ms = truth.time_ms - scored.time_ms
-    behind_ms = truth.seen_ms - patience.lateness_ms - scored.time_ms
-    return 0 <= delay_ms <= patience.horizon_ms and behind_ms <= patience.horizon_ms
+    prediction = min(on_time)
+    in_time = [label for label in labels if policy.in_time_for_final(label, prediction)]
+    return _latest_pair(on_time, in_time, policy)

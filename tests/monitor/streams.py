@@ -2,7 +2,7 @@
 
     sources ──▶ arrivals, count_data ──▶ log ──▶ advance
         │                                 ▲
-        └──▶ added, changes, count_outcomes
+        └──▶ add_rows, joined_row_changes, count_outcomes
 
 ``Way`` reads the sources in whatever order and portions a seed says, as many workers would.
 ``Definition`` looks at all rows at once and knows nothing of order, portions or watermarks.
@@ -25,7 +25,15 @@ from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.counts.summary import Names, Part, Summary, add_names
 from monitor.decisions.incidents import MetricVerdict
 from monitor.events.event_time import Arrival, Progress, Sources, arrivals, latest, seen_before
-from monitor.events.joining import Entry, JoinPolicy, Scored, Truth, added, changes, settle
+from monitor.events.joining import (
+    Entry,
+    JoinPolicy,
+    ScoredPrediction,
+    add_rows,
+    joined_row_changes,
+    joined_rows,
+)
+from monitor.events.joining import Label as JoinLabel
 from monitor.performance.adwin_page_hinkley import Detector, detect
 from monitor.performance.metrics import measure
 from monitor.plan import Budget, Drift, Incidents, Plan, Time, Windows
@@ -113,7 +121,7 @@ def counted(of: Evaluator, rows: Sequence[Row], parts: Sequence[Part]) -> list[S
 
 
 def outcomes(
-    of: Evaluator, additions: Iterable[tuple[tuple[Part, Scored, int], int]]
+    of: Evaluator, additions: Iterable[tuple[tuple[Part, ScoredPrediction, int], int]]
 ) -> list[Summary]:
     found = list(additions)
     if not found:
@@ -130,7 +138,7 @@ def outcomes(
     )
 
 
-def patience(of: Evaluator) -> JoinPolicy:
+def join_policy(of: Evaluator) -> JoinPolicy:
     time = of.plan.time
     wait = {of.profile.version: of.label_wait_ms}
     return JoinPolicy(PANE, time.lateness_ms, time.accept_late_ms, time.label_horizon_ms, wait)
@@ -140,7 +148,7 @@ def patience(of: Evaluator) -> JoinPolicy:
 class _Joins:
     """A partition of ``joins``: what waits there, and what was made of the rest."""
 
-    waiting: list[tuple[str, Scored | Truth] | tuple[Sources, Sources]] = field(
+    waiting: list[tuple[str, ScoredPrediction | JoinLabel] | tuple[Sources, Sources]] = field(
         default_factory=list
     )
     entries: dict[str, Entry] = field(default_factory=dict)
@@ -203,17 +211,17 @@ class Way:
         self._say(counted(self.evaluator, [row for row, _ in rows], parts))
         for (row, _), part in zip(rows, parts, strict=True):
             version, late = self.evaluator.profile.version, part is Part.LATE
-            scored = Scored(row.time_ms, row.score, row.predicted, version, late)
+            scored = ScoredPrediction(row.time_ms, row.score, row.predicted, version, late)
             self._wait(row.ident, scored)
         self._close(of, int(at.max()))
 
     def _labels(self, of: tuple[str, int], batch: list[Label]) -> None:
         at = np.array([label.time_ms for label in batch], dtype=np.int64)
         for label, seen_ms in zip(batch, seen_before(self._newest.get(of), at), strict=True):
-            self._wait(label.ident, Truth(label.time_ms, label.label, int(seen_ms)))
+            self._wait(label.ident, JoinLabel(label.time_ms, label.label, int(seen_ms)))
         self._close(of, int(at.max()))
 
-    def _wait(self, ident: str, row: Scored | Truth) -> None:
+    def _wait(self, ident: str, row: ScoredPrediction | JoinLabel) -> None:
         self._joins[sum(map(ord, ident)) % len(self._joins)].waiting.append((ident, row))
 
     def _close(self, of: tuple[str, int], newest_ms: int) -> None:
@@ -230,7 +238,7 @@ class Way:
     def _join(self, number: int) -> None:
         mine, portion = self._joins[number], self.random.choice([1, 5, 40])
         batch, mine.waiting = mine.waiting[:portion], mine.waiting[portion:]
-        rows: dict[str, list[Scored | Truth]] = defaultdict(list)
+        rows: dict[str, list[ScoredPrediction | JoinLabel]] = defaultdict(list)
         for first, second in batch:
             if isinstance(first, Sources):
                 self._heard(mine, first, second)  # type: ignore[arg-type]
@@ -239,8 +247,10 @@ class Way:
         additions = []
         for ident, new in rows.items():
             before = mine.entries.get(ident, Entry(self.evaluator.profile.model))
-            mine.entries[ident] = added(before, new)
-            additions += changes(before, mine.entries[ident], patience(self.evaluator))
+            mine.entries[ident] = add_rows(before, new)
+            additions += joined_row_changes(
+                before, mine.entries[ident], join_policy(self.evaluator)
+            )
         self._say(outcomes(self.evaluator, additions))
         self._say([Closing(None, len(self._joins), {number: mine.reflected})])
 
@@ -411,25 +421,25 @@ def _arrived(partition: Sequence[Row]) -> Iterable[tuple[Row, bool]]:
             yield row, behind_ms >= 0
 
 
-def _known(partition: Sequence[Label]) -> Iterable[tuple[str, Truth]]:
+def _known(partition: Sequence[Label]) -> Iterable[tuple[str, JoinLabel]]:
     for i, label in enumerate(partition):
         newest_ms = max((before.time_ms for before in partition[:i]), default=-(10**9))
-        yield label.ident, Truth(label.time_ms, label.label, newest_ms)
+        yield label.ident, JoinLabel(label.time_ms, label.label, newest_ms)
 
 
 def _joined(
-    of: Evaluator, judged: Iterable[tuple[Row, bool]], known: Iterable[tuple[str, Truth]]
+    of: Evaluator, judged: Iterable[tuple[Row, bool]], known: Iterable[tuple[str, JoinLabel]]
 ) -> Counter:
-    by_ident: dict[str, list[Scored | Truth]] = defaultdict(list)
+    by_ident: dict[str, list[ScoredPrediction | JoinLabel]] = defaultdict(list)
     for row, late in judged:
         version = of.profile.version
-        scored = Scored(row.time_ms, row.score, row.predicted, version, late)
+        scored = ScoredPrediction(row.time_ms, row.score, row.predicted, version, late)
         by_ident[row.ident].append(scored)
     for ident, truth in known:
         by_ident[ident].append(truth)
     joined: Counter = Counter()
     for rows in by_ident.values():
-        joined.update(settle(added(Entry(of.profile.model), rows), patience(of)))
+        joined.update(joined_rows(add_rows(Entry(of.profile.model), rows), join_policy(of)))
     return joined
 
 
