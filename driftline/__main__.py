@@ -1,4 +1,4 @@
-"""The ``driftline`` command. It wires, and does nothing else."""
+"""The ``driftline`` command."""
 
 from driftline.cli import program
 from driftline.commands import COMMANDS

@@ -1,4 +1,4 @@
-"""One command made of many: each loaded when it is called, each known error one sentence."""
+"""The command line: commands that are imported when called, and known errors as one sentence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 class Cli(click.Group):
-    """Commands that are imported when they are called, because some take seconds to import."""
+    """A group of commands that are imported only when called, because some imports are slow."""
 
     def __init__(self, *args: Any, lazy: Mapping[str, Command], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -31,17 +31,17 @@ class Cli(click.Group):
         if cmd_name not in self._lazy:
             return super().get_command(ctx, cmd_name)
         module, _, attribute = self._lazy[cmd_name].target.partition(":")
-        found: click.Command = getattr(importlib.import_module(module), attribute)
-        return found
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
 
     def format_commands(
         self,
         ctx: click.Context,  # noqa: ARG002 - as above
         formatter: click.HelpFormatter,
     ) -> None:
-        """The short help of each command, from the table: nothing is imported."""
+        """The short help of each command, from the table. No command is imported."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, of.short_help) for name, of in self._lazy.items()])
+            formatter.write_dl([(name, command.short_help) for name, command in self._lazy.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -58,21 +58,25 @@ class Cli(click.Group):
 
 
 def program(name: str, commands: Mapping[str, Command], help_text: str) -> Cli:
-    """A command with the options that all of Driftline has; commands get ``Settings`` as object."""
+    """A group with the global options. Commands get the ``Settings`` as the context's object."""
 
     @click.group(name, cls=Cli, lazy=commands, help=help_text)
     @click.option(
         "--config",
         type=click.Path(path_type=Path),
-        help="Configuration file; by default driftline.toml, if there is one here.",
+        help="Configuration file; by default driftline.toml, if it exists.",
     )
-    @click.option("--log-level", type=click.Choice(LOG_LEVELS, case_sensitive=False))
+    @click.option(
+        "--log-level",
+        type=click.Choice(LOG_LEVELS, case_sensitive=False),
+        help="Least severe level that is logged; by default warning, for workers info.",
+    )
     @click.option(
         "--log-format",
         type=click.Choice(logs.FORMATS),
         default="text",
         show_default=True,
-        help="Of the lines on standard error.",
+        help="Format of the log on standard error.",
     )
     @click.version_option(package_name="driftline")
     @click.pass_context
@@ -91,8 +95,8 @@ def program(name: str, commands: Mapping[str, Command], help_text: str) -> Cli:
 
 
 def exit_code(error: Exception) -> int | None:
-    """None for a bug, which deserves its traceback."""
-    # Imported late: help should come at once, and who errs is in no hurry.
+    """The exit code for an expected error; None for a bug, which gets a traceback."""
+    # Imported here to keep `--help` fast.
     from driftline.errors import BadInput, Trouble
     from monitor.counts.profile import InvalidReference
     from monitor.plan import InvalidPlan
@@ -104,5 +108,5 @@ def exit_code(error: Exception) -> int | None:
 
 def _quieten(level: str) -> None:
     if level.lower() not in ("debug", "info"):
-        # It tells of every attempt to connect; what came of them stands in our own sentences.
+        # It logs every attempt to connect. Failures are in our own error messages.
         logging.getLogger("librdkafka").setLevel(logging.CRITICAL)

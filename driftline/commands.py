@@ -1,4 +1,4 @@
-"""The commands of ``driftline``, by name. A module is imported when its command is called."""
+"""The commands of ``driftline`` by name. A module is imported only when its command is called."""
 
 from typing import NamedTuple
 
@@ -20,18 +20,20 @@ COMMANDS = {
     ),
     "replay": Command("producers.commands.produce:replay", "Publish a file of scored rows."),
     "evaluate": Command(
-        "producers.commands.evaluate:evaluate", "Score the flights and compare with the baseline."
+        "producers.commands.evaluate:evaluate",
+        "Score the flights and compare metrics with the baseline.",
     ),
     "budget": Command(
-        "consumers.commands.budget:budget", "Show what each test gets of the false-alarm budget."
+        "consumers.commands.budget:budget",
+        "Show how the false-alarm budget is divided among tests.",
     ),
     "pipeline": Command(
-        "consumers.commands.pipeline:pipeline", "Run everything on a file, without Kafka."
+        "consumers.commands.pipeline:pipeline", "Run the whole analysis on a file, without Kafka."
     ),
     "calibrate": Command(
         "consumers.commands.calibrate:calibrate", "Choose drift settings from your own history."
     ),
-    "topics": Command("consumers.commands.consume:topics", "Create the topics."),
+    "topics": Command("consumers.commands.consume:topics", "Create the Kafka topics."),
     "consume": Command("consumers.commands.consume:consume", "Run the workers of all roles."),
     "api": Command("api.commands:api", "Serve the REST API."),
     "dashboard": Command("dashboard.commands:dashboard", "Serve the dashboard."),
@@ -40,6 +42,6 @@ COMMANDS = {
         "consumers.commands.dead_letters:dead_letters", "List and replay rejected records."
     ),
     "demo": Command(
-        "consumers.commands.demo:demo", "Run everything in one process tree, on real data."
+        "consumers.commands.demo:demo", "Run everything locally on the bundled flights."
     ),
 }

@@ -1,6 +1,6 @@
-"""Logs, on standard error: a line for people, or a JSON object for machines.
+"""Logs on standard error, as text or as one JSON object per line.
 
-In neither stands a secret that ``hide`` was told of.
+Secrets that were passed to ``hide`` are replaced by ``***`` in both.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from datetime import UTC, datetime
 from types import TracebackType
 
 FORMATS = ("text", "json")
-SHORTEST = 4  # characters of a secret: hiding every "a" would hide everything
+SHORTEST = 4  # characters of a secret; shorter ones would hide parts of ordinary words
 
-_hidden: list[str] = []  # the longest first: one may be a part of another
+_hidden: list[str] = []  # the longest first, because one may be part of another
 
 
 def set_up(
     level: str, log_format: str = "text", *, role: str | None = None, slot: int | None = None
 ) -> None:
-    """For the whole process, unless it is set up already. ``role`` and ``slot`` name it."""
+    """Configure logging of the process, once. ``role`` and ``slot`` appear in every line."""
     is_json = log_format == "json"
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines(role, slot) if is_json else Text(role, slot))
     logging.basicConfig(level=level.upper(), handlers=[handler])
     if is_json:
         logging.captureWarnings(True)
-        sys.excepthook = _unexpected
+        sys.excepthook = _log_exception
 
 
 def hide(secrets: Iterable[str]) -> None:
-    """From now on ``***`` stands in the logs for each of them."""
-    known = {*_hidden, *(secret for secret in secrets if len(secret) >= SHORTEST)}
-    _hidden[:] = sorted(known, key=len, reverse=True)
+    """Replace these texts by ``***`` in all later log lines."""
+    all_secrets = {*_hidden, *(secret for secret in secrets if len(secret) >= SHORTEST)}
+    _hidden[:] = sorted(all_secrets, key=len, reverse=True)
 
 
 class Text(logging.Formatter):
-    """What people read; with the time where more than one process writes."""
+    """Lines of text; for a worker with the time, because several processes write to one log."""
 
     def __init__(self, role: str | None = None, slot: int | None = None) -> None:
         worker = f"%(asctime)s {role}-{slot} %(levelname)s %(message)s"
@@ -49,7 +49,9 @@ class Text(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """``time`` (UTC), ``level``, ``logger``, ``role``, ``slot``, ``message``, ``exception``."""
+    """Objects with ``time`` (UTC), ``level``, ``logger``, ``role``, ``slot``, ``message`` and
+    ``exception``.
+    """
 
     def __init__(self, role: str | None = None, slot: int | None = None) -> None:
         super().__init__()
@@ -80,10 +82,10 @@ def _without_secrets(text: str) -> str:
     return text
 
 
-def _unexpected(
+def _log_exception(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """What ends the process is a line like any other."""
+    """Log an unhandled exception in the same format before the process ends."""
     logging.getLogger("driftline").critical(
-        "ended by an error that nobody expected: %s", error, exc_info=(kind, error, trace)
+        "unexpected error: %s", error, exc_info=(kind, error, trace)
     )

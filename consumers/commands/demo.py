@@ -29,7 +29,7 @@ from consumers.processes.worker import ROLES
 from driftline.errors import Trouble
 from driftline.settings import Settings, load_settings
 from producers.commands.options import ABOVE_ZERO
-from producers.simulation.scenarios import parse_scenario
+from producers.simulation.scenario_text import parse_scenario
 
 HOST = "127.0.0.1"
 HEAD_START_S = 8.0

@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def flights(command: F) -> F:
-    """Which of the flights are scored, and what is done to them before."""
+    """Adds the options that select and change the flights to be scored."""
     for option in reversed(_FLIGHTS):
         command = option(command)
     return command
@@ -27,17 +27,21 @@ def flights(command: F) -> F:
 
 _FLIGHTS = (
     click.option(
-        "--from", "start", help="Event time, UTC; by default where the reference ends, 2013-04-01."
+        "--from",
+        "start",
+        help="First event time, UTC; by default the end of the reference, 2013-04-01.",
     ),
-    click.option("--until", "end", help="Up to this moment; by default the end."),
+    click.option(
+        "--until", "end", help="Event time to stop before, UTC; by default the end of the data."
+    ),
     click.option(
         "--scenario",
         "scenarios",
         multiple=True,
         metavar="NAME:ARGUMENT=VALUE,…",
-        help="A disturbance, as of `driftline simulate`.",
+        help="Change the data in a known way, as `driftline simulate --help` lists.",
     ),
-    click.option("--seed", default=0, show_default=True, help="Of what scenarios draw at random."),
+    click.option("--seed", default=0, show_default=True, help="Random seed of the scenarios."),
 )
 
 
@@ -47,17 +51,22 @@ _FLIGHTS = (
 @click.option(
     "--trained",
     type=options.PATH,
-    help="Where `driftline train` saved the model; by default models/ beside the state.",
+    help="Directory in which `driftline train` saved the model; by default models/ in"
+    " state.directory.",
 )
-@click.option("--output", type=options.PATH, help="File; by default beside the model.")
+@click.option(
+    "--output",
+    type=options.PATH,
+    help="JSON file to write; by default in the directory of the model.",
+)
 @click.pass_obj
 def evaluate(
     settings: Settings, /, trained: Path | None, output: Path | None, **given: Any
 ) -> None:
-    """Score the flights from April on with the trained model, and measure how it does.
+    """Score the flights from April on with the trained model and compute its metrics.
 
-    Prints accuracy, precision, recall, F1 and ROC-AUC with their 95% intervals beside the baseline
-    of March, and saves them as JSON. Needs no Kafka.
+    Prints accuracy, precision, recall, F1 and ROC-AUC with 95% intervals and the baseline of March,
+    and saves them as JSON. Kafka is not needed.
     """
     from producers.example.evaluate import (
         evaluated,
@@ -81,7 +90,7 @@ def evaluate(
 def simulation_of(given: dict[str, Any]) -> Simulation:
     """Raises ``InvalidTime`` or ``InvalidScenario``."""
     from producers.contract.times import parse_time_ms
-    from producers.simulation.scenarios import parse_scenario
+    from producers.simulation.scenario_text import parse_scenario
     from producers.simulation.simulate import Simulation
 
     moments = {"from_ms": given["start"], "until_ms": given["end"]}

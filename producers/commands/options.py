@@ -1,4 +1,4 @@
-"""The options that several commands share, and what is made of them."""
+"""Options that several commands share, and the objects built from their values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATH = click.Path(path_type=Path)
 ABOVE_ZERO = click.FloatRange(0, min_open=True)
 
 
-def _together(*options: Callable[[F], F]) -> Callable[[F], F]:
+def _combined(*options: Callable[[F], F]) -> Callable[[F], F]:
     def decorated(command: F) -> F:
         for option in reversed(options):
             command = option(command)
@@ -30,55 +30,85 @@ def _name(_: click.Context, __: click.Parameter, value: str) -> str:
     from producers.contract.records import is_name
 
     if not is_name(value):
-        raise click.BadParameter(f"{value!r} is not 1 to 100 letters, digits, '.', '_' or '-'")
+        raise click.BadParameter(
+            f"{value!r} is not a valid name: expected 1 to 100 letters, digits, '.', '_' or '-'"
+        )
     return value
 
 
-any_model = _together(
+any_model = _combined(
     click.option("--model", required=True, callback=_name, help="Name of the model."),
-    click.option("--version", required=True, callback=_name, help="Its version."),
+    click.option("--version", required=True, callback=_name, help="Version of the model."),
 )
-flight_model = _together(
-    click.option("--model", default="flight-delay", show_default=True, callback=_name),
-    click.option("--version", default="1", show_default=True, callback=_name),
+flight_model = _combined(
+    click.option(
+        "--model",
+        default="flight-delay",
+        show_default=True,
+        callback=_name,
+        help="Name of the model.",
+    ),
+    click.option(
+        "--version",
+        default="1",
+        show_default=True,
+        callback=_name,
+        help="Version of the model.",
+    ),
 )
-publish = click.option("--publish/--no-publish", default=True, help="Send the profile to Kafka.")
+publish = click.option("--publish/--no-publish", default=True, help="Publish the profile to Kafka.")
 
-column_names = _together(
-    click.option("--time", required=True, help="Column: event time, RFC 3339 or milliseconds."),
-    click.option("--score", required=True, help="Column: P(positive), 0 to 1."),
-    click.option("--prediction", help="Column: predicted class; by default from --threshold."),
-    click.option("--label", help="Column: the truth, two values; may be missing in some rows."),
-    click.option("--label-time", help="Column: when the truth became known."),
-    click.option("--id", help="Column: unique name of the row."),
-    click.option("--categorical", default="", help="Columns, with commas: numbers that are names."),
-    click.option("--ignore", default="", help="Columns, with commas, that are no features."),
-    click.option("--positive", help="The value that means 1, where it is not 1 or true."),
-    click.option("--timezone", help="Of times without an offset: UTC, Europe/Paris, …"),
+column_names = _combined(
+    click.option(
+        "--time", required=True, help="Column of event times, RFC 3339 or milliseconds since 1970."
+    ),
+    click.option(
+        "--score",
+        required=True,
+        help="Column of scores: probability of the positive class, 0 to 1.",
+    ),
+    click.option(
+        "--prediction", help="Column of predicted classes; by default score >= --threshold."
+    ),
+    click.option("--label", help="Column of labels with two values; may be empty in some rows."),
+    click.option("--label-time", help="Column of times at which the labels became known."),
+    click.option("--id", help="Column of unique row ids."),
+    click.option(
+        "--categorical", default="", help="Columns of numbers that are categories, with commas."
+    ),
+    click.option("--ignore", default="", help="Columns that are not features, with commas."),
+    click.option("--positive", help="Label value of the positive class, if not 1 or true."),
+    click.option(
+        "--timezone", help="Time zone of times without a UTC offset: UTC, Europe/Paris, …"
+    ),
     click.option(
         "--threshold",
         type=click.FloatRange(0, 1),
         default=0.5,
         show_default=True,
-        help="A score at or above it predicts 1.",
+        help="Scores at or above it predict the positive class.",
     ),
 )
-pacing = _together(
-    click.option("--speed", type=ABOVE_ZERO, help="Seconds of event time per second."),
+pacing = _combined(
+    click.option(
+        "--speed", type=ABOVE_ZERO, help="Seconds of event time per second. Default: no limit."
+    ),
     click.option("--rate", type=ABOVE_ZERO, help="Records per second. Default: no limit."),
     click.option(
         "--finish",
         is_flag=True,
-        help="At the end send one far-ahead record to every partition of both topics: windows close"
-        " when event time has passed them everywhere, so without it the last ones of a replay stay"
-        " open.",
+        help="At the end, send a record with a later time to every partition of both topics. A"
+        " window closes when event time has passed its end in all partitions, so without this the"
+        " last windows stay open.",
     ),
-    click.option("--finish-after", default="60d", show_default=True, help="How far ahead that is."),
+    click.option(
+        "--finish-after", default="60d", show_default=True, help="How much later those records are."
+    ),
 )
 
 
 def columns_of(given: dict[str, Any]) -> Columns:
-    """Takes its own options out of ``given``. Raises ``InvalidFile`` or ``InvalidPlan``."""
+    """Removes its options from ``given``. Raises ``InvalidFile`` or ``InvalidPlan``."""
     from monitor.plan import duration_ms
     from producers.registration.rows_file import Columns
 
@@ -93,13 +123,13 @@ def columns_of(given: dict[str, Any]) -> Columns:
 
 
 def pacing_of(given: dict[str, Any]) -> Pacing:
-    """Takes its own options out of ``given``. Raises ``InvalidPlan`` for a duration."""
+    """Removes its options from ``given``. Raises ``InvalidPlan`` for an invalid duration."""
     from monitor.plan import duration_ms
     from producers.simulation.sending import Pacing
 
     speed, rate = given.pop("speed"), given.pop("rate")
     if speed is not None and rate is not None:
-        raise click.UsageError("--speed and --rate exclude each other")
+        raise click.UsageError("--speed and --rate cannot be combined")
     finish, after_ms = given.pop("finish"), duration_ms(given.pop("finish_after"))
     return Pacing(speed, rate, after_ms if finish else None)
 

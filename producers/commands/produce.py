@@ -1,6 +1,6 @@
-"""``driftline train``, ``register``, ``simulate`` and ``replay``: what people type, and read.
+"""``driftline train``, ``register``, ``simulate`` and ``replay``.
 
-What takes long to import is imported where it is needed, so that help comes at once.
+Slow imports are inside the functions, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -19,15 +19,19 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.flight_model
-@click.option("--output", type=options.PATH, help="Directory; by default models/ beside the state.")
-@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--output",
+    type=options.PATH,
+    help="Directory for the model; by default models/ in state.directory.",
+)
+@click.option("--seed", default=0, show_default=True, help="Random seed of the training.")
 @options.publish
 @click.pass_obj
 def train(settings: Settings, /, output: Path | None, publish: bool, **given: Any) -> None:
-    """Train the example model on the flights of January and February.
+    """Train the example model on the bundled flights of January and February.
 
-    Saves the model and its reference profile, taken from the flights of March, and publishes the
-    profile.
+    Saves the model and its reference profile, which is built from the flights of March, and
+    publishes the profile to Kafka.
     """
     from producers.example.flight_delay import train_flight_delay
     from producers.registration.profile_file import write_profile
@@ -48,7 +52,9 @@ def train(settings: Settings, /, output: Path | None, publish: bool, **given: An
 
 @click.command()
 @options.any_model
-@click.option("--reference", type=options.PATH, required=True, help="Scored rows: .csv, .parquet.")
+@click.option(
+    "--reference", type=options.PATH, required=True, help="File of scored rows, .csv or .parquet."
+)
 @options.column_names
 @click.option("--output", type=options.PATH, help="Also write the profile to this file.")
 @options.publish
@@ -56,10 +62,10 @@ def train(settings: Settings, /, output: Path | None, publish: bool, **given: An
 def register(
     settings: Settings, /, reference: Path, output: Path | None, publish: bool, **given: Any
 ) -> None:
-    """Learn the reference profile of your own model from a file of rows that it has scored.
+    """Build the reference profile of your own model from a file of rows that it has scored.
 
-    Columns that no option names are features: numbers, texts or booleans. Times without an offset
-    need --timezone.
+    All columns that are not named by an option are features: numbers, strings or booleans. If the
+    times have no UTC offset, give --timezone.
     """
     from producers.registration.profile_file import write_profile
     from producers.registration.register import profile_of_file
@@ -77,30 +83,50 @@ def register(
 
 @click.command()
 @options.flight_model
-@click.option("--from", "start", default="2013-04-01", show_default=True, help="Event time, UTC.")
-@click.option("--until", "end", default="2014-01-02", show_default=True, help="Up to this moment.")
+@click.option(
+    "--from", "start", default="2013-04-01", show_default=True, help="First event time, UTC."
+)
+@click.option(
+    "--until",
+    "end",
+    default="2014-01-02",
+    show_default=True,
+    help="Event time to stop before, UTC.",
+)
 @click.option(
     "--scenario",
     "scenarios",
     multiple=True,
     metavar="NAME:ARGUMENT=VALUE,…",
-    help="A disturbance; several are applied in turn. shift:feature=dep_delay,by=5 |"
-    " scale:feature=distance,by=1.2 | drift:feature=temp,by=9,over=30d,from=2013-05-01 (little by"
-    " little) | takeover:feature=carrier,value=UA,share=0.3 | stuck:feature=temp,from=2013-05-01"
-    " (at its last reading, or at=50) | missing:feature=temp,share=0.3 | drop:share=0.8 (traffic) |"
-    " malformed:share=0.01 (records) | flip:share=0.2 (labels). Each also takes from= and until=.",
+    help="Change the data in a known way (see above). Repeat it to apply several, in this order.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of what scenarios draw at random.")
-@click.option("--limit", type=click.IntRange(1), help="So many predictions, and their labels.")
+@click.option("--seed", default=0, show_default=True, help="Random seed of the scenarios.")
+@click.option(
+    "--limit", type=click.IntRange(1), help="Number of predictions to send, with their labels."
+)
 @options.pacing
 @click.pass_obj
 def simulate(settings: Settings, /, scenarios: tuple[str, ...], **given: Any) -> None:
-    """Replay the flights from April on: predictions, and labels when each flight has landed.
+    """Publish the bundled flights from April on as a stream of predictions and labels.
 
-    The model that `driftline train` has published scores them as they are, disturbed or not.
-    """
+    The flights are scored by the model that `driftline train` has published. A label is sent at
+    the time at which the flight landed.
+
+    \b
+    Scenarios change the flights before they are scored:
+      shift:feature=dep_delay,by=5                       add to a number
+      scale:feature=distance,by=1.2                      multiply a number
+      drift:feature=temp,by=9,over=30d,from=2013-05-01   add gradually
+      stuck:feature=temp,from=2013-05-01                 repeat one value (at=50)
+      takeover:feature=carrier,value=UA,proportion=0.3   replace by a category
+      missing:feature=temp,proportion=0.3                remove values
+      drop:proportion=0.8                                remove rows
+      flip:proportion=0.2                                invert labels
+      malformed:proportion=0.01                          break records
+    Each of them also takes from=TIME and until=TIME.
+    """  # noqa: D301 - click wants the character, it keeps the lines as they are
     from producers.contract.times import parse_time_ms
-    from producers.simulation.scenarios import parse_scenario
+    from producers.simulation.scenario_text import parse_scenario
     from producers.simulation.sending import send_replay
     from producers.simulation.simulate import Simulation, simulated
 
@@ -118,15 +144,19 @@ def simulate(settings: Settings, /, scenarios: tuple[str, ...], **given: Any) ->
 @options.any_model
 @click.argument("file", type=options.PATH)
 @options.column_names
-@click.option("--label-delay", help="Labels come so long after, where no column tells: 90m, 2d.")
-@click.option("--limit", type=click.IntRange(1), help="So many predictions, and their labels.")
+@click.option(
+    "--label-delay", help="Time from a prediction to its label if no column has it: 90m, 2d."
+)
+@click.option(
+    "--limit", type=click.IntRange(1), help="Number of predictions to send, with their labels."
+)
 @options.pacing
 @click.pass_obj
 def replay(settings: Settings, /, file: Path, limit: int | None, **given: Any) -> None:
-    """Send the rows of FILE (.csv or .parquet) as predictions, and later labels, of a model.
+    """Publish the scored rows of FILE (.csv or .parquet) as predictions and labels of a model.
 
-    Columns that no option names are features. Without a label time or --label-delay a label comes
-    with its prediction.
+    All columns that are not named by an option are features. Without --label-time or --label-delay
+    a label is sent right after its prediction.
     """
     from producers.kafka.profile_table import read_profiles
     from producers.registration.rows_file import read_rows
@@ -135,22 +165,22 @@ def replay(settings: Settings, /, file: Path, limit: int | None, **given: Any) -
 
     pacing, columns = options.pacing_of(given), options.columns_of(given)
     rows = read_rows(file, columns)
-    of = (given["model"], given["version"])
-    if of not in read_profiles(settings):
+    name = (given["model"], given["version"])
+    if name not in read_profiles(settings):
         click.echo(
-            f"warning: {' version '.join(of)} is not registered, so its records will be set"
-            " aside until it is: `driftline register`",
+            f"warning: {' version '.join(name)} is not registered, so its records become dead"
+            " letters: run `driftline register` first",
             err=True,
         )
-    send_replay(settings, Replay(*of, rows).first(limit), pacing)
+    send_replay(settings, Replay(*name, rows).first(limit), pacing)
 
 
 def _publish(settings: Settings, profile: Profile) -> None:
     from producers.kafka.profile_table import PROFILES, publish_profile
 
     is_new = publish_profile(settings, profile)
-    said = "published to" if is_new else "is already in"
-    click.echo(f"{profile.model} version {profile.version} {said} {settings.topic(PROFILES)}")
+    outcome = "published to" if is_new else "is already in"
+    click.echo(f"{profile.model} version {profile.version} {outcome} {settings.topic(PROFILES)}")
 
 
 def _listed(features: Any) -> str:

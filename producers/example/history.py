@@ -1,4 +1,4 @@
-"""Rows that a model has seen or will see, with what became of them."""
+"""Rows with features and labels that no model has scored yet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Columns = Mapping[str, NDArray[Any]]  # numbers (missing: NaN), or objects (miss
 
 @dataclass(frozen=True, slots=True, eq=False)
 class History:
-    """Rows in time order that no model has scored yet."""
+    """Unscored rows in time order, with their labels."""
 
     ids: NDArray[np.object_]  # shape (n,), texts
     time_ms: NDArray[np.int64]  # shape (n,), ascending
@@ -33,17 +33,18 @@ class History:
         first, end = np.searchsorted(self.time_ms, [from_ms, until_ms])
         return self.rows(slice(int(first), int(end)))
 
-    def rows(self, which: slice) -> History:
+    def rows(self, selected: slice | NDArray[np.bool_]) -> History:
+        """The rows of a slice or of a mask of shape (n,)."""
         return History(
-            self.ids[which],
-            self.time_ms[which],
-            {name: values[which] for name, values in self.features.items()},
-            self.label[which],
-            self.label_time_ms[which],
+            self.ids[selected],
+            self.time_ms[selected],
+            {name: values[selected] for name, values in self.features.items()},
+            self.label[selected],
+            self.label_time_ms[selected],
         )
 
     def scored(self, score: NDArray[np.float64], threshold: float) -> ReferenceRows:
-        """The same rows as a model with these scores, shape (n,), has predicted them."""
+        """The rows with the scores of a model, shape (n,), and the classes it predicts."""
         predicted = (score >= threshold).astype(np.int64)
         rows = Predictions(self.ids.tolist(), self.time_ms, score, predicted, self.features)
         return ReferenceRows(rows, self.label, self.label_time_ms)

@@ -1,189 +1,191 @@
-"""Known disturbances: what happens to the rows of a simulation from a given event time on.
+"""Scenarios: known changes of the rows of a simulation, in a given range of event time.
 
-Each is written ``name:argument=value,…`` and does one thing; several are applied one after the
-other. What a scenario draws at random depends on the seed, on its place among the scenarios and on
-the row, not on the stretch of time that is replayed.
+Several scenarios are applied one after the other. Random draws depend on the seed, on the position
+of the scenario in the list and on the row, but not on the range of time that is replayed.
+``producers.simulation.scenario_text`` parses them from the command line.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields, replace
-from typing import Any, Protocol
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta, Struct, field
 from numpy.typing import NDArray
 
 from driftline.errors import BadInput
-from monitor.plan import duration_ms
-from producers.contract.times import parse_time_ms
 from producers.example.history import History
+
+_LARGEST = sys.float_info.max
+
+Name = Annotated[str, Meta(min_length=1)]
+Number = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]  # not NaN, not infinite
+Proportion = Annotated[float, Meta(gt=0, le=1)]
+
+
+class TimeMs(int):
+    """Event time in milliseconds since 1970 UTC."""
+
+
+class DurationMs(int):
+    """A duration above zero, in milliseconds."""
 
 
 class InvalidScenario(BadInput):
-    """A disturbance that cannot be made. The message says what there is instead."""
+    """A scenario that cannot be applied. The message says what is wrong and what was expected."""
 
 
-class Scenario(Protocol):
-    def apply(self, history: History, rng: np.random.Generator) -> History: ...
+class Scenario(Struct, frozen=True, kw_only=True):
+    """A change of the rows with ``from_ms <= time < until_ms``; None is no limit."""
+
+    from_ms: TimeMs | None = field(default=None, name="from")
+    until_ms: TimeMs | None = field(default=None, name="until")
+
+    def apply(self, history: History, rng: np.random.Generator) -> History:
+        """The changed rows. Raises ``InvalidScenario`` if the feature does not fit."""
+        raise NotImplementedError
+
+    def affected(self, history: History) -> NDArray[np.bool_]:
+        """The rows in the range of time; shape (n,)."""
+        from_ms = -math.inf if self.from_ms is None else int(self.from_ms)
+        until_ms = math.inf if self.until_ms is None else int(self.until_ms)
+        return (history.time_ms >= from_ms) & (history.time_ms < until_ms)
+
+    def drawn(
+        self, history: History, proportion: float, rng: np.random.Generator
+    ) -> NDArray[np.bool_]:
+        """A random ``proportion`` of the rows in the range of time; shape (n,)."""
+        return self.affected(history) & (rng.random(len(history)) < proportion)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Event time from ``from_ms`` on, up to and without ``until_ms``."""
+class Shift(Scenario, frozen=True, kw_only=True):
+    """Adds ``by`` to a numeric feature."""
 
-    from_ms: float = -math.inf
-    until_ms: float = math.inf
+    feature: Name
+    by: Number
 
-    def rows(self, history: History) -> NDArray[np.bool_]:
-        return (history.time_ms >= self.from_ms) & (history.time_ms < self.until_ms)
-
-
-@dataclass(frozen=True, slots=True)
-class Shift:
-    """Adds to a numeric feature."""
-
-    span: Span
-    feature: str
-    by: float
-
-    def apply(self, history: History, _: np.random.Generator) -> History:
+    def apply(self, history: History, rng: np.random.Generator) -> History:  # noqa: ARG002
         values = _numbers(history, self.feature)
-        return _changed(history, self.feature, self.span.rows(history), values + self.by)
+        return _changed(history, self.feature, self.affected(history), values + self.by)
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """Multiplies a numeric feature."""
+class Scale(Scenario, frozen=True, kw_only=True):
+    """Multiplies a numeric feature by ``by``."""
 
-    span: Span
-    feature: str
-    by: float
+    feature: Name
+    by: Number
 
-    def apply(self, history: History, _: np.random.Generator) -> History:
+    def apply(self, history: History, rng: np.random.Generator) -> History:  # noqa: ARG002
         values = _numbers(history, self.feature)
-        return _changed(history, self.feature, self.span.rows(history), values * self.by)
+        return _changed(history, self.feature, self.affected(history), values * self.by)
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """Adds to a numeric feature, little by little: all of ``by`` once ``over`` has passed."""
+class Drift(Scenario, frozen=True, kw_only=True):
+    """Adds to a numeric feature gradually, linear in time: ``by`` once ``over_ms`` has passed."""
 
-    span: Span
-    feature: str
-    by: float
-    over_ms: int
+    feature: Name
+    by: Number
+    over_ms: DurationMs = field(name="over")
+    from_ms: TimeMs = field(name="from")  # required here: the drift begins at 0 there
 
-    def __post_init__(self) -> None:
-        if math.isinf(self.span.from_ms):
-            raise InvalidScenario("scenario drift needs from: the moment at which it begins")
-
-    def apply(self, history: History, _: np.random.Generator) -> History:
+    def apply(self, history: History, rng: np.random.Generator) -> History:  # noqa: ARG002
         values = _numbers(history, self.feature)
-        come = np.clip((history.time_ms - self.span.from_ms) / self.over_ms, 0.0, 1.0)
-        return _changed(history, self.feature, self.span.rows(history), values + self.by * come)
+        elapsed_ms = history.time_ms - int(self.from_ms)
+        progress = np.clip(elapsed_ms / int(self.over_ms), 0.0, 1.0)
+        drifted = values + self.by * progress
+        return _changed(history, self.feature, self.affected(history), drifted)
 
 
-@dataclass(frozen=True, slots=True)
-class Takeover:
-    """One category takes over a share of the rows, whatever they held."""
+class Takeover(Scenario, frozen=True, kw_only=True):
+    """Replaces a categorical feature by ``value`` in a proportion of the rows."""
 
-    span: Span
-    feature: str
-    value: str
-    share: float
+    feature: Name
+    value: Name
+    proportion: Proportion
 
     def apply(self, history: History, rng: np.random.Generator) -> History:
         if _values(history, self.feature).dtype != object:
             raise InvalidScenario(
-                f"feature {self.feature!r} is numeric: no category can take it over"
+                f"scenario takeover needs a categorical feature, and {self.feature!r} is numeric"
             )
-        taken = self.span.rows(history) & (rng.random(len(history)) < self.share)
+        replaced = self.drawn(history, self.proportion, rng)
         values = np.full(len(history), self.value, dtype=object)
-        return _changed(history, self.feature, taken, values)
+        return _changed(history, self.feature, replaced, values)
 
 
-@dataclass(frozen=True, slots=True)
-class Stuck:
-    """A sensor that repeats one reading: ``at``, or else the last one before it got stuck."""
+class Stuck(Scenario, frozen=True, kw_only=True):
+    """A sensor that repeats one reading: ``at``, or the last one before ``from_ms``."""
 
-    span: Span
-    feature: str
-    at: float | None = None
+    feature: Name
+    at: Number | None = None
 
-    def apply(self, history: History, _: np.random.Generator) -> History:
-        reading = self._last(history) if self.at is None else self.at
-        values = _numbers(history, self.feature)
-        rows = self.span.rows(history)
-        return _changed(history, self.feature, rows, np.full_like(values, reading))
+    def apply(self, history: History, rng: np.random.Generator) -> History:  # noqa: ARG002
+        reading = self._last_reading(history) if self.at is None else self.at
+        repeated = np.full_like(_numbers(history, self.feature), reading)
+        return _changed(history, self.feature, self.affected(history), repeated)
 
-    def _last(self, history: History) -> float:
-        values = _numbers(history, self.feature)
-        before = values[(history.time_ms < self.span.from_ms) & ~np.isnan(values)]
-        if not before.size or math.isinf(self.span.from_ms):
-            raise InvalidScenario(
-                f"feature {self.feature!r} has no reading to be stuck at: say when with from=, or"
-                " at which with at="
-            )
-        return float(before[-1])
+    def _last_reading(self, history: History) -> float:
+        values, from_ms = _numbers(history, self.feature), self.from_ms
+        if from_ms is not None:
+            earlier = values[(history.time_ms < int(from_ms)) & ~np.isnan(values)]
+            if earlier.size:
+                return float(earlier[-1])
+        raise InvalidScenario(
+            f"scenario stuck finds no earlier value of feature {self.feature!r} to repeat: give a"
+            " later time with from=, or the value with at="
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """Loses a share of a feature's values."""
+class Missing(Scenario, frozen=True, kw_only=True):
+    """Removes a proportion of a feature's values."""
 
-    span: Span
-    feature: str
-    share: float
+    feature: Name
+    proportion: Proportion
 
     def apply(self, history: History, rng: np.random.Generator) -> History:
         values = _values(history, self.feature)
         nothing = None if values.dtype == object else np.nan
-        lost = self.span.rows(history) & (rng.random(len(history)) < self.share)
-        return _changed(history, self.feature, lost, np.full(len(history), nothing, values.dtype))
+        removed = self.drawn(history, self.proportion, rng)
+        empty = np.full(len(history), nothing, values.dtype)
+        return _changed(history, self.feature, removed, empty)
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """Loses a share of the rows: traffic that does not come."""
+class Drop(Scenario, frozen=True, kw_only=True):
+    """Removes a proportion of the rows: less traffic."""
 
-    span: Span
-    share: float
+    proportion: Proportion
 
     def apply(self, history: History, rng: np.random.Generator) -> History:
-        lost = self.span.rows(history) & (rng.random(len(history)) < self.share)
-        return kept(history, ~lost)
+        return history.rows(~self.drawn(history, self.proportion, rng))
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
-    """Breaks the records of a share of the predictions: the rows are as they were."""
+class Malformed(Scenario, frozen=True, kw_only=True):
+    """Breaks the records of a proportion of the predictions. The rows do not change."""
 
-    span: Span
-    share: float
+    proportion: Proportion
 
-    def apply(self, history: History, _: np.random.Generator) -> History:
+    def apply(self, history: History, rng: np.random.Generator) -> History:  # noqa: ARG002
         return history
 
     def ids(self, history: History, rng: np.random.Generator) -> frozenset[str]:
-        broken = self.span.rows(history) & (rng.random(len(history)) < self.share)
-        return frozenset(history.ids[broken].tolist())
+        return frozenset(history.ids[self.drawn(history, self.proportion, rng)].tolist())
 
 
-@dataclass(frozen=True, slots=True)
-class Flip:
-    """Turns a share of the labels round."""
+class Flip(Scenario, frozen=True, kw_only=True):
+    """Inverts a proportion of the labels."""
 
-    span: Span
-    share: float
+    proportion: Proportion
 
     def apply(self, history: History, rng: np.random.Generator) -> History:
-        turned = self.span.rows(history) & (rng.random(len(history)) < self.share)
-        return replace(history, label=np.where(turned, 1 - history.label, history.label))
+        flipped = self.drawn(history, self.proportion, rng)
+        return replace(history, label=np.where(flipped, 1 - history.label, history.label))
 
 
-KINDS: Mapping[str, type[Any]] = {
+SCENARIOS: Mapping[str, type[Scenario]] = {
     "drift": Drift,
     "drop": Drop,
     "flip": Flip,
@@ -196,127 +198,28 @@ KINDS: Mapping[str, type[Any]] = {
 }
 
 
-def parse_scenario(text: str) -> Scenario:
-    """From ``"shift:feature=dep_delay,by=5,from=2013-05-01"``. Raises ``InvalidScenario``."""
-    name, _, rest = text.partition(":")
-    if name not in KINDS:
-        raise InvalidScenario(f"unknown scenario {name!r}: there are {', '.join(KINDS)}")
-    return _made(name, _arguments(name, rest))
-
-
 def apply_scenarios(history: History, scenarios: Sequence[Scenario], seed: int) -> History:
-    """Raises ``InvalidScenario`` for a feature that is not there, or is not numeric."""
-    for place, scenario in enumerate(scenarios):
-        history = scenario.apply(history, np.random.default_rng([seed, place]))
+    """Raises ``InvalidScenario`` for a feature that does not exist or has the wrong type."""
+    for position, scenario in enumerate(scenarios):
+        history = scenario.apply(history, np.random.default_rng([seed, position]))
     return history
 
 
 def malformed_ids(history: History, scenarios: Sequence[Scenario], seed: int) -> frozenset[str]:
-    """Of the rows, before any scenario, whose predictions are to be sent broken."""
+    """The ids of the rows, before any scenario, whose predictions are sent malformed."""
     return frozenset().union(
         *(
-            scenario.ids(history, np.random.default_rng([seed, place]))
-            for place, scenario in enumerate(scenarios)
+            scenario.ids(history, np.random.default_rng([seed, position]))
+            for position, scenario in enumerate(scenarios)
             if isinstance(scenario, Malformed)
         )
     )
 
 
-def kept(history: History, rows: NDArray[np.bool_]) -> History:
-    """Those of its rows; shape (n,)."""
-    return History(
-        history.ids[rows],
-        history.time_ms[rows],
-        {name: values[rows] for name, values in history.features.items()},
-        history.label[rows],
-        history.label_time_ms[rows],
-    )
-
-
-def _share(text: str) -> float:
-    share = _number(text)
-    if not 0 < share <= 1:
-        raise ValueError("a share is above 0 and at most 1")
-    return share
-
-
-def _stretch(text: str) -> int:
-    stretch_ms = duration_ms(text)
-    if not stretch_ms:
-        raise ValueError("a stretch of time is longer than zero")
-    return stretch_ms
-
-
-def _name(text: str) -> str:
-    if not text:
-        raise ValueError("expected a name")
-    return text
-
-
-def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError("expected a number")
-    return number
-
-
-_READ: Mapping[str, Callable[[str], Any]] = {
-    "feature": _name,
-    "value": _name,
-    "by": _number,
-    "at": _number,
-    "over": _stretch,
-    "share": _share,
-    "from": parse_time_ms,
-    "until": parse_time_ms,
-}
-
-
-def _arguments(name: str, text: str) -> dict[str, Any]:
-    taken = [*_fields(name), "from", "until"]
-    read: dict[str, Any] = {}
-    for argument in filter(None, text.split(",")):
-        key, _, value = argument.partition("=")
-        if key not in taken:
-            raise InvalidScenario(f"scenario {name} knows no {key!r}: it takes {', '.join(taken)}")
-        try:
-            read[key] = _READ[key](value)
-        except ValueError as error:
-            raise InvalidScenario(f"scenario {name}: {key}={value!r}: {error}") from error
-    return read
-
-
-def _made(name: str, arguments: dict[str, Any]) -> Scenario:
-    own = _fields(name)
-    missing = [
-        argument
-        for argument, field in own.items()
-        if argument not in arguments and field.default is MISSING
-    ]
-    if missing:
-        raise InvalidScenario(f"scenario {name} needs {', '.join(missing)}")
-    span = Span(arguments.pop("from", -math.inf), arguments.pop("until", math.inf))
-    own_values = {own[argument].name: value for argument, value in arguments.items()}
-    scenario: Scenario = KINDS[name](span=span, **own_values)
-    return scenario
-
-
-def _fields(name: str) -> dict[str, Field[Any]]:
-    """What a scenario takes besides its span, by the argument: a field without its unit."""
-    return {
-        field.name.removesuffix("_ms"): field
-        for field in fields(KINDS[name])
-        if field.name != "span"
-    }
-
-
 def _values(history: History, feature: str) -> NDArray[Any]:
     if feature not in history.features:
-        there = ", ".join(history.features)
-        raise InvalidScenario(f"there is no feature {feature!r}: there are {there}")
+        names = ", ".join(history.features)
+        raise InvalidScenario(f"there is no feature {feature!r}: the features are {names}")
     return history.features[feature]
 
 
@@ -324,7 +227,8 @@ def _numbers(history: History, feature: str) -> NDArray[np.float64]:
     values = _values(history, feature)
     if values.dtype == object:
         raise InvalidScenario(
-            f"feature {feature!r} is not numeric: it can only be lost or taken over"
+            f"feature {feature!r} is not numeric: only the scenarios missing and takeover apply"
+            " to a categorical feature"
         )
     return values
 

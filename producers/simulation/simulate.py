@@ -1,4 +1,4 @@
-"""The bundled flights as a service would send them, disturbed as asked for."""
+"""The bundled flights as a stream of predictions and labels, with scenarios applied."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from producers.example.history import History
 from producers.example.model_file import load_model
 from producers.kafka.profile_table import read_profiles
 from producers.simulation.replay import PREDICTIONS, Event, Replay
-from producers.simulation.scenarios import Scenario, apply_scenarios, kept, malformed_ids
+from producers.simulation.scenarios import Scenario, apply_scenarios, malformed_ids
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
-    """Which flights are replayed, and what is done to them."""
+    """The flights that are replayed, and the scenarios that change them."""
 
     model: str = "flight-delay"
     version: str = "1"
@@ -34,46 +34,48 @@ class Simulation:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CarelessReplay(Replay):
-    """A replay by a service that breaks the contract in some of its predictions."""
+class ReplayWithMalformedRecords(Replay):
+    """A replay in which some predictions violate the contract."""
 
-    broken: frozenset[str]  # their ids
+    malformed: frozenset[str]  # their ids
 
     def events(self) -> Iterator[Event]:
         for event in Replay.events(self):
-            if event.topic == PREDICTIONS and event.key.decode() in self.broken:
-                event = event._replace(value=broken_value(event.key, event.value))
+            if event.topic == PREDICTIONS and event.key.decode() in self.malformed:
+                event = event._replace(value=malformed_value(event.key, event.value))
             yield event
 
 
 def simulated(settings: Settings, simulation: Simulation) -> Replay:
-    """Scored by the published model, after the disturbance, as a service would.
+    """The flights after the scenarios, scored by the published model.
 
-    Raises ``BadInput`` if no such model was trained, or there are no such flights.
+    Raises ``BadInput`` if the model is not published or there are no flights in that time.
     """
     model, version = simulation.model, simulation.version
     profile, _ = read_profiles(settings).get((model, version), (None, None))
     if profile is None:
-        raise BadInput(f"model {model!r} version {version!r} is not published: `driftline train`")
-    flights, broken = _chosen(simulation)
+        raise BadInput(
+            f"model {model!r} version {version!r} is not published: run `driftline train` first"
+        )
+    flights, malformed = _selected(simulation)
     rows = _scored(profile, flights)
-    if broken:
-        return CarelessReplay(model, version, rows, broken)
+    if malformed:
+        return ReplayWithMalformedRecords(model, version, rows, malformed)
     return Replay(model, version, rows)
 
 
 def scored_flights(profile: Profile, simulation: Simulation) -> ReferenceRows:
-    """What arrives of them, without Kafka, by a profile that carries its model's file.
+    """The flights after the scenarios, without malformed ones; no Kafka is needed.
 
-    Raises ``BadInput``.
+    The profile must contain the model. Raises ``BadInput``.
     """
-    flights, broken = _chosen(simulation)
-    whole = np.array([name not in broken for name in flights.ids], dtype=bool)
-    return _scored(profile, kept(flights, whole))
+    flights, malformed = _selected(simulation)
+    valid = np.array([name not in malformed for name in flights.ids], dtype=bool)
+    return _scored(profile, flights.rows(valid))
 
 
-def broken_value(key: bytes, value: bytes) -> bytes:
-    """A prediction as it must not be: cut off, or wrong in one field; which, its key decides."""
+def malformed_value(key: bytes, value: bytes) -> bytes:
+    """The prediction ``value`` truncated or with one wrong field; the key decides which."""
     kind = zlib.crc32(key) % (len(_MISTAKES) + 1)
     if kind == len(_MISTAKES):
         return value[: len(value) // 2]
@@ -87,21 +89,21 @@ _MISTAKES: Sequence[Mapping[str, object]] = (
 )
 
 
-def _chosen(simulation: Simulation) -> tuple[History, frozenset[str]]:
-    """The flights, disturbed, and the ids of those whose predictions are to be broken."""
+def _selected(simulation: Simulation) -> tuple[History, frozenset[str]]:
+    """The flights after the scenarios, and the ids whose predictions are sent malformed."""
     flights, scenarios, seed = load_flights(), simulation.scenarios, simulation.seed
-    disturbed = apply_scenarios(flights, scenarios, seed)
-    chosen = disturbed.between(simulation.from_ms, simulation.until_ms)
-    if not len(chosen):
-        raise BadInput("there are no flights in that time: they are of 2013")
-    return chosen.rows(slice(simulation.limit)), malformed_ids(flights, scenarios, seed)
+    changed = apply_scenarios(flights, scenarios, seed)
+    selected = changed.between(simulation.from_ms, simulation.until_ms)
+    if not len(selected):
+        raise BadInput("there are no flights in that time: the data are of 2013")
+    return selected.rows(slice(simulation.limit)), malformed_ids(flights, scenarios, seed)
 
 
 def _scored(profile: Profile, flights: History) -> ReferenceRows:
     if profile.model_file is None:
         raise BadInput(
             f"model {profile.model!r} version {profile.version!r} was registered without its model"
-            " file, so nothing can be scored: send its rows with `driftline replay`"
+            " file, so rows cannot be scored with it: publish scored rows with `driftline replay`"
         )
     score = load_model(profile.model_file).score(flights.features)
     return flights.scored(score, profile.schema.threshold)

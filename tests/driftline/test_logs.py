@@ -81,9 +81,9 @@ def test_every_known_process_of_a_worker_has_the_format_of_the_command():
 
 
 def test_the_format_is_one_of_two():
-    said = CliRunner().invoke(main, ["--log-format", "xml", "topics", "create"])
-    assert said.exit_code == 2
-    assert "'xml' is not one of 'text', 'json'" in said.output
+    result = CliRunner().invoke(main, ["--log-format", "xml", "topics", "create"])
+    assert result.exit_code == 2
+    assert "'xml' is not one of 'text', 'json'" in result.output
 
 
 def test_a_worker_that_cannot_start_says_so_in_json_and_without_secrets():

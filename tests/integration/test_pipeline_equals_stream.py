@@ -18,8 +18,8 @@ UNTIL = "2013-04-05"
 LAST_END = f"{UNTIL}T00:00:00Z"
 SCENARIOS = (
     "scale:feature=distance,by=1.5,from=2013-04-03",
-    "missing:feature=temp,share=0.1,until=2013-04-02",
-    "flip:share=0.5,from=2013-04-04",
+    "missing:feature=temp,proportion=0.1,until=2013-04-02",
+    "flip:proportion=0.5,from=2013-04-04",
 )
 # Past the labels' time, and not so far that a window of the next day would close.
 ENOUGH = ("--finish", "--finish-after", "12h")

@@ -30,8 +30,8 @@ from monitor.calibration.backtest import raised
 PIPELINE = (
     *("pipeline", "--until", "2013-04-15"),
     *("--scenario", "scale:feature=distance,by=1.5,from=2013-04-08"),
-    *("--scenario", "missing:feature=temp,share=0.1,until=2013-04-05"),
-    *("--scenario", "flip:share=0.5,from=2013-04-10"),
+    *("--scenario", "missing:feature=temp,proportion=0.1,until=2013-04-05"),
+    *("--scenario", "flip:proportion=0.5,from=2013-04-10"),
 )
 SLOW = ("features-200",)  # 13 seconds
 SEED = 0

@@ -265,7 +265,10 @@ def test_verbose_prints_the_key_figures_of_each_step(calm_loans):
     [
         (["--model", "loans"], "--data needs --time and --score too"),
         (["--time", "at", "--score", "p"], "--data needs --model too"),
-        ([*MODEL, "--scenario", "flip:share=1"], "--scenario applies to the bundled flights only"),
+        (
+            [*MODEL, "--scenario", "flip:proportion=1"],
+            "--scenario applies to the bundled flights only",
+        ),
         ([*MODEL, "--label", "gone"], "there is no column 'gone'"),
         ([*MODEL, "--from", "spring"], "'spring' is not a time"),
         (

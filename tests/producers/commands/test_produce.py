@@ -56,14 +56,14 @@ def run(*words: str, **environment: str):
 
 
 def test_a_file_of_rows_becomes_a_profile(loans, tmp_path):
-    said = run(
+    result = run(
         "register",
         *(*MODEL, *COLUMNS),
         *("--reference", loans, "--label", "outcome", "--positive", "defaulted"),
         *("--categorical", "branch", "--output", str(tmp_path / "loans.profile"), "--no-publish"),
     )
-    assert said.exit_code == 0, said.output
-    assert "numeric features: income\ncategorical features: branch" in said.output
+    assert result.exit_code == 0, result.output
+    assert "numeric features: income\ncategorical features: branch" in result.output
     profile = read_profile(tmp_path / "loans.profile")
     assert (profile.model, profile.version, profile.labelled) == ("loans", "1", True)
 
@@ -77,24 +77,24 @@ def test_a_file_of_rows_becomes_a_profile(loans, tmp_path):
         (["--label", "outcome"], "say with --positive which"),
         (["--label", "outcome", "--positive", "x"], "never the positive 'x'"),
         (["--reference", "gone.csv"], "there is no such file"),
-        (["--model", "a b"], "'a b' is not 1 to 100 letters"),
+        (["--model", "a b"], "'a b' is not a valid name: expected 1 to 100 letters"),
         (["--threshold", "2"], "2.0 is not in the range"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(loans, words, why):
-    said = run("register", *MODEL, *COLUMNS, "--reference", loans, *words)
-    assert said.exit_code == 2
-    assert re.search(why, said.stderr)
-    assert said.stderr.strip().count("\n") <= 3  # click adds its usage
-    assert "Traceback" not in said.output
+    result = run("register", *MODEL, *COLUMNS, "--reference", loans, *words)
+    assert result.exit_code == 2
+    assert re.search(why, result.stderr)
+    assert result.stderr.strip().count("\n") <= 3  # click adds its usage
+    assert "Traceback" not in result.output
 
 
 def test_one_class_only_is_refused(loans):
     path = loans.replace("loans", "one")
     pd.read_csv(loans).assign(outcome=1).to_csv(path, index=False)
-    said = run("register", *MODEL, *COLUMNS, "--reference", path, "--label", "outcome")
-    assert said.exit_code == 2
-    assert said.stderr == (
+    result = run("register", *MODEL, *COLUMNS, "--reference", path, "--label", "outcome")
+    assert result.exit_code == 2
+    assert result.stderr == (
         "driftline: the labels hold only one class: a reference needs both, 0 and 1\n"
     )
 
@@ -107,47 +107,50 @@ def test_one_class_only_is_refused(loans):
     ],
 )
 def test_without_kafka_it_says_where_it_looked_and_exits_with_1(loans, words):
-    said = run(*words, loans, **NOWHERE)
-    assert said.exit_code == 1
-    assert said.stderr.startswith("driftline: could not reach Kafka at 127.0.0.1:1: is it running?")
-    assert said.stderr.count("\n") == 1
+    result = run(*words, loans, **NOWHERE)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(
+        "driftline: could not reach Kafka at 127.0.0.1:1: is it running?"
+    )
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_file_is_looked_at_before_kafka_is(loans):
-    said = run("replay", loans, *MODEL, "--time", "then", "--score", "p", **NOWHERE)
-    assert said.exit_code == 2
+    result = run("replay", loans, *MODEL, "--time", "then", "--score", "p", **NOWHERE)
+    assert result.exit_code == 2
 
 
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["--scenario", "melt:share=1"], "unknown scenario 'melt'"),
+        (["--scenario", "melt:proportion=1"], "unknown scenario 'melt'"),
         (["--from", "spring"], "'spring' is not a time"),
-        (["--speed", "1", "--rate", "1"], "--speed and --rate exclude each other"),
+        (["--speed", "1", "--rate", "1"], "--speed and --rate cannot be combined"),
         (["--rate", "0"], "--rate"),
         (["--limit", "0"], "--limit"),
         (["--finish-after", "long"], "'long' is not a duration"),
     ],
 )
 def test_a_simulation_is_checked_before_anything_is_sent(words, why):
-    said = run("simulate", *words, **NOWHERE)
-    assert said.exit_code == 2
-    assert why in said.stderr
+    result = run("simulate", *words, **NOWHERE)
+    assert result.exit_code == 2
+    assert why in result.stderr
 
 
 def test_an_unknown_setting_is_named():
-    said = run("simulate", DRIFTLINE_KAFKA__FOO="1")
-    assert (said.exit_code, said.stderr) == (
+    result = run("simulate", DRIFTLINE_KAFKA__FOO="1")
+    assert (result.exit_code, result.stderr) == (
         2,
-        "driftline: unknown setting 'kafka.foo' (in driftline.toml or a DRIFTLINE_ variable)\n",
+        "driftline: unknown setting 'kafka.foo' (in driftline.toml or a DRIFTLINE_ variable):"
+        " docs/configuration.md lists all settings\n",
     )
 
 
 def test_a_configuration_that_is_not_there_is_named():
-    said = run("--config", "gone.toml", "simulate")
-    assert (said.exit_code, said.stderr) == (
+    result = run("--config", "gone.toml", "simulate")
+    assert (result.exit_code, result.stderr) == (
         2,
-        "driftline: there is no configuration file 'gone.toml'\n",
+        "driftline: the configuration file 'gone.toml' does not exist\n",
     )
 
 
@@ -163,14 +166,14 @@ def failing(error: Exception) -> click.Group:
 
 @pytest.mark.parametrize(("error", "code"), [(BadInput("so"), 2), (Trouble("so"), 1)])
 def test_known_errors_end_in_their_sentence(error, code):
-    said = CliRunner().invoke(failing(error), ["fail"])
-    assert (said.exit_code, said.stderr) == (code, "driftline: so\n")
+    result = CliRunner().invoke(failing(error), ["fail"])
+    assert (result.exit_code, result.stderr) == (code, "driftline: so\n")
 
 
 def test_a_bug_keeps_its_traceback():
-    said = CliRunner().invoke(failing(ValueError("a bug")), ["fail"])
-    assert isinstance(said.exception, ValueError)
-    assert said.stderr == ""
+    result = CliRunner().invoke(failing(ValueError("a bug")), ["fail"])
+    assert isinstance(result.exception, ValueError)
+    assert result.stderr == ""
 
 
 def test_help_names_every_command_and_imports_none_of_the_heavy_libraries():
@@ -179,18 +182,18 @@ def test_help_names_every_command_and_imports_none_of_the_heavy_libraries():
         "print(CliRunner().invoke(main, ['--help']).output);"
         "print('heavy:', {'numpy', 'pandas', 'sklearn', 'confluent_kafka'} & set(sys.modules))"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     for name in ("train", "register", "simulate", "replay"):
-        assert f"\n  {name} " in said.stdout
-    assert "heavy: set()" in said.stdout
+        assert f"\n  {name} " in result.stdout
+    assert "heavy: set()" in result.stdout
 
 
 def test_the_package_runs_by_itself():
-    said = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "producers", "simulate", "--help"],
         capture_output=True,
         text=True,
         cwd=ROOT,
     )
-    assert said.returncode == 0
-    assert "Replay the flights from April on" in said.stdout
+    assert result.returncode == 0
+    assert "Publish the bundled flights from April on" in result.stdout

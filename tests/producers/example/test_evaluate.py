@@ -156,7 +156,7 @@ def test_a_scenario_is_scored_as_it_would_be_lived_through(trained, tmp_path):
     words = ["--trained", str(tmp_path), "--until", "2013-04-08", "--output", str(output)]
     flipped = CliRunner().invoke(
         program("driftline", COMMANDS, "help"),
-        ["evaluate", *words, "--scenario", "flip:share=1"],
+        ["evaluate", *words, "--scenario", "flip:proportion=1"],
     )
     assert flipped.exit_code == 0, flipped.output
     assert json.loads(output.read_text())["metrics"]["accuracy"]["change"] < -0.6

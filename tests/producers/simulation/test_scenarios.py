@@ -7,12 +7,8 @@ import numpy as np
 import pytest
 
 from producers.example.history import History
-from producers.simulation.scenarios import (
-    InvalidScenario,
-    apply_scenarios,
-    malformed_ids,
-    parse_scenario,
-)
+from producers.simulation.scenario_text import parse_scenario
+from producers.simulation.scenarios import InvalidScenario, apply_scenarios, malformed_ids
 
 FROM = "from=1970-01-01T00:00:05Z"
 
@@ -48,17 +44,21 @@ def test_until_ends_it():
 
 
 def test_without_a_moment_it_holds_from_the_beginning():
-    assert disturbed("flip:share=1").label.tolist() == [1] * 10
+    assert disturbed("flip:proportion=1").label.tolist() == [1] * 10
 
 
 def test_a_share_of_1_loses_every_value_of_either_kind():
-    after = disturbed(f"missing:feature=x,share=1,{FROM}", f"missing:feature=c,share=1,{FROM}")
+    after = disturbed(
+        f"missing:feature=x,proportion=1,{FROM}", f"missing:feature=c,proportion=1,{FROM}"
+    )
     assert np.isnan(after.features["x"]).tolist() == [False] * 5 + [True] * 5
     assert after.features["c"].tolist() == ["a"] * 5 + [None] * 5
 
 
 def test_a_share_is_that_share_of_the_rows():
-    many = disturbed("missing:feature=x,share=0.3", "flip:share=0.2", rows=history(20_000))
+    many = disturbed(
+        "missing:feature=x,proportion=0.3", "flip:proportion=0.2", rows=history(20_000)
+    )
     assert np.isnan(many.features["x"]).mean() == pytest.approx(0.3, abs=0.015)
     assert many.label.mean() == pytest.approx(0.2, abs=0.015)
 
@@ -74,9 +74,9 @@ def test_a_drift_that_ends_leaves_what_comes_later_as_it_was():
 
 
 def test_a_category_takes_over_a_share_of_the_rows_from_its_moment_on():
-    after = disturbed(f"takeover:feature=c,value=b,share=1,{FROM}")
+    after = disturbed(f"takeover:feature=c,value=b,proportion=1,{FROM}")
     assert after.features["c"].tolist() == ["a"] * 5 + ["b"] * 5
-    many = disturbed("takeover:feature=c,value=b,share=0.3", rows=history(20_000))
+    many = disturbed("takeover:feature=c,value=b,proportion=0.3", rows=history(20_000))
     assert (many.features["c"] == "b").mean() == pytest.approx(0.3, abs=0.015)
 
 
@@ -86,7 +86,7 @@ def test_a_stuck_sensor_repeats_its_last_reading():
 
 
 def test_a_reading_that_is_missing_is_none_to_be_stuck_at():
-    lost = "missing:feature=x,share=1,from=1970-01-01T00:00:03Z"
+    lost = "missing:feature=x,proportion=1,from=1970-01-01T00:00:03Z"
     after = disturbed(lost, f"stuck:feature=x,{FROM}")
     assert after.features["x"].tolist()[5:] == [2] * 5
 
@@ -97,7 +97,7 @@ def test_a_stuck_sensor_repeats_the_reading_that_is_named():
 
 
 def test_a_drop_loses_rows_with_everything_that_belongs_to_them():
-    before, after = history(20_000), disturbed("drop:share=0.8", rows=history(20_000))
+    before, after = history(20_000), disturbed("drop:proportion=0.8", rows=history(20_000))
     assert len(after) == pytest.approx(4_000, abs=250)
     assert np.isin(after.ids, before.ids).all()
     for column in (after.time_ms // 1_000, after.features["x"], after.label_time_ms // 1_000):
@@ -106,21 +106,21 @@ def test_a_drop_loses_rows_with_everything_that_belongs_to_them():
 
 
 def test_a_drop_lasts_as_long_as_it_says():
-    after = disturbed(f"drop:share=1,{FROM},until=1970-01-01T00:00:08Z")
+    after = disturbed(f"drop:proportion=1,{FROM},until=1970-01-01T00:00:08Z")
     assert after.ids.tolist() == ["0", "1", "2", "3", "4", "8", "9"]
 
 
 def test_malformed_changes_no_row_and_names_a_share_of_them_from_its_moment_on():
-    scenarios = [parse_scenario(f"malformed:share=1,{FROM}")]
+    scenarios = [parse_scenario(f"malformed:proportion=1,{FROM}")]
     after = apply_scenarios(history(), scenarios, 0)
     assert after.features["x"].tolist() == history().features["x"].tolist()
     assert malformed_ids(history(), scenarios, 0) == {"5", "6", "7", "8", "9"}
-    few = malformed_ids(history(20_000), [parse_scenario("malformed:share=0.01")], 0)
+    few = malformed_ids(history(20_000), [parse_scenario("malformed:proportion=0.01")], 0)
     assert len(few) == pytest.approx(200, abs=45)
 
 
 def test_who_is_malformed_depends_on_the_seed_and_the_place_alone():
-    one, calm = parse_scenario("malformed:share=0.5"), parse_scenario("shift:feature=x,by=1")
+    one, calm = parse_scenario("malformed:proportion=0.5"), parse_scenario("shift:feature=x,by=1")
     first, again, other = (malformed_ids(history(100), [one], seed) for seed in (1, 1, 2))
     assert first == again != other
     assert malformed_ids(history(100), [calm, one], 1) != first
@@ -139,13 +139,13 @@ def test_what_no_scenario_names_stays():
 
 
 def test_the_seed_decides_what_is_drawn():
-    first, again, other = (disturbed("flip:share=0.5", seed=seed) for seed in (1, 1, 2))
+    first, again, other = (disturbed("flip:proportion=0.5", seed=seed) for seed in (1, 1, 2))
     assert (first.label == again.label).all()
     assert (first.label != other.label).any()
 
 
 def test_two_of_a_kind_draw_for_themselves():
-    both = disturbed("missing:feature=x,share=0.5", "missing:feature=c,share=0.5")
+    both = disturbed("missing:feature=x,proportion=0.5", "missing:feature=c,proportion=0.5")
     lost = [value is None for value in both.features["c"]]
     assert lost != np.isnan(both.features["x"]).tolist()
 
@@ -154,34 +154,49 @@ def test_two_of_a_kind_draw_for_themselves():
     ("text", "why"),
     [
         (
-            "melt:share=1",
-            "unknown scenario 'melt': there are drift, drop, flip, malformed, missing, scale,"
+            "melt:proportion=1",
+            "unknown scenario 'melt': expected one of drift, drop, flip, malformed, missing, scale,"
             " shift, stuck, takeover",
         ),
-        ("shift:feature=x", "scenario shift needs by"),
-        ("flip", "scenario flip needs share"),
-        ("flip:feature=x,share=1", "knows no 'feature': it takes share, from, until"),
-        ("shift:feature=x,by=much", "by='much': expected a number"),
+        ("shift:feature=x", r"scenario shift needs by= \(a number\)"),
+        ("flip", "scenario flip needs proportion="),
+        (
+            "flip:feature=x,proportion=1",
+            "has no argument 'feature': it takes proportion, from, until",
+        ),
+        ("shift:feature=x,by=much", "scenario shift: by='much': expected a number"),
         ("shift:feature=x,by=nan", "by='nan': expected a number"),
-        ("flip:share=0", "a share is above 0 and at most 1"),
-        ("flip:share=1.1", "a share is above 0 and at most 1"),
-        ("flip:share=1,from=spring", "'spring' is not a time"),
-        ("drift:feature=x,by=1,over=3s", "scenario drift needs from: the moment"),
-        ("drift:feature=x,by=1,from=2013-05-01", "scenario drift needs over"),
-        ("drift:feature=x,by=1,over=long,from=2013-05-01", "'long' is not a duration"),
-        ("drift:feature=x,by=1,over=0s,from=2013-05-01", "longer than zero"),
+        ("flip:proportion=0", "expected a number above 0 and at most 1"),
+        ("flip:proportion=1.1", "expected a number above 0 and at most 1"),
+        ("flip:proportion=1,from=spring", "from='spring': expected a time such as 2013-04-01"),
+        ("drift:feature=x,by=1,over=3s", r"scenario drift needs from= \(a time such as"),
+        ("drift:feature=x,by=1,from=2013-05-01", r"scenario drift needs over= \(a duration"),
+        (
+            "drift:feature=x,by=1,over=long,from=2013-05-01",
+            "over='long': expected a duration above zero such as 30d",
+        ),
+        (
+            "drift:feature=x,by=1,over=0s,from=2013-05-01",
+            "over='0s': expected a duration above zero",
+        ),
         ("drift:feature=c,by=1,over=3s,from=1970-01-01", "feature 'c' is not numeric"),
-        ("takeover:feature=x,value=a,share=0.1", "feature 'x' is numeric: no category can"),
-        ("takeover:feature=c,value=,share=0.1", "value='': expected a name"),
-        ("takeover:feature=y,value=a,share=0.1", "there is no feature 'y'"),
-        ("stuck:feature=x", "has no reading to be stuck at: say when with from="),
-        ("stuck:feature=x,from=1970-01-01", "has no reading to be stuck at"),
+        (
+            "takeover:feature=x,value=a,proportion=0.1",
+            "takeover needs a categorical feature, and 'x' is numeric",
+        ),
+        ("takeover:feature=c,value=,proportion=0.1", "value='': expected the name of a category"),
+        ("takeover:feature=y,value=a,proportion=0.1", "there is no feature 'y'"),
+        ("stuck:feature=x", "stuck finds no earlier value of feature 'x' to repeat: give a later"),
+        (
+            "stuck:feature=x,from=1970-01-01",
+            "stuck finds no earlier value of feature 'x' to repeat",
+        ),
         ("stuck:feature=c,at=1", "feature 'c' is not numeric"),
         ("stuck:feature=x,at=2013-05-01", "expected a number"),
-        ("drop:share=2", "a share is above 0 and at most 1"),
-        ("malformed", "scenario malformed needs share"),
-        ("shift:feature=y,by=1", "there is no feature 'y': there are x, c"),
-        ("missing:feature=y,share=1", "there is no feature 'y': there are x, c"),
+        ("drop:proportion=2", "expected a number above 0 and at most 1"),
+        ("malformed", "scenario malformed needs proportion="),
+        ("shift:feature=y,by=1", "there is no feature 'y': the features are x, c"),
+        ("missing:feature=y,proportion=1", "there is no feature 'y': the features are x, c"),
         ("scale:feature=c,by=1", "feature 'c' is not numeric"),
     ],
 )

@@ -13,11 +13,12 @@ from producers.contract.records import (
 from producers.example.flights import PRODUCTION_MS, load_flights
 from producers.simulation import simulate
 from producers.simulation.replay import LABELS, PREDICTIONS
-from producers.simulation.scenarios import malformed_ids, parse_scenario
-from producers.simulation.simulate import Simulation, broken_value, scored_flights, simulated
+from producers.simulation.scenario_text import parse_scenario
+from producers.simulation.scenarios import malformed_ids
+from producers.simulation.simulate import Simulation, malformed_value, scored_flights, simulated
 
 DAY_MS = 86_400_000
-SCENARIO = parse_scenario("malformed:share=0.2,from=2013-04-01T12:00:00Z")
+SCENARIO = parse_scenario("malformed:proportion=0.2,from=2013-04-01T12:00:00Z")
 
 
 def simulation(*scenarios):
@@ -68,7 +69,7 @@ def test_records_are_broken_in_every_way():
     said = set()
     for number in range(40):
         try:
-            decode_prediction(broken_value(b"%d" % number, value))
+            decode_prediction(malformed_value(b"%d" % number, value))
         except (ContractViolation, Undecodable) as error:
             said.add(str(error).split(" is wrong")[0].split(":")[0])
     assert said == {"'score'", "'id'", "a value of 'features'", "not JSON"}

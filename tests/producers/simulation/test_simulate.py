@@ -11,7 +11,7 @@ from producers.contract.times import parse_time_ms
 from producers.example.flights import load_flights
 from producers.example.model_file import load_model
 from producers.simulation import simulate
-from producers.simulation.scenarios import parse_scenario
+from producers.simulation.scenario_text import parse_scenario
 from producers.simulation.simulate import Simulation, simulated
 
 pytestmark = pytest.mark.usefixtures("published")
@@ -60,7 +60,7 @@ def test_a_prediction_is_the_score_at_the_threshold_of_the_profile():
 
 
 def test_what_is_drawn_for_a_row_does_not_depend_on_the_stretch_that_is_replayed():
-    long, short = rows(1, 4, "flip:share=0.5"), rows(2, 3, "flip:share=0.5")
+    long, short = rows(1, 4, "flip:proportion=0.5"), rows(2, 3, "flip:proportion=0.5")
     time_ms = long.predictions.time_ms
     assert (long.label[(time_ms >= DAYS[2]) & (time_ms < DAYS[3])] == short.label).all()
     assert np.abs(long.label - load_flights().between(DAYS[1], DAYS[4]).label).any()
@@ -71,7 +71,7 @@ def test_a_limit_takes_the_first_flights():
 
 
 def test_a_model_that_is_not_published_is_named():
-    with pytest.raises(BadInput, match="version '2' is not published: `driftline train`"):
+    with pytest.raises(BadInput, match="version '2' is not published: run `driftline train` first"):
         rows(1, 2, version="2")
 
 
