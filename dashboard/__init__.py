@@ -1,1 +1,1 @@
-"""The API as pictures. Reads the API only; computes no statistics."""
+"""Web pages over the API. Reads only the API and computes no statistics."""

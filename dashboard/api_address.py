@@ -1,4 +1,4 @@
-"""Where the API is, and the token it asks for: from the environment, else from the settings."""
+"""The address of the API and its token, from the environment or from the settings."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from driftline.settings import Settings
 
-API, TOKEN = "DRIFTLINE_DASHBOARD__API", "DRIFTLINE_DASHBOARD__TOKEN"
+API_VARIABLE, TOKEN_VARIABLE = "DRIFTLINE_DASHBOARD__API", "DRIFTLINE_DASHBOARD__TOKEN"
 
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # what listens on all addresses is here too
+# A server that listens on all addresses is reached on the loopback address.
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class ApiAddress(NamedTuple):
@@ -17,13 +18,15 @@ class ApiAddress(NamedTuple):
     token: str | None
 
 
-def reach(environment: Mapping[str, str], settings: Callable[[], Settings]) -> ApiAddress:
-    """Settings are read only if the environment does not say it. They may raise."""
-    token = environment.get(TOKEN)
-    if address := environment.get(API):
+def resolve_api_address(
+    environment: Mapping[str, str], load_settings: Callable[[], Settings]
+) -> ApiAddress:
+    """The environment takes precedence; settings are only loaded without it, and may raise."""
+    token = environment.get(TOKEN_VARIABLE)
+    if address := environment.get(API_VARIABLE):
         return ApiAddress(address, token)
-    api = settings().api
-    tokens = [known.get_secret_value() for known in api.tokens]
-    host = _EVERYWHERE.get(api.host, api.host)
+    api = load_settings().api
+    tokens = [configured.get_secret_value() for configured in api.tokens]
+    host = _LOOPBACK.get(api.host, api.host)
     address = f"http://{f'[{host}]' if ':' in host else host}:{api.port}"
     return ApiAddress(address, token or (tokens[0] if tokens else None))

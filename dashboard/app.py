@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-# Streamlit looks for modules beside this file; ours are packages, one folder up.
+# Streamlit imports from the folder of this file; the packages are one folder up.
 if (_root := str(Path(__file__).resolve().parents[1])) not in sys.path:
     sys.path.insert(0, _root)
 

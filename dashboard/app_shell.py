@@ -1,146 +1,153 @@
-"""Around every page: where the API is, which model is meant, and what is said without either."""
+"""The frame around every page: navigation, the chosen model, and messages without a model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from api.answers import Model
-from dashboard import text, url_state
-from dashboard.api_address import reach
-from dashboard.auto_refresh import EVERY_S
+from dashboard import url_state
+from dashboard.api_address import resolve_api_address
+from dashboard.auto_refresh import INTERVAL_S
 from dashboard.client import ApiProblem, Client, connect
 from dashboard.context import PageContext
+from dashboard.formats import model_version
+from dashboard.text import escape
 from dashboard.views import alerts, drift, model, overview, retraining
 from driftline.errors import InvalidSettings
 from driftline.settings import load_settings
 
-VIEWS = {
-    "overview": (overview, "Overview", ":material/home:"),
-    "model": (model, "Model", ":material/show_chart:"),
-    "drift": (drift, "Drift", ":material/grid_on:"),
-    "alerts": (alerts, "Alerts", ":material/notifications:"),
-    "retraining": (retraining, "Retraining", ":material/model_training:"),
+ShowPage = Callable[[PageContext], None]
+
+PAGES: Mapping[str, tuple[ShowPage, str, str]] = {
+    "overview": (overview.page, "Overview", ":material/home:"),
+    "model": (model.page, "Model", ":material/show_chart:"),
+    "drift": (drift.page, "Drift", ":material/grid_on:"),
+    "alerts": (alerts.page, "Alerts", ":material/notifications:"),
+    "retraining": (retraining.page, "Retraining", ":material/model_training:"),
 }
-ICON = str(Path(__file__).with_name("icon.svg"))  # a named one would be fetched from elsewhere
-# Streamlit fades what it is about to draw anew; every five seconds that is a flicker.
-STEADY = "<style>[data-stale='true'] {opacity: 1 !important; transition: none !important}</style>"
+ICON = str(Path(__file__).with_name("icon.svg"))  # an icon by name would be downloaded
+# Streamlit fades what it is about to update; at every refresh that is a flicker.
+NO_FADE = "<style>[data-stale='true'] {opacity: 1 !important; transition: none !important}</style>"
 NO_MODELS = (
     "No model is registered yet. Train the example with `driftline train`, or register your own"
-    " with `driftline register`; it shows here by itself."
+    " with `driftline register`. This page updates by itself."
 )
 
 
 def run(environment: Mapping[str, str]) -> None:
     st.set_page_config("Driftline", ICON, "wide")
-    st.html(STEADY)
+    st.html(NO_FADE)
     pages: dict[str, StreamlitPage] = {}
-    for name, (view, title, icon) in VIEWS.items():
-        show = partial(_show, view, environment, pages)
+    for name, (show, title, icon) in PAGES.items():
+        script = partial(_run_page, show, title, environment, pages)
         pages[name] = st.Page(
-            show, title=title, icon=icon, url_path=name, default=name == "overview"
+            script, title=title, icon=icon, url_path=name, default=name == "overview"
         )
     chosen = st.navigation(list(pages.values()))
-    url_state.arrive()
+    url_state.restore()
     chosen.run()
 
 
-def _show(
-    view: ModuleType, environment: Mapping[str, str], pages: Mapping[str, StreamlitPage]
+def _run_page(
+    show: ShowPage,
+    title: str,
+    environment: Mapping[str, str],
+    pages: Mapping[str, StreamlitPage],
 ) -> None:
     try:
-        client = _client(*reach(environment, load_settings))
+        client = _client(*resolve_api_address(environment, load_settings))
     except InvalidSettings as error:
-        st.error(f"The configuration cannot be used: {text.plain(error)}.")
+        st.error(f"Invalid configuration: {escape(error)}.")
         return
     try:
         models = client.models()
     except ApiProblem as problem:
-        st.error(f"{problem} This page tries again every few seconds.", icon=":material/link_off:")
-        _wait_for(client, known=None)
+        st.error(f"{problem} Retrying every few seconds.", icon=":material/link_off:")
+        _rerun_when_models_change(client, known=None)
         return
     if models:
-        view.page(_here(client, models, pages))
+        context = _context(client, models, pages)
+        st.set_page_config(f"{title} · {context.model.model} · Driftline")
+        show(context)
     else:
         st.info(NO_MODELS)
-    _wait_for(client, known=models)
+    _rerun_when_models_change(client, known=models)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def _client(address: str, token: str | None) -> Client:
-    """One for the process: its connections are shared and kept."""
+    """One client per process, so that connections are reused."""
     return connect(address, token)
 
 
-def _here(
+def _context(
     client: Client, models: Sequence[Model], pages: Mapping[str, StreamlitPage]
 ) -> PageContext:
-    meant = _meant(models, *_asked(client))
-    others = tuple(model for model in models if model is not meant)
+    chosen = _choose_model(models, *_requested_model(client))
+    others = tuple(model for model in models if model is not chosen)
 
     def link(label: str, page: str, **parameters: str | None) -> None:
-        given = {"model": meant.model, "version": meant.version, **parameters}
+        given = {"model": chosen.model, "version": chosen.version, **parameters}
         st.page_link(
             pages[page],
             label=label,
             query_params={name: value for name, value in given.items() if value is not None},
         )
 
-    return PageContext(client, meant, others, link)
+    return PageContext(client, chosen, others, link)
 
 
-def _asked(client: Client) -> tuple[str | None, str | None]:
-    """Model and version in the address; of one that names an incident only, the incident's."""
-    model, version, incident = (
-        url_state.at("model"),
-        url_state.at("version"),
-        url_state.at("incident"),
-    )
-    if model is None and incident is not None:
-        with suppress(ApiProblem):  # the page says what is wrong with it
+def _requested_model(client: Client) -> tuple[str | None, str | None]:
+    """Model and version of the address; if it only has an incident, those of the incident."""
+    name, version, incident = map(url_state.get, ("model", "version", "incident"))
+    if name is None and incident is not None:
+        with suppress(ApiProblem):  # the page of alerts shows the problem
             found = client.incident(incident)
             return found.model, found.version
-    return model, version
+    return name, version
 
 
-def _meant(models: Sequence[Model], model: str | None, version: str | None) -> Model:
-    """The one that was asked for; else the newest."""
-    by_name = {text.model(known): known for known in models}
-    fitting = [m for m in models if m.model == model and version in (None, m.version)]
-    if model is not None and not fitting:
-        asked = model if version is None else f"{model} · version {version}"
-        st.warning(f"There is no model {text.plain(asked)}.")
-    meant = fitting[0] if fitting else models[0]
-    url_state.go(model=meant.model, version=meant.version)
+def _choose_model(models: Sequence[Model], name: str | None, version: str | None) -> Model:
+    """The requested model version; by default the newest."""
+    candidates = [m for m in models if m.model == name and version in (None, m.version)]
+    if name is not None and not candidates:
+        requested = name if version is None else f"{name} · version {version}"
+        st.warning(f"There is no model {escape(requested)}.")
+    chosen = candidates[0] if candidates else models[0]
+    url_state.update(model=chosen.model, version=chosen.version)
     with st.sidebar:
-        _selector(by_name, text.model(meant))
-    return meant
+        _select_model({model_version(m): m for m in models}, model_version(chosen))
+    return chosen
 
 
-def _selector(by_name: Mapping[str, Model], meant: str) -> None:
+def _select_model(by_name: Mapping[str, Model], chosen: str) -> None:
     if len(by_name) == 1:
-        st.caption(text.plain(meant))
+        st.caption(escape(chosen))
         return
-    key = "choice of model"
-    st.session_state[key] = meant
-    st.selectbox("Model", list(by_name), key=key, on_change=lambda: _go(by_name, key))
+    key = "select model"
+    st.session_state[key] = chosen
+    st.selectbox(
+        "Model", list(by_name), key=key, on_change=lambda: _on_model_selected(by_name, key)
+    )
 
 
-def _go(by_name: Mapping[str, Model], key: str) -> None:
+def _on_model_selected(by_name: Mapping[str, Model], key: str) -> None:
     model = by_name[st.session_state[key]]
-    url_state.go(model=model.model, version=model.version, feature=None, window=None, incident=None)
+    url_state.update(
+        model=model.model, version=model.version, feature=None, window=None, incident=None
+    )
 
 
-def _wait_for(client: Client, known: Sequence[Model] | None) -> None:
-    """Draws the page anew as soon as there is another list of models, or any after none."""
+def _rerun_when_models_change(client: Client, known: Sequence[Model] | None) -> None:
+    """Poll the list of models; also rerun as soon as the API answers at all."""
 
-    def watch() -> None:
+    def poll() -> None:
         try:
             models = client.models()
         except ApiProblem:
@@ -148,7 +155,7 @@ def _wait_for(client: Client, known: Sequence[Model] | None) -> None:
         if models != known:
             st.rerun()
 
-    st.fragment(watch, run_every=EVERY_S)()
+    st.fragment(poll, run_every=INTERVAL_S)()
 
 
 __all__ = ["run"]

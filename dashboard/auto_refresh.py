@@ -1,4 +1,4 @@
-"""Parts of a page that show themselves again every few seconds, without the rest of it."""
+"""Parts of a page that run again every few seconds, without the rest of the page."""
 
 from __future__ import annotations
 
@@ -12,45 +12,44 @@ from dashboard.client import ApiProblem
 
 T = TypeVar("T")
 
-EVERY_S = 5.0
-_LAST = "last answer"
+INTERVAL_S = 5.0
+_LAST_ANSWER = "last answer"
 
 
-def live(part: Callable[[], None]) -> None:
-    """Runs ``part`` now and every five seconds, and whenever something in it is chosen."""
-    st.fragment(part, run_every=EVERY_S)()
+def auto_refresh(part: Callable[[], None]) -> None:
+    """Run ``part`` now, every five seconds, and whenever a widget in it changes."""
+    st.fragment(part, run_every=INTERVAL_S)()
 
 
-def answer(question: str, ask: Callable[[], T]) -> T | None:
-    """What ``ask`` answers; while it fails, what it answered last, and why and how old that is.
+def fetch(key: str, load: Callable[[], T]) -> T | None:
+    """The result of ``load``; if it fails, the last result with a warning, or None with an error.
 
-    ``question`` tells it from others: the answer to another one is never shown for it. A session
-    remembers one answer.
+    ``key`` identifies the request: the result of another request is never shown in its place. A
+    session keeps one result.
     """
-    remembered, last, at = st.session_state.get(_LAST, (None, None, None))
-    known: T | None = last if remembered == question else None
+    last_key, last, at = st.session_state.get(_LAST_ANSWER, (None, None, None))
+    remembered: T | None = last if last_key == key else None
     try:
-        fresh = _asked(ask, quietly=known is not None)
+        result = _load(load, spinner=remembered is None)
     except ApiProblem as problem:
-        _say(problem, at if known is not None else None)
-        return known
-    st.session_state[_LAST] = (question, fresh, datetime.now(UTC))
-    return fresh
+        _show_problem(problem, at if remembered is not None else None)
+        return remembered
+    st.session_state[_LAST_ANSWER] = (key, result, datetime.now(UTC))
+    return result
 
 
-def _asked(ask: Callable[[], T], *, quietly: bool) -> T:
-    if quietly:
-        return ask()
-    with st.spinner("Asking the API …"):
-        return ask()
+def _load(load: Callable[[], T], *, spinner: bool) -> T:
+    if not spinner:
+        return load()
+    with st.spinner("Loading …"):
+        return load()
 
 
-def _say(problem: ApiProblem, at: datetime | None) -> None:
+def _show_problem(problem: ApiProblem, at: datetime | None) -> None:
     if at is None:
-        st.error(f"{problem} This page tries again every few seconds.", icon=":material/link_off:")
+        st.error(f"{problem} Retrying every few seconds.", icon=":material/link_off:")
         return
     st.warning(
-        f"{problem} Below is what it said last, at {at:%H:%M:%S} UTC; this page tries again every"
-        " few seconds.",
+        f"{problem} Showing data from {at:%H:%M:%S} UTC. Retrying every few seconds.",
         icon=":material/link_off:",
     )

@@ -1,9 +1,10 @@
-"""The API, asked over HTTP. The only module with httpx; what fails is an ``ApiProblem``."""
+"""HTTP client of the API. The only module with httpx; every failure is an ``ApiProblem``."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
@@ -22,129 +23,131 @@ from api.answers import (
     Retraining,
     WindowItem,
 )
-from api.health import Health, Records
+from api.health import Health
+from dashboard.window_parameter import rfc3339
 
 T = TypeVar("T", bound=BaseModel)
 
 TIMEOUT = httpx.Timeout(10.0, connect=3.0)
-MOST = 500  # items that the API gives at once
-LOCAL = ("127.0.0.1", "localhost", "[::1]")
+PAGE_LIMIT = 500  # the most items that the API returns at once
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 
 class ApiProblem(Exception):
-    """Why there is no answer, in a sentence that says what to do about it."""
+    """Why a request failed, in a sentence that names the remedy."""
 
 
 class ModelVersion(NamedTuple):
-    """The model version that is asked about."""
+    """The model version of a request."""
 
     model: str
     version: str
 
 
-class _Counted(Records):
-    """As it is written, where ``in`` is a name."""
-
-    received: int
-
-
-class _Health(Health):
-    predictions: _Counted
-    labels: _Counted
-
-
 def connect(address: str, token: str | None = None) -> Client:
-    """Does not connect yet. An address on this machine is never asked for through a proxy."""
+    """Does not connect yet. An address of this machine is never requested through a proxy."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    direct = {f"all://{host}": None for host in LOCAL}
+    direct = {f"all://{host}": None for host in LOCAL_HOSTS}
     return Client(httpx.Client(base_url=address, headers=headers, timeout=TIMEOUT, mounts=direct))
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One question for each method. All of them raise ``ApiProblem`` and nothing else."""
+    """One method per request. All of them raise ``ApiProblem`` and nothing else."""
 
     http: httpx.Client
 
     def models(self) -> list[Model]:
-        """The one registered last first."""
-        return self._ask("/models", Page[Model], limit=MOST).items
+        """All model versions, the last registered first."""
+        return self._get("/models", Page[Model], limit=PAGE_LIMIT).items
 
     def health(self) -> Health:
-        return self._ask("/health", _Health)
+        return self._get("/health", Health)
 
-    def windows(self, of: ModelVersion, limit: int) -> list[WindowItem]:
+    def windows(self, version: ModelVersion, limit: int) -> list[WindowItem]:
         """The newest ``limit`` windows, oldest first, without distributions."""
-        asked = {**of._asdict(), "limit": limit, "distributions": False}
-        found = self._ask("/windows", Page[WindowItem], **asked)
-        return found.items[::-1]
+        return self._windows(version, limit)
 
-    def baseline(self, of: ModelVersion) -> Baseline:
-        return self._ask("/metrics/baseline", Baseline, **of._asdict())
+    def windows_inside(
+        self, version: ModelVersion, start: datetime, end: datetime
+    ) -> list[WindowItem]:
+        """The newest windows that lie inside ``[start, end]``, oldest first, at most 500."""
+        return self._windows(version, PAGE_LIMIT, start=rfc3339(start), end=rfc3339(end))
 
-    def latest(self, of: ModelVersion) -> LatestMetrics:
-        return self._ask("/metrics/latest", LatestMetrics, **of._asdict())
+    def baseline(self, version: ModelVersion) -> Baseline:
+        return self._get("/metrics/baseline", Baseline, **version._asdict())
 
-    def drift(self, of: ModelVersion, window: tuple[str, str] | None = None) -> DataDrift:
-        """Of the window from one time to another; by default the newest."""
-        span = dict(zip(("start", "end"), window, strict=True)) if window else {}
-        return self._ask("/drift/data", DataDrift, **of._asdict(), **span)
+    def latest_metrics(self, version: ModelVersion) -> LatestMetrics:
+        return self._get("/metrics/latest", LatestMetrics, **version._asdict())
 
-    def concept(self, of: ModelVersion) -> ConceptDrift:
-        """Of the newest window."""
-        return self._ask("/drift/concept", ConceptDrift, **of._asdict())
+    def data_drift(
+        self, version: ModelVersion, start: datetime | None = None, end: datetime | None = None
+    ) -> DataDrift:
+        """The newest window inside ``[start, end]``; by default the newest of all."""
+        bounds = {name: rfc3339(at) for name, at in (("start", start), ("end", end)) if at}
+        return self._get("/drift/data", DataDrift, **version._asdict(), **bounds)
 
-    def incidents(self, of: ModelVersion, state: str, limit: int = MOST) -> list[Incident]:
-        """Opened last first."""
-        asked = {**of._asdict(), "state": state, "limit": limit}
-        return self._ask("/alerts", Page[Incident], **asked).items
+    def concept_drift(self, version: ModelVersion) -> ConceptDrift:
+        """The newest window."""
+        return self._get("/drift/concept", ConceptDrift, **version._asdict())
+
+    def incidents(
+        self, version: ModelVersion, state: str, limit: int = PAGE_LIMIT
+    ) -> list[Incident]:
+        """The last opened first."""
+        parameters = {**version._asdict(), "state": state, "limit": limit}
+        return self._get("/alerts", Page[Incident], **parameters).items
 
     def incident(self, identity: str) -> IncidentHistory:
-        return self._ask(f"/incidents/{quote(identity, safe='')}", IncidentHistory)
+        return self._get(f"/incidents/{quote(identity, safe='')}", IncidentHistory)
 
-    def retraining(self, of: ModelVersion) -> Retraining:
-        return self._ask("/retraining/status", Retraining, **of._asdict())
+    def retraining(self, version: ModelVersion) -> Retraining:
+        return self._get("/retraining/status", Retraining, **version._asdict())
 
-    def _ask(self, path: str, shape: type[T], **parameters: Any) -> T:
+    def _windows(self, version: ModelVersion, limit: int, **bounds: str) -> list[WindowItem]:
+        parameters = {**version._asdict(), "limit": limit, "distributions": False, **bounds}
+        return self._get("/windows", Page[WindowItem], **parameters).items[::-1]
+
+    def _get(self, path: str, answer: type[T], **parameters: Any) -> T:
         try:
             response = self.http.get(path, params=parameters)
         except httpx.TimeoutException as error:
-            raise ApiProblem(f"The API at {self._place} takes too long to answer.") from error
+            raise ApiProblem(f"The API at {self._address} did not answer in time.") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ApiProblem(
-                f"The API does not answer at {self._place}. Start it with `driftline api`, or set"
-                " `DRIFTLINE_DASHBOARD__API` to its address."
+                f"The API at {self._address} is not reachable. Start it with `driftline api`, or"
+                " set `DRIFTLINE_DASHBOARD__API` to its address."
             ) from error
         if response.status_code != httpx.codes.OK:
-            raise ApiProblem(_refusal(response))
-        return self._read(response, shape)
+            raise ApiProblem(_error_message(response))
+        return self._parse(response, answer)
 
-    def _read(self, response: httpx.Response, shape: type[T]) -> T:
+    def _parse(self, response: httpx.Response, answer: type[T]) -> T:
         try:
-            return shape.model_validate_json(response.content)
+            return answer.model_validate_json(response.content)
         except ValidationError as error:
             raise ApiProblem(
-                f"What answers at {self._place} is not understood: is it Driftline's API, and of"
-                " the same version as this dashboard?"
+                f"The answer from {self._address} cannot be read. Check that it is Driftline's API"
+                " and has the same version as this dashboard."
             ) from error
 
     @property
-    def _place(self) -> str:
+    def _address(self) -> str:
         return str(self.http.base_url).rstrip("/")
 
 
-def _refusal(response: httpx.Response) -> str:
+def _error_message(response: httpx.Response) -> str:
     if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         return (
-            "The API asks for a token: set `DRIFTLINE_DASHBOARD__TOKEN` to one of `[api] tokens`"
-            " and start the dashboard again."
+            "The API requires a token. Set `DRIFTLINE_DASHBOARD__TOKEN` to one of `[api] tokens`"
+            " and restart the dashboard."
         )
-    said = _detail(response) or f"status {response.status_code}"
-    return f"The API has no answer: {said}."
+    detail = _problem_detail(response) or f"status {response.status_code}"
+    return f"The API returned an error: {detail}."
 
 
-def _detail(response: httpx.Response) -> str | None:
-    """What problem details (RFC 9457) say."""
+def _problem_detail(response: httpx.Response) -> str | None:
+    """The detail of a problem document (RFC 9457)."""
     try:
         problem = json.loads(response.content)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a page is given: the API, the model version that was chosen, and a way to other pages."""
+"""What a page is given: the API, the chosen model version, and links to other pages."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from dashboard.client import Client, ModelVersion
 
 class Link(Protocol):
     def __call__(self, label: str, page: str, **parameters: str | None) -> None:
-        """Shows a link to ``page``. The model and its version are in it without being named."""
+        """Show a link to ``page``. It carries the model and its version."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageContext:
     client: Client
     model: Model
-    others: tuple[Model, ...]  # every other model version, the one registered last first
+    other_models: tuple[Model, ...]  # every other model version, the last registered first
     link: Link
 
     @property
-    def of(self) -> ModelVersion:
+    def model_version(self) -> ModelVersion:
         return ModelVersion(self.model.model, self.model.version)

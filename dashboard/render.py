@@ -1,4 +1,4 @@
-"""Frames on a page, as charts and tables, and how many windows they show."""
+"""Charts and tables on a page, and how many windows they show."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ import pandas as pd
 import streamlit as st
 
 from api.answers import Feature
-from dashboard import charts, series, text, url_state
+from dashboard import charts, formats, series, url_state
+from dashboard.text import escape
 
-LASTS = ("60", "30", "200")  # windows shown; the first unless somebody chooses
-HOW_TO_READ = (
-    "On the left how many of the rows fall into each bin; bins are cut so that each holds about as"
-    " many rows of the reference. On the right how many lie up to each value; the upright line is"
-    " where the two lie furthest apart, and how far that is is the KS distance"
+WINDOW_LIMITS = ("60", "30", "200")  # windows shown; the first is the default
+MAX_CELLS = 8_000  # windows times features in one request
+DISTRIBUTION_HELP = (
+    "Left: proportion of rows in each bin. The bins hold about equal numbers of reference rows."
+    " Right: cumulative proportion. The vertical line marks the largest difference between the two"
+    " curves, the KS distance"
 )
-CELLS = 8_000  # of windows times features that are asked for at once, at most
 
 
-def draw(
+def chart(
     rows: pd.DataFrame,
-    chart: str,
+    name: str,
     title: str = "",
     *,
     key: str | None = None,
     on_select: Callable[[], None] | None = None,
 ) -> None:
-    """``chart`` is one of ``charts``, with this title."""
-    spec = {**charts.spec(chart, title), "datasets": {charts.ROWS: rows}}
+    """``name`` is a function of ``charts``; ``title`` is that of its values."""
+    spec = {**charts.spec(name, title), "datasets": {charts.ROWS: rows}}
     if on_select is None:
         st.vega_lite_chart(spec=spec)
     else:
@@ -36,33 +37,35 @@ def draw(
 
 
 def distribution(feature: Feature) -> None:
-    """Reference and window over each other, where the API tells them."""
-    rows = series.share_rows(feature)
+    """Reference and window in one chart; nothing if the API returns no distribution."""
+    rows = series.distribution_rows(feature)
     if rows.empty:
         return
-    name = text.plain(feature.name)
-    st.markdown(f"**{name}**: the window over the reference")
+    st.markdown(f"**{escape(feature.name)}**: reference and window")
     if feature.kind != "numeric":
-        draw(rows, "categories", feature.name)
+        chart(rows, "categories", feature.name)
         return
     left, right = st.columns(2)
     with left:
-        draw(rows, "shares", feature.name)
+        chart(rows, "histogram", feature.name)
     with right:
-        draw(rows, "summed", feature.name)
-    st.caption(f"{HOW_TO_READ}, {text.number(feature.statistic)}.")
+        chart(rows, "cumulative", feature.name)
+    st.caption(f"{DISTRIBUTION_HELP} ({formats.number(feature.statistic)}).")
 
 
 def table(rows: pd.DataFrame) -> None:
-    """Text that stands still; its first column names the rows."""
+    """A static table; its first column names the rows. Cells are Markdown."""
     st.table(rows.set_index(rows.columns[0]))
 
 
-def last(features: int) -> int:
-    """How many windows to ask for: as many as were chosen, fewer of very many features."""
-    asked = url_state.at("last")
-    return min(int(asked if asked in LASTS else LASTS[0]), max(10, CELLS // max(features, 1)))
+def window_limit(features: int) -> int:
+    """How many windows to request: as chosen, fewer for a model with very many features."""
+    chosen = url_state.get("last")
+    limit = int(chosen if chosen in WINDOW_LIMITS else WINDOW_LIMITS[0])
+    return min(limit, max(10, MAX_CELLS // max(features, 1)))
 
 
-def choose_last() -> None:
-    url_state.choose("Windows shown", "last", LASTS, words=lambda many: f"the newest {many}")
+def select_window_limit() -> None:
+    url_state.selectbox(
+        "Windows shown", "last", WINDOW_LIMITS, format_option=lambda limit: f"Last {limit}"
+    )

@@ -1,6 +1,6 @@
-"""Answers turned into the rows of charts. Pure; the columns stand without rows too.
+"""Rows of charts, from answers of the API. Pure; the columns exist without rows too.
 
-Times are milliseconds since 1970, as floats: a browser shows them in UTC whatever its time zone.
+Times are milliseconds since 1970, as floats: a browser shows them in UTC in any time zone.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from itertools import accumulate, pairwise
 import pandas as pd
 
 from api.answers import Distribution, Estimate, Feature, Metric, WindowItem
-from dashboard import text
-from dashboard.text import spelled
+from dashboard import formats, labels
+from dashboard.limits import feature_sustained_limit
+from dashboard.window_parameter import to_parameter
 
-ROWS_AT_MOST = 40  # of a heat map
-Pick = Callable[[WindowItem], Feature | None]
+MAX_HEAT_MAP_ROWS = 40
+GetFeature = Callable[[WindowItem], Feature | None]
 
 # -- performance -----------------------------------------------------------------------------------
 
@@ -26,7 +27,7 @@ METRIC_COLUMNS = [
 
 
 def metric_rows(windows: Sequence[WindowItem], name: str) -> pd.DataFrame:
-    """Three lines of one metric: as measured, its baseline, and below what it is degraded."""
+    """Three lines of one metric: its values, its baseline, and its critical limit."""
     rows = [
         row
         for item in windows
@@ -38,37 +39,41 @@ def metric_rows(windows: Sequence[WindowItem], name: str) -> pd.DataFrame:
 
 def _metric_lines(item: WindowItem, name: str) -> list[tuple[object, ...]]:
     assert item.performance is not None
-    metric, start = item.performance.metrics[name], _ms(item.window.start)
-    said = (
-        text.number(metric.value),
-        text.interval(metric.low, metric.high),
-        f"{text.count(item.performance.labels)} ({text.share(item.performance.coverage)})",
+    metric, coverage = item.performance.metrics[name], item.performance.coverage
+    key = (_milliseconds(item.window.start), formats.window(item.window))
+    tooltip = (
+        formats.number(metric.value),
+        formats.interval(metric.low, metric.high),
+        f"{formats.count(item.performance.labels)} ({formats.proportion(coverage)})",
     )
-    window = text.window(item.window)
-    ends = (metric.low, metric.high)
-    kind = _kind(metric, item.performance.status)
-    measured = (start, window, "measured", metric.value, *ends, kind, *said)
-    rules = (("baseline", metric.baseline), ("degraded below", metric.threshold))
+    kind = _metric_kind(metric, item.performance.status)
+    limits = (("baseline", metric.baseline), ("critical limit", metric.threshold))
     return [
-        measured,
-        *((start, window, line, value, None, None, None, *said) for line, value in rules),
+        (*key, "measured", metric.value, metric.low, metric.high, kind, *tooltip),
+        *((*key, line, value, None, None, None, *tooltip) for line, value in limits),
     ]
 
 
-def _kind(metric: Metric, status: str) -> str:
-    """One of the names in ``charts.KINDS``."""
+def _metric_kind(metric: Metric, status: str) -> str:
+    """A key of ``charts.METRIC_KINDS``."""
     if status != "final":
-        return text.PROVISIONAL
-    return text.DEGRADED[metric.severity] if metric.severity else text.FINAL
+        return labels.PROVISIONAL
+    return labels.DEGRADED[metric.severity] if metric.severity else labels.FINAL
 
 
 EXPECTED_COLUMNS = ["start", "window", "line", "value", "shown"]
 
 
 def expected_rows(windows: Sequence[WindowItem], name: str) -> pd.DataFrame:
-    """A metric as the scores alone let expect it, and as the labels have it; empty without."""
+    """A metric estimated from the scores, and as measured with labels; empty without estimates."""
     rows = [
-        (_ms(item.window.start), text.window(item.window), line, value, text.number(value))
+        (
+            _milliseconds(item.window.start),
+            formats.window(item.window),
+            line,
+            value,
+            formats.number(value),
+        )
         for item in windows
         if item.concept is not None and item.concept.expected
         for line, value in (
@@ -79,8 +84,8 @@ def expected_rows(windows: Sequence[WindowItem], name: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=EXPECTED_COLUMNS)
 
 
-def _value(of: Estimate | None) -> float | None:
-    return None if of is None else of.value
+def _value(estimate: Estimate | None) -> float | None:
+    return None if estimate is None else estimate.value
 
 
 # -- drift -----------------------------------------------------------------------------------------
@@ -88,154 +93,176 @@ def _value(of: Estimate | None) -> float | None:
 DISTANCE_COLUMNS = ["start", "window", "line", "value", "verdict", "shown", "rows", "chosen"]
 
 
-def of_feature(name: str) -> Pick:
+def feature_named(name: str) -> GetFeature:
     return lambda item: next((f for f in item.data.features if f.name == name), None)
 
 
-def of_scores(item: WindowItem) -> Feature | None:
+def score(item: WindowItem) -> Feature | None:
     return item.concept.prediction if item.concept else None
 
 
-def of_errors(item: WindowItem) -> Feature | None:
+def error(item: WindowItem) -> Feature | None:
     return item.concept.errors if item.concept else None
 
 
 def distance_rows(
-    windows: Sequence[WindowItem], pick: Pick, chosen: str | None = None
+    windows: Sequence[WindowItem], get_feature: GetFeature, chosen: str | None = None
 ) -> pd.DataFrame:
-    """Three lines: the distance, what noise explains of it, and how far the reference strays."""
-    found = [(item, feature) for item in windows if (feature := pick(item)) is not None]
-    rows = [row for item, feature in found for row in _distance_lines(item, feature, chosen)]
+    """Four lines: the distance and its sustained part, each with its limit."""
+    rows = [
+        row
+        for item in windows
+        if (feature := get_feature(item)) is not None
+        for row in _distance_lines(item, feature, chosen)
+    ]
     return pd.DataFrame(rows, columns=DISTANCE_COLUMNS)
 
 
 def _distance_lines(
     item: WindowItem, feature: Feature, chosen: str | None
 ) -> list[tuple[object, ...]]:
-    start, window = _ms(item.window.start), text.window(item.window)
-    said = (
-        state(item, feature),
-        text.number(distance(feature)),
-        text.count(feature.rows),
-        spelled(item.window) == chosen,
+    key = (_milliseconds(item.window.start), formats.window(item.window))
+    tooltip = (
+        verdict(item, feature),
+        formats.number(distance(feature)),
+        formats.count(feature.rows),
+        to_parameter(item.window) == chosen,
     )
     lines = (
         ("distance", distance(feature)),
-        ("sampling noise", feature.threshold),
-        ("reference's straying", feature.allowance),
+        ("distance limit", feature.threshold),
+        ("sustained", feature.persistent),
+        ("sustained limit", feature_sustained_limit(feature)),
     )
-    return [(start, window, line, value, *said) for line, value in lines if value is not None]
+    return [(*key, line, value, *tooltip) for line, value in lines if value is not None]
 
 
 def distance(feature: Feature) -> float | None:
-    """Without a test of it, PSI takes its place."""
+    """The tested distance; PSI for a feature that is not tested."""
     return feature.psi if feature.statistic is None else feature.statistic
 
 
-def state(item: WindowItem, feature: Feature | None) -> str:
-    """One of the names in ``charts.VERDICTS``."""
+def verdict(item: WindowItem, feature: Feature | None) -> str:
+    """A key of ``charts.VERDICTS``."""
     if item.window.status == "incomplete":
-        return text.UNJUDGED
-    return text.EMPTY if feature is None else text.verdict(feature)
+        return labels.NOT_JUDGED
+    return labels.NO_ROWS if feature is None else labels.verdict(feature)
 
 
-HEAT_COLUMNS = ["start", "end", "window", "at", "feature", "distance", "verdict", "shown", "chosen"]
+HEAT_MAP_COLUMNS = [
+    "start", "end", "window", "at", "feature", "distance", "verdict", "shown", "chosen",
+]  # fmt: skip
 
 
-def heat_rows(
+def heat_map_rows(
     windows: Sequence[WindowItem], names: Sequence[str], chosen: tuple[str, str]
 ) -> pd.DataFrame:
-    """A cell for every feature and window. A cell ends where the next window begins."""
-    found = [{f.name: f for f in item.data.features} for item in windows]
+    """A cell per feature and window; it ends where the next window starts.
+
+    ``chosen`` is a feature and a window as in an address.
+    """
+    features = [{f.name: f for f in item.data.features} for item in windows]
     rows = [
-        _cell(item, end, name, features.get(name), chosen)
-        for item, end, features in zip(windows, _ends(windows), found, strict=True)
+        _cell(item, end, name, by_name.get(name), chosen)
+        for item, end, by_name in zip(windows, _cell_ends(windows), features, strict=True)
         for name in names
     ]
-    return pd.DataFrame(rows, columns=HEAT_COLUMNS)
+    return pd.DataFrame(rows, columns=HEAT_MAP_COLUMNS)
 
 
 def _cell(
     item: WindowItem, end: float, name: str, feature: Feature | None, chosen: tuple[str, str]
 ) -> tuple[object, ...]:
-    value, at = (distance(feature) if feature else None), spelled(item.window)
+    value, at = (distance(feature) if feature else None), to_parameter(item.window)
     psi = " (PSI)" if feature is not None and feature.statistic is None else ""
     return (
-        _ms(item.window.start),
+        _milliseconds(item.window.start),
         end,
-        text.window(item.window),
+        formats.window(item.window),
         at,
         name,
         value or 0.0,
-        state(item, feature),
-        f"{text.number(value)}{'' if value is None else psi}",
+        verdict(item, feature),
+        f"{formats.number(value)}{'' if value is None else psi}",
         chosen == (name, at),
     )
 
 
-def _ends(windows: Sequence[WindowItem]) -> list[float]:
-    """Windows may overlap, and some may be missing: the shortest step between two is a cell."""
-    starts = [_ms(item.window.start) for item in windows]
-    lengths = [_ms(item.window.end) - _ms(item.window.start) for item in windows]
+def _cell_ends(windows: Sequence[WindowItem]) -> list[float]:
+    """Windows may overlap or be missing: a cell is as wide as the shortest step between two."""
+    starts = [_milliseconds(item.window.start) for item in windows]
+    ends = [_milliseconds(item.window.end) for item in windows]
+    lengths = [end - start for start, end in zip(starts, ends, strict=True)]
     steps = [after - before for before, after in pairwise(starts) if after > before]
     step = min([*steps, *lengths], default=0.0)
     return [start + step for start in starts]
 
 
-def features_shown(windows: Sequence[WindowItem], names: Sequence[str], chosen: str) -> list[str]:
-    """All of them, in the profile's order; of very many, those with the worst verdicts."""
-    if len(names) <= ROWS_AT_MOST:
+def heat_map_features(
+    windows: Sequence[WindowItem], names: Sequence[str], chosen: str
+) -> list[str]:
+    """All features in the order of the profile; of very many, those with the most severe drift."""
+    if len(names) <= MAX_HEAT_MAP_ROWS:
         return list(names)
-    rank = worst(windows)
-    kept = {chosen, *sorted(names, key=lambda name: rank.get(name, CALM))[: ROWS_AT_MOST - 1]}
+    order = severity_order(windows)
+    most_severe = sorted(names, key=lambda name: order.get(name, LEAST_SEVERE))
+    kept = {chosen, *most_severe[: MAX_HEAT_MAP_ROWS - 1]}
     return [name for name in names if name in kept]
 
 
-CALM = (2, 0.0)
+LEAST_SEVERE = (2, 0.0)
 
 
-def worst(windows: Sequence[WindowItem]) -> dict[str, tuple[int, float]]:
-    """Smallest for the feature with the gravest verdict, and among equals the largest distance."""
-    rank: dict[str, tuple[int, float]] = {}
+def severity_order(windows: Sequence[WindowItem]) -> dict[str, tuple[int, float]]:
+    """A sort key by feature: the most severe verdict first, then the largest distance."""
+    order: dict[str, tuple[int, float]] = {}
     for feature in (feature for item in windows for feature in item.data.features):
-        grave = {"critical": 0, "warning": 1}.get(feature.severity or "", 2)
-        rank[feature.name] = min(rank.get(feature.name, CALM), (grave, -(distance(feature) or 0.0)))
-    return rank
+        rank = {"critical": 0, "warning": 1}.get(feature.severity or "", 2)
+        key = (rank, -(distance(feature) or 0.0))
+        order[feature.name] = min(order.get(feature.name, LEAST_SEVERE), key)
+    return order
 
 
 # -- distributions ---------------------------------------------------------------------------------
 
-SHARE_COLUMNS = ["place", "bin", "of", "share", "edge", "up to here", "at"]
+DISTRIBUTION_COLUMNS = ["bin", "source", "proportion", "edge", "cumulative", "at"]
 
 
-def share_rows(feature: Feature) -> pd.DataFrame:
-    """Shares of reference and window, bin by bin; empty where the API tells none.
+def distribution_rows(feature: Feature) -> pd.DataFrame:
+    """Proportions of reference and window by bin; empty if the API returns none.
 
-    ``edge`` is where a bin ends; the last one, and categories, have none.
+    ``edge`` is the upper end of a bin; the last bin, and categories, have none. ``at`` is where
+    the cumulative proportions differ most.
     """
-    told = feature.distribution
-    bins = [] if told is None else _bins(told)
-    if told is None or not len(bins) == len(told.reference) == len(told.window):
-        return pd.DataFrame(columns=SHARE_COLUMNS)
-    ends: list[float | None] = [*(told.edges or []), *[None] * len(bins)]
+    distribution = feature.distribution
+    if distribution is None or not _is_consistent(distribution):
+        return pd.DataFrame(columns=DISTRIBUTION_COLUMNS)
+    bins = _bins(distribution)
+    edges: list[float | None] = [*(distribution.edges or []), *[None] * len(bins)]
+    sources = (("reference", distribution.reference), ("window", distribution.window))
     rows = [
-        (place, bins[place], side, shares[place], ends[place], summed, told.at)
-        for side, shares in (("reference", told.reference), ("window", told.window))
-        for place, summed in enumerate(accumulate(shares))
+        (bins[i], source, proportions[i], edges[i], cumulative, distribution.at)
+        for source, proportions in sources
+        for i, cumulative in enumerate(accumulate(proportions))
     ]
-    return pd.DataFrame(rows, columns=SHARE_COLUMNS)
+    return pd.DataFrame(rows, columns=DISTRIBUTION_COLUMNS)
 
 
-def _bins(told: Distribution) -> list[str]:
-    """A bin reaches from the edge before, exclusive, to its own; the last one is open."""
-    if told.categories is not None:
-        return told.categories
-    edges = [f"{edge:g}" for edge in told.edges or []]
+def _is_consistent(distribution: Distribution) -> bool:
+    bins = len(_bins(distribution))
+    return bins == len(distribution.reference) == len(distribution.window)
+
+
+def _bins(distribution: Distribution) -> list[str]:
+    """A bin reaches from the previous edge, exclusive, to its own; the last one is open."""
+    if distribution.categories is not None:
+        return distribution.categories
+    edges = [f"{edge:g}" for edge in distribution.edges or []]
     if not edges:
         return []
     between = [f"{low} to {high}" for low, high in pairwise(edges)]
     return [f"up to {edges[0]}", *between, f"above {edges[-1]}"]
 
 
-def _ms(at: datetime) -> float:
+def _milliseconds(at: datetime) -> float:
     return at.timestamp() * 1000

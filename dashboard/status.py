@@ -1,4 +1,4 @@
-"""Is my model all right? The answer that the overview opens with, and how old it is. Pure."""
+"""The status of a model on the overview, its reason, and how fresh the data is. Pure."""
 
 from __future__ import annotations
 
@@ -7,102 +7,104 @@ from dataclasses import dataclass
 
 from api.answers import Feature, Incident, LatestMetrics, WindowItem
 from api.health import Health, Role
-from dashboard import text
+from dashboard import formats
+from dashboard.text import NO_WINDOWS, escape
 
-_BY_LEVEL = ("critical", "warning")
-_WRONG = ("problem", "silent")  # of a role
+_SEVERITIES = ("critical", "warning")  # most severe first
+_UNHEALTHY = ("problem", "silent")  # statuses of a role
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
-    """What the answer rests on."""
+class ModelState:
+    """What the status is derived from."""
 
-    open: Sequence[Incident]
-    newest: WindowItem | None
-    latest: LatestMetrics
+    open_incidents: Sequence[Incident]
+    newest_window: WindowItem | None
+    latest_metrics: LatestMetrics
     health: Health
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """The answer: a level out of ``text.SYMBOLS``, a few words, and the reason."""
+class ModelStatus:
+    """A level of ``labels.SYMBOLS``, a short answer, and the reason in Markdown."""
 
     level: str
     answer: str
     reason: str
 
 
-def judge(now: Situation) -> Condition:
-    """What is open says more than how Driftline fares, and that more than silence."""
-    if now.open:
-        return _open(now.open)
-    if now.newest is None:
-        return Condition("unknown", "Not known yet.", text.NO_WINDOWS)
-    if trouble := troubles(now.health):
-        return Condition("unknown", "Not known.", f"Nothing is open, but {'; '.join(trouble)}.")
-    return _calm(now.newest, now.latest)
+def model_status(state: ModelState) -> ModelStatus:
+    """Open incidents come first, then problems of Driftline itself, then the newest window."""
+    if state.open_incidents:
+        return _with_incidents(state.open_incidents)
+    if state.newest_window is None:
+        return ModelStatus("unknown", "Unknown", NO_WINDOWS)
+    if problems := health_problems(state.health):
+        reason = f"No open incidents, but {'; '.join(problems)}."
+        return ModelStatus("unknown", "Unknown", reason)
+    return _without_incidents(state.newest_window, state.latest_metrics)
 
 
-def _open(incidents: Sequence[Incident]) -> Condition:
-    numbers = {level: sum(i.severity == level for i in incidents) for level in _BY_LEVEL}
-    level = "critical" if numbers["critical"] else "warning"
-    said = " and ".join(
-        text.amount(many, f"{name} incident") for name, many in numbers.items() if many
+def _with_incidents(incidents: Sequence[Incident]) -> ModelStatus:
+    counts = {level: sum(i.severity == level for i in incidents) for level in _SEVERITIES}
+    by_severity = " and ".join(
+        formats.quantity(number, f"{level} incident") for level, number in counts.items() if number
     )
-    answer = "No." if level == "critical" else "Perhaps not."
-    return Condition(level, answer, f"Open: {said or text.amount(len(incidents), 'incident')}.")
+    summary = by_severity or formats.quantity(len(incidents), "incident")
+    if counts["critical"]:
+        return ModelStatus("critical", "Critical", f"Open: {summary}.")
+    return ModelStatus("warning", "Warning", f"Open: {summary}.")
 
 
-def _calm(newest: WindowItem, latest: LatestMetrics) -> Condition:
-    said = text.window(newest.window)
+def _without_incidents(newest: WindowItem, metrics: LatestMetrics) -> ModelStatus:
+    window = formats.window(newest.window)
+    too_few_rows = [f for f in newest.data.features if f.verdict == "insufficient_data"]
     if newest.window.status == "incomplete":
-        reason = f"The window {said} reaches back before the first row, and decides nothing."
-        return Condition("unknown", "Not known yet.", reason)
-    if newest.window.status == "no_data":
-        return Condition("unknown", "Not known.", f"The newest window, {said}, holds no row.")
-    few = [f for f in newest.data.features if f.verdict == "insufficient_data"]
-    if len(few) == len(newest.data.features) > 0:
-        reason = f"Nothing is open, but {said} has too few rows to judge any feature."
-        return Condition("unknown", "Not known.", reason)
-    reason = f"Nothing is open, up to the window {said}. {_judged(latest)}{_but(few)}"
-    return Condition("good", "Yes, as far as the data tell.", reason)
+        reason = f"The window {window} starts before the first row and is not judged."
+    elif newest.window.status == "no_data":
+        reason = f"The newest window, {window}, has no rows."
+    elif len(too_few_rows) == len(newest.data.features) > 0:
+        reason = f"No open incidents, but {window} has too few rows to judge any feature."
+    else:
+        reason = f"No open incidents up to the window {window}. {_performance(metrics)}"
+        return ModelStatus("good", "Healthy", f"{reason}{_too_few_rows(too_few_rows)}")
+    return ModelStatus("unknown", "Unknown", reason)
 
 
-def _but(few: Sequence[Feature]) -> str:
-    if not few:
-        return ""
-    return f" Too few rows to judge: {', '.join(text.plain(feature.name) for feature in few)}."
+def _too_few_rows(features: Sequence[Feature]) -> str:
+    names = ", ".join(escape(feature.name) for feature in features)
+    return f" Too few rows to judge: {names}." if names else ""
 
 
-def _judged(latest: LatestMetrics) -> str:
-    if latest.window is not None:
-        return f"Its performance is judged up to {text.window(latest.window)}."
-    return "Its performance is not judged yet: too few labels have come."
+def _performance(metrics: LatestMetrics) -> str:
+    if metrics.window is not None:
+        return f"Performance is judged up to {formats.window(metrics.window)}."
+    return "Performance is not judged yet: no window is fully labelled."
 
 
-def troubles(health: Health) -> list[str]:
-    """What is wrong with Driftline itself."""
-    missing = [f"role {text.plain(role)} was never heard of" for role in health.missing]
-    return missing + [_trouble(role) for role in health.roles if role.status in _WRONG]
+def health_problems(health: Health) -> list[str]:
+    """What is wrong with the roles of Driftline, in Markdown."""
+    missing = [f"the role {escape(role)} is not running" for role in health.missing]
+    return missing + [_role_problem(role) for role in health.roles if role.status in _UNHEALTHY]
 
 
-def _trouble(role: Role) -> str:
-    name = text.plain(f"{role.role}-{role.slot}")
+def _role_problem(role: Role) -> str:
+    name = escape(f"{role.role}-{role.slot}")
     if role.status == "silent":
-        return f"role {name} is silent (last heard of {text.ago(role.heartbeat_age_s)})"
-    return f"role {name} says: {text.plain(role.problem or 'something is wrong')}"
+        return f"{name} is silent (last heartbeat {formats.age(role.heartbeat_age_s)})"
+    return f"{name} reports a problem: {escape(role.problem or 'no details')}"
 
 
-def freshness(now: Situation) -> list[str]:
-    """How old what is shown is: by the data's own time, and by the clock."""
-    said = []
-    if now.newest is not None:
-        end = text.instant(now.newest.window.end)
-        said.append(f"The newest window ends {end} (event time, UTC).")
-    progress = [r.progress_age_s for r in now.health.roles if r.progress_age_s is not None]
-    if progress:
-        said.append(f"Driftline last took in anything {text.ago(min(progress))}.")
-    lag = sum(role.lag for role in now.health.roles)
+def freshness(state: ModelState) -> list[str]:
+    """The age of the data, in event time and by the clock."""
+    sentences = []
+    if state.newest_window is not None:
+        end = formats.instant(state.newest_window.window.end)
+        sentences.append(f"Newest window ends {end} (event time, UTC).")
+    ages = [r.progress_age_s for r in state.health.roles if r.progress_age_s is not None]
+    if ages:
+        sentences.append(f"Last activity {formats.age(min(ages))}.")
+    lag = sum(role.lag for role in state.health.roles)
     if lag:
-        said.append(f"{text.amount(lag, 'record')} still to be read.")
-    return said
+        sentences.append(f"Consumer lag: {formats.quantity(lag, 'record')}.")
+    return sentences

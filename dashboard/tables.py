@@ -1,7 +1,12 @@
-"""Answers turned into tables of text. Pure; the columns stand without rows too."""
+"""Tables of text, from answers of the API. Pure; the columns exist without rows too.
+
+Cells are Markdown, as ``st.table`` shows them, apart from ``features`` and ``detectors``, which go
+to ``st.dataframe`` and are plain text.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -10,7 +15,6 @@ from api.answers import (
     Baseline,
     DataDrift,
     Feature,
-    HistoryItem,
     LatestMetrics,
     Metric,
     Model,
@@ -18,61 +22,62 @@ from api.answers import (
     WindowItem,
 )
 from api.health import Health
-from dashboard import text
-from dashboard.status import Condition
-from dashboard.text import METRICS, NOTHING
+from dashboard import formats, labels
+from dashboard.formats import NO_VALUE
+from dashboard.labels import METRICS
+from dashboard.limits import feature_sustained_limit
+from dashboard.status import ModelStatus
+from dashboard.text import escape
 
 # -- performance ---------------------------------------------------------------------------------
 
-BESIDE_COLUMNS = ["metric", "baseline", "production", "95% interval", "provisional", "judgement"]
+PERFORMANCE_COLUMNS = [
+    "metric", "baseline", "production", "95% interval", "provisional", "verdict",
+]  # fmt: skip
 
 
-def beside(baseline: Baseline, latest: LatestMetrics) -> pd.DataFrame:
+def performance(baseline: Baseline, latest: LatestMetrics) -> pd.DataFrame:
     """Each metric on the reference and in production."""
-    names = [n for n in METRICS if n in {**baseline.metrics, **_metrics(latest)}]
-    coming = _metrics(latest.provisional) if latest.provisional else {}
+    provisional = latest.provisional.metrics if latest.provisional else {}
     rows = [
         (
-            METRICS[name],
-            text.number(baseline.metrics[name].value if name in baseline.metrics else None),
-            *_production(_metrics(latest).get(name)),
-            text.number(coming[name].value if name in coming else None),
-            _judgement(_metrics(latest).get(name)),
+            label,
+            formats.number(baseline.metrics[name].value if name in baseline.metrics else None),
+            *_production(latest.metrics.get(name)),
+            formats.number(provisional[name].value if name in provisional else None),
+            _metric_verdict(latest.metrics.get(name)),
         )
-        for name in names
+        for name, label in METRICS.items()
+        if name in baseline.metrics or name in latest.metrics
     ]
-    return pd.DataFrame(rows, columns=BESIDE_COLUMNS)
-
-
-def _metrics(of: LatestMetrics | HistoryItem) -> Mapping[str, Metric]:
-    return of.metrics
+    return pd.DataFrame(rows, columns=PERFORMANCE_COLUMNS)
 
 
 def _production(metric: Metric | None) -> tuple[str, str]:
     if metric is None:
-        return NOTHING, NOTHING
-    return text.number(metric.value), text.interval(metric.low, metric.high)
+        return NO_VALUE, NO_VALUE
+    return formats.number(metric.value), formats.interval(metric.low, metric.high)
 
 
-def _judgement(metric: Metric | None) -> str:
+def _metric_verdict(metric: Metric | None) -> str:
     if metric is None or metric.value is None:
-        return NOTHING
-    if metric.severity is None:
-        calm = f"{text.SYMBOLS['good']} not degraded"
-        return calm if metric.threshold is not None else text.UNTESTED
-    return f"{text.SYMBOLS.get(metric.severity, '?')} degraded, {metric.severity}"
+        return NO_VALUE
+    if metric.severity is not None:
+        return labels.DEGRADED.get(metric.severity, f"? degraded, {escape(metric.severity)}")
+    return labels.NOT_DEGRADED if metric.threshold is not None else labels.NOT_TESTED
 
 
 # -- drift ---------------------------------------------------------------------------------------
 
 FEATURE_COLUMNS = [
-    "feature", "verdict", "decided by", "distance", "sampling noise", "reference's straying",
-    "Kuiper", "p-value", "p significant", "PSI", "missing",
-     "out of range", "wrong type", "new categories",
+    "feature", "verdict", "decided by", "distance", "sampling noise", "sustained",
+    "sustained limit", "normal variation", "Kuiper", "p-value", "p significant", "PSI", "missing",
+    "out of range", "wrong type", "new categories",
 ]  # fmt: skip
 
 
 def features(drift: DataDrift) -> pd.DataFrame:
+    """Plain text."""
     return pd.DataFrame([_feature(f) for f in drift.features], columns=FEATURE_COLUMNS)
 
 
@@ -80,142 +85,164 @@ def _feature(feature: Feature) -> tuple[str, ...]:
     rows = feature.rows
     return (
         feature.name,
-        text.verdict(feature),
+        labels.verdict(feature),
         feature.decided_by or "",
-        text.number(feature.statistic),
-        text.number(feature.threshold),
-        text.number(feature.allowance),
-        text.number(feature.kuiper),
-        text.probability(feature.p_value),
+        formats.number(feature.statistic),
+        formats.number(feature.threshold),
+        formats.number(feature.persistent),
+        formats.number(feature_sustained_limit(feature)),
+        formats.number(feature.allowance),
+        formats.number(feature.kuiper),
+        formats.probability(feature.p_value),
         "•" if feature.significant else "",
-        text.number(feature.psi),
-        text.share(feature.missing, rows),
-        text.share(feature.out_of_range, rows),
-        text.share(feature.wrong_type, rows),
-        "" if feature.unseen is None or not feature.unseen.rows else _unseen(feature),
+        formats.number(feature.psi),
+        formats.proportion(feature.missing, rows),
+        formats.proportion(feature.out_of_range, rows),
+        formats.proportion(feature.wrong_type, rows),
+        "" if feature.unseen is None or not feature.unseen.rows else _new_categories(feature),
     )
 
 
-def _unseen(feature: Feature) -> str:
+def _new_categories(feature: Feature) -> str:
     assert feature.unseen is not None
-    names = ", ".join(f"{name} ({rows})" for name, rows in feature.unseen.values.items())
-    return f"{feature.unseen.rows}: {names}" if names else str(feature.unseen.rows)
+    rows = formats.count(feature.unseen.rows)
+    names = ", ".join(
+        f"{name} ({formats.count(rows)})" for name, rows in feature.unseen.values.items()
+    )
+    return f"{rows}: {names}" if names else rows
 
 
-def numbers(feature: Feature) -> pd.DataFrame:
-    """Everything that is known of a feature in a window, as a list."""
-    known = [
-        (text.distance(feature), text.number(feature.statistic)),
-        ("sampling noise explains", text.number(feature.threshold)),
-        ("persists", text.number(feature.persistent)),
-        ("reference's straying", text.number(feature.allowance)),
-        ("smallest that would show", text.number(feature.detectable)),
-        ("Kuiper distance", text.number(feature.kuiper)),
-        ("Cliff's delta (Wilcoxon)", text.number(feature.wilcoxon)),
-        ("Mood's score", text.number(feature.mood)),
-        ("decided by", feature.decided_by or NOTHING),
-        ("p-value", text.probability(feature.p_value)),
-        ("PSI", text.number(feature.psi)),
-        ("rows", text.count(feature.rows)),
-        ("missing", text.share(feature.missing, feature.rows)),
-        ("out of the reference's range", text.share(feature.out_of_range, feature.rows)),
-        ("new categories", _unseen(feature) if feature.unseen else NOTHING),
+def feature_numbers(feature: Feature) -> pd.DataFrame:
+    """All figures of a feature in a window; those without a value are left out."""
+    rows = [
+        (labels.distance(feature), formats.number(feature.statistic)),
+        ("sampling noise", formats.number(feature.threshold)),
+        ("sustained", formats.number(feature.persistent)),
+        ("sustained limit", formats.number(feature_sustained_limit(feature))),
+        ("normal variation", formats.number(feature.allowance)),
+        ("smallest detectable distance", formats.number(feature.detectable)),
+        *_other_tests(feature),
+        ("rows", formats.count(feature.rows)),
+        ("missing", formats.proportion(feature.missing, feature.rows)),
+        ("out of range of the reference", formats.proportion(feature.out_of_range, feature.rows)),
+        ("new categories", escape(_new_categories(feature)) if feature.unseen else NO_VALUE),
     ]
-    return pd.DataFrame([row for row in known if row[1] != NOTHING], columns=["number", "value"])
+    return pd.DataFrame([row for row in rows if row[1] != NO_VALUE], columns=["figure", "value"])
 
 
-DETECTOR_COLUMNS = ["detector", "now", "last detection"]
+def _other_tests(feature: Feature) -> list[tuple[str, str]]:
+    return [
+        ("Kuiper distance", formats.number(feature.kuiper)),
+        ("Cliff's delta (Wilcoxon)", formats.number(feature.wilcoxon)),
+        ("Mood's score", formats.number(feature.mood)),
+        ("decided by", escape(feature.decided_by) if feature.decided_by else NO_VALUE),
+        ("p-value", escape(formats.probability(feature.p_value))),
+        ("PSI", formats.number(feature.psi)),
+    ]
+
+
+DETECTOR_COLUMNS = ["detector", "verdict", "last detection"]
 DETECTORS = {"adwin": "ADWIN", "page_hinkley": "Page-Hinkley"}
 
 
 def detectors(windows: Sequence[WindowItem]) -> pd.DataFrame:
-    """What they say of the newest final window."""
-    told = [item.concept.detectors for item in windows if item.concept and item.concept.detectors]
+    """The detectors in the newest window that has any. Plain text."""
+    by_window = [w.concept.detectors for w in windows if w.concept and w.concept.detectors]
     rows = [
         (
             DETECTORS.get(detector.name, detector.name),
-            text.WARNING if detector.drifting else text.CALM,
-            NOTHING if detector.detected_at is None else text.instant(detector.detected_at),
+            labels.WARNING if detector.drifting else labels.NO_DRIFT,
+            NO_VALUE if detector.detected_at is None else formats.instant(detector.detected_at),
         )
-        for detector in (told[-1] if told else [])
+        for detector in (by_window[-1] if by_window else [])
     ]
     return pd.DataFrame(rows, columns=DETECTOR_COLUMNS)
 
 
 # -- Driftline itself ----------------------------------------------------------------------------
 
-ROLE_COLUMNS = ["role", "state", "last progress", "still to read", "data read up to", "problem"]
+ROLE_COLUMNS = ["role", "status", "last activity", "lag", "watermark", "problem"]
 
 
 def roles(health: Health) -> pd.DataFrame:
     rows = [
         (
-            f"{role.role}-{role.slot}",
+            escape(f"{role.role}-{role.slot}"),
             f"{'✔' if role.status in ('ok', 'replaced') else '▲'} {role.status}",
-            text.ago(role.progress_age_s),
-            text.count(role.lag),
-            NOTHING if role.watermark is None else text.instant(role.watermark),
-            role.problem or "",
+            formats.age(role.progress_age_s),
+            formats.count(role.lag),
+            NO_VALUE if role.watermark is None else formats.instant(role.watermark),
+            escape(role.problem or ""),
         )
         for role in health.roles
     ]
-    missing = [(name, "▲ never heard of", "never", NOTHING, NOTHING, "") for name in health.missing]
+    missing = [
+        (escape(name), "▲ not running", "never", NO_VALUE, NO_VALUE, "") for name in health.missing
+    ]
     return pd.DataFrame(rows + missing, columns=ROLE_COLUMNS)
 
 
-RECORD_COLUMNS = ["records", "received", "counted", "of them late", "too late", "dead letters"]
+RECORD_COLUMNS = ["records", "received", "counted", "late (counted)", "too late", "dead letters"]
 
 
 def records(health: Health) -> pd.DataFrame:
+    """What became of the records of each topic."""
     rows = [
         (
-            name,
-            text.count(of.received),
-            text.count(of.counted),
-            text.count(of.late),
-            text.count(of.too_late),
-            ", ".join(f"{many:,} {reason}" for reason, many in of.dead.items() if many) or "0",
+            topic,
+            formats.count(records.received),
+            formats.count(records.counted),
+            formats.count(records.late),
+            formats.count(records.too_late),
+            _dead_letters(records.dead),
         )
-        for name, of in (("predictions", health.predictions), ("labels", health.labels))
+        for topic, records in (("predictions", health.predictions), ("labels", health.labels))
     ]
     return pd.DataFrame(rows, columns=RECORD_COLUMNS)
 
 
-REASON_COLUMNS = ["condition", "required", "actual", "met"]
+def _dead_letters(by_reason: Mapping[str, int]) -> str:
+    counts = {escape(reason): number for reason, number in by_reason.items() if number}
+    return ", ".join(f"{number:,} {reason}" for reason, number in counts.items()) or "0"
 
 
-def reasons(status: Retraining) -> pd.DataFrame:
+CONDITION_COLUMNS = ["condition", "required", "actual", "met"]
+CONDITIONS = {"not_running": "retraining in progress"}
+_LONG_NUMBER = re.compile(r"\b\d{4,}\b")
+
+
+def retraining_conditions(status: Retraining) -> pd.DataFrame:
     rows = [
         (
-            r.condition.replace("_", " "),
-            _said(r.required),
-            _said(r.actual),
-            "✔ yes" if r.met else "✘ no",
+            escape(CONDITIONS.get(reason.condition, reason.condition.replace("_", " "))),
+            _value(reason.required),
+            _value(reason.actual),
+            "✔ yes" if reason.met else "✘ no",
         )
-        for r in status.reasons
+        for reason in status.reasons
     ]
-    return pd.DataFrame(rows, columns=REASON_COLUMNS)
+    return pd.DataFrame(rows, columns=CONDITION_COLUMNS)
 
 
-def _said(value: object) -> str:
+def _value(value: object) -> str:
     if value is None:
-        return NOTHING
+        return NO_VALUE
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return escape(_LONG_NUMBER.sub(lambda digits: f"{int(digits[0]):,}", str(value)))
 
 
-MODEL_COLUMNS = ["model", "version", "all right?", "why"]
+MODEL_COLUMNS = ["model", "version", "status", "reason"]
 
 
-def overview(situations: Sequence[tuple[Model, Condition]]) -> pd.DataFrame:
+def models(statuses: Sequence[tuple[Model, ModelStatus]]) -> pd.DataFrame:
     rows = [
         (
-            model.model,
-            model.version,
-            f"{text.SYMBOLS[condition.level]} {condition.answer}",
-            condition.reason,
+            escape(model.model),
+            escape(model.version),
+            f"{labels.SYMBOLS[status.level]} {status.answer}",
+            status.reason,
         )
-        for model, condition in situations
+        for model, status in statuses
     ]
     return pd.DataFrame(rows, columns=MODEL_COLUMNS)

@@ -1,7 +1,7 @@
-"""Where in the dashboard somebody is, said by the address of the page, so that it can be sent.
+"""The state of a page in the parameters of its address, so that a link reopens the same view.
 
-The address outranks what is remembered; what it leaves out is taken from there, because Streamlit
-forgets an address's parameters when somebody changes pages by the side bar.
+Streamlit drops the parameters when somebody changes pages in the sidebar. They are therefore also
+kept in the session; the address takes precedence.
 """
 
 from __future__ import annotations
@@ -11,23 +11,24 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 KEPT = ("model", "version", "feature", "window", "last")  # from page to page
-_REMEMBERED = "place"
+_SESSION_KEY = "address parameters"
 
 
-def arrive() -> None:
-    """Address and memory say the same from here on."""
-    for name, value in _memory().items():
+def restore() -> None:
+    """Add the parameters that the session remembers and the address lacks."""
+    remembered: dict[str, str] = st.session_state.setdefault(_SESSION_KEY, {})
+    for name, value in remembered.items():
         if name not in st.query_params:
             st.query_params[name] = value
     _remember()
 
 
-def at(name: str) -> str | None:
+def get(name: str) -> str | None:
     return st.query_params.get(name)
 
 
-def go(**changes: str | None) -> None:
-    """Change the address; None takes a parameter out of it."""
+def update(**changes: str | None) -> None:
+    """Set parameters of the address; None removes one."""
     for name, value in changes.items():
         if value is not None:
             st.query_params[name] = value
@@ -36,25 +37,22 @@ def go(**changes: str | None) -> None:
     _remember()
 
 
-def choose(
-    label: str, name: str, options: Sequence[str], *, words: Callable[[str], str] = str
+def selectbox(
+    label: str, name: str, options: Sequence[str], *, format_option: Callable[[str], str] = str
 ) -> str:
-    """A box to choose with that the address follows. What it says and is no option: the first."""
-    asked, key = at(name), f"choice of {name}"
-    st.session_state[key] = asked if asked in options else options[0]
-    st.selectbox(label, options, key=key, format_func=words, on_change=lambda: _chosen(name, key))
+    """A select box for a parameter of the address. A value that is no option selects the first."""
+    value, key = get(name), f"select {name}"
+    st.session_state[key] = value if value in options else options[0]
+    st.selectbox(
+        label,
+        options,
+        key=key,
+        format_func=format_option,
+        on_change=lambda: update(**{name: str(st.session_state[key])}),
+    )
     return str(st.session_state[key])
 
 
-def _chosen(name: str, key: str) -> None:
-    go(**{name: str(st.session_state[key])})
-
-
-def _memory() -> dict[str, str]:
-    memory: dict[str, str] = st.session_state.setdefault(_REMEMBERED, {})
-    return memory
-
-
 def _remember() -> None:
-    known = {name: st.query_params[name] for name in KEPT if name in st.query_params}
-    st.session_state[_REMEMBERED] = known
+    kept = {name: st.query_params[name] for name in KEPT if name in st.query_params}
+    st.session_state[_SESSION_KEY] = kept

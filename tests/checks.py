@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 import driftline.__main__
 from consumers.__main__ import main as consumers_main
-from dashboard.api_address import API, TOKEN
+from dashboard.api_address import API_VARIABLE, TOKEN_VARIABLE
 from driftline.configuration.sections import ModelSection
 from driftline.settings import Settings
 from producers.__main__ import main as producers_main
@@ -24,7 +24,7 @@ PROGRAMS: dict[tuple[str, ...], click.Command] = {
     ("python", "-m", "consumers"): consumers_main,
 }
 # Not of the settings: the dashboard's, and those of the tests.
-OTHERS = {API, TOKEN, "DRIFTLINE_TEST_KAFKA", "DRIFTLINE_REQUIRE"}
+OTHERS = {API_VARIABLE, TOKEN_VARIABLE, "DRIFTLINE_TEST_KAFKA", "DRIFTLINE_REQUIRE"}
 
 
 def parse(words: Sequence[str], *, whole: bool = True) -> bool:

@@ -1,1 +1,1 @@
-"""The pages, one module each: ``page(here)`` lays out, ``tables`` and ``charts`` decide."""
+"""The pages, one module each. ``page(context)`` loads what it shows and lays it out."""

@@ -1,4 +1,4 @@
-"""What was found: the open incidents first, then those that are over, each with its evidence."""
+"""Incidents with their evidence: one chosen by the address, then the open and the resolved ones."""
 
 from __future__ import annotations
 
@@ -8,107 +8,104 @@ from dataclasses import dataclass
 import streamlit as st
 
 from api.answers import Incident, IncidentHistory
-from dashboard import text, url_state
-from dashboard.auto_refresh import answer, live
+from dashboard import incident_text, url_state
+from dashboard.auto_refresh import auto_refresh, fetch
 from dashboard.client import ApiProblem, Client
 from dashboard.context import PageContext
+from dashboard.text import escape
 
-RESOLVED = 50  # the newest of them
-NOTHING_OPEN = (
-    "Nothing is open. An incident opens when a window departs from the reference by more than"
-    " noise and the reference's own straying explain; see what is watched under Drift."
+RESOLVED_LIMIT = 50
+NO_OPEN_INCIDENTS = (
+    "No open incidents. An incident opens when a window differs from the reference by more than"
+    " sampling noise and normal variation explain."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Data:
     open: Sequence[Incident]
     resolved: Sequence[Incident]
-    chosen: IncidentHistory | str | None  # a sentence says why there is none
+    chosen: IncidentHistory | str | None  # a text says why it cannot be shown
 
 
-def page(here: PageContext) -> None:
+def page(context: PageContext) -> None:
     st.title("Alerts")
 
     def part() -> None:
-        seen = answer(f"alerts {here.of} {url_state.at('incident')}", lambda: _ask(here))
-        if seen is not None:
-            _draw(here, seen)
+        key = f"alerts {context.model_version} {url_state.get('incident')}"
+        data = fetch(key, lambda: _load(context))
+        if data is not None:
+            _show(context, data)
 
-    live(part)
+    auto_refresh(part)
 
 
-def _ask(here: PageContext) -> Seen:
-    return Seen(
-        here.client.incidents(here.of, "open"),
-        here.client.incidents(here.of, "resolved", limit=RESOLVED),
-        _chosen(here.client, url_state.at("incident")),
+def _load(context: PageContext) -> Data:
+    client, version = context.client, context.model_version
+    return Data(
+        client.incidents(version, "open"),
+        client.incidents(version, "resolved", limit=RESOLVED_LIMIT),
+        _load_chosen(client, url_state.get("incident")),
     )
 
 
-def _chosen(client: Client, identity: str | None) -> IncidentHistory | str | None:
+def _load_chosen(client: Client, identity: str | None) -> IncidentHistory | str | None:
     try:
         return client.incident(identity) if identity else None
     except ApiProblem as problem:
         return str(problem)
 
 
-def _draw(here: PageContext, seen: Seen) -> None:
-    if seen.chosen is not None:
-        _story(here, seen.chosen)
-    st.subheader(f"Open ({len(seen.open)})")
-    if not seen.open:
-        st.success(NOTHING_OPEN, icon=":material/check_circle:")
-    _cards(here, seen.open)
-    st.subheader("Over")
-    if not seen.resolved:
-        st.caption("No incident is over yet.")
-    _cards(here, seen.resolved)
-    if len(seen.resolved) == RESOLVED:
-        st.caption(f"The newest {RESOLVED} are shown; the API has all: `/alerts?state=resolved`.")
+def _show(context: PageContext, data: Data) -> None:
+    if data.chosen is not None:
+        _history(context, data.chosen)
+    st.subheader(f"Open ({len(data.open)})")
+    if not data.open:
+        st.success(NO_OPEN_INCIDENTS, icon=":material/check_circle:")
+    _cards(context, data.open)
+    st.subheader("Resolved")
+    if not data.resolved:
+        st.caption("No resolved incidents yet.")
+    _cards(context, data.resolved)
+    if len(data.resolved) == RESOLVED_LIMIT:
+        st.caption(f"The newest {RESOLVED_LIMIT}. The API returns all: `/alerts?state=resolved`.")
 
 
-def _cards(here: PageContext, incidents: Sequence[Incident]) -> None:
+def _cards(context: PageContext, incidents: Sequence[Incident]) -> None:
     for incident in incidents:
-        card(here, incident)
+        card(context, incident)
 
 
-def card(here: PageContext, incident: Incident) -> None:
-    """An incident in a box: what, since when, the evidence, and where to look further."""
+def card(context: PageContext, incident: Incident) -> None:
+    """An incident in a box: subject, severity, message, and links to details."""
     with st.container(border=True):
-        st.markdown(text.incident_headline(incident))
-        st.markdown(text.sentence(incident.message))
-        if incident.state == "resolved":  # what it says is that it is over
-            st.caption(text.plain(text.evidence(incident.evidence)))
+        st.markdown(incident_text.headline(incident))
+        st.markdown(incident_text.message(incident.message))
+        if incident.state == "resolved":  # its message only says that it is resolved
+            st.caption(incident_text.evidence(incident.evidence))
         with st.container(horizontal=True):
-            _links(here, incident)
+            _links(context, incident)
 
 
-def _links(here: PageContext, incident: Incident) -> None:
-    here.link("The whole story", "alerts", incident=incident.id)
-    kind, _, about = incident.subject.partition("/")
-    if kind == "data":
-        here.link("Its distribution", "drift", feature=about, window=_window(incident))
+def _links(context: PageContext, incident: Incident) -> None:
+    context.link("History", "alerts", incident=incident.id)
+    kind, _, name = incident.subject.partition("/")
+    if kind in ("data", "quality"):
+        window = incident_text.window(incident)
+        context.link("Distribution", "drift", feature=name, window=window)
     else:
-        here.link("Over time", "model")
+        context.link("Metrics over time", "model")
 
 
-def _window(incident: Incident) -> str | None:
-    window = incident.window or {}
-    if "start" not in window or "end" not in window:
-        return None
-    return f"{window['start']}/{window['end']}"
-
-
-def _story(here: PageContext, chosen: IncidentHistory | str) -> None:
-    """One incident from its beginning, for the link that names it."""
+def _history(context: PageContext, chosen: IncidentHistory | str) -> None:
+    """All changes of the incident in the address."""
     if isinstance(chosen, str):
         st.warning(chosen)
         return
     with st.container(border=True):
-        st.markdown(text.incident_headline(chosen))
-        st.caption(f"{text.plain(chosen.model)} · version {text.plain(chosen.version)}")
+        st.markdown(incident_text.headline(chosen))
+        st.caption(f"{escape(chosen.model)} · version {escape(chosen.version)}")
         for event in chosen.transitions:
-            st.markdown(text.transition(event))
-        st.markdown(f"Evidence: {text.plain(text.evidence(chosen.evidence))}")
-        here.link("All alerts", "alerts", incident=None)
+            st.markdown(incident_text.transition(event))
+        st.markdown(f"Evidence: {incident_text.evidence(chosen.evidence)}")
+        context.link("All alerts", "alerts", incident=None)

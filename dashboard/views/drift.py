@@ -1,4 +1,4 @@
-"""Which features have moved, when, and how."""
+"""Which features have drifted, when, and how their distribution changed."""
 
 from __future__ import annotations
 
@@ -8,154 +8,184 @@ from dataclasses import dataclass
 import streamlit as st
 
 from api.answers import DataDrift, Feature, WindowItem
-from dashboard import charts, series, tables, text, url_state
-from dashboard.auto_refresh import answer, live
-from dashboard.client import ApiProblem
+from dashboard import charts, formats, labels, render, series, tables, url_state, window_parameter
+from dashboard.auto_refresh import auto_refresh, fetch
+from dashboard.client import ApiProblem, Client, ModelVersion
 from dashboard.context import PageContext
-from dashboard.render import choose_last, distribution, draw, last, table
+from dashboard.text import NO_WINDOWS, escape, finding
+from dashboard.window_parameter import Period, to_parameter
 
 NEWEST = "newest"
-_HEAT = "heat map"
-LEGEND = (
-    "Each row is a feature, each column a window; the stronger the colour, the larger the distance"
-    " from the reference (KS; of categories the largest difference of a share), up to 0.3."
-    " Click a cell to look into it. Incidents come of shorter and longer windows too, and are told"
-    " under Alerts."
+_HEAT_MAP = "heat map"
+HEAT_MAP_HELP = (
+    "One row per feature, one column per window. The stronger the colour, the larger the distance"
+    " from the reference (KS; for categories the largest change of a proportion), up to 0.3. Click"
+    " a cell for details. Incidents also come from shorter and longer windows; see Alerts."
 )
-MARKED = (
-    "• marks a p-value at or below `p_value_threshold`. It opens no incident: on real data most"
-    " windows are marked, because rows are not independent. What decides is the distance, against"
-    " sampling noise, and what persists of it, less half of that noise, against the reference's own"
-    " straying; of numbers also the Kuiper distance and the ranks, by the same rule."
+DISTANCE_HELP = (
+    "A window drifts if the distance exceeds its limit (sampling noise) and its sustained part"
+    " exceeds its own (normal variation + half of the noise; for categories three quarters)."
+)
+FEATURES_HELP = (
+    "• p-value at or below `p_value_threshold`. It opens no incident: rows of real data are not"
+    " independent, and most windows have small p-values. The verdict compares the distance with"
+    " sampling noise, and its sustained part with normal variation plus part of the noise. Numeric"
+    " features are also tested by Kuiper distance and ranks, by the same rule."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Data:
     windows: Sequence[WindowItem]
-    chosen: DataDrift | str  # a sentence says why there is none
+    drift: DataDrift | str  # a text says why it cannot be shown
 
 
-def page(here: PageContext) -> None:
-    st.title("Drift of the data")
-    if not here.model.features:
-        st.info("The model has no features. What became of its scores stands under Model.")
+def page(context: PageContext) -> None:
+    st.title("Data drift")
+    if not context.model.features:
+        st.info("The model has no features. Drift of its scores is shown under Model.")
         return
 
     def part() -> None:
-        many, window = last(len(here.model.features)), text.spelled_out(url_state.at("window"))
-        seen = answer(f"drift {here.of} {many} {window}", lambda: _ask(here, many, window))
-        if seen is not None:
-            _draw(here, seen)
+        limit = render.window_limit(len(context.model.features))
+        period = window_parameter.parse(url_state.get("window"))
+        key = f"drift {context.model_version} {limit} {period}"
+        data = fetch(key, lambda: _load(context, limit, period))
+        if data is not None:
+            _show(context, data, period)
 
-    live(part)
+    auto_refresh(part)
 
 
-def _ask(here: PageContext, many: int, window: tuple[str, str] | None) -> Seen:
-    windows = here.client.windows(here.of, many)
+def _load(context: PageContext, limit: int, period: Period | None) -> Data:
+    client, version = context.client, context.model_version
+    windows = client.windows(version, limit)
+    if period is None:
+        return Data(windows, client.data_drift(version))
     try:
-        return Seen(windows, here.client.drift(here.of, window))
+        return Data(windows, _drift_in(client, version, period, windows))
     except ApiProblem as problem:
-        if window is None:
-            raise
-        return Seen(windows, str(problem))
+        return Data(windows, str(problem))
 
 
-def _draw(here: PageContext, seen: Seen) -> None:
-    if not seen.windows:
-        st.info(text.NO_WINDOWS)
+def _drift_in(
+    client: Client, version: ModelVersion, period: Period, windows: Sequence[WindowItem]
+) -> DataDrift:
+    """The window of the period; if the model has none like it, its own window around it."""
+    drift = client.data_drift(version, *period)
+    if drift.window is not None:
+        return drift
+    around = window_parameter.search_range(period, windows)
+    candidates = client.windows_inside(version, *around)
+    own = window_parameter.own_window(period, candidates)
+    return drift if own is None else client.data_drift(version, own.start, own.end)
+
+
+def _show(context: PageContext, data: Data, period: Period | None) -> None:
+    if not data.windows:
+        st.info(NO_WINDOWS)
         return
-    names = [feature.name for feature in here.model.features]
-    feature, at = _choose(names, seen), _window_shown(seen)
-    shown = series.features_shown(seen.windows, names, feature)
-    cells = series.heat_rows(seen.windows, shown, (feature, at))
-    draw(cells, "heat", key=_HEAT, on_select=_cell_chosen)
-    st.caption(LEGEND)
-    if len(shown) < len(names):
-        st.caption(f"{len(shown)} of {len(names)} features: those that departed furthest.")
-    _feature(seen, feature, at)
-    _all_features(seen.chosen)
+    names = [feature.name for feature in context.model.features]
+    feature, at = _select(names, data), _shown_window(data, period)
+    rows = series.heat_map_features(data.windows, names, feature)
+    cells = series.heat_map_rows(data.windows, rows, (feature, at))
+    render.chart(cells, "heat_map", key=_HEAT_MAP, on_select=_on_cell_selected)
+    st.caption(HEAT_MAP_HELP)
+    if len(rows) < len(names):
+        st.caption(f"{len(rows)} of {len(names):,} features: those with the most severe drift.")
+    _show_feature(data, feature, at, period)
+    _show_all_features(data.drift)
 
 
-def _choose(names: Sequence[str], seen: Seen) -> str:
-    """The feature; at first the one that has moved most, which then stays in the address."""
-    if url_state.at("feature") not in names:
-        if (asked := url_state.at("feature")) is not None:
-            st.warning(f"The model has no feature {text.plain(asked)}.")
-        rank = series.worst(seen.windows[-1:])
-        url_state.go(feature=min(names, key=lambda name: rank.get(name, series.CALM)))
+def _select(names: Sequence[str], data: Data) -> str:
+    """The chosen feature; by default the one with the most severe drift."""
+    if url_state.get("feature") not in names:
+        if (unknown := url_state.get("feature")) is not None:
+            st.warning(f"The model has no feature {escape(unknown)}.")
+        order = series.severity_order(data.windows[-1:])
+        most_severe = min(names, key=lambda name: order.get(name, series.LEAST_SEVERE))
+        url_state.update(feature=most_severe)
     left, middle, right = st.columns(3)
     with left:
-        feature = url_state.choose("Feature", "feature", names)
+        feature = url_state.selectbox("Feature", "feature", names)
     with middle:
-        _choose_window(seen.windows)
+        _select_window(data.windows)
     with right:
-        choose_last()
+        render.select_window_limit()
     return feature
 
 
-def _choose_window(windows: Sequence[WindowItem]) -> None:
-    """The newest one, which moves on as windows close, or one that stays."""
-    said = {text.spelled(item.window): text.window(item.window) for item in reversed(windows)}
-    if span := text.spelled_out(url_state.at("window")):
-        asked = "/".join(span)
-        said.setdefault(asked, text.spelled_window(asked))
-        url_state.go(window=asked)
-    options = [NEWEST, *said]
-    url_state.choose("Window", "window", options, words=lambda at: said.get(at, "the newest"))
+def _select_window(windows: Sequence[WindowItem]) -> None:
+    """One window, or the newest, which moves on as windows close."""
+    options = {to_parameter(item.window): formats.window(item.window) for item in reversed(windows)}
+    if period := window_parameter.parse(url_state.get("window")):
+        parameter = to_parameter(period)
+        options.setdefault(parameter, formats.period(*period))
+        url_state.update(window=parameter)
+    url_state.selectbox(
+        "Window", "window", [NEWEST, *options], format_option=lambda at: options.get(at, "Newest")
+    )
 
 
-def _window_shown(seen: Seen) -> str:
-    span = text.spelled_out(url_state.at("window"))
-    return "/".join(span) if span else text.spelled(seen.windows[-1].window)
+def _shown_window(data: Data, period: Period | None) -> str:
+    """The window of the figures, as in an address."""
+    if not isinstance(data.drift, str) and data.drift.window is not None:
+        return to_parameter(data.drift.window)
+    return to_parameter(period or data.windows[-1].window)
 
 
-def _cell_chosen() -> None:
-    cells = _selected(st.session_state.get(_HEAT))
+def _on_cell_selected() -> None:
+    cells = _selected_cells(st.session_state.get(_HEAT_MAP))
     if cells:
-        url_state.go(feature=str(cells[0]["feature"]), window=str(cells[0]["at"]))
+        url_state.update(feature=str(cells[0]["feature"]), window=str(cells[0]["at"]))
 
 
-def _selected(
+def _selected_cells(
     state: Mapping[str, Mapping[str, Sequence[Mapping[str, object]]]] | None,
 ) -> Sequence[Mapping[str, object]]:
     return (state or {}).get("selection", {}).get(charts.CELL, [])
 
 
-def _feature(seen: Seen, name: str, at: str) -> None:
-    st.subheader(text.plain(name))
-    found = _found(seen.chosen, name)
+def _show_feature(data: Data, name: str, at: str, period: Period | None) -> None:
+    st.subheader(escape(name))
+    feature = _feature_verdict(data.drift, name, period)
     left, right = st.columns([2, 1])
     with left:
-        rows = series.distance_rows(seen.windows, series.of_feature(name), at)
-        draw(rows, "distances", "distance" if found is None else text.distance(found))
-    if found is not None:
+        rows = series.distance_rows(data.windows, series.feature_named(name), at)
+        title = "distance" if feature is None else labels.distance(feature)
+        render.chart(rows, "distances", title)
+        st.caption(DISTANCE_HELP)
+    if feature is not None:
         with right:
-            table(tables.numbers(found))
-        distribution(found)
+            render.table(tables.feature_numbers(feature))
+        render.distribution(feature)
 
 
-def _found(drift: DataDrift | str, name: str) -> Feature | None:
-    """What was found of the feature, after saying it; None where nothing was."""
+def _feature_verdict(drift: DataDrift | str, name: str, period: Period | None) -> Feature | None:
+    """Show the verdict of the feature and return its figures; None without figures."""
     if isinstance(drift, str):
         st.warning(drift)
         return None
-    found = next((feature for feature in drift.features if feature.name == name), None)
-    if drift.window is None or found is None:
-        st.info("This window holds no row of it.")
+    feature = next((feature for feature in drift.features if feature.name == name), None)
+    if drift.window is None or feature is None:
+        st.info("No rows in this window.")
         return None
-    said = text.window(drift.window)
-    verdict = text.UNJUDGED if drift.window.status == "incomplete" else text.verdict(found)
-    st.markdown(f"**{verdict}** in the window {said}. {text.found(found)}")
-    return found
+    window = formats.window(drift.window)
+    if period is not None and not window_parameter.same(drift.window, period):
+        asked = formats.period(*period)
+        st.info(f"The chosen period, {asked}, is not one of the model's windows. Shown: {window}.")
+    not_judged = drift.window.status == "incomplete"
+    verdict = labels.NOT_JUDGED if not_judged else labels.verdict(feature)
+    st.markdown(f"**{verdict}** in the window {window}. {finding(feature)}")
+    return feature
 
 
-def _all_features(drift: DataDrift | str) -> None:
+def _show_all_features(drift: DataDrift | str) -> None:
     if isinstance(drift, str) or drift.window is None:
         return
-    with st.expander(f"All features in the window {text.window(drift.window)}"):
+    with st.expander(f"All features in the window {formats.window(drift.window)}"):
         st.dataframe(tables.features(drift), hide_index=True)
-        st.caption(MARKED)
+        st.caption(FEATURES_HELP)
         if drift.unknown_features:
-            names = ", ".join(text.plain(name) for name in drift.unknown_features)
-            st.caption(f"Sent, but not in the reference: {names}.")
+            names = ", ".join(escape(name) for name in drift.unknown_features)
+            st.caption(f"Received, but not in the reference: {names}.")

@@ -1,4 +1,4 @@
-"""How well the model does over time, and whether its scores and errors have moved."""
+"""Performance over time, prediction drift and concept drift."""
 
 from __future__ import annotations
 
@@ -8,106 +8,113 @@ from dataclasses import dataclass
 import streamlit as st
 
 from api.answers import Baseline, ConceptDrift, LatestMetrics, WindowItem
-from dashboard import series, tables, text
-from dashboard.auto_refresh import answer, live
+from dashboard import formats, labels, render, series, tables
+from dashboard.auto_refresh import auto_refresh, fetch
 from dashboard.context import PageContext
-from dashboard.render import choose_last, distribution, draw, last, table
-from dashboard.series import Pick
+from dashboard.series import GetFeature
+from dashboard.text import NO_WINDOWS, escape, finding
 
-DRAWN = ("accuracy", "precision", "recall", "roc_auc")
+METRICS_SHOWN = ("accuracy", "precision", "recall", "roc_auc")
 NO_LABELS = (
-    "No labels yet. A window's performance shows as soon as labels of its predictions come, on the"
-    " topic `driftline.labels`; the simulator sends them by itself."
+    "No labels yet. The performance of a window appears as soon as labels of its predictions"
+    " arrive; the simulator sends them."
 )
-LEGEND = (
-    "The band is the 95% interval of each window. ● final; ▽ provisional: labels may still come,"
-    " and those that come early are no fair sample; ▲ and ◆ degraded,"
-    " which is what lies below the dotted line by more than noise and the reference's own straying"
-    " explain. The baseline is the model on its reference."
+NO_REFERENCE_LABELS = "The reference has no labels, so there is no baseline."
+METRIC_HELP = (
+    "Band: 95% interval of each window. ● final. ▽ provisional: labels are still expected, and"
+    " early ones are not a representative sample. ▲ warning: significantly below the baseline, the"
+    " metric on the reference. ◆ critical: significantly below the critical limit."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Data:
     windows: Sequence[WindowItem]
     baseline: Baseline
     latest: LatestMetrics
     concept: ConceptDrift
 
 
-def page(here: PageContext) -> None:
-    st.title(f"{text.plain(text.model(here.model))}")
+def page(context: PageContext) -> None:
+    st.title(escape(formats.model_version(context.model)))
 
     def part() -> None:
-        many = last(len(here.model.features))
-        seen = answer(f"model {here.of} {many}", lambda: _ask(here, many))
-        if seen is not None:
-            _draw(here, seen)
+        limit = render.window_limit(len(context.model.features))
+        data = fetch(f"model {context.model_version} {limit}", lambda: _load(context, limit))
+        if data is not None:
+            _show(context, data)
 
-    live(part)
+    auto_refresh(part)
 
 
-def _ask(here: PageContext, many: int) -> Seen:
-    client = here.client
-    return Seen(
-        client.windows(here.of, many),
-        client.baseline(here.of),
-        client.latest(here.of),
-        client.concept(here.of),
+def _load(context: PageContext, limit: int) -> Data:
+    client, version = context.client, context.model_version
+    return Data(
+        client.windows(version, limit),
+        client.baseline(version),
+        client.latest_metrics(version),
+        client.concept_drift(version),
     )
 
 
-def _draw(here: PageContext, seen: Seen) -> None:
-    if not seen.windows:
-        st.info(text.NO_WINDOWS)
+def _show(context: PageContext, data: Data) -> None:
+    if not data.windows:
+        st.info(NO_WINDOWS)
         return
     with st.columns(3)[0]:
-        choose_last()
+        render.select_window_limit()
     st.subheader("Performance")
-    _performance(here, seen)
+    _show_performance(data, labelled=context.model.labelled)
     st.subheader("Prediction drift")
-    st.caption("The distribution of the scores against the reference's; it needs no labels.")
-    _distance(seen.windows, series.of_scores, "The score")
-    if seen.concept.prediction is not None:
-        distribution(seen.concept.prediction)
+    st.caption("Distribution of the scores, compared with the reference. Needs no labels.")
+    _show_distance(data.windows, series.score)
+    if data.concept.prediction is not None:
+        render.distribution(data.concept.prediction)
     st.subheader("Concept drift")
-    st.caption("The distribution of |label - score| of the labelled rows against the reference's.")
-    _distance(seen.windows, series.of_errors, "The error")
-    _expected(seen.windows)
+    st.caption("Distribution of |label - score| of labelled rows, compared with the reference.")
+    _show_distance(data.windows, series.error)
+    _show_expected(data.windows)
+    _show_detectors(data.windows)
 
 
-def _performance(here: PageContext, seen: Seen) -> None:
-    if not any(item.performance and item.performance.labels for item in seen.windows):
-        st.info(NO_LABELS if here.model.labelled else f"{NO_LABELS} The reference has none either.")
+def _show_performance(data: Data, *, labelled: bool) -> None:
+    if not any(item.performance and item.performance.labels for item in data.windows):
+        st.info(NO_LABELS if labelled else f"{NO_LABELS} {NO_REFERENCE_LABELS}")
         return
     columns = [*st.columns(2), *st.columns(2)]
-    for column, name in zip(columns, DRAWN, strict=True):
+    for column, name in zip(columns, METRICS_SHOWN, strict=True):
         with column:
-            draw(series.metric_rows(seen.windows, name), "metric", text.METRICS[name])
-    st.caption(LEGEND)
-    table(tables.beside(seen.baseline, seen.latest))
+            render.chart(series.metric_rows(data.windows, name), "metric", labels.METRICS[name])
+    st.caption(METRIC_HELP)
+    render.table(tables.performance(data.baseline, data.latest))
 
 
-def _distance(windows: Sequence[WindowItem], pick: Pick, subject: str) -> None:
-    rows = series.distance_rows(windows, pick)
+def _show_distance(windows: Sequence[WindowItem], get_feature: GetFeature) -> None:
+    rows = series.distance_rows(windows, get_feature)
     if rows.empty:
         st.info(NO_LABELS)
         return
-    newest = next(found for item in reversed(windows) if (found := pick(item)) is not None)
-    st.markdown(f"**{text.verdict(newest)}** {subject}: {text.found(newest)}")
-    draw(rows, "distances", "KS distance")
+    item, newest = next(
+        (item, feature) for item in reversed(windows) if (feature := get_feature(item)) is not None
+    )
+    window = formats.window(item.window)
+    st.markdown(f"**{labels.verdict(newest)}** in the window {window}. {finding(newest)}")
+    render.chart(rows, "distances", "KS distance")
 
 
-def _expected(windows: Sequence[WindowItem]) -> None:
-    """What the scores alone let expect, against what the labels say; nothing where not computed."""
-    rows = {name: series.expected_rows(windows, name) for name in DRAWN}
-    told = [name for name in DRAWN if rows[name]["value"].notna().any()]
-    if told:
-        st.markdown("What the scores alone let expect, and what the labels say")
-    for name, column in zip(told, [*st.columns(2), *st.columns(2)], strict=False):
+def _show_expected(windows: Sequence[WindowItem]) -> None:
+    """Metrics estimated from the scores (CBPE) beside the measured ones; nothing without them."""
+    rows = {name: series.expected_rows(windows, name) for name in METRICS_SHOWN}
+    estimated = [name for name in METRICS_SHOWN if rows[name]["value"].notna().any()]
+    if estimated:
+        st.markdown("Performance estimated from the scores, and as measured with labels")
+    for name, column in zip(estimated, [*st.columns(2), *st.columns(2)], strict=False):
         with column:
-            draw(rows[name], "expected", text.METRICS[name])
+            render.chart(rows[name], "expected", labels.METRICS[name])
+
+
+def _show_detectors(windows: Sequence[WindowItem]) -> None:
     detectors = tables.detectors(windows)
     if not detectors.empty:
-        st.markdown("Detectors on the error rate; they inform, and open no incident")
+        st.markdown("Detectors on the error rate. Informational: they open no incidents.")
         st.dataframe(detectors, hide_index=True)

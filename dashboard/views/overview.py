@@ -1,4 +1,4 @@
-"""Is my model all right? In words, with what is open and how old that is."""
+"""The status of the model, its open incidents, its performance, and the health of Driftline."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from dataclasses import dataclass
 import streamlit as st
 
 from api.answers import Baseline, Incident, Model
-from dashboard import status, tables, text
-from dashboard.auto_refresh import answer, live
+from api.health import Health
+from dashboard import formats, render, tables
+from dashboard.auto_refresh import auto_refresh, fetch
 from dashboard.client import Client, ModelVersion
 from dashboard.context import PageContext
-from dashboard.render import table
-from dashboard.status import Condition, Situation
+from dashboard.status import ModelState, ModelStatus, freshness, model_status
+from dashboard.text import escape
 from dashboard.views.alerts import card
 
-SHOWN = 5  # incidents; the others are on their own page
-MODELS = 10  # that are asked about besides the one that was chosen
+INCIDENTS_SHOWN = 5  # the others are on the page of alerts
+OTHER_MODELS_SHOWN = 10
+RECORDS_HELP = (
+    "Every record is counted once: received = counted + too late + dead letters. Late records are"
+    " among the counted ones."
+)
 _BOXES = {
     "critical": (st.error, ":material/error:"),
     "warning": (st.warning, ":material/warning:"),
@@ -27,98 +32,94 @@ _BOXES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    situation: Situation
+class Data:
+    state: ModelState
     baseline: Baseline
-    others: Sequence[tuple[Model, Condition]]
+    others: Sequence[tuple[Model, ModelStatus]]
 
 
-def page(here: PageContext) -> None:
-    st.title(f"Is {text.plain(here.model.model)} all right?")
+def page(context: PageContext) -> None:
+    st.title(escape(context.model.model))
 
     def part() -> None:
-        seen = answer(f"overview {here.of}", lambda: _ask(here))
-        if seen is not None:
-            _draw(here, seen)
+        data = fetch(f"overview {context.model_version}", lambda: _load(context))
+        if data is not None:
+            _show(context, data)
 
-    live(part)
+    auto_refresh(part)
 
 
-def _ask(here: PageContext) -> Seen:
-    client, others = here.client, here.others[:MODELS]
-    situation = _situation(client, here.of)
-    conditions = [
-        (model, status.judge(_situation(client, ModelVersion(model.model, model.version))))
-        for model in others
+def _load(context: PageContext) -> Data:
+    client, version = context.client, context.model_version
+    health = client.health()
+    others = [
+        (model, model_status(_state(client, ModelVersion(model.model, model.version), health)))
+        for model in context.other_models[:OTHER_MODELS_SHOWN]
     ]
-    return Seen(situation, client.baseline(here.of), conditions)
+    return Data(_state(client, version, health), client.baseline(version), others)
 
 
-def _situation(client: Client, of: ModelVersion) -> Situation:
-    newest = client.windows(of, limit=1)
-    return Situation(
-        client.incidents(of, "open"),
+def _state(client: Client, version: ModelVersion, health: Health) -> ModelState:
+    newest = client.windows(version, limit=1)
+    return ModelState(
+        client.incidents(version, "open"),
         newest[0] if newest else None,
-        client.latest(of),
-        client.health(),
+        client.latest_metrics(version),
+        health,
     )
 
 
-def _draw(here: PageContext, seen: Seen) -> None:
-    now = seen.situation
-    judged = status.judge(now)
-    box, icon = _BOXES[judged.level]
-    box(f"**{judged.answer}** {judged.reason}", icon=icon)
-    st.caption(" ".join(status.freshness(now)))
-    _open(here, now.open)
-    _performance(seen)
-    _others(here, seen, judged)
-    _driftline(now)
+def _show(context: PageContext, data: Data) -> None:
+    status = model_status(data.state)
+    box, icon = _BOXES[status.level]
+    box(f"**{status.answer}.** {status.reason}", icon=icon)
+    st.caption(" ".join(freshness(data.state)))
+    _show_incidents(context, data.state.open_incidents)
+    _show_performance(data)
+    _show_models(context, data, status)
+    _show_health(data.state.health)
 
 
-def _open(here: PageContext, incidents: Sequence[Incident]) -> None:
+def _show_incidents(context: PageContext, incidents: Sequence[Incident]) -> None:
     if not incidents:
         return
-    st.subheader("Open")
-    for incident in incidents[:SHOWN]:
-        card(here, incident)
-    if len(incidents) > SHOWN:
-        here.link(f"All {len(incidents)} open incidents", "alerts")
+    st.subheader("Open incidents")
+    for incident in incidents[:INCIDENTS_SHOWN]:
+        card(context, incident)
+    if len(incidents) > INCIDENTS_SHOWN:
+        context.link(f"All {len(incidents)} open incidents", "alerts")
 
 
-def _performance(seen: Seen) -> None:
-    latest = seen.situation.latest
-    metrics = tables.beside(seen.baseline, latest)
+def _show_performance(data: Data) -> None:
+    latest = data.state.latest_metrics
+    metrics = tables.performance(data.baseline, latest)
     if metrics.empty:
         return
     st.subheader("Performance")
-    table(metrics)
+    render.table(metrics)
     if latest.window is None:
-        st.caption("No window has all of its labels yet.")
+        st.caption("No fully labelled window yet.")
         return
     st.caption(
-        f"In production: the window {text.window(latest.window)}, the newest whose labels had"
-        f" their time; {text.share(latest.coverage)} of {text.count(latest.rows)} rows have one."
+        f"Production: latest fully labelled window, {formats.window(latest.window)};"
+        f" {formats.proportion(latest.coverage)} of {formats.count(latest.rows)} rows have a label."
     )
 
 
-def _others(here: PageContext, seen: Seen, judged: Condition) -> None:
-    if not seen.others:
+def _show_models(context: PageContext, data: Data, status: ModelStatus) -> None:
+    if not data.others:
         return
     st.subheader("All models")
-    table(tables.overview([(here.model, judged), *seen.others]))
-    left = len(here.others) - len(seen.others)
-    if left:
-        st.caption(f"{text.amount(left, 'more model version')}: choose it in the side bar.")
+    render.table(tables.models([(context.model, status), *data.others]))
+    hidden = len(context.other_models) - len(data.others)
+    if hidden:
+        more = formats.quantity(hidden, "more model version")
+        st.caption(f"{more}: choose one in the sidebar.")
 
 
-def _driftline(now: Situation) -> None:
-    well = now.health.status == "ok"
-    said = "all roles are at work" if well else "not all roles are at work"
-    with st.expander(f"Driftline itself: {said}", expanded=False):
-        table(tables.roles(now.health))
-        table(tables.records(now.health))
-        st.caption(
-            "Every record is counted once: received = counted + too late + dead letters."
-            " Late ones are among the counted."
-        )
+def _show_health(health: Health) -> None:
+    summary = "all roles running" if health.status == "ok" else "not all roles running"
+    with st.expander(f"Driftline: {summary}", expanded=False):
+        render.table(tables.roles(health))
+        render.table(tables.records(health))
+        st.caption(RECORDS_HELP)

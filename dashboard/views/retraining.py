@@ -1,52 +1,53 @@
-"""Whether the model should be trained again, and which conditions of that are met."""
+"""The newest decision about retraining, and its conditions."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from api.answers import Retraining
-from dashboard import tables, text
-from dashboard.auto_refresh import answer, live
+from dashboard import formats, render, tables
+from dashboard.auto_refresh import auto_refresh, fetch
 from dashboard.context import PageContext
-from dashboard.render import table
+from dashboard.text import escape
 
 NO_DECISION = (
-    "No decision yet. The role `retrain` makes one when a critical incident opens; the roles run"
-    " with `driftline consume`."
+    "No decision yet. The role `retrain` decides when a critical incident opens; the roles are"
+    " started with `driftline consume`."
 )
-_SAID = {
+_DECISIONS = {
     "retrain": (
         st.warning,
         ":material/model_training:",
-        "**Yes, retrain.** All conditions are met.",
+        "**Retrain.** All conditions are met.",
     ),
     "wait": (
         st.info,
         ":material/hourglass_empty:",
-        "**Wait.** Incidents ask for it, but not all conditions are met.",
+        "**Wait.** Critical incidents are open, but not all conditions are met.",
     ),
-    "none": (st.success, ":material/check_circle:", "**No.** Nothing asks for it."),
+    "none": (st.success, ":material/check_circle:", "**No retraining needed.**"),
 }
 
 
-def page(here: PageContext) -> None:
-    st.title(f"Should {text.plain(here.model.model)} be trained again?")
+def page(context: PageContext) -> None:
+    st.title(f"Retraining of {escape(context.model.model)}")
 
     def part() -> None:
-        status = answer(f"retraining {here.of}", lambda: here.client.retraining(here.of))
+        version = context.model_version
+        status = fetch(f"retraining {version}", lambda: context.client.retraining(version))
         if status is not None:
-            _draw(status)
+            _show(status)
 
-    live(part)
+    auto_refresh(part)
 
 
-def _draw(status: Retraining) -> None:
+def _show(status: Retraining) -> None:
     if status.decided_at is None:
         st.info(NO_DECISION)
         return
-    box, icon, said = _SAID.get(status.decision, _SAID["none"])
-    box(said, icon=icon)
-    window = f" on the window {text.window(status.window)}" if status.window else ""
-    st.caption(f"Decided at {text.instant(status.decided_at)}{window} (event time, UTC).")
-    table(tables.reasons(status))
-    st.caption("A decision is published on the topic `driftline.retraining`, whatever it is.")
+    box, icon, decision = _DECISIONS.get(status.decision, _DECISIONS["none"])
+    box(decision, icon=icon)
+    window = f", window {formats.window(status.window)}" if status.window else ""
+    st.caption(f"Decided at {formats.instant(status.decided_at)} (event time, UTC){window}.")
+    render.table(tables.retraining_conditions(status))
+    st.caption("Every decision is published on the retraining topic.")

@@ -1,6 +1,6 @@
-"""A person in a browser, over a live run: real Kafka, real roles, the API, and a disturbance.
+"""The dashboard in a browser, over a live run: real Kafka, real roles, the API, a disturbance.
 
-What was seen is kept as pictures beside the other results of the run (``artifacts/``).
+Screenshots are kept beside the other results of the run (``artifacts/``).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from tests.integration.way import Way
 
 pytestmark = [pytest.mark.kafka, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
-PICTURES = Path(os.environ.get("DRIFTLINE_TEST_ARTIFACTS", "artifacts"))
-PATIENCE_MS = 120_000
+SCREENSHOTS = Path(os.environ.get("DRIFTLINE_TEST_ARTIFACTS", "artifacts"))
+TIMEOUT_MS = 120_000
 SCENARIO = "scale:feature=distance,by=1.2,from=2013-04-05"
 
 
@@ -43,78 +43,80 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-def test_a_person_watches_a_model_drift_and_follows_the_alert(browser, kafka, prefix, tmp_path):
-    PICTURES.mkdir(exist_ok=True)
+def test_dashboard_shows_a_drift_live_and_links_reopen_the_same_view(
+    browser, kafka, prefix, tmp_path
+):
+    SCREENSHOTS.mkdir(exist_ok=True)
     settings = {"DRIFTLINE_API__PORT": str(free_port())}
     with Way(kafka, prefix, tmp_path, settings) as way:
         way.cli("train", "--output", str(tmp_path / "model"))
         way.start("aggregate", "join", "detect", "retrain", "store")
-        with pages(way) as address:
+        with serving(way) as address:
             page = browser.new_context(viewport={"width": 1300, "height": 1100}).new_page()
             page.goto(address)
             expect(page.get_by_role("heading", level=1)).to_contain_text(
-                "flight-delay", timeout=PATIENCE_MS
+                "flight-delay", timeout=TIMEOUT_MS
             )
             with simulating(way):
-                sees_a_chart_move(page, address)
-                sees_the_alert(page, address)
-            sees_the_drifted_feature(page, address)
-            follows_the_link_in_a_new_tab(page)
+                expect_chart_update(page, address)
+                expect_alert(page, address)
+            expect_drifted_feature(page, address)
+            expect_same_view_in_a_new_tab(page)
             for name in ("model", "retraining", ""):
                 page.goto(f"{address}/{name}")
-                expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=PATIENCE_MS)
-                settled(page)
-                picture(page, name or "overview")
+                expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=TIMEOUT_MS)
+                wait_until_rendered(page)
+                screenshot_page(page, name or "overview")
 
 
-def sees_a_chart_move(page: Page, address: str) -> None:
-    """The same chart, twice: what it draws has changed, and nobody has reloaded the page."""
+def expect_chart_update(page: Page, address: str) -> None:
+    """The chart changes without a reload of the page."""
     page.goto(f"{address}/model")
     chart = page.locator("[data-testid=stVegaLiteChart]").first
-    expect(chart).to_be_visible(timeout=PATIENCE_MS)
+    expect(chart).to_be_visible(timeout=TIMEOUT_MS)
     before = chart.screenshot()
-    deadline_s = time.monotonic() + PATIENCE_MS / 1000
+    deadline_s = time.monotonic() + TIMEOUT_MS / 1000
     while chart.screenshot() == before:
-        assert time.monotonic() < deadline_s, "the chart stood still"
+        assert time.monotonic() < deadline_s, "the chart did not change"
         page.wait_for_timeout(1_000)
 
 
-def sees_the_alert(page: Page, address: str) -> None:
+def expect_alert(page: Page, address: str) -> None:
     page.goto(f"{address}/alerts")
-    expect(page.get_by_text(re.compile("distance")).first).to_be_visible(timeout=PATIENCE_MS)
-    expect(page.get_by_text(re.compile("KS distance")).first).to_be_visible(timeout=PATIENCE_MS)
-    picture(page, "alerts")
+    expect(page.get_by_text(re.compile("distance")).first).to_be_visible(timeout=TIMEOUT_MS)
+    expect(page.get_by_text(re.compile("KS distance")).first).to_be_visible(timeout=TIMEOUT_MS)
+    screenshot_page(page, "alerts")
 
 
-def sees_the_drifted_feature(page: Page, address: str) -> None:
+def expect_drifted_feature(page: Page, address: str) -> None:
     page.goto(f"{address}/drift?feature=distance")
-    expect(page.get_by_role("heading", name="distance")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name="distance")).to_be_visible(timeout=TIMEOUT_MS)
     expect(page.get_by_text(re.compile("drift", re.IGNORECASE)).first).to_be_visible()
-    settled(page)
-    picture(page, "drift")
+    wait_until_rendered(page)
+    screenshot_page(page, "drift")
 
 
-def follows_the_link_in_a_new_tab(page: Page) -> None:
-    """The address of the page holds all that it takes to see the same again."""
+def expect_same_view_in_a_new_tab(page: Page) -> None:
+    """The address of the page reopens the same view."""
     tab = page.context.new_page()
     tab.goto(page.url)
-    expect(tab.get_by_role("heading", name="distance")).to_be_visible(timeout=PATIENCE_MS)
-    picture(tab, "drift-again")
+    expect(tab.get_by_role("heading", name="distance")).to_be_visible(timeout=TIMEOUT_MS)
+    screenshot_page(tab, "drift-again")
     tab.close()
 
 
-def settled(page: Page) -> None:
-    expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0, timeout=PATIENCE_MS)
+def wait_until_rendered(page: Page) -> None:
+    expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0, timeout=TIMEOUT_MS)
     page.wait_for_timeout(2_000)
 
 
-def picture(page: Page, name: str) -> None:
-    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+def screenshot_page(page: Page, name: str) -> None:
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
 
 @contextmanager
 def simulating(way: Way) -> Iterator[None]:
-    """A day of flights every two seconds, disturbed, for two weeks of them and their end."""
+    """Two weeks of disturbed flights, a day every two seconds."""
     command = [sys.executable, "-m", "driftline", "simulate", "--until", "2013-04-15"]
     command += ["--speed", "43200", "--scenario", SCENARIO, "--finish"]
     with running(way, command, "simulate"):
@@ -122,15 +124,15 @@ def simulating(way: Way) -> Iterator[None]:
 
 
 @contextmanager
-def pages(way: Way) -> Iterator[str]:
-    """API and dashboard as their commands start them; the address of the dashboard."""
+def serving(way: Way) -> Iterator[str]:
+    """Start API and dashboard by their commands; gives the address of the dashboard."""
     port = free_port()
     driftline = [sys.executable, "-m", "driftline"]
     with (
         running(way, [*driftline, "api"], "api"),
         running(way, [*driftline, "dashboard", "--port", str(port)], "dashboard"),
     ):
-        yield f"http://127.0.0.1:{port}" if answers(port) else ""
+        yield f"http://127.0.0.1:{port}" if accepts_connections(port) else ""
 
 
 @contextmanager
@@ -148,8 +150,8 @@ def running(way: Way, command: list[str], name: str) -> Iterator[None]:
             process.wait()
 
 
-def answers(port: int) -> bool:
-    deadline_s = time.monotonic() + PATIENCE_MS / 1000
+def accepts_connections(port: int) -> bool:
+    deadline_s = time.monotonic() + TIMEOUT_MS / 1000
     while time.monotonic() < deadline_s:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -1,4 +1,4 @@
-"""An API that answers what a test gives it, and remembers what it was asked, in order."""
+"""A fake API with windows and incidents by model, and pages over it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ADDRESS = "http://api.test"
 
 
 class FakeApi:
-    """Windows and incidents by model; everything else follows from them, or is set."""
+    """Answers from windows and incidents by model, and records the requests in order."""
 
     def __init__(self, *models: Json) -> None:
         self.models = list(models)
@@ -23,77 +23,83 @@ class FakeApi:
         self.health = health()
         self.retraining: Json = {"decision": "none", "reasons": [], "decided_at": None}
         self.down = False
-        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.requests: list[tuple[str, dict[str, str]]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if self.down:
             raise httpx.ConnectError("refused", request=request)
         path, parameters = request.url.path, dict(request.url.params)
-        self.asked.append((path, parameters))
+        self.requests.append((path, parameters))
         status, body = self._answer(path, parameters)
         return httpx.Response(status, json=body)
 
     def paths(self) -> list[str]:
-        return [path for path, _ in self.asked]
+        return [path for path, _ in self.requests]
 
     def _answer(self, path: str, parameters: Mapping[str, str]) -> tuple[int, Json]:
         if path.startswith("/incidents/"):
             return self._incident(path.rpartition("/")[2])
-        of = parameters.get("model", "")
+        model = parameters.get("model", "")
         answers = {
             "/models": lambda: page(self.models),
             "/health": lambda: self.health,
-            "/windows": lambda: page(self.windows[of][::-1][: int(parameters["limit"])]),
+            "/windows": lambda: page(self._windows(model, parameters)),
             "/alerts": lambda: page(
-                [i for i in self.incidents[of] if i["state"] == parameters["state"]]
+                [i for i in self.incidents[model] if i["state"] == parameters["state"]]
             ),
-            "/metrics/baseline": lambda: {**_about(of), "rows": 2000, "metrics": BASELINE},
-            "/metrics/latest": lambda: self._latest(of),
-            "/drift/data": lambda: self._drift(of, parameters),
-            "/drift/concept": lambda: self._concept(of),
-            "/retraining/status": lambda: {**_about(of), **self.retraining},
+            "/metrics/baseline": lambda: {**_about(model), "rows": 2000, "metrics": BASELINE},
+            "/metrics/latest": lambda: self._latest(model),
+            "/drift/data": lambda: self._drift(model, parameters),
+            "/drift/concept": lambda: self._concept(model),
+            "/retraining/status": lambda: {**_about(model), **self.retraining},
         }
         return 200, answers[path]()
 
     def _incident(self, identity: str) -> tuple[int, Json]:
-        for found in (i for of in self.incidents.values() for i in of):
-            if found["id"] == identity:
-                return 200, {**found, "transitions": [transition(found)]}
+        for incident in (i for incidents in self.incidents.values() for i in incidents):
+            if incident["id"] == identity:
+                return 200, {**incident, "transitions": [transition(incident)]}
         return 404, {"title": "Not Found", "status": 404, "detail": "there is no such incident"}
 
-    def _latest(self, of: str) -> Json:
+    def _windows(self, model: str, parameters: Mapping[str, str]) -> list[Json]:
+        """The newest first, inside of the range, as the API has it."""
+        return self._inside(model, parameters)[::-1][: int(parameters["limit"])]
+
+    def _latest(self, model: str) -> Json:
         items = [
-            {"model": of, "version": "1", **w["performance"], "window": _measured(w)}
-            for w in self.windows[of]
+            {"model": model, "version": "1", **w["performance"], "window": _performance_window(w)}
+            for w in self.windows[model]
         ]
         final = [i for i in items if i["window"]["status"] == "final"]
-        coming = [i for i in items if i["window"]["status"] == "provisional"]
+        provisional = [i for i in items if i["window"]["status"] == "provisional"]
         newest = final[-1] if final else {"metrics": {}, "window": None}
-        return {**newest, **_about(of, newest["window"]), "provisional": (coming or [None])[-1]}
+        about = _about(model, newest["window"])
+        return {**newest, **about, "provisional": (provisional or [None])[-1]}
 
-    def _drift(self, of: str, parameters: Mapping[str, str]) -> Json:
-        asked = (parameters.get("start"), parameters.get("end"))
-        fitting = [
-            w
-            for w in self.windows[of]
-            if asked in ((None, None), (w["window"]["start"], w["window"]["end"]))
-        ]
-        if not fitting:
-            return {**_about(of), "features": []}
-        found = fitting[-1]
-        features = [{**f, "distribution": self.distribution} for f in found["data"]["features"]]
-        return {**found["data"], **_about(of, found["window"]), "features": features}
+    def _drift(self, model: str, parameters: Mapping[str, str]) -> Json:
+        inside = self._inside(model, parameters)
+        if not inside:
+            return {**_about(model), "features": []}
+        newest = inside[-1]
+        features = [{**f, "distribution": self.distribution} for f in newest["data"]["features"]]
+        return {**newest["data"], **_about(model, newest["window"]), "features": features}
 
-    def _concept(self, of: str) -> Json:
-        newest = self.windows[of][-1] if self.windows[of] else None
-        return {**_about(of, newest and newest["window"]), **(newest["concept"] if newest else {})}
+    def _inside(self, model: str, parameters: Mapping[str, str]) -> list[Json]:
+        start, end = parameters.get("start", ""), parameters.get("end", "9")
+        bounds = [(w, w["window"]["start"], w["window"]["end"]) for w in self.windows[model]]
+        return [w for w, first, last in bounds if start <= first and last <= end]
+
+    def _concept(self, model: str) -> Json:
+        newest = self.windows[model][-1] if self.windows[model] else None
+        about = _about(model, newest and newest["window"])
+        return {**about, **(newest["concept"] if newest else {})}
 
 
 def page(items: Sequence[Json]) -> Json:
     return {"items": list(items), "next": None}
 
 
-def shown(view: str, api: FakeApi, **address: str) -> AppTest:
+def open_page(view: str, api: FakeApi, **address: str) -> AppTest:
     """A page, without the side bar. Links are written as ``[label] page {parameters}``."""
 
     def script(view, api):  # type: ignore[no-untyped-def]  # runs from its source alone
@@ -112,8 +118,8 @@ def shown(view: str, api: FakeApi, **address: str) -> AppTest:
         http = httpx.Client(base_url=ADDRESS, transport=httpx.MockTransport(api))
         client = Client(http)
         first, *others = client.models()
-        here = PageContext(client, first, tuple(others), link)
-        importlib.import_module(f"dashboard.views.{view}").page(here)
+        context = PageContext(client, first, tuple(others), link)
+        importlib.import_module(f"dashboard.views.{view}").page(context)
 
     app = AppTest.from_function(script, args=(view, api), default_timeout=120)
     for name, value in address.items():
@@ -123,8 +129,8 @@ def shown(view: str, api: FakeApi, **address: str) -> AppTest:
     return app
 
 
-def said(app: AppTest) -> str:
-    """Everything that stands on the page in words, but for tables."""
+def page_text(app: AppTest) -> str:
+    """All text of the page, without tables."""
     kinds = ("title", "subheader", "markdown", "caption", "text", *BOXES)
     return "\n".join(str(e.value) for kind in kinds for e in getattr(app, kind))
 
@@ -133,12 +139,12 @@ BOXES = ("error", "warning", "success", "info")
 
 
 def boxes(app: AppTest) -> list[str]:
-    """The kinds of boxes on the page."""
+    """The kinds of message boxes on the page."""
     return [kind for kind in BOXES for _ in getattr(app, kind)]
 
 
 def address(app: AppTest) -> dict[str, str]:
-    """The parameters that it has by now."""
+    """The parameters in the address of the page."""
     return {name: "".join(value) for name, value in app.query_params.items()}
 
 
@@ -146,7 +152,7 @@ def charts(app: AppTest) -> int:
     return len(app.get("vega_lite_chart")) + len(app.get("arrow_vega_lite_chart"))
 
 
-# -- what the API answers, in its own words ------------------------------------------------------
+# -- documents of the API ------------------------------------------------------------------------
 
 BASELINE = {
     name: {"value": 0.9, "low": 0.89, "high": 0.91}
@@ -209,14 +215,14 @@ def window(
     *features: Json,
     labels: str = "final",
     status: str = "closed",
-    of: str = "flight-delay",
+    model: str = "flight-delay",
     **fields: Any,
 ) -> Json:
-    """A day of April, with the features given, else calm ones."""
+    """A day of April, with the given features or two without drift."""
     start, end = day(number)
     metrics = {name: metric() for name in BASELINE}
     return {
-        "model": of,
+        "model": model,
         "version": "1",
         "window": {"start": start, "end": end, "revision": 0, "status": status},
         "data": {
@@ -264,11 +270,11 @@ def incident(identity: str = "91ab", **fields: Any) -> Json:
     }
 
 
-def transition(of: Json) -> Json:
+def transition(incident: Json) -> Json:
     return {
         "type": "driftline.incident.opened",
-        "time": of["opened_at"],
-        "data": {"message": of["message"]},
+        "time": incident["opened_at"],
+        "data": {"message": incident["message"]},
     }
 
 
@@ -305,10 +311,10 @@ def role(name: str, **fields: Any) -> Json:
     }
 
 
-def _measured(of: Json) -> Json:
-    return {**of["window"], "status": of["performance"]["status"]}
+def _performance_window(window: Json) -> Json:
+    return {**window["window"], "status": window["performance"]["status"]}
 
 
-def _about(of: str, window: Json | None = None) -> Json:
+def _about(model: str, window: Json | None = None) -> Json:
     status = "no_data" if window is None else "ok"
-    return {"model": of, "version": "1", "window": window, "status": status}
+    return {"model": model, "version": "1", "window": window, "status": status}

@@ -1,58 +1,77 @@
-"""The alerts: open ones first, then those that are over, each with its evidence and a link."""
+"""The page of alerts: open incidents first, then resolved ones, each with evidence and links."""
 
-from tests.dashboard.fake import FakeApi, boxes, incident, model, said, shown, window
+from tests.dashboard.fake import FakeApi, boxes, incident, model, open_page, page_text, window
 
-OVER = {"state": "resolved", "resolved_at": "2013-04-05T00:00:00Z"}
+RESOLVED = {"state": "resolved", "resolved_at": "2013-04-05T00:00:00Z"}
 
 
-def watching(*incidents):
+def api_with(*incidents):
     api = FakeApi(model())
     api.windows["flight-delay"] = [window()]
     api.incidents["flight-delay"] = list(incidents)
     return api
 
 
-def test_nothing_open_is_said_in_words():
-    app = shown("alerts", watching())
+def test_page_without_open_incidents_says_so():
+    app = open_page("alerts", api_with())
     assert boxes(app) == ["success"]
-    assert "Nothing is open." in said(app)
+    assert "No open incidents." in page_text(app)
 
 
-def test_open_ones_come_first():
-    over = incident("a", message="It is over.", **OVER)
-    app = shown("alerts", watching(over, incident("b", message="It is open.")))
+def test_open_incidents_come_before_resolved_ones():
+    resolved = incident("a", message="It is over.", **RESOLVED)
+    app = open_page("alerts", api_with(resolved, incident("b", message="It is open.")))
     markdown = [m.value for m in app.markdown]
     assert markdown.index("It is open.") < markdown.index("It is over.")
-    assert [s.value for s in app.subheader] == ["Open (1)", "Over"]
+    assert [s.value for s in app.subheader] == ["Open (1)", "Resolved"]
 
 
-def test_one_that_is_over_tells_from_when_to_when_and_its_last_numbers():
-    words = said(shown("alerts", watching(incident(**OVER))))
-    assert "✔ **temp** (data) · critical · resolved · from 2013-04-03 to 2013-04-05" in words
-    assert "distance 0.410, where sampling noise explains 0.090, rows 900." in words
+def test_resolved_incident_shows_its_period_and_its_last_figures():
+    text = page_text(open_page("alerts", api_with(incident(**RESOLVED))))
+    assert "✔ **temp** (data) · critical · Resolved · 2013-04-03 to 2013-04-05" in text
+    assert "KS distance 0.410. Limit 0.090 (sampling noise). 900 rows." in text
 
 
-def test_an_incident_of_performance_leads_to_the_model():
+def test_performance_incident_links_to_the_model():
     recall = incident(kind="performance", subject="performance/recall")
-    words = said(shown("alerts", watching(recall)))
-    assert "◆ **Recall** (performance)" in words
-    assert "[Over time] model {}" in words
+    text = page_text(open_page("alerts", api_with(recall)))
+    assert "◆ **Recall** (performance)" in text
+    assert "[Metrics over time] model {}" in text
 
 
-def test_an_address_reopens_one_incident_with_its_whole_story():
-    app = shown("alerts", watching(incident("x"), incident("y")), incident="x")
-    assert "**opened** 2013-04-03 00:00 · data/temp\\: the distribution moved" in said(app)
-    assert "Evidence: KS distance 0.410" in said(app)
+def test_data_and_quality_incidents_link_to_the_feature_in_their_window():
+    temp, dewp = incident("x"), incident("y", kind="quality", subject="quality/dewp")
+    text = page_text(open_page("alerts", api_with(temp, dewp)))
+    at = "'window': '2013-04-02T00:00:00Z/2013-04-03T00:00:00Z'"
+    assert f"[Distribution] drift {{'feature': 'temp', {at}}}" in text
+    assert f"[Distribution] drift {{'feature': 'dewp', {at}}}" in text
 
 
-def test_an_incident_that_is_not_there_is_said_and_the_others_stay():
-    app = shown("alerts", watching(incident()), incident="gone")
-    assert "The API has no answer: there is no such incident." in said(app)
-    assert "Open (1)" in said(app)
+def test_address_of_an_incident_shows_its_history():
+    app = open_page("alerts", api_with(incident("x"), incident("y")), incident="x")
+    text = page_text(app)
+    assert "**Opened** 2013-04-03 00:00 · data/temp\\: the distribution moved" in text
+    assert "Evidence: KS distance 0.410" in text
 
 
-def test_what_others_wrote_is_no_markdown():
+def test_unknown_incident_shows_the_problem_beside_the_others():
+    app = open_page("alerts", api_with(incident()), incident="gone")
+    assert "The API returned an error: there is no such incident." in page_text(app)
+    assert "Open (1)" in page_text(app)
+
+
+def test_text_of_an_incident_is_not_markdown():
     loud = incident(subject="data/[x](http://evil)", message="**bold** :red[text] $x$")
-    words = said(shown("alerts", watching(loud)))
-    assert r"\*\*bold\*\* \:red\[text\] \$x\$" in words
-    assert "[x](http" not in words.replace("{'feature': '[x](http", "")
+    text = page_text(open_page("alerts", api_with(loud)))
+    assert r"\*\*bold\*\* \:red\[text\] \$x\$" in text
+    assert "[x](http" not in text.replace("{'feature': '[x](http", "")
+
+
+def test_evidence_of_an_incident_is_escaped_once():
+    evidence = {"decided_by": "ks", "value": 0.4, "grouped": ["data/dep_delay"]}
+    detailed = {**evidence, "decided_by": "categories", "detail": "'JFK': 20% before, 40% now"}
+    resolved = incident("x", evidence=evidence, **RESOLVED)
+    app = open_page("alerts", api_with(resolved, incident("y", evidence=detailed)), incident="y")
+    assert r"data/dep\_delay" in page_text(app)
+    assert r"'JFK'\: 20% before" in page_text(app)
+    assert r"\\" not in page_text(app)

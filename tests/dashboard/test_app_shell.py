@@ -1,4 +1,4 @@
-"""The whole of it, as ``streamlit run`` runs it: which model, which address, and without either."""
+"""The application as ``streamlit run`` runs it: chosen model, address, missing API."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tests.dashboard.fake import (
     boxes,
     incident,
     model,
-    said,
+    page_text,
     window,
 )
 
@@ -47,56 +47,63 @@ def opened(monkeypatch):
 
 def two_models():
     api = FakeApi(model("flight-delay"), model("credit"))
-    api.windows = {"flight-delay": [window()], "credit": [window(of="credit")]}
+    api.windows = {"flight-delay": [window()], "credit": [window(model="credit")]}
     return api
 
 
-def test_it_opens_on_the_overview_of_the_newest_model(opened):
+def test_dashboard_opens_on_the_overview_of_the_newest_model(opened):
     app = opened(two_models())
-    assert app.title[0].value == "Is flight-delay all right?"
+    assert app.title[0].value == "flight-delay"
     assert address(app) == {"model": "flight-delay", "version": "1"}
 
 
-def test_an_address_reopens_its_model(opened):
+def test_browser_title_names_page_and_model(opened, monkeypatch):
+    titles = []
+    monkeypatch.setattr(app_shell.st, "set_page_config", lambda title, *_: titles.append(title))
+    opened(two_models(), model="credit", version="1")
+    assert titles[-1] == "Overview · credit · Driftline"
+
+
+def test_address_selects_the_model(opened):
     app = opened(two_models(), model="credit", version="1")
-    assert app.title[0].value == "Is credit all right?"
+    assert app.title[0].value == "credit"
 
 
-def test_choosing_another_model_changes_the_page_and_the_address(opened):
+def test_selecting_a_model_updates_page_and_address(opened):
     app = opened(two_models(), feature="temp")
     app.sidebar.selectbox[0].select("credit · version 1").run()
-    assert app.title[0].value == "Is credit all right?"
+    assert app.title[0].value == "credit"
     assert address(app) == {"model": "credit", "version": "1"}
 
 
-def test_what_was_chosen_outlives_a_change_of_pages_which_empties_the_address(opened):
+def test_session_restores_parameters_that_a_change_of_pages_removed(opened):
     app = opened(two_models(), model="credit", version="1", feature="temp", last="200")
     app.query_params.clear()
     app.run()
-    assert app.title[0].value == "Is credit all right?"
+    assert app.title[0].value == "credit"
     kept = {"model": "credit", "version": "1", "feature": "temp", "last": "200"}
     assert address(app) == kept
 
 
-def test_an_address_outranks_what_was_chosen(opened):
+def test_address_takes_precedence_over_the_session(opened):
     app = opened(two_models(), model="credit", version="1")
     app.query_params["model"] = "flight-delay"
     app.run()
-    assert app.title[0].value == "Is flight-delay all right?"
+    assert app.title[0].value == "flight-delay"
 
 
-def test_one_model_needs_no_box_to_choose_from(opened):
+def test_single_model_has_no_select_box(opened):
     api = FakeApi(model())
     assert not opened(api).sidebar.selectbox
 
 
-def test_a_model_that_is_not_there_is_said(opened):
+def test_unknown_model_in_the_address_shows_a_warning(opened):
     app = opened(two_models(), model="gone", version="7")
-    assert "There is no model gone · version 7." in said(app)
-    assert app.title[0].value == "Is flight-delay all right?"
+    assert "There is no model gone · version 7." in page_text(app)
+    assert app.title[0].value == "flight-delay"
 
 
-def test_links_carry_the_model_and_what_they_are_about(opened):
+def test_links_carry_model_version_and_incident(opened):
     api = two_models()
     api.incidents["flight-delay"] = [incident("x")]
     app = opened(api)
@@ -104,32 +111,32 @@ def test_links_carry_the_model_and_what_they_are_about(opened):
     assert "model=flight-delay&version=1&incident=x" in links
 
 
-def test_an_incident_alone_reopens_its_model(opened):
+def test_address_with_only_an_incident_selects_its_model(opened):
     api = two_models()
     api.incidents["credit"] = [incident("x", model="credit")]
     assert address(opened(api, incident="x"))["model"] == "credit"
 
 
-def test_an_incident_that_is_gone_opens_the_newest_model(opened):
+def test_address_with_an_unknown_incident_selects_the_newest_model(opened):
     assert address(opened(two_models(), incident="gone"))["model"] == "flight-delay"
 
 
-def test_without_models_it_says_what_to_start(opened):
+def test_page_without_models_names_the_commands_that_register_one(opened):
     app = opened(FakeApi())
     assert boxes(app) == ["info"]
-    assert "driftline train" in said(app)
-    assert "driftline register" in said(app)
+    assert "driftline train" in page_text(app)
+    assert "driftline register" in page_text(app)
 
 
-def test_without_the_api_it_says_where_it_looked_and_what_to_start(opened):
+def test_unreachable_api_shows_its_address_and_the_command_that_starts_it(opened):
     api = two_models()
     api.down = True
     app = opened(api)
     assert boxes(app) == ["error"]
-    assert f"does not answer at {ADDRESS}. Start it with `driftline api`" in said(app)
+    assert f"at {ADDRESS} is not reachable. Start it with `driftline api`" in page_text(app)
 
 
-def test_it_goes_on_by_itself_when_the_api_comes(opened):
+def test_page_recovers_when_the_api_becomes_reachable(opened):
     api = two_models()
     api.down = True
     app = opened(api)
@@ -138,10 +145,10 @@ def test_it_goes_on_by_itself_when_the_api_comes(opened):
     assert boxes(app) == ["success"]
 
 
-def test_a_configuration_that_cannot_be_used_is_said(monkeypatch, tmp_path):
+def test_invalid_configuration_is_shown(monkeypatch, tmp_path):
     (tmp_path / "driftline.toml").write_text("[api]\nprot = 1\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DRIFTLINE_DASHBOARD__API", raising=False)
     app = AppTest.from_file(APP, default_timeout=120).run()
     assert not app.exception
-    assert "unknown setting 'api.prot'" in said(app).replace("\\", "")
+    assert "unknown setting 'api.prot'" in page_text(app).replace("\\", "")

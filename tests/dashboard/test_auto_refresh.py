@@ -1,29 +1,38 @@
-"""While the API fails, a page says so, keeps what it showed, and goes on by itself."""
+"""While the API fails, a page says so, keeps the last data, and recovers by itself."""
 
 import pytest
 
-from tests.dashboard.fake import ADDRESS, FakeApi, boxes, charts, model, said, shown, window
+from tests.dashboard.fake import (
+    ADDRESS,
+    FakeApi,
+    boxes,
+    charts,
+    model,
+    open_page,
+    page_text,
+    window,
+)
 
 VIEWS = ("overview", "model", "drift", "alerts", "retraining")
 
 
-def watching():
+def api_with():
     api = FakeApi(model())
     api.windows["flight-delay"] = [window(1), window(2)]
     return api
 
 
 @pytest.fixture
-def models_known(monkeypatch):
-    """The API goes away between the list of models and the page."""
+def failing_api(monkeypatch):
+    """The API fails between the list of models and the page."""
     from dashboard.client import Client
 
-    api, known = watching(), Client.models
+    api, original = api_with(), Client.models
 
     def models(self):
-        found = known(self)
+        result = original(self)
         api.down = api.fails
-        return found
+        return result
 
     api.fails = True
     monkeypatch.setattr(Client, "models", models)
@@ -31,38 +40,38 @@ def models_known(monkeypatch):
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_without_any_answer_a_page_says_where_it_asked_and_what_to_start(models_known, view):
-    app = shown(view, models_known)
+def test_page_without_data_shows_the_address_and_the_command_that_starts_the_api(failing_api, view):
+    app = open_page(view, failing_api)
     assert not app.exception
     assert boxes(app) == ["error"]
-    assert f"does not answer at {ADDRESS}. Start it with `driftline api`" in said(app)
+    assert f"at {ADDRESS} is not reachable. Start it with `driftline api`" in page_text(app)
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_what_was_shown_stays_and_how_old_it_is_is_said(models_known, view):
-    models_known.fails = False
-    app = shown(view, models_known)
+def test_page_keeps_the_last_data_and_shows_its_time(failing_api, view):
+    failing_api.fails = False
+    app = open_page(view, failing_api)
     before = (charts(app), [table.value.to_dict() for table in app.table])
-    models_known.down, models_known.fails = False, True
+    failing_api.down, failing_api.fails = False, True
     app.run()
     assert boxes(app)[0] == "warning"
-    assert "Below is what it said last, at " in app.warning[0].value
+    assert "Showing data from " in app.warning[0].value
     assert (charts(app), [table.value.to_dict() for table in app.table]) == before
 
 
-def test_an_answer_about_one_window_is_never_shown_for_another(models_known):
-    models_known.fails = False
-    app = shown("drift", models_known, window="2013-04-01T00:00:00Z/2013-04-02T00:00:00Z")
-    assert "2013-04-01" in said(app)
-    models_known.down, models_known.fails = False, True
+def test_data_of_one_window_is_never_shown_for_another(failing_api):
+    failing_api.fails = False
+    app = open_page("drift", failing_api, window="2013-04-01T00:00:00Z/2013-04-02T00:00:00Z")
+    assert "2013-04-01" in page_text(app)
+    failing_api.down, failing_api.fails = False, True
     app.query_params["window"] = "2013-04-02T00:00:00Z/2013-04-03T00:00:00Z"
     app.run()
     assert boxes(app) == ["error"]
     assert charts(app) == 0
 
 
-def test_it_goes_on_when_the_api_is_back(models_known):
-    app = shown("overview", models_known)
-    models_known.down = models_known.fails = False
+def test_page_recovers_when_the_api_is_back(failing_api):
+    app = open_page("overview", failing_api)
+    failing_api.down = failing_api.fails = False
     app.run()
     assert boxes(app) == ["success"]

@@ -1,4 +1,4 @@
-"""Charts: valid Vega-Lite, the same one at every refresh, over the columns that series have."""
+"""Charts: valid Vega-Lite, unchanged between refreshes, over the columns of ``series``."""
 
 import re
 
@@ -6,57 +6,62 @@ import pytest
 
 from dashboard import charts, series
 
-OVER = {
+COLUMNS = {
     "metric": series.METRIC_COLUMNS,
     "distances": series.DISTANCE_COLUMNS,
     "expected": series.EXPECTED_COLUMNS,
-    "heat": series.HEAT_COLUMNS,
-    "shares": series.SHARE_COLUMNS,
-    "summed": series.SHARE_COLUMNS,
-    "categories": series.SHARE_COLUMNS,
+    "heat_map": series.HEAT_MAP_COLUMNS,
+    "histogram": series.DISTRIBUTION_COLUMNS,
+    "cumulative": series.DISTRIBUTION_COLUMNS,
+    "categories": series.DISTRIBUTION_COLUMNS,
 }
-MADE_IN_THE_CHART = {"middle", "apart"}
+COMPUTED_IN_THE_CHART = {"middle", "largest"}
 
 
-@pytest.mark.parametrize("chart", OVER)
-def test_only_columns_that_are_there_are_drawn(chart):
+@pytest.mark.parametrize("chart", COLUMNS)
+def test_chart_uses_only_existing_columns(chart):
     fields = set(_fields(charts.spec(chart, "temp")))
-    assert fields - MADE_IN_THE_CHART <= set(OVER[chart])
+    assert fields - COMPUTED_IN_THE_CHART <= set(COLUMNS[chart])
 
 
-@pytest.mark.parametrize("chart", OVER)
-def test_it_names_its_rows_and_holds_none_so_that_it_stays_the_same(chart):
+@pytest.mark.parametrize("chart", COLUMNS)
+def test_specification_refers_to_rows_by_name_and_stays_the_same(chart):
     spec = charts.spec(chart, "temp")
     assert spec["data"] == {"name": charts.ROWS}
     assert "datasets" not in spec
     assert charts.spec(chart, "temp") == spec
 
 
-def test_a_caller_may_change_its_copy():
-    charts.spec("heat", "")["layer"].clear()
-    assert charts.spec("heat", "")["layer"]
+def test_changing_a_specification_does_not_change_the_cached_one():
+    charts.spec("heat_map", "")["layer"].clear()
+    assert charts.spec("heat_map", "")["layer"]
 
 
-@pytest.mark.parametrize("chart", ["metric", "distances", "expected", "heat"])
-def test_time_is_utc_wherever_the_browser_is(chart):
+@pytest.mark.parametrize("chart", ["metric", "distances", "expected", "heat_map"])
+def test_time_axis_is_utc(chart):
     times = [e for e in _encodings(charts.spec(chart, "temp")) if e.get("type") == "temporal"]
     assert times
     assert all(e["scale"]["type"] == "utc" for e in times)
 
 
-def test_provisional_points_differ_by_shape_and_not_only_by_colour():
-    shapes = [shape for _, shape in charts.KINDS.values()]
+def test_points_differ_by_shape_and_not_only_by_colour():
+    shapes = [shape for _, shape in charts.METRIC_KINDS.values()]
     assert len(set(shapes)) == len(shapes)
 
 
-def test_lines_differ_by_their_dashes_and_not_only_by_colour():
-    for of in (charts.METRIC_LINES, charts.DISTANCE_LINES, charts.EXPECTED_LINES, charts.SIDES):
-        dashes = [tuple(dash) for _, dash in of.values()]
+def test_lines_differ_by_dashes_and_not_only_by_colour():
+    for styles in (
+        charts.METRIC_LINES,
+        charts.DISTANCE_LINES,
+        charts.EXPECTED_LINES,
+        charts.SOURCES,
+    ):
+        dashes = [tuple(dash) for _, dash in styles.values()]
         assert len(set(dashes)) == len(dashes)
 
 
-def test_a_legend_names_no_line_that_a_chart_of_psi_lacks():
-    legend = {of: _domains(charts.spec("distances", of)) for of in ("KS distance", "PSI")}
+def test_legend_of_a_psi_chart_has_no_limits():
+    legend = {t: _domains(charts.spec("distances", t)) for t in ("KS distance", "PSI")}
     assert legend["KS distance"] == {tuple(charts.DISTANCE_LINES)}
     assert legend["PSI"] == {("distance",)}
 
@@ -66,10 +71,10 @@ def _domains(spec):
     return {tuple(e["scale"]["domain"]) for e in encodings}
 
 
-def test_colours_of_lines_show_on_white_and_on_black():
+def test_colours_of_lines_have_enough_contrast_on_white_and_on_black():
     """A contrast of at least 3, as WCAG 2.1 asks of graphics (1.4.11)."""
-    of = (charts.METRIC_LINES, charts.DISTANCE_LINES, charts.EXPECTED_LINES, charts.SIDES)
-    for colour in {colour for lines in of for colour, _ in lines.values()}:
+    all_lines = (charts.METRIC_LINES, charts.DISTANCE_LINES, charts.EXPECTED_LINES, charts.SOURCES)
+    for colour in {colour for lines in all_lines for colour, _ in lines.values()}:
         assert _contrast(colour, "#ffffff") >= 3, colour
         assert _contrast(colour, "#0e1117") >= 3, colour
 

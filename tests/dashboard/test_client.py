@@ -1,4 +1,4 @@
-"""The client: every failure becomes one kind of error, with a sentence that says what to do."""
+"""The client of the API: every failure is an ``ApiProblem`` that names the remedy."""
 
 import httpx
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from dashboard.client import ApiProblem, Client, ModelVersion, connect
 from tests.dashboard.fake import ADDRESS, FakeApi, health, incident, model, window
 
-OF = ModelVersion("flight-delay", "1")
+VERSION = ModelVersion("flight-delay", "1")
 
 
 def client(handler):
@@ -24,80 +24,82 @@ def answering(status, **response):
     return client(lambda _: httpx.Response(status, **response))
 
 
-def problem_of(asked):
+def problem_of(client):
     with pytest.raises(ApiProblem) as caught:
-        asked.models()
+        client.models()
     return str(caught.value)
 
 
-def test_windows_come_oldest_first_and_without_distributions():
+def test_windows_are_returned_oldest_first_and_without_distributions():
     api = FakeApi(model())
     api.windows["flight-delay"] = [window(1), window(2), window(3)]
-    found = client(api).windows(OF, limit=2)
-    assert [item.window.start.day for item in found] == [2, 3]
-    assert api.asked[-1][1]["distributions"] == "false"
+    windows = client(api).windows(VERSION, limit=2)
+    assert [item.window.start.day for item in windows] == [2, 3]
+    assert api.requests[-1][1]["distributions"] == "false"
 
 
-def test_what_became_of_records_is_read_under_the_name_that_it_is_written_with():
+def test_received_records_are_read():
     api = FakeApi(model())
     api.health = health(predictions={**health()["predictions"], "received": 905})
     assert client(api).health().predictions.received == 905
 
 
-def test_an_incident_is_asked_for_by_its_id_whatever_is_in_it():
-    asked = []
+def test_id_of_an_incident_is_quoted_in_the_path():
+    paths = []
 
     def handler(request):
-        asked.append(request.url.raw_path)
+        paths.append(request.url.raw_path)
         return httpx.Response(200, json={**incident("a/b?c"), "transitions": []})
 
     assert client(handler).incident("a/b?c").id == "a/b?c"
-    assert asked == [b"/incidents/a%2Fb%3Fc"]
+    assert paths == [b"/incidents/a%2Fb%3Fc"]
 
 
-def test_nobody_there_says_where_and_what_to_start():
-    said = problem_of(failing(lambda request: httpx.ConnectError("refused", request=request)))
-    assert f"does not answer at {ADDRESS}. Start it with `driftline api`" in said
-    assert "DRIFTLINE_DASHBOARD__API" in said
+def test_unreachable_api_is_reported_with_address_and_command():
+    problem = problem_of(failing(lambda request: httpx.ConnectError("refused", request=request)))
+    assert f"at {ADDRESS} is not reachable. Start it with `driftline api`" in problem
+    assert "DRIFTLINE_DASHBOARD__API" in problem
 
 
-def test_too_slow_is_not_called_absent():
-    said = problem_of(failing(lambda request: httpx.ReadTimeout("slow", request=request)))
-    assert "takes too long to answer" in said
+def test_timeout_is_not_reported_as_unreachable():
+    problem = problem_of(failing(lambda request: httpx.ReadTimeout("slow", request=request)))
+    assert "did not answer in time" in problem
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_missing_token_says_which_variable_to_set(status):
+def test_missing_token_is_reported_with_its_variable(status):
     assert "DRIFTLINE_DASHBOARD__TOKEN" in problem_of(answering(status, json={"detail": "no"}))
 
 
-def test_what_the_api_says_is_wrong_is_passed_on():
-    said = problem_of(answering(503, json={"detail": "driftline.db is empty: start the store"}))
-    assert said == "The API has no answer: driftline.db is empty: start the store."
+def test_detail_of_a_problem_is_passed_on():
+    problem = problem_of(
+        answering(503, json={"detail": "driftline.db is empty: start the store"})
+    )
+    assert problem == "The API returned an error: driftline.db is empty: start the store."
 
 
 @pytest.mark.parametrize("response", [{"text": "Bad gateway"}, {"json": ["detail"]}, {"json": {}}])
-def test_a_refusal_without_words_tells_its_status(response):
-    assert problem_of(answering(502, **response)) == "The API has no answer: status 502."
+def test_error_without_detail_is_reported_with_its_status(response):
+    assert problem_of(answering(502, **response)) == "The API returned an error: status 502."
 
 
 @pytest.mark.parametrize("response", [{"text": "<html>"}, {"json": {"items": [{"model": 1}]}}])
-def test_somebody_else_at_that_address_is_noticed(response):
-    assert "is it Driftline's API" in problem_of(answering(200, **response))
+def test_answer_of_another_server_is_reported(response):
+    assert "Check that it is Driftline's API" in problem_of(answering(200, **response))
 
 
-def test_the_token_is_sent():
+def test_token_is_sent_only_if_there_is_one():
     http = connect(ADDRESS, "s3cret").http
     assert http.headers["Authorization"] == "Bearer s3cret"
     assert "Authorization" not in connect(ADDRESS).http.headers
 
 
-def test_this_machine_is_never_asked_for_through_a_proxy(monkeypatch):
+def test_local_addresses_bypass_the_proxy(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.test:3128")
     mounts = connect("http://127.0.0.1:8000").http._mounts
     direct = {str(pattern.pattern) for pattern, transport in mounts.items() if transport is None}
     assert {"all://127.0.0.1", "all://localhost"} <= direct
 
 
-def test_an_address_that_is_none_is_a_problem_and_no_crash():
-    assert "does not answer at" in problem_of(connect("nonsense"))
+def test_invalid_address_is_reported_as_unreachable():
+    assert "is not reachable" in problem_of(connect("nonsense"))

@@ -1,4 +1,4 @@
-"""``driftline dashboard``: a port of its own, no questions, and the API of the configuration."""
+"""``driftline dashboard``: Streamlit's command line, the port, and the address of the API."""
 
 import os
 import socket
@@ -9,68 +9,71 @@ from click.testing import CliRunner
 from streamlit.config import get_config_options
 
 from dashboard import commands
-from dashboard.api_address import reach
-from dashboard.commands import APP, arguments, dashboard
+from dashboard.api_address import resolve_api_address
+from dashboard.commands import APP, dashboard, streamlit_arguments
 from driftline.settings import Settings
 
 
 @pytest.fixture(autouse=True)
-def became(monkeypatch):
-    """What this process would have become."""
+def executed(monkeypatch):
+    """The calls of ``execve``, which is replaced."""
     calls = []
     monkeypatch.setattr(commands.os, "execve", lambda *call: calls.append(call))
     return calls
 
 
 @pytest.fixture
-def started(monkeypatch, became):
-    """Runs the command and tells what it would have become."""
+def started(monkeypatch, executed):
+    """Runs the command; gives its result and the calls of ``execve``."""
     monkeypatch.setattr(commands, "require_free", lambda *_: None)
     for name in ("DRIFTLINE_DASHBOARD__API", "DRIFTLINE_DASHBOARD__TOKEN"):
         monkeypatch.delenv(name, raising=False)
 
     def start(*options, settings=None):
         result = CliRunner().invoke(dashboard, options, obj=settings or Settings())
-        return result, became
+        return result, executed
 
     return start
 
 
-def test_it_becomes_streamlit_on_this_machine(started):
-    result, became = started()
+def test_command_runs_streamlit_on_the_loopback_address(started):
+    result, executed = started()
     assert result.exit_code == 0, result.output
     assert result.output == "dashboard: http://127.0.0.1:8501\n"
-    program, words, environment = became[0]
-    assert program == words[0] == sys.executable
-    assert words[1:5] == ["-m", "streamlit", "run", str(APP)]
+    program, arguments, environment = executed[0]
+    assert program == arguments[0] == sys.executable
+    assert arguments[1:5] == ["-m", "streamlit", "run", str(APP)]
     assert environment["DRIFTLINE_DASHBOARD__API"] == "http://127.0.0.1:8000"
 
 
-def test_the_token_of_the_configuration_is_handed_on(started):
+def test_token_of_the_configuration_is_passed_to_streamlit(started):
     settings = Settings.model_validate({"api": {"port": 8001, "tokens": ["s3cret"]}})
     environment = started(settings=settings)[1][0][2]
     assert environment["DRIFTLINE_DASHBOARD__API"] == "http://127.0.0.1:8001"
     assert environment["DRIFTLINE_DASHBOARD__TOKEN"] == "s3cret"
 
 
-def test_options_are_options_of_streamlit():
-    known = get_config_options()
-    names = [word.removeprefix("--") for word in arguments("::1", 1) if word.startswith("--")]
-    assert [name for name in names if name not in known] == []
+def test_all_options_are_options_of_streamlit():
+    streamlit_options = get_config_options()
+    names = [
+        word.removeprefix("--") for word in streamlit_arguments("::1", 1) if word.startswith("--")
+    ]
+    assert [name for name in names if name not in streamlit_options] == []
     assert {"server.headless", "browser.gatherUsageStats", "server.address"} <= set(names)
 
 
-def test_a_port_in_use_is_one_sentence_with_the_remedy():
+def test_port_in_use_is_reported_with_the_remedy():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = CliRunner().invoke(dashboard, ["--port", str(port)], obj=Settings())
     assert result.exit_code == 1
     assert result.output == (
-        f"Error: port {port} is in use: end what listens there, or choose another with --port\n"
+        f"Error: port {port} is in use: stop the process that listens on it, or choose another port"
+        " with --port\n"
     )
 
 
-def test_an_address_of_another_machine_is_one_sentence():
+def test_address_of_another_machine_is_reported():
     result = CliRunner().invoke(dashboard, ["--host", "192.0.2.1"], obj=Settings())
     assert result.exit_code == 1
     assert "cannot listen on 192.0.2.1:8501" in result.output
@@ -84,9 +87,9 @@ def forbidden():
     raise AssertionError("the settings were read")
 
 
-def test_the_environment_outranks_the_settings_which_then_are_not_read():
+def test_environment_takes_precedence_and_settings_are_not_loaded():
     environment = {"DRIFTLINE_DASHBOARD__API": "https://elsewhere"}
-    assert reach(environment, forbidden) == ("https://elsewhere", None)
+    assert resolve_api_address(environment, forbidden) == ("https://elsewhere", None)
 
 
 @pytest.mark.parametrize(
@@ -99,16 +102,16 @@ def test_the_environment_outranks_the_settings_which_then_are_not_read():
         ("api.internal", "http://api.internal:8000"),
     ],
 )
-def test_what_listens_everywhere_is_asked_here(host, address):
-    assert reach({}, settings(host=host)).address == address
+def test_api_on_all_addresses_is_requested_on_the_loopback_address(host, address):
+    assert resolve_api_address({}, settings(host=host)).address == address
 
 
-def test_a_token_of_the_configuration_is_never_sent_elsewhere():
+def test_token_of_the_configuration_is_not_sent_to_another_api():
     environment = {"DRIFTLINE_DASHBOARD__API": "https://elsewhere"}
-    assert reach(environment, settings(tokens=["s3cret"])).token is None
+    assert resolve_api_address(environment, settings(tokens=["s3cret"])).token is None
 
 
-def test_the_environment_is_left_as_it_was(started):
+def test_environment_of_the_process_is_unchanged(started):
     before = dict(os.environ)
     started()
     assert dict(os.environ) == before

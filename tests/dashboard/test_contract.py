@@ -1,4 +1,4 @@
-"""The real API, over a database: what it answers is what the pages understand."""
+"""The dashboard over the real API and a database."""
 
 # ruff: noqa: F401, F811 - fixtures are imported by name and taken by name
 
@@ -23,14 +23,14 @@ from tests.consumers.stored import (
     registration,
     window,
 )
-from tests.dashboard.fake import ADDRESS, FakeApi, boxes, charts, said, shown
+from tests.dashboard.fake import ADDRESS, FakeApi, boxes, charts, open_page, page_text
 
-OF = ModelVersion("flight-delay", "1")
+VERSION = ModelVersion("flight-delay", "1")
 VIEWS = ("overview", "model", "drift", "alerts", "retraining")
 
 
 class RealApi:
-    """Carries a request of the client to the application, in place of a network."""
+    """Passes requests of the client to the application, without a network."""
 
     def __init__(self, application):
         self._client = TestClient(application, raise_server_exceptions=False)
@@ -50,48 +50,47 @@ def client(api):
     return Client(httpx.Client(base_url=ADDRESS, transport=httpx.MockTransport(api)))
 
 
-def test_before_anything_happened_every_question_has_an_answer(feed, client):
+def test_every_request_succeeds_before_the_first_window(feed, client):
     feed.models(registration())
     assert [model.model for model in client.models()] == ["flight-delay"]
-    assert client.windows(OF, 60) == client.incidents(OF, "open") == []
-    assert client.drift(OF).window is None
-    assert client.concept(OF).prediction is None
-    assert client.latest(OF).metrics == {}
-    assert client.retraining(OF).decision == "none"
+    assert client.windows(VERSION, 60) == client.incidents(VERSION, "open") == []
+    assert client.data_drift(VERSION).window is None
+    assert client.concept_drift(VERSION).prediction is None
+    assert client.latest_metrics(VERSION).metrics == {}
+    assert client.retraining(VERSION).decision == "none"
     assert client.health().status == "no_data"
-    assert client.baseline(OF).metrics
+    assert client.baseline(VERSION).metrics
 
 
-def test_everything_that_was_found_is_understood(feed, client):
+def test_client_reads_every_document_of_the_api(feed, client):
     feed.models(registration())
     feed(window(0), window(1, status="provisional"), alert(), decision(), heartbeat("detect"))
-    assert [item.window.start.day for item in client.windows(OF, 60)] == [1, 2]
-    (found,) = client.incidents(OF, "open")
-    assert client.incident(found.id).transitions
-    newest = client.windows(OF, 1)[0].window
-    asked = (newest.start.isoformat(), newest.end.isoformat())
-    drift = client.drift(OF, asked)
+    assert [item.window.start.day for item in client.windows(VERSION, 60)] == [1, 2]
+    (incident,) = client.incidents(VERSION, "open")
+    assert client.incident(incident.id).transitions
+    newest = client.windows(VERSION, 1)[0].window
+    drift = client.data_drift(VERSION, newest.start, newest.end)
     assert drift.window is not None
     assert drift.window.start == newest.start
     assert client.health().roles[0].role == "detect"
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_every_page_stands_on_the_real_answers(feed, api, view):
+def test_every_page_renders_over_the_real_api(feed, api, view):
     feed.models(registration())
     feed(window(0), window(1), alert(), decision(), heartbeat("detect"))
-    app = shown(view, api)
+    app = open_page(view, api)
     assert "error" not in [kind for kind in boxes(app) if kind == "error" and view != "overview"]
 
 
-def test_a_window_comes_without_its_distributions_and_the_one_looked_at_with_them(feed, client):
+def test_windows_have_no_distributions_but_a_single_window_has(feed, client):
     feed.models(registration())
     feed(window(0))
-    assert [f.distribution for f in client.windows(OF, 1)[0].data.features] == [None, None]
-    assert client.drift(OF).features[0].distribution is not None
+    assert [f.distribution for f in client.windows(VERSION, 1)[0].data.features] == [None, None]
+    assert client.data_drift(VERSION).features[0].distribution is not None
 
 
-def test_what_the_api_refuses_is_passed_on_in_its_words(feed, client):
+def test_error_of_the_api_is_passed_on(feed, client):
     feed.models(registration())
     with pytest.raises(ApiProblem, match="there is no incident 'gone'"):
         client.incident("gone")

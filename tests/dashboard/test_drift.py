@@ -1,4 +1,4 @@
-"""The page of the data: features over windows, and one of them from close by."""
+"""The page of data drift: a heat map of features and windows, and one feature in detail."""
 
 import pytest
 
@@ -10,70 +10,70 @@ from tests.dashboard.fake import (
     drifted,
     feature,
     model,
-    said,
-    shown,
+    open_page,
+    page_text,
     window,
 )
 
 
-def watching(*windows):
+def api_with(*windows):
     api = FakeApi(model())
     api.windows["flight-delay"] = list(windows)
     return api
 
 
-calm = window(1)
-moved = window(2, feature("temp"), drifted("distance"))
+no_drift = window(1)
+with_drift = window(2, feature("temp"), drifted("distance"))
 
 
-def test_without_windows_it_says_what_to_start():
-    app = shown("drift", watching())
+def test_page_without_windows_names_the_command_that_starts_the_simulator():
+    app = open_page("drift", api_with())
     assert boxes(app) == ["info"]
-    assert "driftline simulate" in said(app)
+    assert "driftline simulate" in page_text(app)
 
 
-def test_one_window_is_a_map_and_a_feature_over_time():
-    app = shown("drift", watching(calm))
+def test_one_window_shows_a_heat_map_and_a_feature_over_time():
+    app = open_page("drift", api_with(no_drift))
     assert not app.exception
     assert charts(app) == 2
 
 
-def test_it_opens_on_the_feature_that_moved_most_and_says_what_was_found():
-    app = shown("drift", watching(calm, moved))
+def test_page_opens_on_the_feature_with_the_most_severe_drift():
+    app = open_page("drift", api_with(no_drift, with_drift))
     assert address(app)["feature"] == "distance"
-    assert "**◆ drift, critical** in the window 2013-04-02. The distribution lies 0.410" in said(
-        app
-    )
+    assert "**◆ drift, critical** in the window 2013-04-02. KS distance 0.410" in page_text(app)
 
 
-def test_that_feature_stays_when_another_moves_further():
-    api = watching(calm, moved)
-    app = shown("drift", api)
+def test_chosen_feature_stays_when_another_drifts_further():
+    api = api_with(no_drift, with_drift)
+    app = open_page("drift", api)
     api.windows["flight-delay"].append(window(3, drifted("temp", statistic=0.9)))
     app.run()
     assert address(app)["feature"] == "distance"
 
 
-def test_an_address_reopens_its_feature_and_its_window():
+def test_address_selects_feature_and_window():
     first = "2013-04-01T00:00:00Z/2013-04-02T00:00:00Z"
-    app = shown("drift", watching(calm, moved), feature="temp", window=first)
+    app = open_page("drift", api_with(no_drift, with_drift), feature="temp", window=first)
     assert [box.value for box in app.selectbox[:2]] == ["temp", first]
-    assert "**✔ no drift** in the window 2013-04-01." in said(app)
+    assert "**✔ no drift** in the window 2013-04-01." in page_text(app)
 
 
-def test_a_window_older_than_those_shown_reopens_too():
-    api = watching(calm, moved)
+def test_address_selects_a_window_older_than_those_shown():
+    api = api_with(no_drift, with_drift)
     old = "2012-01-01T00:00:00Z/2012-01-02T00:00:00Z"
-    app = shown("drift", api, feature="temp", window=old)
+    app = open_page("drift", api, feature="temp", window=old)
     assert app.selectbox[1].value == old
     assert ("2012-01-01T00:00:00Z", "2012-01-02T00:00:00Z") in [
-        (asked.get("start"), asked.get("end")) for path, asked in api.asked if path == "/drift/data"
+        (query.get("start"), query.get("end"))
+        for path, query in api.requests
+        if path == "/drift/data"
     ]
-    assert "This window holds no row of it." in said(app)
+    assert "No rows in this window." in page_text(app)
 
 
-def test_choosing_is_written_into_the_address():
-    app = shown("drift", watching(calm, moved))
+def test_selections_are_written_to_the_address():
+    app = open_page("drift", api_with(no_drift, with_drift))
     app.selectbox[0].select("temp").run()
     app.selectbox[1].select("2013-04-01T00:00:00Z/2013-04-02T00:00:00Z").run()
     app.selectbox[2].select("200").run()
@@ -85,67 +85,105 @@ def test_choosing_is_written_into_the_address():
 @pytest.mark.parametrize(
     "nonsense", ["yesterday", "2013-04-01/2013-04-02", "/", "2013-04-01T00:00:00Z/"]
 )
-def test_a_window_that_is_none_is_the_newest(nonsense):
-    app = shown("drift", watching(calm, moved), window=nonsense)
+def test_invalid_window_in_the_address_selects_the_newest(nonsense):
+    app = open_page("drift", api_with(no_drift, with_drift), window=nonsense)
     assert not app.exception
-    assert "in the window 2013-04-02" in said(app)
+    assert "in the window 2013-04-02" in page_text(app)
 
 
-def test_a_feature_that_the_model_lacks_is_said():
-    app = shown("drift", watching(calm), feature="colour")
-    assert "The model has no feature colour." in said(app)
+def test_unknown_feature_in_the_address_shows_a_warning():
+    app = open_page("drift", api_with(no_drift), feature="colour")
+    assert "The model has no feature colour." in page_text(app)
     assert address(app)["feature"] == "temp"
 
 
-def test_too_few_rows_are_never_called_no_drift():
+def test_too_few_rows_are_not_shown_as_no_drift():
     few = feature("temp", rows=9, verdict="insufficient_data", detectable=0.7)
-    words = said(shown("drift", watching(window(1, few)), feature="temp"))
-    assert "✚ too few rows" in words
-    assert "9 rows could not have shown a drift smaller than 0.700" in words
-    assert "no drift**" not in words
+    text = page_text(open_page("drift", api_with(window(1, few)), feature="temp"))
+    assert "✚ too few rows" in text
+    assert "with 9 rows, only a distance above 0.700 counts as drift" in text
+    assert "no drift**" not in text
 
 
-def test_a_feature_without_any_value_is_said():
+def test_feature_without_values_is_reported():
     empty = feature("temp", statistic=None, threshold=None)
-    assert "No row has a value of it." in said(shown("drift", watching(window(1, empty))))
+    assert "No values in this window." in page_text(open_page("drift", api_with(window(1, empty))))
 
 
-def test_a_window_that_reaches_back_before_the_first_row_is_not_judged():
-    words = said(shown("drift", watching(window(1, status="incomplete")), feature="temp"))
-    assert "**… not judged** in the window 2013-04-01" in words
+def test_window_that_starts_before_the_first_row_is_not_judged():
+    text = page_text(open_page("drift", api_with(window(1, status="incomplete")), feature="temp"))
+    assert "**… not judged** in the window 2013-04-01" in text
 
 
-def test_a_feature_without_a_row_in_the_window_is_said():
-    app = shown("drift", watching(window(1, feature("distance"))), feature="temp")
-    assert "This window holds no row of it." in said(app)
+def test_feature_without_rows_in_the_window_is_reported():
+    app = open_page("drift", api_with(window(1, feature("distance"))), feature="temp")
+    assert "No rows in this window." in page_text(app)
     assert charts(app) == 2
 
 
-def test_distributions_are_drawn_where_the_api_tells_them():
-    api = watching(calm)
+def test_distributions_are_shown_if_the_api_returns_them():
+    api = api_with(no_drift)
     api.distribution = {"edges": [1.0, 2.0], "reference": [0.3] * 3, "window": [0.1] * 3, "at": 1.5}
-    app = shown("drift", api)
+    app = open_page("drift", api)
     assert charts(app) == 4
-    assert "how far that is is the KS distance, 0.050" in said(app)
+    assert "the KS distance (0.050)" in page_text(app)
 
 
-def test_what_a_mark_means_stands_where_the_marks_are():
-    assert "`p_value_threshold`. It opens no incident" in said(shown("drift", watching(calm)))
+def test_mark_of_a_p_value_is_explained_on_the_page():
+    assert "p-value at or below `p_value_threshold`. It opens no incident" in page_text(
+        open_page("drift", api_with(no_drift))
+    )
 
 
-def test_features_that_the_reference_lacks_are_named():
-    strange = window(1)
-    strange["data"]["unknown_features"] = {"gate": 900}
-    assert "Sent, but not in the reference: gate." in said(shown("drift", watching(strange)))
+def test_features_missing_in_the_reference_are_named():
+    unknown = window(1)
+    unknown["data"]["unknown_features"] = {"gate": 900}
+    assert "Received, but not in the reference: gate." in page_text(
+        open_page("drift", api_with(unknown))
+    )
 
 
-def test_a_model_without_features_is_said():
+def test_model_without_features_shows_a_message():
     bare = {**model(), "features": []}
-    app = shown("drift", FakeApi(bare))
+    app = open_page("drift", FakeApi(bare))
     assert boxes(app) == ["info"]
 
 
-def test_names_are_shown_as_they_are_and_not_as_markdown():
+def test_names_of_features_are_not_markdown():
     api = FakeApi(model("flight-delay", "a*b*:red[c]"))
     api.windows["flight-delay"] = [window(1, feature("a*b*:red[c]"))]
-    assert r"a\*b\*\:red\[c\]" in shown("drift", api).subheader[0].value
+    assert r"a\*b\*\:red\[c\]" in open_page("drift", api).subheader[0].value
+
+
+FOUR_HOURS = "2013-04-02T08:00:00Z/2013-04-02T12:00:00Z"
+
+
+def test_link_of_an_incident_opens_the_own_window_that_contains_its_window():
+    app = open_page("drift", api_with(no_drift, with_drift), feature="temp", window=FOUR_HOURS)
+    text = page_text(app)
+    assert "**✔ no drift** in the window 2013-04-02." in text
+    assert (
+        "The chosen period, 2013-04-02 08:00 to 12:00, is not one of the model's windows. Shown:"
+        " 2013-04-02." in text
+    )
+    assert address(app)["window"] == FOUR_HOURS
+
+
+def test_link_of_an_incident_opens_the_newest_own_window_that_overlaps_if_none_contains_it():
+    across = "2013-04-01T22:00:00Z/2013-04-02T02:00:00Z"
+    text = page_text(
+        open_page("drift", api_with(no_drift, with_drift), feature="distance", window=across)
+    )
+    assert "**◆ drift, critical** in the window 2013-04-02." in text
+
+
+def test_long_incident_opens_the_newest_own_window_inside_it():
+    days = "2013-04-01T00:00:00Z/2013-04-03T00:00:00Z"
+    text = page_text(open_page("drift", api_with(no_drift, with_drift), window=days))
+    assert "in the window 2013-04-02." in text
+
+
+def test_own_window_is_shown_without_a_note():
+    own = "2013-04-02T00:00:00Z/2013-04-03T00:00:00Z"
+    text = page_text(open_page("drift", api_with(no_drift, with_drift), window=own))
+    assert "The chosen period" not in text

@@ -1,73 +1,92 @@
-"""The model's page: performance over time, and whether scores and errors have moved."""
+"""The page of a model: performance over time, prediction drift and concept drift."""
 
-from tests.dashboard.fake import FakeApi, boxes, charts, feature, model, said, shown, window
+from tests.dashboard.fake import (
+    FakeApi,
+    boxes,
+    charts,
+    feature,
+    model,
+    open_page,
+    page_text,
+    window,
+)
 
 
-def watching(*windows):
+def api_with(*windows):
     api = FakeApi(model())
     api.windows["flight-delay"] = list(windows)
     return api
 
 
-def test_without_windows_it_says_what_to_start():
-    app = shown("model", watching())
+def test_page_without_windows_names_the_command_that_starts_the_simulator():
+    app = open_page("model", api_with())
     assert boxes(app) == ["info"]
-    assert "driftline simulate" in said(app)
+    assert "driftline simulate" in page_text(app)
     assert charts(app) == 0
 
 
-def test_one_window_draws_four_metrics_the_score_and_the_error():
-    app = shown("model", watching(window()))
+def test_one_window_shows_four_metrics_the_score_and_the_error():
+    app = open_page("model", api_with(window()))
     assert not app.exception
     assert charts(app) == 6
 
 
-def test_without_labels_there_is_still_prediction_drift():
+def test_prediction_drift_needs_no_labels():
     unlabelled = window(1)
     unlabelled["performance"] |= {"labels": 0, "metrics": {}}
     unlabelled["concept"]["errors"] = None
-    app = shown("model", watching(unlabelled))
+    app = open_page("model", api_with(unlabelled))
     assert charts(app) == 1
-    assert "No labels yet" in said(app)
+    assert "No labels yet" in page_text(app)
 
 
-def test_baseline_and_production_stand_side_by_side():
-    table = shown("model", watching(window())).table[0].value
+def test_table_shows_baseline_and_production():
+    table = open_page("model", api_with(window())).table[0].value
     assert list(table.columns[:3]) == ["baseline", "production", "95% interval"]
     assert list(table.index) == ["Accuracy", "Precision", "Recall", "F1", "ROC-AUC"]
 
 
-def test_the_newest_score_is_told_in_words():
-    calm, moved = window(1), window(2)
-    moved["concept"]["prediction"] = feature("score", statistic=0.3, verdict="drift", severity=None)
-    assert "**▲ drift, warning** The score: The distribution lies 0.300" in said(
-        shown("model", watching(calm, moved))
+def test_newest_verdict_of_the_score_is_shown_with_its_figures():
+    no_drift, with_drift = window(1), window(2)
+    with_drift["concept"]["prediction"] = feature(
+        "score", statistic=0.3, verdict="drift", severity=None
+    )
+    assert "**▲ drift, warning** in the window 2013-04-02. KS distance 0.300" in page_text(
+        open_page("model", api_with(no_drift, with_drift))
     )
 
 
-def test_the_scores_are_drawn_over_those_of_the_reference_where_the_api_tells_them():
-    told = {"edges": [0.5], "reference": [0.7, 0.3], "window": [0.4, 0.6], "at": 0.5}
+def test_distribution_of_the_scores_is_shown_if_the_api_returns_it():
+    distribution = {"edges": [0.5], "reference": [0.7, 0.3], "window": [0.4, 0.6], "at": 0.5}
     with_distribution = window(1)
-    with_distribution["concept"]["prediction"] = feature("score", distribution=told)
-    app = shown("model", watching(with_distribution))
+    with_distribution["concept"]["prediction"] = feature("score", distribution=distribution)
+    app = open_page("model", api_with(with_distribution))
     assert charts(app) == 8
-    assert "**score**: the window over the reference" in said(app)
+    assert "**score**: reference and window" in page_text(app)
 
 
-def test_expected_performance_is_drawn_where_the_api_has_it():
-    with_expectation = window(1)
-    with_expectation["concept"]["expected"] = {"accuracy": {"value": 0.9}}
-    assert charts(shown("model", watching(with_expectation))) == 7
+def test_estimated_performance_is_shown_if_the_api_returns_it():
+    with_estimate = window(1)
+    with_estimate["concept"]["expected"] = {"accuracy": {"value": 0.9}}
+    assert charts(open_page("model", api_with(with_estimate))) == 7
 
 
-def test_as_many_windows_are_asked_for_as_were_chosen():
-    api = watching(window())
-    shown("model", api, last="200")
-    assert ("/windows", "200") in [(path, asked.get("limit")) for path, asked in api.asked]
+def test_chosen_number_of_windows_is_requested():
+    api = api_with(window())
+    open_page("model", api, last="200")
+    assert ("/windows", "200") in [(path, query.get("limit")) for path, query in api.requests]
 
 
-def test_of_very_many_features_fewer_windows_are_asked_for():
+def test_fewer_windows_are_requested_for_very_many_features():
     api = FakeApi(model("flight-delay", *(f"f{i}" for i in range(400))))
     api.windows["flight-delay"] = [window()]
-    shown("model", api, last="200")
-    assert ("/windows", "20") in [(path, asked.get("limit")) for path, asked in api.asked]
+    open_page("model", api, last="200")
+    assert ("/windows", "20") in [(path, query.get("limit")) for path, query in api.requests]
+
+
+def test_message_without_labels_names_no_topic_because_its_prefix_is_a_setting():
+    unlabelled = window(1)
+    unlabelled["performance"] |= {"labels": 0, "metrics": {}}
+    text = page_text(open_page("model", api_with(unlabelled)))
+    assert "No labels yet" in text
+    assert "driftline." not in text

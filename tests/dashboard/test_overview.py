@@ -1,4 +1,4 @@
-"""Overview: is my model all right, in words; what is open; how old that is."""
+"""The overview: status of the model, open incidents, performance, freshness, health."""
 
 import pytest
 
@@ -9,151 +9,149 @@ from tests.dashboard.fake import (
     health,
     incident,
     model,
+    open_page,
+    page_text,
     role,
-    said,
-    shown,
     window,
 )
 
 
-def watching(*windows):
+def api_with(*windows):
     api = FakeApi(model())
     api.windows["flight-delay"] = list(windows)
     return api
 
 
-def test_it_opens_on_the_question():
-    assert shown("overview", watching(window())).title[0].value == "Is flight-delay all right?"
+def test_title_is_the_name_of_the_model():
+    assert open_page("overview", api_with(window())).title[0].value == "flight-delay"
 
 
-def test_without_windows_it_says_what_to_start():
-    app = shown("overview", watching())
+def test_page_without_windows_names_the_command_that_starts_the_simulator():
+    app = open_page("overview", api_with())
     assert boxes(app) == ["info"]
-    assert "Not known yet" in said(app)
-    assert "driftline simulate" in said(app)
+    assert "**Unknown.**" in page_text(app)
+    assert "driftline simulate" in page_text(app)
 
 
-def test_one_calm_window_is_a_yes():
-    app = shown("overview", watching(window(1)))
+def test_one_window_without_drift_is_healthy():
+    app = open_page("overview", api_with(window(1)))
     assert boxes(app) == ["success"]
-    assert "Yes, as far as the data tell.** Nothing is open, up to the window 2013-04-01" in said(
-        app
-    )
+    assert "**Healthy.** No open incidents up to the window 2013-04-01." in page_text(app)
 
 
-def test_performance_that_nobody_could_judge_yet_is_said_with_the_yes():
-    app = shown("overview", watching(window(1, labels="provisional")))
-    assert "performance is not judged yet" in said(app)
+def test_healthy_status_mentions_performance_that_is_not_judged_yet():
+    app = open_page("overview", api_with(window(1, labels="provisional")))
+    assert "Performance is not judged yet" in page_text(app)
 
 
 @pytest.mark.parametrize(
     ("severities", "box", "answer"),
     [
-        (["warning"], "warning", "Perhaps not.** Open: 1 warning incident."),
-        (["critical"], "error", "No.** Open: 1 critical incident."),
+        (["warning"], "warning", "**Warning.** Open: 1 warning incident."),
+        (["critical"], "error", "**Critical.** Open: 1 critical incident."),
         (
             ["warning", "critical", "warning"],
             "error",
-            "No.** Open: 1 critical incident and 2 warning incidents.",
+            "**Critical.** Open: 1 critical incident and 2 warning incidents.",
         ),
     ],
 )
-def test_what_is_open_is_the_answer(severities, box, answer):
-    api = watching(window())
+def test_most_severe_open_incident_is_the_status(severities, box, answer):
+    api = api_with(window())
     api.incidents["flight-delay"] = [
         incident(str(i), severity=severity) for i, severity in enumerate(severities)
     ]
-    app = shown("overview", api)
+    app = open_page("overview", api)
     assert boxes(app) == [box]
-    assert answer in said(app)
+    assert answer in page_text(app)
 
 
-def test_an_open_incident_stands_with_its_evidence_and_its_links():
-    api = watching(window())
+def test_open_incident_is_shown_with_its_message_and_links():
+    api = api_with(window())
     api.incidents["flight-delay"] = [incident()]
-    words = said(shown("overview", api))
-    assert "◆ **temp** (data) · critical · open · opened 2013-04-03" in words
-    assert "the distribution moved by 0.41 in the window 2013-04-02." in words
-    assert "[The whole story] alerts {'incident': '91ab'}" in words
-    feature_link = "[Its distribution] drift {'feature': 'temp', 'window': '2013-04-02T00:00:00Z/"
-    assert feature_link in words
+    text = page_text(open_page("overview", api))
+    assert "◆ **temp** (data) · critical · Open · since 2013-04-03" in text
+    assert "the distribution moved by 0.41 in the window 2013-04-02." in text
+    assert "[History] alerts {'incident': '91ab'}" in text
+    feature_link = "[Distribution] drift {'feature': 'temp', 'window': '2013-04-02T00:00:00Z/"
+    assert feature_link in text
 
 
-def test_of_many_open_incidents_some_are_shown_and_the_others_linked():
-    api = watching(window())
+def test_many_open_incidents_are_shown_in_part_with_a_link_to_all():
+    api = api_with(window())
     api.incidents["flight-delay"] = [incident(str(i)) for i in range(7)]
-    words = said(shown("overview", api))
-    assert words.count("[The whole story]") == 5
-    assert "[All 7 open incidents] alerts {}" in words
+    text = page_text(open_page("overview", api))
+    assert text.count("[History]") == 5
+    assert "[All 7 open incidents] alerts {}" in text
 
 
 @pytest.mark.parametrize(
-    ("trouble", "reason"),
+    ("problem", "reason"),
     [
-        ({"missing": ["join"]}, "role join was never heard of"),
+        ({"missing": ["join"]}, "the role join is not running"),
         (
             {"roles": [role("join", status="silent", heartbeat_age_s=240)]},
-            "silent (last heard of 4 min",
+            "join-0 is silent (last heartbeat 4 min ago)",
         ),
         ({"roles": [role("store", status="problem", problem="disk full")]}, "disk full"),
     ],
 )
-def test_calm_means_nothing_while_driftline_itself_is_not_well(trouble, reason):
-    api = watching(window())
-    api.health = health(**trouble) if "missing" in trouble else health(*trouble["roles"])
-    app = shown("overview", api)
+def test_status_is_unknown_while_a_role_has_a_problem(problem, reason):
+    api = api_with(window())
+    api.health = health(**problem) if "missing" in problem else health(*problem["roles"])
+    app = open_page("overview", api)
     assert boxes(app) == ["info"]
-    assert reason in said(app)
+    assert reason in page_text(app)
 
 
-def test_a_worker_whose_work_others_took_over_is_no_trouble():
-    api = watching(window())
+def test_replaced_worker_is_not_a_problem():
+    api = api_with(window())
     api.health = health(role("join", status="replaced"), role("detect"))
-    assert boxes(shown("overview", api)) == ["success"]
+    assert boxes(open_page("overview", api)) == ["success"]
 
 
 @pytest.mark.parametrize(
     ("newest", "reason"),
     [
-        (window(1, status="incomplete"), "reaches back before the first row"),
-        (window(1, status="no_data"), "holds no row"),
+        (window(1, status="incomplete"), "starts before the first row"),
+        (window(1, status="no_data"), "has no rows"),
         (window(1, feature("temp", verdict="insufficient_data")), "too few rows to judge any"),
     ],
 )
-def test_a_window_that_decides_nothing_is_not_a_yes(newest, reason):
-    app = shown("overview", watching(newest))
+def test_window_that_is_not_judged_is_not_healthy(newest, reason):
+    app = open_page("overview", api_with(newest))
     assert boxes(app) == ["info"]
-    assert reason in said(app)
+    assert reason in page_text(app)
 
 
-def test_one_feature_without_enough_rows_is_said_with_the_yes():
+def test_healthy_status_names_features_with_too_few_rows():
     few = feature("temp", verdict="insufficient_data")
-    app = shown("overview", watching(window(1, few, feature("distance"))))
+    app = open_page("overview", api_with(window(1, few, feature("distance"))))
     assert boxes(app) == ["success"]
-    assert "Too few rows to judge: temp." in said(app)
+    assert "Too few rows to judge: temp." in page_text(app)
 
 
-def test_it_tells_how_old_the_data_are_by_their_own_time_and_by_the_clock():
-    api = watching(window(7))
-    api.health = health(role("aggregate", lag=12, progress_age_s=4.0))
-    words = said(shown("overview", api))
-    assert "The newest window ends 2013-04-08 (event time, UTC)" in words
-    assert "last took in anything 4 s ago" in words
-    assert "12 records still to be read" in words
+def test_freshness_is_shown_in_event_time_and_by_the_clock():
+    api = api_with(window(7))
+    api.health = health(role("aggregate", lag=1200, progress_age_s=4.0))
+    text = page_text(open_page("overview", api))
+    assert "Newest window ends 2013-04-08 (event time, UTC)" in text
+    assert "Last activity 4 s ago." in text
+    assert "Consumer lag: 1,200 records." in text
 
 
-def test_of_two_models_each_has_its_answer():
+def test_every_model_has_its_status():
     api = FakeApi(model("flight-delay"), model("credit"))
-    api.windows = {"flight-delay": [window()], "credit": [window(of="credit")]}
+    api.windows = {"flight-delay": [window()], "credit": [window(model="credit")]}
     api.incidents["credit"] = [incident(model="credit")]
-    app = shown("overview", api)
+    app = open_page("overview", api)
     assert boxes(app) == ["success"]
-    answers = next(t.value for t in app.table if "all right?" in t.value.columns)
-    assert list(answers["all right?"]) == ["✔ Yes, as far as the data tell.", "◆ No."]
+    statuses = next(t.value for t in app.table if "status" in t.value and "reason" in t.value)
+    assert list(statuses["status"]) == ["✔ Healthy", "◆ Critical"]
 
 
-def test_production_stands_beside_the_baseline():
-    app = shown("overview", watching(window(1), window(2, labels="provisional")))
+def test_performance_table_shows_production_beside_the_baseline():
+    app = open_page("overview", api_with(window(1), window(2, labels="provisional")))
     performance = app.table[0].value
     assert list(performance.loc["Recall"]) == [
         "0.900",
@@ -162,3 +160,9 @@ def test_production_stands_beside_the_baseline():
         "0.910",
         "✔ not degraded",
     ]
+
+
+def test_health_is_requested_once_for_all_models():
+    api = FakeApi(model("flight-delay"), model("credit"))
+    open_page("overview", api)
+    assert [path for path, _ in api.requests].count("/health") == 1

@@ -1,4 +1,4 @@
-"""The rows of charts: what is drawn, without a page."""
+"""Rows of charts."""
 
 import pandas as pd
 import pytest
@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.answers import Feature, WindowItem
-from dashboard import charts, series, text
+from dashboard import charts, formats, labels, series
+from dashboard.window_parameter import to_parameter
 from tests.dashboard.fake import drifted, feature, metric, window
 
 
@@ -18,15 +19,15 @@ def lines(rows, name):
     return rows[rows["line"] == name]
 
 
-def test_columns_stand_without_rows():
+def test_columns_exist_without_rows():
     assert list(series.metric_rows([], "accuracy").columns) == series.METRIC_COLUMNS
-    assert list(series.heat_rows([], ["temp"], ("temp", "")).columns) == series.HEAT_COLUMNS
-    assert list(series.distance_rows([], series.of_scores).columns) == series.DISTANCE_COLUMNS
+    assert list(series.heat_map_rows([], ["temp"], ("temp", "")).columns) == series.HEAT_MAP_COLUMNS
+    assert list(series.distance_rows([], series.score).columns) == series.DISTANCE_COLUMNS
 
 
-def test_a_metric_comes_with_its_interval_its_baseline_and_where_degraded_begins():
+def test_metric_has_its_interval_its_baseline_and_its_critical_limit():
     rows = series.metric_rows([item(1)], "recall")
-    assert list(rows["line"]) == ["measured", "baseline", "degraded below"]
+    assert list(rows["line"]) == ["measured", "baseline", "critical limit"]
     assert list(rows["value"]) == [0.91, 0.92, 0.83]
     assert lines(rows, "measured").iloc[0][["low", "high"]].tolist() == [0.88, 0.94]
     assert rows["start"].iloc[0] == 1_364_774_400_000  # milliseconds, in UTC
@@ -35,69 +36,69 @@ def test_a_metric_comes_with_its_interval_its_baseline_and_where_degraded_begins
 @pytest.mark.parametrize(
     ("labels", "severity", "kind"),
     [
-        ("final", None, text.FINAL),
-        ("provisional", None, text.PROVISIONAL),
-        ("final", "warning", text.DEGRADED["warning"]),
-        ("final", "critical", text.DEGRADED["critical"]),
-        ("provisional", "critical", text.PROVISIONAL),
+        ("final", None, labels.FINAL),
+        ("provisional", None, labels.PROVISIONAL),
+        ("final", "warning", labels.DEGRADED["warning"]),
+        ("final", "critical", labels.DEGRADED["critical"]),
+        ("provisional", "critical", labels.PROVISIONAL),
     ],
 )
-def test_provisional_and_degraded_points_are_told_apart(labels, severity, kind):
+def test_provisional_and_degraded_points_are_of_different_kinds(labels, severity, kind):
     one = window(1, labels=labels)
     one["performance"]["metrics"]["recall"] = metric(severity=severity)
     rows = series.metric_rows([WindowItem.model_validate(one)], "recall")
     assert lines(rows, "measured")["kind"].tolist() == [kind]
-    assert kind in charts.KINDS
+    assert kind in charts.METRIC_KINDS
 
 
-def test_a_metric_that_is_undefined_leaves_a_gap():
+def test_undefined_metric_leaves_a_gap():
     one = window(1)
     one["performance"]["metrics"]["precision"] = metric(None, low=None, high=None)
     rows = lines(series.metric_rows([WindowItem.model_validate(one)], "precision"), "measured")
     assert pd.isna(rows["value"].iloc[0])
-    assert rows["shown"].iloc[0] == text.NOTHING
+    assert rows["shown"].iloc[0] == formats.NO_VALUE
 
 
-def test_a_window_without_performance_is_left_out():
+def test_window_without_performance_is_left_out():
     assert series.metric_rows([item(1, performance=None)], "recall").empty
 
 
 @pytest.mark.parametrize(
-    ("found", "status", "verdict"),
+    ("document", "status", "verdict"),
     [
-        (feature(), "closed", text.CALM),
-        (drifted(severity="warning"), "closed", text.WARNING),
-        (drifted(severity="critical"), "closed", text.CRITICAL),
-        (feature(verdict="insufficient_data"), "closed", text.FEW),
-        (feature(kind="categorical", statistic=None), "closed", text.UNTESTED),
-        (drifted(), "incomplete", text.UNJUDGED),
-        (None, "no_data", text.EMPTY),
+        (feature(), "closed", labels.NO_DRIFT),
+        (drifted(severity="warning"), "closed", labels.WARNING),
+        (drifted(severity="critical"), "closed", labels.CRITICAL),
+        (feature(verdict="insufficient_data"), "closed", labels.TOO_FEW_ROWS),
+        (feature(kind="categorical", statistic=None), "closed", labels.NOT_TESTED),
+        (drifted(), "incomplete", labels.NOT_JUDGED),
+        (None, "no_data", labels.NO_ROWS),
     ],
 )
-def test_every_state_of_a_cell_has_its_own_symbol(found, status, verdict):
+def test_verdict_of_a_cell_is_one_of_the_chart(document, status, verdict):
     one = item(1, status=status)
-    told = None if found is None else Feature.model_validate(found)
-    assert series.state(one, told) == verdict
+    feature = None if document is None else Feature.model_validate(document)
+    assert series.verdict(one, feature) == verdict
     assert verdict in charts.VERDICTS
 
 
-def test_no_two_states_share_a_symbol_and_none_is_a_colour_alone():
+def test_every_verdict_has_a_symbol_of_its_own():
     assert len({name.split()[0] for name in charts.VERDICTS}) == len(charts.VERDICTS)
-    assert len({name.split()[0] for name in charts.KINDS}) == len(charts.KINDS)
+    assert len({name.split()[0] for name in charts.METRIC_KINDS}) == len(charts.METRIC_KINDS)
 
 
-def test_the_map_has_a_cell_for_every_feature_and_window_and_marks_the_chosen_one():
+def test_heat_map_has_a_cell_per_feature_and_window_and_marks_the_chosen_one():
     windows = [item(1), item(2, drifted("temp"), feature("distance"))]
-    at = text.spelled(windows[1].window)
-    cells = series.heat_rows(windows, ["temp", "distance"], ("temp", at))
+    at = to_parameter(windows[1].window)
+    cells = series.heat_map_rows(windows, ["temp", "distance"], ("temp", at))
     assert len(cells) == 4
     chosen = cells[cells["chosen"]]
     assert chosen[["feature", "window", "verdict", "distance"]].to_numpy().tolist() == [
-        ["temp", "2013-04-02", text.CRITICAL, 0.41]
+        ["temp", "2013-04-02", labels.CRITICAL, 0.41]
     ]
 
 
-def test_a_cell_ends_where_the_next_window_begins():
+def test_cell_ends_where_the_next_window_starts():
     """Windows of a day that start every twelve hours::
 
     [1 ------------------)
@@ -107,51 +108,52 @@ def test_a_cell_ends_where_the_next_window_begins():
     second = window(1)
     second["window"] |= {"start": "2013-04-01T12:00:00Z", "end": "2013-04-02T12:00:00Z"}
     windows = [WindowItem.model_validate(w) for w in (first, second)]
-    cells = series.heat_rows(windows, ["temp"], ("", ""))
+    cells = series.heat_map_rows(windows, ["temp"], ("", ""))
     half_a_day = 12 * 3_600_000
     assert (cells["end"] - cells["start"]).tolist() == [half_a_day, half_a_day]
 
 
-def test_a_missing_window_leaves_a_hole_and_no_wide_cell():
-    cells = series.heat_rows([item(1), item(2), item(9)], ["temp"], ("", ""))
+def test_missing_window_leaves_a_gap_in_the_heat_map():
+    cells = series.heat_map_rows([item(1), item(2), item(9)], ["temp"], ("", ""))
     assert set(cells["end"] - cells["start"]) == {24 * 3_600_000}
 
 
-def test_psi_stands_in_for_the_distance_of_categories_that_were_not_tested():
+def test_psi_replaces_the_distance_of_categories_that_are_not_tested():
     carrier = feature("carrier", kind="categorical", statistic=None, psi=0.2, threshold=None)
-    cells = series.heat_rows([item(1, carrier)], ["carrier"], ("", ""))
+    cells = series.heat_map_rows([item(1, carrier)], ["carrier"], ("", ""))
     assert cells[["distance", "shown"]].to_numpy().tolist() == [[0.2, "0.200 (PSI)"]]
 
 
-def test_a_distance_comes_with_what_it_is_judged_against():
-    rows = series.distance_rows([item(1)], series.of_feature("temp"))
+def test_distance_and_its_sustained_part_have_the_limits_that_decide():
+    rows = series.distance_rows([item(1)], series.feature_named("temp"))
     assert dict(zip(rows["line"], rows["value"], strict=True)) == {
         "distance": 0.05,
-        "sampling noise": 0.09,
-        "reference's straying": 0.12,
+        "distance limit": 0.09,
+        "sustained": 0.03,
+        "sustained limit": pytest.approx(0.12 + 0.09 / 2),
     }
     assert set(rows["line"]) == set(charts.DISTANCE_LINES)
 
 
-def test_the_chosen_window_is_marked_in_the_line_too():
+def test_chosen_window_is_marked_in_the_line():
     windows = [item(1), item(2)]
-    at = text.spelled(windows[0].window)
-    rows = lines(series.distance_rows(windows, series.of_scores, at), "distance")
+    at = to_parameter(windows[0].window)
+    rows = lines(series.distance_rows(windows, series.score, at), "distance")
     assert rows["chosen"].tolist() == [True, False]
 
 
-def test_errors_that_are_not_there_are_no_rows():
+def test_errors_without_labels_have_no_rows():
     without = window(1)
     without["concept"]["errors"] = None
-    assert series.distance_rows([WindowItem.model_validate(without)], series.of_errors).empty
-    assert series.distance_rows([item(1, concept=None)], series.of_errors).empty
+    assert series.distance_rows([WindowItem.model_validate(without)], series.error).empty
+    assert series.distance_rows([item(1, concept=None)], series.error).empty
 
 
-def test_few_features_are_all_shown_in_their_own_order():
-    assert series.features_shown([item(1)], ["temp", "distance"], "temp") == ["temp", "distance"]
+def test_few_features_are_all_shown_in_the_order_of_the_profile():
+    assert series.heat_map_features([item(1)], ["temp", "distance"], "temp") == ["temp", "distance"]
 
 
-def test_of_very_many_features_those_that_moved_most_are_shown_and_the_chosen_one():
+def test_heat_map_of_very_many_features_shows_the_most_severe_and_the_chosen_one():
     names = [f"f{i:03}" for i in range(200)]
     found = [
         *(feature(name, statistic=0.001 * i) for i, name in enumerate(names)),
@@ -159,15 +161,15 @@ def test_of_very_many_features_those_that_moved_most_are_shown_and_the_chosen_on
         drifted("warned", severity="warning", statistic=0.9),
     ]
     names += ["critical", "warned"]
-    shown = series.features_shown([item(1, *found)], names, "f000")
-    assert len(shown) == series.ROWS_AT_MOST
-    assert {"f000", "critical", "warned", "f199"} <= set(shown)
-    assert shown == sorted(shown, key=names.index)
+    open_page = series.heat_map_features([item(1, *found)], names, "f000")
+    assert len(open_page) == series.MAX_HEAT_MAP_ROWS
+    assert {"f000", "critical", "warned", "f199"} <= set(open_page)
+    assert open_page == sorted(open_page, key=names.index)
 
 
-def test_the_gravest_verdict_outranks_the_largest_distance():
+def test_most_severe_verdict_comes_before_the_largest_distance():
     windows = [item(1, drifted("a", severity="warning", statistic=0.9), drifted("b"))]
-    rank = series.worst(windows)
+    rank = series.severity_order(windows)
     assert min(rank, key=rank.__getitem__) == "b"
 
 
@@ -175,40 +177,42 @@ NUMERIC = {"edges": [1.0, 2.5], "reference": [0.2, 0.3, 0.5], "window": [0.1, 0.
 NAMED = {"categories": ["UA", "DL"], "reference": [0.6, 0.4], "window": [0.5, 0.5]}
 
 
-def shares(distribution, **fields):
-    return series.share_rows(Feature.model_validate(feature(distribution=distribution, **fields)))
+def distribution_rows(distribution, **fields):
+    return series.distribution_rows(
+        Feature.model_validate(feature(distribution=distribution, **fields))
+    )
 
 
 def test_bins_are_named_by_their_edges_and_the_last_one_is_open():
-    rows = shares(NUMERIC)
+    rows = distribution_rows(NUMERIC)
     assert rows["bin"].tolist() == ["up to 1", "1 to 2.5", "above 2.5"] * 2
     assert rows["edge"].tolist()[:2] == [1.0, 2.5]
     assert pd.isna(rows["edge"].iloc[2])
     assert set(rows["at"]) == {2.0}
 
 
-def test_shares_are_summed_up_for_each_side_by_itself():
-    rows = shares(NUMERIC)
-    summed = rows[rows["of"] == "window"]["up to here"].tolist()
+def test_cumulative_proportions_are_computed_for_each_distribution():
+    rows = distribution_rows(NUMERIC)
+    summed = rows[rows["source"] == "window"]["cumulative"].tolist()
     assert summed == pytest.approx([0.1, 0.2, 1.0])
-    assert set(rows["of"]) == set(charts.SIDES)
+    assert set(rows["source"]) == set(charts.SOURCES)
 
 
-def test_categories_go_by_their_names():
-    rows = shares(NAMED, kind="categorical")
+def test_bins_of_categories_are_their_names():
+    rows = distribution_rows(NAMED, kind="categorical")
     assert rows["bin"].tolist() == ["UA", "DL"] * 2
     assert rows["edge"].isna().all()
 
 
 @pytest.mark.parametrize(
-    "told",
+    "distribution",
     [None, {**NUMERIC, "window": [1.0]}, {"reference": [1.0], "window": [1.0]}],
 )
-def test_no_distribution_or_one_that_does_not_fit_draws_nothing(told):
-    assert shares(told).empty
+def test_missing_or_inconsistent_distribution_has_no_rows(distribution):
+    assert distribution_rows(distribution).empty
 
 
-def test_expected_performance_stands_beside_the_realised():
+def test_estimated_performance_has_a_line_beside_the_realised_one():
     one = window(1)
     one["concept"]["expected"] = {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.95}}
     windows = [WindowItem.model_validate(one)]
@@ -219,6 +223,12 @@ def test_expected_performance_stands_beside_the_realised():
 
 
 @given(st.lists(st.integers(1, 28), min_size=1, max_size=10, unique=True))
-def test_whatever_windows_there_are_no_cell_reaches_into_the_next(days):
-    cells = series.heat_rows([item(day) for day in sorted(days)], ["temp"], ("", ""))
+def test_cells_never_overlap(days):
+    cells = series.heat_map_rows([item(day) for day in sorted(days)], ["temp"], ("", ""))
     assert all(cells["end"].iloc[:-1].to_numpy() <= cells["start"].iloc[1:].to_numpy())
+
+
+def test_sustained_limit_of_categories_has_three_quarters_of_the_noise():
+    carrier = feature("carrier", kind="categorical")
+    rows = series.distance_rows([item(1, carrier)], series.feature_named("carrier"))
+    assert lines(rows, "sustained limit")["value"].tolist() == pytest.approx([0.12 + 0.75 * 0.09])

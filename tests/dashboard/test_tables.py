@@ -1,24 +1,24 @@
-"""Tables: what a page writes, without a page."""
+"""Tables of text."""
 
 from api.answers import Baseline, DataDrift, Feature, LatestMetrics, Retraining, WindowItem
 from api.health import Health
-from dashboard import tables, text
+from dashboard import formats, tables
 from tests.dashboard.fake import BASELINE, feature, health, metric, role, window
 
 
-def test_columns_stand_without_rows():
+def test_columns_exist_without_rows():
     about = {"model": None, "version": None, "window": None, "status": "no_data"}
     drift = DataDrift.model_validate(about)
     assert list(tables.features(drift).columns) == tables.FEATURE_COLUMNS
-    assert list(tables.overview([]).columns) == tables.MODEL_COLUMNS
+    assert list(tables.models([]).columns) == tables.MODEL_COLUMNS
     assert tables.detectors([]).empty
 
 
 def test_detectors_are_those_of_the_newest_window_that_has_any():
     first, second, third = window(1), window(2), window(3)
-    unsaid = {"name": "adwin", "drifting": False, "detected_at": None}
-    said = {"name": "page_hinkley", "drifting": True, "detected_at": "2013-04-03T00:00:00Z"}
-    first["concept"]["detectors"], second["concept"]["detectors"] = [unsaid], [unsaid, said]
+    silent = {"name": "adwin", "drifting": False, "detected_at": None}
+    drifting = {"name": "page_hinkley", "drifting": True, "detected_at": "2013-04-03T00:00:00Z"}
+    first["concept"]["detectors"], second["concept"]["detectors"] = [silent], [silent, drifting]
     third["concept"]["detectors"] = []
     windows = [WindowItem.model_validate(w) for w in (first, second, third)]
     assert tables.detectors(windows).to_numpy().tolist() == [
@@ -27,29 +27,43 @@ def test_detectors_are_those_of_the_newest_window_that_has_any():
     ]
 
 
-def test_baseline_and_production_meet_in_one_row_whichever_of_them_is_there():
+def test_performance_has_a_row_for_metrics_with_only_a_baseline_or_only_production():
     about = {"model": "m", "version": "1", "window": None, "status": "no_data"}
     only_recall = {"metrics": {"recall": metric(0.5, severity="critical")}, "provisional": None}
     baseline = Baseline.model_validate({**about, "metrics": {"accuracy": BASELINE["accuracy"]}})
     latest = LatestMetrics.model_validate({**about, **only_recall})
-    assert tables.beside(baseline, latest).to_numpy().tolist() == [
-        ["Accuracy", "0.900", text.NOTHING, text.NOTHING, text.NOTHING, text.NOTHING],
-        ["Recall", text.NOTHING, "0.500", "0.880 to 0.940", text.NOTHING, "◆ degraded, critical"],
+    assert tables.performance(baseline, latest).to_numpy().tolist() == [
+        [
+            "Accuracy",
+            "0.900",
+            formats.NO_VALUE,
+            formats.NO_VALUE,
+            formats.NO_VALUE,
+            formats.NO_VALUE,
+        ],
+        [
+            "Recall",
+            formats.NO_VALUE,
+            "0.500",
+            "0.880 to 0.940",
+            formats.NO_VALUE,
+            "◆ degraded, critical",
+        ],
     ]
 
 
-def test_a_metric_that_is_shown_and_not_judged_is_not_called_calm():
+def test_metric_without_a_test_is_not_shown_as_not_degraded():
     about = {"model": "m", "version": "1", "window": None, "status": "no_data"}
     both = {"accuracy": metric(), "brier": metric(0.06, threshold=None)}
     latest = LatestMetrics.model_validate({**about, "metrics": both, "provisional": None})
     baseline = Baseline.model_validate({**about, "metrics": {}})
-    assert tables.beside(baseline, latest)[["metric", "judgement"]].to_numpy().tolist() == [
+    assert tables.performance(baseline, latest)[["metric", "verdict"]].to_numpy().tolist() == [
         ["Accuracy", "✔ not degraded"],
         ["Brier score", "○ not tested"],
     ]
 
 
-def test_the_mark_of_a_p_value_stands_in_the_table_of_features():
+def test_table_of_features_marks_significant_p_values():
     drift = DataDrift.model_validate(
         {
             "model": "m",
@@ -61,7 +75,7 @@ def test_the_mark_of_a_p_value_stands_in_the_table_of_features():
                 feature(
                     "carrier",
                     significant=False,
-                    unseen={"rows": 2, "values": {"ZZ": 2}},
+                    unseen={"rows": 2400, "values": {"Z_Z": 2400}},
                     decided_by="categories",
                 ),
             ],
@@ -71,12 +85,12 @@ def test_the_mark_of_a_p_value_stands_in_the_table_of_features():
     assert table["p significant"].tolist() == ["•", ""]
     assert table["missing"].tolist() == ["1.0%", "1.0%"]
     assert table["decided by"].tolist() == ["", "categories"]
-    assert table["new categories"].tolist() == ["", "2: ZZ (2)"]
+    assert table["new categories"].tolist() == ["", "2,400: Z_Z (2,400)"]
 
 
-def test_numbers_that_are_not_known_are_left_out_of_the_list():
+def test_figures_without_a_value_are_left_out():
     carrier = numbers(kind="categorical", statistic=None, p_value=None, decided_by="categories")
-    assert {"largest difference of a share", "KS distance", "p-value"}.isdisjoint(carrier)
+    assert {"Largest change of a proportion", "KS distance", "p-value"}.isdisjoint(carrier)
     assert carrier["decided by"] == "categories"
     known = numbers(kuiper=0.07, wilcoxon=0.2, mood=0.03)
     assert (known["KS distance"], known["Kuiper distance"]) == ("0.050", "0.070")
@@ -85,23 +99,25 @@ def test_numbers_that_are_not_known_are_left_out_of_the_list():
 
 
 def numbers(**fields):
-    table = tables.numbers(Feature.model_validate(feature(**fields)))
-    return dict(zip(table["number"], table["value"], strict=True))
+    table = tables.feature_numbers(Feature.model_validate(feature(**fields)))
+    return dict(zip(table["figure"], table["value"], strict=True))
 
 
-def test_roles_that_were_never_heard_of_are_rows_too():
+def test_roles_that_are_not_running_have_a_row():
     known = Health.model_validate(
         {**health(role("detect", lag=1200), missing=["join"]), **received()}
     )
     table = tables.roles(known)
     assert table["role"].tolist() == ["detect-0", "join"]
-    assert table["state"].tolist() == ["✔ ok", "▲ never heard of"]
-    assert table["still to read"].tolist() == ["1,200", text.NOTHING]
+    assert table["status"].tolist() == ["✔ ok", "▲ not running"]
+    assert table["lag"].tolist() == ["1,200", formats.NO_VALUE]
 
 
-def test_where_the_records_went():
-    known = Health.model_validate({**health(), **received(dead={"contract": 3, "clock_skew": 0})})
-    assert tables.records(known)["dead letters"].tolist() == ["3 contract", "0"]
+def test_dead_letters_are_shown_by_reason():
+    known = Health.model_validate(
+        {**health(), **received(dead={"contract": 3000, "clock_skew": 0})}
+    )
+    assert tables.records(known)["dead letters"].tolist() == ["3,000 contract", "0"]
 
 
 def received(**fields):
@@ -109,14 +125,27 @@ def received(**fields):
     return {"predictions": {**nothing, **fields}, "labels": nothing}
 
 
-def test_conditions_of_any_kind_are_written_out():
+def test_conditions_of_retraining_are_shown_as_text():
     about = {"model": "m", "version": "1", "window": None, "status": "no_data"}
     reasons = [
-        {"condition": "running", "required": False, "actual": True, "met": False},
+        {"condition": "not_running", "required": "no", "actual": "yes", "met": False},
         {"condition": "labels", "required": 1000, "actual": None, "met": True},
+        {"condition": "fresh_labels", "required": "at least 5000", "actual": "66145", "met": True},
+        {"condition": "flag", "required": True, "actual": False, "met": False},
     ]
-    table = tables.reasons(Retraining.model_validate({**about, "reasons": reasons}))
+    table = tables.retraining_conditions(Retraining.model_validate({**about, "reasons": reasons}))
     assert table.to_numpy().tolist() == [
-        ["running", "no", "yes", "✘ no"],
-        ["labels", "1,000", text.NOTHING, "✔ yes"],
+        ["retraining in progress", "no", "yes", "✘ no"],
+        ["labels", "1,000", formats.NO_VALUE, "✔ yes"],
+        ["fresh labels", "at least 5,000", "66,145", "✔ yes"],
+        ["flag", "yes", "no", "✘ no"],
+    ]
+
+
+def test_names_in_static_tables_are_escaped_because_their_cells_are_markdown():
+    unseen = {"rows": 1, "values": {"Z_Z": 1}}
+    assert numbers(kind="categorical", unseen=unseen)["new categories"] == r"1\: Z\_Z \(1\)"
+    health_with_problem = {**health(role("join", problem="*full*")), **received()}
+    assert tables.roles(Health.model_validate(health_with_problem))["problem"].tolist() == [
+        r"\*full\*"
     ]

@@ -1,0 +1,58 @@
+"""Names of metrics, tests and verdicts. Every state has a symbol beside its colour."""
+
+from __future__ import annotations
+
+from api.answers import Feature
+from dashboard.limits import distance_test
+
+METRICS = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "roc_auc": "ROC-AUC",
+    "pr_auc": "PR-AUC",
+    "log_loss": "Log loss",
+    "brier": "Brier score",
+    "calibration_error": "Calibration error",
+}
+
+# What the value of a test measures; the keys are those of ``decided_by``.
+TESTS = {
+    "ks": "KS distance",
+    "kuiper": "Kuiper distance",
+    "wilcoxon": "Cliff's delta",
+    "mood": "Mood's score",
+    "categories": "Largest change of a proportion",
+    "missing": "Change of the proportion of invalid values",
+    "coverage": "Change of the proportion without a label",
+}
+UNKNOWN_TEST = "Distance"
+
+SYMBOLS = {"critical": "◆", "warning": "▲", "good": "✔", "unknown": "?"}
+NO_DRIFT = "✔ no drift"
+WARNING = "▲ drift, warning"
+CRITICAL = "◆ drift, critical"
+TOO_FEW_ROWS = "✚ too few rows"
+NOT_TESTED = "○ not tested"
+NOT_JUDGED = "… not judged"
+NO_ROWS = "□ no rows"
+
+FINAL = "● final"
+PROVISIONAL = "▽ provisional"
+DEGRADED = {"warning": "▲ degraded, warning", "critical": "◆ degraded, critical"}
+NOT_DEGRADED = "✔ not degraded"
+
+
+def verdict(feature: Feature) -> str:
+    if feature.verdict == "drift":
+        return CRITICAL if feature.severity == "critical" else WARNING
+    if feature.verdict == "insufficient_data":
+        return TOO_FEW_ROWS
+    return NOT_TESTED if feature.statistic is None else NO_DRIFT
+
+
+def distance(feature: Feature) -> str:
+    """What ``statistic`` measures."""
+    return TESTS[distance_test(feature)]

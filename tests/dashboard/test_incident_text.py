@@ -1,0 +1,89 @@
+"""Sentences about incidents: message, evidence, history."""
+
+import pytest
+
+from api.answers import Incident
+from dashboard import incident_text
+from tests.dashboard.fake import day, incident
+
+KS = {"decided_by": "ks", "value": 0.31, "threshold": 0.09, "rows": 66145}
+
+
+def test_message_shows_its_window_in_short_form_and_everything_else_escaped():
+    start, end = day(1)
+    message = f"data/temp: KS distance in the window {start} to {end}; *really*."
+    assert incident_text.message(message) == (
+        r"data/temp\: KS distance in the window 2013-04-01; \*really\*."
+    )
+
+
+@pytest.mark.parametrize(
+    ("test", "name"),
+    [
+        ("ks", "KS distance"),
+        ("kuiper", "Kuiper distance"),
+        ("wilcoxon", "Cliff's delta"),
+        ("mood", "Mood's score"),
+        ("something newer", "Distance"),
+    ],
+)
+def test_evidence_of_a_distance_shows_value_limit_and_rows(test, name):
+    evidence = {**KS, "decided_by": test}
+    text = f"{name} 0.310. Limit 0.090 (sampling noise). 66,145 rows."
+    assert incident_text.evidence(evidence) == text
+    detailed = incident_text.evidence({**evidence, "detail": "'UA': 1% before"})
+    assert detailed == text.replace("0.310", "0.310 ('UA'\\: 1% before)")
+
+
+@pytest.mark.parametrize(
+    ("test", "text"),
+    [
+        ("categories", "Largest change of a proportion 0.310. Limit at most 0.090"),
+        ("missing", "Change of the proportion of invalid values 0.310. Limit about 0.090"),
+        ("coverage", "Change of the proportion without a label 0.310. Limit about 0.090"),
+    ],
+)
+def test_evidence_of_a_proportion_says_how_exact_its_limit_is(test, text):
+    assert incident_text.evidence({**KS, "decided_by": test}).startswith(text)
+
+
+def test_evidence_shows_both_limits_of_a_distance():
+    assert incident_text.evidence({**KS, "persistent": 0.28, "allowance": 0.05}) == (
+        "KS distance 0.310. Limit 0.090 (sampling noise); sustained 0.280, limit 0.095 (normal"
+        " variation 0.050 + half of the noise 0.045). 66,145 rows."
+    )
+
+
+def test_evidence_names_the_other_subjects_of_the_incident_escaped_once():
+    evidence = {
+        "decided_by": "missing",
+        "value": 0.31,
+        "grouped": ["quality/dewp", "data/dep_delay"],
+    }
+    assert incident_text.evidence(evidence) == (
+        "Change of the proportion of invalid values 0.310."
+        r" Same incident: quality/dewp, data/dep\_delay."
+    )
+
+
+def test_evidence_of_a_metric_shows_interval_baseline_and_critical_limit():
+    evidence = {"decided_by": "recall", "value": 0.5, "low": 0.4, "high": 0.6, "baseline": 0.7}
+    known = {**evidence, "threshold": 0.63, "labels": 1900, "coverage": 0.98}
+    assert incident_text.evidence(known) == (
+        "Recall 0.500 (95% interval 0.400 to 0.600). Baseline 0.700. Critical limit 0.630."
+        " 1,900 labels, 98.0% of the rows."
+    )
+
+
+def test_evidence_of_an_unknown_kind_is_empty():
+    assert incident_text.evidence({"surprise": 1}) == ""
+
+
+@pytest.mark.parametrize("window", [None, {}, {"start": day(1)[0]}, {"start": "x", "end": "y"}])
+def test_incident_without_a_window_links_to_none(window):
+    assert incident_text.window(Incident.model_validate(incident(window=window))) is None
+
+
+def test_window_of_an_incident_is_a_parameter_of_an_address():
+    start, end = day(2)
+    assert incident_text.window(Incident.model_validate(incident())) == f"{start}/{end}"
