@@ -76,7 +76,7 @@ def test_selecting_a_model_updates_page_and_address(opened):
     assert address(app) == {"model": "credit", "version": "1"}
 
 
-def test_session_restores_parameters_that_a_change_of_pages_removed(opened):
+def test_session_restores_parameters_that_a_change_of_pages_drops(opened):
     app = opened(two_models(), model="credit", version="1", feature="temp", last="200")
     app.query_params.clear()
     app.run()

@@ -72,9 +72,7 @@ def test_missing_token_is_reported_with_its_variable(status):
 
 
 def test_detail_of_a_problem_is_passed_on():
-    problem = problem_of(
-        answering(503, json={"detail": "driftline.db is empty: start the store"})
-    )
+    problem = problem_of(answering(503, json={"detail": "driftline.db is empty: start the store"}))
     assert problem == "The API returned an error: driftline.db is empty: start the store."
 
 
