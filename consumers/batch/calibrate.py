@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from consumers.batch.inputs import between
-from consumers.kafka.reader import Reader
+from consumers.kafka.topic_reader import TopicReader
 from consumers.messages.internal import rfc3339
 from consumers.messages.records import Record
 from driftline.errors import BadInput
@@ -115,7 +115,7 @@ class TopicHistory:
     until_ms: int | None
 
     def read(self, settings: Settings, model: str, version: str) -> Scored:
-        with Reader(settings, "predictions") as reader:
+        with TopicReader(settings, "predictions") as reader:
             rows = predictions_of(reader.records(), model, version, self.ignore)
         known = read_profiles(settings).get((model, version))
         names = () if known is None else (name for name, _ in known[0].schema.categorical)

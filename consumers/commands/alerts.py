@@ -39,7 +39,7 @@ def alerts(  # noqa: PLR0913 - one argument for each option
 
     Reads from the beginning and commits nothing. An option given twice means either.
     """
-    from consumers.kafka.reader import Reader
+    from consumers.kafka.topic_reader import TopicReader
     from consumers.messages.alert_text import Wanted
     from producers.contract.times import parse_time_ms
 
@@ -49,10 +49,10 @@ def alerts(  # noqa: PLR0913 - one argument for each option
         frozenset(models),
         None if since is None else parse_time_ms(since),
     )
-    with Reader(settings, "alerts") as reader:
-        _show(reader.history(), wanted, as_json)
+    with TopicReader(settings, "alerts") as reader:
+        _show(reader.records_by_time(), wanted, as_json)
         with suppress(KeyboardInterrupt):
-            _show(reader.news() if follow else (), wanted, as_json)
+            _show(reader.follow() if follow else (), wanted, as_json)
 
 
 def _show(records: Iterable[Record], wanted: Wanted, as_json: bool) -> None:

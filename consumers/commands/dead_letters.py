@@ -33,9 +33,9 @@ def list_letters(
     """Show what was set aside, why, and where it came from. Commits nothing."""
     from consumers.dead_letters.dead_letter import TOPIC
     from consumers.dead_letters.replay import Listing
-    from consumers.kafka.reader import Reader
+    from consumers.kafka.topic_reader import TopicReader
 
-    with Reader(settings, TOPIC) as reader:
+    with TopicReader(settings, TOPIC) as reader:
         found = Listing(reader)
         # No more of them than are shown are held at a time: they may be many, and large.
         newest = nlargest(

@@ -18,14 +18,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from confluent_kafka import KafkaError
+
 from consumers.dead_letters.dead_letter import TOPIC, DeadLetter
-from consumers.kafka.client import Client, SlotTaken, TransactionAborted
-from consumers.kafka.reader import TOO_LARGE, Reader, Unreadable
+from consumers.kafka.client import Client
+from consumers.kafka.errors import SlotTaken, TransactionAborted
+from consumers.kafka.topic_reader import TopicReader, Unreadable
 from consumers.messages.records import CommittedOffset, Output, Record, TopicPartition
 from driftline.errors import Trouble
 from driftline.settings import Settings
 
 GROUP = "dead-letter-replay"
+TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE).str()
 TRIES = 6
 PATIENCE_S = 45.0  # a member that was killed holds its partitions for a session
 
@@ -49,7 +53,7 @@ class Replayed:
 
 def reasons_of(settings: Settings) -> list[str]:
     """Every reason for which a letter stands there, most frequent first."""
-    with Reader(settings, TOPIC) as reader:
+    with TopicReader(settings, TOPIC) as reader:
         met = Counter(DeadLetter.of(record).reason for record in reader.records())
     return [reason for reason, _ in met.most_common() if reason]
 
@@ -58,7 +62,7 @@ def reasons_of(settings: Settings) -> list[str]:
 class Listing:
     """The letters that stand there, and which of them a replay has sent back."""
 
-    reader: Reader
+    reader: TopicReader
     counts: Counter[str] = field(default_factory=Counter)  # by reason
     sent_back: Counter[str] = field(default_factory=Counter)
     unknown: Unreadable | None = None  # the last question that Kafka did not answer
@@ -94,7 +98,7 @@ class Listing:
 
     def _asked(self, reason: str) -> Mapping[TopicPartition, int] | None:
         try:
-            return self.reader.committed(f"{GROUP}.{reason}")
+            return self.reader.committed_offsets(f"{GROUP}.{reason}")
         except Unreadable as error:
             self.unknown = error
             return None
@@ -106,8 +110,8 @@ def replay_dead_letters(settings: Settings, reason: str) -> Replayed:
     Raises ``NotSent`` if Kafka takes one back from us, ``SlotTaken`` if another replay of the same
     reason goes on.
     """
-    with Reader(settings, TOPIC) as reader:
-        stop = reader.ends()
+    with TopicReader(settings, TOPIC) as reader:
+        stop = reader.end_offsets()
     done = Replayed(reason)
     client = Client(settings, f"{GROUP}.{reason}", 0, [TOPIC])
     try:

@@ -1,7 +1,7 @@
-"""The broker inside the Kafka client library: for the demonstration, and for nothing that matters.
+"""The broker inside the Kafka client library, for the demo only.
 
 It keeps about 5 MiB a partition, no committed offsets of transactions, and nothing on disk. A role
-that dies cannot resume there.
+that is restarted cannot continue there.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from confluent_kafka import Producer
 
 from driftline.errors import Trouble
 
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 
 
 class EmbeddedBroker:
-    """Lives as long as this object; other processes reach it over loopback."""
+    """Lives as long as this object. Other processes connect to it over loopback."""
 
     def __init__(self) -> None:
         self._producer = Producer(
             {
                 "test.mock.num.brokers": 1,
                 "bootstrap.servers": "embedded",
-                "log_level": 4,  # it would tell at 5 that it is embedded
+                "log_level": 4,  # at 5 it logs that it is a mock
             }
         )
-        broker = next(iter(self._producer.list_topics(timeout=PATIENCE_S).brokers.values()))
+        broker = next(iter(self._producer.list_topics(timeout=TIMEOUT_S).brokers.values()))
         self.bootstrap_servers = f"{broker.host}:{broker.port}"
 
     def create(self, names: Iterable[str]) -> None:
-        """Topics appear there on first use: use each once."""
-        deadline_s = time.monotonic() + PATIENCE_S
+        """Create topics, by using each of them once."""
+        deadline_s = time.monotonic() + TIMEOUT_S
         for name in names:
-            while not self._producer.list_topics(name, timeout=PATIENCE_S).topics[name].partitions:
+            while not self._producer.list_topics(name, timeout=TIMEOUT_S).topics[name].partitions:
                 if time.monotonic() > deadline_s:
-                    raise Trouble(f"the embedded broker did not make the topic {name}")
+                    raise Trouble(f"the embedded broker did not create the topic {name}")
                 time.sleep(0.05)

@@ -1,8 +1,8 @@
-"""The topics: their partitions and retention, and making them."""
+"""The topics of Driftline: their partitions and retention, and creating them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException
@@ -12,123 +12,142 @@ from confluent_kafka.cimpl import NewTopic
 from driftline.errors import Trouble
 from driftline.settings import Settings
 from monitor.plan import DAY, Plan
-from producers.kafka.profile_table import client_config, require_answer
+from producers.kafka.configuration import client_config
+from producers.kafka.errors import reason
+from producers.kafka.metadata import require_answer
 
 TIMEOUT_S = 30.0
-LIMIT = 1_048_588  # Kafka's own default for a message, kept for the sources
+MAX_MESSAGE_BYTES = 1_048_588  # Kafka's default, which the source topics keep
 YEAR = 365 * DAY
+
+Config = Mapping[str, str]
+
+# With the timestamps of producers, a replay of an old year would be deleted within minutes.
+_APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
+_TABLE = {"cleanup.policy": "compact", **_APPEND_TIME}
+_STATE = {**_TABLE, "segment.ms": str(DAY)}
+_SINGLE_PARTITION = {"alerts", "retraining", "profiles", "heartbeats"}
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
     name: str
     partitions: int
-    config: Mapping[str, str]
+    config: Config
 
 
 class TopicsNotCreated(Trouble):
-    """Topics that Kafka refused to make. The message says which, and why."""
+    """Kafka refused to create topics. The message names them with the reasons."""
 
 
 def topics(settings: Settings, plan: Plan) -> list[Topic]:
-    """Every topic, by its full name."""
-    many = settings.topics.partitions
+    """All topics, by their full names."""
     plans = [plan, *map(settings.plan, settings.models)]
-    horizon_ms = max(plan.time.label_horizon_ms for plan in plans)
-    # With producers' own timestamps a replay of an old year would be deleted within minutes.
-    source = {**_delete(max(2 * horizon_ms, 7 * DAY)), **_APPENDED}
-    shapes: dict[str, tuple[int, Mapping[str, str]]] = {
-        "predictions": (many, source),
-        "labels": (many, source),
-        "joins": (many, {**_delete(max(map(_joined_ms, plans))), **_APPENDED}),
-        "summaries": (many, {**_delete(max(map(_summed_ms, plans))), **_APPENDED}),
-        "windows": (many, {**_delete(YEAR), **_APPENDED}),
-        "alerts": (1, {**_delete(YEAR), **_APPENDED}),
-        "retraining": (1, {**_delete(YEAR), **_APPENDED}),
-        "profiles": (1, _COMPACT),
-        "heartbeats": (1, {**_COMPACT, "segment.ms": str(DAY)}),
-        "detect-state": (many, {**_COMPACT, "segment.ms": str(DAY)}),
-        "dead-letters": (many, {**_delete(30 * DAY), "max.message.bytes": str(2 * LIMIT)}),
+    configs = {
+        "predictions": _log(_source_retention_ms(plans)),
+        "labels": _log(_source_retention_ms(plans)),
+        "joins": _log(max(map(_joins_retention_ms, plans))),
+        "summaries": _log(max(map(_summaries_retention_ms, plans))),
+        "windows": _log(YEAR),
+        "alerts": _log(YEAR),
+        "retraining": _log(YEAR),
+        "profiles": _TABLE,
+        "heartbeats": _STATE,
+        "detect-state": _STATE,
+        "dead-letters": {**_deleted(30 * DAY), "max.message.bytes": str(2 * MAX_MESSAGE_BYTES)},
     }
+    partitions = settings.topics.partitions
     return [
-        Topic(settings.topic(name), partitions, config)
-        for name, (partitions, config) in shapes.items()
+        Topic(settings.topic(name), 1 if name in _SINGLE_PARTITION else partitions, config)
+        for name, config in configs.items()
     ]
 
 
-_APPENDED = {"message.timestamp.type": "LogAppendTime"}
-_COMPACT = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
+def _source_retention_ms(plans: Sequence[Plan]) -> int:
+    return max(2 * max(plan.time.label_horizon_ms for plan in plans), 7 * DAY)
 
 
-def _joined_ms(plan: Plan) -> int:
-    """A prediction may be so much older than its label, which is kept as long as rows may come."""
-    return plan.time.label_horizon_ms + _reach_ms(plan) + DAY
+def _joins_retention_ms(plan: Plan) -> int:
+    """A prediction may be a label horizon older than its label, which waits for late rows."""
+    return plan.time.label_horizon_ms + _max_lateness_ms(plan) + DAY
 
 
-def _summed_ms(plan: Plan) -> int:
-    """Panes are kept until no row can reach them, and their windows' labels had their time."""
+def _summaries_retention_ms(plan: Plan) -> int:
+    """Panes are kept until no row can change them and the labels of their windows are final."""
     window_ms = max(plan.windows.length_ms, plan.windows.longest_ms)
-    return _reach_ms(plan) + plan.time.label_horizon_ms + 2 * window_ms + DAY
+    return _max_lateness_ms(plan) + plan.time.label_horizon_ms + 2 * window_ms + DAY
 
 
-def _reach_ms(plan: Plan) -> int:
+def _max_lateness_ms(plan: Plan) -> int:
     return max(plan.time.accept_late_ms, plan.time.label_horizon_ms)
 
 
-def _delete(retention_ms: int) -> dict[str, str]:
+def _log(retention_ms: int) -> Config:
+    return {**_deleted(retention_ms), **_APPEND_TIME}
+
+
+def _deleted(retention_ms: int) -> Config:
     return {"cleanup.policy": "delete", "retention.ms": str(retention_ms)}
 
 
 def create(settings: Settings, plan: Plan) -> tuple[list[str], list[str]]:
-    """Make what is missing; the names made, and those that were there already.
+    """Create missing topics. Returns the names created, and those that existed.
 
-    Raises ``TopicsNotCreated``, or ``KafkaUnavailable``.
+    Raises ``TopicsNotCreated`` or ``KafkaUnavailable``.
     """
     admin = AdminClient(client_config(settings, {}))
-    require_answer(admin, settings)  # or each topic waits for it, and says so
-    wanted = [
-        NewTopic(
-            topic.name,
-            num_partitions=topic.partitions,
-            replication_factor=settings.topics.replication,
-            config=dict(topic.config),
-        )
-        for topic in topics(settings, plan)
+    require_answer(admin, settings)  # otherwise each topic waits for the timeout
+    new_topics = [
+        _new_topic(topic, settings.topics.replication) for topic in topics(settings, plan)
     ]
-    made, there, refused = [], [], []
-    for name, future in admin.create_topics(wanted, request_timeout=TIMEOUT_S).items():
+    created, existing, refused = [], [], []
+    for name, future in admin.create_topics(new_topics, request_timeout=TIMEOUT_S).items():
         try:
             future.result()
-            made.append(name)
+            created.append(name)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
-                there.append(name)
+                existing.append(name)
             else:
-                refused.append(f"{name}: {error.args[0].str()}")
+                refused.append(f"{name}: {reason(error)}")
     if refused:
-        where, why = settings.kafka.bootstrap_servers, "; ".join(refused)
-        raise TopicsNotCreated(f"Kafka at {where} did not make these topics: {why}")
-    return made, there
+        servers, reasons = settings.kafka.bootstrap_servers, "; ".join(refused)
+        raise TopicsNotCreated(f"Kafka at {servers} did not create these topics: {reasons}")
+    return created, existing
+
+
+def _new_topic(topic: Topic, replication: int) -> NewTopic:
+    return NewTopic(
+        topic.name,
+        num_partitions=topic.partitions,
+        replication_factor=replication,
+        config=dict(topic.config),
+    )
 
 
 def commands(settings: Settings, plan: Plan) -> list[str]:
-    """The same as commands of Kafka's own tools, and the ACLs that the roles need."""
-    servers = settings.kafka.bootstrap_servers
-    lines = []
-    for topic in topics(settings, plan):
-        config = " ".join(f"--config {key}={value}" for key, value in topic.config.items())
-        lines.append(
-            f"kafka-topics.sh --bootstrap-server {servers} --create --if-not-exists"
-            f" --topic {topic.name} --partitions {topic.partitions}"
-            f" --replication-factor {settings.topics.replication} {config}"
-        )
-    who = f"kafka-acls.sh --bootstrap-server {servers} --add --allow-principal User:driftline"
-    prefixed = f"--resource-pattern-type prefixed --topic {settings.kafka.prefix}."
-    lines += [
-        f"{who} --operation Read --operation Write --operation Describe {prefixed}",
-        f"{who} --operation Read --resource-pattern-type prefixed --group {settings.kafka.prefix}.",
-        f"{who} --operation Write --operation Describe --resource-pattern-type prefixed"
-        f" --transactional-id {settings.kafka.prefix}.",
-        f"{who} --operation IdempotentWrite --cluster",
+    """Commands of Kafka's tools that create the topics, and the ACLs that the roles need."""
+    creates = [_create_command(settings, topic) for topic in topics(settings, plan)]
+    return [*creates, *_acl_commands(settings)]
+
+
+def _create_command(settings: Settings, topic: Topic) -> str:
+    config = " ".join(f"--config {key}={value}" for key, value in topic.config.items())
+    return (
+        f"kafka-topics.sh --bootstrap-server {settings.kafka.bootstrap_servers} --create"
+        f" --if-not-exists --topic {topic.name} --partitions {topic.partitions}"
+        f" --replication-factor {settings.topics.replication} {config}"
+    )
+
+
+def _acl_commands(settings: Settings) -> list[str]:
+    prefix, servers = settings.kafka.prefix, settings.kafka.bootstrap_servers
+    add = f"kafka-acls.sh --bootstrap-server {servers} --add --allow-principal User:driftline"
+    topic = f"--resource-pattern-type prefixed --topic {prefix}."
+    return [
+        f"{add} --operation Read --operation Write --operation Describe {topic}",
+        f"{add} --operation Read --resource-pattern-type prefixed --group {prefix}.",
+        f"{add} --operation Write --operation Describe --resource-pattern-type prefixed"
+        f" --transactional-id {prefix}.",
+        f"{add} --operation IdempotentWrite --cluster",
     ]
-    return lines

@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 from consumers.messages.internal import rfc3339
 from consumers.messages.records import TopicPartition
 from driftline.settings import Settings
-from producers.kafka.profile_table import client_config
+from producers.kafka.configuration import client_config
 
 INTERVAL_S = 5.0
 FLUSH_S = 5.0

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
-from consumers.kafka.client import Client, TransactionAborted
+from consumers.kafka.client import Client
+from consumers.kafka.errors import TransactionAborted
 from consumers.messages.records import Batch, CommittedOffset, Output, TopicPartition
 from consumers.processes.heartbeat import Heartbeat
 from consumers.roles.role import Role, SinkRole

@@ -114,7 +114,7 @@ def _directory(settings: Settings, client: Client, role: str) -> Path:
 
 def _remembered(client: Client) -> Callable[[int], Iterable[Memory]]:
     def read(partition: int) -> Iterable[Memory]:
-        for record in client.whole(TopicPartition("detect-state", partition)):
+        for record in client.read_all(TopicPartition("detect-state", partition)):
             if record.key is not None and record.value is not None:
                 yield Memory(record.key, record.value)
 

@@ -176,7 +176,8 @@ def replay(settings: Settings, /, file: Path, limit: int | None, **given: Any) -
 
 
 def _publish(settings: Settings, profile: Profile) -> None:
-    from producers.kafka.profile_table import PROFILES, publish_profile
+    from producers.kafka.profile_publication import publish_profile
+    from producers.kafka.profile_table import PROFILES
 
     is_new = publish_profile(settings, profile)
     outcome = "published to" if is_new else "is already in"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import click
 
 from driftline.settings import Settings
-from producers.kafka.profile_table import Publisher
+from producers.kafka.publisher import Publisher
 from producers.simulation.replay import (
     LABELS,
     PREDICTIONS,

@@ -15,11 +15,13 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, ConfigResource
 
-import consumers.kafka.client
-from consumers.kafka.client import Client, MissingTopic, SlotTaken, TransactionAborted
+from consumers.kafka import configuration
+from consumers.kafka.client import Client
+from consumers.kafka.errors import SlotTaken, TransactionAborted
 from consumers.kafka.topics import create
 from consumers.messages.records import CommittedOffset, Message, Output, Record, TopicPartition
 from driftline.settings import Settings, load_settings
+from producers.kafka.errors import MissingTopic
 
 pytestmark = pytest.mark.kafka
 
@@ -36,7 +38,7 @@ def said(text: str) -> Output:
 @pytest.fixture
 def settings(kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Of two partitions a topic; a member that falls silent is given up as soon as may be."""
-    monkeypatch.setattr(consumers.kafka.client, "SESSION_MS", shortest_session_ms(kafka))
+    monkeypatch.setattr(configuration, "SESSION_MS", shortest_session_ms(kafka))
     own = {"bootstrap_servers": kafka, "prefix": prefix}
     made = load_settings(None, kafka=own, topics={"partitions": 2})
     create(made, made.plan())
@@ -96,7 +98,7 @@ def first_gained(
 
 def alerts(client: Client) -> list[bytes | None]:
     """What a reader of committed records finds."""
-    return [record.value for record in client.whole(TopicPartition("alerts", 0))]
+    return [record.value for record in client.read_all(TopicPartition("alerts", 0))]
 
 
 # -- topics ------------------------------------------------------------------------------------
@@ -190,7 +192,7 @@ def test_what_was_missed_is_read_again_without_disturbing_the_group(settings):
 def test_a_killed_worker_that_comes_back_in_its_slot_does_not_wait_for_its_session_to_end(
     settings, monkeypatch
 ):
-    monkeypatch.setattr(consumers.kafka.client, "SESSION_MS", 12_000)
+    monkeypatch.setattr(configuration, "SESSION_MS", 12_000)
     send(settings, P0, b"a")
     with other_process(settings, "client.poll(0.1)") as worker:
         worker.kill()
@@ -254,7 +256,7 @@ def test_whoever_reads_all_of_a_partition_waits_for_transactions_under_way(setti
     writer.flush()
     with member(settings) as client, ThreadPoolExecutor() as aside:
         found = aside.submit(
-            lambda: [r.value for r in client.whole(TopicPartition("detect-state", 0))]
+            lambda: [r.value for r in client.read_all(TopicPartition("detect-state", 0))]
         )
         time.sleep(1.5)
         assert not found.done()
@@ -299,13 +301,14 @@ def await_silence(client: Client) -> dict[TopicPartition, int]:
 
 PROGRAM = """
     import os, sys
-    import consumers.kafka.client
-    from consumers.kafka.client import Client, TransactionAborted
+    from consumers.kafka import configuration
+    from consumers.kafka.client import Client
+    from consumers.kafka.errors import TransactionAborted
     from consumers.messages.records import Message, Output, TopicPartition
     from driftline.settings import load_settings
 
     servers, prefix, session_ms, what = sys.argv[1:]
-    consumers.kafka.client.SESSION_MS = int(session_ms)
+    configuration.SESSION_MS = int(session_ms)
     settings = load_settings(None, kafka={"bootstrap_servers": servers, "prefix": prefix})
     P0 = TopicPartition("predictions", 0)
 
@@ -335,7 +338,7 @@ PROGRAM = """
 def other_process(settings: Settings, what: str) -> Iterator[subprocess.Popen[str]]:
     """A worker in slot 0 that has polled, and does ``what`` as soon as it is asked."""
     at = (settings.kafka.bootstrap_servers, settings.kafka.prefix)
-    session_ms = str(consumers.kafka.client.SESSION_MS)
+    session_ms = str(configuration.SESSION_MS)
     command = [sys.executable, "-c", dedent(PROGRAM), *at, session_ms, what]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -27,13 +27,9 @@ from monitor.counts.profile import Profile
 from producers.contract.profiles import encode_profile
 from producers.contract.records import decode_label, decode_prediction
 from producers.example.flight_delay import train_flight_delay
-from producers.kafka.profile_table import (
-    ProfileConflict,
-    ProfileTable,
-    TopicMissing,
-    publish_profile,
-    read_profiles,
-)
+from producers.kafka.errors import MissingTopic, ProfileConflict
+from producers.kafka.profile_publication import publish_profile
+from producers.kafka.profile_table import ProfileTable, read_profiles
 from tests.producers.contract.test_profiles import profile
 
 PARTITIONS = 3
@@ -139,7 +135,7 @@ def test_a_topic_that_nobody_created_is_named(settings):
         kafka={"bootstrap_servers": settings.kafka.bootstrap_servers, "prefix": "nowhere"}
     )
     with pytest.raises(
-        TopicMissing, match=r"no topic nowhere\.profiles: `driftline topics create`"
+        MissingTopic, match=r"no topic nowhere\.profiles: run `driftline topics create`"
     ):
         publish_profile(elsewhere, profile())
     assert read_profiles(elsewhere) == {}

@@ -27,7 +27,8 @@ from sklearn.metrics import (
 
 from driftline.settings import load_settings
 from monitor.counts.profile import Profile
-from producers.kafka.profile_table import publish_profile, read_profiles
+from producers.kafka.profile_publication import publish_profile
+from producers.kafka.profile_table import read_profiles
 from tests.integration.way import Sent, Way, Windows
 
 pytestmark = pytest.mark.kafka

@@ -5,6 +5,7 @@ On a real Kafka it is tried in ``tests/integration/test_guarantees.py``.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -13,10 +14,10 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-import consumers.kafka.client
-from consumers.kafka.client import (
-    Client,
-    MissingTopic,
+from consumers.kafka import client as client_module
+from consumers.kafka import log_reader, transactional_producer
+from consumers.kafka.client import Client
+from consumers.kafka.errors import (
     RecordsLost,
     SlotTaken,
     TransactionAborted,
@@ -24,6 +25,7 @@ from consumers.kafka.client import (
 )
 from consumers.messages.records import CommittedOffset, Message, Output, TopicPartition
 from driftline.settings import load_settings
+from producers.kafka.errors import MissingTopic
 
 P0, P1 = TopicPartition("predictions", 0), TopicPartition("predictions", 1)
 SETTINGS = load_settings(None, kafka={"prefix": "d"})
@@ -147,7 +149,7 @@ class World:
         self._ask("pause", *sorted(of.partition for of in partitions))
 
     def resume(self, partitions: list[KafkaPartition]) -> None:
-        self._ask("on_partitions_assigned", *sorted(of.partition for of in partitions))
+        self._ask("resume", *sorted(of.partition for of in partitions))
 
     def seek(self, of: KafkaPartition) -> None:
         self._ask("seek", of.partition, of.offset)
@@ -199,9 +201,10 @@ def _partitions(topic_partitions: tuple[TopicPartition, ...]) -> list[KafkaParti
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World()
-    monkeypatch.setattr(consumers.kafka.client, "Consumer", lambda _config: made)
-    monkeypatch.setattr(consumers.kafka.client, "Producer", lambda _config: made)
-    monkeypatch.setattr(consumers.kafka.client.time, "monotonic", lambda: made.now_s)
+    for module in (client_module, log_reader):
+        monkeypatch.setattr(module, "Consumer", lambda _config: made)
+    monkeypatch.setattr(transactional_producer, "Producer", lambda _config: made)
+    monkeypatch.setattr(time, "monotonic", lambda: made.now_s)
     return made
 
 
@@ -301,7 +304,7 @@ def test_a_transaction_that_can_be_neither_committed_nor_aborted_is_left_to_a_ne
 ):
     failed = failure(KafkaError._TIMED_OUT)
     world.fails = {"commit": [failed], "abort": [failure(KafkaError.INVALID_TXN_STATE)]}
-    with pytest.raises(TransactionUnsettled, match="settled when this worker starts anew"):
+    with pytest.raises(TransactionUnsettled, match="a restart of this worker settles"):
         reading.commit({}, Output())
 
 
@@ -356,7 +359,7 @@ def test_going_back_is_to_what_is_committed_and_held_until_the_start(world, read
     assert world.asked[0] == ("pause", 0, 1)
     assert set(world.asked[1:]) == {("seek", 0, 7), ("seek", 1, OFFSET_BEGINNING)}
     reading.resume_all()
-    assert world.asked[-1] == ("on_partitions_assigned", 0, 1)
+    assert world.asked[-1] == ("resume", 0, 1)
 
 
 def test_keeping_alive_says_when_something_was_lost(world, reading):

@@ -1,4 +1,4 @@
-"""Topics: each with what its readers rely on, made once, or shown as commands."""
+"""Topics: their configuration, creating them once, and the same as commands."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import consumers.kafka.topics
 from consumers.kafka.topics import TopicsNotCreated, commands, create, topics
 from driftline.settings import Settings, load_settings
 from monitor.plan import DAY, HOUR
-from producers.kafka.profile_table import KafkaUnavailable
+from producers.kafka.errors import KafkaUnavailable
 
 
 def settings(**sections: Any) -> Settings:
     return load_settings(None, **{"kafka": {"prefix": "d"}, **sections})
 
 
-def shapes(**sections: Any) -> dict[str, Any]:
+def by_name(**sections: Any) -> dict[str, Any]:
     made = settings(**sections)
     return {topic.name.removeprefix("d."): topic for topic in topics(made, made.plan())}
 
@@ -28,37 +28,37 @@ def retention_ms(topic: Any) -> int:
     return int(topic.config["retention.ms"])
 
 
-def test_they_are_the_eleven_of_the_design():
-    assert set(shapes()) == {
+def test_there_are_eleven_topics():
+    assert set(by_name()) == {
         *("predictions", "labels", "joins", "summaries", "windows", "alerts", "retraining"),
         *("profiles", "heartbeats", "detect-state", "dead-letters"),
     }
 
 
-def test_tables_are_compacted_and_logs_deleted_in_time():
-    compacted = {n for n, t in shapes().items() if t.config["cleanup.policy"] == "compact"}
+def test_tables_are_compacted_and_logs_have_a_retention():
+    compacted = {n for n, t in by_name().items() if t.config["cleanup.policy"] == "compact"}
     assert compacted == {"profiles", "heartbeats", "detect-state"}
-    assert all(retention_ms(t) > 0 for n, t in shapes().items() if n not in compacted)
+    assert all(retention_ms(t) > 0 for n, t in by_name().items() if n not in compacted)
 
 
-def test_time_is_the_brokers_wherever_retention_or_clocks_are_judged_by_it():
+def test_all_topics_but_the_dead_letters_use_the_append_time_of_the_broker():
     """With producers' own timestamps a replay of an old year would be deleted within minutes."""
     by_producers = {
         name
-        for name, topic in shapes().items()
+        for name, topic in by_name().items()
         if topic.config.get("message.timestamp.type") != "LogAppendTime"
     }
     assert by_producers == {"dead-letters"}
 
 
-def test_the_state_of_a_partition_lies_in_the_partition_of_its_number():
-    found = shapes(topics={"partitions": 7})
+def test_detect_state_has_as_many_partitions_as_summaries():
+    found = by_name(topics={"partitions": 7})
     assert found["detect-state"].partitions == found["summaries"].partitions == 7
 
 
 @pytest.mark.parametrize("name", ["alerts", "retraining", "profiles", "heartbeats"])
-def test_what_must_stay_in_one_order_has_one_partition(name):
-    assert shapes(topics={"partitions": 7})[name].partitions == 1
+def test_topics_with_a_total_order_have_one_partition(name):
+    assert by_name(topics={"partitions": 7})[name].partitions == 1
 
 
 @pytest.mark.parametrize(
@@ -70,62 +70,64 @@ def test_what_must_stay_in_one_order_has_one_partition(name):
         {"accept_late": "0s", "label_horizon": "0s"},
     ],
 )
-def test_a_lost_store_or_snapshot_can_be_rebuilt_from_what_is_retained(time):
-    """A label lies up to the horizon behind its prediction, and is kept for the longer patience."""
+def test_retention_is_long_enough_to_rebuild_a_lost_store_or_snapshot(time):
+    """A label comes up to the horizon after its prediction, and waits for the later of both."""
     plan = settings(time=time).plan()
     reach_ms = max(plan.time.label_horizon_ms, plan.time.accept_late_ms)
-    found = shapes(time=time)
+    found = by_name(time=time)
     assert retention_ms(found["joins"]) >= plan.time.label_horizon_ms + reach_ms + 2 * HOUR
     windows_ms = 2 * plan.windows.length_ms
-    waited_ms = plan.time.label_horizon_ms
-    assert retention_ms(found["summaries"]) >= reach_ms + windows_ms + min(waited_ms, reach_ms)
+    wait_ms = plan.time.label_horizon_ms
+    assert retention_ms(found["summaries"]) >= reach_ms + windows_ms + min(wait_ms, reach_ms)
     assert retention_ms(found["predictions"]) >= max(2 * plan.time.label_horizon_ms, 7 * DAY)
 
 
-def test_the_model_with_the_longest_patience_decides_what_is_retained(tmp_path):
+def test_the_model_with_the_longest_label_horizon_sets_the_retention(tmp_path):
     file = tmp_path / "driftline.toml"
     file.write_text('[models."slow"]\ntime = {label_horizon = "90d"}')
     own = load_settings(file)
-    patient = {t.name.removeprefix("driftline."): t for t in topics(own, own.plan())}
+    slow = {t.name.removeprefix("driftline."): t for t in topics(own, own.plan())}
     for name in ("predictions", "labels", "joins", "summaries"):
-        assert retention_ms(patient[name]) >= 90 * DAY > retention_ms(shapes()[name])
+        assert retention_ms(slow[name]) >= 90 * DAY > retention_ms(by_name()[name])
 
 
-def test_a_dead_letter_may_be_larger_than_the_record_it_holds():
-    assert int(shapes()["dead-letters"].config["max.message.bytes"]) > 2_000_000
+def test_a_dead_letter_may_be_larger_than_its_record():
+    assert int(by_name()["dead-letters"].config["max.message.bytes"]) > 2_000_000
 
 
-# -- making them -------------------------------------------------------------------------------
+# -- creating them -----------------------------------------------------------------------------
 
 
 class Admin:
-    """Stands in for Kafka: knows some topics, refuses others."""
+    """Stands in for Kafka: some topics exist, others are refused."""
 
-    def __init__(self, there: set[str], refused: set[str]) -> None:
-        self.there, self.refused, self.asked = there, refused, []
-        self.silent = False
+    def __init__(self, existing: set[str], refused: set[str]) -> None:
+        self.existing, self.refused, self.created = existing, refused, []
+        self.unreachable = False
 
     def __call__(self, _config: Any) -> Admin:
         return self
 
     def list_topics(self, _topic: str | None = None, *, timeout: float) -> None:
         assert timeout > 0
-        if self.silent:
-            raise KafkaException(KafkaError(KafkaError._TRANSPORT, "as the test wants it"))
+        if self.unreachable:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT, "refused by the test"))
 
-    def create_topics(self, wanted: list[Any], request_timeout: float) -> dict[str, Future[None]]:
+    def create_topics(
+        self, new_topics: list[Any], request_timeout: float
+    ) -> dict[str, Future[None]]:
         assert request_timeout > 0
-        self.asked += wanted
-        return {topic.topic: self._answer(topic.topic) for topic in wanted}
+        self.created += new_topics
+        return {topic.topic: self._answer(topic.topic) for topic in new_topics}
 
     def _answer(self, name: str) -> Future[None]:
         answer: Future[None] = Future()
-        code = KafkaError.TOPIC_ALREADY_EXISTS if name in self.there else None
+        code = KafkaError.TOPIC_ALREADY_EXISTS if name in self.existing else None
         code = KafkaError.INVALID_REPLICATION_FACTOR if name in self.refused else code
         if code is None:
             answer.set_result(None)
         else:
-            answer.set_exception(KafkaException(KafkaError(code, "as the test wants it")))
+            answer.set_exception(KafkaException(KafkaError(code, "refused by the test")))
         return answer
 
 
@@ -136,40 +138,40 @@ def admin(monkeypatch: pytest.MonkeyPatch) -> Admin:
     return made
 
 
-def test_what_is_missing_is_made_and_what_is_there_is_said():
-    made, there = create(settings(), settings().plan())
-    assert there == ["d.windows", "d.alerts"]
-    assert len(made) == 9
+def test_missing_topics_are_created_and_existing_ones_are_reported():
+    created, existing = create(settings(), settings().plan())
+    assert existing == ["d.windows", "d.alerts"]
+    assert len(created) == 9
 
 
-def test_they_are_made_as_configured(admin):
+def test_topics_are_created_as_configured(admin):
     own = settings(topics={"partitions": 3, "replication": 2})
     create(own, own.plan())
-    predictions = next(topic for topic in admin.asked if topic.topic == "d.predictions")
+    predictions = next(topic for topic in admin.created if topic.topic == "d.predictions")
     assert (predictions.num_partitions, predictions.replication_factor) == (3, 2)
     assert predictions.config["message.timestamp.type"] == "LogAppendTime"
 
 
-def test_what_kafka_refuses_is_said_topic_by_topic(admin):
+def test_refused_topics_are_reported_with_their_reasons(admin):
     admin.refused = {"d.joins", "d.labels"}
     with pytest.raises(TopicsNotCreated) as refused:
         create(settings(), settings().plan())
-    sentence = str(refused.value)
-    assert "d.labels: as the test wants it; d.joins: as the test wants it" in sentence
-    assert "localhost:9092" in sentence
+    message = str(refused.value)
+    assert "d.labels: refused by the test; d.joins: refused by the test" in message
+    assert "localhost:9092" in message
 
 
-def test_without_a_broker_one_sentence_is_said_and_none_of_topics(admin):
-    admin.silent = True
+def test_an_unreachable_broker_is_reported_once_not_for_each_topic(admin):
+    admin.unreachable = True
     with pytest.raises(KafkaUnavailable, match="could not reach Kafka at localhost:9092"):
         create(settings(), settings().plan())
-    assert admin.asked == []
+    assert admin.created == []
 
 
-# -- for people who may not --------------------------------------------------------------------
+# -- commands for administrators-----------------------------------------------------------------
 
 
-def test_the_commands_make_the_same_topics():
+def test_the_commands_create_the_same_topics():
     own = settings(topics={"partitions": 3, "replication": 2})
     lines = [line for line in commands(own, own.plan()) if line.startswith("kafka-topics.sh")]
     for line, topic in zip(lines, topics(own, own.plan()), strict=True):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consumers.kafka.client import TransactionAborted
+from consumers.kafka.errors import TransactionAborted
 from consumers.messages.records import Batch, CommittedOffset, Output, Record, TopicPartition
 from consumers.processes.loop import MAX_ABORTS, TooManyAborts, run_role, run_sink
 

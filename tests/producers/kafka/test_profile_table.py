@@ -1,4 +1,4 @@
-"""Profiles and records over the broker inside librdkafka: the happy way only, and what is said."""
+"""Profiles and records over the broker inside librdkafka: the normal case, and error messages."""
 
 import pytest
 from confluent_kafka import Producer
@@ -6,20 +6,17 @@ from confluent_kafka import Producer
 from driftline.errors import InvalidSettings, Trouble
 from driftline.settings import load_settings
 from producers.contract.profiles import encode_profile
-from producers.kafka.profile_table import (
-    KafkaUnavailable,
-    ProfileTable,
-    Publisher,
-    client_config,
-    publish_profile,
-    read_profiles,
-)
+from producers.kafka.configuration import client_config
+from producers.kafka.errors import KafkaUnavailable
+from producers.kafka.profile_publication import publish_profile
+from producers.kafka.profile_table import ProfileTable, read_profiles
+from producers.kafka.publisher import Publisher
 from tests.producers.contract.test_profiles import profile
 
 
 @pytest.fixture(scope="module")
 def embedded():
-    """An address; gone with the producer that it lives in."""
+    """The address of a broker that ends with its producer."""
     broker = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "none", "log_level": 0})
     (address,) = [f"{b.host}:{b.port}" for b in broker.list_topics(timeout=10).brokers.values()]
     yield address
@@ -35,7 +32,7 @@ def unreachable(**client: str):
     return load_settings(kafka={"bootstrap_servers": "127.0.0.1:1", "client": client})
 
 
-def test_a_topic_that_does_not_exist_yet_holds_no_profiles(settings):
+def test_a_topic_that_does_not_exist_yet_has_no_profiles(settings):
     with ProfileTable(settings) as table:
         table.refresh()
         table.catch_up()
@@ -43,7 +40,7 @@ def test_a_topic_that_does_not_exist_yet_holds_no_profiles(settings):
         assert table.get("m", "1") is None
 
 
-def test_a_table_that_was_there_first_sees_what_is_published_later(settings):
+def test_a_profile_table_sees_profiles_that_are_published_later(settings):
     with ProfileTable(settings) as table:
         table.catch_up()
         assert publish_profile(settings, profile())
@@ -53,7 +50,7 @@ def test_a_table_that_was_there_first_sees_what_is_published_later(settings):
         assert encode_profile(found) == encode_profile(profile())
 
 
-def test_what_was_published_is_read_with_its_content(settings):
+def test_published_profiles_are_read_with_the_hash_of_their_content(settings):
     publish_profile(settings, profile("1"))
     publish_profile(settings, profile("2", seed=1))
     found = read_profiles(settings)
@@ -61,15 +58,15 @@ def test_what_was_published_is_read_with_its_content(settings):
     assert found["m", "1"][1] != found["m", "2"][1]
 
 
-def test_a_message_that_is_no_profile_is_passed_over(settings, caplog):
+def test_a_message_that_is_not_a_profile_is_skipped(settings, caplog):
     with Publisher(settings) as publisher:
         publisher.send("profiles", b"garbage", b"x")
     publish_profile(settings, profile())
     assert list(read_profiles(settings)) == [("m", "1")]
-    assert "passed over a message" in caplog.text
+    assert "skipped a message" in caplog.text
 
 
-def test_a_publisher_counts_what_kafka_has_confirmed(settings):
+def test_a_publisher_counts_the_records_that_kafka_has_confirmed(settings):
     with Publisher(settings) as publisher:
         for number in range(1_000):
             publisher.send("predictions", b"%d" % number, b"value")
@@ -77,7 +74,7 @@ def test_a_publisher_counts_what_kafka_has_confirmed(settings):
     assert publisher.delivered == {"predictions": 1_000, "labels": 1}
 
 
-def test_more_than_the_queue_holds_waits_for_room(settings):
+def test_a_publisher_blocks_while_its_queue_is_full(settings):
     small = settings.model_copy(
         update={
             "kafka": settings.kafka.model_copy(
@@ -92,13 +89,13 @@ def test_more_than_the_queue_holds_waits_for_room(settings):
 
 
 @pytest.mark.parametrize("attempt", [Publisher, read_profiles, lambda s: publish_profile(s, None)])
-def test_where_no_broker_answers_the_address_is_named(attempt, monkeypatch):
-    monkeypatch.setattr("producers.kafka.profile_table.PATIENCE_S", 0.5)
+def test_an_unreachable_broker_is_reported_with_its_address(attempt, monkeypatch):
+    monkeypatch.setattr("producers.kafka.metadata.TIMEOUT_S", 0.5)
     with pytest.raises(KafkaUnavailable, match=r"Kafka at 127\.0\.0\.1:1: is it running"):
         attempt(unreachable())
 
 
-def test_any_property_of_the_client_passes_through_but_the_guarantees_stay():
+def test_required_properties_override_those_of_the_user():
     settings = unreachable(**{"security.protocol": "ssl", "enable.idempotence": "false"})
     config = client_config(settings, {"enable.idempotence": True})
     assert config["security.protocol"] == "ssl"
@@ -107,14 +104,14 @@ def test_any_property_of_the_client_passes_through_but_the_guarantees_stay():
 
 
 @pytest.mark.parametrize("name", ["no.such.property", "security.protocol"])
-def test_a_property_that_is_refused_is_named_and_its_value_is_not(name):
+def test_a_refused_property_is_reported_without_its_value(name):
     with pytest.raises(InvalidSettings, match=name) as refusal:
         Publisher(unreachable(**{name: "hunter2"}))
     assert "hunter2" not in str(refusal.value)
 
 
-def test_a_secret_is_in_no_sentence(monkeypatch):
-    monkeypatch.setattr("producers.kafka.profile_table.PATIENCE_S", 0.5)
+def test_a_secret_is_in_no_error_message(monkeypatch):
+    monkeypatch.setattr("producers.kafka.metadata.TIMEOUT_S", 0.5)
     secret = {
         "security.protocol": "sasl_plaintext",
         "sasl.mechanism": "PLAIN",

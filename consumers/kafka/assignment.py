@@ -1,0 +1,138 @@
+"""The partitions that a member of a consumer group owns, and the rebalances that change them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from consumers.kafka.configuration import TIMEOUT_S
+from consumers.kafka.conversion import Conversion
+from consumers.messages.records import CommittedOffset, TopicPartition
+
+log = logging.getLogger(__name__)
+
+Positions = Callable[[Sequence[TopicPartition]], Mapping[TopicPartition, int]]
+
+
+@dataclass
+class _Rebalance:
+    """Changes since the last call of ``take_rebalance``."""
+
+    assigned: dict[TopicPartition, CommittedOffset] = field(default_factory=dict)
+    lost: set[TopicPartition] = field(default_factory=set)
+
+
+class Assignment:
+    """Owned partitions. Assigned ones are paused at their committed offset or position."""
+
+    def __init__(
+        self, consumer: Consumer, conversion: Conversion, positions: Positions | None
+    ) -> None:
+        self._consumer, self._conversion = consumer, conversion
+        self._positions = positions
+        self._owned: set[TopicPartition] = set()
+        self._rebalance = _Rebalance()
+        self._on_removed: Callable[[TopicPartition], None] = lambda _: None
+        self.closing = False
+
+    def subscribe(self, topics: list[str], on_removed: Callable[[TopicPartition], None]) -> None:
+        """Join the group. ``on_removed`` is called for each partition that is revoked or lost."""
+        self._on_removed = on_removed
+        self._consumer.subscribe(
+            topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def take_rebalance(self) -> tuple[dict[TopicPartition, CommittedOffset], set[TopicPartition]]:
+        """Partitions assigned, and partitions lost, since the last call."""
+        rebalance, self._rebalance = self._rebalance, _Rebalance()
+        return rebalance.assigned, rebalance.lost
+
+    @property
+    def lost(self) -> set[TopicPartition]:
+        """Partitions lost since the last call of ``take_rebalance``."""
+        return self._rebalance.lost
+
+    def keeps(self, partition: TopicPartition) -> bool:
+        """Whether a partition was owned all the time since the last ``take_rebalance``."""
+        return partition in self._owned and partition not in self.lost
+
+    def pause_all(self) -> None:
+        self._consumer.pause(self._all())
+
+    def resume_all(self) -> None:
+        self._consumer.resume(self._all())
+
+    def rewind(self) -> dict[TopicPartition, CommittedOffset]:
+        """Pause all partitions and seek to their committed offsets."""
+        self.pause_all()
+        committed = self._committed(self._all())
+        for partition, at in committed.items():
+            self._consumer.seek(self._conversion.to_kafka(partition, at.next_offset))
+        return committed
+
+    def _all(self) -> list[KafkaPartition]:
+        return [self._conversion.to_kafka(partition) for partition in self._owned]
+
+    # -- callbacks, called inside poll ---------------------------------------------------------
+
+    def _on_assign(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
+        if self.closing:  # the coordinator does not return offsets any more
+            consumer.incremental_assign(partitions)
+            return
+        committed = self._committed(partitions)
+        starts = [
+            self._conversion.to_kafka(partition, at.next_offset)
+            for partition, at in committed.items()
+        ]
+        consumer.incremental_assign(starts)
+        if starts:
+            consumer.pause(starts)
+        self._owned |= set(committed)
+        self._rebalance.assigned.update(committed)
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
+        for partition in map(self._conversion.from_kafka, partitions):
+            self._owned.discard(partition)
+            self._on_removed(partition)
+            self._rebalance.assigned.pop(partition, None)
+            self._rebalance.lost.add(partition)
+        consumer.incremental_unassign(partitions)
+
+    def _on_lost(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
+        log.warning("lost %d partitions: the group continued without this member", len(partitions))
+        self._on_revoke(consumer, partitions)
+
+    # -- offsets -------------------------------------------------------------------------------
+
+    def _committed(self, partitions: list[KafkaPartition]) -> dict[TopicPartition, CommittedOffset]:
+        """Where to start each partition: at its position, if there are positions."""
+        if not partitions:
+            return {}
+        if self._positions is not None:
+            owned = [self._conversion.from_kafka(partition) for partition in partitions]
+            positions = self._positions(owned)
+            return {
+                partition: CommittedOffset(positions.get(partition, OFFSET_BEGINNING))
+                for partition in owned
+            }
+        return self._committed_in_kafka(partitions)
+
+    def _committed_in_kafka(
+        self, partitions: list[KafkaPartition]
+    ) -> dict[TopicPartition, CommittedOffset]:
+        answers = self._consumer.committed(
+            [KafkaPartition(p.topic, p.partition) for p in partitions], timeout=TIMEOUT_S
+        )
+        for answer in answers:
+            if answer.error:
+                raise KafkaException(answer.error)
+        return {
+            self._conversion.from_kafka(answer): CommittedOffset(
+                answer.offset if answer.offset >= 0 else OFFSET_BEGINNING, answer.metadata or ""
+            )
+            for answer in answers
+        }

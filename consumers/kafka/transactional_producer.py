@@ -1,0 +1,71 @@
+"""Writes messages and consumer offsets in one transaction."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from consumers.kafka.configuration import TIMEOUT_S, producer_config
+from consumers.kafka.errors import TransactionAborted, TransactionUnsettled, translated
+from consumers.messages.records import Message
+from driftline.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class TransactionalProducer:
+    """One transaction at a time. Fences off an older producer with the same transactional id."""
+
+    def __init__(self, settings: Settings, transactional_id: str) -> None:
+        self._settings = settings
+        self._producer = Producer(producer_config(settings, transactional_id))
+        self._producer.init_transactions(TIMEOUT_S)
+
+    def commit(
+        self, messages: Sequence[Message], offsets: list[KafkaPartition], group_metadata: Any
+    ) -> None:
+        """Raises ``TransactionAborted`` if the transaction had no effect.
+
+        After any other error it is unknown whether it was committed; the next producer with this
+        transactional id settles it.
+        """
+        try:
+            self._producer.begin_transaction()
+            for message in messages:
+                self._produce(message)
+            if offsets:
+                self._producer.send_offsets_to_transaction(offsets, group_metadata)
+            self._producer.commit_transaction(TIMEOUT_S)
+        except KafkaException as error:
+            self._abort(error)
+
+    def _produce(self, message: Message) -> None:
+        options: dict[str, Any] = {"key": message.key, "value": message.value}
+        if message.partition is not None:
+            options["partition"] = message.partition
+        if message.headers:
+            options["headers"] = list(message.headers)
+        while True:
+            try:
+                self._producer.produce(self._settings.topic(message.topic), **options)
+                return
+            except BufferError:
+                self._producer.poll(0.1)
+
+    def _abort(self, error: KafkaException) -> None:
+        reason = error.args[0]
+        if reason.fatal():
+            raise translated(reason) from error
+        log.warning("transaction aborted, going back to the committed offsets: %s", reason.str())
+        try:
+            self._producer.abort_transaction(TIMEOUT_S)
+        except KafkaException as failed:
+            raise TransactionUnsettled(
+                f"Kafka failed during a transaction ({reason.str()}; {failed.args[0].str()}): a"
+                " restart of this worker settles whether it was committed"
+            ) from failed
+        raise TransactionAborted(reason.str()) from error
