@@ -36,8 +36,11 @@ from monitor.counts.counts import Counts
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.counts.summary import Part
 from monitor.plan import DAY, Drift, Plan, Windows
-from monitor.statistics.checks import CategoryCheck, Check, QualityCheck, Rule
-from monitor.statistics.ecdf_table import CellIndex, EcdfTable
+from monitor.statistics.category_check import CategoryCheck
+from monitor.statistics.cell_index import CellIndex
+from monitor.statistics.ecdf_table import EcdfTable
+from monitor.statistics.quality_check import QualityCheck
+from monitor.statistics.rule import Check, Rule
 from monitor.statistics.scanner import Scanner
 from monitor.windows.evaluator import Evaluator, subject_of
 

@@ -84,7 +84,7 @@ def _large_enough(scanner: Scanner, i: int, length: Length, rows: int, least: fl
     """The gap that, less half of what is noise, exceeds ``least`` with 80% probability."""
     seen = scanner.detectable(DISTRIBUTION_TESTS["ks"], i, length, max(rows, 1))
     assert seen is not None
-    return least + seen.threshold / 2 + seen.beyond
+    return least + seen.threshold / 2 + seen.margin
 
 
 def of_gap(distance: float) -> float | None:

@@ -1,20 +1,23 @@
-"""Critical values of the statistics: what sampling noise exceeds with a given, small probability.
+"""Critical values of the tests: what sampling noise exceeds with a given, small probability.
 
-All are asymptotic and taken without small-sample corrections, which makes them conservative: the
-true level lies below the nominal one (``tests/monitor/statistics/test_critical_values.py`` says
-how far).
+All are asymptotic and without small-sample corrections. This makes them conservative: the true
+level lies below the nominal one. ``tests/monitor/statistics/test_critical_values.py`` measures by
+how much.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import kolmogi, ndtri
 
-LARGEST = 40.0  # beyond it every tail is 0 in double precision
+MAX_QUANTILE = 40.0  # beyond it every tail is 0 in double precision
+
+Value = TypeVar("Value", float, NDArray[np.float64])
 
 
 def kuiper_tail(z: float) -> float:
@@ -27,26 +30,31 @@ def kuiper_tail(z: float) -> float:
 
 @lru_cache(maxsize=4096)
 def kolmogorov_quantile(alpha: float) -> float:
-    """What ``sqrt(en) D`` exceeds with probability ``alpha`` (Kolmogorov 1933)."""
+    """The value that ``sqrt(en) D`` exceeds with probability ``alpha`` (Kolmogorov 1933)."""
     return float(kolmogi(alpha))
 
 
 @lru_cache(maxsize=4096)
 def kuiper_quantile(alpha: float) -> float:
-    """What ``sqrt(en) V`` exceeds with probability ``alpha``."""
+    """The value that ``sqrt(en) V`` exceeds with probability ``alpha`` (Kuiper 1960)."""
     if alpha >= 1:
         return 0.0
-    return float(brentq(lambda z: kuiper_tail(z) - alpha, 0.4, LARGEST))
+    return float(brentq(lambda z: kuiper_tail(z) - alpha, 0.4, MAX_QUANTILE))
 
 
 @lru_cache(maxsize=4096)
 def normal_quantile(alpha: float) -> float:
-    """What the size of a standard normal value exceeds with probability ``alpha``."""
+    """The value that ``|Z|`` of a standard normal ``Z`` exceeds with probability ``alpha``."""
     return -float(ndtri(alpha / 2))
 
 
+def skewness_correction(z: Value, skewness: Value) -> Value:
+    """First term of Cornish and Fisher (1938): what skewness adds to a normal quantile ``z``."""
+    return skewness * (z * z - 1) / 6
+
+
 def effective_sizes(n: NDArray[np.int64], m: NDArray[np.int64]) -> NDArray[np.float64]:
-    """``n m / (n + m)`` for each feature, shape (f,); 0 where either is empty."""
-    found = np.zeros(n.size)
-    np.divide(n * m.astype(np.float64), n + m, where=n + m > 0, out=found)
-    return found
+    """``n m / (n + m)`` of each feature, shape (f,); 0 where either is 0."""
+    sizes = np.zeros(n.size)
+    np.divide(n * m.astype(np.float64), n + m, where=n + m > 0, out=sizes)
+    return sizes

@@ -1,10 +1,12 @@
-"""The four statistics that look at a distribution: how large each is, and what chance makes of it.
+"""The four tests of a distribution: their statistics, and what sampling noise explains of them.
 
-All come from one comparison (``monitor.statistics.ecdf_table``). The gaps of Kolmogorov-Smirnov
-and of Kuiper see whatever changes; the mean scores of Wilcoxon and of Mood see a shift and a
-widening sooner. How large a change is, and whether that is enough to matter, is told by gaps alone.
+All use the same deviations (``monitor.statistics.deviations``). Kolmogorov-Smirnov and Kuiper
+compare empirical distribution functions (ECDF) and detect any change. Wilcoxon and Mood are rank
+tests, which detect a shift and a widening earlier. The effect size, and whether it is large enough,
+are always measured on the ECDFs.
 
-With ``en = n m / (n + m)``, values times ``sqrt(en)`` are told in a unit of each feature's own.
+With ``en = n m / (n + m)``, the statistics times ``sqrt(en)`` are expressed in a unit of each
+feature's own: 1 for the ECDF tests, the standard deviation of a row's score for the rank tests.
 """
 
 from __future__ import annotations
@@ -25,121 +27,137 @@ from monitor.statistics.critical_values import (
     kuiper_quantile,
     normal_quantile,
 )
+from monitor.statistics.deviation_bounds import ROUNDING, mean_score
+from monitor.statistics.deviations import Deviations
 from monitor.statistics.drift_rule import RANK_TESTS
-from monitor.statistics.ecdf_table import ROUNDING, Deviations, EcdfTable, mean_score
-from monitor.statistics.natural_variation import OF_GAPS, OF_MEANS, SHARED_BY_NORMAL, Factors
-from monitor.statistics.ranks import pooled, skewed
+from monitor.statistics.ecdf_table import EcdfTable
+from monitor.statistics.natural_variation import (
+    EDF_FACTORS,
+    PERSISTENT_SQUARE_OF_NORMAL,
+    RANK_FACTORS,
+    VariationFactors,
+)
+from monitor.statistics.ranks import pooled_unit, skewed_quantile
 
 Floats = NDArray[np.float64]
-Pick = Callable[[Deviations], Floats]  # shape (f,)
+Field = Callable[[Deviations], Floats]  # shape (f,)
 Quantile = Callable[[float], float]
 
-EVERY = slice(None)  # of the features
+ALL_FEATURES = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
 class DistributionTest(ABC):
-    """How far a distribution lies from a fixed one, and how that behaves on independent rows."""
+    """How far a distribution lies from its reference, and how that behaves on independent rows."""
 
     name: str
-    quantile: Quantile  # of sqrt(en) times the value, in units
+    quantile: Quantile  # of sqrt(en) times the statistic, in units
     mean_square: float  # of the same
-    mean_square_shared: float  # of what two halves share, times sqrt(n); simulated
-    variation_factors: Factors
-    deviation: float  # about, of the value under a change, in units over sqrt(en)
+    persistent_mean_square: float  # of the persistent part, times n; simulated
+    variation_factors: VariationFactors
+    power_deviation: float  # standard deviation under a change, about; in units over sqrt(en)
 
     @abstractmethod
-    def value(self, found: Deviations) -> Floats:
-        """Shape (f,), none negative."""
+    def value(self, deviations: Deviations) -> Floats:
+        """The statistic, shape (f,), not negative."""
 
     @abstractmethod
-    def persistent(self, found: Deviations) -> Floats:
-        """What both halves of the window share of it, shape (f,)."""
+    def persistent(self, deviations: Deviations) -> Floats:
+        """The part of it that both halves of the window have, shape (f,)."""
 
     @abstractmethod
-    def effect(self, found: Deviations) -> Floats:
-        """How large a change is, as a gap that persists; shape (f,)."""
+    def effect(self, deviations: Deviations) -> Floats:
+        """The size of the change as a persistent distance between ECDFs, shape (f,)."""
 
     @abstractmethod
     def units(self, ecdf_table: EcdfTable) -> Floats:
-        """Shape (f,); 0 where the statistic has nothing to say."""
+        """Shape (f,); 0 where the test is not defined."""
 
     @abstractmethod
     def skewness(self, ecdf_table: EcdfTable) -> Floats:
-        """Of what a row adds to the value, shape (f,)."""
+        """Skewness of the contribution of one row to the statistic, shape (f,)."""
 
     @abstractmethod
-    def direction(self, found: Deviations, i: int) -> str | None:
-        """In a word, where there is more to say than how far."""
+    def direction(self, deviations: Deviations, i: int) -> str | None:
+        """The direction of the change of feature ``i`` in a word, if the test has one."""
 
     @abstractmethod
-    def floor(self, least: float) -> float:
-        """What persists has to exceed it, where ``least`` is the smallest effect that matters."""
+    def min_persistent(self, min_effect: float) -> float:
+        """A lower limit of the allowance, if ``min_effect`` is the smallest effect to report."""
 
     @abstractmethod
-    def exceeds_min_effect(self, effect: float, noise_of_gaps: float, least: float) -> bool:
-        """Whether an effect does that is told beside the value."""
+    def exceeds_min_effect(self, effect: float, edf_noise: float, min_effect: float) -> bool:
+        """Whether the effect is large enough, as far as ``min_persistent`` does not ensure it."""
 
     @abstractmethod
-    def window_units(self, units: Floats, ecdf_table: EcdfTable, found: Deviations) -> Floats:
-        """What ``units`` become for a window of such rows, shape (f,)."""
+    def window_units(self, units: Floats, ecdf_table: EcdfTable, deviations: Deviations) -> Floats:
+        """``units``, adjusted for the rows of a window; shape (f,)."""
 
     @abstractmethod
     def upper_bound_exceeds(
-        self, noise: Floats, most: Deviations, ecdf_table: EcdfTable, parts: Sequence[Counts]
+        self, noise: Floats, bounds: Deviations, ecdf_table: EcdfTable, parts: Sequence[Counts]
     ) -> bool:
-        """Whether any value of the window ``parts`` may, whose deviations are ``most`` at most."""
+        """Whether the statistic of any feature may exceed ``noise``, shape (f,).
+
+        ``bounds`` are the upper bounds of the deviations of the window ``parts``.
+        """
 
     def noise(
-        self, ecdf_table: EcdfTable, found: Deviations, levels: Sequence[float], at: slice = EVERY
+        self,
+        ecdf_table: EcdfTable,
+        deviations: Deviations,
+        levels: Sequence[float],
+        at: slice = ALL_FEATURES,
     ) -> Floats:
-        """What each of the features ``at`` exceeds by chance, with the probability of its level.
+        """The values that chance exceeds with the probabilities ``levels``.
 
-        Endless where the statistic has nothing to say.
+        One for each of the features ``at``. Infinite where the test is not defined.
         """
-        rows, sizes, units = found.rows[at], ecdf_table.sizes[at], self.units(ecdf_table)
-        z = skewed(_quantiles(self, tuple(levels)), self.skewness(ecdf_table)[at], rows, sizes)
-        told = (rows > 0) & (units[at] > 0)
+        rows, sizes, units = deviations.rows[at], ecdf_table.sizes[at], self.units(ecdf_table)
+        skewness = self.skewness(ecdf_table)[at]
+        z = skewed_quantile(_quantiles(self, tuple(levels)), skewness, rows, sizes)
+        defined = (rows > 0) & (units[at] > 0)
         noise = np.full(z.size, np.inf)
         root = np.sqrt(effective_sizes(rows, sizes))
-        np.divide(z * self.window_units(units, ecdf_table, found)[at], root, where=told, out=noise)
+        window_units = self.window_units(units, ecdf_table, deviations)[at]
+        np.divide(z * window_units, root, where=defined, out=noise)
         return noise
 
-    def noise_within(self, ecdf_table: EcdfTable, i: int, n: Floats, alpha: float) -> Floats:
-        """What ``n`` rows of the fixed ones, shape (b,), lie by chance from the others."""
+    def block_noise(self, ecdf_table: EcdfTable, i: int, n: Floats, alpha: float) -> Floats:
+        """The noise of blocks of ``n`` reference rows, shape (b,), against the rest of them."""
         rest = ecdf_table.sizes[i] - n
         z = np.full(n.size, self.quantile(alpha))
-        z = skewed(z, np.full(n.size, self.skewness(ecdf_table)[i]), n, rest)
+        z = skewed_quantile(z, np.full(n.size, self.skewness(ecdf_table)[i]), n, rest)
         return np.asarray(self.units(ecdf_table)[i] * z / np.sqrt(n * rest / ecdf_table.sizes[i]))
 
-    def expected_within(self, ecdf_table: EcdfTable, i: int, n: Floats, parts: int) -> Floats:
-        """The mean square of what persists of them, in a block of one part or of two halves."""
-        of_rows = self.mean_square if parts == 1 else self.mean_square_shared
-        square = of_rows / n + self.mean_square / (ecdf_table.sizes[i] - n)
+    def block_mean_square(self, ecdf_table: EcdfTable, i: int, n: Floats, parts: int) -> Floats:
+        """The expected square of the persistent part of such blocks, of one part or two halves."""
+        factor = self.mean_square if parts == 1 else self.persistent_mean_square
+        square = factor / n + self.mean_square / (ecdf_table.sizes[i] - n)
         return np.asarray(self.units(ecdf_table)[i] ** 2 * square)
 
 
 @dataclass(frozen=True, slots=True)
 class EdfTest(DistributionTest):
-    """Between two distribution functions."""
+    """A distance between two empirical distribution functions."""
 
-    whole: Pick
-    lasting: Pick
+    field: Field
+    persistent_field: Field
 
     @classmethod
-    def of(cls, name: str, quantile: Quantile, squares: tuple[float, float]) -> EdfTest:
-        """``squares``: the mean square of the whole, and of what two halves share."""
-        picks = attrgetter(name), attrgetter(f"persistent_{name}")
-        return cls(name, quantile, *squares, OF_GAPS, 0.5, *picks)
+    def of(cls, name: str, quantile: Quantile, mean_squares: tuple[float, float]) -> EdfTest:
+        """``mean_squares``: of the statistic, and of its persistent part."""
+        fields = attrgetter(name), attrgetter(f"persistent_{name}")
+        return cls(name, quantile, *mean_squares, EDF_FACTORS, 0.5, *fields)
 
-    def value(self, found: Deviations) -> Floats:
-        return self.whole(found)
+    def value(self, deviations: Deviations) -> Floats:
+        return self.field(deviations)
 
-    def persistent(self, found: Deviations) -> Floats:
-        return self.lasting(found)
+    def persistent(self, deviations: Deviations) -> Floats:
+        return self.persistent_field(deviations)
 
-    def effect(self, found: Deviations) -> Floats:
-        return self.lasting(found)
+    def effect(self, deviations: Deviations) -> Floats:
+        return self.persistent_field(deviations)
 
     def units(self, ecdf_table: EcdfTable) -> Floats:
         return np.ones(ecdf_table.sizes.size)
@@ -147,94 +165,101 @@ class EdfTest(DistributionTest):
     def skewness(self, ecdf_table: EcdfTable) -> Floats:
         return np.zeros(ecdf_table.sizes.size)
 
-    def direction(self, found: Deviations, i: int) -> None:  # noqa: ARG002 - a gap has none
+    def direction(self, deviations: Deviations, i: int) -> None:  # noqa: ARG002 - it has none
         return None
 
-    def floor(self, least: float) -> float:
-        return least
+    def min_persistent(self, min_effect: float) -> float:
+        return min_effect
 
-    def exceeds_min_effect(self, effect: float, noise_of_gaps: float, least: float) -> bool:  # noqa: ARG002
-        return True  # what persists is the effect, and was held against its floor
+    def exceeds_min_effect(
+        self,
+        effect: float,  # noqa: ARG002 - it is the persistent part, compared with the allowance
+        edf_noise: float,  # noqa: ARG002
+        min_effect: float,  # noqa: ARG002
+    ) -> bool:
+        return True
 
     def window_units(
         self,
         units: Floats,
-        ecdf_table: EcdfTable,  # noqa: ARG002 - they are those of any window
-        found: Deviations,  # noqa: ARG002
+        ecdf_table: EcdfTable,  # noqa: ARG002 - the same for every window
+        deviations: Deviations,  # noqa: ARG002
     ) -> Floats:
         return units
 
     def upper_bound_exceeds(
         self,
         noise: Floats,
-        most: Deviations,
+        bounds: Deviations,
         ecdf_table: EcdfTable,  # noqa: ARG002 - the bounds are close
         parts: Sequence[Counts],  # noqa: ARG002
     ) -> bool:
-        return bool((self.value(most) > noise).any())
+        return bool((self.value(bounds) > noise).any())
 
 
 @dataclass(frozen=True, slots=True)
 class RankTest(DistributionTest):
-    """Of the ranks of the rows."""
+    """A mean score of the ranks of the rows."""
 
-    rank: int  # which of ``EcdfTable.scores``
-    least_rows: int  # of a fixed sample whose places are exact enough
-    directions: tuple[str, str]  # what a negative one says, and a positive one
+    index: int  # in ``EcdfTable.scores``
+    min_rows: int  # of the reference, below which the tail is not normal
+    directions: tuple[str, str]  # of a negative and of a positive mean score
 
     @classmethod
-    def of(cls, name: str, least_rows: int, directions: tuple[str, str]) -> RankTest:
-        rank = RANK_TESTS.index(name)
-        shared = SHARED_BY_NORMAL
-        return cls(name, normal_quantile, 1.0, shared, OF_MEANS, 1.0, rank, least_rows, directions)
+    def of(cls, name: str, min_rows: int, directions: tuple[str, str]) -> RankTest:
+        squares = 1.0, PERSISTENT_SQUARE_OF_NORMAL
+        index = RANK_TESTS.index(name)
+        return cls(name, normal_quantile, *squares, RANK_FACTORS, 1.0, index, min_rows, directions)
 
-    def value(self, found: Deviations) -> Floats:
-        return np.asarray(np.abs(found.ranks[self.rank]))
+    def value(self, deviations: Deviations) -> Floats:
+        return np.asarray(np.abs(deviations.ranks[self.index]))
 
-    def persistent(self, found: Deviations) -> Floats:
-        return np.asarray(np.abs(found.persistent_ranks[self.rank]))
+    def persistent(self, deviations: Deviations) -> Floats:
+        return np.asarray(np.abs(deviations.persistent_ranks[self.index]))
 
-    def effect(self, found: Deviations) -> Floats:
-        return found.persistent_ks
+    def effect(self, deviations: Deviations) -> Floats:
+        return deviations.persistent_ks
 
     def units(self, ecdf_table: EcdfTable) -> Floats:
-        return np.where(ecdf_table.sizes >= self.least_rows, ecdf_table.scores[self.rank].unit, 0.0)
+        return np.where(ecdf_table.sizes >= self.min_rows, ecdf_table.scores[self.index].unit, 0.0)
 
     def skewness(self, ecdf_table: EcdfTable) -> Floats:
-        return ecdf_table.scores[self.rank].skewness
+        return ecdf_table.scores[self.index].skewness
 
     def upper_bound_exceeds(
-        self, noise: Floats, most: Deviations, ecdf_table: EcdfTable, parts: Sequence[Counts]
+        self, noise: Floats, bounds: Deviations, ecdf_table: EcdfTable, parts: Sequence[Counts]
     ) -> bool:
-        """The bounds are wide, and a look is cheap."""
-        scores, beyond = ecdf_table.scores[self.rank], np.flatnonzero(self.value(most) > noise)
+        """These bounds are wide and the exact score of one feature is cheap, so it is computed."""
+        scores = ecdf_table.scores[self.index]
+        suspects = np.flatnonzero(self.value(bounds) > noise)
         return any(
             abs(mean_score(ecdf_table, scores, parts, i)) > noise[i] - ROUNDING
-            for i in beyond.tolist()
+            for i in suspects.tolist()
         )
 
-    def floor(self, least: float) -> float:  # noqa: ARG002 - it is told as a gap
+    def min_persistent(self, min_effect: float) -> float:  # noqa: ARG002 - it is an ECDF distance
         return 0.0
 
-    def exceeds_min_effect(self, effect: float, noise_of_gaps: float, least: float) -> bool:
-        return not least or effect - noise_of_gaps / 2 > least
+    def exceeds_min_effect(self, effect: float, edf_noise: float, min_effect: float) -> bool:
+        return not min_effect or effect - edf_noise / 2 > min_effect
 
-    def direction(self, found: Deviations, i: int) -> str:
-        return self.directions[int(found.ranks[self.rank][i] > 0)]
+    def direction(self, deviations: Deviations, i: int) -> str:
+        return self.directions[int(deviations.ranks[self.index][i] > 0)]
 
-    def window_units(self, units: Floats, ecdf_table: EcdfTable, found: Deviations) -> Floats:
-        return pooled(units, found.squares[self.rank], found.rows, ecdf_table.sizes)
+    def window_units(self, units: Floats, ecdf_table: EcdfTable, deviations: Deviations) -> Floats:
+        squares = deviations.squares[self.index]
+        return pooled_unit(units, squares, deviations.rows, ecdf_table.sizes)
 
 
 KS = EdfTest.of("ks", kolmogorov_quantile, (np.pi**2 / 12, 0.53))
 KUIPER = EdfTest.of("kuiper", kuiper_quantile, (np.pi**2 / 6, 0.93))
-WILCOXON = RankTest.of("wilcoxon", least_rows=1, directions=("lower", "higher"))
-MOOD = RankTest.of("mood", least_rows=100, directions=("narrower", "wider"))
+WILCOXON = RankTest.of("wilcoxon", min_rows=1, directions=("lower", "higher"))
+MOOD = RankTest.of("mood", min_rows=100, directions=("narrower", "wider"))
 DISTRIBUTION_TESTS: dict[str, DistributionTest] = {
-    each.name: each for each in (KS, KUIPER, WILCOXON, MOOD)
+    test.name: test for test in (KS, KUIPER, WILCOXON, MOOD)
 }
 
 
 @lru_cache(maxsize=1024)
-def _quantiles(statistic: DistributionTest, levels: tuple[float, ...]) -> Floats:
-    return np.array([statistic.quantile(level) for level in levels])
+def _quantiles(test: DistributionTest, levels: tuple[float, ...]) -> Floats:
+    return np.array([test.quantile(level) for level in levels])

@@ -1,13 +1,13 @@
-"""When is it drift? One statistic of one window, two conditions.
+"""The drift rule: two conditions on the result of one test of one window.
 
-With ``en = n m / (n + m)`` and ``z`` the quantile of the test's level, a window drifts if its
-deviation ``D`` is more than sampling noise, and what persists of it is more than the reference's
-own straying::
+With ``en = n m / (n + m)`` and ``z`` the quantile of the test's level, a window has drifted if its
+deviation ``D`` exceeds sampling noise, and its persistent part ``E`` exceeds the natural variation
+of the reference beyond half of that noise::
 
-    D > z / sqrt(en)    and    E - z / (2 sqrt(en)) > allowed
+    D > z / sqrt(en)    and    E - z / (2 sqrt(en)) > allowance
 
-The first condition alone keeps the budget on independent rows; the second is the allowance for data
-that stray by nature (``monitor.statistics.natural_variation``).
+The first condition alone keeps the false alarm budget on independent rows. The second accounts for
+data that vary naturally (``monitor.statistics.natural_variation``).
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ class Severity(StrEnum):
         return list(Severity).index(self)
 
 
-RANK_TESTS = ("wilcoxon", "mood")  # mean scores, which decide beside the distances that are shown
+RANK_TESTS = ("wilcoxon", "mood")  # they decide besides the distances that are shown
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One statistic of one window, and what it had to exceed to be drift."""
+    """The result of one test of one window, with the limits it was compared with."""
 
     test: str
     rows: int
     value: float
     persistent: float
-    threshold: float  # what sampling noise explains, at the level of a warning
-    allowance: float  # what the persistent part may stray by beyond ``noise_fraction`` of that
+    threshold: float  # sampling noise, at the level of a warning
+    allowance: float  # natural variation, beyond ``noise_fraction`` of the threshold
     severity: Severity | None = None
     p_value: float | None = None
-    detail: str | None = None  # which category, and how it moved
+    detail: str | None = None  # the direction, or the category and its proportions
     noise_fraction: float = 0.5
 
     @property
@@ -60,8 +60,10 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """Too few rows if more could have shown something; where the reference strays as far as a
-        deviation can go (weather by the day), no number of rows would change that, and it is ok.
+        """Insufficient data if no deviation could have been drift, but could be with more rows.
+
+        If the natural variation alone covers every possible deviation, more rows would not help,
+        and the verdict is ok.
         """
         if self.severity is not None:
             return Verdict.DRIFT
@@ -69,7 +71,11 @@ class Comparison:
 
     @property
     def severity_order(self) -> tuple[int, bool, float]:
-        """For choosing the gravest of several: what has moved far is wider only by the way."""
+        """Sort key: the largest is the most severe.
+
+        At the same severity Mood's test comes last, because a large shift also looks like a
+        widening.
+        """
         rank = -1 if self.severity is None else self.severity.rank
         return rank, self.test != RANK_TESTS[1], self.persistent / max(self.detectable, 1e-12)
 
@@ -77,16 +83,11 @@ class Comparison:
 Noise = Callable[[float], float]  # the deviation that sampling noise exceeds with a probability
 
 
-def severity_of(  # noqa: PLR0913 - both sides of the two conditions
-    value: float,
-    persistent: float,
-    noise: Noise,
-    allowance: float,
-    levels: Levels,
-    drift: Drift,
-    effect: float,
+def severity_of(
+    comparison: Comparison, noise: Noise, levels: Levels, drift: Drift, effect: float
 ) -> Severity | None:
-    """Warning, critical or neither. Critical also needs an effect of ``critical_effect``."""
+    """The severity by both conditions. Critical also requires an effect of ``critical_effect``."""
+    value, persistent, allowance = comparison.value, comparison.persistent, comparison.allowance
 
     def exceeds(alpha: float) -> bool:
         return value > noise(alpha) and persistent - noise(alpha) / 2 > allowance
@@ -99,7 +100,7 @@ def severity_of(  # noqa: PLR0913 - both sides of the two conditions
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What raised an incident: a test, or a metric, of the window ``[start_ms, end_ms)``."""
+    """The test or the metric of the window ``[start_ms, end_ms)`` that opened an incident."""
 
     decided_by: str  # the test, or the metric
     value: float
@@ -120,20 +121,20 @@ class Evidence:
     coverage: float | None = None
 
 
-def evidence(tested: Comparison, start_ms: int, end_ms: int) -> Evidence | None:
-    """None while nothing drifted."""
-    if tested.severity is None:
+def evidence(comparison: Comparison, start_ms: int, end_ms: int) -> Evidence | None:
+    """None without drift."""
+    if comparison.severity is None:
         return None
     return Evidence(
-        decided_by=tested.test,
-        value=tested.value,
-        severity=tested.severity,
+        decided_by=comparison.test,
+        value=comparison.value,
+        severity=comparison.severity,
         start_ms=start_ms,
         end_ms=end_ms,
-        rows=tested.rows,
-        threshold=tested.threshold,
-        allowance=tested.allowance,
-        persistent=tested.persistent,
-        p_value=tested.p_value,
-        detail=tested.detail,
+        rows=comparison.rows,
+        threshold=comparison.threshold,
+        allowance=comparison.allowance,
+        persistent=comparison.persistent,
+        p_value=comparison.p_value,
+        detail=comparison.detail,
     )

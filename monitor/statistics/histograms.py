@@ -1,4 +1,4 @@
-"""A window and its reference side by side, coarse enough to draw."""
+"""Histograms of a window and of its reference over the same few bins, to be drawn."""
 
 from __future__ import annotations
 
@@ -12,41 +12,38 @@ from monitor.counts.bins import Sample, deviation
 from monitor.counts.columns import Categorical
 from monitor.counts.counts import Counts
 
-MOST_BINS = 20
-MOST_CATEGORIES = 12
-OTHER = "all others"  # rarer categories of the reference, and what it never held
+MAX_BINS = 20
+MAX_CATEGORIES = 12
+OTHER = "all others"  # rarer categories of the reference, and unseen ones
 
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Shares of equally many bins, each summing to 1; numeric bins end at ``edges``, inclusive.
+    """Proportions of the rows in each bin, each summing to 1.
 
-    Infinities lie in the first and the last bin.
+    Numeric bins include their upper edge. Infinities are in the first and the last bin.
     """
 
     reference: tuple[float, ...]
     window: tuple[float, ...]
     edges: tuple[float, ...] = ()  # one fewer than bins: the last is open
     categories: tuple[str, ...] = ()
-    at: float | None = None  # where the distribution functions lie furthest apart
+    at: float | None = None  # the value at which the distribution functions differ most
 
 
 def numeric(sample: Sample, live: Counts) -> Distribution | None:
-    """Bins of about equally many reference rows; None while the window holds no value."""
+    """Bins with about the same number of reference rows; None if the window has no value."""
     if not live.size:
         return None
-    fixed, now = sample.counts().dense(sample.bins), live.dense(sample.bins)
-    rank = np.cumsum(sample.weights) / sample.size
-    wanted = np.searchsorted(rank, np.arange(1, MOST_BINS) / MOST_BINS)
-    finite = sample.finite
-    cuts = np.unique(wanted[(wanted >= finite.start) & (wanted < sample.values.size - 1)])
+    reference, window = sample.counts().dense(sample.bins), live.dense(sample.bins)
+    cuts = _cuts(sample)
     group = np.searchsorted(2 * cuts + 1, np.arange(sample.bins), side="left")
-    gap = int(np.abs(deviation(now, fixed)).argmax())
+    finite, farthest = sample.finite, int(np.abs(deviation(window, reference)).argmax())
     return Distribution(
-        reference=_shares(np.bincount(group, weights=fixed)),
-        window=_shares(np.bincount(group, weights=now)),
+        reference=_proportions(np.bincount(group, weights=reference)),
+        window=_proportions(np.bincount(group, weights=window)),
         edges=tuple(sample.values[cuts].tolist()),
-        at=float(sample.values[min(max(gap // 2, finite.start), finite.stop - 1)]),
+        at=float(sample.values[min(max(farthest // 2, finite.start), finite.stop - 1)]),
     )
 
 
@@ -54,18 +51,26 @@ def categorical(reference: Categorical, live: Counts) -> Distribution | None:
     """The most frequent categories of the reference, and all others together."""
     if not live.size:
         return None
-    shown = reference.categories[:MOST_CATEGORIES]
-    now = live.dense(len(reference.categories) + 1)
+    shown = reference.categories[:MAX_CATEGORIES]
+    window = live.dense(len(reference.categories) + 1)
     return Distribution(
-        reference=_shares(_folded(reference.counts, len(shown))),
-        window=_shares(_folded(now, len(shown))),
+        reference=_proportions(_folded(reference.counts, len(shown))),
+        window=_proportions(_folded(window, len(shown))),
         categories=(*shown, OTHER),
     )
+
+
+def _cuts(sample: Sample) -> NDArray[np.int64]:
+    """Positions in ``sample.values`` of the edges, at equal ranks; the last bin is open."""
+    rank = np.cumsum(sample.weights) / sample.size
+    cuts = np.searchsorted(rank, np.arange(1, MAX_BINS) / MAX_BINS)
+    inner = (cuts >= sample.finite.start) & (cuts < sample.values.size - 1)
+    return np.unique(cuts[inner])
 
 
 def _folded(counts: NDArray[np.int64], kept: int) -> NDArray[np.int64]:
     return np.append(counts[:kept], counts[kept:].sum())
 
 
-def _shares(counts: NDArray[np.number[Any]]) -> tuple[float, ...]:
+def _proportions(counts: NDArray[np.number[Any]]) -> tuple[float, ...]:
     return tuple((counts / counts.sum()).tolist())

@@ -1,33 +1,33 @@
-"""How far a reference strays from itself: the allowance for what is not sampling noise.
+"""Natural variation: how far parts of a reference lie from the rest of it, beyond sampling noise.
 
 Theory of operation
 -------------------
-Real data stray for reasons that more rows do not average away: weather, weekdays, holidays. The
-reference shows how far. Its panes, in time order, are cut into half-overlapping blocks as long as
-the window to be judged, and each block is compared with the rest of the reference. ``E`` is the
-*persistent* part of its deviation, what both halves of the block share with one sign: what passes
-within a block is no drift. Two things are learned of each length:
+Real data vary for reasons that more rows do not average away: weather, weekdays, holidays. The
+reference shows how much. Its panes, in time order, are cut into half-overlapping blocks as long as
+the window to be tested, and each block is compared with the rest of the reference. ``E`` is the
+*persistent* part of its deviation: what both halves of the block have, with the same sign. Two
+figures are learned for each length:
 
-*tolerance*, the largest excesses over sampling noise, for data whose days differ. The mean of the
-five largest says as much as the largest alone, and depends less on a single day; of shares, which
-may stray on a single day and never else, it is the largest::
+*Block excess*: the largest excesses over sampling noise, for data whose days differ. The mean of
+the five largest is as informative as the largest alone and depends less on a single day. For
+proportions, which may deviate on one day only, the largest is used::
 
-    tolerance(k) = max(0.6 tolerance(k / 2), mean of the largest (E_b - noise_b), 0)
+    block_excess(k) = max(0.6 block_excess(k / 2), mean of the largest (E_b - noise_b), 0)
 
-Only blocks with at least half as many rows as the window count: how a dozen rows of a night stray
-says nothing of a noon with hundreds.
+Only blocks with at least half as many rows as the window count: a block of a few rows at night says
+nothing about a window of hundreds at noon.
 
-*spread*, for data with a memory inside panes, whose blocks stray as if they had far fewer rows.
-The largest of a few blocks are no tail, so where there are fewer than 200, the root mean square of
-what exceeds the expectation for independent rows is learned too, cautiously (its mean less two
-standard errors). Independent blocks average away as the root of their length, and nothing does so
-faster::
+*Overdispersion*: for data that depend on each other within panes, whose blocks vary as if they had
+far fewer rows. The largest of a few blocks do not estimate a tail. So with fewer than 200 blocks
+the root of the mean square beyond that of independent rows is used as well, as a cautious estimate
+(the mean minus two standard errors). Independent blocks average away with the square root of their
+length, and nothing does so faster::
 
-    spread(k)² = max(spread(k / 2)² / 2, mean(E_b² - expected_b) - 2 se, 0)
+    overdispersion(k)² = max(overdispersion(k / 2)² / 2, mean(E_b² - expected_b) - 2 se, 0)
 
-A window has to stray by more than some tolerances and some spreads (``Factors``), chosen by
-measurement (``docs/statistics.md``). Beyond half the span of the reference there are too few blocks
-to learn from, and what was learned of the longest stands for all longer ones.
+The allowance of a window is a multiple of either figure, whichever is larger
+(``VariationFactors``). The factors were chosen by measurement (``docs/statistics.md``). Windows
+longer than half the reference use what was learned from the longest blocks.
 """
 
 from __future__ import annotations
@@ -42,132 +42,133 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-LEAST_BLOCKS = 4
-ENOUGH_BLOCKS = 200  # whose largest reaches as far as the tail that is asked for
-FEW_BLOCKS = 30  # whose largest tell less
-KEPT_FROM_BELOW = 0.6  # of the tolerance, where the length doubles
-AS_MANY_ROWS = 0.5  # of the window's, in a block that tells something of it
+MIN_BLOCKS = 4
+ENOUGH_BLOCKS = 200  # the largest of so many estimate the tail, and no overdispersion is added
+FEW_BLOCKS = 30  # with fewer, a larger factor applies
+EXCESS_DECAY = 0.6  # of the block excess, from one length to twice that length
+MIN_ROWS_RATIO = 0.5  # rows of a block over rows of the window, for the block to count
 CAUTION = 2.0  # standard errors
-SHARED_BY_NORMAL = 1 - 2 / np.pi  # mean square of what two halves share of a normal mean
+PERSISTENT_SQUARE_OF_NORMAL = 1 - 2 / np.pi  # mean square of the persistent part of a normal mean
 
 
 @dataclass(frozen=True, slots=True)
-class Factors:
-    """Of what the reference strays by, how much is allowed."""
+class VariationFactors:
+    """The multiples of block excess and overdispersion that a window is allowed."""
 
-    largest: int  # so many of the largest excesses are averaged
-    excesses: float
-    of_few: float  # the same, where there are few blocks
-    overdispersions: float
+    averaged: int  # number of the largest excesses whose mean is the block excess
+    excess: float
+    excess_of_few: float  # the same with fewer than ``FEW_BLOCKS`` blocks
+    overdispersion: float
 
 
-OF_GAPS = Factors(5, 2.2, 2.6, 3.2)
-OF_SHARES = Factors(1, 1.7, 1.7, 3.0)
-OF_MEANS = Factors(5, 4.5, 5.4, 5.0)  # a normal tail reaches further than that of a gap
+EDF_FACTORS = VariationFactors(5, 2.2, 2.6, 3.2)
+PROPORTION_FACTORS = VariationFactors(1, 1.7, 1.7, 3.0)
+RANK_FACTORS = VariationFactors(5, 4.5, 5.4, 5.0)  # a normal tail is longer than that of a distance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Blocks:
-    """What the reference's blocks of one length told of one statistic."""
+    """What the reference's blocks of one length show about one statistic."""
 
     panes: int
     rows: Ints  # shape (b,), ascending
-    excess: Floats  # shape (b,): mean of the largest of the blocks with as many rows or more
-    beyond_independent: (
-        float  # of the mean square over what independent rows would show, at least 0
-    )
+    excess: Floats  # shape (b,): mean of the largest, of the blocks with as many rows or more
+    excess_square: float  # mean square beyond that of independent rows, at least 0
 
     @classmethod
-    def of(  # noqa: PLR0913 - what each block told, and how to remember it
+    def of(  # noqa: PLR0913 - the figures of each block, and the factors
         cls,
         panes: int,
         rows: Ints,
         persistent: Floats,
         noise: Floats,
-        expected: Floats,
-        factors: Factors,
+        expected_square: Floats,
+        factors: VariationFactors,
     ) -> Blocks:
-        """All of shape (b,); ``expected`` is the mean of the square for independent rows."""
+        """All of shape (b,); ``expected_square`` is that of ``persistent`` for independent rows."""
         order = np.argsort(rows, kind="stable")
-        largest = _largest((persistent - noise)[order], factors.largest)
+        excess = _mean_of_largest((persistent - noise)[order], factors.averaged)
         return cls(
-            panes, rows[order], largest, _beyond_independent(np.square(persistent) - expected)
+            panes, rows[order], excess, _cautious_mean(np.square(persistent) - expected_square)
         )
 
-    def largest(self, rows: float) -> float:
-        """The largest excesses among blocks with at least half of ``rows``.
+    def largest_excess(self, rows: float) -> float:
+        """The mean of the largest excesses among blocks with at least half of ``rows``.
 
-        Where no block has as many, those with the most rows stand for it.
+        If no block has as many, among the blocks with the most rows.
         """
-        asked = min(AS_MANY_ROWS * rows, float(self.rows[-1]))
-        return float(self.excess[int(np.searchsorted(self.rows, asked))])
+        least = min(MIN_ROWS_RATIO * rows, float(self.rows[-1]))
+        return float(self.excess[int(np.searchsorted(self.rows, least))])
 
 
-def _largest(excess: Floats, many: int) -> Floats:
-    """The mean of so many of the largest from each place to the end, or of all there are."""
-    kept: list[float] = []
-    found = np.empty(excess.size)
+def _mean_of_largest(excess: Floats, averaged: int) -> Floats:
+    """For each position, the mean of the largest from there to the end (of all, if fewer)."""
+    largest: list[float] = []
+    means = np.empty(excess.size)
     for i in range(excess.size - 1, -1, -1):
-        insort(kept, float(excess[i]))
-        del kept[:-many]
-        found[i] = sum(kept) / len(kept)
-    return found
+        insort(largest, float(excess[i]))
+        del largest[:-averaged]
+        means[i] = sum(largest) / len(largest)
+    return means
 
 
-def _beyond_independent(over: Floats) -> float:
-    if over.size < LEAST_BLOCKS:
+def _cautious_mean(values: Floats) -> float:
+    """The mean minus two standard errors, at least 0; 0 with fewer than four values."""
+    if values.size < MIN_BLOCKS:
         return 0.0
-    return max(float(over.mean() - CAUTION * over.std() / np.sqrt(over.size)), 0.0)
+    return max(float(values.mean() - CAUTION * values.std() / np.sqrt(values.size)), 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NaturalVariation:
-    """How far one statistic of one feature strays, by length; without blocks nothing is known."""
+    """The natural variation of one statistic of one feature, by length; 0 without blocks."""
 
     lengths: tuple[Blocks, ...] = ()  # ascending
-    factors: Factors = OF_GAPS
+    factors: VariationFactors = EDF_FACTORS
 
     @classmethod
-    def of(cls, found: Iterable[Blocks], factors: Factors) -> NaturalVariation:
-        """Lengths with fewer than four blocks have nothing to say."""
-        return cls(tuple(blocks for blocks in found if blocks.rows.size >= LEAST_BLOCKS), factors)
+    def of(cls, lengths: Iterable[Blocks], factors: VariationFactors) -> NaturalVariation:
+        """Lengths with fewer than four blocks are left out."""
+        return cls(tuple(b for b in lengths if b.rows.size >= MIN_BLOCKS), factors)
 
     def allowance(self, panes: int, rows: float) -> float:
-        """What a window of ``panes`` with ``rows`` has to stray by, beyond sampling noise."""
-        blocks = min((of.rows.size for of in self._up_to(panes)), default=0)
-        factor = self.factors.of_few if blocks < FEW_BLOCKS else self.factors.excesses
+        """The persistent deviation beyond noise that a window of this size may have."""
+        blocks = min((b.rows.size for b in self._chain(panes)), default=0)
+        few = blocks < FEW_BLOCKS
+        factor = self.factors.excess_of_few if few else self.factors.excess
         return max(
             factor * self.block_excess(panes, rows),
-            self.factors.overdispersions * self.overdispersion(panes),
+            self.factors.overdispersion * self.overdispersion(panes),
         )
 
     def block_excess(self, panes: int, rows: float) -> float:
-        tolerated, length = 0.0, 1
-        for blocks in self._up_to(panes):
-            kept = KEPT_FROM_BELOW ** float(np.log2(blocks.panes / length))
-            tolerated = max(kept * tolerated, blocks.largest(rows * blocks.panes / panes), 0.0)
+        excess, length = 0.0, 1
+        for blocks in self._chain(panes):
+            decay = EXCESS_DECAY ** float(np.log2(blocks.panes / length))
+            largest = blocks.largest_excess(rows * blocks.panes / panes)
+            excess = max(decay * excess, largest, 0.0)
             length = blocks.panes
-        return tolerated
+        return excess
 
     def overdispersion(self, panes: int) -> float:
         square, length, enough = 0.0, 1, False
-        for blocks in self._up_to(panes):
-            square = max(square * length / blocks.panes, blocks.beyond_independent)
+        for blocks in self._chain(panes):
+            square = max(square * length / blocks.panes, blocks.excess_square)
             length, enough = blocks.panes, blocks.rows.size >= ENOUGH_BLOCKS
         return 0.0 if enough else float(np.sqrt(square))
 
-    def _up_to(self, panes: int) -> Iterator[Blocks]:
-        """Each twice as long as the one before, and the window's own length."""
+    def _chain(self, panes: int) -> Iterator[Blocks]:
+        """The blocks of ``panes``, after those of 1, 2, 4, ... panes below ``panes``."""
         for blocks in self.lengths:
             if blocks.panes == panes or (blocks.panes < panes and blocks.panes.bit_count() == 1):
                 yield blocks
 
 
-def block_starts(panes: int, slots: int) -> range:
-    """Where blocks of ``panes`` begin in a reference of ``slots`` panes, half overlapping."""
-    return range(0, slots - panes + 1, max(1, panes // 2))
+def block_starts(panes: int, reference_panes: int) -> range:
+    """The first panes of the half-overlapping blocks of ``panes`` in a reference."""
+    return range(0, reference_panes - panes + 1, max(1, panes // 2))
 
 
-def learnable(lengths: Sequence[int], slots: int) -> list[int]:
-    """The lengths that a reference of ``slots`` panes has blocks of: up to half its span."""
-    return sorted(panes for panes in set(lengths) if 2 * panes <= slots)
+def learnable(lengths: Sequence[int], reference_panes: int) -> list[int]:
+    """The lengths, in panes, of which a reference has blocks: up to half its span."""
+    return sorted(panes for panes in set(lengths) if 2 * panes <= reference_panes)

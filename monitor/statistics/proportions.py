@@ -12,6 +12,9 @@ Pearson's ``z²`` with the level: the p-value is never below ``exp(-z²) / 1.5``
 is half the likelihood ratio, a Kullback-Leibler divergence and therefore at most ``z²`` (Gibbs and
 Su 2002, theorem 5), and about ``z² / 2`` near the center. The factor 1.5 was checked numerically,
 not proven.
+
+The tail is a sum of ratios of neighbouring probabilities. ``scipy.stats.hypergeom.sf`` gives the
+same figures to 9 digits, but a test of categories with it takes 5.5 times as long.
 """
 
 from __future__ import annotations
@@ -20,97 +23,110 @@ from dataclasses import dataclass
 from math import exp, inf, lgamma, log, sqrt
 
 import numpy as np
-from scipy.special import betaincinv
+from scipy.special import betaincinv, ndtri
 
-POWER = 0.80  # the chance of being seen that "detectable" means
-LEAST = 1 / 1.5  # times exp(-z²): no p-value is smaller
-FARTHEST = 12  # standard deviations beyond which a tail adds nothing to a double
+POWER = 0.80  # the probability of detection that "detectable" means
+MIN_P_VALUE_FACTOR = 1 / 1.5  # times exp(-z²): no p-value is smaller
+MAX_DEVIATIONS = 12  # standard deviations beyond which the tail adds nothing to a double
 
 
 @dataclass(frozen=True, slots=True)
 class Proportion:
-    """So many of so many rows. Raises ``ValueError`` unless ``0 <= count <= rows``."""
+    """``count`` of ``rows`` have a property. ``ValueError`` unless ``0 <= count <= rows``."""
 
     count: int
     rows: int
 
     def __post_init__(self) -> None:
         if not 0 <= self.count <= self.rows:
-            raise ValueError(f"a share is 0 to all of its rows, got {self.count} of {self.rows}")
+            raise ValueError(
+                f"the count of a proportion lies between 0 and its rows,"
+                f" got {self.count} of {self.rows}"
+            )
 
     def __add__(self, other: Proportion) -> Proportion:
         return Proportion(self.count + other.count, self.rows + other.rows)
 
     @property
     def value(self) -> float:
-        """In [0, 1]; 0 while there are no rows."""
+        """In [0, 1]; 0 without rows."""
         return self.count / self.rows if self.rows else 0.0
 
 
-def p_value(live: Proportion, fixed: Proportion) -> float:
-    """Two-sided and exact: twice the hypergeometric tail, at most 1; 1 while a side has no rows."""
-    more, less = (live, fixed) if live.value >= fixed.value else (fixed, live)
-    if not less.rows or more.value == less.value:
+def p_value(live: Proportion, reference: Proportion) -> float:
+    """Two-sided and exact: twice the hypergeometric tail, at most 1; 1 if a side has no rows."""
+    higher, lower = (live, reference) if live.value >= reference.value else (reference, live)
+    if not lower.rows or higher.value == lower.value:
         return 1.0
-    return min(1.0, 2 * tail(more, less))
+    return min(1.0, 2 * tail(higher, lower))
 
 
-def certainly_not_significant(live: Proportion, fixed: Proportion, level: float) -> bool:
+def certainly_not_significant(live: Proportion, reference: Proportion, level: float) -> bool:
     """Whether ``p_value`` is certain to exceed ``level``, at the cost of a few multiplications."""
-    successes, rows = live.count + fixed.count, live.rows + fixed.rows
-    if not (0 < successes < rows and live.rows and fixed.rows):
+    successes, rows = live.count + reference.count, live.rows + reference.rows
+    if not (0 < successes < rows and live.rows and reference.rows):
         return True
-    cross = live.count * fixed.rows - fixed.count * live.rows
-    pearson = cross * cross / (live.rows * fixed.rows) * (rows / (successes * (rows - successes)))
-    return pearson < (log(LEAST / level) if level else inf)
+    cross = live.count * reference.rows - reference.count * live.rows
+    scale = rows / (successes * (rows - successes))
+    pearson = cross * cross / (live.rows * reference.rows) * scale
+    return pearson < (log(MIN_P_VALUE_FACTOR / level) if level else inf)
 
 
-def persistent(first: Proportion, second: Proportion, fixed: Proportion) -> float:
-    """Live minus reference share, as far as both halves of a window have it, with its sign.
+def persistent(first: Proportion, second: Proportion, reference: Proportion) -> float:
+    """The signed deviation from the reference that both halves of a window have.
 
-    A half without rows says nothing, and the other one stands for both; 0 while neither has any.
+    It is the smaller of the two deviations if they have the same sign, else 0. If one half has no
+    rows, the deviation of the other; 0 if neither has any.
     """
     if not first.rows or not second.rows:
         whole = first + second
-        return whole.value - fixed.value if whole.rows else 0.0
-    one, other = first.value - fixed.value, second.value - fixed.value
+        return whole.value - reference.value if whole.rows else 0.0
+    one, other = first.value - reference.value, second.value - reference.value
     return min(one, other, key=abs) if one * other > 0 else 0.0
 
 
-def detectable(rows: int, fixed: Proportion, level: float) -> float:
-    """The smallest live share that ``rows`` rows show at ``level`` with 80% power; 1 if none does.
-
-    Binomial rows against this very reference, exact (Clopper and Pearson 1934 for the inversion).
-    """
-    fewest, most = int(fixed.value * rows), rows
-    if p_value(Proportion(most, rows), fixed) > level:
+def noise(live: Proportion, reference: Proportion, alpha: float) -> float:
+    """The difference that chance exceeds with probability ``alpha``; normal, 1 without rows."""
+    if not (live.rows and reference.rows):
         return 1.0
-    while fewest + 1 < most:
-        middle = (fewest + most) // 2
-        seen = p_value(Proportion(middle, rows), fixed) <= level
-        fewest, most = (fewest, middle) if seen else (middle, most)
-    return float(betaincinv(most, rows - most + 1, POWER))
+    pooled = (live + reference).value
+    variance = pooled * (1 - pooled) * (1 / live.rows + 1 / reference.rows)
+    return min(-float(ndtri(alpha / 2)) * float(np.sqrt(variance)), 1.0)
 
 
-def tail(more: Proportion, less: Proportion) -> float:
-    """The chance that as many of ``more`` and less have a flaw fall to ``more``, by pure chance.
+def detectable(rows: int, reference: Proportion, level: float) -> float:
+    """The smallest live proportion that ``rows`` rows show at ``level`` with 80% power.
 
-    ``P(X >= more.count)`` of the hypergeometric; both sides have rows.
+    For binomial rows against this reference; exact (the inversion is that of Clopper and Pearson
+    1934). 1 if no proportion is detectable.
     """
-    successes, sound = more.count + less.count, less.rows - less.count
-    last = min(successes, more.rows)
-    spread = sqrt(successes * more.rows / (more.rows + less.rows))
-    k = np.arange(more.count, min(last, more.count + int(FARTHEST * spread) + 64), dtype=np.float64)
-    ratios = (successes - k) * (more.rows - k) / ((k + 1) * (sound - more.count + k + 1))
-    return min(1.0, exp(_log_point(more, less)) * (1.0 + float(np.cumprod(ratios).sum())))
+    too_few, enough = int(reference.value * rows), rows
+    if p_value(Proportion(enough, rows), reference) > level:
+        return 1.0
+    while too_few + 1 < enough:
+        middle = (too_few + enough) // 2
+        significant = p_value(Proportion(middle, rows), reference) <= level
+        too_few, enough = (too_few, middle) if significant else (middle, enough)
+    return float(betaincinv(enough, rows - enough + 1, POWER))
 
 
-def _log_point(more: Proportion, less: Proportion) -> float:
-    """The logarithm of the hypergeometric probability of exactly this split."""
-    successes, rows = more.count + less.count, more.rows + less.rows
-    split = _log_choose(more.rows, more.count) + _log_choose(less.rows, less.count)
-    return split - _log_choose(rows, successes)
+def tail(higher: Proportion, lower: Proportion) -> float:
+    """``P(X >= higher.count)`` of the hypergeometric with both totals given. Both have rows."""
+    successes, failures = higher.count + lower.count, lower.rows - lower.count
+    last = min(successes, higher.rows)
+    deviation = sqrt(successes * higher.rows / (higher.rows + lower.rows))
+    stop = min(last, higher.count + int(MAX_DEVIATIONS * deviation) + 64)
+    k = np.arange(higher.count, stop, dtype=np.float64)
+    ratios = (successes - k) * (higher.rows - k) / ((k + 1) * (failures - higher.count + k + 1))
+    return min(1.0, exp(_log_probability(higher, lower)) * (1.0 + float(np.cumprod(ratios).sum())))
 
 
-def _log_choose(n: int, k: int) -> float:
+def _log_probability(higher: Proportion, lower: Proportion) -> float:
+    """Logarithm of the hypergeometric probability of exactly these two counts."""
+    successes, rows = higher.count + lower.count, higher.rows + lower.rows
+    both = _log_binomial(higher.rows, higher.count) + _log_binomial(lower.rows, lower.count)
+    return both - _log_binomial(rows, successes)
+
+
+def _log_binomial(n: int, k: int) -> float:
     return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)

@@ -1,13 +1,14 @@
-"""Windows of many distributions at once, of any length, against their reference.
+"""Compares windows of any length with their reference, for a group of distributions at once.
 
-A scanner knows the samples of a group of distributions (the numeric features and the score; or the
-errors), how each strays, and at which level each length of window is tested. What is no
-distribution on a line, categories and flaws, it asks its checks (``monitor.statistics.checks``).
+A scanner holds the reference samples of a group of distributions (the numeric features and the
+score, or the errors), the natural variation of each, and the level at which each length of window
+is tested. Categories and data quality are not distributions on a line. They have checks of their
+own (``monitor.statistics.rule``), which the scanner calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,221 +16,178 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from monitor.budget import Length, Levels
-from monitor.counts.bins import Sample, effective_size, p_value
+from monitor.counts.bins import effective_size, p_value
 from monitor.counts.counts import Counts
 from monitor.plan import Drift
-from monitor.statistics.checks import Check
+from monitor.statistics.cell_index import CellIndex
+from monitor.statistics.deviation_bounds import upper_bounds
+from monitor.statistics.deviations import Deviations
 from monitor.statistics.distribution_tests import DISTRIBUTION_TESTS, KS, DistributionTest
 from monitor.statistics.drift_rule import Comparison, severity_of
-from monitor.statistics.ecdf_table import CellIndex, Deviations, EcdfTable, bound, compare
-from monitor.statistics.natural_variation import Blocks, NaturalVariation, block_starts, learnable
+from monitor.statistics.ecdf_table import EcdfTable
+from monitor.statistics.exact_deviations import compare
+from monitor.statistics.natural_variation import NaturalVariation
+from monitor.statistics.rule import Check
 
 Floats = NDArray[np.float64]
+Noises = Mapping[str, Floats]  # by test, shape (f,)
 
 POWER = 0.8
+TESTS = tuple(DISTRIBUTION_TESTS.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Detectable:
-    """What a test of a window with so many rows can see."""
+    """The deviation that a test of a window with so many rows can detect."""
 
-    threshold: float  # of the value, at the level of a warning
-    allowance: float  # what the reference strays by, beyond half of that
-    beyond: float  # what is seen has to lie beyond both, for a probability of ``POWER``
+    threshold: float  # sampling noise, at the level of a warning
+    allowance: float  # natural variation, beyond half of the threshold
+    margin: float  # beyond both limits, for a probability of detection of ``POWER``
 
     @property
     def distance(self) -> float:
-        """Seen with that probability."""
-        return max(self.threshold, self.allowance + self.threshold / 2) + self.beyond
+        """The deviation that is detected with that probability."""
+        return max(self.threshold, self.allowance + self.threshold / 2) + self.margin
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scanner:
-    """Judges windows of the cells ``ecdf_table.names``."""
+    """Compares windows of the cells ``ecdf_table.names``, and of the checks' cells.
+
+    A window is given as one part or as two halves, in the index space of ``cell_index``.
+    """
 
     cell_index: CellIndex
     ecdf_table: EcdfTable
     levels: Mapping[Length, Sequence[Levels]]  # one for each name
-    variations: Mapping[str, Sequence[NaturalVariation]]  # by statistic, one for each name
+    variations: Mapping[str, Sequence[NaturalVariation]]  # by test, one for each name
     drift: Drift
-    checks: Sequence[Check] = ()  # of what is no distribution on a line
+    checks: Sequence[Check] = ()
 
     def scan(self, parts: Sequence[Counts], length: Length) -> dict[str, Comparison | None]:
-        """For each name with rows in the window the gravest test that drifted, or None."""
+        """By name, if the window has rows of it: the most severe comparison if it is drift.
+
+        Otherwise None. Most windows are decided by upper bounds alone.
+        """
         if not any(parts):
             return {}
-        found = self._distributions(parts, length)
+        drifted = self._scan_distributions(parts, length)
         for check in self.checks:
-            found.update(check.scan(parts, length))
-        return found
-
-    def _distributions(
-        self, parts: Sequence[Counts], length: Length
-    ) -> dict[str, Comparison | None]:
-        whole = bound(self.ecdf_table, parts)
-        found: dict[str, Comparison | None] = {
-            name: None for name, rows in zip(self.ecdf_table.names, whole.rows, strict=True) if rows
-        }
-        noise = self._noises(whole, length)
-        if any(
-            each.upper_bound_exceeds(noise[each.name], whole, self.ecdf_table, parts)
-            for each in DISTRIBUTION_TESTS.values()
-        ):
-            whole = compare(self.ecdf_table, parts)
-            noise = self._noises(whole, length)
-            tests: dict[int, list[Comparison]] = {}
-            for each in DISTRIBUTION_TESTS.values():
-                for i in np.flatnonzero(each.value(whole) > noise[each.name]).tolist():
-                    tests.setdefault(i, []).append(self._test(each, whole, i, length, noise))
-            for i, of in tests.items():
-                most_severe = max(of, key=lambda tested: tested.severity_order)
-                if most_severe.severity is not None:
-                    found[self.ecdf_table.names[i]] = self._with_p_value(most_severe, i)
-        return found
+            drifted.update(check.scan(parts, length))
+        return drifted
 
     def judge(self, parts: Sequence[Counts], length: Length) -> dict[str, tuple[Comparison, ...]]:
-        """All tests of each name that has rows in the window; of a constant there are no ranks."""
-        found = compare(self.ecdf_table, parts)
-        noise = self._noises(found, length)
-        tests = {
+        """By name, if the window has rows of it: the comparisons of all its tests.
+
+        A constant has no ranks, and so no rank tests.
+        """
+        deviations = compare(self.ecdf_table, parts)
+        noises = self._noises(deviations, length)
+        comparisons = {
             name: tuple(
-                self._with_p_value(self._test(each, found, i, length, noise), i)
-                for each in DISTRIBUTION_TESTS.values()
-                if each.units(self.ecdf_table)[i]
+                self._with_p_value(self._comparison(test, deviations, i, length, noises), i)
+                for test in TESTS
+                if test.units(self.ecdf_table)[i]
             )
             for i, name in enumerate(self.ecdf_table.names)
-            if found.rows[i]
+            if deviations.rows[i]
         }
         for check in self.checks:
-            tests.update((name, (of,)) for name, of in check.judge(parts, length).items())
-        return tests
+            checked = check.judge(parts, length)
+            comparisons.update((name, (comparison,)) for name, comparison in checked.items())
+        return comparisons
 
     def detectable(
-        self, statistic: DistributionTest, i: int, length: Length, rows: int
+        self, test: DistributionTest, i: int, length: Length, rows: int
     ) -> Detectable | None:
-        """Of name ``i``; None where the statistic has nothing to say."""
-        unit, every = float(statistic.units(self.ecdf_table)[i]), self.ecdf_table.sizes.size
+        """Of name ``i`` in a window of ``rows``; None where the test is not defined."""
+        unit, features = float(test.units(self.ecdf_table)[i]), self.ecdf_table.sizes.size
         if not unit:
             return None
-        window = Deviations.zero(np.full(every, rows))
+        window = Deviations.zero(np.full(features, rows))
         level = self.levels[length][i].warning
-        (noise,) = statistic.noise(self.ecdf_table, window, [level], slice(i, i + 1)).tolist()
-        allowance = self._allowance(statistic, i, length, rows)
+        (noise,) = test.noise(self.ecdf_table, window, [level], slice(i, i + 1)).tolist()
+        allowance = self._allowance(test, i, length, rows)
         root = float(np.sqrt(effective_size(rows, int(self.ecdf_table.sizes[i]))))
-        beyond = float(ndtri(POWER)) * statistic.deviation * unit / root
-        return Detectable(noise, allowance, beyond)
+        margin = float(ndtri(POWER)) * test.power_deviation * unit / root
+        return Detectable(noise, allowance, margin)
 
-    def _noises(self, found: Deviations, length: Length) -> dict[str, Floats]:
-        """What each name's value of each statistic exceeds by chance, at the level of a warning."""
-        levels = tuple(of.warning for of in self.levels[length])
-        return {
-            each.name: each.noise(self.ecdf_table, found, levels)
-            for each in DISTRIBUTION_TESTS.values()
+    def _scan_distributions(
+        self, parts: Sequence[Counts], length: Length
+    ) -> dict[str, Comparison | None]:
+        bounds = upper_bounds(self.ecdf_table, parts)
+        names = self.ecdf_table.names
+        drifted: dict[str, Comparison | None] = {
+            name: None for name, rows in zip(names, bounds.rows, strict=True) if rows
         }
+        noises = self._noises(bounds, length)
+        if any(
+            test.upper_bound_exceeds(noises[test.name], bounds, self.ecdf_table, parts)
+            for test in TESTS
+        ):
+            drifted.update((names[i], found) for i, found in self._most_severe(parts, length))
+        return drifted
 
-    def _test(
+    def _most_severe(
+        self, parts: Sequence[Counts], length: Length
+    ) -> Iterator[tuple[int, Comparison]]:
+        """The most severe comparison of each feature with drift."""
+        deviations = compare(self.ecdf_table, parts)
+        noises = self._noises(deviations, length)
+        comparisons: dict[int, list[Comparison]] = {}
+        for test in TESTS:
+            for i in np.flatnonzero(test.value(deviations) > noises[test.name]).tolist():
+                comparison = self._comparison(test, deviations, i, length, noises)
+                comparisons.setdefault(i, []).append(comparison)
+        for i, several in comparisons.items():
+            most_severe = max(several, key=lambda comparison: comparison.severity_order)
+            if most_severe.severity is not None:
+                yield i, self._with_p_value(most_severe, i)
+
+    def _noises(self, deviations: Deviations, length: Length) -> dict[str, Floats]:
+        """The sampling noise of each test and feature, at the level of a warning."""
+        levels = tuple(level.warning for level in self.levels[length])
+        return {test.name: test.noise(self.ecdf_table, deviations, levels) for test in TESTS}
+
+    def _comparison(
         self,
-        statistic: DistributionTest,
-        found: Deviations,
+        test: DistributionTest,
+        deviations: Deviations,
         i: int,
         length: Length,
-        noises: Mapping[str, Floats],
+        noises: Noises,
     ) -> Comparison:
-        rows, levels = int(found.rows[i]), self.levels[length][i]
-        threshold = float(noises[statistic.name][i])
-        allowance = self._allowance(statistic, i, length, rows)
-        value = float(statistic.value(found)[i])
-        persistent = float(statistic.persistent(found)[i])
-        effect = float(statistic.effect(found)[i])
+        """The result of one test of feature ``i``."""
+        rows, effect = int(deviations.rows[i]), float(test.effect(deviations)[i])
+        undecided = Comparison(
+            test=test.name,
+            rows=rows,
+            value=float(test.value(deviations)[i]),
+            persistent=float(test.persistent(deviations)[i]),
+            threshold=float(noises[test.name][i]),
+            allowance=self._allowance(test, i, length, rows),
+            detail=test.direction(deviations, i),
+        )
+        if not test.exceeds_min_effect(effect, float(noises[KS.name][i]), self.drift.min_effect):
+            return undecided
+        levels = self.levels[length][i]
 
         def noise(alpha: float) -> float:
             if alpha == levels.warning:
-                return threshold
-            return float(statistic.noise(self.ecdf_table, found, [alpha], slice(i, i + 1))[0])
+                return undecided.threshold
+            return float(test.noise(self.ecdf_table, deviations, [alpha], slice(i, i + 1))[0])
 
-        severity = severity_of(value, persistent, noise, allowance, levels, self.drift, effect)
-        exceeds_min_effect = statistic.exceeds_min_effect(
-            effect, float(noises[KS.name][i]), self.drift.min_effect
-        )
-        return Comparison(
-            statistic.name,
-            rows,
-            value,
-            persistent,
-            threshold,
-            allowance,
-            severity if exceeds_min_effect else None,
-            detail=statistic.direction(found, i),
+        return replace(
+            undecided, severity=severity_of(undecided, noise, levels, self.drift, effect)
         )
 
-    def _allowance(self, statistic: DistributionTest, i: int, length: Length, rows: int) -> float:
-        variation_factors = self.variations[statistic.name][i].allowance(length.panes, rows)
-        return max(variation_factors, statistic.floor(self.drift.min_effect))
+    def _allowance(self, test: DistributionTest, i: int, length: Length, rows: int) -> float:
+        variation = self.variations[test.name][i].allowance(length.panes, rows)
+        return max(variation, test.min_persistent(self.drift.min_effect))
 
-    def _with_p_value(self, tested: Comparison, i: int) -> Comparison:
-        """It decides nothing and takes longer than all that does: only for what is shown."""
-        if tested.test != KS.name:
-            return tested
+    def _with_p_value(self, comparison: Comparison, i: int) -> Comparison:
+        """Only for comparisons that are shown: the p-value decides nothing and is slow."""
+        if comparison.test != KS.name:
+            return comparison
         size = int(self.ecdf_table.sizes[i])
-        return replace(tested, p_value=p_value(tested.value, tested.rows, size))
-
-
-def learn(
-    samples: Mapping[str, Sample], panes: Sequence[Counts], lengths: Sequence[int]
-) -> dict[str, list[NaturalVariation]]:
-    """How each of ``samples`` strays, by statistic: from the reference's panes in time order.
-
-    ``panes`` are counts in the index space of ``CellIndex.of`` the samples' bins; empty ones
-    included.
-    """
-    ecdf_table = _whole(samples, panes)
-    found: dict[str, list[list[Blocks]]] = {
-        statistic.name: [[] for _ in samples] for statistic in DISTRIBUTION_TESTS.values()
-    }
-    for length in learnable(lengths, len(panes)):
-        blocks = [
-            compare(ecdf_table, _parts(panes, start, length), within=True)
-            for start in block_starts(length, len(panes))
-        ]
-        for statistic in DISTRIBUTION_TESTS.values():
-            for i, into in enumerate(found[statistic.name]):
-                into.append(_blocks(statistic, blocks, i, length, ecdf_table))
-    return {
-        name: [NaturalVariation.of(of, DISTRIBUTION_TESTS[name].variation_factors) for of in each]
-        for name, each in found.items()
-    }
-
-
-def _whole(samples: Mapping[str, Sample], panes: Sequence[Counts]) -> EcdfTable:
-    cell_index = CellIndex.of({name: sample.bins for name, sample in samples.items()})
-    total = Counts.total(panes)
-    held = {name: Counts.of_dense(cell_index.dense(total, name)) for name in samples}
-    return EcdfTable.against(samples, held)
-
-
-def _parts(panes: Sequence[Counts], start: int, length: int) -> list[Counts]:
-    if length == 1:
-        return [panes[start]]
-    middle = start + length // 2
-    return [Counts.total(panes[start:middle]), Counts.total(panes[middle : start + length])]
-
-
-def _blocks(
-    statistic: DistributionTest,
-    found: Sequence[Deviations],
-    i: int,
-    length: int,
-    ecdf_table: EcdfTable,
-) -> Blocks:
-    rows, size = np.array([of.rows[i] for of in found], dtype=np.int64), int(ecdf_table.sizes[i])
-    persistent = np.array([statistic.persistent(of)[i] for of in found])
-    met = (rows > 0) & (rows < size)
-    n, parts = rows[met].astype(np.float64), 1 if length == 1 else 2
-    return Blocks.of(
-        length,
-        rows[met],
-        persistent[met],
-        statistic.noise_within(ecdf_table, i, n, 1 / max(n.size, 1)),
-        statistic.expected_within(ecdf_table, i, n, parts),
-        statistic.variation_factors,
-    )
+        return replace(comparison, p_value=p_value(comparison.value, comparison.rows, size))

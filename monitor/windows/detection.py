@@ -34,8 +34,8 @@ from monitor.decisions.incidents import (
 from monitor.events.event_time import earliest, latest
 from monitor.performance.adwin_page_hinkley import detect
 from monitor.performance.metrics import labelled_rows, measure
+from monitor.statistics.cell_index import CellIndex
 from monitor.statistics.drift_rule import Comparison, evidence
-from monitor.statistics.ecdf_table import CellIndex
 from monitor.statistics.scanner import Scanner
 from monitor.windows.evaluator import Evaluator, subject_of
 from monitor.windows.findings import (

@@ -17,17 +17,24 @@ from monitor.performance.degradation import JUDGED, Dispersion, degraded
 from monitor.performance.metrics import Metric, labelled_rows, measure
 from monitor.performance.overdispersion import dispersion
 from monitor.plan import Plan
-from monitor.statistics import checks
 from monitor.statistics import histograms as distribution
-from monitor.statistics import scanner as scanning
 from monitor.statistics.categories import Categories
-from monitor.statistics.checks import CategoryCheck, Check, CoverageCheck, QualityCheck, Rule
+from monitor.statistics.category_check import CategoryCheck
+from monitor.statistics.cell_index import CellIndex
+from monitor.statistics.coverage_check import CoverageCheck
 from monitor.statistics.drift_rule import Comparison, Severity
-from monitor.statistics.ecdf_table import CellIndex, EcdfTable
-from monitor.statistics.effect_sizes import of_bins, of_categories
+from monitor.statistics.ecdf_table import EcdfTable
+from monitor.statistics.effect_sizes import categorical_effects, numeric_effects
 from monitor.statistics.natural_variation import NaturalVariation
 from monitor.statistics.proportions import Proportion
+from monitor.statistics.quality_check import QualityCheck, invalid_values
+from monitor.statistics.rule import Check, Rule
 from monitor.statistics.scanner import Scanner
+from monitor.statistics.variation_learning import (
+    learn_categories,
+    learn_distributions,
+    learn_proportions,
+)
 from monitor.windows.findings import (
     DataFinding,
     FeatureFinding,
@@ -276,7 +283,7 @@ def _compared(
         cells=cells,
         rows=live.size,
         tests=tests.get(cells, ()),
-        effects=of_bins(reference.sample, live.dense(bins), reference.low, reference.high),
+        effects=numeric_effects(reference.sample, live.dense(bins), reference.low, reference.high),
         distribution=distribution.numeric(reference.sample, live),
     )
 
@@ -334,7 +341,7 @@ class _Making:
             cell_index,
             EcdfTable.of(samples),
             {length: [self._levels(name)[length] for name in samples] for length in self.lengths},
-            scanning.learn(samples, panes, self._panes),
+            learn_distributions(samples, panes, self._panes),
             self.plan.drift,
             own,
         )
@@ -343,7 +350,7 @@ class _Making:
         self, cell_index: CellIndex, name: str, reference: Categorical, panes: Sequence[Counts]
     ) -> CategoryCheck:
         cells = f"categories/{name}"
-        variation = checks.learn_categories(cell_index, cells, panes, self._panes)
+        variation = learn_categories(cell_index, cells, panes, self._panes)
         of = Categories.of(reference.counts)
         return CategoryCheck(
             cells, cell_index, of, reference.categories, self._rule(cells, variation)
@@ -353,15 +360,13 @@ class _Making:
         names = [f"quality/{name}" for name in self.profile.schema.features]
         whole = Counts.total(panes)
         variations = [
-            checks.learn_proportions(
-                [checks.invalid_values(cell_index, of, name) for of in panes], self._panes
-            )
+            learn_proportions([invalid_values(cell_index, of, name) for of in panes], self._panes)
             for name in names
         ]
         return QualityCheck(
             names,
             cell_index,
-            [checks.invalid_values(cell_index, whole, name) for name in names],
+            [invalid_values(cell_index, whole, name) for name in names],
             [self._rule(*each) for each in zip(names, variations, strict=True)],
         )
 
@@ -370,7 +375,7 @@ class _Making:
         if "coverage" not in self.spent:
             return None
         panes = [share for _, share in sorted(_unlabelled(self.profile).items())]
-        variation = checks.learn_proportions(panes, self._panes)
+        variation = learn_proportions(panes, self._panes)
         length = own_length(self.plan)
         levels = {length: self.spent["coverage"].level(self.plan, length)}
         whole = sum(panes, start=Proportion(0, 0))
@@ -450,7 +455,7 @@ def _categorical(
         wrong_type=quality.at(Quality.WRONG_TYPE),
         tests=tests.get(f"categories/{name}", ()),
         quality=_first(tests.get(f"quality/{name}")),
-        effects=of_categories(counts, reference.counts),
+        effects=categorical_effects(counts, reference.counts),
         unseen=most_frequent(names.get(f"unseen/{name}", {})),
         unseen_rows=int(counts[-1]),
         distribution=distribution.categorical(reference, live),

@@ -58,7 +58,7 @@ def spent(how: Plan, of: Schema, level: str) -> float:
     slide_h=st.integers(1, 100),
     warning=st.sampled_from(["1 per 7d", "0.05 per 45d", "3 per 1h"]),
 )
-def test_all_tests_of_a_period_together_spend_no_more_than_the_budget(
+def test_levels_of_all_tests_of_a_period_sum_to_at_most_the_budget(
     numbers, categories, labelled, slide_h, warning
 ):
     of, how = (
@@ -71,12 +71,12 @@ def test_all_tests_of_a_period_together_spend_no_more_than_the_budget(
 
 @pytest.mark.parametrize("labelled", [True, False])
 @pytest.mark.parametrize("numbers", [0, 7])
-def test_nothing_of_the_budget_is_left_over(numbers, labelled):
+def test_shares_of_the_budget_sum_to_1(numbers, labelled):
     assert spent(plan(), schema(numbers, labelled=labelled), "warning") == pytest.approx(1)
     assert spent(plan(), schema(numbers, labelled=labelled), "critical") == pytest.approx(1)
 
 
-def test_what_a_model_does_not_have_goes_to_its_features():
+def test_unused_shares_of_the_budget_go_to_the_features():
     with_labels = families(plan(), schema(5), SCALES)
     without = families(plan(), schema(5, labelled=False), SCALES)
     assert {name: family.share for name, family in with_labels.items()} == SHARES
@@ -85,12 +85,12 @@ def test_what_a_model_does_not_have_goes_to_its_features():
     assert without["prediction"] == with_labels["prediction"]
 
 
-def test_a_model_without_features_leaves_their_share_to_its_score():
+def test_share_of_the_features_goes_to_the_score_if_there_are_none():
     found = families(plan(), schema(0, labelled=False), SCALES)
     assert {name: family.share for name, family in found.items()} == {"prediction": 1.0}
 
 
-def test_every_feature_has_its_tests():
+def test_every_feature_has_distribution_or_category_tests_and_a_quality_test():
     found = families(plan(), schema(2, 1), SCALES)
     assert sorted(found["data"].tests) == [
         ("data/c0", "categories"),
@@ -111,7 +111,7 @@ def test_every_feature_has_its_tests():
     assert [metric for _, metric in found["performance"].tests] == list(JUDGED)
 
 
-def test_distributions_are_tested_in_all_lengths_and_metrics_in_windows_of_days():
+def test_distributions_are_tested_at_all_lengths_and_metrics_at_windows_of_days():
     found = families(plan(), schema(1), SCALES)
     assert found["data"].lengths == SCALES == found["quality"].lengths == found["errors"].lengths
     assert found["coverage"].lengths == [own_length(plan())]
@@ -135,24 +135,24 @@ def test_distributions_are_tested_in_all_lengths_and_metrics_in_windows_of_days(
         "three doublings to the longest",
     ],
 )
-def test_performance_is_judged_in_the_users_windows_and_longer_ones(windows, panes):
+def test_performance_is_tested_in_configured_windows_and_longer_ones(windows, panes):
     assert performance_lengths(Plan(windows)) == [Length(*of) for of in panes]
 
 
-def test_scales_double_up_to_the_longest_that_is_asked_for_beside_the_users_own_windows():
+def test_scales_double_up_to_the_configured_longest_and_include_the_configured_window():
     found = scale_lengths(plan(), rows=1, most_rows=1e9)
     assert [length.panes for length in found] == [1, 2, 4, 8, 16, 24, 32, 64, 128, 256]
     assert Length(24, 24) in found
     assert all(length.slide == max(1, length.panes // 2) for length in found if length.panes != 24)
 
 
-def test_no_scale_holds_more_rows_than_a_reference_can_tell_apart():
+def test_scales_are_limited_by_the_rows_of_the_reference():
     assert max(length.panes for length in scale_lengths(plan(), 1_000, 40_000)) == 32
     assert [length.panes for length in scale_lengths(plan(), 1e9, 40_000)] == [1, 24]
 
 
 @given(numbers=st.integers(0, 30), slide_h=st.integers(1, 10_000))
-def test_critical_lies_inside_warning_and_no_level_exceeds_a_half(numbers, slide_h):
+def test_critical_level_is_below_warning_and_no_level_exceeds_one_half(numbers, slide_h):
     how = plan(slide_h)
     for family in families(how, schema(numbers), SCALES).values():
         for length in family.lengths:
@@ -160,11 +160,11 @@ def test_critical_lies_inside_warning_and_no_level_exceeds_a_half(numbers, slide
             assert 0 < level.critical <= level.warning <= 0.5
 
 
-def test_windows_that_are_seldom_may_be_tested_less_strictly():
+def test_windows_with_a_longer_slide_have_a_larger_level():
     data = families(plan(), schema(5), SCALES)["data"]
     often, seldom = (data.level(plan(), Length.of_scale(panes)) for panes in (8, 16))
     assert 2 * often.warning == pytest.approx(seldom.warning)
 
 
-def test_the_period_is_that_of_event_time():
+def test_budget_period_is_in_event_time():
     assert plan().drift.warning.per(DAY) == pytest.approx(1 / 7)

@@ -42,7 +42,7 @@ def test_a_duration_is_a_number_and_a_unit(text, expected):
 
 
 @pytest.mark.parametrize("text", ["", "5", "m", "5 m", "5min", "-5m", "1h,30m", "1e3s", "5M"])
-def test_anything_else_is_refused_with_what_was_expected(text):
+def test_an_invalid_duration_is_refused_with_the_expected_format(text):
     with pytest.raises(InvalidPlan, match="is not a duration: write it like '30s'"):
         duration_ms(text)
 
@@ -53,7 +53,7 @@ def test_anything_else_is_refused_with_what_was_expected(text):
     )
 )
 @settings(max_examples=20)
-def test_the_parts_of_a_duration_add_up(parts):
+def test_parts_of_a_duration_add_up(parts):
     together = "".join(f"{number}{unit}" for number, unit in parts)
     assert duration_ms(together) == sum(duration_ms(f"{n}{unit}") for n, unit in parts)
 
@@ -95,12 +95,12 @@ def test_the_parts_of_a_duration_add_up(parts):
         (lambda: Incidents(repeat_after_ms=-1), "incidents.repeat_after must not be negative"),
     ],
 )
-def test_a_setting_that_cannot_be_worked_with_is_refused_by_name(make, sentence):
+def test_an_invalid_setting_is_refused_by_name(make, sentence):
     with pytest.raises(InvalidPlan, match=sentence):
         make()
 
 
-def test_the_edges_are_allowed():
+def test_limits_of_settings_are_valid_values():
     Windows(pane_ms=1, length_ms=1, slide_ms=1)
     Time(0, 0, 0, 0, 0, 0)
     Time(idle_after_ms=None, label_wait_ms=None, max_clock_skew_ms=None)
@@ -110,7 +110,7 @@ def test_the_edges_are_allowed():
     Incidents(0, 1)
 
 
-def test_what_is_not_said_is_as_documented():
+def test_defaults_of_the_plan_are_as_documented():
     plan = Plan()
     assert plan.windows == Windows(HOUR, DAY, DAY, 14 * DAY)
     assert plan.windows.panes == 24
@@ -121,7 +121,7 @@ def test_what_is_not_said_is_as_documented():
     assert plan.incidents == Incidents(7 * DAY, 2)
 
 
-def test_a_budget_grows_with_time():
+def test_alarms_of_a_budget_are_proportional_to_time():
     assert Budget.of("3 per 7d").per(14 * DAY) == 6
     assert Budget.of("0.5 per 12h").per(HOUR) == 0.5 / 12
 
@@ -139,7 +139,7 @@ def test_a_pane_is_half_open_and_starts_at_multiples_of_its_length(at_ms, pane_m
     length=st.integers(1, 8),
     slide=st.integers(1, 8),
 )
-def test_the_windows_over_a_pane_are_all_that_hold_it(pane, pane_ms, length, slide):
+def test_window_starts_are_those_of_all_windows_that_hold_the_pane(pane, pane_ms, length, slide):
     """They start at multiples of the slide since 1970."""
     windows = Windows(pane_ms, max(length, slide) * pane_ms, slide * pane_ms)
     at = pane * pane_ms

@@ -47,7 +47,7 @@ def ks(sample: Sample, values: np.ndarray) -> float:
 @example(fixed=np.array([0.0, 0.0]), live=np.array([np.inf, -np.inf]))
 @example(fixed=np.array([0.0, np.inf, np.inf]), live=np.array([np.inf, 1.0, -np.inf]))
 @settings(max_examples=80)
-def test_statistic_and_p_value_are_those_of_scipy_on_the_raw_rows(fixed, live):
+def test_ks_statistic_and_p_value_equal_scipys_on_the_raw_rows(fixed, live):
     sample, theirs = Sample.of(fixed), ks_2samp(fixed, live, method="asymp")
     ours = ks(sample, live)
     assert ours == pytest.approx(theirs.statistic, rel=0, abs=1e-12)
@@ -55,17 +55,17 @@ def test_statistic_and_p_value_are_those_of_scipy_on_the_raw_rows(fixed, live):
 
 
 @pytest.mark.parametrize(("live", "statistic"), [(0.0, 0.0), (1.0, 1.0), (-np.inf, 1.0)])
-def test_one_row_against_one_row_has_a_distance(live, statistic):  # scipy says nan
+def test_ks_distance_of_one_row_against_one_row(live, statistic):  # scipy says nan
     assert ks(Sample.of([0.0]), np.array([live])) == statistic
 
 
-def test_no_distance_is_no_evidence():
+def test_p_value_of_distance_zero_is_1():
     assert p_value(0.0, 1, 1) == p_value(0.0, 10**6, 10**6) == 1.0
 
 
 @given(fixed=samples, live=rows)
 @settings(max_examples=50)
-def test_every_number_lies_in_the_bin_that_is_drawn_for_it(fixed, live):
+def test_locate_returns_the_documented_bin(fixed, live):
     sample = Sample.of(fixed)
     for value, cell in zip(live, sample.locate(live), strict=True):
         if cell % 2:
@@ -76,7 +76,7 @@ def test_every_number_lies_in_the_bin_that_is_drawn_for_it(fixed, live):
             assert above == sample.values.size or value < sample.values[above]
 
 
-def test_the_bins_are_as_drawn_above():
+def test_bins_of_a_sample_of_three_values():
     sample = Sample.of([3.0, 1.0, 3.0])
     located = sample.locate(np.array([-np.inf, 0.9, 1.0, 2.0, 3.0, 4.0, np.inf]))
     assert located.tolist() == [0, 0, 1, 2, 3, 4, 4]
@@ -84,13 +84,13 @@ def test_the_bins_are_as_drawn_above():
 
 
 @given(fixed=samples)
-def test_a_sample_lies_in_its_own_bins_and_at_no_distance(fixed):
+def test_distance_of_a_sample_from_itself_is_zero(fixed):
     sample = Sample.of(fixed)
     assert sample.counts() == Counts.of(sample.locate(fixed))
     assert ks(sample, fixed) == 0.0
 
 
-def test_minus_zero_is_zero():
+def test_minus_zero_equals_zero_in_a_sample():
     assert Sample.of([-0.0, 0.0]).values.tolist() == [0.0]
     assert not np.signbit(Sample.of([-0.0]).values).any()
     assert Sample.of([0.0]).locate(np.array([-0.0])).tolist() == [1]
@@ -102,12 +102,12 @@ def test_a_sample_needs_a_finite_value_and_no_nan(values):
         Sample.of(values)
 
 
-def test_a_missing_value_has_no_place_on_the_line():
+def test_locate_refuses_nan():
     with pytest.raises(ValueError, match="count missing values apart"):
         Sample.of([0.0]).locate(np.array([0.0, np.nan]))
 
 
-def test_while_nothing_was_counted_there_is_neither_distance_nor_evidence():
+def test_distance_is_0_and_p_value_1_without_rows():
     nothing = np.zeros(3, dtype=np.int64)
     assert cumulative(nothing).tolist() == [0, 0, 0]
     assert p_value(0.0, 0, 10) == p_value(1.0, 10, 0) == 1.0
@@ -115,7 +115,7 @@ def test_while_nothing_was_counted_there_is_neither_distance_nor_evidence():
 
 
 @given(n=st.integers(1, 10**9), m=st.integers(1, 10**9))
-def test_the_effective_size_is_that_of_the_harmonic_mean(n, m):
+def test_effective_size_is_half_the_harmonic_mean(n, m):
     assert effective_size(n, m) == pytest.approx(1 / (1 / n + 1 / m))
 
 
@@ -126,7 +126,7 @@ def test_a_p_value_is_a_probability(d, n, m):
 
 
 @pytest.mark.parametrize("z", [0.5, 0.9, 1.36, 2.0, 3.0])
-def test_the_p_value_goes_on_without_a_jump_where_scipy_is_left_for_its_limit(z):
+def test_p_value_is_continuous_at_the_switch_to_its_limit(z):
     below, above = 199_999, 200_001  # with as many reference rows: en on both sides of 1e5
     limits = [p_value(z / np.sqrt(n / 2), n, n) for n in (below, above)]
     assert limits[0] == pytest.approx(limits[1], rel=1e-2)
@@ -145,6 +145,6 @@ def test_shared_is_the_smaller_deviation_where_both_have_one_sign(a, b):
 
 
 @given(a=deviations)
-def test_a_deviation_shares_all_of_itself_with_itself(a):
+def test_shared_of_a_deviation_with_itself_is_the_deviation(a):
     assert distance(shared(a, a)) == distance(a)
     assert distance(shared(a, -a)) == 0.0

@@ -16,7 +16,8 @@ from monitor.counts.columns import (
 )
 from monitor.counts.counts import Counts
 from monitor.counts.summary import LONGEST_NAME, SCORE_BINS, Quality
-from monitor.statistics.ecdf_table import EcdfTable, compare
+from monitor.statistics.ecdf_table import EcdfTable
+from monitor.statistics.exact_deviations import compare
 
 HUGE = 10**400  # a whole number beyond the range of a double
 temp = Numeric(Sample.of([1.0, 3.0]), low=0.0, high=10.0)  # the sample is not all of the reference
@@ -64,7 +65,7 @@ def together(reference, values):
     ],
 )
 @pytest.mark.parametrize("beside", [[], ["a text among them"], [0.5]])
-def test_a_value_of_a_numeric_feature(value, cell, flaw, beside):
+def test_numeric_tally_of_a_single_value(value, cell, flaw, beside):
     values = [value, *beside]
     group = np.arange(len(values))
     found = temp.tally(values, group, len(values))
@@ -94,14 +95,14 @@ def test_a_value_of_a_numeric_feature(value, cell, flaw, beside):
         pytest.param(np.nan, None, MISSING, {}, id="NaN"),
     ],
 )
-def test_a_value_of_a_categorical_feature(value, cell, flaw, unseen):
+def test_categorical_tally_of_a_single_value(value, cell, flaw, unseen):
     found = carrier.tally([value], np.zeros(1, dtype=np.int64), 1)
     assert found.values[0] == Counts.of([] if cell is None else [cell])
     assert found.quality[0] == Counts.of([] if flaw is None else [flaw])
     assert found.unseen[0] == unseen
 
 
-def test_a_long_unseen_text_is_counted_whole_and_listed_shortened():
+def test_a_long_unseen_category_is_counted_and_listed_shortened():
     found = carrier.tally(["x" * 10_000, "x" * 9_999], np.zeros(2, dtype=np.int64), 1)
     assert found.values[0] == Counts.of([4, 4])
     assert found.unseen == [{"x" * LONGEST_NAME: 2}]
@@ -120,7 +121,7 @@ columns = st.lists(st.tuples(scalars, st.integers(0, 2)), max_size=12)
 @pytest.mark.parametrize("reference", [temp, carrier])
 @given(column=columns)
 @settings(max_examples=40)
-def test_each_group_of_rows_is_counted_by_itself(reference, column):
+def test_tally_counts_each_group_separately(reference, column):
     group = np.array([of for _, of in column], dtype=np.int64)
     found = reference.tally([value for value, _ in column], group, 3)
     for number in range(3):
@@ -134,7 +135,7 @@ def test_each_group_of_rows_is_counted_by_itself(reference, column):
 @pytest.mark.parametrize("reference", [temp, carrier])
 @given(column=columns)
 @settings(max_examples=30)
-def test_every_row_falls_into_a_bin_or_is_missing_or_of_a_wrong_type(reference, column):
+def test_every_row_is_in_a_bin_or_missing_or_of_a_wrong_type(reference, column):
     values = [value for value, _ in column]
     found = reference.tally(values, np.zeros(len(values), dtype=np.int64), 1)
     lost = found.quality[0].at(MISSING) + found.quality[0].at(WRONG_TYPE)
@@ -143,7 +144,7 @@ def test_every_row_falls_into_a_bin_or_is_missing_or_of_a_wrong_type(reference, 
 
 @given(st.lists(st.one_of(st.integers(-9, 9), st.floats(-9, 9), st.just(np.nan)), max_size=9))
 @settings(max_examples=30)
-def test_a_column_of_numpy_counts_as_the_same_numbers_in_a_list(values):
+def test_a_numpy_column_counts_like_a_list_of_the_same_numbers(values):
     group = np.zeros(len(values), dtype=np.int64)
     array = np.array(values, dtype=np.float64)
     listed, packed = temp.tally(values, group, 1), temp.tally(array, group, 1)
@@ -159,14 +160,14 @@ def test_a_numpy_column_of_booleans_is_of_a_wrong_type():
 
 
 @given(st.lists(st.floats(-9, 9), min_size=1, max_size=20), st.integers(1, 30))
-def test_the_bins_are_cut_by_a_sample_and_the_range_is_that_of_all_rows(values, size):
+def test_numeric_reference_has_bins_of_a_sample_and_the_range_of_all_rows(values, size):
     reference = numeric_reference(values, size, np.random.default_rng(0))
     assert reference.sample.size == min(size, len(values))
     assert set(reference.sample.values) <= {value + 0.0 for value in values}
     assert (reference.low, reference.high) == (min(values), max(values))
 
 
-def test_the_sample_is_fair():
+def test_reference_sample_is_drawn_uniformly():
     rng = np.random.default_rng(7)
     drawn = [numeric_reference(np.arange(10.0), 5, rng).sample.values for _ in range(400)]
     often = np.bincount(np.concatenate(drawn).astype(int), minlength=10)
@@ -175,12 +176,12 @@ def test_the_sample_is_fair():
     assert often.max() <= 260
 
 
-def test_no_row_is_drawn_twice():
+def test_reference_sample_is_drawn_without_replacement():
     drawn = numeric_reference(np.arange(50.0), 40, np.random.default_rng(0)).sample
     assert drawn.weights.tolist() == [1] * 40
 
 
-def test_what_is_no_number_is_not_learned_from_and_infinities_are_no_range():
+def test_numeric_reference_ignores_non_numbers_and_has_a_finite_range():
     values = [None, np.nan, np.inf, -np.inf, "5", True, HUGE, 1, 2.5]
     reference = numeric_reference(values, 10, np.random.default_rng(0))
     assert reference.sample.values.tolist() == [-np.inf, 1.0, 2.5, np.inf]
@@ -188,7 +189,7 @@ def test_what_is_no_number_is_not_learned_from_and_infinities_are_no_range():
     assert (reference.low, reference.high) == (1.0, 2.5)
 
 
-def test_infinite_rows_of_the_reference_are_rows_like_those_of_a_window():
+def test_infinite_rows_count_equally_in_reference_and_window():
     """Left out of the one and counted in the other, they would be a drift that never was."""
     rng = np.random.default_rng(0)
     values = rng.normal(size=1_000)
@@ -206,7 +207,7 @@ def test_a_numeric_feature_needs_one_finite_number(values):
         numeric_reference(values, 10, np.random.default_rng(0))
 
 
-def test_categories_are_ranked_by_how_often_they_were_met_and_then_by_name():
+def test_categories_are_ordered_by_frequency_and_then_by_name():
     learned = categorical_reference(["b", "a", "c", "c", None, 7.5, True])
     assert learned.categories == ("c", "a", "b", "true")
     assert learned.counts.tolist() == [2, 1, 1, 1, 0]
@@ -225,12 +226,12 @@ def test_a_categorical_feature_needs_one_value(values):
 
 
 @given(st.lists(st.floats(0, 1), min_size=1))
-def test_a_score_lies_in_one_of_ten_thousand_bins_of_equal_width(scores):
+def test_scores_have_ten_thousand_bins_of_equal_width(scores):
     at = np.array(scores)
     cells = score_bin(at)
     assert ((cells >= 0) & (cells < SCORE_BINS)).all()
     assert (np.abs(at - (cells + 0.5) / SCORE_BINS) <= 0.5 / SCORE_BINS + 1e-15).all()
 
 
-def test_the_bins_of_scores_are_half_open_and_the_last_is_closed():
+def test_score_bins_are_half_open_except_the_last():
     assert score_bin(np.array([0.0, 0.5, 1.0])).tolist() == [0, 5_000, 9_999]

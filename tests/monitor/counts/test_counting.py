@@ -72,7 +72,7 @@ def dense(cells, name, size):
 
 @given(rows=rows)
 @settings(max_examples=40)
-def test_each_pane_and_part_counts_its_own_rows(rows):
+def test_each_pane_and_part_has_its_own_summary(rows):
     found = counted(rows)
     keys = {(time // PANE * PANE, part) for time, part, *_ in rows}
     assert [(s.pane_ms, s.part) for s in found] == sorted(
@@ -88,7 +88,7 @@ def test_each_pane_and_part_counts_its_own_rows(rows):
 
 @given(rows=rows)
 @settings(max_examples=50)
-def test_each_feature_is_counted_with_its_flaws(rows):
+def test_each_feature_is_counted_with_its_data_quality(rows):
     for (pane_ms, part), (cells, names) in by_pane(counted(rows)).items():
         mine = [r for r in rows if (r[0] // PANE * PANE, r[1]) == (pane_ms, part)]
         values = Counter(r[4] for r in mine if r[4] is not True)  # True == 1.0 to a Counter
@@ -110,7 +110,7 @@ def test_each_feature_is_counted_with_its_flaws(rows):
 
 @given(rows=rows)
 @settings(max_examples=30)
-def test_a_feature_that_the_schema_lacks_is_listed_with_the_rows_that_had_it(rows):
+def test_unknown_features_are_listed_with_their_row_counts(rows):
     for (pane_ms, part), (_, names) in by_pane(counted(rows)).items():
         mine = [r for r in rows if (r[0] // PANE * PANE, r[1]) == (pane_ms, part)]
         having = sum(r[6] is not None for r in mine)
@@ -119,11 +119,11 @@ def test_a_feature_that_the_schema_lacks_is_listed_with_the_rows_that_had_it(row
 
 @given(rows=rows, cut=st.integers(0, 15))
 @settings(max_examples=40)
-def test_how_rows_are_batched_is_nothing(rows, cut):
+def test_summaries_do_not_depend_on_the_batching_of_rows(rows, cut):
     assert by_pane(counted(rows[:cut]) + counted(rows[cut:])) == by_pane(counted(rows))
 
 
-def test_a_feature_that_the_rows_lack_is_missing():
+def test_a_feature_absent_from_the_rows_counts_as_missing():
     at = np.zeros(3, dtype=np.int64)
     bare = Predictions(["a", "b", "c"], at, np.full(3, 0.5), at, {})
     (summary,) = count_data(schema, bare, np.full(3, Part.ON_TIME, dtype=object))
@@ -131,7 +131,7 @@ def test_a_feature_that_the_rows_lack_is_missing():
     assert summary.cells["quality/state"] == Counts.of([Quality.MISSING] * 3)
 
 
-def test_a_summary_lists_only_so_many_texts_however_many_were_sent():
+def test_a_summary_limits_the_number_of_listed_texts():
     one = (0, Part.ON_TIME, 0.5, 1, 1.0)
     (summary,) = counted([(*one, f"state {i}", 1) for i in range(1_000)])
     assert len(summary.names["unseen/state"]) == MOST_NAMES
@@ -182,12 +182,12 @@ def test_outcomes_scores_and_errors_are_counted_with_their_sign(outcomes):
         assert dense(cells, "errors", 5) == errors.tolist()
 
 
-def test_what_is_taken_back_at_once_leaves_no_summary():
+def test_outcomes_that_cancel_leave_no_summary():
     row = (0, Part.FINAL, 0.25, 1, 1)
     assert labelled([(*row, 1), (*row, -1)]) == []
 
 
-def test_without_labels_in_the_reference_there_are_no_errors_to_count():
+def test_errors_are_not_counted_without_labels_in_the_reference():
     bare = Schema("credit", "1", PANE, 0.5, {}, schema.score, None)
     one = np.ones(1, dtype=np.int64)
     (summary,) = count_outcomes(
@@ -203,7 +203,7 @@ def test_without_labels_in_the_reference_there_are_no_errors_to_count():
 
 
 @pytest.mark.parametrize("part", [Part.ON_TIME, Part.LATE])
-def test_a_summary_says_of_whom_and_when_it_speaks(part):
+def test_a_summary_carries_model_version_pane_and_part(part):
     (summary,) = counted([(17, part, 0.5, 1, 1.0, "CA", None)])
     assert (summary.model, summary.version, summary.pane_ms, summary.part) == (
         "credit",

@@ -19,7 +19,7 @@ counts = pairs.map(weighed)
 
 
 @given(cells=st.lists(st.integers(0, 4), max_size=20))
-def test_a_cell_weighs_as_often_as_it_was_met(cells):
+def test_a_cell_counts_its_occurrences(cells):
     counted = Counts.of(cells)
     assert counted.dense(5).tolist() == [cells.count(cell) for cell in range(5)]
     assert counted.size == len(cells)
@@ -27,14 +27,14 @@ def test_a_cell_weighs_as_often_as_it_was_met(cells):
 
 @given(cells=pairs)
 @settings(max_examples=50)
-def test_repeated_cells_add_up(cells):
+def test_counts_of_repeated_cells_add_up(cells):
     expected = [sum(count for c, count in cells if c == cell) for cell in range(5)]
     assert weighed(cells).dense(5).tolist() == expected
 
 
 @given(cells=pairs)
 @settings(max_examples=50)
-def test_what_was_not_met_is_not_stored(cells):
+def test_cells_with_zero_counts_are_not_stored(cells):
     counted = weighed(cells)
     assert (counted.count != 0).all()
     assert (np.diff(counted.index) > 0).all()
@@ -42,21 +42,21 @@ def test_what_was_not_met_is_not_stored(cells):
 
 @given(a=counts, b=counts, c=counts)
 @settings(max_examples=50)
-def test_the_order_of_adding_is_nothing(a, b, c):
+def test_addition_of_counts_is_commutative_and_associative(a, b, c):
     assert (a + b) + c == a + (b + c) == Counts.total([c, a, b])
     assert a + b == b + a
 
 
 @given(a=counts, b=counts)
 @settings(max_examples=50)
-def test_what_was_added_can_be_taken_back(a, b):
+def test_subtraction_of_counts_inverts_addition(a, b):
     assert a + b - b == a
     assert a - a == Counts.empty() == a + -a
 
 
 @given(a=counts)
 @settings(max_examples=30)
-def test_nothing_added_changes_nothing(a):
+def test_adding_empty_counts_changes_nothing(a):
     assert a + Counts.empty() == a == Counts.total([a])
     assert Counts.total([]) == Counts.empty()
 
@@ -80,7 +80,7 @@ def summed(many: list[Counts]) -> dict[int, int]:
 
 @given(many=many_counts)
 @settings(max_examples=100)
-def test_a_total_is_the_sum_of_every_cell_whether_they_lie_close_or_far_apart(many):
+def test_total_is_the_sum_of_every_cell_for_dense_and_sparse_counts(many):
     total = Counts.total(many)
     assert dict(zip(total.index.tolist(), total.count.tolist(), strict=True)) == summed(many)
     assert list(summed(many)) == total.index.tolist()
@@ -88,7 +88,7 @@ def test_a_total_is_the_sum_of_every_cell_whether_they_lie_close_or_far_apart(ma
 
 @given(many=many_counts.filter(bool))
 @settings(max_examples=100)
-def test_aligned_counts_stand_side_by_side_over_every_cell_that_any_has_met(many):
+def test_aligned_counts_cover_every_cell_of_any_counts(many):
     met, found = aligned(many)
     assert met.tolist() == sorted({int(cell) for each in many for cell in each.index})
     assert [column.tolist() for column in found] == [
@@ -98,7 +98,7 @@ def test_aligned_counts_stand_side_by_side_over_every_cell_that_any_has_met(many
 
 @given(many=st.lists(counts, min_size=2, max_size=4))
 @settings(max_examples=50)
-def test_a_cell_far_away_changes_how_sums_are_taken_and_not_what_they_say(many):
+def test_totals_do_not_depend_on_the_dense_or_sparse_method(many):
     beyond = Counts.of([2**40])
     assert Counts.total([*many, beyond]) - beyond == Counts.total(many)
     met, found = aligned(many)
@@ -109,7 +109,7 @@ def test_a_cell_far_away_changes_how_sums_are_taken_and_not_what_they_say(many):
 
 
 @given(full=st.lists(st.integers(-3, 3), max_size=12))
-def test_counts_of_all_cells_are_those_that_were_met(full):
+def test_of_dense_keeps_the_nonzero_cells(full):
     made = Counts.of_dense(np.array(full, dtype=np.int64))
     assert made.dense(len(full)).tolist() == full
     assert made == Counts.of(range(len(full)), full)
@@ -117,13 +117,13 @@ def test_counts_of_all_cells_are_those_that_were_met(full):
 
 @given(a=counts)
 @settings(max_examples=30)
-def test_a_cell_can_be_looked_up_whether_met_or_not(a):
+def test_at_returns_the_count_of_any_cell(a):
     assert [a.at(cell) for cell in range(6)] == a.dense(6).tolist()
 
 
 @given(a=counts, b=counts)
 @settings(max_examples=50)
-def test_counts_are_equal_where_every_cell_is(a, b):
+def test_counts_are_equal_if_every_cell_is(a, b):
     same = a.dense(5).tolist() == b.dense(5).tolist()
     assert (a == b) == same
     assert not same or hash(a) == hash(b)
@@ -131,7 +131,7 @@ def test_counts_are_equal_where_every_cell_is(a, b):
 
 @given(a=counts)
 @settings(max_examples=30)
-def test_counts_are_true_where_any_cell_is_not_zero(a):
+def test_counts_are_true_if_any_cell_is_not_zero(a):
     assert bool(a) == a.dense(5).any()
 
 
@@ -139,25 +139,25 @@ def test_counts_are_not_equal_to_anything_else():
     assert Counts.empty() != 0
 
 
-def test_sums_are_whole_numbers_far_beyond_what_doubles_can_hold():
+def test_sums_of_counts_are_exact_beyond_the_precision_of_doubles():
     many = Counts.of([0, 0], [2**62, 1])
     assert (many - Counts.of([0], [2**62])).at(0) == 1
 
 
-def test_a_cell_that_lies_beyond_is_refused():
+def test_dense_refuses_cells_beyond_its_width():
     with pytest.raises(IndexError):
         Counts.of([5]).dense(5)
 
 
 @given(a=pairs, b=pairs)
 @settings(max_examples=30)
-def test_sets_of_summaries_add_name_by_name(a, b):
+def test_add_cells_adds_name_by_name(a, b):
     summed = add_cells([{"x": weighed(a), "y": weighed(b)}, {"x": weighed(b)}, {}])
     assert summed == {"x": weighed(a) + weighed(b), "y": weighed(b)}
 
 
 @given(rows=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), max_size=20))
-def test_a_tally_counts_each_group_by_itself(rows):
+def test_tally_of_cells_counts_each_group_separately(rows):
     group, cell = (
         (np.array(column, dtype=np.int64) for column in zip(*rows, strict=True))
         if (rows)

@@ -20,7 +20,7 @@ looked_up = arrays(np.float64, st.integers(0, 60), elements=st.floats(allow_nan=
 
 
 @given(values=with_ends, among=looked_up)
-def test_positions_are_those_of_searchsorted(values, among):
+def test_grid_search_equals_searchsorted(values, among):
     grid = Grid.over(values)
     if grid is not None:
         both = np.concatenate([among, values, np.nextafter(values, 0.0)])
@@ -29,7 +29,7 @@ def test_positions_are_those_of_searchsorted(values, among):
 
 @given(seed=st.integers(0, 2**32), scale=st.floats(1e-300, 1e300), at=st.floats(-1e6, 1e6))
 @example(seed=0, scale=1e-12, at=1e6)
-def test_and_so_they_are_in_samples_of_all_shapes(seed, scale, at):
+def test_grid_search_equals_searchsorted_for_many_distributions(seed, scale, at):
     rng = np.random.default_rng(seed)
     for draw in (rng.standard_normal, rng.standard_cauchy, rng.random):
         values = np.unique(at + scale * draw(300))
@@ -40,7 +40,7 @@ def test_and_so_they_are_in_samples_of_all_shapes(seed, scale, at):
 
 
 @pytest.mark.parametrize("draw", ["standard_normal", "standard_cauchy", "random", "exponential"])
-def test_a_usual_sample_has_one_and_few_steps_are_left_in_it(draw):
+def test_a_usual_sample_has_a_grid_with_few_steps_per_cell(draw):
     values = np.unique(getattr(np.random.default_rng(1), draw)(size=10_000))
     grid = Grid.over(values)
     assert grid is not None
@@ -53,11 +53,11 @@ def test_a_usual_sample_has_one_and_few_steps_are_left_in_it(draw):
     [[], [3.0], [-1.7e308, 1.7e308], np.add.outer([0.0, 1.0], np.arange(90) * 1e-12)],
     ids=["none", "one", "more than a float spans", "crowded"],
 )
-def test_where_it_would_not_pay_there_is_none(values):
+def test_no_grid_for_values_that_it_would_not_speed_up(values):
     assert Grid.over(np.unique(values)) is None
 
 
-def test_what_cells_cannot_tell_apart_is_searched():
+def test_grid_falls_back_to_searchsorted_in_crowded_cells():
     values = np.unique(np.append(np.linspace(0, 1, 1_000), 0.5 + np.arange(8) * 1e-12))
     grid = Grid.over(values)
     assert np.diff(grid.before).max() > MOST_STEPS

@@ -55,13 +55,13 @@ def said(profile: Profile) -> object:
     return cut, profile.panes, profile.label_delay_ms, profile.model_file
 
 
-def test_the_same_rows_and_seed_give_the_same_profile(monkeypatch):
+def test_profile_is_reproducible_for_the_same_rows_and_seed(monkeypatch):
     monkeypatch.setattr("monitor.counts.profile.SAMPLE_SIZE", 50)
     assert said(learned(reference(), seed=3)) == said(learned(reference(), seed=3))
     assert said(learned(reference(), seed=3)) != said(learned(reference(), seed=4))
 
 
-def test_every_reference_row_is_counted_not_only_the_sample(monkeypatch):
+def test_profile_panes_count_every_reference_row(monkeypatch):
     monkeypatch.setattr("monitor.counts.profile.SAMPLE_SIZE", 50)
     profile = learned(reference())
     assert profile.schema.features["income"].sample.size == 50
@@ -70,14 +70,14 @@ def test_every_reference_row_is_counted_not_only_the_sample(monkeypatch):
         assert total[name].size == 400, name
 
 
-def test_panes_are_those_of_the_rows_oldest_first():
+def test_profile_panes_are_ordered_by_time():
     panes = learned(reference()).panes
     assert sorted({s.pane_ms for s in panes}) == list(range(0, 1200, PANE))
     assert [s.pane_ms for s in panes] == sorted(s.pane_ms for s in panes)
     assert {s.part for s in panes} == {Part.ON_TIME, Part.FINAL}
 
 
-def test_a_feature_is_categorical_if_its_first_value_is_a_text_or_a_boolean_or_if_told_so():
+def test_a_feature_is_categorical_if_declared_or_if_its_first_value_is_text_or_boolean():
     kinds = {
         "income": Numeric,
         "state": Categorical,
@@ -97,7 +97,7 @@ def test_a_feature_is_categorical_if_its_first_value_is_a_text_or_a_boolean_or_i
     assert {name: type(reference) for name, reference in features.items()} == kinds
 
 
-def test_only_labelled_rows_say_anything_of_errors():
+def test_profile_counts_errors_of_labelled_rows_only():
     profile = learned(reference(known=0.25))
     total = add_cells(summary.cells for summary in profile.panes)
     rows = reference(known=0.25)
@@ -107,7 +107,7 @@ def test_only_labelled_rows_say_anything_of_errors():
     assert (profile.schema.errors.low, profile.schema.errors.high) == (errors.min(), errors.max())
 
 
-def test_without_labels_a_profile_knows_nothing_of_performance():
+def test_profile_without_labels_has_no_performance():
     profile = learned(ReferenceRows(predictions()))
     assert not profile.labelled
     assert profile.schema.errors is None
@@ -115,7 +115,7 @@ def test_without_labels_a_profile_knows_nothing_of_performance():
     assert {s.part for s in profile.panes} == {Part.ON_TIME}
 
 
-def test_the_delays_of_labels_are_quantiles_rounded_up():
+def test_label_delays_are_quantiles_rounded_up():
     rows = predictions(100)
     delay = np.arange(100, dtype=np.int64) * 10
     label = np.arange(100) % 2
@@ -135,7 +135,7 @@ def test_the_delays_of_labels_are_quantiles_rounded_up():
         pytest.param(-50, None, 0, id="labels before their predictions ask for no patience"),
     ],
 )
-def test_how_long_a_pane_waits_for_its_labels(delay_ms, configured_ms, expected):
+def test_label_wait_is_configured_else_learned_else_the_horizon(delay_ms, configured_ms, expected):
     profile = learned(reference(delay_ms=delay_ms))
     assert profile.label_wait_ms(configured_ms, horizon_ms=1_000) == expected
 
@@ -179,19 +179,19 @@ def scored(*score: float) -> ReferenceRows:
         ),
     ],
 )
-def test_rows_that_cannot_serve_as_a_reference_are_refused_in_a_sentence(make, sentence):
+def test_invalid_reference_rows_are_refused_with_the_reason(make, sentence):
     with pytest.raises(InvalidReference, match=sentence):
         learned(make())
 
 
-def test_a_categorical_feature_without_a_value_is_refused_in_a_sentence():
+def test_a_categorical_feature_without_values_is_refused_with_the_reason():
     with pytest.raises(InvalidReference, match="feature 'state' cannot be learned: every value"):
         learned(reference(state=[None] * 400), categorical=["state"])
 
 
 @given(scores=st.lists(st.floats(0, 1), min_size=1, max_size=20))
 @settings(max_examples=20)
-def test_any_probabilities_will_do(scores):
+def test_a_profile_accepts_any_probabilities(scores):
     profile = learned(scored(*scores))
     assert profile.schema.score.sample.size == len(scores)
     assert (profile.model, profile.version) == ("credit", "1")

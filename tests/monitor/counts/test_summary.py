@@ -19,21 +19,21 @@ def pairwise_sum(many):
 
 @given(parts=st.lists(texts, max_size=6))
 @settings(max_examples=30)
-def test_few_texts_are_counted_exactly(parts):
+def test_add_names_counts_few_texts_exactly(parts):
     total = sum(map(Counter, parts), Counter())
     assert add_names([{"unknown": part} for part in parts]).get("unknown", {}) == total
 
 
 @given(many=st.lists(names, max_size=6), data=st.data())
 @settings(max_examples=40)
-def test_in_what_order_and_how_grouped_names_are_added_is_nothing(many, data):
+def test_add_names_does_not_depend_on_order_or_grouping(many, data):
     shuffled = data.draw(st.permutations(many))
     assert pairwise_sum(many) == pairwise_sum(shuffled) == add_names(many, MOST)
 
 
 @given(parts=st.lists(texts, max_size=6))
 @settings(max_examples=40)
-def test_of_many_texts_only_so_many_are_kept_and_their_counts_are_whole(parts):
+def test_add_names_limits_the_number_of_texts_and_keeps_their_counts_exact(parts):
     total = sum(map(Counter, parts), Counter())
     kept = pairwise_sum([{"unknown": part} for part in parts]).get("unknown", {})
     assert len(kept) == min(MOST, len(total))
@@ -41,15 +41,15 @@ def test_of_many_texts_only_so_many_are_kept_and_their_counts_are_whole(parts):
 
 
 @given(texts=texts)
-def test_the_most_frequent_texts_come_first_and_ties_by_the_alphabet(texts):
+def test_most_frequent_texts_come_first_and_ties_in_alphabetical_order(texts):
     ranked = sorted(texts.items(), key=lambda pair: (-pair[1], pair[0]))
     assert list(most_frequent(texts, MOST).items()) == ranked[:MOST]
 
 
-def test_no_more_than_fifty_texts_are_shown():
+def test_most_frequent_returns_at_most_fifty_texts():
     assert len(most_frequent({str(i): 1 for i in range(100)})) == SHOWN_NAMES == 50
 
 
-def test_a_text_is_kept_to_its_first_two_hundred_characters():
+def test_shortened_keeps_the_first_200_characters():
     assert shortened("x" * 1_000_000) == "x" * LONGEST_NAME
     assert shortened("short") == "short"

@@ -13,29 +13,29 @@ from monitor.statistics.critical_values import (
 
 
 @pytest.mark.parametrize("alpha", [0.5, 0.05, 1e-4, 1e-8])
-def test_kolmogorovs_are_those_of_scipy(alpha):
+def test_kolmogorov_quantiles_equal_scipys(alpha):
     assert kolmogorov_quantile(alpha) == pytest.approx(kstwobign.isf(alpha), rel=1e-6)
 
 
 @pytest.mark.parametrize("alpha", [0.5, 0.05, 1e-4, 1e-8])
-def test_kuipers_tail_undoes_its_quantile(alpha):
+def test_kuiper_tail_inverts_the_quantile(alpha):
     assert kuiper_tail(kuiper_quantile(alpha)) == pytest.approx(alpha, rel=1e-6)
 
 
-def test_kuipers_are_those_of_the_published_table():
+def test_kuiper_quantiles_equal_the_published_table():
     """Stephens (1970), table 1: upper tail percentage points of V* in the limit."""
     for alpha, published in ((0.15, 1.537), (0.10, 1.620), (0.05, 1.747), (0.01, 2.001)):
         assert kuiper_quantile(alpha) == pytest.approx(published, abs=6e-4)
 
 
-def test_a_level_of_one_is_exceeded_by_anything():
+def test_quantile_at_level_1_is_zero():
     assert kuiper_quantile(1.0) == 0.0
     assert kuiper_tail(0.0) == 1.0
 
 
 @pytest.mark.parametrize(("n", "m"), [(50, 1_000), (500, 1_000)])
 @pytest.mark.parametrize("alpha", [0.05, 0.01])
-def test_independent_rows_exceed_them_no_more_often_and_not_much_less(n, m, alpha):
+def test_independent_rows_exceed_critical_values_at_about_their_level(n, m, alpha):
     """Distances of two samples from the ranks of both, which is all they depend on."""
     rng, runs = np.random.default_rng(7), 8_000
     is_live = np.argsort(rng.random((runs, n + m)), axis=1) < n
@@ -51,6 +51,6 @@ def test_independent_rows_exceed_them_no_more_often_and_not_much_less(n, m, alph
         assert hits >= 0.5 * alpha * runs
 
 
-def test_the_effective_size_is_nothing_without_rows():
+def test_effective_size_is_zero_without_rows():
     found = effective_sizes(np.array([0, 10, 10]), np.array([5, 0, 10]))
     assert found.tolist() == [0.0, 0.0, 5.0]

@@ -12,10 +12,16 @@ from monitor.budget import Length, Levels
 from monitor.counts.bins import Sample
 from monitor.counts.counts import Counts
 from monitor.plan import Drift
+from monitor.statistics.cell_index import CellIndex
 from monitor.statistics.distribution_tests import DISTRIBUTION_TESTS
 from monitor.statistics.drift_rule import Comparison, Severity, Verdict, evidence
-from monitor.statistics.ecdf_table import CellIndex, EcdfTable
-from monitor.statistics.natural_variation import ENOUGH_BLOCKS, OF_GAPS, Blocks, NaturalVariation
+from monitor.statistics.ecdf_table import EcdfTable
+from monitor.statistics.natural_variation import (
+    EDF_FACTORS,
+    ENOUGH_BLOCKS,
+    Blocks,
+    NaturalVariation,
+)
 from monitor.statistics.scanner import Scanner
 
 LEVEL = Levels(warning=0.01, critical=0.001)
@@ -61,7 +67,7 @@ values = arrays(np.float64, st.integers(2, 30), elements=st.integers(-5, 5).map(
 
 @given(fixed=values, first=values, second=values)
 @settings(max_examples=60)
-def test_the_figures_are_those_of_the_raw_rows(fixed, first, second):
+def test_comparison_figures_equal_scipys_on_the_raw_rows(fixed, first, second):
     found = judged(numeric(fixed), first, second)
     theirs = ks_2samp(np.concatenate([first, second]), fixed, method="asymp")
     n, m = first.size + second.size, fixed.size
@@ -80,13 +86,13 @@ def test_the_figures_are_those_of_the_raw_rows(fixed, first, second):
     effects=st.sampled_from([(0.0, 0.0), (0.1, 0.3), (0.5, 0.5), (0.0, 1.0)]),
 )
 @settings(max_examples=120)
-def test_it_is_drift_iff_both_conditions_hold(fixed, first, second, excess, effects):
+def test_severity_follows_from_both_conditions(fixed, first, second, excess, effects):
     drift = Drift(min_effect=effects[0], critical_effect=effects[1])
     found = judged(numeric(fixed), first, second, excess=excess, level=LOOSE, drift=drift)
     root = np.sqrt(found.rows * fixed.size / (found.rows + fixed.size))
 
     def both(alpha):
-        z, allowance = kolmogi(alpha), max(OF_GAPS.excesses * excess, drift.min_effect)
+        z, allowance = kolmogi(alpha), max(EDF_FACTORS.excess * excess, drift.min_effect)
         return found.value > z / root and found.persistent - z / (2 * root) > allowance
 
     critical = both(LOOSE.critical) and found.persistent >= drift.critical_effect
@@ -100,7 +106,7 @@ LOOSE = Levels(warning=0.5, critical=0.2)  # so that small windows can cross it
 
 @given(fixed=values, first=values, second=values, excess=st.sampled_from([0.0, 0.1]))
 @settings(max_examples=60)
-def test_whatever_is_critical_is_a_warning_too(fixed, first, second, excess):
+def test_a_critical_comparison_is_also_a_warning(fixed, first, second, excess):
     reference = numeric(fixed)
     found = judged(reference, first, second, excess=excess, level=LOOSE)
     if found.severity is Severity.CRITICAL:
@@ -112,48 +118,48 @@ def test_whatever_is_critical_is_a_warning_too(fixed, first, second, excess):
 # -- what they mean ----------------------------------------------------------------------------
 
 
-def test_the_same_distribution_is_no_drift():
+def test_an_equal_distribution_is_not_drift():
     found = judged(GRID, shifted(0), shifted(0))
     assert (found.verdict, found.severity) == (Verdict.OK, None)
 
 
-def test_a_lasting_shift_is():
+def test_a_persistent_shift_is_drift():
     found = judged(GRID, shifted(30), shifted(30))
     assert (found.verdict, found.severity) == (Verdict.DRIFT, Severity.CRITICAL)
     assert found.value == pytest.approx(0.3, abs=0.01)
 
 
-def test_what_only_one_half_shows_has_passed():
+def test_a_shift_of_one_half_only_is_not_drift():
     found = judged(GRID, shifted(90), shifted(0))
     assert found.value > found.threshold
     assert found.verdict is Verdict.OK
 
 
-def test_halves_that_stray_to_opposite_sides_are_not_one_drift():
+def test_opposite_shifts_of_both_halves_do_not_persist():
     found = judged(GRID, shifted(40), shifted(-40))
     assert found.persistent < 0.05
 
 
-def test_a_window_of_one_pane_persists_as_a_whole():
+def test_a_window_with_rows_in_one_half_only_can_drift():
     found = judged(GRID, [], shifted(30))
     assert found.persistent == found.value
     assert found.verdict is Verdict.DRIFT
 
 
-def test_what_the_reference_strays_by_itself_is_tolerated():
-    allowance = OF_GAPS.excesses * 0.12
+def test_natural_variation_of_the_reference_is_not_drift():
+    allowance = EDF_FACTORS.excess * 0.12
     found = judged(GRID, shifted(30), shifted(30), excess=0.12)
     assert found.persistent > allowance > found.persistent - found.threshold / 2
     assert found.verdict is Verdict.OK
 
 
-def test_a_least_effect_is_a_floor_of_what_is_tolerated():
+def test_min_effect_is_a_lower_limit_of_the_allowance():
     small = judged(GRID, shifted(30), shifted(30), drift=Drift(min_effect=0.3))
     large = judged(GRID, shifted(60), shifted(60), drift=Drift(min_effect=0.3))
     assert (small.verdict, large.verdict) == (Verdict.OK, Verdict.DRIFT)
 
 
-def test_a_small_effect_is_never_critical_however_certain():
+def test_a_small_effect_is_never_critical():
     found = judged(GRID, shifted(8, 10_000), shifted(8, 10_000), drift=Drift(critical_effect=0.1))
     assert found.severity is None or found.severity is Severity.WARNING
     certain = numeric(np.arange(10_000.0) / 100)
@@ -163,13 +169,13 @@ def test_a_small_effect_is_never_critical_however_certain():
     assert found.severity is Severity.WARNING
 
 
-def test_it_is_what_persists_that_must_be_large_to_be_critical():
+def test_critical_requires_a_large_persistent_effect():
     found = judged(GRID, shifted(60), shifted(30), drift=Drift(critical_effect=0.4))
     assert found.persistent < 0.4 < found.value
     assert found.severity is Severity.WARNING
 
 
-def test_few_rows_cannot_tell_and_say_so():
+def test_verdict_of_too_few_rows_is_insufficient_data():
     few, enough = judged(GRID, shifted(0, 1), shifted(0, 1)), judged(GRID, shifted(0), shifted(0))
     assert few.verdict is Verdict.INSUFFICIENT
     assert few.detectable >= 1
@@ -177,13 +183,13 @@ def test_few_rows_cannot_tell_and_say_so():
     assert enough.threshold <= enough.detectable < 1
 
 
-def test_rows_that_could_only_tell_what_is_tolerated_cannot_tell():
-    found = judged(GRID, shifted(0), shifted(0), excess=0.97 / OF_GAPS.excesses)
+def test_verdict_is_insufficient_data_if_only_the_allowance_is_detectable():
+    found = judged(GRID, shifted(0), shifted(0), excess=0.97 / EDF_FACTORS.excess)
     assert found.verdict is Verdict.INSUFFICIENT
     assert found.detectable >= 1 > found.allowance
 
 
-def test_a_reference_that_strays_as_far_as_can_be_tolerates_everything_and_lacks_no_rows():
+def test_verdict_is_ok_if_the_allowance_covers_every_distance():
     found = judged(GRID, shifted(0), shifted(0), excess=0.6)
     assert found.verdict is Verdict.OK
     assert found.allowance >= 1
@@ -194,29 +200,29 @@ def test_a_reference_that_strays_as_far_as_can_be_tolerates_everything_and_lacks
     excess=st.sampled_from([0.0, 0.1, 0.3]),
     far=st.sampled_from([-1e9, 1e9]),
 )
-def test_whoever_says_insufficient_data_could_not_have_been_told_by_anything(n, excess, far):
+def test_the_largest_possible_distance_is_drift_unless_data_are_insufficient(n, excess, far):
     """A window that lies all beyond the reference is as far away as any can be."""
     found = judged(GRID, np.full(n, far), np.full(n, far), excess=excess)
     assert found.verdict in (Verdict.DRIFT, Verdict.INSUFFICIENT)
 
 
-def test_without_a_value_there_is_nothing_to_tell():
+def test_no_comparison_without_values():
     assert every_test(GRID, [], []) == ()
 
 
-def test_infinities_lie_beyond_everything_and_count():
+def test_infinities_count_as_beyond_every_reference_value():
     found = judged(GRID, np.full(50, np.inf), np.full(50, np.inf))
     assert (found.value, found.verdict) == (1.0, Verdict.DRIFT)
 
 
-def test_a_constant_reference_sees_every_departure_and_no_other():
+def test_a_constant_reference_detects_every_departure_and_no_other():
     constant = numeric([7.0] * 100)
     same, other = np.full(50, 7.0), np.full(50, 7.0 + 1e-12)
     assert judged(constant, same, same).value == 0.0
     assert judged(constant, other, other).verdict is Verdict.DRIFT
 
 
-def test_false_alarms_of_independent_rows_stay_within_the_promised_level():
+def test_false_alarms_of_independent_rows_keep_the_level():
     rng = np.random.default_rng(20240511)
     level, trials = Levels(warning=0.05, critical=0.01), 1_000
     found = [
@@ -229,7 +235,7 @@ def test_false_alarms_of_independent_rows_stay_within_the_promised_level():
     assert any(found)
 
 
-def test_only_what_drifted_is_evidence():
+def test_evidence_exists_only_for_drift():
     healthy, drifted = judged(GRID, shifted(0), shifted(0)), judged(GRID, shifted(30), shifted(30))
     assert evidence(healthy, 10, 30) is None
     found = evidence(drifted, 10, 30)
@@ -238,7 +244,7 @@ def test_only_what_drifted_is_evidence():
     assert (found.threshold, found.allowance) == (drifted.threshold, drifted.allowance)
 
 
-def test_the_gravest_is_critical_before_warning_and_then_what_exceeds_most():
+def test_severity_order_is_critical_first_then_the_largest_excess():
     def of(severity, persistent):
         return Comparison("ks", 9, 0.9, persistent, 0.1, 0.1, severity)
 
@@ -248,7 +254,7 @@ def test_the_gravest_is_critical_before_warning_and_then_what_exceeds_most():
     assert found == [healthy, mild, worse, critical]
 
 
-def test_a_wider_spread_shows_in_kuiper_before_it_shows_in_ks():
+def test_kuiper_distance_of_a_widening_is_twice_the_ks_distance():
     wide = np.linspace(-49.5, 148.5, 400)
     ks, kuiper, *_ = every_test(GRID, wide, wide)
     assert ks.value == pytest.approx(0.25, abs=0.01)

@@ -9,7 +9,10 @@ from scipy.stats import ks_2samp
 
 from monitor.counts.bins import Sample, deviation, shared
 from monitor.counts.counts import Counts
-from monitor.statistics.ecdf_table import CellIndex, EcdfTable, bound, compare
+from monitor.statistics.cell_index import CellIndex
+from monitor.statistics.deviation_bounds import upper_bounds
+from monitor.statistics.ecdf_table import EcdfTable
+from monitor.statistics.exact_deviations import compare
 
 # Few distinct values, so that ties are common; and some at the ends of what a double can hold.
 odd = st.sampled_from([np.inf, -np.inf, 1e300, -1e300, 5e-324, -0.0])
@@ -38,7 +41,7 @@ def counted(drawn):
 @pytest.mark.filterwarnings("ignore:.*:RuntimeWarning")  # of scipy, about p-values
 @given(drawn=features)
 @settings(max_examples=150, deadline=None)
-def test_every_distance_is_the_one_that_scipy_computes_from_the_raw_rows(drawn):
+def test_ks_distance_equals_scipys_on_the_raw_rows(drawn):
     samples, _, halves = counted(drawn)
     found = compare(EcdfTable.of(samples), halves)
     for i, (reference, first, second) in enumerate(drawn):
@@ -50,19 +53,19 @@ def test_every_distance_is_the_one_that_scipy_computes_from_the_raw_rows(drawn):
 
 @given(drawn=features)
 @settings(max_examples=100, deadline=None)
-def test_kuiper_and_what_persists_are_those_of_all_bins(drawn):
+def test_kuiper_and_persistent_distances_equal_those_over_all_bins(drawn):
     samples, cell_index, halves = counted(drawn)
     found = compare(EcdfTable.of(samples), halves)
     for i, (name, sample) in enumerate(samples.items()):
         first, second = (cell_index.dense(half, name) for half in halves)
         reference = sample.counts().dense(sample.bins)
         whole = deviation(first + second, reference) if found.rows[i] else np.zeros(1)
-        lasting = whole
+        persisting = whole
         if first.any() and second.any():
-            lasting = shared(deviation(first, reference), deviation(second, reference))
+            persisting = shared(deviation(first, reference), deviation(second, reference))
         assert found.kuiper[i] == pytest.approx(reach(whole), abs=1e-12)
-        assert found.persistent_kuiper[i] == pytest.approx(reach(lasting), abs=1e-12)
-        assert found.persistent_ks[i] == pytest.approx(np.abs(lasting).max(), abs=1e-12)
+        assert found.persistent_kuiper[i] == pytest.approx(reach(persisting), abs=1e-12)
+        assert found.persistent_ks[i] == pytest.approx(np.abs(persisting).max(), abs=1e-12)
 
 
 def reach(deviations) -> float:
@@ -71,7 +74,7 @@ def reach(deviations) -> float:
 
 @given(drawn=features, others=st.lists(live, min_size=4, max_size=4))
 @settings(max_examples=100, deadline=None)
-def test_a_part_of_the_reference_is_compared_with_the_rest_of_it(drawn, others):
+def test_within_compares_a_part_of_the_reference_with_the_rest_of_it(drawn, others):
     samples, cell_index, halves = counted(drawn)
     rest = {
         name: Counts.of(sample.locate(other))
@@ -92,20 +95,20 @@ def test_a_part_of_the_reference_is_compared_with_the_rest_of_it(drawn, others):
 
 @given(drawn=features)
 @settings(max_examples=60, deadline=None)
-def test_a_window_in_one_part_persists_as_a_whole(drawn):
+def test_persistent_distance_of_a_window_in_one_part_is_its_whole_distance(drawn):
     samples, _, halves = counted(drawn)
     found = compare(EcdfTable.of(samples), [halves[0] + halves[1]])
     assert (found.persistent_ks == found.ks).all()
     assert found.ks == pytest.approx(compare(EcdfTable.of(samples), halves).ks, abs=1e-12)
 
 
-def test_a_half_without_rows_says_nothing_and_the_other_stands_for_both():
+def test_persistent_distance_uses_the_other_half_if_one_has_no_rows():
     samples, _, halves = counted([(np.arange(9.0), np.empty(0), np.array([1.0, 2.0]))])
     found = compare(EcdfTable.of(samples), halves)
     assert found.persistent_ks[0] == found.ks[0] > 0
 
 
-def test_cells_that_are_no_bins_are_left_alone():
+def test_comparison_ignores_cells_that_are_not_bins():
     sample = Sample.of([1.0, 2.0])
     cell_index = CellIndex.of({"bins/x": sample.bins, "rows": 1})
     window = cell_index.gather(
@@ -117,21 +120,24 @@ def test_cells_that_are_no_bins_are_left_alone():
 
 @given(drawn=features)
 @settings(max_examples=150, deadline=None)
-def test_no_deviation_exceeds_its_bound(drawn):
+def test_no_deviation_exceeds_its_upper_bound(drawn):
     samples, _, halves = counted(drawn)
-    within(compare(EcdfTable.of(samples), halves), bound(EcdfTable.of(samples), halves))
+    within(compare(EcdfTable.of(samples), halves), upper_bounds(EcdfTable.of(samples), halves))
 
 
 @given(seed=st.integers(0, 2**32), shift=st.floats(-1, 1), ties=st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_and_in_samples_of_usual_size_it_is_close_but_for_noise(seed, shift, ties):
+def test_upper_bounds_are_within_noise_for_samples_of_usual_size(seed, shift, ties):
     rng = np.random.default_rng(seed)
 
     def draw(rows, by=0.0):
         return np.round(rng.normal(by, 1, rows), 1) if ties else rng.normal(by, 1, rows)
 
     samples, _, halves = counted([(draw(2_000), draw(150), draw(200, shift)) for _ in range(3)])
-    found, most = compare(EcdfTable.of(samples), halves), bound(EcdfTable.of(samples), halves)
+    found, most = (
+        compare(EcdfTable.of(samples), halves),
+        upper_bounds(EcdfTable.of(samples), halves),
+    )
     within(found, most)
     assert (most.ks - found.ks).max() < 1 / np.sqrt(2_000)
 
@@ -143,12 +149,15 @@ def within(found, most):
     assert (found.under >= most.under).all()
 
 
-def test_of_distinct_heights_the_bound_is_exact():
+def test_upper_bounds_are_exact_if_all_heights_are_distinct():
     samples, _, halves = counted([(np.array([1.0, 1.0, 2.0, 3.0]), np.ones(1), np.full(3, 2.0))])
-    found, most = compare(EcdfTable.of(samples), halves), bound(EcdfTable.of(samples), halves)
+    found, most = (
+        compare(EcdfTable.of(samples), halves),
+        upper_bounds(EcdfTable.of(samples), halves),
+    )
     assert most.above == pytest.approx(found.above, abs=1e-9)
     assert most.under == pytest.approx(found.under, abs=1e-9)
 
 
-def test_without_features_nothing_is_bounded():
-    assert bound(EcdfTable.of({}), [Counts.of([0])]).rows.size == 0
+def test_upper_bounds_without_features_are_empty():
+    assert upper_bounds(EcdfTable.of({}), [Counts.of([0])]).rows.size == 0

@@ -10,7 +10,7 @@ from scipy.stats import ks_2samp
 from monitor.counts.bins import Sample
 from monitor.counts.columns import Categorical
 from monitor.counts.counts import Counts
-from monitor.statistics.histograms import MOST_BINS, MOST_CATEGORIES, OTHER, categorical, numeric
+from monitor.statistics.histograms import MAX_BINS, MAX_CATEGORIES, OTHER, categorical, numeric
 
 values = arrays(np.float64, st.integers(1, 60), elements=st.integers(-9, 9).map(float))
 
@@ -28,19 +28,19 @@ def shares(x, edges):
 
 @given(fixed=values, live=values)
 @settings(max_examples=40)
-def test_a_bin_holds_what_lies_up_to_its_edge(fixed, live):
+def test_histogram_bins_include_their_upper_edge(fixed, live):
     found = beside(fixed, live)
     edges = np.array(found.edges)
     assert (np.diff(edges) > 0).all()
     assert np.isin(edges, fixed).all()
-    assert len(found.reference) == len(found.window) == len(edges) + 1 <= MOST_BINS
+    assert len(found.reference) == len(found.window) == len(edges) + 1 <= MAX_BINS
     assert found.reference == pytest.approx(shares(fixed, edges))
     assert min(found.reference) > 0
 
 
 @given(fixed=values, live=values)
 @settings(max_examples=40)
-def test_every_row_of_the_window_lies_in_a_bin(fixed, live):
+def test_histogram_covers_every_row_of_the_window(fixed, live):
     found = beside(fixed, live)
     assert sum(found.window) == pytest.approx(1)
     inner = np.isin(live, fixed)  # between two values of the reference only the order is known
@@ -48,7 +48,7 @@ def test_every_row_of_the_window_lies_in_a_bin(fixed, live):
         assert found.window == pytest.approx(shares(live, np.array(found.edges)))
 
 
-def test_infinities_lie_in_the_first_and_the_last_bin_and_are_no_edge():
+def test_histogram_edges_are_finite():
     found = beside([-np.inf, -np.inf, 1.0, 2.0, np.inf, np.inf], [-np.inf, np.inf, np.inf, 3.0])
     assert found.edges == (1.0, 2.0)
     assert found.reference == pytest.approx([3 / 6, 1 / 6, 2 / 6])
@@ -56,7 +56,7 @@ def test_infinities_lie_in_the_first_and_the_last_bin_and_are_no_edge():
     assert np.isfinite(found.at)
 
 
-def test_many_distinct_values_make_twenty_bins_of_alike_many_rows():
+def test_histogram_of_many_values_has_twenty_bins_of_equal_size():
     found = beside(np.arange(1000.0), np.arange(500.0))
     assert found.reference == pytest.approx([0.05] * 20)
     assert found.window == pytest.approx([0.1] * 10 + [0.0] * 10)
@@ -64,7 +64,7 @@ def test_many_distinct_values_make_twenty_bins_of_alike_many_rows():
 
 @given(fixed=values, live=values)
 @settings(max_examples=40)
-def test_it_names_where_the_two_lie_furthest_apart(fixed, live):
+def test_histogram_names_the_value_of_the_ks_distance(fixed, live):
     found, theirs = (
         beside(fixed, live),
         ks_2samp(fixed, live, method="asymp") if len(fixed) > 1 else None,
@@ -75,20 +75,20 @@ def test_it_names_where_the_two_lie_furthest_apart(fixed, live):
         assert gap == pytest.approx(theirs.statistic)
 
 
-def test_infinities_lie_in_the_outer_bins():
+def test_histogram_puts_infinities_into_the_outer_bins():
     found = beside(np.arange(100.0), [-np.inf, np.inf])
     assert (found.window[0], found.window[-1]) == (0.5, 0.5)
 
 
-def test_rare_categories_and_new_ones_are_shown_together():
+def test_histogram_shows_rare_and_new_categories_together():
     names = tuple(f"c{i:02}" for i in range(20))
     reference = Categorical(names, np.array([5] * 20 + [0]))
     found = categorical(reference, Counts.of([0, 0, 19, 20]))
-    assert found.categories == (*names[:MOST_CATEGORIES], OTHER)
+    assert found.categories == (*names[:MAX_CATEGORIES], OTHER)
     assert found.window == (0.5, *[0.0] * 11, 0.5)
     assert found.reference == pytest.approx((*[0.05] * 12, 0.4))
 
 
-def test_a_window_without_values_has_nothing_to_draw():
+def test_histogram_of_a_window_without_values_is_none():
     assert numeric(Sample.of([0.0]), Counts.empty()) is None
     assert categorical(Categorical(("a",), np.array([1, 0])), Counts.empty()) is None

@@ -10,20 +10,22 @@ from monitor.budget import Length, Levels
 from monitor.counts.bins import Sample
 from monitor.counts.counts import Counts
 from monitor.plan import Drift
+from monitor.statistics.cell_index import CellIndex
 from monitor.statistics.critical_values import kolmogorov_quantile, kuiper_quantile
 from monitor.statistics.drift_rule import Verdict
-from monitor.statistics.ecdf_table import CellIndex, EcdfTable
+from monitor.statistics.ecdf_table import EcdfTable
 from monitor.statistics.natural_variation import (
+    EDF_FACTORS,
     ENOUGH_BLOCKS,
     FEW_BLOCKS,
-    OF_GAPS,
-    OF_MEANS,
-    OF_SHARES,
+    PROPORTION_FACTORS,
+    RANK_FACTORS,
     Blocks,
     NaturalVariation,
     learnable,
 )
-from monitor.statistics.scanner import Scanner, learn
+from monitor.statistics.scanner import Scanner
+from monitor.statistics.variation_learning import learn_distributions
 
 # -- against the definition, from raw values ---------------------------------------------------
 
@@ -97,12 +99,14 @@ def learned(
 ) -> dict[str, NaturalVariation]:
     cut = Sample.of(np.concatenate(slots)) if sample is None else sample
     counts = [Counts.of(cut.locate(x)) for x in slots]
-    return {name: of[0] for name, of in learn({"bins/x": cut}, counts, lengths).items()}
+    return {
+        name: of[0] for name, of in learn_distributions({"bins/x": cut}, counts, lengths).items()
+    }
 
 
 @given(slots=panes, length=st.sampled_from([1, 2, 4, 8]), rows=st.integers(1, 30))
 @settings(max_examples=60, deadline=None)
-def test_it_is_the_chain_of_the_definition_computed_from_counts(slots, length, rows):
+def test_block_excess_and_overdispersion_equal_their_definition_on_raw_rows(slots, length, rows):
     found = learned(slots)
     for statistic in ("ks", "kuiper"):
         block_excess, overdispersion = by_definition(slots, length, rows, statistic)
@@ -110,49 +114,51 @@ def test_it_is_the_chain_of_the_definition_computed_from_counts(slots, length, r
         assert found[statistic].overdispersion(length) == pytest.approx(overdispersion, abs=1e-9)
 
 
-def blocks(panes: int, *excess: float, rows: int = 10, beyond_independent: float = 0.0) -> Blocks:
+def blocks(panes: int, *excess: float, rows: int = 10, excess_square: float = 0.0) -> Blocks:
     order = np.full(len(excess), rows)
-    return Blocks(panes, order, np.full(len(excess), max(excess)), beyond_independent)
+    return Blocks(panes, order, np.full(len(excess), max(excess)), excess_square)
 
 
-def test_a_reference_without_panes_tolerates_nothing():
+def test_allowance_is_zero_without_reference_panes():
     assert NaturalVariation().allowance(4, 100) == 0.0
     assert learned([np.ones(3)])["ks"].allowance(1, 3) == 0.0
 
 
-def test_fewer_than_four_blocks_have_nothing_to_say():
-    assert NaturalVariation.of([blocks(1, 0.1, 0.2, 0.3)], OF_GAPS).lengths == ()
-    assert NaturalVariation.of([blocks(1, 0.1, 0.2, 0.3, 0.4)], OF_GAPS).block_excess(1, 10) == 0.4
+def test_fewer_than_four_blocks_are_ignored():
+    assert NaturalVariation.of([blocks(1, 0.1, 0.2, 0.3)], EDF_FACTORS).lengths == ()
+    assert (
+        NaturalVariation.of([blocks(1, 0.1, 0.2, 0.3, 0.4)], EDF_FACTORS).block_excess(1, 10) == 0.4
+    )
 
 
-def test_of_what_is_tolerated_three_fifths_are_kept_where_the_length_doubles():
+def test_block_excess_decays_to_three_fifths_when_the_length_doubles():
     found = NaturalVariation((blocks(1, 0.5), blocks(2, 0.1), blocks(4, 0.2)))
     assert [found.block_excess(k, 10) for k in (1, 2, 4)] == pytest.approx([0.5, 0.3, 0.2])
 
 
-def test_beyond_what_it_could_learn_the_longest_length_stands_for_all():
+def test_longer_windows_use_the_longest_learned_length():
     found = NaturalVariation(
-        (blocks(1, 0.5, beyond_independent=0.04), blocks(2, 0.4, beyond_independent=0.01))
+        (blocks(1, 0.5, excess_square=0.04), blocks(2, 0.4, excess_square=0.01))
     )
     assert found.block_excess(64, 640) == found.block_excess(2, 20) == 0.4
     assert found.overdispersion(64) == found.overdispersion(2) == pytest.approx(np.sqrt(0.02))
 
 
-def test_a_reference_tells_of_lengths_up_to_half_its_span():
+def test_learnable_lengths_reach_half_the_reference():
     assert learnable([1, 2, 4, 8, 16, 24], 20) == [1, 2, 4, 8]
 
 
-def test_a_length_of_the_users_own_ends_the_chain_and_is_in_nobody_elses():
+def test_a_length_that_is_no_power_of_two_is_used_for_itself_only():
     found = NaturalVariation((blocks(1, 0.1), blocks(2, 0.1), blocks(3, 0.9), blocks(4, 0.1)))
     assert found.block_excess(3, 10) == 0.9
     assert found.block_excess(4, 10) == 0.1
 
 
-def test_how_few_rows_stray_says_nothing_of_many():
+def test_blocks_with_few_rows_do_not_count_for_windows_with_many():
     rows, persistent = np.array([10, 10, 100, 120]), np.array([0.9, 0.8, 0.2, 0.1])
     nothing = np.zeros(4)
     found = NaturalVariation.of(
-        [Blocks.of(1, rows, persistent, nothing, nothing, OF_SHARES)], OF_SHARES
+        [Blocks.of(1, rows, persistent, nothing, nothing, PROPORTION_FACTORS)], PROPORTION_FACTORS
     )
     assert [found.block_excess(1, n) for n in (10, 20, 21, 200, 220, 10_000)] == [
         *[0.9, 0.9],
@@ -161,32 +167,32 @@ def test_how_few_rows_stray_says_nothing_of_many():
     ]
 
 
-def test_the_spread_matters_only_while_blocks_are_too_few_to_show_a_tail():
+def test_overdispersion_is_used_only_with_fewer_than_200_blocks():
     few, many = np.full(ENOUGH_BLOCKS - 1, 0.1), np.full(ENOUGH_BLOCKS, 0.1)
-    few, many = (NaturalVariation((blocks(1, *e, beyond_independent=0.09),)) for e in (few, many))
+    few, many = (NaturalVariation((blocks(1, *e, excess_square=0.09),)) for e in (few, many))
     assert (few.overdispersion(1), many.overdispersion(1)) == (pytest.approx(0.3), 0.0)
-    assert few.allowance(1, 10) == pytest.approx(OF_GAPS.overdispersions * 0.3)
-    assert many.allowance(1, 10) == pytest.approx(OF_GAPS.excesses * 0.1)
+    assert few.allowance(1, 10) == pytest.approx(EDF_FACTORS.overdispersion * 0.3)
+    assert many.allowance(1, 10) == pytest.approx(EDF_FACTORS.excess * 0.1)
 
 
-@pytest.mark.parametrize("factors", [OF_GAPS, OF_MEANS, OF_SHARES])
-def test_few_blocks_are_trusted_less(factors):
+@pytest.mark.parametrize("factors", [EDF_FACTORS, RANK_FACTORS, PROPORTION_FACTORS])
+def test_few_blocks_have_a_larger_factor(factors):
     few, many = (
         NaturalVariation((blocks(1, *np.full(n, 0.1)),), factors)
         for n in (FEW_BLOCKS - 1, FEW_BLOCKS)
     )
-    assert few.allowance(1, 10) == pytest.approx(factors.of_few * 0.1)
-    assert many.allowance(1, 10) == pytest.approx(factors.excesses * 0.1)
-    assert factors.of_few >= factors.excesses
+    assert few.allowance(1, 10) == pytest.approx(factors.excess_of_few * 0.1)
+    assert many.allowance(1, 10) == pytest.approx(factors.excess * 0.1)
+    assert factors.excess_of_few >= factors.excess
 
 
-def test_of_distances_the_five_largest_count_alike_and_of_shares_the_largest_alone():
+def test_block_excess_averages_the_five_largest_except_for_proportions():
     rows, excess, nothing = (
         np.full(8, 10),
         np.array([0, 0.5, 0, 0.4, 0.3, 0, 0.2, 0.1]),
         np.zeros(8),
     )
-    for factors, expected in ((OF_GAPS, 0.3), (OF_MEANS, 0.3), (OF_SHARES, 0.5)):
+    for factors, expected in ((EDF_FACTORS, 0.3), (RANK_FACTORS, 0.3), (PROPORTION_FACTORS, 0.5)):
         found = NaturalVariation.of(
             [Blocks.of(1, rows, excess, nothing, nothing, factors)], factors
         )
@@ -224,33 +230,33 @@ def day_after(shift: float, reference: list[np.ndarray], seed: int) -> Verdict:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_reference_whose_days_stray_tolerates_another_such_day(seed):
+def test_another_day_like_those_of_the_reference_is_ok(seed):
     assert day_after(0.8, days(0.8, seed), seed + 100) is Verdict.OK
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_reference_of_independent_rows_does_not(seed):
+def test_the_same_day_is_drift_after_independent_rows(seed):
     assert day_after(0.8, days(0.0, seed), seed + 100) is Verdict.DRIFT
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_nor_does_a_straying_one_tolerate_a_day_far_beyond_its_straying(seed):
+def test_a_day_far_beyond_those_of_the_reference_is_drift(seed):
     assert day_after(4.0, days(0.8, seed), seed + 100) is Verdict.DRIFT
 
 
-def test_independent_rows_are_hardly_tolerated_at_all():
+def test_allowance_of_independent_rows_is_small():
     found = [learned(days(0.0, seed))["ks"].allowance(PER_DAY, PER_DAY * ROWS) for seed in range(4)]
     assert max(found) < 0.08  # the distance that sampling noise of a day reaches is 0.1
 
 
-def test_rows_with_a_memory_stray_as_if_they_were_fewer():
+def test_overdispersion_of_autocorrelated_rows_reflects_their_effective_number():
     """AR(1) with a coefficient of 0.9 is worth a nineteenth of its rows."""
     rng = np.random.default_rng(1)
     rows = np.zeros(40 * 500)
     for i, noise in enumerate(rng.normal(size=rows.size) * np.sqrt(1 - 0.81), start=1):
         rows[i % rows.size] = 0.9 * rows[i - 1] + noise
     found = learned(list(rows.reshape(40, 500)), sample=Sample.of(rows[::10]))["ks"]
-    beyond_independent = (
+    excess_square = (
         18 * np.pi**2 / 12 / 500
     )  # of the mean square; two standard errors are taken off
-    assert 0.1 * beyond_independent < found.overdispersion(1) ** 2 < beyond_independent
+    assert 0.1 * excess_square < found.overdispersion(1) ** 2 < excess_square

@@ -27,7 +27,7 @@ def shares(draw, least=0, most=3_000):
 
 
 @given(live=shares(least=1), fixed=shares(least=1))
-def test_the_p_value_is_twice_fishers_one_sided_one(live, fixed):
+def test_p_value_of_a_proportion_is_twice_fishers_one_sided_p_value(live, fixed):
     table = [
         [live.count, live.rows - live.count],
         [fixed.count, fixed.rows - fixed.count],
@@ -38,7 +38,7 @@ def test_the_p_value_is_twice_fishers_one_sided_one(live, fixed):
 
 
 @given(live=shares(), fixed=shares())
-def test_it_does_not_matter_which_is_which_nor_which_rows_are_called_flawed(live, fixed):
+def test_p_value_of_a_proportion_is_symmetric_in_both_samples_and_in_both_outcomes(live, fixed):
     sound, before = (
         Proportion(live.rows - live.count, live.rows),
         Proportion(fixed.rows - fixed.count, fixed.rows),
@@ -56,14 +56,14 @@ def test_it_does_not_matter_which_is_which_nor_which_rows_are_called_flawed(live
         (Proportion(40_500, 80_000), Proportion(5_000, 10_000)),
     ],
 )
-def test_it_is_exact_deep_in_the_tail(live, fixed):
+def test_hypergeometric_tail_is_exact_for_tiny_probabilities(live, fixed):
     more, less = (live, fixed) if live.value > fixed.value else (fixed, live)
     rows, invalid_values = more.rows + less.rows, more.count + less.count
     theirs = hypergeom.logsf(more.count - 1, rows, invalid_values, more.rows)
     assert np.log(tail(more, less)) == pytest.approx(theirs, rel=1e-7)
 
 
-def test_millions_of_rows_are_no_matter():
+def test_p_value_of_a_proportion_handles_a_billion_rows():
     assert p_value(Proportion(0, 10**8), Proportion(10**7, 10**9)) == 0.0
     assert p_value(Proportion(10**6, 10**8), Proportion(10**7, 10**9)) == 1.0
     assert 0.9 < p_value(Proportion(10**6 + 1, 10**8), Proportion(10**7, 10**9)) <= 1.0
@@ -72,7 +72,7 @@ def test_millions_of_rows_are_no_matter():
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.9])
 @pytest.mark.parametrize(("n", "m"), [(40, 30), (10, 120)])
 @pytest.mark.parametrize("level", [0.1, 1e-2, 1e-4])
-def test_whatever_the_true_share_the_level_is_kept(share, n, m, level):
+def test_test_of_a_proportion_keeps_its_level_for_every_true_proportion(share, n, m, level):
     """No simulation: every pair of counts, and its probability."""
     chance = np.outer(binom.pmf(range(n + 1), n, share), binom.pmf(range(m + 1), m, share))
     rejected = [
@@ -82,14 +82,14 @@ def test_whatever_the_true_share_the_level_is_kept(share, n, m, level):
     assert chance[np.array(rejected)].sum() <= level
 
 
-def test_without_rows_there_is_nothing_to_tell():
+def test_p_value_of_a_proportion_without_rows_is_1():
     assert p_value(Proportion(0, 0), Proportion(5, 10)) == 1.0
     assert p_value(Proportion(5, 10), Proportion(0, 0)) == 1.0
     assert Proportion(0, 0).value == 0.0
 
 
 @pytest.mark.parametrize(("count", "rows"), [(-1, 5), (6, 5), (1, 0)])
-def test_a_share_is_part_of_its_rows(count, rows):
+def test_a_proportion_refuses_counts_outside_its_rows(count, rows):
     with pytest.raises(ValueError, match=f"got {count} of {rows}"):
         Proportion(count, rows)
 
@@ -122,7 +122,7 @@ def test_the_fast_bound_drops_most_healthy_windows():
 # -- how much ----------------------------------------------------------------------------------
 
 
-def test_what_persists_is_what_both_halves_have():
+def test_persistent_proportion_is_what_both_halves_have():
     fixed = Proportion(10, 100)
     assert persistent(Proportion(30, 100), Proportion(20, 100), fixed) == pytest.approx(0.1)
     assert persistent(Proportion(0, 100), Proportion(4, 100), fixed) == pytest.approx(-0.06)
@@ -130,7 +130,7 @@ def test_what_persists_is_what_both_halves_have():
     assert persistent(Proportion(30, 100), Proportion(0, 100), fixed) == 0.0
 
 
-def test_a_half_without_rows_says_nothing():
+def test_persistent_proportion_uses_the_other_half_if_one_has_no_rows():
     fixed, half = Proportion(10, 100), Proportion(30, 100)
     assert persistent(Proportion(0, 0), half, fixed) == persistent(half, Proportion(0, 0), fixed)
     assert persistent(Proportion(0, 0), half, fixed) == pytest.approx(0.2)
@@ -138,19 +138,19 @@ def test_a_half_without_rows_says_nothing():
 
 
 @given(first=shares(), second=shares(), fixed=shares(least=1))
-def test_what_persists_is_never_more_than_the_whole_deviates(first, second, fixed):
+def test_persistent_proportion_never_exceeds_that_of_the_whole_window(first, second, fixed):
     whole = (first + second).value - fixed.value
-    lasting = persistent(first, second, fixed)
+    persisting = persistent(first, second, fixed)
     if first.rows + second.rows:
-        assert abs(lasting) <= abs(whole) + 1e-12
-    assert lasting * whole >= 0
+        assert abs(persisting) <= abs(whole) + 1e-12
+    assert persisting * whole >= 0
 
 
 @pytest.mark.parametrize(
     "fixed", [Proportion(0, 500), Proportion(100, 10_000), Proportion(4_000, 10_000)]
 )
 @pytest.mark.parametrize("rows", [500, 2_000])
-def test_what_is_detectable_is_seen_with_the_promised_power(fixed, rows):
+def test_detectable_proportion_is_detected_with_the_stated_power(fixed, rows):
     level = 1e-5
     share = detectable(rows, fixed, level)
     above = range(int(fixed.value * rows) + 1, rows + 1)
@@ -159,12 +159,12 @@ def test_what_is_detectable_is_seen_with_the_promised_power(fixed, rows):
     assert fixed.value < share < 1
 
 
-def test_too_few_rows_show_nothing():
+def test_no_proportion_is_detectable_with_too_few_rows():
     assert detectable(2, Proportion(10, 100), 1e-5) == 1.0
     assert detectable(0, Proportion(10, 100), 1e-5) == 1.0
 
 
-def test_missing_from_one_to_three_percent_shows_in_two_thousand_rows():
+def test_missing_values_rising_from_1_to_3_percent_are_detectable_in_2000_rows():
     assert (
         detectable(2_000, Proportion(100, 10_000), 1e-6)
         < 0.03

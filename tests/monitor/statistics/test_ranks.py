@@ -10,9 +10,12 @@ from scipy.stats import binom, mannwhitneyu
 from monitor.counts.bins import Sample
 from monitor.counts.counts import Counts
 from monitor.statistics.critical_values import normal_quantile
+from monitor.statistics.deviation_bounds import upper_bounds
+from monitor.statistics.deviations import Deviations
 from monitor.statistics.distribution_tests import MOOD, WILCOXON, RankTest
-from monitor.statistics.ecdf_table import Deviations, EcdfTable, bound, compare
-from monitor.statistics.ranks import pooled, skewed
+from monitor.statistics.ecdf_table import EcdfTable
+from monitor.statistics.exact_deviations import compare
+from monitor.statistics.ranks import pooled_unit, skewed_quantile
 
 odd = st.sampled_from([np.inf, -np.inf, 1e300, -1e300, 5e-324, -0.0])
 element = st.one_of(st.integers(-4, 4).map(float), odd)
@@ -46,7 +49,7 @@ def found(sample: Sample, *halves: np.ndarray) -> Deviations:
 
 @given(reference=fixed, first=live, second=live)
 @settings(max_examples=150, deadline=None)
-def test_they_are_those_of_the_raw_rows(reference, first, second):
+def test_mean_scores_equal_those_of_the_raw_rows(reference, first, second):
     both = found(Sample.of(reference), first, second)
     rows = np.concatenate([first, second])
     for k, statistic in enumerate(BOTH):
@@ -59,7 +62,7 @@ def test_they_are_those_of_the_raw_rows(reference, first, second):
 
 @given(reference=fixed, rows=live)
 @settings(max_examples=100, deadline=None)
-def test_wilcoxons_is_the_statistic_of_mann_and_whitney_from_minus_1_to_1(reference, rows):
+def test_wilcoxon_mean_score_is_mann_whitney_u_on_a_scale_of_minus_1_to_1(reference, rows):
     if np.unique(reference + 0.0).size == 1:
         return
     pairs = rows.size * reference.size
@@ -69,32 +72,32 @@ def test_wilcoxons_is_the_statistic_of_mann_and_whitney_from_minus_1_to_1(refere
 
 @given(reference=fixed, first=live, second=live)
 @settings(max_examples=100, deadline=None)
-def test_no_mean_score_exceeds_its_bound(reference, first, second):
+def test_no_mean_score_exceeds_its_upper_bound(reference, first, second):
     sample = Sample.of(reference)
     parts = [Counts.of(sample.locate(half)) for half in (first, second)]
-    most = bound(EcdfTable.of({"x": sample}), parts)
+    most = upper_bounds(EcdfTable.of({"x": sample}), parts)
     assert (np.abs(found(sample, first, second).ranks) <= most.ranks).all()
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.1, 3.0])
-def test_and_of_usual_samples_the_bound_is_close(shift):
+def test_upper_bounds_of_mean_scores_are_close_for_samples_of_usual_size(shift):
     rng = np.random.default_rng(3)
     sample = Sample.of(rng.normal(size=10_000))
     parts = [Counts.of(sample.locate(rng.normal(shift, size=500))) for _ in "ab"]
     ecdf_table = EcdfTable.of({"x": sample})
-    most, exact = bound(ecdf_table, parts).ranks, np.abs(compare(ecdf_table, parts).ranks)
+    most, exact = upper_bounds(ecdf_table, parts).ranks, np.abs(compare(ecdf_table, parts).ranks)
     assert (exact <= most).all()
     assert (most - exact).max() < 0.02
 
 
-def test_of_a_constant_there_are_no_ranks():
+def test_rank_tests_are_undefined_for_a_constant():
     both = found(Sample.of([7.0, 7.0]), np.array([1.0, 9.0, 9.0]))
     assert not both.ranks.any()
     ecdf_table = EcdfTable.of({"x": Sample.of([7.0, 7.0])})
     assert [statistic.units(ecdf_table).tolist() for statistic in BOTH] == [[0.0], [0.0]]
 
 
-def test_what_moves_up_ranks_higher_and_what_spreads_wider():
+def test_direction_of_rank_tests_names_shifts_and_changes_of_width():
     sample = Sample.of(np.arange(100.0))
     up, wide = found(sample, np.arange(100.0) + 30), found(sample, 3 * (np.arange(100.0) - 33))
     assert WILCOXON.direction(up, 0) == "higher"
@@ -110,12 +113,12 @@ def test_what_moves_up_ranks_higher_and_what_spreads_wider():
 def noise(statistic: RankTest, alpha: float, ecdf_table: EcdfTable, window: Deviations) -> float:
     """By definition: the quantile, skewed, of the larger unit."""
     n, m = window.rows, ecdf_table.sizes
-    z = skewed(np.array([normal_quantile(alpha)]), statistic.skewness(ecdf_table), n, m)
-    unit = pooled(statistic.units(ecdf_table), window.squares[statistic.rank], n, m)
+    z = skewed_quantile(np.array([normal_quantile(alpha)]), statistic.skewness(ecdf_table), n, m)
+    unit = pooled_unit(statistic.units(ecdf_table), window.squares[statistic.index], n, m)
     return float(z[0] * unit[0] / np.sqrt(n[0] * m[0] / (n[0] + m[0])))
 
 
-def test_the_unit_is_that_of_the_published_variance():
+def test_unit_of_rank_tests_is_the_published_variance():
     """Of U without ties it is ``n m (n + m + 1) / 12``, and of 6 u² - 6 u + 1 a fifth."""
     ecdf_table = EcdfTable.of({"x": Sample.of(np.arange(10_000.0))})
     assert WILCOXON.units(ecdf_table)[0] == pytest.approx(np.sqrt(1 / 3), rel=1e-6)
@@ -134,7 +137,7 @@ DRAWS = {
 
 @pytest.mark.parametrize("kind", DRAWS)
 @pytest.mark.parametrize(("n", "m"), [(50, 1_000), (500, 1_000), (4_000, 1_000)])
-def test_independent_rows_exceed_it_hardly_more_often_than_they_may(kind, n, m):
+def test_rank_tests_keep_their_level_on_independent_rows(kind, n, m):
     rng, runs = np.random.default_rng(17), 1_500
     hits = {(s.name, alpha): 0 for s in BOTH for alpha in (0.05, 0.01)}
     for _ in range(runs):
@@ -155,20 +158,20 @@ def test_independent_rows_exceed_it_hardly_more_often_than_they_may(kind, n, m):
 
 @pytest.mark.parametrize("expected", [1, 10, 100])
 @pytest.mark.parametrize(("n", "m"), [(1_000, 1_000), (4_000, 1_000), (300, 1_000)])
-def test_a_sample_that_holds_few_of_some_rare_value_does_not_betray(expected, n, m):
+def test_wilcoxon_keeps_its_level_if_the_sample_underestimates_a_rare_value(expected, n, m):
     """Summed over all that sample and window may hold of it: exact, far out in the tail."""
     alpha, share = 1e-6, expected / m
     most = int(expected + 9 * np.sqrt(expected) + 9)
     rate = 0.0
     for held in range(1, most):
         ecdf_table = EcdfTable.of({"x": Sample.of((np.arange(m) < held).astype(float))})
-        score = ecdf_table.scores[0].of[[1, 3]]
+        score = ecdf_table.scores[0].per_bin[[1, 3]]
         met = np.arange(min(n, 5 * most * max(n // m, 1)) + 1)
         value = ((n - met) * score[0] + met * score[1]) / n
         square = ((n - met) * score[0] ** 2 + met * score[1] ** 2) / n
         n_, m_ = np.full(met.size, n), np.full(met.size, m)
-        unit = pooled(np.full(met.size, WILCOXON.units(ecdf_table)[0]), square, n_, m_)
-        z = skewed(
+        unit = pooled_unit(np.full(met.size, WILCOXON.units(ecdf_table)[0]), square, n_, m_)
+        z = skewed_quantile(
             np.full(met.size, normal_quantile(alpha)),
             np.full(met.size, WILCOXON.skewness(ecdf_table)[0]),
             n_,
@@ -180,7 +183,7 @@ def test_a_sample_that_holds_few_of_some_rare_value_does_not_betray(expected, n,
 
 
 @pytest.mark.parametrize("statistic", BOTH, ids=lambda of: of.name)
-def test_nor_do_rare_values_at_the_levels_that_are_tested(statistic):
+def test_rank_tests_do_not_alarm_on_rare_values_at_tested_levels(statistic):
     """One value in a thousand is another: six in a window of 500 come once in 70,000."""
     sample = Sample.of((np.arange(10_000) % 1_000 == 0).astype(float))
     ecdf_table = EcdfTable.of({"x": sample})
@@ -190,7 +193,7 @@ def test_nor_do_rare_values_at_the_levels_that_are_tested(statistic):
     assert statistic.value(window)[0] < noise(statistic, 1e-6, ecdf_table, window)
 
 
-def test_of_small_samples_no_spread_is_told():
+def test_mood_is_undefined_for_small_samples():
     """Their places are too inexact: the tail of Mood's score is not normal."""
     few, enough = (EcdfTable.of({"x": Sample.of(np.arange(float(m)))}) for m in (99, 100))
     assert (MOOD.units(few)[0], MOOD.units(enough)[0] > 0) == (0.0, True)
@@ -212,7 +215,7 @@ def first_seen(statistic: RankTest, rows: np.ndarray, alpha: float = 1e-6) -> in
     return rows.size
 
 
-def test_a_shift_is_seen_by_wilcoxon_and_a_widening_by_mood():
+def test_wilcoxon_detects_a_shift_first_and_mood_a_widening():
     rng = np.random.default_rng(29)
     shifted, widened = rng.normal(0.25, 1, 20_000), rng.normal(0, np.sqrt(1.3), 20_000)
     assert first_seen(WILCOXON, shifted) < 1_000

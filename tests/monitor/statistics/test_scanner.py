@@ -13,12 +13,14 @@ from monitor.budget import Length, Levels
 from monitor.counts.bins import Sample
 from monitor.counts.counts import Counts
 from monitor.plan import Drift
+from monitor.statistics.cell_index import CellIndex
 from monitor.statistics.critical_values import kuiper_quantile
 from monitor.statistics.distribution_tests import DISTRIBUTION_TESTS, DistributionTest
 from monitor.statistics.drift_rule import Severity
-from monitor.statistics.ecdf_table import CellIndex, EcdfTable
-from monitor.statistics.natural_variation import OF_GAPS, Blocks, NaturalVariation
-from monitor.statistics.scanner import Scanner, learn
+from monitor.statistics.ecdf_table import EcdfTable
+from monitor.statistics.natural_variation import EDF_FACTORS, Blocks, NaturalVariation
+from monitor.statistics.scanner import Scanner
+from monitor.statistics.variation_learning import learn_distributions
 
 PANE, WINDOW = Length(1, 1), Length(4, 2)
 LOOSE = Levels(warning=0.5, critical=0.2)  # so that small windows can cross it
@@ -27,7 +29,7 @@ QUANTILES = {"ks": kolmogi, "kuiper": kuiper_quantile}
 FACTORS = {"ks": 1, "kuiper": 2, "wilcoxon": 1.5, "mood": 0.5}  # of the excess that is drawn
 
 
-def strays_by(excess: float) -> NaturalVariation:
+def variation_of(excess: float) -> NaturalVariation:
     """A reference of four panes that all strayed alike."""
     return NaturalVariation((Blocks(1, np.full(4, 10), np.full(4, excess), 0.0),))
 
@@ -74,7 +76,7 @@ class World:
             self.samples,
             levels=[of[3] for of in found],
             variations={
-                name: [strays_by(of[4] * factor) for of in found]
+                name: [variation_of(of[4] * factor) for of in found]
                 for name, factor in FACTORS.items()
             },
             drift=drift,
@@ -97,7 +99,7 @@ class World:
 
 @given(found=features, drift=effects, split=st.booleans())
 @settings(max_examples=100, deadline=None)
-def test_a_scan_finds_the_gravest_of_what_judging_says(found, drift, split):
+def test_scan_returns_the_most_severe_comparison_of_judge(found, drift, split):
     world = World(found, drift, split=split)
     most_severe = {
         name: max(tests, key=lambda tested: tested.severity_order)
@@ -109,7 +111,7 @@ def test_a_scan_finds_the_gravest_of_what_judging_says(found, drift, split):
 
 @given(found=features, drift=effects, split=st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_each_feature_is_told_the_same_alone_as_beside_others(found, drift, split):
+def test_comparisons_of_a_feature_do_not_depend_on_other_features(found, drift, split):
     together = World(found, drift, split=split).judge()
     for i, one in enumerate(found):
         alone = World([one], drift, split=split).judge()
@@ -123,7 +125,7 @@ def test_each_feature_is_told_the_same_alone_as_beside_others(found, drift, spli
 
 @given(found=features, drift=effects)
 @settings(max_examples=60, deadline=None)
-def test_a_test_is_told_with_all_it_had_to_exceed(found, drift):
+def test_a_comparison_carries_its_limits(found, drift):
     world = World(found, drift)
     for name, tests in world.judge().items():
         fixed, first, second, levels, excess = found[int(name)]
@@ -133,7 +135,7 @@ def test_a_test_is_told_with_all_it_had_to_exceed(found, drift):
         effect = tests[0].persistent
         for tested in tests:
             assert tested.rows == n
-            variation_factors = OF_GAPS.of_few * FACTORS[tested.test] * excess
+            variation_factors = EDF_FACTORS.excess_of_few * FACTORS[tested.test] * excess
             if tested.test in QUANTILES:
                 noise = QUANTILES[tested.test](levels.warning) / np.sqrt(n * m / (n + m))
                 assert tested.threshold == pytest.approx(noise)
@@ -150,7 +152,7 @@ def test_a_test_is_told_with_all_it_had_to_exceed(found, drift):
 
 @given(found=features, drift=effects)
 @settings(max_examples=30, deadline=None)
-def test_a_feature_without_a_row_is_not_spoken_of(found, drift):
+def test_features_without_rows_are_left_out(found, drift):
     world = World(found, drift)
     held = {str(i) for i, of in enumerate(found) if of[1].size + of[2].size}
     assert set(world.scan()) == set(world.judge()) == held
@@ -160,7 +162,7 @@ GRID = {"x": Sample.of(np.arange(100.0)), "y": Sample.of(np.arange(100.0))}
 LEVEL = [Levels(0.01, 0.001)] * 2
 
 
-def test_only_what_drifted_is_said_to_have():
+def test_scan_reports_only_the_feature_that_drifted():
     of = scanner(GRID, levels=LEVEL)
     half = {"x": np.arange(100.0) + 40, "y": np.arange(100.0)}
     found = of.scan(parts(of, GRID, half, half), WINDOW)
@@ -170,7 +172,7 @@ def test_only_what_drifted_is_said_to_have():
     assert found["x"].value == pytest.approx(1 - 0.6**2)  # Cliff's delta
 
 
-def test_a_spread_that_ks_misses_is_seen_by_kuiper_and_mood():
+def test_kuiper_and_mood_detect_a_widening_that_ks_misses():
     of = scanner(GRID, levels=LEVEL)
     wide = {"x": np.concatenate([np.arange(0, 35), np.arange(65, 100), [-1] * 15, [101] * 15])}
     found = of.judge(parts(of, GRID, wide, wide), WINDOW)["x"]
@@ -182,7 +184,7 @@ def test_a_spread_that_ks_misses_is_seen_by_kuiper_and_mood():
 
 
 @pytest.mark.parametrize("by", [40, 200, 1_000])
-def test_what_has_moved_far_is_told_to_lie_higher_and_not_to_have_widened(by):
+def test_a_large_shift_is_reported_as_higher_not_as_wider(by):
     of = scanner(GRID, levels=LEVEL)
     half = {"x": np.arange(100.0) + by}
     found = of.scan(parts(of, GRID, half, half), WINDOW)["x"]
@@ -190,7 +192,7 @@ def test_what_has_moved_far_is_told_to_lie_higher_and_not_to_have_widened(by):
     assert found.detail in ("higher", None)
 
 
-def test_a_feature_without_ranks_does_not_make_calm_windows_dear(monkeypatch):
+def test_features_without_ranks_do_not_force_exact_comparisons(monkeypatch):
     samples = {**GRID, "constant": Sample.of(np.full(100, 7.0)), "coin": Sample.of([0.0, 1.0] * 50)}
     of = scanner(samples, levels=[Levels(0.001, 0.0001)] * 4)
     half = {"x": GRID["x"].values, "constant": np.full(9, 7.0), "coin": np.array([0.0, 1.0])}
@@ -201,7 +203,7 @@ def test_a_feature_without_ranks_does_not_make_calm_windows_dear(monkeypatch):
 
 
 @pytest.mark.parametrize("rows", [300, 1_000])
-def test_the_least_effect_holds_for_ranks_as_for_gaps(rows):
+def test_min_effect_applies_to_rank_tests_too(rows):
     """A shift whose true KS distance is 0.088 is no effect of 0.1, however certain."""
     rng = np.random.default_rng(3)
     samples = {"x": Sample.of(rng.normal(size=10_000))}
@@ -211,13 +213,13 @@ def test_the_least_effect_holds_for_ranks_as_for_gaps(rows):
         assert of.scan(parts(of, samples, *halves), WINDOW)["x"] is None
 
 
-def test_what_has_passed_within_the_window_is_calm():
+def test_a_change_in_one_half_of_a_window_only_is_not_drift():
     of = scanner(GRID, levels=LEVEL)
     moved, as_ever = {"x": np.arange(100.0) + 90}, {"x": np.arange(100.0)}
     assert of.scan(parts(of, GRID, moved, as_ever), WINDOW) == {"x": None}
 
 
-def test_each_length_has_its_own_levels_and_allowance():
+def test_each_window_length_has_its_own_levels():
     strict = scanner(GRID, levels=LEVEL)
     two = {PANE: [Levels(1e-12, 1e-13)] * 2, WINDOW: LEVEL}
     of = Scanner(strict.cell_index, strict.ecdf_table, two, strict.variations, strict.drift)
@@ -230,7 +232,7 @@ def test_each_length_has_its_own_levels_and_allowance():
 # -- independent rows --------------------------------------------------------------------------
 
 
-def test_p_values_of_independent_rows_are_uniform():
+def test_ks_p_values_of_independent_rows_are_uniform():
     rng = np.random.default_rng(11)
     found = []
     for _ in range(30):
@@ -242,7 +244,7 @@ def test_p_values_of_independent_rows_are_uniform():
     assert kstest(found, "uniform").pvalue > 0.01
 
 
-def test_independent_rows_alarm_no_more_often_than_the_level():
+def test_scans_of_independent_rows_keep_the_level():
     rng, alarms, trials = np.random.default_rng(12), 0, 0
     for _ in range(30):
         samples = {str(i): Sample.of(rng.normal(size=400)) for i in range(20)}
@@ -339,7 +341,7 @@ def blocks_by_definition(slots: list[np.ndarray], length: int, statistic: str) -
 
 @given(first=panes, second=st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_what_is_learned_is_the_definition_computed_from_counts(first, second):
+def test_learned_blocks_equal_their_definition_on_raw_rows(first, second):
     """The second feature is the first in reverse order of time."""
     if not sum(pane.size for pane in first):
         return
@@ -350,7 +352,7 @@ def test_what_is_learned_is_the_definition_computed_from_counts(first, second):
         cell_index.gather({n: Counts.of(samples[n].locate(of[i])) for n, of in features.items()})
         for i in range(len(first))
     ]
-    found, lengths = learn(samples, counted, [1, 2, 3, 4, 4, 8]), (1, 2, 3, 4, 8)
+    found, lengths = learn_distributions(samples, counted, [1, 2, 3, 4, 4, 8]), (1, 2, 3, 4, 8)
     assert set(found) == set(DISTRIBUTION_TESTS)
     for statistic, variations in found.items():
         if statistic == "mood":
@@ -362,11 +364,11 @@ def test_what_is_learned_is_the_definition_computed_from_counts(first, second):
             for mine, theirs in zip(variation.lengths, expected, strict=True):
                 assert mine.rows.tolist() == theirs.rows.tolist()
                 assert mine.excess == pytest.approx(theirs.excess, abs=1e-9)
-                assert mine.beyond_independent == pytest.approx(theirs.beyond_independent, abs=1e-9)
+                assert mine.excess_square == pytest.approx(theirs.excess_square, abs=1e-9)
 
 
-def test_a_reference_without_panes_has_taught_nothing():
-    found = learn(GRID, [], [1, 2])
+def test_nothing_is_learned_from_a_reference_without_panes():
+    found = learn_distributions(GRID, [], [1, 2])
     assert set(found) == set(DISTRIBUTION_TESTS)
     assert all(variation.lengths == () for each in found.values() for variation in each)
 
@@ -388,7 +390,7 @@ def day_after(shift: float, reference: list[np.ndarray], seed: int) -> Severity 
     samples = {"x": Sample.of(np.concatenate(reference))}
     bins = [Counts.of(samples["x"].locate(rows)) for rows in reference]
     levels = [Levels(warning=1e-4, critical=1e-5)]
-    of = scanner(samples, levels=levels, variations=learn(samples, bins, [1, 2, 4]))
+    of = scanner(samples, levels=levels, variations=learn_distributions(samples, bins, [1, 2, 4]))
     rng = np.random.default_rng(seed)
     half = [{"x": rng.normal(shift, size=PER_DAY * ROWS // 2)} for _ in "ab"]
     tested = of.scan(parts(of, samples, *half), WINDOW)["x"]
@@ -396,29 +398,29 @@ def day_after(shift: float, reference: list[np.ndarray], seed: int) -> Severity 
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_reference_whose_days_stray_allows_another_such_day(seed):
+def test_a_day_within_the_natural_variation_of_the_reference_is_not_drift(seed):
     assert day_after(0.8, days(0.8, seed), seed + 100) is None
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_reference_of_independent_rows_does_not(seed):
+def test_the_same_day_is_drift_for_a_reference_of_independent_rows(seed):
     assert day_after(0.8, days(0.0, seed), seed + 100) is not None
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_nor_does_a_straying_one_allow_a_day_far_beyond_its_straying(seed):
+def test_a_day_far_beyond_the_natural_variation_is_drift(seed):
     assert day_after(4.0, days(0.8, seed), seed + 100) is not None
 
 
 @pytest.mark.parametrize("statistic", DISTRIBUTION_TESTS.values(), ids=DISTRIBUTION_TESTS)
-def test_independent_rows_are_hardly_allowed_anything(statistic: DistributionTest):
+def test_allowance_of_independent_rows_is_small_for_every_test(statistic: DistributionTest):
     reference = days(0.0, 7)
     samples = {"x": Sample.of(np.concatenate(reference))}
     bins = [Counts.of(samples["x"].locate(rows)) for rows in reference]
-    (found,) = learn(samples, bins, [1, 2, 4])[statistic.name]
+    (found,) = learn_distributions(samples, bins, [1, 2, 4])[statistic.name]
     noise = statistic.quantile(1e-4) / np.sqrt(PER_DAY * ROWS)
     assert found.allowance(PER_DAY, PER_DAY * ROWS) < 0.5 * noise
 
 
-def test_each_statistic_has_its_part_of_the_budget():
+def test_every_distribution_test_has_a_part_of_the_budget():
     assert tuple(DISTRIBUTION_TESTS) == budget.OF_DISTRIBUTIONS
