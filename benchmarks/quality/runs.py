@@ -12,7 +12,7 @@ from benchmarks.quality import flights
 from benchmarks.quality.detector import Rows, counted, evaluator, plan
 from benchmarks.quality.streams import PANE_ROWS, SCENARIOS
 from monitor.calibration.backtest import Alarm, raised
-from monitor.events.event_time import Arrival, arrivals, seen_before
+from monitor.events.event_time import Arrival, classify_arrivals, newest_before
 from monitor.plan import Plan
 from monitor.windows.evaluator import Evaluator
 
@@ -40,8 +40,8 @@ def on_time(rng: Generator, panes: Sequence[Rows], delay: float, of: Plan) -> It
     pane = np.repeat(np.arange(len(panes)), [len(rows) for rows in panes])
     time_ms = pane * pane_ms + rng.integers(0, pane_ms, pane.size)
     order = np.argsort(time_ms + rng.exponential(delay * pane_ms, pane.size))
-    found = arrivals(
-        seen_before(None, time_ms[order]),
+    found = classify_arrivals(
+        newest_before(None, time_ms[order]),
         (pane[order] + 1) * pane_ms,
         np.full(pane.size, of.time.lateness_ms),
         np.full(pane.size, of.time.accept_late_ms),

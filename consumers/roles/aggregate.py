@@ -42,7 +42,14 @@ from monitor.counts.columns import Predictions
 from monitor.counts.counting import count_data
 from monitor.counts.profile import Profile
 from monitor.counts.summary import MOST_NAMES, Part, add_names, shortened
-from monitor.events.event_time import Arrival, Progress, Sources, arrivals, latest, seen_before
+from monitor.events.event_time import (
+    Arrival,
+    Progress,
+    Sources,
+    classify_arrivals,
+    latest,
+    newest_before,
+)
 from monitor.plan import Plan
 from producers.contract.records import (
     ContractViolation,
@@ -234,7 +241,7 @@ class Aggregate:
     ) -> Iterable[Arrival]:
         times_ms = np.array([row.time_ms for row in rows], dtype=np.int64)
         plans = [self._plan_of(row.model) for row in rows]
-        before_ms = seen_before(partition.note.newest_ms, times_ms)
+        before_ms = newest_before(partition.note.newest_ms, times_ms)
         partition.newest_ms = int(times_ms.max())
         ends_ms = np.array(
             [
@@ -242,7 +249,7 @@ class Aggregate:
                 for plan, row in zip(plans, rows, strict=True)
             ]
         )
-        judged = arrivals(
+        judged = classify_arrivals(
             before_ms,
             ends_ms,
             np.array([plan.time.lateness_ms for plan in plans]),
@@ -281,7 +288,7 @@ class Aggregate:
         for topic_partition, accepted in self._accepted(LABELS, records, work, self._label):
             partition = work.partitions[topic_partition]
             times_ms = np.array([row.time_ms for row in accepted], dtype=np.int64)
-            before_ms = seen_before(partition.note.newest_ms, times_ms)
+            before_ms = newest_before(partition.note.newest_ms, times_ms)
             partition.newest_ms = int(times_ms.max())
             partition.counts["counted"] += len(accepted)
             for row, seen_ms in zip(accepted, before_ms.tolist(), strict=True):

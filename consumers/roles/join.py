@@ -96,9 +96,9 @@ class Meta:
             closing.predictions.total, closing.predictions.partitions
         )
         labels = self.labels.updated(closing.labels.total, closing.labels.partitions)
-        predictions_ms = latest(self.predictions_ms, predictions.smallest_ms())
+        predictions_ms = latest(self.predictions_ms, predictions.min_newest_ms())
         # With every label partition idle nobody would notice missing labels, were time to stand.
-        labels_now = predictions_ms if labels.all_idle else labels.smallest_ms()
+        labels_now = predictions_ms if labels.all_idle else labels.min_newest_ms()
         return replace(
             self,
             predictions=predictions,

@@ -1,12 +1,12 @@
-"""Event time: what is late in its own partition, and how far all partitions together have come.
+"""Event time: which rows are late, and which panes are complete.
 
 Theory of operation
 -------------------
-A partition is the only order that a stream has. Whether a row is late is judged by the newest row
-seen before it in *its own* partition, so it depends neither on how a poll cuts the stream nor on
-how fast the other partitions are read. The watermark, the smallest of those newest times, then says
-which panes are complete. Since a row that is on time lies ahead of its own partition's
-progress, no row that is on time can come after the watermark that closes its pane.
+Only the order inside a partition is defined. A row is therefore late or on time by the newest event
+time seen before it in *its own* partition; the result depends neither on how a poll cuts the stream
+nor on how fast other partitions are read. The watermark is the minimum of the partitions' newest
+event times, and panes that end before it are complete. A row that is on time lies ahead of the
+progress of its own partition, so it cannot arrive after the watermark that closes its pane.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-NEVER = -(1 << 62)  # stands for the newest time seen before the first row of a partition
+NEVER = -(1 << 62)  # the newest event time before the first row of a partition
 
 
 class Arrival(IntEnum):
@@ -29,7 +29,7 @@ class Arrival(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far one partition has come. ``newest_ms`` is None before its first row."""
+    """The newest event time of one partition, None before its first row."""
 
     newest_ms: int | None = None
     idle: bool = False
@@ -37,7 +37,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The partitions of a topic: how many there are, and the progress of those heard of."""
+    """The partitions of a topic: their number, and the progress of those that have reported."""
 
     total: int = 0
     partitions: Mapping[int, Progress] = field(default_factory=dict)
@@ -51,33 +51,37 @@ class Sources:
             progress.idle for progress in self.partitions.values()
         )
 
-    def smallest_ms(self) -> int | None:
-        """The newest time that every partition which is not idle has reached.
+    def min_newest_ms(self) -> int | None:
+        """The event time that every active partition has reached.
 
-        None while a partition was neither heard of nor marked idle, and while all are idle: the
-        watermark then stays where it was.
+        None if a partition has neither reported a time nor been marked idle, and if all partitions
+        are idle. The watermark does not move then.
         """
         if self.total == 0 or len(self.partitions) < self.total:
             return None
-        awake = [p.newest_ms for p in self.partitions.values() if not p.idle]
-        heard = [newest_ms for newest_ms in awake if newest_ms is not None]
-        return min(heard) if heard and len(heard) == len(awake) else None
+        return earliest(p.newest_ms for p in self.partitions.values() if not p.idle)
 
 
-def seen_before(newest_ms: int | None, time_ms: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The newest time seen before each row, shape (n,); ``NEVER`` before a partition's first."""
+def newest_before(newest_ms: int | None, time_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The newest event time before each row of a partition, shape (n,).
+
+    ``newest_ms`` is the newest time before all of ``time_ms``; without one, ``NEVER`` is used.
+    """
     start = NEVER if newest_ms is None else newest_ms
     return np.maximum.accumulate(np.concatenate([[start], time_ms]))[:-1]
 
 
-def arrivals(
-    before_ms: NDArray[np.int64],
+def classify_arrivals(
+    newest_before_ms: NDArray[np.int64],
     pane_end_ms: NDArray[np.int64],
     lateness_ms: NDArray[np.int64],
     accept_late_ms: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """``Arrival`` of each row. All of shape (n,); the last two are settings of the row's model."""
-    behind_ms = before_ms - lateness_ms - pane_end_ms
+    """The ``Arrival`` of each row. All arrays have shape (n,).
+
+    ``lateness_ms`` and ``accept_late_ms`` are the settings of each row's model.
+    """
+    behind_ms = newest_before_ms - lateness_ms - pane_end_ms
     return np.select(
         [behind_ms < 0, behind_ms <= accept_late_ms],
         [Arrival.ON_TIME, Arrival.LATE],
@@ -86,13 +90,15 @@ def arrivals(
 
 
 def latest(*times_ms: int | None) -> int | None:
-    """The largest of what is known: a watermark never goes back."""
-    known = [time_ms for time_ms in times_ms if time_ms is not None]
-    return max(known) if known else None
+    """The maximum of the times that are not None. None if there is no such time."""
+    return max((time_ms for time_ms in times_ms if time_ms is not None), default=None)
 
 
 def earliest(times_ms: Iterable[int | None]) -> int | None:
-    """The smallest; None as soon as one is unknown, or there is none."""
-    known = list(times_ms)
-    settled = [time_ms for time_ms in known if time_ms is not None]
-    return min(settled) if settled and len(settled) == len(known) else None
+    """The minimum. None if any time is None, or if there is no time."""
+    minimum: int | None = None
+    for time_ms in times_ms:
+        if time_ms is None:
+            return None
+        minimum = time_ms if minimum is None else min(minimum, time_ms)
+    return minimum

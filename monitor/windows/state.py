@@ -62,7 +62,7 @@ class Clock:
             sources,
             total,
             joins,
-            latest(self.data_ms, sources.smallest_ms()),
+            latest(self.data_ms, sources.min_newest_ms()),
             latest(
                 self.joined_ms, _smallest(all_joined, (r.predictions_ms for r in joins.values()))
             ),

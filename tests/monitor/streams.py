@@ -1,6 +1,6 @@
 """The way of records through the core without Kafka, and what comes of it by definition.
 
-    sources ──▶ arrivals, count_data ──▶ log ──▶ advance
+    sources ──▶ classify_arrivals, count_data ──▶ log ──▶ advance
         │                                 ▲
         └──▶ add_rows, joined_row_changes, count_outcomes
 
@@ -24,7 +24,14 @@ from monitor.counts.counts import Cells, add_cells
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.counts.summary import Names, Part, Summary, add_names
 from monitor.decisions.incidents import MetricVerdict
-from monitor.events.event_time import Arrival, Progress, Sources, arrivals, latest, seen_before
+from monitor.events.event_time import (
+    Arrival,
+    Progress,
+    Sources,
+    classify_arrivals,
+    latest,
+    newest_before,
+)
 from monitor.events.joining import (
     Entry,
     JoinPolicy,
@@ -200,8 +207,8 @@ class Way:
             self.evaluator.plan.time,
             np.array([row.time_ms for row in batch], dtype=np.int64),
         )
-        judged = arrivals(
-            seen_before(self._newest.get(of), at),
+        judged = classify_arrivals(
+            newest_before(self._newest.get(of), at),
             at - at % PANE + PANE,
             np.full(at.size, time.lateness_ms, dtype=np.int64),
             np.full(at.size, time.accept_late_ms, dtype=np.int64),
@@ -217,7 +224,7 @@ class Way:
 
     def _labels(self, of: tuple[str, int], batch: list[Label]) -> None:
         at = np.array([label.time_ms for label in batch], dtype=np.int64)
-        for label, seen_ms in zip(batch, seen_before(self._newest.get(of), at), strict=True):
+        for label, seen_ms in zip(batch, newest_before(self._newest.get(of), at), strict=True):
             self._wait(label.ident, JoinLabel(label.time_ms, label.label, int(seen_ms)))
         self._close(of, int(at.max()))
 
@@ -259,8 +266,8 @@ class Way:
         mine.predictions = mine.predictions.updated(predictions.total, predictions.partitions)
         mine.labels = mine.labels.updated(labels.total, labels.partitions)
         mine.reflected = JoinWatermark(
-            latest(mine.reflected.predictions_ms, mine.predictions.smallest_ms()),
-            latest(mine.reflected.labels_ms, mine.labels.smallest_ms()),
+            latest(mine.reflected.predictions_ms, mine.predictions.min_newest_ms()),
+            latest(mine.reflected.labels_ms, mine.labels.min_newest_ms()),
         )
 
     def detected(self, seed: int = 0) -> tuple[State, Findings]:
