@@ -30,7 +30,11 @@ Low = Annotated[
 High = Annotated[float | None, Field(None, description="Upper end of the 95% interval.")]
 Resolution = Annotated[
     float | None,
-    Field(None, description="The most by which binning the scores can have moved the value."),
+    Field(
+        None,
+        description="The largest error of the value from binning the scores; 0 means exact. Null"
+        " for pr_auc, log_loss, brier and calibration_error.",
+    ),
 ]
 Coverage = Annotated[
     float | None, Field(None, description="Labelled rows divided by rows; null without rows.")

@@ -59,7 +59,7 @@ class Metric:
     panes: int = 0  # labelled panes it was taken over
     floor: float = 0.0  # standard error if the rows were independent
     shrunk: float = 0.0  # the value with four rows more, two of them wrong: few rows say little
-    resolution: float = 0.0  # the most by which binning the scores can have moved the value
+    resolution: float | None = 0.0  # the largest error from binning the scores; None: not stated
     lower_is_better: bool = False
     most: float = 1.0  # the largest value there is; the smallest is 0
 
@@ -94,10 +94,6 @@ class Labelled:
         return cls(outcomes.reshape(-1, 4), met, by_label[0], by_label[1])
 
     @property
-    def rows(self) -> int:
-        return int(self.outcomes.sum())
-
-    @property
     def totals(self) -> tuple[Array, Array]:
         """Negatives and positives of all panes, of shape (b,)."""
         return self.negatives.sum(axis=0), self.positives.sum(axis=0)
@@ -111,8 +107,6 @@ class Labelled:
 def measure(panes: Sequence[Cells]) -> dict[str, Metric]:
     """Every metric of ``METRICS`` over the labelled rows of ``panes``."""
     labelled = Labelled.of(panes)
-    if labelled.rows == 0:
-        return {name: Metric(None) for name in METRICS}
     return {name: _MEASURED[name](labelled) for name in METRICS}
 
 
@@ -212,10 +206,10 @@ def _pr_auc(labelled: Labelled) -> Metric:
     n, p = labelled.totals
     value = float(formulas.pr_auc(n, p))
     if np.isnan(value):
-        return Metric(None)
+        return Metric(None, resolution=None)
     floor, shrunk = _proportion(value, float(p.sum()))
-    moved, panes = formulas.pr_auc_moved(n, p), len(labelled.outcomes)
-    return Metric(value, labelled.spread(formulas.pr_auc), panes, floor, shrunk, moved)
+    se, panes = labelled.spread(formulas.pr_auc), len(labelled.outcomes)
+    return Metric(value, se, panes, floor, shrunk, resolution=None)
 
 
 # -- of the scores as probabilities ------------------------------------------------------------
@@ -226,7 +220,7 @@ def _of_loss(loss: Loss, most: float) -> Callable[[Labelled], Metric]:
         n, p = labelled.totals
         value, bins = float(formulas.mean_loss(n, p, labelled.bins, loss)), labelled.bins
         if np.isnan(value):
-            return Metric(None)
+            return Metric(None, resolution=None)
         rows = float((n + p).sum())
         square = float(formulas.mean_loss(n, p, bins, lambda at: np.square(loss(at))))
         floor, shrunk = _mean(value * rows, square * rows, rows)
@@ -236,7 +230,7 @@ def _of_loss(loss: Loss, most: float) -> Callable[[Labelled], Metric]:
             len(labelled.outcomes),
             floor,
             shrunk,
-            formulas.mean_loss_moved(n, p, bins, loss),
+            resolution=None,
             lower_is_better=True,
             most=most,
         )
@@ -248,7 +242,7 @@ def _calibration_error(labelled: Labelled) -> Metric:
     n, p = labelled.totals
     value, bins = float(formulas.calibration_error(n, p, labelled.bins)), labelled.bins
     if np.isnan(value):
-        return Metric(None)
+        return Metric(None, resolution=None)
     rows = float((n + p).sum())
     square = float(formulas.mean_loss(n, p, bins, formulas.squared))
     floor, shrunk = _mean(value * rows, square * rows, rows)
@@ -258,7 +252,7 @@ def _calibration_error(labelled: Labelled) -> Metric:
         len(labelled.outcomes),
         floor,
         shrunk,
-        formulas.HALF_BIN,
+        resolution=None,
         lower_is_better=True,
     )
 

@@ -22,6 +22,9 @@ RENAMED = {
     "marked": "significant",
 }
 RENAMED_IN_EVIDENCE = {"statistic": "decided_by", "effect": "persistent", "also": "grouped"}
+# These metrics are shown and open no incident. Their `resolution` was a worst-case bound on which
+# nothing depends; it is null now. All other figures of these metrics are compared.
+RESOLUTION_IS_NULL = frozenset({"pr_auc", "log_loss", "brier", "calibration_error"})
 # A sum may be taken in another order on another processor.
 TOLERANCE = 1e-12
 
@@ -32,12 +35,30 @@ def before() -> dict[str, Any]:
 
 
 def test_reports_of_the_pipeline_on_disturbed_flights_are_unchanged(before):
-    assert list(differences(renamed(before["pipeline"]), documents.pipeline())) == []
+    assert list(differences(expected(before["pipeline"]), documents.pipeline())) == []
 
 
 @pytest.mark.slow
 def test_alarms_and_delays_of_seeded_streams_are_unchanged(before):
     assert list(differences(before["streams"], dict(documents.streams()))) == []
+
+
+def expected(found: Any) -> Any:
+    return without_resolution(renamed(found))
+
+
+def without_resolution(found: Any) -> Any:
+    """The document with the resolution of the metrics of ``RESOLUTION_IS_NULL`` set to null."""
+    if isinstance(found, list):
+        return [without_resolution(one) for one in found]
+    if not isinstance(found, dict):
+        return found
+    return {
+        name: {**value, "resolution": None}
+        if name in RESOLUTION_IS_NULL and isinstance(value, dict) and "resolution" in value
+        else without_resolution(value)
+        for name, value in found.items()
+    }
 
 
 def renamed(found: Any, names: Mapping[str, str] = RENAMED) -> Any:

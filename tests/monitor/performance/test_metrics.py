@@ -24,6 +24,7 @@ from monitor.counts.counts import Counts
 from monitor.performance.metrics import METRICS, Metric, measure
 
 CENTRES = [0.10005, 0.30005, 0.70005, 0.90005]  # of bins: such scores are counted exactly
+RESOLUTIONS = dict.fromkeys(METRICS[:6], 0.0)  # of the others none is stated
 BINNED = ("roc_auc", "pr_auc", "log_loss", "brier", "calibration_error")
 row = st.tuples(st.sampled_from(CENTRES), st.integers(0, 1), st.integers(0, 1))  # score, said, true
 panes = st.lists(st.lists(row, max_size=6), max_size=6)
@@ -103,9 +104,10 @@ def test_panes_without_a_label_are_nothing(panes):
     assert measured([[], *panes, []]) == measured([rows for rows in panes if rows])
 
 
-def test_rows_that_were_taken_back_leave_nothing():
-    gone = {name: counts - counts for name, counts in cells([(0.1, 0, 0)]).items()}
-    assert measure([gone]) == measure([]) == dict.fromkeys(METRICS, Metric(None))
+def test_metrics_are_undefined_if_all_rows_were_subtracted_again():
+    subtracted = {name: counts - counts for name, counts in cells([(0.1, 0, 0)]).items()}
+    undefined = {name: Metric(None, resolution=RESOLUTIONS.get(name)) for name in METRICS}
+    assert measure([subtracted]) == measure([]) == undefined
 
 
 # Neighbours that share a bin, the ends of the scale, and anything in between.
@@ -113,35 +115,46 @@ close = st.integers(0, 60).map(lambda i: 0.5 + i / 100_000)
 anywhere = st.one_of(close, st.floats(0, 1), st.sampled_from([0.0, 1e-12, 1 - 1e-12, 1.0]))
 
 
-@given(scores=st.lists(st.tuples(anywhere, st.integers(0, 1)), min_size=1, max_size=30))
+scored_rows = st.lists(st.tuples(anywhere, st.integers(0, 1)), min_size=1, max_size=30)
+
+
+@given(scores=scored_rows)
 @settings(max_examples=150)
-def test_binning_the_scores_moves_no_metric_by_more_than_stated(scores):
+def test_binning_the_scores_changes_roc_auc_by_at_most_its_resolution(scores):
     rows = [(score, 0, true) for score, true in scores]
-    found, exact = measured([rows]), by_sklearn(rows)
+    found, exact = measured([rows])["roc_auc"], by_sklearn(rows)["roc_auc"]
+    if exact is None:
+        assert found.value is None
+    else:
+        assert abs(found.value - exact) <= found.resolution + 1e-9
+
+
+@given(scores=scored_rows)
+@settings(max_examples=150)
+def test_every_metric_is_that_of_scikit_learn_on_the_centres_of_the_score_bins(scores):
+    rows = [(score, 0, true) for score, true in scores]
+    centred = [((int(score_bin(np.array([s]))[0]) + 0.5) / 10_000, 0, true) for s, _, true in rows]
+    found, expected = measured([rows]), by_sklearn(centred)
     for name in BINNED:
-        if name == "calibration_error" and any(on_an_edge(score) for score, _ in scores):
-            continue  # the next double below an edge belongs to either side
-        if exact[name] is None:
-            assert found[name].value is None, name
-        else:
-            assert abs(found[name].value - exact[name]) <= found[name].resolution + 1e-9, name
+        assert found[name].value == pytest.approx(expected[name], abs=1e-12), name
 
 
-def on_an_edge(score):
-    return 0 < score < 1 and abs(score * 10 - round(score * 10)) < 1e-9
-
-
-def test_the_resolution_of_scores_in_general_is_small():
+def test_binning_changes_the_metrics_of_many_scores_by_less_than_a_thousandth():
     rng = np.random.default_rng(11)
     rows = [(s, 0, int(rng.random() < s)) for s in rng.beta(2, 5, size=2_000).tolist()]
-    resolution = {name: metric.resolution for name, metric in measured([rows]).items()}
-    assert max(resolution[name] for name in BINNED) < 0.001
+    found, exact = measured([rows]), by_sklearn(rows)
+    assert found["roc_auc"].resolution < 0.001
+    for name in BINNED:
+        assert found[name].value == pytest.approx(exact[name], abs=0.001), name
 
 
-def test_order_and_class_are_exact_where_scores_are_counted_apart():
+def test_metrics_of_classes_are_exact_and_roc_auc_where_no_bin_holds_both_labels():
     rows = [(score, 0, i % 2) for i, score in enumerate(CENTRES)]
     found = measured([rows])
-    assert all(found[name].resolution == 0.0 for name in (*METRICS[:6], "pr_auc"))
+    assert {name: metric.resolution for name, metric in found.items()} == {
+        **dict.fromkeys(METRICS),
+        **RESOLUTIONS,
+    }
 
 
 def test_a_certain_row_that_is_wrong_costs_what_half_a_bin_does():
