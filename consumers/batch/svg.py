@@ -1,8 +1,8 @@
-"""Charts as inline SVG: text alone, with no script, no font and nothing to fetch.
+"""Charts as inline SVG, without scripts, fonts or network requests.
 
-Colours are classes of the page's style sheet, so that one chart reads in light and in dark. Nothing
-is told by colour alone: what is drawn in another colour has another shape or dash, and a text to
-hover over.
+Colours are classes of the page's style sheet (``templates/summary.css``), for light and dark mode.
+Whatever has another colour also has another shape or dash and a tooltip, so that no information is
+in the colour alone. All texts are escaped here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import groupby
 
 WIDTH, HEIGHT = 860, 190
 LEFT, RIGHT, TOP, BOTTOM = 52, 10, 8, 24
-NARROW, LOW = 410, 150  # a histogram: two stand side by side
+NARROW, LOW = 410, 150  # of a histogram; two are side by side
 CELL_HEIGHT = 16
 NAME_WIDTH = 130
 MOST_TICKS, MOST_LABELS = 7, 5
@@ -24,7 +24,7 @@ Scale = Callable[[float], float]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One window of a line; without a value a gap. ``mark`` is empty, or a severity."""
+    """One window of a line chart; None is a gap. ``mark`` is empty or a severity."""
 
     at: str
     value: float | None
@@ -35,19 +35,19 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One field of a heat map: how dark, from 0 to 1 (None: empty), and whether it is marked."""
+    """One field of a heat map."""
 
-    shade: float | None
-    marked: bool
+    shade: float | None  # 0 (light) to 1 (dark); None: empty
+    is_marked: bool
     tip: str
 
 
 def line_chart(title: str, points: Sequence[Point], levels: Sequence[tuple[str, float]]) -> str:
-    """A line with its interval, and horizontal lines, named as their class in the style sheet."""
+    """A line with intervals. ``levels`` are horizontal lines: CSS class and value."""
     low, high = _range(points, levels)
 
-    def x(place: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * (place + 0.5) / len(points)
+    def x(index: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * (index + 0.5) / len(points)
 
     def y(value: float) -> float:
         return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
@@ -69,10 +69,10 @@ def line_chart(title: str, points: Sequence[Point], levels: Sequence[tuple[str, 
 def heat_map(
     title: str, names: Sequence[str], dates: Sequence[str], rows: Sequence[Sequence[Cell]]
 ) -> str:
-    """A row for each name, a column for each date. Marked fields are taller, and of another hue."""
+    """A row for each name, a column for each date. Marked fields are taller and orange."""
     wide = (WIDTH - NAME_WIDTH - RIGHT) / len(dates)
     height = TOP + CELL_HEIGHT * len(names) + BOTTOM
-    drawn = list(_dates(dates, lambda place: NAME_WIDTH + wide * (place + 0.5), height))
+    drawn = list(_dates(dates, lambda i: NAME_WIDTH + wide * (i + 0.5), height))
     for i, (name, cells) in enumerate(zip(names, rows, strict=True)):
         top = TOP + CELL_HEIGHT * i
         drawn.append(_text(NAME_WIDTH - 6, top + 12, _short(name, 18), "end"))
@@ -83,17 +83,17 @@ def heat_map(
 def histogram(
     title: str, labels: Sequence[str], reference: Sequence[float], window: Sequence[float]
 ) -> str:
-    """Shares side by side: the window's as full bars, the reference's as outlines around them."""
+    """Proportions per bin: of the window as filled bars, of the reference as outlines."""
     wide, highest = (NARROW - 20) / len(labels), max(*reference, *window, 1e-9)
 
-    def bars(kind: str, shares: Sequence[float], inset: float) -> Iterable[str]:
-        for place, (label, share) in enumerate(zip(labels, shares, strict=True)):
-            tall = (LOW - TOP - BOTTOM) * share / highest
+    def bars(kind: str, proportions: Sequence[float], inset: float) -> Iterable[str]:
+        for i, (label, proportion) in enumerate(zip(labels, proportions, strict=True)):
+            tall = (LOW - TOP - BOTTOM) * proportion / highest
             yield _rect(
                 kind,
-                (10 + wide * (place + inset), LOW - BOTTOM - tall),
+                (10 + wide * (i + inset), LOW - BOTTOM - tall),
                 (wide * (1 - 2 * inset), tall),
-                f"{label}: {share:.1%} of the {kind}",
+                f"{label}: {proportion:.1%} of the {kind}",
             )
 
     every = -(-len(labels) // MOST_LABELS)
@@ -113,12 +113,12 @@ def _svg(title: str, height: int, drawn: Iterable[str], width: int = WIDTH) -> s
 
 
 def _range(points: Sequence[Point], levels: Sequence[tuple[str, float]]) -> tuple[float, float]:
-    """What all of it spans, with a little air."""
-    met = [v for p in points for v in (p.value, p.low, p.high) if v is not None]
-    met += [value for _, value in levels]
-    low, high = min(met, default=0.0), max(met, default=1.0)
-    air = (high - low) * 0.06 or 0.05
-    return low - air, high + air
+    """The range of all values, with a margin."""
+    values = [v for p in points for v in (p.value, p.low, p.high) if v is not None]
+    values += [value for _, value in levels]
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    margin = (high - low) * 0.06 or 0.05
+    return low - margin, high + margin
 
 
 def _rules(low: float, high: float, y: Scale) -> Iterable[str]:
@@ -136,10 +136,10 @@ def _level(name: str, value: float, y: Scale) -> str:
 
 
 def _dates(dates: Sequence[str], x: Scale, height: int) -> Iterable[str]:
-    """Some of them, in the middle of their column; the first is moved right to stay whole."""
+    """At most ``MOST_TICKS`` dates below their column; the first is moved right to fit."""
     every = -(-len(dates) // MOST_TICKS)
-    for place in range(0, len(dates), every):
-        yield _text(max(x(place), 34), height - 6, dates[place][:10], "middle")
+    for i in range(0, len(dates), every):
+        yield _text(max(x(i), 34), height - 6, dates[i][:10], "middle")
 
 
 def _bands(points: Sequence[Point], x: Scale, y: Scale) -> Iterable[str]:
@@ -156,11 +156,11 @@ def _lines(points: Sequence[Point], x: Scale, y: Scale) -> Iterable[str]:
 
 
 def _marks(points: Sequence[Point], x: Scale, y: Scale) -> Iterable[str]:
-    """A diamond where something is wrong; everywhere else a dot to hover over."""
-    for place, point in enumerate(points):
+    """A diamond for a marked point, a dot for others, each with a tooltip."""
+    for i, point in enumerate(points):
         if point.value is None:
             continue
-        across, down = f"{x(place):.1f}", f"{y(point.value):.1f}"
+        across, down = f"{x(i):.1f}", f"{y(point.value):.1f}"
         tip = _tip(f"{point.at}: {point.value:.3f} {point.mark}")
         if point.mark:
             diamond = f"M{across} {down}m0-5l5 5l-5 5l-5-5z"
@@ -172,7 +172,7 @@ def _marks(points: Sequence[Point], x: Scale, y: Scale) -> Iterable[str]:
 def _field(cell: Cell, left: float, top: float, wide: float) -> str:
     if cell.shade is None:
         return ""
-    inset, kind, faintest = (0, "marked", 0.5) if cell.marked else (3, "calm", 0.08)
+    inset, kind, faintest = (0, "drifted", 0.5) if cell.is_marked else (3, "healthy", 0.08)
     opacity = f' fill-opacity="{faintest + (1 - faintest) * min(cell.shade, 1.0):.2f}"'
     tall = CELL_HEIGHT - 1 - 2 * inset
     return _rect(kind, (left, top + inset), (max(wide - 0.5, 0.5), tall), cell.tip, opacity)
@@ -199,8 +199,8 @@ def _short(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-def _runs(points: Sequence[Point], there: Callable[[Point], bool]) -> Iterable[list[int]]:
-    """The places of neighbours that are all there."""
-    for met, run in groupby(range(len(points)), lambda place: there(points[place])):
-        if met:
+def _runs(points: Sequence[Point], is_drawn: Callable[[Point], bool]) -> Iterable[list[int]]:
+    """The indices of consecutive points that are all drawn."""
+    for drawn, run in groupby(range(len(points)), lambda i: is_drawn(points[i])):
+        if drawn:
             yield list(run)
