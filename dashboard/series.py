@@ -55,7 +55,7 @@ def _metric_lines(item: WindowItem, name: str) -> list[tuple[object, ...]]:
 
 
 def _metric_kind(metric: Metric, status: str) -> str:
-    """A key of ``charts.METRIC_KINDS``."""
+    """A key of ``chart_styles.METRIC_KINDS``."""
     if status != "final":
         return labels.PROVISIONAL
     return labels.DEGRADED[metric.severity] if metric.severity else labels.FINAL
@@ -143,7 +143,7 @@ def distance(feature: Feature) -> float | None:
 
 
 def verdict(item: WindowItem, feature: Feature | None) -> str:
-    """A key of ``charts.VERDICTS``."""
+    """A key of ``chart_styles.VERDICTS``."""
     if item.window.status == "incomplete":
         return labels.NOT_JUDGED
     return labels.NO_ROWS if feature is None else labels.verdict(feature)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from dashboard import charts, series
+from dashboard import chart_styles, charts, series
 
 COLUMNS = {
     "metric": series.METRIC_COLUMNS,
@@ -45,16 +45,16 @@ def test_time_axis_is_utc(chart):
 
 
 def test_points_differ_by_shape_and_not_only_by_colour():
-    shapes = [shape for _, shape in charts.METRIC_KINDS.values()]
+    shapes = [shape for _, shape in chart_styles.METRIC_KINDS.values()]
     assert len(set(shapes)) == len(shapes)
 
 
 def test_lines_differ_by_dashes_and_not_only_by_colour():
     for styles in (
-        charts.METRIC_LINES,
-        charts.DISTANCE_LINES,
-        charts.EXPECTED_LINES,
-        charts.SOURCES,
+        chart_styles.METRIC_LINES,
+        chart_styles.DISTANCE_LINES,
+        chart_styles.EXPECTED_LINES,
+        chart_styles.SOURCES,
     ):
         dashes = [tuple(dash) for _, dash in styles.values()]
         assert len(set(dashes)) == len(dashes)
@@ -62,7 +62,7 @@ def test_lines_differ_by_dashes_and_not_only_by_colour():
 
 def test_legend_of_a_psi_chart_has_no_limits():
     legend = {t: _domains(charts.spec("distances", t)) for t in ("KS distance", "PSI")}
-    assert legend["KS distance"] == {tuple(charts.DISTANCE_LINES)}
+    assert legend["KS distance"] == {tuple(chart_styles.DISTANCE_LINES)}
     assert legend["PSI"] == {("distance",)}
 
 
@@ -73,7 +73,12 @@ def _domains(spec):
 
 def test_colours_of_lines_have_enough_contrast_on_white_and_on_black():
     """A contrast of at least 3, as WCAG 2.1 asks of graphics (1.4.11)."""
-    all_lines = (charts.METRIC_LINES, charts.DISTANCE_LINES, charts.EXPECTED_LINES, charts.SOURCES)
+    all_lines = (
+        chart_styles.METRIC_LINES,
+        chart_styles.DISTANCE_LINES,
+        chart_styles.EXPECTED_LINES,
+        chart_styles.SOURCES,
+    )
     for colour in {colour for lines in all_lines for colour, _ in lines.values()}:
         assert _contrast(colour, "#ffffff") >= 3, colour
         assert _contrast(colour, "#0e1117") >= 3, colour

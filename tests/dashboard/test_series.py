@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.answers import Feature, WindowItem
-from dashboard import charts, formats, labels, series
+from dashboard import chart_styles, formats, labels, series
 from dashboard.window_parameter import to_parameter
 from tests.dashboard.fake import drifted, feature, metric, window
 
@@ -48,7 +48,7 @@ def test_provisional_and_degraded_points_are_of_different_kinds(labels, severity
     one["performance"]["metrics"]["recall"] = metric(severity=severity)
     rows = series.metric_rows([WindowItem.model_validate(one)], "recall")
     assert lines(rows, "measured")["kind"].tolist() == [kind]
-    assert kind in charts.METRIC_KINDS
+    assert kind in chart_styles.METRIC_KINDS
 
 
 def test_undefined_metric_leaves_a_gap():
@@ -79,12 +79,14 @@ def test_verdict_of_a_cell_is_one_of_the_chart(document, status, verdict):
     one = item(1, status=status)
     feature = None if document is None else Feature.model_validate(document)
     assert series.verdict(one, feature) == verdict
-    assert verdict in charts.VERDICTS
+    assert verdict in chart_styles.VERDICTS
 
 
 def test_every_verdict_has_a_symbol_of_its_own():
-    assert len({name.split()[0] for name in charts.VERDICTS}) == len(charts.VERDICTS)
-    assert len({name.split()[0] for name in charts.METRIC_KINDS}) == len(charts.METRIC_KINDS)
+    assert len({name.split()[0] for name in chart_styles.VERDICTS}) == len(chart_styles.VERDICTS)
+    assert len({name.split()[0] for name in chart_styles.METRIC_KINDS}) == len(
+        chart_styles.METRIC_KINDS
+    )
 
 
 def test_heat_map_has_a_cell_per_feature_and_window_and_marks_the_chosen_one():
@@ -132,7 +134,7 @@ def test_distance_and_its_sustained_part_have_the_limits_that_decide():
         "sustained": 0.03,
         "sustained limit": pytest.approx(0.12 + 0.09 / 2),
     }
-    assert set(rows["line"]) == set(charts.DISTANCE_LINES)
+    assert set(rows["line"]) == set(chart_styles.DISTANCE_LINES)
 
 
 def test_chosen_window_is_marked_in_the_line():
@@ -195,7 +197,7 @@ def test_cumulative_proportions_are_computed_for_each_distribution():
     rows = distribution_rows(NUMERIC)
     summed = rows[rows["source"] == "window"]["cumulative"].tolist()
     assert summed == pytest.approx([0.1, 0.2, 1.0])
-    assert set(rows["source"]) == set(charts.SOURCES)
+    assert set(rows["source"]) == set(chart_styles.SOURCES)
 
 
 def test_bins_of_categories_are_their_names():
@@ -219,7 +221,7 @@ def test_estimated_performance_has_a_line_beside_the_realised_one():
     rows = series.expected_rows(windows, "accuracy")
     assert series.expected_rows(windows, "recall")["value"].isna().all()
     assert rows[["line", "value"]].to_numpy().tolist() == [["expected", 0.9], ["realised", 0.91]]
-    assert set(rows["line"]) == set(charts.EXPECTED_LINES)
+    assert set(rows["line"]) == set(chart_styles.EXPECTED_LINES)
 
 
 @given(st.lists(st.integers(1, 28), min_size=1, max_size=10, unique=True))
