@@ -18,11 +18,11 @@ COLOURS = {"critical": "red", "warning": "yellow"}
 
 
 @click.command()
-@click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="One CloudEvent a line, as it was published.")
+@click.option("--follow", is_flag=True, help="Print new alerts until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="One CloudEvent a line, as published.")
 @click.option("--severity", "severities", multiple=True, type=click.Choice(("warning", "critical")))
 @click.option("--kind", "kinds", multiple=True, help="data, prediction, performance, …")
-@click.option("--model", "models", multiple=True, help="Of this model only.")
+@click.option("--model", "models", multiple=True, help="Only alerts of this model.")
 @click.option("--since", help="From this event time on, UTC: 2013-05-01, 2013-05-01T06:00:00Z.")
 @click.pass_obj
 def alerts(  # noqa: PLR0913 - one argument for each option
@@ -35,9 +35,9 @@ def alerts(  # noqa: PLR0913 - one argument for each option
     models: tuple[str, ...],
     since: str | None,
 ) -> None:
-    """Show what the alert topic holds: time, severity, change, model, and what was found.
+    """Show the alerts: time, severity, change, model and message.
 
-    Reads from the beginning and commits nothing. An option given twice means either.
+    Reads the topic from its beginning and commits nothing. Repeated options are alternatives.
     """
     from consumers.kafka.topic_reader import TopicReader
     from consumers.messages.alert_text import Wanted
@@ -68,7 +68,8 @@ def _show(records: Iterable[Record], wanted: Wanted, as_json: bool) -> None:
             line = (record.value or b"").decode() if as_json else alert_line(event)
         except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
             click.echo(
-                f"passed over what is no alert, at offset {record.offset}: {error}", err=True
+                f"skipped a record that is not an alert, at offset {record.offset}: {error}",
+                err=True,
             )
             continue
         severity = event["data"]["severity"]

@@ -10,97 +10,100 @@ import click
 
 if TYPE_CHECKING:
     from consumers.dead_letters.dead_letter import DeadLetter
-    from consumers.dead_letters.replay import Listing, Replayed
+    from consumers.dead_letters.listing import Listing
+    from consumers.dead_letters.replay import ReplayResult
     from driftline.settings import Settings
 
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """Records that were set aside because they break the contract: look, and send them again."""
+    """List records that were set aside because they violate the contract, and send them again."""
 
 
 @dead_letters.command("list")
 @click.option("--reason", help="undecodable, contract, unknown_model or clock_skew.")
 @click.option(
-    "--limit", type=click.IntRange(0), default=20, show_default=True, help="The newest so many."
+    "--limit", type=click.IntRange(0), default=20, show_default=True, help="Show the newest N."
 )
-@click.option("--waiting", is_flag=True, help="Only those that no replay has sent back.")
+@click.option("--waiting", is_flag=True, help="Only those that no replay has sent again.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with key and value.")
 @click.pass_obj
 def list_letters(
     settings: Settings, reason: str | None, limit: int, waiting: bool, as_json: bool
 ) -> None:
-    """Show what was set aside, why, and where it came from. Commits nothing."""
+    """Show dead letters with their reason and their source. Commits nothing."""
     from consumers.dead_letters.dead_letter import TOPIC
-    from consumers.dead_letters.replay import Listing
+    from consumers.dead_letters.listing import Listing
     from consumers.kafka.topic_reader import TopicReader
 
     with TopicReader(settings, TOPIC) as reader:
-        found = Listing(reader)
-        # No more of them than are shown are held at a time: they may be many, and large.
+        listing = Listing(reader)
+        # Only those that are shown are held in memory: there may be many large ones.
         newest = nlargest(
-            limit, found.letters(reason, waiting=waiting), key=lambda of: of[0].record.append_ms
+            limit,
+            listing.letters(reason, waiting=waiting),
+            key=lambda letter: letter[0].record.append_ms,
         )
     for letter, sent_back in reversed(newest):
-        click.echo(_told(letter, sent_back=sent_back, as_json=as_json))
+        click.echo(_rendered(letter, sent_back=sent_back, as_json=as_json))
     if not as_json:
-        click.echo(_counted(found, reason, len(newest)))
-    if found.unknown is not None:
-        click.echo(f"which of them were sent back is not known: {found.unknown}", err=True)
+        click.echo(_totals(listing, reason, len(newest)))
+    if listing.unknown is not None:
+        click.echo(f"it is unknown which of them were sent again: {listing.unknown}", err=True)
 
 
 @dead_letters.command()
-@click.option("--reason", help="Only letters set aside for it; by default for every reason.")
+@click.option("--reason", help="Only dead letters with this reason; by default all reasons.")
 @click.pass_obj
 def replay(settings: Settings, reason: str | None) -> None:
-    """Send letters as they were received back to their topics: each once, however often this runs.
+    """Send dead letters to their topics again, as they were received, each once.
 
-    How far it has come is kept by reason, so letters of other reasons stay for their own replay.
-    What is refused again becomes a new letter, and can be sent again.
+    Progress is kept by reason, so dead letters with other reasons stay for their own replay. A
+    record that is refused again becomes a new dead letter, which can be sent again.
     """
-    from consumers.dead_letters.replay import reasons_of, replay_dead_letters
+    from consumers.dead_letters.listing import reasons_of
+    from consumers.dead_letters.replay import replay_dead_letters
 
-    there = reasons_of(settings)
-    if reason is not None and reason not in there:
-        said = f"there are those of {', '.join(there)}" if there else "there are none at all"
-        click.echo(f"no dead letters of reason {reason!r}: {said}")
+    existing = reasons_of(settings)
+    if reason is not None and reason not in existing:
+        others = f"there are those of {', '.join(existing)}" if existing else "there are none"
+        click.echo(f"no dead letters of reason {reason!r}: {others}")
         return
-    if not there:
+    if not existing:
         click.echo("there are no dead letters")
-    for one in [reason] if reason else there:
-        _tell(replay_dead_letters(settings, one))
+    for each in [reason] if reason else existing:
+        _print_result(replay_dead_letters(settings, each))
 
 
-def _told(letter: DeadLetter, *, sent_back: bool | None, as_json: bool) -> str:
-    from consumers.dead_letters.dead_letter import dead_letter_document, dead_letter_line
+def _rendered(letter: DeadLetter, *, sent_back: bool | None, as_json: bool) -> str:
+    from consumers.dead_letters.rendering import dead_letter_document, dead_letter_line
 
     if as_json:
         return json.dumps(dead_letter_document(letter, sent_back=sent_back))
     return dead_letter_line(letter, sent_back=sent_back)
 
 
-def _tell(done: Replayed) -> None:
-    topics = ", ".join(f"{count:,} to {topic}" for topic, count in sorted(done.sent.items()))
-    total = sum(done.sent.values())
+def _print_result(result: ReplayResult) -> None:
+    topics = ", ".join(f"{count:,} to {topic}" for topic, count in sorted(result.sent.items()))
+    total = sum(result.sent.values())
     if total:
-        click.echo(
-            f"{done.reason}: sent back {total:,} {'letter' if total == 1 else 'letters'} ({topics})"
-        )
-    elif not done.stuck:
-        click.echo(f"{done.reason}: nothing to send, all were sent back before")
-    for letter, obstacle in done.stuck:
-        click.echo(f"{done.reason}: {letter.name} was not sent: {obstacle}")
+        noun = "dead letter" if total == 1 else "dead letters"
+        click.echo(f"{result.reason}: sent back {total:,} {noun} ({topics})")
+    elif not result.unsendable:
+        click.echo(f"{result.reason}: nothing to send, all were sent back before")
+    for letter, why in result.unsendable:
+        click.echo(f"{result.reason}: {letter.name} was not sent: {why}")
 
 
-def _counted(listing: Listing, reason: str | None, shown: int) -> str:
-    """How many there are, by reason, and how many of them were shown."""
-    counts, back = listing.counts, listing.sent_back
+def _totals(listing: Listing, reason: str | None, shown: int) -> str:
+    """How many there are by reason, and how many of them were shown."""
+    counts, sent_back = listing.counts, listing.sent_back
     if not counts:
         return "there are no dead letters"
     by_reason = ", ".join(
-        f"{count:,} {name}" + (f" ({back[name]:,} sent back)" if back[name] else "")
+        f"{count:,} {name}" + (f" ({sent_back[name]:,} sent back)" if sent_back[name] else "")
         for name, count in counts.most_common()
     )
-    found = counts.total() if reason is None else counts[reason]
-    of = "" if reason is None else f" of reason {reason!r}"
-    return f"showed {shown:,} of {found:,} letters{of}; there are {by_reason}"
+    total = counts.total() if reason is None else counts[reason]
+    selection = "" if reason is None else f" of reason {reason!r}"
+    return f"showed {shown:,} of {total:,} dead letters{selection}; there are {by_reason}"

@@ -1,51 +1,51 @@
-"""Dead letters as values: why a record was set aside, and the record as it was received. No Kafka.
+"""The format of dead letters: a record that was set aside, with the reason in its headers.
 
-``consumers.roles.aggregate`` writes them; ``docs/messages.md`` describes their headers.
+``aggregate`` writes dead letters; the commands ``driftline dead-letters`` read them.
+``docs/messages.md`` describes the headers.
 """
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Mapping
+import hashlib
 from dataclasses import dataclass
-from typing import Any
 
-from consumers.messages.internal import rfc3339
 from consumers.messages.records import Message, Record
 
 TOPIC = "dead-letters"
 SOURCES = ("predictions", "labels")
-OWN = "driftline."  # begins the names of the headers that were added
-SHOWN = 60  # characters of a value in a line
+HEADER_PREFIX = "driftline."  # of the headers that are added to those of the record
+MAX_BYTES = 1_900_000  # of a dead letter; the topic accepts twice the size of the source topics
+TRUNCATED_BYTES = 64 * 1024  # kept of a larger value
+MAX_ERROR_BYTES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record of the topic ``dead-letters``; what its headers lack is empty or None."""
+    """A record of the topic ``dead-letters``. Fields without a header are empty or None."""
 
     record: Record
     reason: str
     error: str
-    topic: str  # where it came from, by its short name
+    topic: str  # the source topic, by its short name
     partition: int | None
     offset: int | None
-    truncated: str | None  # hash and length of the whole value; None: it is whole
+    truncated: str | None  # hash and length of the whole value; None: the value is complete
 
     @classmethod
-    def of(cls, record: Record) -> DeadLetter:
-        own = {
-            name.removeprefix(OWN): (value or b"").decode(errors="replace")
+    def from_record(cls, record: Record) -> DeadLetter:
+        added = {
+            name.removeprefix(HEADER_PREFIX): (value or b"").decode(errors="replace")
             for name, value in record.headers
-            if name.startswith(OWN)
+            if name.startswith(HEADER_PREFIX)
         }
         return cls(
             record,
-            own.get("reason", ""),
-            own.get("error", ""),
-            own.get("topic", ""),
-            _whole(own.get("partition")),
-            _whole(own.get("offset")),
-            own.get("truncated"),
+            added.get("reason", ""),
+            added.get("error", ""),
+            added.get("topic", ""),
+            _integer(added.get("partition")),
+            _integer(added.get("offset")),
+            added.get("truncated"),
         )
 
     @property
@@ -53,63 +53,51 @@ class DeadLetter:
         return f"{TOPIC}/{self.record.partition}/{self.record.offset}"
 
     @property
-    def obstacle(self) -> str | None:
-        """Why it cannot be sent back; None if it can."""
+    def unsendable(self) -> str | None:
+        """Why it cannot be sent again; None if it can."""
         if self.truncated is not None:
-            return f"only its beginning was kept ({self.truncated})"
+            return f"only the first part of the value was kept ({self.truncated})"
         if self.topic not in SOURCES:
-            return f"it names no topic that it came from, but {self.topic!r}"
+            return f"its headers name no source topic, but {self.topic!r}"
         return None
 
     def original(self) -> Message:
-        """As it was received, for the partition that it came from."""
-        headers = [header for header in self.record.headers if not header[0].startswith(OWN)]
-        return Message(self.topic, self.record.key, self.record.value, self.partition, headers)
+        """The record as it was received, for the partition that it came from."""
+        return Message(
+            self.topic, self.record.key, self.record.value, self.partition, _received(self.record)
+        )
 
 
-def dead_letter_document(letter: DeadLetter, *, sent_back: bool | None) -> Mapping[str, Any]:
-    """For programs. Bytes that are no UTF-8 stand under another name, in base64."""
-    record = letter.record
-    return {
-        "letter": letter.name,
-        "at": rfc3339(record.append_ms),
-        "reason": letter.reason,
-        "error": letter.error,
-        "topic": letter.topic,
-        "partition": letter.partition,
-        "offset": letter.offset,
-        "truncated": letter.truncated,
-        "sent_back": sent_back,
-        **_bytes("key", record.key),
-        **_bytes("value", record.value),
-    }
+def dead_letter_message(record: Record, reason: str, error: str) -> Message:
+    """The record byte for byte, with the reason.
+
+    Of a record over ``MAX_BYTES``, the first part of the value is kept with a hash of the whole.
+    """
+    headers: list[tuple[str, bytes | None]] = [
+        ("driftline.reason", reason.encode()),
+        ("driftline.error", error.encode()[:MAX_ERROR_BYTES]),
+        ("driftline.topic", record.topic.encode()),
+        ("driftline.partition", str(record.partition).encode()),
+        ("driftline.offset", str(record.offset).encode()),
+    ]
+    key, value, received = record.key, record.value, _received(record)
+    rest = len(key or b"") + sum(len(name.encode()) + len(text or b"") for name, text in received)
+    if rest + len(value or b"") > MAX_BYTES:  # compressed, it fitted into the source topic
+        headers.append(("driftline.truncated", _fingerprint(value or b"")))
+        value = value and value[:TRUNCATED_BYTES]
+        if rest + TRUNCATED_BYTES > MAX_BYTES:
+            received, key = [], key and key[:TRUNCATED_BYTES]
+    return Message(TOPIC, key, value, headers=[*received, *headers])
 
 
-def dead_letter_line(letter: DeadLetter, *, sent_back: bool | None) -> str:
-    """When, why, where from, what was wrong, what became of it, and how the value begins."""
-    value = letter.record.value
-    began = "no value" if value is None else value[: 4 * SHOWN].decode(errors="replace")
-    shown = began if len(began) <= SHOWN else f"{began[: SHOWN - 1]}…"
-    line = (
-        f"{rfc3339(letter.record.append_ms)[:19]}Z  {letter.reason:13}"
-        f"  {letter.topic}/{letter.partition}/{letter.offset}  {letter.error}"
-        f"{'; sent back' if sent_back else ''}  | {shown}"
-    )
-    return line.translate(_VISIBLE)
+def _received(record: Record) -> list[tuple[str, bytes | None]]:
+    """The headers that came with a record, without those of an earlier dead letter."""
+    return [header for header in record.headers if not header[0].startswith(HEADER_PREFIX)]
 
 
-# A record may hold anything: what a terminal would obey is shown as a dot.
-_VISIBLE = dict.fromkeys((*range(32), *range(127, 160)), "·")
+def _fingerprint(value: bytes) -> bytes:
+    return f"sha256={hashlib.sha256(value).hexdigest()} bytes={len(value)}".encode()
 
 
-def _bytes(name: str, value: bytes | None) -> dict[str, str | None]:
-    if value is None:
-        return {name: None}
-    try:
-        return {name: value.decode()}
-    except UnicodeDecodeError:
-        return {f"{name}_base64": b64encode(value).decode()}
-
-
-def _whole(text: str | None) -> int | None:
+def _integer(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() else None

@@ -8,7 +8,6 @@ are exact whoever goes on from it.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
+from consumers.dead_letters.dead_letter import dead_letter_message
 from consumers.messages.internal import (
     AggregateClosing,
     JoinRows,
@@ -63,9 +63,6 @@ from producers.contract.records import (
 log = logging.getLogger(__name__)
 
 PREDICTIONS, LABELS = "predictions", "labels"
-KEPT_OF_OVERSIZED = 64 * 1024
-LIMIT = 1_900_000  # bytes of a dead letter; the topic takes twice what the sources take
-LONGEST_REASON = 2_000  # bytes
 
 F = TypeVar("F")
 R = TypeVar("R", PredictionRecord, LabelRecord)
@@ -113,13 +110,13 @@ class _Work:
     """One batch, while it is worked on."""
 
     partitions: dict[TopicPartition, _Partition]
-    letters: list[Message] = field(default_factory=list)
+    dead_letters: list[Message] = field(default_factory=list)
     models: set[str] = field(default_factory=set)  # found to be registered
     read_on: bool = False  # whether the profiles were read to their end
 
     def set_aside(self, record: Record, rejected: Rejected) -> None:
         self.partitions[record.topic_partition].dead[rejected.reason] += 1
-        self.letters.append(dead_letter(record, rejected.reason, str(rejected)))
+        self.dead_letters.append(dead_letter_message(record, rejected.reason, str(rejected)))
 
 
 class Aggregate:
@@ -196,7 +193,7 @@ class Aggregate:
         offset_metadata = {
             topic_partition: _write_note(note) for topic_partition, note in self._pending.items()
         }
-        return Output(work.letters + messages, offset_metadata)
+        return Output(work.dead_letters + messages, offset_metadata)
 
     # -- predictions ---------------------------------------------------------------------------
 
@@ -411,30 +408,6 @@ class Aggregate:
                 if topic_partition.topic == topic
             },
         )
-
-
-def dead_letter(record: Record, reason: str, why: str) -> Message:
-    """The record byte for byte, with the reason; of one over the limit the beginning and a hash."""
-    headers: list[tuple[str, bytes | None]] = [
-        ("driftline.reason", reason.encode()),
-        ("driftline.error", why.encode()[:LONGEST_REASON]),
-        ("driftline.topic", record.topic.encode()),
-        ("driftline.partition", str(record.partition).encode()),
-        ("driftline.offset", str(record.offset).encode()),
-    ]
-    key, value = record.key, record.value
-    received = [header for header in record.headers if not header[0].startswith("driftline.")]
-    around = len(key or b"") + sum(len(name.encode()) + len(of or b"") for name, of in received)
-    if around + len(value or b"") > LIMIT:  # compressed, it fitted the topic it came from
-        headers.append(("driftline.truncated", _fingerprint(value or b"")))
-        value = value and value[:KEPT_OF_OVERSIZED]
-        if around + KEPT_OF_OVERSIZED > LIMIT:
-            received, key = [], key and key[:KEPT_OF_OVERSIZED]
-    return Message("dead-letters", key, value, headers=[*received, *headers])
-
-
-def _fingerprint(value: bytes) -> bytes:
-    return f"sha256={hashlib.sha256(value).hexdigest()} bytes={len(value)}".encode()
 
 
 def _columns(records: Sequence[PredictionRecord], profile: Profile) -> Predictions:

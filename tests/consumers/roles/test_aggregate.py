@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from consumers.dead_letters.dead_letter import MAX_BYTES
 from consumers.messages.internal import (
     decode_for_detect,
     identity,
@@ -19,7 +20,7 @@ from consumers.messages.internal import (
     model_partition,
 )
 from consumers.messages.records import Batch, Message, Record, TopicPartition
-from consumers.roles.aggregate import LIMIT, Aggregate
+from consumers.roles.aggregate import Aggregate
 from monitor.counts.summary import Part
 from monitor.events.event_time import NEVER, Progress, Sources
 from tests.consumers.in_memory import (
@@ -444,7 +445,7 @@ def test_what_was_missing_stays_missing(field):
 
 
 def test_an_oversized_record_keeps_its_first_64_kib_and_a_hash_of_all():
-    value = b"{" * (LIMIT + 1)
+    value = b"{" * (MAX_BYTES + 1)
     letter = rejected(key=None, value=value)
     assert (letter.key, letter.value) == (None, value[: 64 * 1024])
     digest = hashlib.sha256(value).hexdigest()
@@ -452,24 +453,24 @@ def test_an_oversized_record_keeps_its_first_64_kib_and_a_hash_of_all():
 
 
 def test_a_record_of_just_the_limit_is_kept_whole():
-    letter = rejected(value=b"{" * (LIMIT - len(b"key")))
+    letter = rejected(value=b"{" * (MAX_BYTES - len(b"key")))
     assert letter.value is not None
-    assert len(letter.value) == LIMIT - len(b"key")
+    assert len(letter.value) == MAX_BYTES - len(b"key")
     assert "driftline.truncated" not in headers(letter)
 
 
 @pytest.mark.parametrize(
     "large",
     [
-        pytest.param({"key": b"k" * LIMIT}, id="key"),
-        pytest.param({"headers": [("h", b"x" * LIMIT)]}, id="headers"),
+        pytest.param({"key": b"k" * MAX_BYTES}, id="key"),
+        pytest.param({"headers": [("h", b"x" * MAX_BYTES)]}, id="headers"),
     ],
 )
 def test_nothing_around_a_record_makes_its_dead_letter_too_large(large):
     """A batch may have carried them compressed: a letter that Kafka refuses would stop the role."""
     letter = rejected(**large)
     around = sum(len(name) + len(value or b"") for name, value in letter.headers)
-    assert len(letter.key or b"") + len(letter.value or b"") + around < LIMIT
+    assert len(letter.key or b"") + len(letter.value or b"") + around < MAX_BYTES
     assert headers(letter)["driftline.truncated"].endswith("bytes=1")
 
 

@@ -1,4 +1,4 @@
-"""What comes out for people: alerts to follow, and dead letters to look at and to send again."""
+"""The commands alerts and dead-letters, and the examples, on a real Kafka."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from consumers.dead_letters.dead_letter import MAX_BYTES, dead_letter_message
 from consumers.messages.records import Record
-from consumers.roles.aggregate import LIMIT, dead_letter
 from tests.integration.way import Sent, Way
 
 pytestmark = pytest.mark.kafka
@@ -64,7 +64,7 @@ def register(way: Way) -> None:
 
 @pytest.fixture(scope="module")
 def drifted(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
-    """Two days of drift and four of calm, gone through the roles: opened and resolved."""
+    """Two days of drift and four healthy days, processed by the roles: opened and resolved."""
     directory = tmp_path_factory.mktemp("drifted")
     with Way(kafka, f"alerts-{time.time_ns():x}", directory, RARELY_FALSE) as way:
         register(way)
@@ -81,7 +81,7 @@ def resolved(way: Way) -> list[dict[str, Any]]:
     return [e for e in way.alerts() if e["type"] == "driftline.incident.resolved"]
 
 
-def test_alerts_are_lines_for_people_in_the_order_in_which_they_came(drifted):
+def test_alerts_are_printed_as_lines_in_the_order_of_their_append(drifted):
     opened, *_, closed = drifted.cli("alerts").splitlines()
     assert opened.startswith(
         "2025-02-01T04:00:00Z  critical  opened     loans/1  data/income: the values rank higher "
@@ -91,15 +91,15 @@ def test_alerts_are_lines_for_people_in_the_order_in_which_they_came(drifted):
     )
 
 
-def test_as_json_they_are_the_very_bytes_of_the_topic_and_only_what_is_committed(drifted):
-    taken_back = Producer(
+def test_alerts_as_json_are_the_committed_bytes_of_the_topic(drifted):
+    aborted = Producer(
         {"bootstrap.servers": drifted.servers, "transactional.id": f"{drifted.prefix}.aborted"}
     )
-    taken_back.init_transactions()
-    taken_back.begin_transaction()
-    taken_back.produce(f"{drifted.prefix}.alerts", b"never said")
-    taken_back.flush()
-    taken_back.abort_transaction()
+    aborted.init_transactions()
+    aborted.begin_transaction()
+    aborted.produce(f"{drifted.prefix}.alerts", b"aborted")
+    aborted.flush()
+    aborted.abort_transaction()
     published = [(value or b"").decode() for _, _, value, _ in drifted.read("alerts")]
     assert drifted.cli("alerts", "--json").splitlines() == published
 
@@ -116,12 +116,12 @@ def test_as_json_they_are_the_very_bytes_of_the_topic_and_only_what_is_committed
         (["--model", "nobody"], []),
     ],
 )
-def test_only_what_was_asked_for_is_shown(drifted, words, types):
+def test_the_options_of_alerts_filter_them(drifted, words, types):
     events = [json.loads(line) for line in drifted.cli("alerts", "--json", *words).splitlines()]
     assert [event["type"].removeprefix("driftline.incident.") for event in events] == types
 
 
-def test_the_cloudevents_sdk_reads_them(drifted):
+def test_alerts_are_valid_for_the_cloudevents_sdk(drifted):
     records = [
         KafkaMessage(headers, key, value or b"")
         for _, key, value, headers in drifted.read("alerts")
@@ -139,7 +139,7 @@ def test_the_cloudevents_sdk_reads_them(drifted):
     assert len({e.get_id() for e in events}) == 2
 
 
-def test_looking_at_alerts_leaves_no_trace_in_kafka(drifted):
+def test_listing_alerts_and_dead_letters_creates_no_consumer_group(drifted):
     groups = {group for group in groups_of(drifted) if group.startswith(drifted.prefix)}
     drifted.cli("alerts")
     drifted.cli("dead-letters", "list")
@@ -153,7 +153,7 @@ def groups_of(way: Way) -> set[str]:
     return {group.group_id for group in found.valid}
 
 
-def test_followed_they_come_as_they_happen_until_ctrl_c(drifted):
+def test_alerts_follow_prints_new_alerts_until_ctrl_c(drifted):
     with running(drifted, "-m", "driftline", "alerts", "--follow", "--json") as process:
         before = [json.loads(process.stdout.readline()) for _ in range(2)]
         assert before == [json.loads(line) for line in drifted.cli("alerts", "--json").splitlines()]
@@ -162,10 +162,10 @@ def test_followed_they_come_as_they_happen_until_ctrl_c(drifted):
         assert json.loads(process.stdout.readline()) == news
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
-        assert "passed over what is no alert" in process.stderr.read()
+        assert "skipped a record that is not an alert" in process.stderr.read()
 
 
-def test_the_subscriber_of_ten_lines_hears_them_too(drifted):
+def test_the_example_subscriber_prints_the_alerts(drifted):
     program = [str(EXAMPLES / "alert_subscriber.py"), drifted.servers, drifted.prefix]
     with running(drifted, *program) as process:
         lines = [process.stdout.readline() for _ in range(2)]
@@ -179,7 +179,7 @@ def sent_alert(event: dict[str, Any]) -> Sent:
 
 @contextmanager
 def running(way: Way, *words: str) -> Iterator[Any]:
-    """A program with its output to read, which it does not survive."""
+    """A program with its output. It is killed at the end of the block."""
     process = subprocess.Popen(
         [sys.executable, *words],
         env=way.environment,
@@ -206,29 +206,29 @@ def way(kafka: str, prefix: str, tmp_path: Path) -> Iterator[Way]:
 def letter(
     reason: str, number: int, *, topic: str = "predictions", value: bytes | None = None
 ) -> Sent:
-    """As ``aggregate`` writes it; headers that a service sent are not always text."""
+    """As ``aggregate`` writes it. Headers of a service need not be text."""
     whole = f"{reason} {number}".encode() if value is None else value
     received = Record(topic, number % 4, number, b"k%d" % number, whole, [("trace", b"\x00\xff")])
-    message = dead_letter(received, reason, f"it is {reason}")
+    message = dead_letter_message(received, reason, f"it is {reason}")
     return Sent(
         "dead-letters",
         number % 4,
         message.key,
         message.value,
-        tuple((name, of or b"") for name, of in message.headers),
+        tuple((name, text or b"") for name, text in message.headers),
     )
 
 
-def test_they_are_listed_with_their_reason_newest_last(way):
+def test_dead_letters_are_listed_with_their_reason_newest_last(way):
     assert way.cli("dead-letters", "list") == "there are no dead letters\n"
     way.send([letter("contract", n) for n in range(5)])
     way.send([letter("undecodable", 5, topic="labels", value=b"\x1b[2J")])
     *lines, total = way.cli("dead-letters", "list", "--limit", "3").splitlines()
     assert len(lines) == 3
     assert lines[-1].endswith("undecodable    labels/1/5  it is undecodable  | ·[2J")
-    assert total == "showed 3 of 6 letters; there are 5 contract, 1 undecodable"
+    assert total == "showed 3 of 6 dead letters; there are 5 contract, 1 undecodable"
     *lines, total = way.cli("dead-letters", "list", "--reason", "undecodable").splitlines()
-    assert (len(lines), total[:37]) == (1, "showed 1 of 1 letters of reason 'unde")
+    assert (len(lines), total[:42]) == (1, "showed 1 of 1 dead letters of reason 'unde")
     one = json.loads(way.cli("dead-letters", "list", "--json", "--limit", "1"))
     assert (one["reason"], one["topic"], one["offset"], one["key"], one["value"]) == (
         *("undecodable", "labels", 5),
@@ -236,16 +236,16 @@ def test_they_are_listed_with_their_reason_newest_last(way):
     )
 
 
-def test_each_reason_goes_back_once_as_it_was_received_and_leaves_the_others(way):
+def test_a_replay_sends_the_dead_letters_of_one_reason_once_and_unchanged(way):
     way.send([letter("contract", n) for n in range(8)])
     way.send([letter("unknown_model", n, topic="labels") for n in range(3)])
     replay = ("dead-letters", "replay")
-    said = way.cli(*replay, "--reason", "unknown_model")
-    assert said == "unknown_model: sent back 3 letters (3 to labels)\n"
+    output = way.cli(*replay, "--reason", "unknown_model")
+    assert output == "unknown_model: sent back 3 dead letters (3 to labels)\n"
     assert way.cli(*replay, "--reason", "unknown_model").startswith("unknown_model: nothing to sen")
     assert list(way.read("predictions")) == []
     all_of_them = way.cli(*replay)
-    assert "contract: sent back 8 letters (8 to predictions)\n" in all_of_them
+    assert "contract: sent back 8 dead letters (8 to predictions)\n" in all_of_them
     assert "unknown_model: nothing to send" in all_of_them
     assert way.cli(*replay).count("nothing to send") == 2
     assert sorted(way.read("predictions"), key=repr) == sorted(
@@ -254,29 +254,31 @@ def test_each_reason_goes_back_once_as_it_was_received_and_leaves_the_others(way
     )
     assert len(list(way.read("labels"))) == 3
     way.send([letter("contract", 99)])
-    assert "sent back 1 letter (1 to predictions)" in way.cli(*replay, "--reason", "contract")
+    assert "sent back 1 dead letter (1 to predictions)" in way.cli(*replay, "--reason", "contract")
 
 
-def test_the_list_tells_which_were_sent_back(way):
+def test_the_list_of_dead_letters_shows_which_were_sent_back(way):
     way.send([letter("contract", n) for n in range(3)])
     way.send([letter("unknown_model", 3)])
-    way.send([letter("contract", 4, value=b"x" * (LIMIT + 1))])
+    way.send([letter("contract", 4, value=b"x" * (MAX_BYTES + 1))])
     listed = ("dead-letters", "list")
     assert "sent back" not in way.cli(*listed)
     way.cli("dead-letters", "replay", "--reason", "contract")
     way.send([letter("contract", 5)])
     *lines, total = way.cli(*listed).splitlines()
     assert ["; sent back  | " in line for line in lines] == [*[True] * 3, *[False] * 3]
-    assert total == "showed 6 of 6 letters; there are 5 contract (3 sent back), 1 unknown_model"
+    assert (
+        total == "showed 6 of 6 dead letters; there are 5 contract (3 sent back), 1 unknown_model"
+    )
     *lines, total = way.cli(*listed, "--waiting", "--reason", "contract").splitlines()
-    assert total.startswith("showed 2 of 5 letters of reason 'contract'; there are 5")
+    assert total.startswith("showed 2 of 5 dead letters of reason 'contract'; there are 5")
     assert [json.loads(line)["sent_back"] for line in way.cli(*listed, "--json").splitlines()] == [
         *[True] * 3,
         *[False] * 3,
     ]
 
 
-def test_a_reason_that_no_letter_has_is_said(way):
+def test_a_replay_of_a_reason_without_dead_letters_names_the_reasons_that_exist(way):
     assert way.cli("dead-letters", "replay") == "there are no dead letters\n"
     way.send([letter("contract", 0)])
     assert way.cli("dead-letters", "replay", "--reason", "contrct") == (
@@ -284,17 +286,17 @@ def test_a_reason_that_no_letter_has_is_said(way):
     )
 
 
-def test_letters_that_cannot_go_back_are_named_and_hold_nobody_up(way):
-    """One was kept in part; one is larger than what its topic takes."""
+def test_unsendable_dead_letters_are_reported_and_do_not_block_the_others(way):
+    """One is truncated, one is larger than its topic accepts."""
     rng = random.Random(1)
     way.send([letter("contract", n) for n in range(3)])
-    way.send([letter("contract", 3, value=b"x" * (LIMIT + 1))])
+    way.send([letter("contract", 3, value=b"x" * (MAX_BYTES + 1))])
     way.send([letter("contract", 4, value=rng.randbytes(1_090_000))])
     way.send([letter("contract", n) for n in range(5, 8)])
-    said = way.cli("dead-letters", "replay")
-    assert "contract: sent back 6 letters (6 to predictions)" in said
-    assert "was not sent: only its beginning was kept (sha256=" in said
-    assert "was not sent: it is larger than what its topic takes" in said
+    output = way.cli("dead-letters", "replay")
+    assert "contract: sent back 6 dead letters (6 to predictions)" in output
+    assert "was not sent: only the first part of the value was kept (sha256=" in output
+    assert "was not sent: it is larger than its topic accepts" in output
     assert sorted(key or b"" for _, key, _, _ in way.read("predictions")) == [
         b"k%d" % n for n in (0, 1, 2, 5, 6, 7)
     ]
@@ -302,7 +304,7 @@ def test_letters_that_cannot_go_back_are_named_and_hold_nobody_up(way):
 
 
 @pytest.mark.slow
-def test_a_replay_that_is_killed_in_its_midst_sends_each_letter_once_all_the_same(way):
+def test_a_replay_that_is_killed_and_repeated_sends_each_dead_letter_once(way):
     many = 40_000  # several transactions
     way.send([letter("contract", n) for n in range(many)])
     killed = 0
@@ -323,7 +325,7 @@ def test_a_replay_that_is_killed_in_its_midst_sends_each_letter_once_all_the_sam
 
 
 def written(way: Way) -> int:
-    """The end of the predictions, with all that is not decided yet."""
+    """The end of the predictions, with the records of open transactions."""
     consumer = Consumer(
         {
             "bootstrap.servers": way.servers,
@@ -342,7 +344,7 @@ def written(way: Way) -> int:
         consumer.close()
 
 
-def test_a_service_of_ones_own_waits_for_its_model_and_then_every_record_counts(way):
+def test_records_of_an_unregistered_model_are_counted_after_a_replay(way):
     way.start("aggregate")
     example = [sys.executable, str(EXAMPLES / "own_service.py")]
     where = ("--servers", way.servers, "--prefix", way.prefix)
@@ -351,28 +353,30 @@ def test_a_service_of_ones_own_waits_for_its_model_and_then_every_record_counts(
     way.until(lambda: way.total("labels").get("received") == 100, "the labels to be read")
     assert way.total("predictions").get("dead:unknown_model") == 100
     register(way)
-    said = way.cli("dead-letters", "replay", "--reason", "unknown_model")
-    assert said == ("unknown_model: sent back 200 letters (100 to labels, 100 to predictions)\n")
+    output = way.cli("dead-letters", "replay", "--reason", "unknown_model")
+    assert output == (
+        "unknown_model: sent back 200 dead letters (100 to labels, 100 to predictions)\n"
+    )
     subprocess.run([*example, *where], check=True, timeout=60)
     for topic in ("predictions", "labels"):
         way.until(
-            lambda of=topic: way.total(of).get("counted") == 200, f"all {topic} to be counted"
+            lambda topic=topic: way.total(topic).get("counted") == 200, f"all {topic} to be counted"
         )
     assert len(list(way.read("dead-letters"))) == 200
 
 
-def test_what_is_refused_again_is_a_new_letter_and_no_replay_runs_after_it(way):
+def test_a_record_that_is_refused_again_becomes_a_new_dead_letter_and_the_replay_ends(way):
     way.start("aggregate")
     way.send([Sent("predictions", 0, b"k", b"no record at all")])
     way.until(lambda: len(letters(way)) == 1, "the record to be set aside")
     for count in (2, 3):
-        said = way.cli("dead-letters", "replay")
-        assert said == "undecodable: sent back 1 letter (1 to predictions)\n"
+        output = way.cli("dead-letters", "replay")
+        assert output == "undecodable: sent back 1 dead letter (1 to predictions)\n"
         way.until(lambda n=count: len(letters(way)) == n, "it to be set aside again")
     assert len({offset for _, offset in letters(way)}) == 3
     assert {value for value, _ in letters(way)} == {b"no record at all"}
 
 
 def letters(way: Way) -> list[tuple[bytes | None, bytes]]:
-    """Value of each, and where it stood."""
+    """The value and the source offset of each."""
     return [(value, head["driftline.offset"]) for _, _, value, head in way.read("dead-letters")]
