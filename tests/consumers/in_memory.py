@@ -199,7 +199,9 @@ class Worker(Generic[R]):
         }
         behind = self.role.on_partitions_assigned(committed)
         for topic_partition, start in behind.items():
-            missed = self._log.read(topic_partition, max(start, 0), committed[topic_partition].next)
+            missed = self._log.read(
+                topic_partition, max(start, 0), committed[topic_partition].next_offset
+            )
             for i in range(0, len(missed), self._chunk):
                 self.role.replay(missed[i : i + self._chunk])
         self._next = {

@@ -639,7 +639,7 @@ def test_an_idle_mark_is_committed_with_offsets_and_keeps_the_notes():
     before = log.committed[P0]
     worker.work(batch=Batch(idle={P0: 2, P1: 0}))
     assert log.committed[P0] == before
-    assert log.committed[P1].next == 0
+    assert log.committed[P1].next_offset == 0
 
 
 def test_an_aborted_idle_mark_is_made_again():

@@ -284,7 +284,7 @@ def test_a_batch_without_news_is_committed_all_the_same():
     log = new_log()
     log.append(alert("warning"))
     assert Worker(retrain(), log, PLACES).work() == Output([])
-    assert log.committed[A0].next == 1
+    assert log.committed[A0].next_offset == 1
 
 
 def test_its_status_tells_where_it_is():
