@@ -1,17 +1,18 @@
-"""The budget of false alarms, spent over everything that can open an incident.
+"""The false alarm budget, divided among all tests that can open an incident.
 
-The user states how many false alarms a model may raise in a stretch of event time. Every test gets
-its part, and the parts add up: whatever the dependence between the tests, the expected number of
-alarming tests is at most the sum of their levels (the union bound, Bonferroni 1936).
+The user states how many false alarms a model may raise in a period of event time. Each test gets a
+part of it. Whatever the dependence between the tests, the expected number of false alarms is at
+most the sum of their levels (the union bound, Bonferroni 1936).
 
 Theory of operation
 -------------------
-A *family* of tests has a share of the budget. It is divided evenly among the lengths of window that
-the family looks at, and the part of a length among its tests and its windows of the period::
+Each *family* of tests has a share of the budget. The share is divided evenly among the lengths of
+window that the family tests. The part of a length is divided evenly among its tests, and among its
+windows in the period::
 
-    alpha = share / lengths / tests * (alarms that the budget allows in one slide)
+    alpha = share / lengths / tests * (false alarms that the budget allows in one slide)
 
-Large windows are few, so each of them may be tested less strictly than the many small ones.
+There are fewer long windows than short ones, so each long window is tested at a larger level.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from monitor.counts.schema import Schema
 from monitor.performance.degradation import JUDGED
 from monitor.plan import Plan
 
-# What a model does not have goes to its features.
+# The shares of families that a model does not have go to its features.
 SHARES: Mapping[str, float] = {
     "data": 0.50,
     "prediction": 0.10,
@@ -32,8 +33,8 @@ SHARES: Mapping[str, float] = {
     "quality": 0.10,
     "coverage": 0.05,
 }
-OF_DISTRIBUTIONS = ("ks", "kuiper", "wilcoxon", "mood")  # statistics
-LARGEST_LEVEL = 0.5
+DISTRIBUTION_TEST_NAMES = ("ks", "kuiper", "wilcoxon", "mood")
+MAX_LEVEL = 0.5
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,7 +46,7 @@ class Length:
 
     @classmethod
     def of_scale(cls, panes: int) -> Length:
-        """Of ``monitor.windows.scales``: a power of two that slides by its half."""
+        """A length of ``monitor.windows.scales``: a power of two that slides by half of it."""
         return cls(panes, max(1, panes // 2))
 
     @property
@@ -55,7 +56,7 @@ class Length:
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """The level of one test of one window: the chance of a false alarm it may take."""
+    """The levels of one test of one window: its probabilities of a false alarm."""
 
     warning: float
     critical: float
@@ -63,10 +64,10 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Tests that share a part of the budget: every one of them looks at every length."""
+    """Tests with a common share of the budget. Each test is applied at each length."""
 
     name: str
-    tests: Sequence[tuple[str, str]]  # subject and statistic
+    tests: Sequence[tuple[str, str]]  # subject and name of the test
     share: float
     lengths: Sequence[Length]
 
@@ -74,16 +75,16 @@ class Family:
         share = self.share / len(self.lengths) / len(self.tests)
         slide_ms = length.slide * plan.windows.pane_ms
         return Levels(
-            min(share * plan.drift.warning.per(slide_ms), LARGEST_LEVEL),
-            min(share * plan.drift.critical.per(slide_ms), LARGEST_LEVEL),
+            min(share * plan.drift.warning.per(slide_ms), MAX_LEVEL),
+            min(share * plan.drift.critical.per(slide_ms), MAX_LEVEL),
         )
 
 
 def scale_lengths(plan: Plan, rows: float, most_rows: float) -> list[Length]:
-    """The lengths that distributions are tested at: 1, 2, 4, … panes, and the user's own windows.
+    """The lengths at which distributions are tested: 1, 2, 4, … panes, and the configured windows.
 
-    ``rows`` is what a pane usually holds. A window of more than ``most_rows`` rows sees hardly
-    more than one of half its length: there the reference is what limits.
+    ``rows`` is the usual number of rows of a pane. A window of more than ``most_rows`` rows detects
+    hardly more than one of half its length, because the size of the reference is the limit.
     """
     windows = plan.windows
     longest = min(windows.longest_ms // windows.pane_ms, int(most_rows / rows))
@@ -92,10 +93,11 @@ def scale_lengths(plan: Plan, rows: float, most_rows: float) -> list[Length]:
 
 
 def performance_lengths(plan: Plan) -> list[Length]:
-    """The user's own windows, and those of 2, 4, 8, … times their length, up to the longest.
+    """The configured windows, and those of 2, 4, 8, … times their length, up to the longest.
 
-    What strays from day to day evens out over days; a fall does not. Where slides do not divide
-    the length, no longer window would end with each of the user's.
+    Variation from day to day averages out over days; a persistent fall of a metric does not. If the
+    slide does not divide the length, longer windows would not end together with the configured
+    ones, and are left out.
     """
     own = own_length(plan)
     if own.panes % own.slide:
@@ -111,41 +113,37 @@ def own_length(plan: Plan) -> Length:
 
 
 def families(plan: Plan, schema: Schema, scales: Sequence[Length]) -> dict[str, Family]:
-    """How the budget is divided; the shares add up to 1."""
-    tests = {name: list(of) for name, of in _tests(schema).items()}
-    held = {name: of for name, of in tests.items() if of}
-    receiver = "data" if "data" in held else "prediction"
+    """The families of a model's tests, by name; their shares of the budget add up to 1."""
+    every = {name: list(tests) for name, tests in _tests(schema).items()}
+    present = {name: tests for name, tests in every.items() if tests}
+    receiver = "data" if "data" in present else "prediction"
+    shares = {name: SHARES[name] for name in present if name != receiver}
+    shares[receiver] = 1 - sum(shares.values())
     lengths = {"performance": performance_lengths(plan), "coverage": [own_length(plan)]}
-    spent = sum(SHARES[name] for name in held if name != receiver)
     return {
-        name: Family(
-            name,
-            of,
-            1 - spent if name == receiver else SHARES[name],
-            lengths.get(name, scales),
-        )
-        for name, of in held.items()
+        name: Family(name, tests, shares[name], lengths.get(name, scales))
+        for name, tests in present.items()
     }
 
 
 def _tests(schema: Schema) -> dict[str, Iterator[tuple[str, str]]]:
     labelled = schema.errors is not None
     return {
-        "data": _of_features(schema),
-        "prediction": _of_distribution("prediction/score"),
-        "errors": _of_distribution("concept/error") if labelled else iter(()),
+        "data": _feature_tests(schema),
+        "prediction": _distribution_tests("prediction/score"),
+        "errors": _distribution_tests("concept/error") if labelled else iter(()),
         "performance": ((f"performance/{m}", m) for m in JUDGED if labelled),
         "quality": ((f"quality/{name}", "missing") for name in schema.features),
         "coverage": iter([("coverage/labels", "coverage")] if labelled else ()),
     }
 
 
-def _of_features(schema: Schema) -> Iterator[tuple[str, str]]:
+def _feature_tests(schema: Schema) -> Iterator[tuple[str, str]]:
     for name, _ in schema.numeric:
-        yield from _of_distribution(f"data/{name}")
+        yield from _distribution_tests(f"data/{name}")
     for name, _ in schema.categorical:
         yield f"data/{name}", "categories"
 
 
-def _of_distribution(subject: str) -> Iterator[tuple[str, str]]:
-    return ((subject, statistic) for statistic in OF_DISTRIBUTIONS)
+def _distribution_tests(subject: str) -> Iterator[tuple[str, str]]:
+    return ((subject, test) for test in DISTRIBUTION_TEST_NAMES)

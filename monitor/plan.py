@@ -1,4 +1,4 @@
-"""How a model is watched: every statistical setting, validated where it is born."""
+"""The plan: every statistical setting of a model's monitoring, validated on construction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 
 
 class InvalidPlan(ValueError):
-    """A setting that cannot be worked with. The message says which, and what was expected."""
+    """An invalid setting. The message names the setting and what was expected."""
 
 
 def duration_ms(text: str) -> int:
@@ -22,7 +22,7 @@ def duration_ms(text: str) -> int:
 
 
 def duration_text(ms: int) -> str:
-    """``7d``, ``3h``, ``90m``; beyond a day, what is no whole number of them as ``1.33d``."""
+    """``7d``, ``3h``, ``90m``; longer than a day and not a whole number of days: ``1.33d``."""
     if ms > DAY and ms % DAY:
         return f"{ms / DAY:.2f}d"
     for unit in ("d", "h", "m", "s"):
@@ -33,7 +33,7 @@ def duration_text(ms: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """The windows that people look at: ``length`` long, one every ``slide``, made of panes."""
+    """The windows that are reported: of ``length``, one every ``slide``, made of panes."""
 
     pane_ms: int = HOUR
     length_ms: int = DAY
@@ -56,11 +56,11 @@ class Windows:
         return self.length_ms // self.pane_ms
 
     def pane_of(self, at_ms: int) -> int:
-        """The start of the pane that ``at_ms`` falls into."""
+        """The start of the pane that contains ``at_ms``."""
         return at_ms - at_ms % self.pane_ms
 
     def over(self, pane_ms: int) -> range:
-        """The starts of all windows that hold the pane; there is always one."""
+        """The starts of all windows that contain the pane; there is at least one."""
         first_ms = pane_ms + self.pane_ms - self.length_ms
         last_ms = pane_ms - pane_ms % self.slide_ms
         return range(first_ms + -first_ms % self.slide_ms, last_ms + 1, self.slide_ms)
@@ -68,7 +68,7 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """Patience with rows and labels, in event time; ``idle_after_ms`` alone is wall-clock."""
+    """Limits for late rows and labels, in event time; only ``idle_after_ms`` is wall-clock."""
 
     lateness_ms: int = 5 * MINUTE
     accept_late_ms: int = 7 * DAY
@@ -106,13 +106,13 @@ class Budget:
         return f"{self.alarms:g} per {duration_text(self.period_ms)}"
 
     def per(self, span_ms: int) -> float:
-        """The alarms that ``span_ms`` of event time may spend."""
+        """The false alarms that are accepted in ``span_ms`` of event time."""
         return self.alarms * span_ms / self.period_ms
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    p_value_threshold: float = 0.05  # marks features in tables; opens no incident
+    p_value_threshold: float = 0.05  # marks features in tables; never opens an incident
     min_effect: float = 0.0
     critical_effect: float = 0.1
     warning: Budget = Budget(1, 7 * DAY)
@@ -156,7 +156,7 @@ class Retraining:
 @dataclass(frozen=True, slots=True)
 class Incidents:
     repeat_after_ms: int = 7 * DAY
-    resolve_after: int = 2  # calm windows, consecutive in event time
+    resolve_after: int = 2  # healthy windows, consecutive in event time
 
     def __post_init__(self) -> None:
         if self.resolve_after < 1:
@@ -167,7 +167,7 @@ class Incidents:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that decides what is found in a stream."""
+    """All settings that influence the findings in a stream."""
 
     windows: Windows = field(default_factory=Windows)
     time: Time = field(default_factory=Time)

@@ -41,7 +41,7 @@ from consumers.roles.profiles import Profiles
 from monitor.counts.columns import Predictions
 from monitor.counts.counting import count_data
 from monitor.counts.profile import Profile
-from monitor.counts.summary import MOST_NAMES, Part, add_names, shortened
+from monitor.counts.summary import MAX_NAMES, Part, add_names, shortened
 from monitor.events.event_time import (
     Arrival,
     Progress,
@@ -432,7 +432,7 @@ def _unknown(records: Sequence[PredictionRecord], profile: Profile) -> list[str]
     named = set().union(*(record.features for record in records))
     found = sorted(named - profile.schema.features.keys())
     kept = add_names([{"unknown": dict.fromkeys(map(shortened, found), 1)}])["unknown"]
-    return [name for name in found if shortened(name) in kept][:MOST_NAMES]
+    return [name for name in found if shortened(name) in kept][:MAX_NAMES]
 
 
 def _write_note(note: Note) -> str:

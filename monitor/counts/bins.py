@@ -7,11 +7,10 @@ A sample with ``d`` distinct values cuts the real line into ``2 d + 1`` bins::
     (-inf, r0)   {r0}   (r0, r1)   {r1}   ...   {rd-1}   (rd-1, +inf)
         0          1        2        3             2d-1        2d
 
-Inside a bin the sample's distribution function is flat while the live one only climbs, so the
-widest gap between the two lies at a bin's edge: counting by bin loses nothing, and the statistic is
-the one that ``scipy.stats.ks_2samp`` computes from the raw rows. Minus and plus infinity are values
-like others, the smallest and the largest, which a sample may hold or not; NaN falls into no bin and
-is counted apart, as missing.
+Inside a bin the sample's distribution function is constant and the live one only increases, so the
+largest difference between the two is at the edge of a bin. Counting by bin loses nothing: the
+statistic equals that of ``scipy.stats.ks_2samp`` on the raw rows. Minus and plus infinity are
+ordinary values, the smallest and the largest. NaN has no bin and is counted as missing.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ from scipy.special import kolmogorov
 from scipy.stats import kstwo
 
 from monitor.counts.counts import Counts
-from monitor.counts.grid import LEAST_VALUES, Grid
+from monitor.counts.grid import MIN_VALUES, Grid
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """The values that cut the bins, and against which the distances are taken."""
+    """The values that define the bins, and that distances are measured from."""
 
     values: NDArray[np.float64]  # shape (d,), strictly increasing, at least one finite
     weights: NDArray[np.int64]  # shape (d,), occurrences of each value, all >= 1
-    grid: Grid | None = field(init=False, repr=False)  # to find a place in ``values`` by
+    grid: Grid | None = field(init=False, repr=False)  # speeds up the search in ``values``
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "grid", Grid.over(self.values))
@@ -58,7 +57,7 @@ class Sample:
 
     @property
     def finite(self) -> slice:
-        """Where in ``values`` the finite ones lie."""
+        """The positions of the finite values in ``values``."""
         return slice(
             int(self.values[0] == -np.inf), self.values.size - int(self.values[-1] == np.inf)
         )
@@ -66,13 +65,13 @@ class Sample:
     def locate(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
         """The bin of each value, shape (n,). Raises ``ValueError`` for NaN."""
         if np.isnan(values).any():
-            raise ValueError("NaN has no place on the line: count missing values apart")
-        if self.grid is not None and values.size >= LEAST_VALUES:
+            raise ValueError("NaN has no bin: count missing values separately")
+        if self.grid is not None and values.size >= MIN_VALUES:
             below = self.grid.search(values)
         else:
             below = np.searchsorted(self.values, values)
-        met = self.values.take(below, mode="clip") == values
-        return np.asarray(2 * below + met, dtype=np.int64)
+        equal = self.values.take(below, mode="clip") == values
+        return np.asarray(2 * below + equal, dtype=np.int64)
 
     def counts(self) -> Counts:
         """The sample itself, counted in its own bins."""
@@ -80,14 +79,14 @@ class Sample:
 
 
 def cumulative(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The distribution function at the upper edge of every bin; zeros while nothing was counted."""
+    """The distribution function at the upper edge of every bin; zeros without rows."""
     running = np.cumsum(counts)
     return running / running[-1] if running[-1] else np.zeros(counts.size)
 
 
-def deviation(live: NDArray[np.int64], fixed: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Live minus fixed distribution function at every edge; both of shape (bins,)."""
-    return cumulative(live) - cumulative(fixed)
+def deviation(live: NDArray[np.int64], reference: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Live minus reference distribution function at every edge; both of shape (bins,)."""
+    return cumulative(live) - cumulative(reference)
 
 
 def distance(deviations: NDArray[np.float64]) -> float:
@@ -95,25 +94,27 @@ def distance(deviations: NDArray[np.float64]) -> float:
     return float(np.abs(deviations).max(initial=0.0))
 
 
-def shared(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    """At every edge the smaller of two deviations where both have one sign, else 0.
+def persistent_deviation(
+    first: NDArray[np.float64], second: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The part of a deviation that both halves of a window have.
 
-    What both halves of a window share persists; what only one of them shows has passed.
+    At every edge the smaller of the two deviations if they have the same sign, else 0.
     """
     smaller = np.where(np.abs(first) <= np.abs(second), first, second)
     return np.where(first * second > 0, smaller, 0.0)
 
 
 def effective_size(n: int, m: int) -> float:
-    """``n m / (n + m)``: the rows a one-sample test of the same power would have; 0 for no rows."""
+    """``n m / (n + m)``: the rows of a one-sample test with the same power; 0 without rows."""
     return n * m / (n + m) if n and m else 0.0
 
 
 def p_value(statistic: float, n: int, m: int) -> float:
-    """Two-sided and asymptotic, as ``ks_2samp(method="asymp")``; 1 while nothing was counted.
+    """Two-sided and asymptotic, as ``ks_2samp(method="asymp")``; 1 without rows.
 
-    Conservative where values tie. Below an effective size of 1e5 the distribution is scipy's
-    ``kstwo``, beyond it its limit (Kolmogorov 1933), which then agrees to six digits.
+    Conservative for tied values. Up to an effective size of 1e5 the distribution is scipy's
+    ``kstwo``; beyond, its limit (Kolmogorov 1933), which agrees to six digits there.
     """
     en = effective_size(n, m)
     if en == 0:

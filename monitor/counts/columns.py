@@ -1,4 +1,4 @@
-"""Predictions and labels as columns, and the features of a model as counts of their values."""
+"""Predictions as columns, and the reference of each feature that counts its values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monitor.counts.bins import Sample
 from monitor.counts.counts import Counts, tally
 from monitor.counts.summary import SCORE_BINS, Quality, shortened
 
-Column = Sequence[Any] | NDArray[Any]  # raw values as they came: None is missing
+Column = Sequence[Any] | NDArray[Any]  # raw values as received: None is missing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,54 +32,43 @@ class Predictions:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Labels:
-    """What became known of rows, and when."""
-
-    ids: Sequence[str]
-    time_ms: NDArray[np.int64]  # shape (n,)
-    label: NDArray[np.int64]  # shape (n,), 0 or 1
-
-    def __len__(self) -> int:
-        return self.time_ms.size
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Numeric:
-    """What a numeric feature, the score or the error was like in the reference."""
+    """The reference of a numeric feature, of the score or of the error."""
 
     sample: Sample
     low: float  # of all finite values of the reference
     high: float
 
     def tally(self, values: Column, group: NDArray[np.int64], groups: int) -> FeatureTally:
-        number, flaw = _as_numbers(values)
+        number, quality = _as_numbers(values)
         counted = ~np.isnan(number)
         bins = tally(group[counted], self.sample.locate(number[counted]), groups, self.sample.bins)
         outside = counted & ((number < self.low) | (number > self.high)) & np.isfinite(number)
-        flaw = np.where(outside, Quality.OUT_OF_RANGE, flaw)
-        return FeatureTally(bins, _flaws(flaw, group, groups), [{}] * groups)
+        quality = np.where(outside, Quality.OUT_OF_RANGE, quality)
+        return FeatureTally(bins, _quality_counts(quality, group, groups), [{}] * groups)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Categorical:
-    """The categories that the reference held, most frequent first."""
+    """The reference of a categorical feature: its categories, most frequent first."""
 
     categories: tuple[str, ...]
     counts: NDArray[np.int64]  # shape (len(categories) + 1,): the last is all rarer ones together
 
     def tally(self, values: Column, group: NDArray[np.int64], groups: int) -> FeatureTally:
-        known = {text: i for i, text in enumerate(self.categories)}
-        text = [_as_category(value) for value in values]
-        cell = np.array([known.get(t, len(known)) if t is not None else -1 for t in text], np.int64)
-        met = cell >= 0
+        cell_of = {text: i for i, text in enumerate(self.categories)}
+        last, texts = len(cell_of), [_as_category(value) for value in values]
+        cell = np.array([cell_of.get(t, last) if t is not None else -1 for t in texts], np.int64)
+        counted = cell >= 0
         unseen: list[dict[str, int]] = [{} for _ in range(groups)]
-        for position in np.flatnonzero(cell == len(known)):
+        for position in np.flatnonzero(cell == last):
             into = unseen[group[position]]
-            name = shortened(str(text[position]))
+            name = shortened(str(texts[position]))
             into[name] = into.get(name, 0) + 1
-        flaw = np.array([_category_flaw(v, t) for v, t in zip(values, text, strict=True)], np.int64)
-        counts = tally(group[met], cell[met], groups, len(known) + 1)
-        return FeatureTally(counts, _flaws(flaw, group, groups), unseen)
+        pairs = zip(values, texts, strict=True)
+        quality = np.array([_category_quality(value, text) for value, text in pairs], np.int64)
+        counts = tally(group[counted], cell[counted], groups, last + 1)
+        return FeatureTally(counts, _quality_counts(quality, group, groups), unseen)
 
 
 Reference = Numeric | Categorical
@@ -87,7 +76,7 @@ Reference = Numeric | Categorical
 
 @dataclass(frozen=True, slots=True)
 class FeatureTally:
-    """Counts of one feature, an element for each group of rows."""
+    """Counts of one feature, one element for each group of rows."""
 
     values: list[Counts]
     quality: list[Counts]
@@ -95,9 +84,9 @@ class FeatureTally:
 
 
 def numeric_reference(values: Column, size: int, rng: np.random.Generator) -> Numeric:
-    """Cut the bins by a random sample of ``size`` numbers (all of them, if fewer).
+    """Define the bins by a random sample of ``size`` numbers (all, if there are fewer).
 
-    Raises ``ValueError`` if none of those drawn is finite.
+    Raises ``ValueError`` if no sampled number is finite.
     """
     number, _ = _as_numbers(values)
     number = number[~np.isnan(number)]
@@ -109,49 +98,49 @@ def numeric_reference(values: Column, size: int, rng: np.random.Generator) -> Nu
 
 
 def categorical_reference(values: Column, most: int = 1_000) -> Categorical:
-    """The ``most`` frequent categories. Raises ``ValueError`` if every value is missing."""
-    met = Counter(text for text in map(_as_category, values) if text is not None)
-    if not met:
+    """The ``most`` most frequent categories. Raises ``ValueError`` if every value is missing."""
+    occurrences = Counter(text for text in map(_as_category, values) if text is not None)
+    if not occurrences:
         raise ValueError("every value is missing")
-    ranked = sorted(met.items(), key=lambda pair: (-pair[1], pair[0]))
-    kept = ranked[:most]
+    ranked = sorted(occurrences.items(), key=lambda pair: (-pair[1], pair[0]))
+    listed = ranked[:most]
     rest = sum(count for _, count in ranked[most:])
-    counts = np.array([count for _, count in kept] + [rest], dtype=np.int64)
-    return Categorical(tuple(text for text, _ in kept), counts)
+    counts = np.array([count for _, count in listed] + [rest], dtype=np.int64)
+    return Categorical(tuple(text for text, _ in listed), counts)
 
 
 def score_bin(score: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The bin on [0, 1] that a score falls into, shape (n,)."""
+    """The bin of each score, from 0 to ``SCORE_BINS - 1``, shape (n,)."""
     return np.minimum((score * SCORE_BINS).astype(np.int64), SCORE_BINS - 1)
 
 
 def numbers(values: Column) -> NDArray[np.float64]:
-    """Shape (n,): NaN where a value is missing or no number."""
+    """Shape (n,): NaN where a value is missing or not a number."""
     return _as_numbers(values)[0]
 
 
-_NO_FLAW = -1
-_PLAIN = frozenset({float, int, type(None)})
+_VALID = -1  # a value without any of the kinds of ``Quality``
+_PLAIN_TYPES = frozenset({float, int, type(None)})
 
 
 def _as_numbers(values: Column) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Numbers, NaN where there is none, and the flaw of each row."""
+    """The number of each row, NaN if there is none, and its ``Quality``."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
         number = values.astype(np.float64)
-    elif _PLAIN.issuperset(map(type, values)):
+    elif _PLAIN_TYPES.issuperset(map(type, values)):
         number = _converted(values)
     else:
         return _one_by_one(values)
-    flaw = np.full(number.size, _NO_FLAW, dtype=np.int64)
-    flaw[np.isnan(number)] = Quality.MISSING
-    flaw[np.isinf(number)] = Quality.NOT_FINITE
-    return number, flaw
+    quality = np.full(number.size, _VALID, dtype=np.int64)
+    quality[np.isnan(number)] = Quality.MISSING
+    quality[np.isinf(number)] = Quality.NOT_FINITE
+    return number, quality
 
 
 def _converted(values: Column) -> NDArray[np.float64]:
     try:
         return np.array(values, dtype=np.float64)
-    except OverflowError:  # a whole number beyond the range of a double
+    except OverflowError:  # an integer beyond the range of a double
         return np.array([_number(value) for value in values], dtype=np.float64)
 
 
@@ -163,20 +152,20 @@ def _number(value: float | int | None) -> float:
 
 
 def _one_by_one(values: Column) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    typed = [
+    numeric = [
         isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_)
         for value in values
     ]
-    number, flaw = _as_numbers(
-        np.array([_number(v) if ok else np.nan for v, ok in zip(values, typed, strict=True)])
+    number, quality = _as_numbers(
+        np.array([_number(v) if ok else np.nan for v, ok in zip(values, numeric, strict=True)])
     )
-    wrong = [not ok and value is not None for value, ok in zip(values, typed, strict=True)]
-    flaw[np.array(wrong, dtype=bool)] = Quality.WRONG_TYPE
-    return number, flaw
+    wrong = [not ok and value is not None for value, ok in zip(values, numeric, strict=True)]
+    quality[np.array(wrong, dtype=bool)] = Quality.WRONG_TYPE
+    return number, quality
 
 
 def _as_category(value: Any) -> str | None:
-    """Texts, booleans and whole numbers name a category; anything else names none."""
+    """Texts, booleans and whole numbers name a category; other values have none."""
     if isinstance(value, str):
         return str(value)
     if isinstance(value, bool | np.bool_):
@@ -186,13 +175,15 @@ def _as_category(value: Any) -> str | None:
     return None
 
 
-def _category_flaw(value: Any, text: str | None) -> int:
+def _category_quality(value: Any, text: str | None) -> int:
     if text is not None:
-        return _NO_FLAW
+        return _VALID
     missing = value is None or (isinstance(value, float) and np.isnan(value))
     return Quality.MISSING if missing else Quality.WRONG_TYPE
 
 
-def _flaws(flaw: NDArray[np.int64], group: NDArray[np.int64], groups: int) -> list[Counts]:
-    flawed = flaw >= 0
-    return tally(group[flawed], flaw[flawed], groups, len(Quality))
+def _quality_counts(
+    quality: NDArray[np.int64], group: NDArray[np.int64], groups: int
+) -> list[Counts]:
+    affected = quality >= 0
+    return tally(group[affected], quality[affected], groups, len(Quality))

@@ -1,8 +1,8 @@
-"""Integer counts over numbered cells, sparse: the one algebra that every summary is made of.
+"""Sparse integer counts over numbered cells, of which every summary consists.
 
-A bin of a feature, a category, an outcome, a score bin with its label: each is a cell with a
-number, and what was seen there is an integer. Adding is associative and commutative, and exact; a
-negative count takes back what an earlier one said.
+A bin of a feature, a category, an outcome, a score bin with its label: each is a cell with a number
+and an integer count. Addition is associative, commutative and exact. A negative count cancels an
+earlier one.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counts:
-    """How often each cell was met. Cells that were not met are not stored."""
+    """The number of occurrences of each cell. Cells with a count of 0 are not stored."""
 
     index: NDArray[np.int64]  # shape (k,), strictly increasing, all >= 0
     count: NDArray[np.int64]  # shape (k,), none 0
 
     @classmethod
     def of(cls, index: ArrayLike, count: ArrayLike | None = None) -> Counts:
-        """Cells in any order, repeated at will; each weighs 1 unless ``count`` says otherwise."""
+        """From cells in any order, possibly repeated; ``count`` is that of each, 1 by default."""
         cells = np.asarray(index, dtype=np.int64).ravel()
         if count is None and cells.size and 4 * cells.size > int(cells.max()):
             return cls.of_dense(np.bincount(cells))
@@ -36,14 +36,14 @@ class Counts:
         cells = cells[order]
         first = np.flatnonzero(np.diff(cells, prepend=-1))
         summed = np.add.reduceat(weights[order], first) if first.size else weights
-        kept = summed != 0
-        return cls(cells[first][kept], summed[kept])
+        nonzero = summed != 0
+        return cls(cells[first][nonzero], summed[nonzero])
 
     @classmethod
     def of_dense(cls, full: NDArray[np.int64]) -> Counts:
-        """From all cells, shape (cells,)."""
-        met = np.flatnonzero(full != 0)  # of booleans it is much quicker
-        return cls(met, full[met])
+        """From the counts of all cells, shape (cells,)."""
+        nonzero = np.flatnonzero(full != 0)  # much faster on booleans than on integers
+        return cls(nonzero, full[nonzero])
 
     @classmethod
     def empty(cls) -> Counts:
@@ -51,12 +51,12 @@ class Counts:
 
     @classmethod
     def total(cls, many: Iterable[Counts]) -> Counts:
-        """The sum of any number of counts; of none, the empty one."""
+        """The sum of any number of counts; empty for none."""
         parts = [part for part in many if part]
         if len(parts) < 2:
             return parts[0] if parts else cls.empty()
         width = _width(parts)
-        if _crowded(parts, width):
+        if _is_dense(parts, width):
             full = np.zeros(width, dtype=np.int64)
             for part in parts:
                 full[part.index] += part.count
@@ -76,7 +76,7 @@ class Counts:
         return self + -other
 
     def __bool__(self) -> bool:
-        """Whether any cell was met."""
+        """Whether any cell has a count other than 0."""
         return self.index.size > 0
 
     def __eq__(self, other: object) -> bool:
@@ -93,18 +93,18 @@ class Counts:
         return int(self.count.sum())
 
     def dense(self, cells: int) -> NDArray[np.int64]:
-        """All ``cells`` counts, shape (cells,). Raises ``IndexError`` if a cell lies beyond."""
+        """The counts of all cells, shape (cells,). Raises ``IndexError`` for a cell beyond."""
         full = np.zeros(cells, dtype=np.int64)
         full[self.index] = self.count
         return full
 
     def at(self, cell: int) -> int:
         position = int(np.searchsorted(self.index, cell))
-        met = position < self.index.size and self.index[position] == cell
-        return int(self.count[position]) if met else 0
+        stored = position < self.index.size and self.index[position] == cell
+        return int(self.count[position]) if stored else 0
 
     def many(self, cells: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The counts of ``cells``, of their shape."""
+        """The counts of ``cells``, in the same shape."""
         if not self:
             return np.zeros(cells.shape, dtype=np.int64)
         position = np.minimum(np.searchsorted(self.index, cells), self.index.size - 1)
@@ -115,39 +115,39 @@ Cells = Mapping[str, Counts]  # by the name of the summary: "bins/temp", "outcom
 
 
 def aligned(many: Sequence[Counts]) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
-    """The cells met in any of ``many``, shape (k,), and for each of ``many`` the counts there."""
+    """The cells stored in any of ``many``, shape (k,), and the counts there of each of ``many``."""
     if len(many) == 1:
         return many[0].index, [many[0].count]
     width = _width(many)
-    if _crowded(many, width):
+    if _is_dense(many, width):
         full = [c.dense(width) for c in many]
-        met = np.flatnonzero(np.any([f != 0 for f in full], axis=0))
-        return met, [f[met] for f in full]
-    met = _merged([c.index for c in many])
-    found = [np.zeros(met.size, dtype=np.int64) for _ in many]
-    for into, c in zip(found, many, strict=True):
-        into[np.searchsorted(met, c.index)] = c.count
-    return met, found
+        cells = np.flatnonzero(np.any([f != 0 for f in full], axis=0))
+        return cells, [f[cells] for f in full]
+    cells = _merged([c.index for c in many])
+    counts = [np.zeros(cells.size, dtype=np.int64) for _ in many]
+    for into, c in zip(counts, many, strict=True):
+        into[np.searchsorted(cells, c.index)] = c.count
+    return cells, counts
 
 
 def _width(many: Sequence[Counts]) -> int:
     return max((int(c.index[-1]) + 1 for c in many if c), default=0)
 
 
-def _crowded(many: Sequence[Counts], width: int) -> bool:
-    """Whether a pass over all cells is cheaper than merging those that were met."""
+def _is_dense(many: Sequence[Counts], width: int) -> bool:
+    """Whether a pass over all cells is cheaper than merging the stored ones."""
     return 4 * sum(c.index.size for c in many) > width
 
 
 def _merged(runs: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """The distinct cells of sorted runs. Timsort merges them in one pass."""
+    """The distinct cells of sorted runs; a stable sort merges these in one pass."""
     cells = np.sort(np.concatenate(runs), kind="stable")
     fresh: NDArray[np.bool_] = np.diff(cells, prepend=-1) != 0
     return cells[fresh]
 
 
 def add_cells(many: Iterable[Cells]) -> dict[str, Counts]:
-    """The sum of whole sets of summaries, name by name."""
+    """The sum of several sets of cells, name by name."""
     gathered: dict[str, list[Counts]] = {}
     for cells in many:
         for name, counts in cells.items():
@@ -162,7 +162,7 @@ def tally(
     key = group * cells + cell
     if 4 * key.size > groups * cells:
         full = np.bincount(key, minlength=groups * cells).reshape(groups, cells)
-        return [Counts.of_dense(mine) for mine in full]
+        return [Counts.of_dense(counts) for counts in full]
     key, count = np.unique(key, return_counts=True)
     cuts = np.searchsorted(key, np.arange(groups + 1, dtype=np.int64) * cells)
     return [

@@ -1,12 +1,12 @@
-"""Where many values lie in a sorted array: a binary search with most of its steps taken at once.
+"""Positions of many values in a sorted array: ``numpy.searchsorted``, faster by a lookup grid.
 
 Theory of operation
 -------------------
-A grid of equal cells lies over the sorted values. A cell's number comes from rounding, which never
-puts a larger value into an earlier cell; so what lies in earlier cells is smaller, what lies in
-later ones larger, and only the few values of one's own cell are left to be compared with. Cells
-that hold more than a few are searched as ever. The positions are those of ``numpy.searchsorted``,
-exactly; ten thousand values take a third of its time.
+A grid of cells of equal width covers the sorted values. The number of a cell results from rounding,
+which is monotonic: values in earlier cells are smaller and values in later cells are larger. Only
+the few values in the same cell remain to be compared. Cells with more than a few values fall back
+to a binary search. The positions equal those of ``numpy.searchsorted``; for ten thousand values it
+takes a third of the time.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 CELLS_PER_VALUE = 4
-MOST_STEPS = 4  # comparisons within a cell; cells that need more are searched
-MOST_CROWDED = 0.1  # share of the values in such cells, beyond which a grid does not pay
-LEAST_VALUES = 200  # looked up at once, below which a grid does not pay
+MAX_STEPS = 4  # comparisons within a cell; cells that need more use a binary search
+MAX_CROWDED = 0.1  # proportion of the values in such cells, above which a grid is not faster
+MIN_VALUES = 200  # looked up at once, below which a grid is not faster
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grid:
-    """A sorted array ``values``, shape (d,), and how many of them lie before each cell."""
+    """A sorted array of ``d`` values, and how many of them lie before each cell."""
 
-    values: Floats  # with infinity behind the last, shape (d + 1,)
+    values: Floats  # shape (d + 1,): infinity is appended
     low: float
     scale: float  # cells per unit
     before: NDArray[np.int32]  # shape (cells,)
 
     @classmethod
     def over(cls, values: Floats) -> Grid | None:
-        """None where it would not pay, or the values span more than a float can tell.
+        """None if a grid would not be faster, or the range of the values overflows.
 
-        The cells end at Tukey's outer fences, so that a few far values do not crowd all others into
-        one of them.
+        The cells end at Tukey's outer fences, so that a few outliers do not crowd all other values
+        into one cell.
         """
         if values.size < 2:
             return None
@@ -51,30 +51,30 @@ class Grid:
             scale = cells / (high - low)
         if not (np.isfinite(scale) and scale > 0):
             return None
-        held = np.bincount(_cell(values, low, scale, cells), minlength=cells)
-        if held[held > MOST_STEPS].sum() > MOST_CROWDED * values.size:
+        occupancy = np.bincount(_cell(values, low, scale, cells), minlength=cells)
+        if occupancy[occupancy > MAX_STEPS].sum() > MAX_CROWDED * values.size:
             return None
-        before = (np.cumsum(held) - held).astype(np.int32)
+        before = (np.cumsum(occupancy) - occupancy).astype(np.int32)
         return cls(np.append(values, np.inf), float(low), float(scale), before)
 
     def search(self, values: Floats) -> Ints:
-        """How many of the grid's values are smaller than each of ``values``; none may be NaN."""
+        """The number of the grid's values below each of ``values``, none of which may be NaN."""
         cell = _cell(values, self.low, self.scale, self.before.size)
         position = self.before.take(cell).astype(np.int64)
         further = self.values.take(position) < values
         position += further
-        under_way = np.flatnonzero(further)
-        for _ in range(MOST_STEPS - 1):
-            further = self.values.take(position[under_way]) < values[under_way]
-            under_way = under_way[further]
-            position[under_way] += 1
-        position[under_way] = np.searchsorted(self.values, values[under_way])
+        remaining = np.flatnonzero(further)
+        for _ in range(MAX_STEPS - 1):
+            further = self.values.take(position[remaining]) < values[remaining]
+            remaining = remaining[further]
+            position[remaining] += 1
+        position[remaining] = np.searchsorted(self.values, values[remaining])
         return position
 
 
 def _cell(values: Floats, low: float, scale: float, cells: int) -> Ints:
-    """Rounded towards zero after clipping: never smaller for a larger value."""
+    """The cell of each value: clipped and rounded towards zero, which is monotonic."""
     with np.errstate(over="ignore"):
-        place = values - low
-        place *= scale
-    return np.clip(place, 0, cells - 1, out=place).astype(np.int64)
+        position = values - low
+        position *= scale
+    return np.clip(position, 0, cells - 1, out=position).astype(np.int64)

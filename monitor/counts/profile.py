@@ -1,4 +1,4 @@
-"""The reference profile of a model version: what live data are compared with. It never changes."""
+"""The reference profile of a model version, which live data are compared with. It never changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from monitor.counts.columns import (
     Column,
-    Labels,
+    Numeric,
     Predictions,
     Reference,
     categorical_reference,
@@ -24,7 +24,7 @@ SAMPLE_SIZE = 10_000
 
 
 class InvalidReference(ValueError):
-    """Rows that cannot serve as a reference. The message says why, and what was expected."""
+    """Rows that cannot be a reference. The message states why, and what was expected."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +49,7 @@ class Profile:
         return self.schema.errors is not None
 
     def label_wait_ms(self, configured_ms: int | None, horizon_ms: int) -> int:
-        """How long a pane waits for its labels: as configured, else learned, else the horizon."""
+        """The time a pane waits for its labels: configured, else learned, else the horizon."""
         if configured_ms is not None:
             return configured_ms
         return min(max(self.label_delay_ms.get("p99", horizon_ms), 0), horizon_ms)
@@ -57,14 +57,14 @@ class Profile:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferenceRows:
-    """Scored rows in time order; labels, where known, by the position of their row."""
+    """Scored rows in time order, with their labels where known."""
 
     predictions: Predictions
     label: NDArray[np.int64] | None = None  # shape (n,): 0, 1, or -1 where unknown
     label_time_ms: NDArray[np.int64] | None = None  # shape (n,)
 
 
-def build_profile(  # noqa: PLR0913 - all of it is what a profile says
+def build_profile(  # noqa: PLR0913 - the settings of a profile
     model: str,
     version: str,
     rows: ReferenceRows,
@@ -75,10 +75,10 @@ def build_profile(  # noqa: PLR0913 - all of it is what a profile says
     seed: int = 0,
     model_file: bytes | None = None,
 ) -> Profile:
-    """Learn a profile from ``rows``. The same rows and seed give the same profile.
+    """Learn a profile from ``rows``. It is reproducible for the same rows and seed.
 
-    Raises ``InvalidReference`` if there is no row, a feature holds nothing to learn from, a score
-    lies outside [0, 1], or the labels are others than 0 and 1, or all of one class.
+    Raises ``InvalidReference`` if there are no rows, a feature has no usable value, a score is
+    outside [0, 1], or the labels are not 0 and 1, or all of one class.
     """
     _check(rows)
     rng = np.random.default_rng(seed)
@@ -88,17 +88,12 @@ def build_profile(  # noqa: PLR0913 - all of it is what a profile says
         for name, values in predictions.features.items()
     }
     score = numeric_reference(predictions.score, SAMPLE_SIZE, rng)
-    labelled = None if rows.label is None else _labelled(rows)
-    errors = None
-    if labelled is not None:
-        distance = np.abs(labelled.label - predictions.score[_known(rows)])
-        errors = numeric_reference(distance, SAMPLE_SIZE, rng)
+    errors = _learn_errors(rows, rng)
     schema = Schema(model, version, pane_ms, threshold, features, score, errors)
     panes = count_data(schema, predictions, np.full(len(predictions), Part.ON_TIME, dtype=object))
-    if labelled is not None:
-        panes = [*panes, *_outcomes(schema, rows)]
+    panes += _outcomes(schema, rows)
     ordered = tuple(sorted(panes, key=lambda summary: (summary.pane_ms, summary.part)))
-    return Profile(schema, ordered, _delays(rows), model_file)
+    return Profile(schema, ordered, _label_delays(rows), model_file)
 
 
 def _check(rows: ReferenceRows) -> None:
@@ -110,16 +105,18 @@ def _check(rows: ReferenceRows) -> None:
             f"scores must be probabilities between 0 and 1, found {_outside(score)}"
             " (a regression or a margin is not supported; only binary classification is)"
         )
-    classes = set() if rows.label is None else set(np.unique(rows.label[_known(rows)]).tolist())
+    if rows.label is None:
+        return
+    classes = set(np.unique(rows.label[_labelled(rows.label)]).tolist())
     if not classes <= {0, 1}:
         raise InvalidReference(f"labels must be 0 or 1, found {max(classes)}")
-    if rows.label is not None and classes != {0, 1}:
+    if classes != {0, 1}:
         raise InvalidReference("the labels hold only one class: a reference needs both, 0 and 1")
 
 
 def _outside(score: NDArray[np.float64]) -> str:
-    worst = score[~((score >= 0) & (score <= 1))][0]
-    return "a missing one" if np.isnan(worst) else f"{worst:g}"
+    first = score[~((score >= 0) & (score <= 1))][0]
+    return "a missing one" if np.isnan(first) else f"{first:g}"
 
 
 def _learn(name: str, values: Column, categorical: bool, rng: np.random.Generator) -> Reference:
@@ -134,44 +131,46 @@ def _learn(name: str, values: Column, categorical: bool, rng: np.random.Generato
 
 
 def _looks_categorical(values: Column) -> bool:
-    """A feature is categorical if its first value that is not missing is a text or a boolean."""
+    """Whether the first value that is not missing is a text or a boolean."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
         return False
     present = (v for v in values if v is not None and not (isinstance(v, float) and np.isnan(v)))
     return isinstance(next(present, None), str | bool | np.bool_)
 
 
-def _known(rows: ReferenceRows) -> NDArray[np.bool_]:
+def _labelled(label: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether the label of each row is known, shape (n,)."""
+    return label >= 0
+
+
+def _learn_errors(rows: ReferenceRows, rng: np.random.Generator) -> Numeric | None:
+    """The reference of ``|label - score|``; None without labels."""
     if rows.label is None:
-        return np.zeros(len(rows.predictions), dtype=bool)
-    return rows.label >= 0
-
-
-def _labelled(rows: ReferenceRows) -> Labels:
-    known = np.flatnonzero(_known(rows))
-    assert rows.label is not None
-    times = rows.predictions.time_ms if rows.label_time_ms is None else rows.label_time_ms
-    ids = [rows.predictions.ids[i] for i in known.tolist()]
-    return Labels(ids, times[known], rows.label[known])
+        return None
+    labelled = _labelled(rows.label)
+    errors = np.abs(rows.label[labelled] - rows.predictions.score[labelled])
+    return numeric_reference(errors, SAMPLE_SIZE, rng)
 
 
 def _outcomes(schema: Schema, rows: ReferenceRows) -> list[Summary]:
-    known, predictions = _known(rows), rows.predictions
-    assert rows.label is not None
+    if rows.label is None:
+        return []
+    labelled, predictions = _labelled(rows.label), rows.predictions
+    count = int(labelled.sum())
     return count_outcomes(
         schema,
-        pane_ms=predictions.time_ms[known] - predictions.time_ms[known] % schema.pane_ms,
-        part=np.full(int(known.sum()), Part.FINAL, dtype=object),
-        score=predictions.score[known],
-        predicted=predictions.predicted[known],
-        label=rows.label[known],
-        sign=np.ones(int(known.sum()), dtype=np.int64),
+        pane_ms=predictions.time_ms[labelled] - predictions.time_ms[labelled] % schema.pane_ms,
+        part=np.full(count, Part.FINAL, dtype=object),
+        score=predictions.score[labelled],
+        predicted=predictions.predicted[labelled],
+        label=rows.label[labelled],
+        sign=np.ones(count, dtype=np.int64),
     )
 
 
-def _delays(rows: ReferenceRows) -> dict[str, int]:
-    """Quantiles of label time minus prediction time, milliseconds; rounded up."""
+def _label_delays(rows: ReferenceRows) -> dict[str, int]:
+    """Quantiles of label time minus prediction time in milliseconds, rounded up."""
     if rows.label_time_ms is None or rows.label is None:
         return {}
-    delay = (rows.label_time_ms - rows.predictions.time_ms)[_known(rows)]
+    delay = (rows.label_time_ms - rows.predictions.time_ms)[_labelled(rows.label)]
     return {f"p{q}": int(np.ceil(np.percentile(delay, q))) for q in (50, 90, 99)}

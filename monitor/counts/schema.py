@@ -1,4 +1,4 @@
-"""What is counted of a model version: its features with their bins, its score, its errors."""
+"""The schema of a model version: its features with their bins, its score and its errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Schema:
     model: str
     version: str
     pane_ms: int
-    threshold: float  # a score at or above it predicts the positive class
+    threshold: float  # scores at or above it predict the positive class
     features: Mapping[str, Reference]
     score: Numeric
     errors: Numeric | None  # None: the reference had no labels

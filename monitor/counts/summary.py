@@ -1,4 +1,4 @@
-"""A summary: what was counted of one model version in one pane of event time.
+"""A summary: the counts of one model version in one pane of event time.
 
 Names of cells, and what the numbers of the cells mean:
 
@@ -24,16 +24,16 @@ from enum import IntEnum, StrEnum
 from monitor.counts.counts import Cells
 
 SCORE_BINS = 10_000
-MOST_NAMES = 200  # texts of one name that a sum keeps
+MAX_NAMES = 200  # texts of one name that a sum keeps
 SHOWN_NAMES = 50
-LONGEST_NAME = 200  # characters
+MAX_NAME_LENGTH = 200  # characters
 
 
 class Part(StrEnum):
-    """Which sum of a pane a summary belongs to.
+    """The part of a pane that a summary is added to.
 
-    Data are summed as on time or late; performance as final (labels that came in time to be
-    judged) or amended (the difference that later rows and labels make).
+    Data are on time or late. Performance is final (from labels that arrived before the verdict) or
+    amended (the difference made by later rows and labels).
     """
 
     ON_TIME = "on_time"
@@ -49,12 +49,12 @@ class Quality(IntEnum):
     OUT_OF_RANGE = 3
 
 
-Names = Mapping[str, Mapping[str, int]]  # "unseen/<feature>" or "unknown" -> text -> times met
+Names = Mapping[str, Mapping[str, int]]  # "unseen/<feature>" or "unknown" -> text -> occurrences
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One addition to one pane: ``[pane_ms, pane_ms + pane)`` of event time, UTC."""
+    """Counts to be added to one pane: ``[pane_ms, pane_ms + pane)`` of event time, UTC."""
 
     model: str
     version: str
@@ -64,12 +64,12 @@ class Summary:
     names: Names = field(default_factory=dict)
 
 
-def add_names(many: Iterable[Names], most: int = MOST_NAMES) -> dict[str, dict[str, int]]:
-    """The sum, exact, of up to ``most`` texts of each name.
+def add_names(many: Iterable[Names], most: int = MAX_NAMES) -> dict[str, dict[str, int]]:
+    """The sum, with up to ``most`` texts of each name.
 
-    Of more texts a sample is kept, those with the smallest hashes. Whatever belongs to it belonged
-    to it from the first, so its counts are whole, and in what order sums were taken is nothing;
-    the most frequent so far, kept in their place, would forget what the next sum makes frequent.
+    If there are more, those with the smallest hashes are kept. A text in this sample was in it from
+    the start, so its counts are exact, and the order of addition does not matter. Keeping the most
+    frequent texts instead would drop texts that a later sum makes frequent.
     """
     gathered: dict[str, dict[str, int]] = {}
     for names in many:
@@ -81,13 +81,13 @@ def add_names(many: Iterable[Names], most: int = MOST_NAMES) -> dict[str, dict[s
 
 
 def most_frequent(texts: Mapping[str, int], most: int = SHOWN_NAMES) -> dict[str, int]:
-    """The ``most`` frequent of ``texts``, ties in the order of the text."""
+    """The ``most`` most frequent of ``texts``, ties in alphabetical order."""
     return dict(sorted(texts.items(), key=lambda pair: (-pair[1], pair[0]))[:most])
 
 
 def shortened(text: str) -> str:
-    """What is kept of a text that somebody sent: it must fit the message that tells of it."""
-    return text[:LONGEST_NAME]
+    """The kept part of a received text, so that it fits into messages."""
+    return text[:MAX_NAME_LENGTH]
 
 
 def _sampled(texts: dict[str, int], most: int) -> dict[str, int]:

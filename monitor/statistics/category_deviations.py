@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from monitor.counts.bins import effective_size, shared
+from monitor.counts.bins import effective_size, persistent_deviation
 from monitor.statistics.critical_values import skewness_correction
 
 Ints = NDArray[np.int64]
@@ -71,7 +71,7 @@ def expected_unlisted(counts: Ints) -> int:
 def _persistent(first: Ints, second: Ints, reference: Ints) -> Floats:
     if not first.any() or not second.any():
         return _deviations(first + second, reference)
-    return shared(_deviations(first, reference), _deviations(second, reference))
+    return persistent_deviation(_deviations(first, reference), _deviations(second, reference))
 
 
 def _deviations(live: Ints, reference: Ints) -> Floats:

@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.counts.bins import shared
+from monitor.counts.bins import persistent_deviation
 from monitor.counts.counts import Counts, aligned
 from monitor.statistics.deviations import Deviations
 from monitor.statistics.ecdf_table import EcdfTable
@@ -139,7 +139,7 @@ class _Edges:
         """``both``, shape (f,): whether both halves have rows; if not, the whole is persistent."""
         above = window.highest(np.minimum(*self.after))
         under = -window.highest(-np.maximum(*self.before))
-        ranks = shared(*self.ranks)
+        ranks = persistent_deviation(*self.ranks)
         return (
             np.where(both, above, whole[0]),
             np.where(both, under, whole[1]),

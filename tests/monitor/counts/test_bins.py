@@ -19,7 +19,7 @@ from monitor.counts.bins import (
     distance,
     effective_size,
     p_value,
-    shared,
+    persistent_deviation,
 )
 from monitor.counts.counts import Counts
 
@@ -103,7 +103,7 @@ def test_a_sample_needs_a_finite_value_and_no_nan(values):
 
 
 def test_locate_refuses_nan():
-    with pytest.raises(ValueError, match="count missing values apart"):
+    with pytest.raises(ValueError, match="count missing values separately"):
         Sample.of([0.0]).locate(np.array([0.0, np.nan]))
 
 
@@ -137,14 +137,14 @@ deviations = arrays(np.float64, 6, elements=st.integers(-3, 3).map(lambda i: i /
 
 
 @given(a=deviations, b=deviations)
-def test_shared_is_the_smaller_deviation_where_both_have_one_sign(a, b):
+def test_persistent_deviation_is_the_smaller_one_if_both_have_the_same_sign(a, b):
     expected = [
         0.0 if x * y <= 0 else np.sign(x) * min(abs(x), abs(y)) for x, y in zip(a, b, strict=True)
     ]
-    assert shared(a, b).tolist() == expected
+    assert persistent_deviation(a, b).tolist() == expected
 
 
 @given(a=deviations)
-def test_shared_of_a_deviation_with_itself_is_the_deviation(a):
-    assert distance(shared(a, a)) == distance(a)
-    assert distance(shared(a, -a)) == 0.0
+def test_persistent_deviation_of_equal_halves_is_the_deviation(a):
+    assert distance(persistent_deviation(a, a)) == distance(a)
+    assert distance(persistent_deviation(a, -a)) == 0.0

@@ -15,7 +15,7 @@ from monitor.counts.columns import (
     score_bin,
 )
 from monitor.counts.counts import Counts
-from monitor.counts.summary import LONGEST_NAME, SCORE_BINS, Quality
+from monitor.counts.summary import MAX_NAME_LENGTH, SCORE_BINS, Quality
 from monitor.statistics.ecdf_table import EcdfTable
 from monitor.statistics.exact_deviations import compare
 
@@ -87,7 +87,7 @@ def test_numeric_tally_of_a_single_value(value, cell, flaw, beside):
         pytest.param(7, 3, None, {}, id="a whole number names a category"),
         pytest.param(7.0, 3, None, {}, id="also written as a float"),
         pytest.param(np.int64(7), 3, None, {}, id="also numpy's"),
-        pytest.param(HUGE, 4, None, {str(HUGE)[:LONGEST_NAME]: 1}, id="a huge one"),
+        pytest.param(HUGE, 4, None, {str(HUGE)[:MAX_NAME_LENGTH]: 1}, id="a huge one"),
         pytest.param(7.5, None, WRONG_TYPE, {}, id="a fraction does not"),
         pytest.param(np.inf, None, WRONG_TYPE, {}, id="nor does infinity"),
         pytest.param([1], None, WRONG_TYPE, {}, id="nor a list"),
@@ -105,7 +105,7 @@ def test_categorical_tally_of_a_single_value(value, cell, flaw, unseen):
 def test_a_long_unseen_category_is_counted_and_listed_shortened():
     found = carrier.tally(["x" * 10_000, "x" * 9_999], np.zeros(2, dtype=np.int64), 1)
     assert found.values[0] == Counts.of([4, 4])
-    assert found.unseen == [{"x" * LONGEST_NAME: 2}]
+    assert found.unseen == [{"x" * MAX_NAME_LENGTH: 2}]
 
 
 scalars = st.one_of(

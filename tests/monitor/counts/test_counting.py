@@ -12,7 +12,7 @@ from monitor.counts.columns import Categorical, Numeric, Predictions, score_bin
 from monitor.counts.counting import count_data, count_outcomes
 from monitor.counts.counts import Counts, add_cells
 from monitor.counts.schema import Schema
-from monitor.counts.summary import MOST_NAMES, SCORE_BINS, Part, Quality, Summary, add_names
+from monitor.counts.summary import MAX_NAMES, SCORE_BINS, Part, Quality, Summary, add_names
 
 PANE = 10
 schema = Schema(
@@ -134,7 +134,7 @@ def test_a_feature_absent_from_the_rows_counts_as_missing():
 def test_a_summary_limits_the_number_of_listed_texts():
     one = (0, Part.ON_TIME, 0.5, 1, 1.0)
     (summary,) = counted([(*one, f"state {i}", 1) for i in range(1_000)])
-    assert len(summary.names["unseen/state"]) == MOST_NAMES
+    assert len(summary.names["unseen/state"]) == MAX_NAMES
     assert summary.cells["categories/state"] == Counts.of([2] * 1_000)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis.extra.numpy import arrays
 
-from monitor.counts.grid import MOST_CROWDED, MOST_STEPS, Grid
+from monitor.counts.grid import MAX_CROWDED, MAX_STEPS, Grid
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 few = st.sampled_from([-0.0, 0.0, 1.0, 1.5, 2.0, 5e-324, 1e300, -1e300])
@@ -45,7 +45,7 @@ def test_a_usual_sample_has_a_grid_with_few_steps_per_cell(draw):
     grid = Grid.over(values)
     assert grid is not None
     in_cell = np.diff(np.append(grid.before, values.size))
-    assert in_cell[in_cell > MOST_STEPS].sum() < MOST_CROWDED * values.size
+    assert in_cell[in_cell > MAX_STEPS].sum() < MAX_CROWDED * values.size
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,6 @@ def test_no_grid_for_values_that_it_would_not_speed_up(values):
 def test_grid_falls_back_to_searchsorted_in_crowded_cells():
     values = np.unique(np.append(np.linspace(0, 1, 1_000), 0.5 + np.arange(8) * 1e-12))
     grid = Grid.over(values)
-    assert np.diff(grid.before).max() > MOST_STEPS
+    assert np.diff(grid.before).max() > MAX_STEPS
     among = np.append(values, 0.5 + np.arange(8) * 0.5e-12)
     assert np.array_equal(grid.search(among), np.searchsorted(values, among))

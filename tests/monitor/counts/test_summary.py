@@ -6,7 +6,7 @@ from functools import reduce
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.counts.summary import LONGEST_NAME, SHOWN_NAMES, add_names, most_frequent, shortened
+from monitor.counts.summary import MAX_NAME_LENGTH, SHOWN_NAMES, add_names, most_frequent, shortened
 
 MOST = 3
 texts = st.dictionaries(st.sampled_from("abcdefghij"), st.integers(1, 5), max_size=8)
@@ -51,5 +51,5 @@ def test_most_frequent_returns_at_most_fifty_texts():
 
 
 def test_shortened_keeps_the_first_200_characters():
-    assert shortened("x" * 1_000_000) == "x" * LONGEST_NAME
+    assert shortened("x" * 1_000_000) == "x" * MAX_NAME_LENGTH
     assert shortened("short") == "short"

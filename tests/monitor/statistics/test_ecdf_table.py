@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import ks_2samp
 
-from monitor.counts.bins import Sample, deviation, shared
+from monitor.counts.bins import Sample, deviation, persistent_deviation
 from monitor.counts.counts import Counts
 from monitor.statistics.cell_index import CellIndex
 from monitor.statistics.deviation_bounds import upper_bounds
@@ -62,7 +62,9 @@ def test_kuiper_and_persistent_distances_equal_those_over_all_bins(drawn):
         whole = deviation(first + second, reference) if found.rows[i] else np.zeros(1)
         persisting = whole
         if first.any() and second.any():
-            persisting = shared(deviation(first, reference), deviation(second, reference))
+            persisting = persistent_deviation(
+                deviation(first, reference), deviation(second, reference)
+            )
         assert found.kuiper[i] == pytest.approx(reach(whole), abs=1e-12)
         assert found.persistent_kuiper[i] == pytest.approx(reach(persisting), abs=1e-12)
         assert found.persistent_ks[i] == pytest.approx(np.abs(persisting).max(), abs=1e-12)

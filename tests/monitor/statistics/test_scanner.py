@@ -423,4 +423,4 @@ def test_allowance_of_independent_rows_is_small_for_every_test(statistic: Distri
 
 
 def test_every_distribution_test_has_a_part_of_the_budget():
-    assert tuple(DISTRIBUTION_TESTS) == budget.OF_DISTRIBUTIONS
+    assert tuple(DISTRIBUTION_TESTS) == budget.DISTRIBUTION_TEST_NAMES

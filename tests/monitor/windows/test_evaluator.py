@@ -10,7 +10,7 @@ from scipy.stats import ks_2samp
 from sklearn.metrics import accuracy_score
 
 from monitor.budget import Length, own_length
-from monitor.counts.columns import Labels, Predictions
+from monitor.counts.columns import Predictions
 from monitor.counts.counting import count_data, count_outcomes
 from monitor.counts.counts import Counts
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
@@ -330,7 +330,6 @@ def unlabelled() -> Profile:
     return build_profile("credit", "1", ReferenceRows(rows), pane_ms=PANE, threshold=0.5)
 
 
-def test_rows_and_labels_know_how_many_they_are():
+def test_length_of_predictions_is_their_number_of_rows():
     at = np.arange(3, dtype=np.int64)
     assert len(Predictions(["a", "b", "c"], at, at / 3, at % 2, {})) == 3
-    assert len(Labels(["a", "b", "c"], at, at % 2)) == 3
