@@ -1,1 +1,1 @@
-"""The database over HTTP. Reads only; computes no statistics."""
+"""REST API over the database. Read-only; computes no statistics."""

@@ -1,10 +1,11 @@
-"""Who may ask: with tokens, whoever brings one; without, whoever is on this machine."""
+"""Access to the API: with a bearer token; without tokens, only from this machine."""
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -13,33 +14,37 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.problems import problem
 
 
-class Access:
-    """Refuses before anything else is looked at, also for paths that do not exist."""
+class AccessControl:
+    """Checks each request before it is routed, also those for paths that do not exist.
 
-    def __init__(self, app: ASGIApp, tokens: Sequence[str]) -> None:
+    Without tokens, the address that was connected to has to be a loopback address, and the header
+    ``Host`` has to name this machine or ``host``. A web page whose domain was made to resolve to
+    127.0.0.1 (DNS rebinding) sends its own domain as ``Host``.
+    """
+
+    def __init__(self, app: ASGIApp, tokens: Sequence[str], host: str) -> None:
         self._app, self._tokens = app, [token.encode() for token in tokens]
+        self._host = host.lower()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(scope) if scope["type"] == "http" else None
-        await (refusal or self._app)(scope, receive, send)
+        denied = self._denied(scope) if scope["type"] == "http" else None
+        await (denied or self._app)(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> Response | None:
-        if not self._tokens:
-            return None if _is_local(scope) else _elsewhere()
-        scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self._knows(given.strip()):
-            return None
-        return problem(
-            401,
-            "a bearer token is needed: send the header 'Authorization: Bearer TOKEN' with one of"
-            " [api] tokens",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
+    def _denied(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        if self._tokens:
+            return None if self._has_token(headers) else _no_token()
+        if not _is_local(scope):
+            return _not_loopback()
+        host = _hostname(headers.get("host", ""))
+        return None if is_loopback(host) or host == self._host else _foreign_host(host)
 
-    def _knows(self, given: str) -> bool:
-        """Compares with all of them, each in a time that does not tell how much was right."""
-        matches = [hmac.compare_digest(given.encode("latin-1"), token) for token in self._tokens]
-        return any(matches)
+    def _has_token(self, headers: Headers) -> bool:
+        """Compares with all tokens, each in constant time."""
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        given = token.strip().encode("latin-1")
+        matches = [hmac.compare_digest(given, valid) for valid in self._tokens]
+        return scheme.lower() == "bearer" and any(matches)
 
 
 def is_loopback(host: str) -> bool:
@@ -50,18 +55,43 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_local(scope: Scope) -> bool:
-    """By the address that was connected to; a server without addresses (a socket file) is local.
+    """Whether the address that was connected to is a loopback address or a Unix socket.
 
-    Whoever starts uvicorn by hand decides where it listens, and this is where it can be told.
+    Checked here as well as in the command, because uvicorn may be started with any address.
     """
     host = (scope.get("server") or (None,))[0]
     try:
         return host is None or ip_address(host).is_loopback
-    except ValueError:
+    except ValueError:  # not a network address
         return True
 
 
-def _elsewhere() -> Response:
+def _hostname(header: str) -> str:
+    """The name or address in a ``Host`` header, in lower case; empty if it is invalid."""
+    try:
+        return urlsplit(f"//{header}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _no_token() -> Response:
+    return problem(
+        401,
+        "a bearer token is required: send the header 'Authorization: Bearer TOKEN' with one of"
+        " [api] tokens",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def _not_loopback() -> Response:
     return problem(
         403, "without [api] tokens only connections over loopback are answered: set a token"
+    )
+
+
+def _foreign_host(host: str) -> Response:
+    return problem(
+        403,
+        f"the host {host!r} is not a name of this machine: use localhost, 127.0.0.1 or [api] host,"
+        " or set [api] tokens",
     )

@@ -1,4 +1,4 @@
-"""Builds the application from what it reads. No module-level state, so tests build their own."""
+"""Builds the application. No module-level state, so tests build their own."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from collections.abc import Callable
 
 from fastapi import FastAPI
 
-from api.access import Access
-from api.events import Pace
-from api.openapi import describe
-from api.problems import answer_with_problems
+from api.access import AccessControl
+from api.events import StreamControl
+from api.openapi import install_openapi
+from api.problems import install_problem_handlers
 from api.routes import drift, health, incidents, metrics, models, retraining
 from consumers.database.database import Database
 from driftline.settings import Settings
 
-ABOUT = """What Driftline found: windows of event time, each compared with its model's reference.
+DESCRIPTION = """Findings of Driftline: windows of event time, compared with the reference of their
+model.
 
-Times are RFC 3339 with an offset, ranges half-open, windows in event time. Errors are problem
-details (RFC 9457). Fields are only ever added. Numbers that are undefined are null.
+Times are RFC 3339 with an offset; ranges are half-open. Errors are problem details (RFC 9457).
+Undefined numbers are null. Later releases may add fields, but never remove or rename them.
 """
 
 
@@ -27,16 +28,16 @@ def create_app(
     settings: Settings,
     *,
     clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-    pace: Pace | None = None,
+    streams: StreamControl | None = None,
 ) -> FastAPI:
-    """``database`` was opened to read; it may still be absent, and is asked anew each time."""
-    app = FastAPI(title="Driftline", version="1", description=ABOUT)
+    """``database`` is opened for reading. It may not exist yet: each request tries again."""
+    app = FastAPI(title="Driftline", version="1", description=DESCRIPTION)
     app.state.database, app.state.clock_ms = database, clock_ms
-    app.state.pace = Pace() if pace is None else pace
+    app.state.streams = StreamControl() if streams is None else streams
     for routes in (health, models, incidents, metrics, drift, retraining):
         app.include_router(routes.router)
-    answer_with_problems(app)
+    install_problem_handlers(app)
     tokens = [token.get_secret_value() for token in settings.api.tokens]
-    app.add_middleware(Access, tokens=tokens)
-    describe(app, tokens=bool(tokens))
+    app.add_middleware(AccessControl, tokens=tokens, host=settings.api.host)
+    install_openapi(app, tokens=bool(tokens))
     return app

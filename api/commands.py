@@ -55,7 +55,7 @@ def serve(app: FastAPI, listening: socket.socket) -> None:
 
 class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self.config.app.state.pace.stopping.set()  # type: ignore[union-attr]
+        self.config.app.state.streams.stopping.set()  # type: ignore[union-attr]
         super().handle_exit(sig, frame)
 
 

@@ -1,4 +1,4 @@
-"""What a route may ask for."""
+"""Dependencies of the routes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Annotated, cast
 from fastapi import Depends, Query, Request
 from sqlalchemy import Connection
 
-from api.parameters import Parameters
-from api.problems import Refused
-from api.queries import Version, registered
+from api.parameters import QueryParameters
+from api.problems import RequestProblem
+from api.queries import ModelVersion, model_versions
 from consumers.database.database import Database
 
 
@@ -18,7 +18,7 @@ def database(request: Request) -> Database:
     return cast("Database", request.app.state.database)
 
 
-def _reading(request: Request) -> Iterator[Connection]:
+def _snapshot(request: Request) -> Iterator[Connection]:
     with database(request).read() as connection:
         yield connection
 
@@ -27,32 +27,35 @@ def _now_ms(request: Request) -> int:
     return int(request.app.state.clock_ms())
 
 
-Reading = Annotated[Connection, Depends(_reading)]  # one snapshot for the whole request
+Snapshot = Annotated[Connection, Depends(_snapshot)]  # one transaction for the whole request
 NowMs = Annotated[int, Depends(_now_ms)]
-Nothing = Annotated[Parameters, Query()]
+NoParameters = Annotated[QueryParameters, Query()]
 
 
-def choose(connection: Connection, model: str | None, version: str | None) -> Version | None:
-    """The model version that is meant; None while none is registered and none was named.
+def select_version(
+    connection: Connection, model: str | None, version: str | None
+) -> ModelVersion | None:
+    """The requested model version; None if none is registered and none was requested.
 
-    Raises ``Refused``: 400 if several models are registered and none was named, 404 for unknown.
+    Raises ``RequestProblem``: 400 if several models are registered and none was requested, 404 if
+    the requested one is not registered.
     """
-    known = [Version(row.model, row.version) for row in registered(connection)]
-    if model is None and version is None and not known:
+    registered = [ModelVersion(row.model, row.version) for row in model_versions(connection)]
+    if model is None and version is None and not registered:
         return None
-    names = {of.model for of in known}
-    if model is None and len(names) > 1:
-        raise _refused(400, "several models are watched: name one with `model`", known)
-    fitting = [of for of in known if model in (None, of.model) and version in (None, of.version)]
-    if not fitting:
-        raise _refused(404, f"there is no {_named(model, version)}", known)
-    return fitting[0]
+    if model is None and len({candidate.model for candidate in registered}) > 1:
+        detail = "several models are registered: select one with `model`"
+        raise _problem(400, detail, registered)
+    for candidate in registered:
+        if model in (None, candidate.model) and version in (None, candidate.version):
+            return candidate
+    raise _problem(404, f"{_requested(model, version)} is not registered", registered)
 
 
-def _refused(status: int, detail: str, known: list[Version]) -> Refused:
-    return Refused(status, detail, models=[of._asdict() for of in known])
+def _problem(status: int, detail: str, registered: list[ModelVersion]) -> RequestProblem:
+    return RequestProblem(status, detail, models=[version._asdict() for version in registered])
 
 
-def _named(model: str | None, version: str | None) -> str:
-    named = [f"{word} {text!r}" for word, text in (("model", model), ("version", version)) if text]
-    return " with ".join(named)
+def _requested(model: str | None, version: str | None) -> str:
+    names = [f"{name} {text!r}" for name, text in (("model", model), ("version", version)) if text]
+    return ", ".join(names)

@@ -1,4 +1,4 @@
-"""``uvicorn api.main:app``: the application from the settings, made when it is asked for."""
+"""``uvicorn api.main:app``: the application, built from the settings on first access."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _app() -> FastAPI:
 
 
 def __getattr__(name: str) -> Any:
-    """Importing this module reads no settings; asking for ``app`` does."""
+    """Only the access to ``app`` reads the settings, not the import of this module."""
     if name == "app":
         return _app()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

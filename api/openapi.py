@@ -1,4 +1,4 @@
-"""What FastAPI does not say by itself: the schema of problems, and who may be refused."""
+"""Adds to FastAPI's OpenAPI document: the schema of problems, common errors, authentication."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.problems import Problem, refusals
-
-EVERYWHERE = (500, 503)
+from api.problems import Problem, problem_responses
 
 
-def describe(app: FastAPI, *, tokens: bool) -> None:
-    """From now on ``app`` has this OpenAPI document, made when it is first asked for."""
+def install_openapi(app: FastAPI, *, tokens: bool) -> None:
+    """``app`` serves this OpenAPI document, generated on the first request."""
     app.openapi = cache(partial(_document, app, tokens))  # type: ignore[method-assign]
 
 
@@ -27,9 +25,9 @@ def _document(app: FastAPI, tokens: bool) -> dict[str, Any]:
     if tokens:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]
-    everywhere = refusals(401 if tokens else 403, *EVERYWHERE)
+    common = problem_responses(401 if tokens else 403, 500, 503)
     for operation in _operations(document):
-        operation["responses"].update({str(status): said for status, said in everywhere.items()})
+        operation["responses"].update({str(status): text for status, text in common.items()})
     return document
 
 

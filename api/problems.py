@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as RFC 9457 problem details."""
+"""Errors as problem details (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ RETRY_AFTER_S = 5
 
 
 class Problem(BaseModel):
-    """What went wrong (RFC 9457)."""
+    """Problem details (RFC 9457)."""
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field("about:blank", description="Always `about:blank`: the status says the kind.")
-    title: str = Field(description="The name of the status.")
-    status: int = Field(description="The HTTP status, again.")
+    type: str = Field("about:blank", description="Always `about:blank`; see `status`.")
+    title: str = Field(description="The name of the HTTP status.")
+    status: int = Field(description="The HTTP status.")
     detail: str = Field(description="One sentence: what was wrong, and what was expected.")
     models: list[dict[str, str]] | None = Field(
-        None, description="With 400 and 404: the models and versions that there are."
+        None, description="With 400 and 404: the registered models and versions."
     )
     errors: list[dict[str, str]] | None = Field(
-        None, description="With 422: each `parameter` that was wrong, and the `message` about it."
+        None, description="With 422: each invalid `parameter`, and a `message` about it."
     )
 
 
-class Refused(Exception):
-    """A request that cannot be answered; ``members`` are added to the problem."""
+class RequestProblem(Exception):
+    """A request that cannot be answered; ``members`` are added to the problem details."""
 
     def __init__(self, status: int, detail: str, **members: Any) -> None:
         super().__init__(detail)
@@ -54,8 +54,8 @@ def problem(
     return JSONResponse({**content, **members}, status, headers, media_type=MEDIA_TYPE)
 
 
-def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """How a route declares the problems that it may answer with."""
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problems that a route may answer with, for its OpenAPI description."""
     schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
     return {
         status: {
@@ -67,46 +67,46 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 _DESCRIPTIONS = {
-    400: "Several models are watched and none was named; the answer lists them.",
-    401: "A bearer token is missing or wrong.",
-    403: "Without tokens, only connections over loopback are answered.",
-    404: "There is no such model, version or incident, or no such page.",
-    422: "A parameter is unknown or malformed; the answer names it.",
-    500: "A fault of the API itself; its log has more.",
-    503: "The database cannot be read now: absent, empty, locked or unreachable.",
+    400: "Several models are registered, and the request selects none; the answer lists them.",
+    401: "The bearer token is missing or wrong.",
+    403: "Without tokens, only requests over loopback to a name of this machine are answered.",
+    404: "There is no such model, version, incident or page.",
+    422: "A parameter is unknown or invalid; the answer names it.",
+    500: "Internal error; see the log of the API.",
+    503: "The database cannot be read: it is missing, empty, locked or unreachable.",
 }
 
 
-def answer_with_problems(app: FastAPI) -> None:
-    """Every error of ``app`` becomes a problem, also those of paths that do not exist."""
-    app.add_exception_handler(Refused, _refused)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _invalid)
+def install_problem_handlers(app: FastAPI) -> None:
+    """All errors of ``app`` become problem details, also for paths that do not exist."""
+    app.add_exception_handler(RequestProblem, _request_problem)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _invalid_parameters)
     app.add_exception_handler(DatabaseUnavailable, _unavailable)
     app.add_exception_handler(ForeignDatabase, _unavailable)
-    app.add_exception_handler(Exception, _fault)
+    app.add_exception_handler(Exception, _internal_error)
 
 
-def _refused(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Refused)
+def _request_problem(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestProblem)
     return problem(error.status, error.detail, **error.members)
 
 
-def _http(request: Request, error: Exception) -> JSONResponse:
+def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     detail = {
-        404: f"there is no path {request.url.path!r}: see /docs for those that there are",
-        405: f"{request.method} is not a method of {request.url.path!r}: only GET is",
+        404: f"there is no path {request.url.path!r}: /docs lists all paths",
+        405: f"{request.url.path!r} does not support {request.method}, only GET",
     }.get(error.status_code, str(error.detail))
     return problem(error.status_code, detail, headers=error.headers)
 
 
-def _invalid(_request: Request, error: Exception) -> JSONResponse:
+def _invalid_parameters(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     errors = [
         {"parameter": str(e["loc"][1]), "message": _message(e)}
         for e in error.errors()
-        if e["type"] != "none_required"  # what may be left out is not asked to be null
+        if e["type"] != "none_required"  # an omittable parameter: null is not an alternative
     ]
     first = errors[0]
     return problem(422, f"{first['parameter']!r}: {first['message']}", errors=errors)
@@ -122,6 +122,6 @@ def _unavailable(_request: Request, error: Exception) -> JSONResponse:
     return problem(503, str(error), headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
-def _fault(request: Request, error: Exception) -> JSONResponse:
+def _internal_error(request: Request, error: Exception) -> JSONResponse:
     log.error("%s failed: %s: %s", request.url.path, type(error).__name__, error)
-    return problem(500, "the API failed at this; its log has more")
+    return problem(500, "internal error: see the log of the API")

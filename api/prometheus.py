@@ -1,40 +1,172 @@
-"""Gauges in the text format of Prometheus, version 0.0.4. By hand: it is a few lines."""
+"""Metrics for Prometheus: workers, records, open incidents, the newest window of each model.
+
+A custom collector reads everything from the database when Prometheus scrapes. Names follow the
+conventions of Prometheus: base units, times as Unix timestamps, ``_total`` for counters.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import Connection, Row
+
+from api.answers import Worker
+from api.health import WorkerHeartbeat, partition_counts
+from api.queries import (
+    ModelVersion,
+    model_versions,
+    newest_performance,
+    newest_window,
+    open_incident_counts,
+)
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4  # every Prometheus reads it
+Sample = tuple[Sequence[str], float | None]  # values of the labels, and the value
+
+_RESETS = "Restarts at zero when the role `aggregate` rebuilds its state (a counter reset)."
 
 
-Sample = tuple[dict[str, str], float | None]
+def exposition(collector: Collector) -> bytes:
+    """In the text format of Prometheus, version 0.0.4."""
+    return generate_latest(collector)
 
 
-class Gauge(NamedTuple):
-    """One name, and a value for each set of labels; None is left out."""
+class FindingsCollector(Collector):
+    """The metrics of one scrape, from one snapshot of the database."""
 
-    name: str
-    help: str
-    samples: Iterable[Sample]
+    def __init__(
+        self,
+        connection: Connection,
+        workers: Sequence[Worker],
+        heartbeats: Sequence[WorkerHeartbeat],
+    ) -> None:
+        self._connection, self._workers, self._heartbeats = connection, workers, heartbeats
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _worker_metrics(self._workers)
+        yield from _record_metrics(self._heartbeats)
+        yield _open_incidents(self._connection)
+        yield from _window_metrics(self._connection, _newest_versions(self._connection))
 
 
-def exposition(gauges: Iterable[Gauge]) -> str:
-    return "".join(f"{line}\n" for gauge in gauges for line in _lines(gauge))
+def _worker_metrics(workers: Sequence[Worker]) -> Iterator[Metric]:
+    labels = ("role", "slot")
+    by_worker = [((worker.role, str(worker.slot)), worker) for worker in workers]
+    yield _gauge(
+        "driftline_worker_last_heartbeat_timestamp_seconds",
+        "Unix time at which the newest heartbeat of a worker was received.",
+        labels,
+        [(names, worker.heartbeat_at.timestamp()) for names, worker in by_worker],
+    )
+    yield _gauge(
+        "driftline_worker_last_commit_timestamp_seconds",
+        "Unix time of the newest commit of a worker.",
+        labels,
+        [
+            (names, worker.progress_at.timestamp() if worker.progress_at else None)
+            for names, worker in by_worker
+        ],
+    )
+    yield _gauge(
+        "driftline_worker_lag_records",
+        "Records of the partitions of a worker that it has not read yet.",
+        labels,
+        [(names, worker.lag) for names, worker in by_worker],
+    )
 
 
-def _lines(gauge: Gauge) -> Iterator[str]:
-    yield f"# HELP {gauge.name} {gauge.help}"
-    yield f"# TYPE {gauge.name} gauge"
-    for labels, value in gauge.samples:
+def _record_metrics(heartbeats: Sequence[WorkerHeartbeat]) -> Iterator[Metric]:
+    """By partition, so that a partition that starts again resets its own counters only."""
+    records = _counter("driftline_records", f"Records read, by outcome. {_RESETS}", "outcome")
+    late = _counter(
+        "driftline_late_records",
+        f"Records counted although they were behind the watermark of their partition. {_RESETS}",
+    )
+    dead = _counter("driftline_dead_letters", f"Dead letters, by reason. {_RESETS}", "reason")
+    for topic in ("predictions", "labels"):
+        for number, counts in partition_counts(heartbeats, "aggregate", topic).items():
+            partition = [topic, str(number)]
+            reasons: dict[str, int] = counts.get("dead") or {}
+            records.add_metric([*partition, "counted"], counts.get("counted", 0))
+            records.add_metric([*partition, "too_late"], counts.get("too_late", 0))
+            records.add_metric([*partition, "dead_letter"], sum(reasons.values()))
+            late.add_metric(partition, counts.get("late", 0))
+            for reason, count in reasons.items():
+                dead.add_metric([*partition, reason], count)
+    yield from (records, late, dead)
+
+
+def _open_incidents(connection: Connection) -> Metric:
+    labels = ("model", "version", "kind", "severity")
+    return _gauge(
+        "driftline_open_incidents",
+        "Incidents that are open.",
+        labels,
+        [
+            ([getattr(row, label) for label in labels], row.incidents)
+            for row in open_incident_counts(connection)
+        ],
+    )
+
+
+def _window_metrics(connection: Connection, versions: Sequence[ModelVersion]) -> Iterator[Metric]:
+    windows = [(version, newest_window(connection, version)) for version in versions]
+    performances = [
+        (version, newest_performance(connection, version, "final")) for version in versions
+    ]
+    yield _gauge(
+        "driftline_window_end_timestamp_seconds",
+        "End of the newest window, event time.",
+        ModelVersion._fields,
+        [(version, row.end_ms / 1000) for version, row in windows if row],
+    )
+    yield _gauge(
+        "driftline_feature_distance",
+        "Distance of a feature from the reference in the newest window, 0 to 1: Kolmogorov-Smirnov,"
+        " or for categories the largest difference of a proportion.",
+        (*ModelVersion._fields, "feature"),
+        [sample for version, row in windows if row for sample in _distances(version, row)],
+    )
+    yield _gauge(
+        "driftline_performance_metric",
+        "A performance metric in the newest final window.",
+        (*ModelVersion._fields, "metric"),
+        [sample for version, row in performances if row for sample in _metrics(version, row)],
+    )
+
+
+def _distances(version: ModelVersion, row: Row[Any]) -> Iterator[Sample]:
+    for feature in row.data["features"]:
+        yield (*version, feature["name"]), feature["statistic"]
+
+
+def _metrics(version: ModelVersion, row: Row[Any]) -> Iterator[Sample]:
+    for name, metric in row.performance["metrics"].items():
+        yield (*version, name), metric["value"]
+
+
+def _newest_versions(connection: Connection) -> Sequence[ModelVersion]:
+    """One for each model."""
+    newest: dict[str, ModelVersion] = {}
+    for row in model_versions(connection):
+        newest.setdefault(row.model, ModelVersion(row.model, row.version))
+    return list(newest.values())
+
+
+def _gauge(name: str, text: str, labels: Sequence[str], samples: Iterable[Sample]) -> Metric:
+    """A sample without a value is left out."""
+    gauge = GaugeMetricFamily(name, text, labels=labels)
+    for values, value in samples:
         if value is not None:
-            yield f"{gauge.name}{_labels(labels)} {float(value)!r}"
+            gauge.add_metric(values, value)
+    return gauge
 
 
-def _labels(labels: dict[str, str]) -> str:
-    inside = ",".join(f'{name}="{_escaped(text)}"' for name, text in labels.items())
-    return f"{{{inside}}}" if inside else ""
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
+    """A counter of records by topic and partition; its samples are named ``{name}_total``."""
+    return CounterMetricFamily(name, text, labels=("topic", "partition", *labels))

@@ -1,4 +1,4 @@
-"""Everything that is read from the database. Each function is one statement or two."""
+"""All queries of the database. Each function runs one statement."""
 
 from __future__ import annotations
 
@@ -10,101 +10,105 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, sele
 from consumers.database.tables import decisions, heartbeats, incidents, models, transitions, windows
 
 Rows = Sequence[Row[Any]]
+Key = tuple[Any, ...] | None  # of the last row of the previous page; None: the first page
 
 
-class Version(NamedTuple):
+class ModelVersion(NamedTuple):
     model: str
     version: str
 
 
-class Range(NamedTuple):
-    """Event time, half-open; None: without a bound."""
+class EventTimeRange(NamedTuple):
+    """Half-open; None: no bound."""
 
     start_ms: int | None = None
     end_ms: int | None = None
 
 
-EVER = Range()
+UNBOUNDED = EventTimeRange()
 
 
-def registered(connection: Connection) -> Rows:
-    """Every model version, the newest first."""
+def model_versions(connection: Connection) -> Rows:
+    """All registered model versions, newest first."""
     newest = (models.c.registered_ms.desc(), models.c.model.desc(), models.c.version.desc())
     return connection.execute(select(models).order_by(*newest)).all()
 
 
-def registered_after(connection: Connection, after: tuple[Any, ...] | None, limit: int) -> Rows:
-    """A page of them, in the same order."""
+def model_versions_page(connection: Connection, after: Key, limit: int) -> Rows:
+    """The same, one page."""
     columns = (models.c.registered_ms, models.c.model, models.c.version)
     query = select(models).order_by(*(column.desc() for column in columns))
     return connection.execute(_after(query, columns, after).limit(limit)).all()
 
 
-def newest_window(connection: Connection, of: Version, within: Range = EVER) -> Row[Any] | None:
-    """The newest window that lies inside of ``within``."""
-    return connection.execute(_windows(windows, of, within).limit(1)).first()
-
-
-def newest_measured(
-    connection: Connection, of: Version, status: str, *, after_ms: int | None = None
+def newest_window(
+    connection: Connection, selected: ModelVersion, within: EventTimeRange = UNBOUNDED
 ) -> Row[Any] | None:
-    """The newest window whose performance has this status and that ends after ``after_ms``."""
-    query = _windows(_MEASURED, of, EVER).where(windows.c.performance_status == status)
+    """The newest window that lies completely in ``within``."""
+    return connection.execute(_windows(windows, selected, within).limit(1)).first()
+
+
+def newest_performance(
+    connection: Connection, selected: ModelVersion, status: str, *, after_ms: int | None = None
+) -> Row[Any] | None:
+    """The newest window with this performance status that ends after ``after_ms``."""
+    query = _windows(_PERFORMANCE_COLUMNS, selected, UNBOUNDED)
+    query = query.where(windows.c.performance_status == status)
     if after_ms is not None:
         query = query.where(windows.c.end_ms > after_ms)
     return connection.execute(query.limit(1)).first()
 
 
-def windows_after(
-    connection: Connection, of: Version, within: Range, after: tuple[Any, ...] | None, limit: int
+def windows_page(
+    connection: Connection, selected: ModelVersion, within: EventTimeRange, after: Key, limit: int
 ) -> Rows:
-    """A page of windows, the newest first."""
-    query = _after(_windows(windows, of, within), _WINDOW_KEY, after)
+    """Windows, newest first."""
+    query = _after(_windows(windows, selected, within), _WINDOW_KEY, after)
     return connection.execute(query.limit(limit)).all()
 
 
-def measured_after(
-    connection: Connection, of: Version, within: Range, after: tuple[Any, ...] | None, limit: int
+def performance_page(
+    connection: Connection, selected: ModelVersion, within: EventTimeRange, after: Key, limit: int
 ) -> Rows:
-    """A page of those whose performance was measured, without their other parts."""
-    query = _windows(_MEASURED, of, within).where(windows.c.performance_status.is_not(None))
+    """Windows with performance, newest first, without their other parts."""
+    query = _windows(_PERFORMANCE_COLUMNS, selected, within)
+    query = query.where(windows.c.performance_status.is_not(None))
     return connection.execute(_after(query, _WINDOW_KEY, after).limit(limit)).all()
 
 
-def incidents_after(
-    connection: Connection,
-    equal: Mapping[str, str | None],
-    after: tuple[Any, ...] | None,
-    limit: int,
+def incidents_page(
+    connection: Connection, filters: Mapping[str, str | None], after: Key, limit: int
 ) -> Rows:
-    """A page of incidents, opened last first; ``equal`` by column, None for anything."""
-    conditions = [incidents.c[name] == value for name, value in equal.items() if value is not None]
+    """Incidents, the one opened last first; ``filters`` by column, None: any value."""
+    conditions = [
+        incidents.c[name] == value for name, value in filters.items() if value is not None
+    ]
     columns = (incidents.c.opened_ms, incidents.c.id)
     query = select(incidents).where(*conditions).order_by(*(column.desc() for column in columns))
     return connection.execute(_after(query, columns, after).limit(limit)).all()
 
 
-def incident(connection: Connection, identity: str) -> Row[Any] | None:
+def incident_by_id(connection: Connection, identity: str) -> Row[Any] | None:
     return connection.execute(select(incidents).where(incidents.c.id == identity)).first()
 
 
-def transitions_of(connection: Connection, identity: str) -> Rows:
-    """Of one incident, oldest first."""
+def transitions_of_incident(connection: Connection, identity: str) -> Rows:
+    """Oldest first."""
     query = select(transitions).where(transitions.c.incident == identity)
     return connection.execute(query.order_by(transitions.c.sequence)).all()
 
 
 def transitions_after(connection: Connection, sequence: int, model: str | None, limit: int) -> Rows:
-    """Of all incidents, oldest first."""
+    """Transitions of all incidents (of ``model``), oldest first."""
     query = select(transitions).where(transitions.c.sequence > sequence)
     if model is not None:
-        mine = incidents.c.id == transitions.c.incident
-        query = query.join(incidents, mine).where(incidents.c.model == model)
+        same_incident = incidents.c.id == transitions.c.incident
+        query = query.join(incidents, same_incident).where(incidents.c.model == model)
     return connection.execute(query.order_by(transitions.c.sequence).limit(limit)).all()
 
 
-def sequence_of(connection: Connection, event: str) -> int | None:
-    """Where an event stands among the transitions; None for one that is not there."""
+def sequence_of_event(connection: Connection, event: str) -> int | None:
+    """The sequence number of the transition with this event id; None if there is none."""
     query = select(transitions.c.sequence).where(transitions.c.id == event)
     return connection.execute(query).scalar()
 
@@ -113,35 +117,41 @@ def newest_sequence(connection: Connection) -> int:
     return connection.execute(select(func.max(transitions.c.sequence))).scalar() or 0
 
 
-def open_incidents(connection: Connection) -> Rows:
-    """How many, by model, version, kind and severity."""
-    by = (incidents.c.model, incidents.c.version, incidents.c.kind, incidents.c.severity)
-    query = select(*by, func.count().label("incidents")).where(incidents.c.state == "open")
-    return connection.execute(query.group_by(*by).order_by(*by)).all()
+def open_incident_counts(connection: Connection) -> Rows:
+    """Number of open ``incidents`` by model, version, kind and severity."""
+    labels = (incidents.c.model, incidents.c.version, incidents.c.kind, incidents.c.severity)
+    query = select(*labels, func.count().label("incidents")).where(incidents.c.state == "open")
+    return connection.execute(query.group_by(*labels).order_by(*labels)).all()
 
 
-def newest_decision(connection: Connection, of: Version) -> Row[Any] | None:
-    mine = (decisions.c.model == of.model, decisions.c.version == of.version)
-    query = select(decisions).where(*mine).order_by(decisions.c.decided_ms.desc())
-    return connection.execute(query.limit(1)).first()
+def newest_decision(connection: Connection, selected: ModelVersion) -> Row[Any] | None:
+    query = select(decisions).where(
+        decisions.c.model == selected.model, decisions.c.version == selected.version
+    )
+    return connection.execute(query.order_by(decisions.c.decided_ms.desc()).limit(1)).first()
 
 
-def beats(connection: Connection) -> Rows:
-    """The last heartbeat of every worker."""
-    return connection.execute(
-        select(heartbeats).order_by(heartbeats.c.role, heartbeats.c.slot)
-    ).all()
+def newest_heartbeats(connection: Connection) -> Rows:
+    """One for each worker."""
+    query = select(heartbeats).order_by(heartbeats.c.role, heartbeats.c.slot)
+    return connection.execute(query).all()
 
 
 _WINDOW_KEY = (windows.c.end_ms, windows.c.start_ms)
-# The other parts are large: a history of them would be read for nothing.
-_MEASURED = [column for column in windows.columns if column.name not in ("data", "concept")]
+# Without the other parts, which are large.
+_PERFORMANCE_COLUMNS = [
+    column for column in windows.columns if column.name not in ("data", "concept")
+]
 
 
-def _windows(what: Table | Sequence[ColumnElement[Any]], of: Version, within: Range) -> Select[Any]:
+def _windows(
+    source: Table | Sequence[ColumnElement[Any]], selected: ModelVersion, within: EventTimeRange
+) -> Select[Any]:
     """Newest first."""
-    columns = what.columns if isinstance(what, Table) else what
-    query = select(*columns).where(windows.c.model == of.model, windows.c.version == of.version)
+    columns = source.columns if isinstance(source, Table) else source
+    query = select(*columns).where(
+        windows.c.model == selected.model, windows.c.version == selected.version
+    )
     if within.start_ms is not None:
         query = query.where(windows.c.start_ms >= within.start_ms)
     if within.end_ms is not None:
@@ -149,8 +159,6 @@ def _windows(what: Table | Sequence[ColumnElement[Any]], of: Version, within: Ra
     return query.order_by(*(column.desc() for column in _WINDOW_KEY))
 
 
-def _after(
-    query: Select[Any], columns: Sequence[ColumnElement[Any]], key: tuple[Any, ...] | None
-) -> Select[Any]:
-    """What comes behind ``key`` in descending order of ``columns``."""
+def _after(query: Select[Any], columns: Sequence[ColumnElement[Any]], key: Key) -> Select[Any]:
+    """Only rows that follow ``key`` in descending order of ``columns``."""
     return query if key is None else query.where(tuple_(*columns) < tuple_(*key))

@@ -15,6 +15,7 @@ from api.answers import (
     Baseline,
     ConceptDrift,
     DataDrift,
+    Health,
     Incident,
     IncidentHistory,
     LatestMetrics,
@@ -23,7 +24,6 @@ from api.answers import (
     Retraining,
     WindowItem,
 )
-from api.health import Health
 from dashboard.window_parameter import rfc3339
 
 T = TypeVar("T", bound=BaseModel)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from api.answers import Feature, Incident, LatestMetrics, WindowItem
-from api.health import Health, Role
+from api.answers import Feature, Health, Incident, LatestMetrics, WindowItem, Worker
 from dashboard import formats
 from dashboard.text import NO_WINDOWS, escape
 
@@ -88,7 +87,7 @@ def health_problems(health: Health) -> list[str]:
     return missing + [_role_problem(role) for role in health.roles if role.status in _UNHEALTHY]
 
 
-def _role_problem(role: Role) -> str:
+def _role_problem(role: Worker) -> str:
     name = escape(f"{role.role}-{role.slot}")
     if role.status == "silent":
         return f"{name} is silent (last heartbeat {formats.age(role.heartbeat_age_s)})"

@@ -15,13 +15,13 @@ from api.answers import (
     Baseline,
     DataDrift,
     Feature,
+    Health,
     LatestMetrics,
     Metric,
     Model,
     Retraining,
     WindowItem,
 )
-from api.health import Health
 from dashboard import formats, labels
 from dashboard.formats import NO_VALUE
 from dashboard.labels import METRICS

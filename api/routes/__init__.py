@@ -1,1 +1,1 @@
-"""The paths, one module for each subject."""
+"""Routes, one module per subject."""

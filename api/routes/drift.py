@@ -1,4 +1,4 @@
-"""Whether the data, the predictions or what they mean have moved away from the reference."""
+"""Drift of the data, of the predictions, and of the relation between scores and labels."""
 
 from __future__ import annotations
 
@@ -6,65 +6,69 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.answers import ConceptDrift, DataDrift, Feature, Page, WindowItem
-from api.dependencies import Reading, choose
-from api.parameters import Span, Windows, decode_cursor, page
-from api.problems import refusals
-from api.queries import Range, newest_window, windows_after
-from api.shapes import about, content, data_window, window_item
+from api.answers import ConceptDrift, ConceptPart, DataDrift, Feature, Page, WindowItem
+from api.dependencies import Snapshot, select_version
+from api.paging import decode_cursor, page
+from api.parameters import RangeQuery, WindowsQuery
+from api.problems import problem_responses
+from api.queries import EventTimeRange, newest_window, windows_page
+from api.rows_to_answers import data_window, part_fields, window_item, window_scope
 
-router = APIRouter(tags=["drift"], responses=refusals(400, 404, 422))
+router = APIRouter(tags=["drift"], responses=problem_responses(400, 404, 422))
 
 
 @router.get("/drift/data")
-def data(connection: Reading, asked: Annotated[Span, Query()]) -> DataDrift:
-    """Every feature in the newest window, or in the newest that lies inside of `start`, `end`."""
-    chosen = choose(connection, asked.model, asked.version)
-    row = chosen and newest_window(connection, chosen, Range(asked.start, asked.end))
+def data(connection: Snapshot, query: Annotated[RangeQuery, Query()]) -> DataDrift:
+    """All features in the newest window, or in the newest one between `start` and `end`."""
+    selected = select_version(connection, query.model, query.version)
+    row = selected and newest_window(connection, selected, EventTimeRange(query.start, query.end))
     return DataDrift.model_validate(
-        {**content(row and row.data), **about(chosen, data_window(row))}
+        {**part_fields(row and row.data), **window_scope(selected, data_window(row))}
     )
 
 
 @router.get("/drift/concept")
-def concept(connection: Reading, asked: Annotated[Span, Query()]) -> ConceptDrift:
-    """The scores, the errors and the metrics of the same window."""
-    chosen = choose(connection, asked.model, asked.version)
-    row = chosen and newest_window(connection, chosen, Range(asked.start, asked.end))
+def concept(connection: Snapshot, query: Annotated[RangeQuery, Query()]) -> ConceptDrift:
+    """Scores, errors, and expected and realised metrics in the same window."""
+    selected = select_version(connection, query.model, query.version)
+    row = selected and newest_window(connection, selected, EventTimeRange(query.start, query.end))
     return ConceptDrift.model_validate(
         {
-            **content(row and row.concept),
-            **about(chosen, data_window(row)),
+            **part_fields(row and row.concept),
+            **window_scope(selected, data_window(row)),
             "performance_status": row and row.performance_status,
         }
     )
 
 
 @router.get("/windows")
-def windows(connection: Reading, asked: Annotated[Windows, Query()]) -> Page[WindowItem]:
-    """Windows with all that was found of them, the newest first, each in its newest revision."""
-    after = decode_cursor(asked.cursor, int, int)
-    chosen = choose(connection, asked.model, asked.version)
-    if chosen is None:
+def windows(connection: Snapshot, query: Annotated[WindowsQuery, Query()]) -> Page[WindowItem]:
+    """Windows with all findings, newest first, each in its newest revision."""
+    after = decode_cursor(query.cursor, int, int)
+    selected = select_version(connection, query.model, query.version)
+    if selected is None:
         return Page(items=[], next=None)
-    within = Range(asked.start, asked.end)
-    rows = windows_after(connection, chosen, within, after, asked.limit + 1)
-    kept, following = page(rows, asked.limit, lambda row: (row.end_ms, row.start_ms))
-    items = [window_item(row) for row in kept]
-    if not asked.distributions:
-        items = [_undrawn(item) for item in items]
-    return Page(items=items, next=following)
+    within = EventTimeRange(query.start, query.end)
+    rows = windows_page(connection, selected, within, after, query.limit + 1)
+    page_rows, cursor = page(rows, query.limit, lambda row: (row.end_ms, row.start_ms))
+    items = [window_item(row) for row in page_rows]
+    if not query.distributions:
+        items = [_without_distributions(item) for item in items]
+    return Page(items=items, next=cursor)
 
 
-def _undrawn(item: WindowItem) -> WindowItem:
-    data = item.data.model_copy(update={"features": list(map(_bare, item.data.features))})
-    if item.concept is None:
-        return item.model_copy(update={"data": data})
-    found = {"prediction": item.concept.prediction, "errors": item.concept.errors}
-    bare = {name: feature and _bare(feature) for name, feature in found.items()}
-    concept = item.concept.model_copy(update=bare)
+def _without_distributions(item: WindowItem) -> WindowItem:
+    features = [_without_distribution(feature) for feature in item.data.features]
+    data = item.data.model_copy(update={"features": features})
+    concept = item.concept and _concept_without_distributions(item.concept)
     return item.model_copy(update={"data": data, "concept": concept})
 
 
-def _bare(feature: Feature) -> Feature:
+def _concept_without_distributions(concept: ConceptPart) -> ConceptPart:
+    features = {"prediction": concept.prediction, "errors": concept.errors}
+    update = {name: part and _without_distribution(part) for name, part in features.items()}
+    return concept.model_copy(update=update)
+
+
+def _without_distribution(feature: Feature) -> Feature:
     return feature.model_copy(update={"distribution": None})

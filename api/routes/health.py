@@ -1,4 +1,4 @@
-"""How the roles fare: for people and programs at /health, for Prometheus at /metrics."""
+"""Health of the workers: as JSON at /health, for Prometheus at /metrics."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from sqlalchemy import Connection
 
-from api.dependencies import Nothing, NowMs, Reading
-from api.gauges import gauges
-from api.health import Beat, Health, assess
-from api.problems import refusals
-from api.prometheus import CONTENT_TYPE, exposition
-from api.queries import beats
+from api.answers import Health
+from api.dependencies import NoParameters, NowMs, Snapshot
+from api.health import WorkerHeartbeat, assess
+from api.problems import problem_responses
+from api.prometheus import CONTENT_TYPE, FindingsCollector, exposition
+from api.queries import newest_heartbeats
 
-router = APIRouter(tags=["health"], responses=refusals(422))
+router = APIRouter(tags=["health"], responses=problem_responses(422))
 
 
 @router.get("/health")
-def health(connection: Reading, now_ms: NowMs, _asked: Nothing) -> Health:
-    """How each role fares, and what became of every record that was read."""
-    return _assessed(connection, now_ms)
+def health(connection: Snapshot, now_ms: NowMs, _query: NoParameters) -> Health:
+    """Health of all workers, and counts of all records."""
+    return assess(_heartbeats(connection), now_ms)
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-def prometheus(connection: Reading, now_ms: NowMs, _asked: Nothing) -> Response:
-    """The same and the newest findings as gauges, in the text format of Prometheus 0.0.4."""
-    found = gauges(connection, _assessed(connection, now_ms))
-    return Response(exposition(found), media_type=CONTENT_TYPE)
+def prometheus(connection: Snapshot, now_ms: NowMs, _query: NoParameters) -> Response:
+    """Metrics of workers, records, incidents and newest windows, for Prometheus."""
+    heartbeats = _heartbeats(connection)
+    collector = FindingsCollector(connection, assess(heartbeats, now_ms).roles, heartbeats)
+    return Response(exposition(collector), media_type=CONTENT_TYPE)
 
 
-def _assessed(connection: Connection, now_ms: int) -> Health:
-    found = [Beat(row.role, row.slot, row.at_ms, row.document) for row in beats(connection)]
-    return assess(found, now_ms)
+def _heartbeats(connection: Connection) -> list[WorkerHeartbeat]:
+    return [
+        WorkerHeartbeat(row.role, row.slot, row.at_ms, row.received_ms, row.document)
+        for row in newest_heartbeats(connection)
+    ]

@@ -1,4 +1,4 @@
-"""What was found, one item for each incident; its history; and every change as it comes."""
+"""Incidents, the history of each, and a stream of all changes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy import Connection
 
 from api.answers import Incident, IncidentHistory, Page
-from api.dependencies import Nothing, Reading, choose, database
-from api.events import beginning, stream
-from api.parameters import Alerts, Following, Incidents, decode_cursor, page
-from api.problems import Refused, refusals
-from api.queries import Version, incident, incidents_after, transitions_of
-from api.shapes import incident_fields
+from api.dependencies import NoParameters, Snapshot, database, select_version
+from api.events import start_sequence, stream
+from api.paging import decode_cursor, page
+from api.parameters import AlertsQuery, EventsQuery, IncidentsQuery
+from api.problems import RequestProblem, problem_responses
+from api.queries import ModelVersion, incident_by_id, incidents_page, transitions_of_incident
+from api.rows_to_answers import incident_fields
 
 router = APIRouter(tags=["incidents"])
 
@@ -24,17 +25,17 @@ class EventStream(StreamingResponse):
     media_type = "text/event-stream"
 
 
-# One event of the stream, as OpenAPI 3.2 has it; 3.1 has no words for streams.
+# One event of the stream, as in OpenAPI 3.2; OpenAPI 3.1 cannot describe streams.
 _EVENT = {
     "type": "object",
     "properties": {
-        "id": {"type": "string", "description": "Of the CloudEvent."},
+        "id": {"type": "string", "description": "Id of the CloudEvent."},
         "data": {
             "type": "string",
             "contentMediaType": "application/json",
             "description": "The CloudEvent as on the topic `alerts`.",
         },
-        "retry": {"type": "integer", "description": "Milliseconds to wait before coming back."},
+        "retry": {"type": "integer", "description": "Milliseconds to wait before reconnecting."},
     },
 }
 _STREAM: dict[int | str, dict[str, Any]] = {
@@ -42,62 +43,63 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/alerts", responses=refusals(400, 404, 422))
-def alerts(connection: Reading, asked: Annotated[Alerts, Query()]) -> Page[Incident]:
-    """Incidents of a model version in their latest state, opened last first."""
-    chosen = choose(connection, asked.model, asked.version)
-    return _page(connection, chosen, chosen and chosen.version, asked)
+@router.get("/alerts", responses=problem_responses(400, 404, 422))
+def alerts(connection: Snapshot, query: Annotated[AlertsQuery, Query()]) -> Page[Incident]:
+    """Incidents of one model version in their current state, the one opened last first."""
+    selected = select_version(connection, query.model, query.version)
+    return _page(connection, selected, selected and selected.version, query)
 
 
-@router.get("/incidents", responses=refusals(400, 404, 422))
-def incidents(connection: Reading, asked: Annotated[Incidents, Query()]) -> Page[Incident]:
-    """The same items, of every version of a model."""
-    return _page(connection, choose(connection, asked.model, asked.version), asked.version, asked)
+@router.get("/incidents", responses=problem_responses(400, 404, 422))
+def incidents(connection: Snapshot, query: Annotated[IncidentsQuery, Query()]) -> Page[Incident]:
+    """Incidents of all versions of a model, the one opened last first."""
+    selected = select_version(connection, query.model, query.version)
+    return _page(connection, selected, query.version, query)
 
 
-@router.get("/incidents/{id}", responses=refusals(404, 422))
+@router.get("/incidents/{id}", responses=problem_responses(404, 422))
 def one_incident(
-    connection: Reading, id: Annotated[str, Path(max_length=200)], _asked: Nothing
+    connection: Snapshot, id: Annotated[str, Path(max_length=200)], _query: NoParameters
 ) -> IncidentHistory:
-    """One incident and all of its changes."""
-    row = None if "\x00" in id else incident(connection, id)
+    """One incident with all of its transitions."""
+    row = None if "\x00" in id else incident_by_id(connection, id)
     if row is None:
-        raise Refused(404, f"there is no incident {id!r}")
-    changes = [transition.event for transition in transitions_of(connection, id)]
-    return IncidentHistory(**incident_fields(row), transitions=changes)
+        raise RequestProblem(404, f"there is no incident {id!r}")
+    events = [transition.event for transition in transitions_of_incident(connection, id)]
+    return IncidentHistory(**incident_fields(row), transitions=events)
 
 
-@router.get("/events", response_class=EventStream, responses={**_STREAM, **refusals(422)})
+@router.get("/events", response_class=EventStream, responses={**_STREAM, **problem_responses(422)})
 def events(
     request: Request,
-    asked: Annotated[Following, Query()],
+    query: Annotated[EventsQuery, Query()],
     last_event_id: Annotated[
         str | SkipJsonSchema[None],
-        Header(description="The `id` of the last event that was seen: go on after it."),
+        Header(description="The `id` of the last event received; the stream starts after it."),
     ] = None,
 ) -> EventStream:
-    """Every change of an incident from now on, as server-sent events whose data are CloudEvents.
+    """All changes of incidents from now on, as server-sent events whose data are CloudEvents.
 
-    Comments keep a silent connection open.
+    Comments keep an idle connection open.
     """
-    after = beginning(database(request), last_event_id or None)
+    after = start_sequence(database(request), last_event_id or None)
     return EventStream(
-        stream(database(request), asked.model, after, request.app.state.pace),
+        stream(database(request), query.model, after, request.app.state.streams),
         headers={"Cache-Control": "no-store"},
     )
 
 
 def _page(
-    connection: Connection, chosen: Version | None, version: str | None, asked: Alerts
+    connection: Connection, selected: ModelVersion | None, version: str | None, query: AlertsQuery
 ) -> Page[Incident]:
-    after = decode_cursor(asked.cursor, int, str)
-    if chosen is None:
+    after = decode_cursor(query.cursor, int, str)
+    if selected is None:
         return Page(items=[], next=None)
-    equal = {
-        "model": chosen.model,
+    filters = {
+        "model": selected.model,
         "version": version,
-        **asked.model_dump(include={"state", "severity", "kind", "subject"}),
+        **query.model_dump(include={"state", "severity", "kind", "subject"}),
     }
-    rows = incidents_after(connection, equal, after, asked.limit + 1)
-    kept, following = page(rows, asked.limit, lambda row: (row.opened_ms, row.id))
-    return Page(items=[Incident(**incident_fields(row)) for row in kept], next=following)
+    rows = incidents_page(connection, filters, after, query.limit + 1)
+    items, cursor = page(rows, query.limit, lambda row: (row.opened_ms, row.id))
+    return Page(items=[Incident(**incident_fields(row)) for row in items], next=cursor)

@@ -1,34 +1,32 @@
-"""How well a model does on labelled rows: on its reference, now, and over time."""
+"""Performance of a model: on its reference, in the newest window, and over time."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
 from api.answers import Baseline, HistoryItem, LatestMetrics, Page, Window
-from api.dependencies import Reading, choose
-from api.parameters import History, Which, decode_cursor, page
-from api.problems import refusals
-from api.queries import Range, measured_after, newest_measured, registered
-from api.shapes import NOTHING, about, content, history_item, performance_window
+from api.dependencies import Snapshot, select_version
+from api.paging import decode_cursor, page
+from api.parameters import HistoryQuery, ModelQuery
+from api.problems import problem_responses
+from api.queries import EventTimeRange, model_versions, newest_performance, performance_page
+from api.rows_to_answers import history_item, part_fields, performance_window, window_scope
 from api.times import moment
 
-router = APIRouter(prefix="/metrics", tags=["metrics"], responses=refusals(400, 404, 422))
+router = APIRouter(prefix="/metrics", tags=["metrics"], responses=problem_responses(400, 404, 422))
 
 
 @router.get("/baseline")
-def baseline(connection: Reading, asked: Annotated[Which, Query()]) -> Baseline:
-    """How the model did on its reference: what every later window is compared with."""
-    chosen = choose(connection, asked.model, asked.version)
-    documents = {(row.model, row.version): row.document for row in registered(connection)}
-    document = NOTHING if chosen is None else documents[chosen]
-    span = document.get("reference")
-    window = span and Window(
-        start=moment(span["start_ms"]), end=moment(span["end_ms"]), revision=0, status="reference"
-    )
+def baseline(connection: Snapshot, query: Annotated[ModelQuery, Query()]) -> Baseline:
+    """Performance on the reference, which all windows are compared with."""
+    selected = select_version(connection, query.model, query.version)
+    documents = {(row.model, row.version): row.document for row in model_versions(connection)}
+    document: Mapping[str, Any] = {} if selected is None else documents[selected]
     return Baseline(
-        **about(chosen, window),
+        **window_scope(selected, _reference_window(document)),
         rows=document.get("rows"),
         threshold=document.get("threshold"),
         metrics=document.get("baseline", {}) if document.get("labelled") else {},
@@ -36,29 +34,39 @@ def baseline(connection: Reading, asked: Annotated[Which, Query()]) -> Baseline:
 
 
 @router.get("/latest")
-def latest(connection: Reading, asked: Annotated[Which, Query()]) -> LatestMetrics:
-    """The newest window whose labels had their time, and the newest one after it."""
-    chosen = choose(connection, asked.model, asked.version)
-    final = chosen and newest_measured(connection, chosen, "final")
+def latest(connection: Snapshot, query: Annotated[ModelQuery, Query()]) -> LatestMetrics:
+    """Performance of the newest final window, and of the newest provisional window after it."""
+    selected = select_version(connection, query.model, query.version)
+    final = selected and newest_performance(connection, selected, "final")
     after_ms = None if final is None else final.end_ms
-    coming = chosen and newest_measured(connection, chosen, "provisional", after_ms=after_ms)
+    provisional = selected and newest_performance(
+        connection, selected, "provisional", after_ms=after_ms
+    )
     return LatestMetrics.model_validate(
         {
-            **content(final and final.performance),
-            **about(chosen, final and performance_window(final)),
-            "provisional": coming and history_item(coming),
+            **part_fields(final and final.performance),
+            **window_scope(selected, final and performance_window(final)),
+            "provisional": provisional and history_item(provisional),
         }
     )
 
 
 @router.get("/history")
-def history(connection: Reading, asked: Annotated[History, Query()]) -> Page[HistoryItem]:
-    """Windows with their metrics, the newest first, provisional ones among them."""
-    after = decode_cursor(asked.cursor, int, int)
-    chosen = choose(connection, asked.model, asked.version)
-    if chosen is None:
+def history(connection: Snapshot, query: Annotated[HistoryQuery, Query()]) -> Page[HistoryItem]:
+    """Performance of all windows, newest first, provisional ones included."""
+    after = decode_cursor(query.cursor, int, int)
+    selected = select_version(connection, query.model, query.version)
+    if selected is None:
         return Page(items=[], next=None)
-    within = Range(asked.start, asked.end)
-    rows = measured_after(connection, chosen, within, after, asked.limit + 1)
-    kept, following = page(rows, asked.limit, lambda row: (row.end_ms, row.start_ms))
-    return Page(items=[history_item(row) for row in kept], next=following)
+    within = EventTimeRange(query.start, query.end)
+    rows = performance_page(connection, selected, within, after, query.limit + 1)
+    items, cursor = page(rows, query.limit, lambda row: (row.end_ms, row.start_ms))
+    return Page(items=[history_item(row) for row in items], next=cursor)
+
+
+def _reference_window(document: Mapping[str, Any]) -> Window | None:
+    reference = document.get("reference")
+    if reference is None:
+        return None
+    start, end = moment(reference["start_ms"]), moment(reference["end_ms"])
+    return Window(start=start, end=end, revision=0, status="reference")

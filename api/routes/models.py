@@ -1,4 +1,4 @@
-"""The model versions that are watched."""
+"""Registered model versions."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Row
 
 from api.answers import Model, Page
-from api.dependencies import Reading
-from api.parameters import Paging, decode_cursor, page
-from api.problems import refusals
-from api.queries import registered_after
+from api.dependencies import Snapshot
+from api.paging import decode_cursor, page
+from api.parameters import PageQuery
+from api.problems import problem_responses
+from api.queries import model_versions_page
 from api.times import moment
 
-router = APIRouter(tags=["models"], responses=refusals(404, 422))
+router = APIRouter(tags=["models"], responses=problem_responses(404, 422))
 
 
 @router.get("/models")
-def models(connection: Reading, asked: Annotated[Paging, Query()]) -> Page[Model]:
-    """The one registered last first: of a model, that version is meant by default."""
-    after = decode_cursor(asked.cursor, int, str, str)
-    rows = registered_after(connection, after, asked.limit + 1)
-    kept, following = page(rows, asked.limit, lambda row: (row.registered_ms, *row[:2]))
-    return Page(items=[_model(row) for row in kept], next=following)
+def models(connection: Snapshot, query: Annotated[PageQuery, Query()]) -> Page[Model]:
+    """Registered model versions, newest first. The newest version of a model is its default."""
+    after = decode_cursor(query.cursor, int, str, str)
+    rows = model_versions_page(connection, after, query.limit + 1)
+    items, cursor = page(rows, query.limit, lambda row: (row.registered_ms, row.model, row.version))
+    return Page(items=[_model(row) for row in items], next=cursor)
 
 
 def _model(row: Row[Any]) -> Model:

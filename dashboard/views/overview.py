@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from api.answers import Baseline, Incident, Model
-from api.health import Health
+from api.answers import Baseline, Health, Incident, Model
 from dashboard import formats, render, tables
 from dashboard.auto_refresh import auto_refresh, fetch
 from dashboard.client import Client, ModelVersion

@@ -187,7 +187,8 @@ class ApiSection(Section):
     tokens: list[SecretToken] = Field(
         default_factory=list,
         description="Bearer tokens; a request must carry one of them. Without tokens the API"
-        " listens on loopback addresses only.",
+        " listens on loopback addresses only, and the `Host` header of a request has to be"
+        " `localhost`, a loopback address or `host`.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Who is answered: with tokens, whoever brings one; without, whoever is on this machine."""
+"""Access to the API: with a bearer token; without tokens, only from this machine."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from api.app import create_app
+from api.events import StreamControl
 from driftline.configuration.sections import ApiSection
 from driftline.settings import Settings
 
@@ -28,7 +29,7 @@ def bearer(token: str) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     "path", ["/health", "/alerts", "/events", "/openapi.json", "/docs", "/nothing"]
 )
-def test_with_tokens_every_call_needs_one(guarded, path):
+def test_with_tokens_every_path_requires_a_token(guarded, path):
     answer = guarded.get(path)
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
     assert answer.headers["content-type"] == "application/problem+json"
@@ -36,7 +37,7 @@ def test_with_tokens_every_call_needs_one(guarded, path):
 
 
 @pytest.mark.parametrize("token", ["open sesame", "zweites-Wörtchen"])
-def test_any_of_the_tokens_will_do(guarded, token):
+def test_each_of_the_tokens_is_accepted(guarded, token):
     assert guarded.get("/health", headers=bearer(token)).status_code == 200
 
 
@@ -52,11 +53,11 @@ def test_any_of_the_tokens_will_do(guarded, token):
         "open sesame",
     ],
 )
-def test_anything_else_will_not(guarded, header):
+def test_invalid_authorization_header_is_rejected(guarded, header):
     assert guarded.get("/health", headers={"Authorization": header}).status_code == 401
 
 
-def test_the_scheme_may_be_written_in_any_case(guarded):
+def test_scheme_of_the_authorization_header_is_case_insensitive(guarded):
     answer = guarded.get("/health", headers={"Authorization": "bearer open sesame"})
     assert answer.status_code == 200
 
@@ -65,6 +66,45 @@ def test_the_scheme_may_be_written_in_any_case(guarded):
     ("server", "status"),
     [("127.0.0.1", 200), ("[::1]", 200), ("10.0.0.5", 403), ("[2001:db8::1]", 403)],
 )
-def test_without_tokens_only_loopback_is_answered_however_it_was_started(reader, server, status):
+def test_without_tokens_only_connections_over_loopback_are_answered(reader, server, status):
+    """Whatever address uvicorn was started with by hand."""
     client = TestClient(create_app(reader, Settings()), base_url=f"http://{server}:8000")
     assert client.get("/health").status_code == status
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:8000", 200),
+        ("127.0.0.1:8000", 200),
+        ("127.8.8.8", 200),
+        ("[::1]:8000", 200),
+        ("driftline.internal:8000", 200),
+        ("attacker.example", 403),
+        ("attacker.example:8000", 403),
+        ("localhost.attacker.example", 403),
+        ("127.0.0.1.attacker.example", 403),
+        ("10.0.0.5:8000", 403),
+        ("[::1", 403),
+        ("", 403),
+    ],
+)
+@pytest.mark.parametrize("path", ["/alerts", "/events", "/docs", "/nothing"])
+def test_without_tokens_the_host_header_must_name_this_machine(reader, host, status, path):
+    """DNS rebinding: a web page whose domain resolves to 127.0.0.1 sends its own domain."""
+    settings = Settings(api=ApiSection(host="driftline.internal"))
+    streams = StreamControl(poll_s=0.01, close_after_s=0.0)
+    app = create_app(reader, settings, streams=streams)
+    answer = TestClient(app, base_url="http://127.0.0.1:8000").get(path, headers={"Host": host})
+    if status == 403:
+        assert answer.status_code == 403
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "is not a name of this machine" in answer.json()["detail"]
+    else:
+        assert answer.status_code != 403
+
+
+def test_with_tokens_any_host_header_is_accepted(guarded):
+    headers = {**bearer("open sesame"), "Host": "driftline.example"}
+    assert guarded.get("/health", headers=headers).status_code == 200

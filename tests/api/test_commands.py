@@ -76,7 +76,7 @@ async def _accepted_nodelay(listening: socket.socket) -> int:
 def test_unsupported_database_is_refused_without_showing_its_password():
     result = run(settings=Settings(store=StoreSection(url="mysql://u:s3cret@h/d")))
     assert result.exit_code == 2
-    assert "'mysql' is not taken" in result.output
+    assert "'mysql' is not supported" in result.output
     assert "s3cret" not in result.output
 
 

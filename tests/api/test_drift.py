@@ -1,4 +1,4 @@
-"""GET /drift/data, /drift/concept, /windows: a window's findings as the message has them."""
+"""GET /drift/data, /drift/concept, /windows: findings of windows, as in the message."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.consumers.stored import CARRIER, feature, window
 
 
-def test_the_newest_window_in_the_promised_shape(client, watched):
+def test_data_drift_of_the_newest_window_has_all_documented_fields(client, watched):
     watched(window(0), window(1, data_revision=2))
     assert client.get("/drift/data").json() == {
         "model": "flight-delay",
@@ -25,7 +25,7 @@ def test_the_newest_window_in_the_promised_shape(client, watched):
     }
 
 
-def test_what_it_is_about_comes_first(client, watched):
+def test_model_version_and_window_are_the_first_fields(client, watched):
     watched(window())
     assert list(client.get("/drift/data").json())[:3] == ["model", "version", "window"]
 
@@ -37,14 +37,14 @@ def test_what_it_is_about_comes_first(client, watched):
         pytest.param(
             {"start": "2013-04-02T00:00:00Z", "end": "2013-04-03T00:00:00Z"},
             "2013-04-02",
-            id="exactly the one that is named",
+            id="exactly one window",
         ),
-        pytest.param({"end": "2013-04-03T23:59:59Z"}, "2013-04-02", id="whole, not in part"),
-        pytest.param({"start": "2013-04-04T00:00:00Z"}, "2013-04-04", id="from its start on"),
-        pytest.param({"end": "2013-04-02T02:00:00+02:00"}, "2013-04-01", id="in another offset"),
+        pytest.param({"end": "2013-04-03T23:59:59Z"}, "2013-04-02", id="window partly outside"),
+        pytest.param({"start": "2013-04-04T00:00:00Z"}, "2013-04-04", id="start only"),
+        pytest.param({"end": "2013-04-02T02:00:00+02:00"}, "2013-04-01", id="other offset"),
     ],
 )
-def test_a_range_picks_the_newest_window_inside_of_it(client, watched, asked, start):
+def test_range_selects_the_newest_window_that_lies_completely_in_it(client, watched, asked, start):
     watched(*(window(day) for day in range(4)))
     for path in ("/drift/data", "/drift/concept"):
         assert client.get(path, params=asked).json()["window"]["start"] == f"{start}T00:00:00Z"
@@ -58,13 +58,13 @@ def test_a_range_picks_the_newest_window_inside_of_it(client, watched, asked, st
         {"start": "2013-04-02T00:00:00Z", "end": "2013-04-01T00:00:00Z"},
     ],
 )
-def test_a_range_without_a_window_has_no_data(client, watched, asked):
+def test_range_without_a_window_has_no_data(client, watched, asked):
     watched(window())
     answer = client.get("/drift/data", params=asked).json()
     assert (answer["window"], answer["status"], answer["features"]) == (None, "no_data", [])
 
 
-def test_concept_drift_is_scores_errors_and_metrics_of_one_window(client, watched):
+def test_concept_drift_has_scores_errors_and_metrics_of_one_window(client, watched):
     watched(window(status="provisional"))
     answer = client.get("/drift/concept").json()
     assert answer == {
@@ -87,7 +87,7 @@ def test_concept_drift_is_scores_errors_and_metrics_of_one_window(client, watche
     }
 
 
-def test_a_model_without_labels_has_scores_but_no_errors(client, watched):
+def test_concept_drift_without_labels_has_scores_but_no_errors(client, watched):
     concept = {"prediction": feature("score"), "errors": None, "realised": None}
     watched(window(concept=concept, performance=None))
     answer = client.get("/drift/concept").json()
@@ -95,7 +95,7 @@ def test_a_model_without_labels_has_scores_but_no_errors(client, watched):
     assert (answer["errors"], answer["realised"], answer["performance_status"]) == (None,) * 3
 
 
-def test_windows_hold_the_parts_of_the_message(client, watched):
+def test_windows_have_all_parts_of_the_message(client, watched):
     _, message = window(data_revision=2, performance_revision=3)
     watched(("windows", message))
     (item,) = client.get("/windows").json()["items"]
@@ -114,20 +114,20 @@ def test_windows_hold_the_parts_of_the_message(client, watched):
     }
 
 
-def test_windows_can_be_had_without_what_is_only_drawn(client, watched):
+def test_distributions_false_omits_the_distributions_of_windows(client, watched):
     watched(window())
     (item,) = client.get("/windows?distributions=false").json()["items"]
     assert item["data"]["features"] == [feature("temp", distribution=None), CARRIER]
     assert client.get("/windows").json()["items"][0]["data"]["features"][0]["distribution"]
 
 
-def test_a_window_without_labels_is_listed_too(client, watched):
+def test_windows_include_a_window_without_labels(client, watched):
     watched(window(performance=None, concept=None))
     (item,) = client.get("/windows").json()["items"]
     assert (item["performance"], item["concept"]) == (None, None)
 
 
-def test_fields_that_messages_gained_since_are_passed_on(client, watched):
+def test_unknown_fields_of_messages_are_passed_through(client, watched):
     _, message = window()
     message["data"]["news"] = 1
     message["data"]["features"][0]["wasserstein"] = 0.5

@@ -1,4 +1,4 @@
-"""GET /alerts, /incidents, /incidents/{id}, /retraining/status: what was found and decided."""
+"""GET /alerts, /incidents, /incidents/{id}, /retraining/status: incidents and decisions."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ OPENED = {
 
 
 @pytest.mark.parametrize("path", ["/alerts", "/incidents"])
-def test_an_incident_in_the_promised_shape(client, watched, path):
+def test_incident_has_all_documented_fields(client, watched, path):
     watched(alert())
     assert client.get(path).json() == {"items": [OPENED], "next": None}
 
 
-def test_one_item_for_each_incident_in_its_latest_state(client, watched):
+def test_alerts_have_one_item_per_incident_in_its_current_state(client, watched):
     watched(alert("opened", day=0), alert("escalated", day=1), alert("resolved", day=4))
     (item,) = client.get("/alerts").json()["items"]
     assert (item["state"], item["opened_at"], item["resolved_at"]) == (
@@ -39,17 +39,17 @@ def test_one_item_for_each_incident_in_its_latest_state(client, watched):
     )
 
 
-def test_an_incident_tells_its_story(client, watched):
-    story = [alert("opened", day=0), alert("escalated", day=1)]
-    watched(*story, alert(incident="another"))
+def test_incident_has_all_of_its_transitions(client, watched):
+    messages = [alert("opened", day=0), alert("escalated", day=1)]
+    watched(*messages, alert(incident="another"))
     answer = client.get("/incidents/91ab").json()
     assert answer["severity"] == "critical"
-    assert answer["transitions"] == [event for _, event in story]
+    assert answer["transitions"] == [event for _, event in messages]
 
 
 @pytest.mark.parametrize("id", ["nobody", "a%00b", "%F0%9F%A6%86"])
 @pytest.mark.usefixtures("watched")
-def test_an_incident_that_is_not_there_is_unknown(client, id):
+def test_unknown_incident_is_answered_with_404(client, id):
     assert client.get(f"/incidents/{id}").status_code == 404
 
 
@@ -65,7 +65,7 @@ def test_an_incident_that_is_not_there_is_unknown(client, id):
     ],
 )
 @pytest.mark.parametrize("path", ["/alerts", "/incidents"])
-def test_filters_leave_what_fits_all_of_them(client, watched, path, asked, ids):
+def test_filters_of_incidents_are_combined(client, watched, path, asked, ids):
     watched(
         alert(incident="a", subject="data/temp"),
         alert("resolved", incident="b", day=1, opened_at=rfc3339(APRIL + 2 * DAY)),
@@ -81,7 +81,7 @@ def test_filters_leave_what_fits_all_of_them(client, watched, path, asked, ids):
     assert [item["id"] for item in found] == ids
 
 
-def test_pages_put_together_are_all_incidents_opened_last_first(client, watched):
+def test_pages_of_incidents_contain_all_incidents_newest_first(client, watched):
     for n in range(5):
         watched(alert(incident=f"i{n}", opened_at=rfc3339(APRIL + (n // 2) * DAY)))
     ids, cursor = [], {}
@@ -92,7 +92,7 @@ def test_pages_put_together_are_all_incidents_opened_last_first(client, watched)
     assert ids == ["i4", "i3", "i2", "i1", "i0"]
 
 
-def test_the_newest_decision_and_its_reasons(client, watched):
+def test_retraining_status_is_the_newest_decision_with_its_reasons(client, watched):
     watched(decision(1, decision="retrain"), decision(0))
     assert client.get("/retraining/status").json() == {
         "model": "flight-delay",
@@ -106,6 +106,6 @@ def test_the_newest_decision_and_its_reasons(client, watched):
 
 
 @pytest.mark.usefixtures("watched")
-def test_before_the_first_decision_there_is_none(client):
+def test_retraining_decision_is_none_before_the_first_decision(client):
     answer = client.get("/retraining/status").json()
     assert (answer["decision"], answer["reasons"], answer["decided_at"]) == ("none", [], None)

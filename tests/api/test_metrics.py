@@ -1,4 +1,4 @@
-"""GET /metrics/baseline, /metrics/latest, /metrics/history: performance, and what it was."""
+"""GET /metrics/baseline, /metrics/latest, /metrics/history: performance of a model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from monitor.windows.evaluator import baseline
 from tests.consumers.stored import NOW, metric, profile, window
 
 
-def test_the_newest_final_window_with_the_provisional_one_beside_it(client, watched):
+def test_latest_metrics_are_the_newest_final_window_and_the_newest_provisional_one(client, watched):
     watched(
         window(0),
         window(1, performance_revision=2),
@@ -39,20 +39,20 @@ def test_the_newest_final_window_with_the_provisional_one_beside_it(client, watc
     )
 
 
-def test_while_no_window_is_final_there_is_only_the_provisional_one(client, watched):
+def test_latest_metrics_without_a_final_window_have_only_the_provisional_one(client, watched):
     watched(window(0, status="provisional"))
     answer = client.get("/metrics/latest").json()
     assert (answer["window"], answer["status"], answer["metrics"]) == (None, "no_data", {})
     assert answer["provisional"]["metrics"]["accuracy"] == metric()
 
 
-def test_a_provisional_window_older_than_the_final_one_is_not_news(client, watched):
+def test_latest_metrics_omit_a_provisional_window_older_than_the_final_one(client, watched):
     watched(window(0, status="provisional"), window(1))
     assert client.get("/metrics/latest").json()["provisional"] is None
 
 
 @pytest.mark.usefixtures("watched")
-def test_the_baseline_is_the_profile_s(client):
+def test_baseline_has_the_metrics_of_the_profile(client):
     answer = client.get("/metrics/baseline").json()
     measured = baseline(profile())
     assert {name: m["value"] for name, m in answer.pop("metrics").items()} == {
@@ -73,13 +73,13 @@ def test_the_baseline_is_the_profile_s(client):
     }
 
 
-def test_the_baseline_of_a_reference_without_labels_has_no_metrics(client, feed):
+def test_baseline_of_a_reference_without_labels_has_no_metrics(client, feed):
     feed.models(Registration(profile("m", labelled=False), "hash", NOW))
     answer = client.get("/metrics/baseline").json()
     assert (answer["status"], answer["rows"], answer["metrics"]) == ("ok", 400, {})
 
 
-def test_history_is_newest_first_and_tells_provisional_windows_apart(client, watched):
+def test_metrics_history_is_newest_first_with_the_status_of_each_window(client, watched):
     watched(window(0), window(2, status="provisional"), window(1))
     found = client.get("/metrics/history").json()["items"]
     assert [(item["window"]["start"][:10], item["window"]["status"]) for item in found] == [
@@ -94,16 +94,16 @@ def test_history_is_newest_first_and_tells_provisional_windows_apart(client, wat
     assert (found[0]["rows"], found[0]["labels"]) == (900, 700)
 
 
-def test_history_keeps_to_the_range_that_was_asked_for(client, watched):
+def test_metrics_history_has_only_windows_in_the_requested_range(client, watched):
     watched(*(window(day) for day in range(5)))
-    asked = {"start": "2013-04-02T00:00:00Z", "end": "2013-04-04T00:00:00Z"}
-    found = client.get("/metrics/history", params=asked).json()["items"]
+    range_query = {"start": "2013-04-02T00:00:00Z", "end": "2013-04-04T00:00:00Z"}
+    found = client.get("/metrics/history", params=range_query).json()["items"]
     assert [item["window"]["start"][:10] for item in found] == ["2013-04-03", "2013-04-02"]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 500])
 @pytest.mark.parametrize("path", ["/metrics/history", "/windows"])
-def test_pages_put_together_are_the_whole_list(client, watched, path, limit):
+def test_pages_of_windows_contain_all_windows_newest_first(client, watched, path, limit):
     watched(*(window(day) for day in range(5)))
     items, cursor = [], {}
     while cursor is not None:
@@ -114,7 +114,7 @@ def test_pages_put_together_are_the_whole_list(client, watched, path, limit):
     assert [item["window"]["start"][8:10] for item in items] == ["05", "04", "03", "02", "01"]
 
 
-def test_a_page_stays_where_it_was_while_newer_windows_come_in(client, watched):
+def test_next_page_is_not_affected_by_newer_windows(client, watched):
     watched(*(window(day) for day in range(4)))
     first = client.get("/windows?limit=2").json()
     watched(window(4))

@@ -1,4 +1,4 @@
-"""The OpenAPI document: every path, every number in words, every problem declared."""
+"""The OpenAPI document lists all paths, describes all numbers, and declares all problems."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def document(client):
     return client.get("/openapi.json").json()
 
 
-def test_it_lists_every_path_and_no_other(document):
+def test_openapi_document_lists_exactly_these_paths(document):
     assert sorted(document["paths"]) == PATHS
     assert {method for path in document["paths"].values() for method in path} == {"get"}
 
@@ -37,27 +37,27 @@ def numbers(schema: dict) -> bool:
     return bool(kinds & {"number", "integer"})
 
 
-def test_it_says_what_every_number_means(document):
-    silent = [
+def test_openapi_document_describes_every_number(document):
+    undescribed = [
         f"{name}.{field}"
         for name, schema in document["components"]["schemas"].items()
         for field, described in schema.get("properties", {}).items()
         if numbers(described) and not described.get("description")
     ]
-    assert silent == []
+    assert undescribed == []
 
 
-def test_it_says_what_every_parameter_means(document):
-    silent = [
+def test_openapi_document_describes_every_parameter(document):
+    undescribed = [
         (path, parameter["name"])
         for path, methods in document["paths"].items()
         for parameter in methods["get"].get("parameters", [])
         if not parameter.get("description") and parameter["name"] != "id"
     ]
-    assert silent == []
+    assert undescribed == []
 
 
-def test_every_problem_is_declared_as_problem_details(document):
+def test_openapi_document_declares_all_problems_as_problem_details(document):
     for methods in document["paths"].values():
         responses = methods["get"]["responses"]
         assert {"200", "403", "422", "500", "503"} <= set(responses)
@@ -66,7 +66,7 @@ def test_every_problem_is_declared_as_problem_details(document):
                 assert list(response["content"]) == ["application/problem+json"]
 
 
-def test_streams_and_gauges_are_declared_as_the_text_they_are(document):
+def test_openapi_document_declares_media_types_of_events_and_metrics(document):
     def media(path):
         return list(document["paths"][path]["get"]["responses"]["200"]["content"])
 

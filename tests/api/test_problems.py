@@ -1,4 +1,4 @@
-"""Whatever goes wrong is answered with problem details, in one sentence that helps."""
+"""All errors are answered with problem details: one sentence that states the remedy."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from api.app import create_app
-from api.parameters import encode_cursor
+from api.paging import encode_cursor
 from consumers.database.database import Database
 from driftline.settings import Settings
+from tests.api.conftest import LOCALHOST
 from tests.consumers.stored import window
 
 
-def is_problem(answer, status: int, said: str) -> bool:
+def is_problem(answer, status: int, text: str) -> bool:
     body = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
     assert body["type"] == "about:blank"
     assert body["title"]
-    return (answer.status_code, body["status"]) == (status, status) and said in body["detail"]
+    return (answer.status_code, body["status"]) == (status, status) and text in body["detail"]
 
 
 @pytest.mark.usefixtures("watched")
 @pytest.mark.parametrize(
-    ("path", "parameter", "said"),
+    ("path", "parameter", "message"),
     [
         ("/alerts?limit=0", "limit", "greater than or equal to 1"),
         ("/alerts?limit=501", "limit", "less than or equal to 500"),
@@ -42,9 +43,9 @@ def is_problem(answer, status: int, said: str) -> bool:
         ("/drift/data?model=", "model", "at least 1 character"),
     ],
 )
-def test_a_wrong_parameter_is_named(client, path, parameter, said):
+def test_invalid_parameter_is_a_422_that_names_it(client, path, parameter, message):
     answer = client.get(path)
-    assert is_problem(answer, 422, said)
+    assert is_problem(answer, 422, message)
     assert [error["parameter"] for error in answer.json()["errors"]] == [parameter]
 
 
@@ -58,40 +59,40 @@ def test_a_wrong_parameter_is_named(client, path, parameter, said):
         pytest.param("ü", id="no ASCII"),
         pytest.param("bnVsbA", id="null"),
         pytest.param(encode_cursor(), id="an empty key"),
-        pytest.param(encode_cursor("a", "b"), id="texts for numbers"),
-        pytest.param(encode_cursor(10**30, 10**30), id="numbers beyond any column"),
-        pytest.param(encode_cursor(10**30, "a"), id="a number beyond any column"),
-        pytest.param(encode_cursor(9, "\x00"), id="what no text column takes"),
+        pytest.param(encode_cursor("a", "b"), id="strings instead of numbers"),
+        pytest.param(encode_cursor(10**30, 10**30), id="numbers out of range"),
+        pytest.param(encode_cursor(10**30, "a"), id="a number out of range"),
+        pytest.param(encode_cursor(9, "\x00"), id="a NUL character"),
     ],
 )
-def test_a_cursor_that_is_none_names_no_page(client, path, cursor):
+def test_invalid_cursor_is_a_404(client, path, cursor):
     assert is_problem(client.get(path, params={"cursor": cursor}), 404, "there is no such page")
 
 
 @pytest.mark.usefixtures("watched")
-def test_a_cursor_of_another_list_names_no_page(client, watched):
+def test_cursor_of_another_list_is_a_404(client, watched):
     watched(window(0), window(1))
     cursor = client.get("/windows?limit=1").json()["next"]
     assert is_problem(client.get("/alerts", params={"cursor": cursor}), 404, "no such page")
 
 
-def test_a_path_that_does_not_exist_is_told_as_such(client):
+def test_unknown_path_is_a_404_that_names_it(client):
     assert is_problem(client.get("/drift"), 404, "there is no path '/drift'")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-def test_a_method_that_is_none_is_told_which_there_is(client, method):
+def test_unsupported_method_is_a_405_that_names_get(client, method):
     answer = client.request(method, "/alerts")
-    assert is_problem(answer, 405, "only GET is")
+    assert is_problem(answer, 405, "only GET")
     assert answer.headers["allow"] == "GET"
 
 
-def test_a_fault_of_the_api_does_not_tell_its_secrets(client, database, watched):
+def test_internal_error_is_a_500_without_details(client, database, watched):
     watched(window())
     with database.write() as connection:
         connection.execute(text("UPDATE windows SET data = '[\"s3cret\"]'"))
     answer = client.get("/drift/data")
-    assert is_problem(answer, 500, "its log has more")
+    assert is_problem(answer, 500, "see the log of the API")
     assert "s3cret" not in answer.text
 
 
@@ -99,7 +100,7 @@ PATHS = ["/health", "/alerts", "/drift/data", "/metrics", "/metrics/latest", "/m
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_an_empty_database_is_unavailable_and_says_what_to_start(client, address, path):
+def test_empty_database_is_a_503_that_names_the_command_to_start(client, address, path):
     if address.startswith("sqlite"):
         Path(address.removeprefix("sqlite:///")).touch()
     answer = client.get(path)
@@ -108,16 +109,16 @@ def test_an_empty_database_is_unavailable_and_says_what_to_start(client, address
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_an_absent_database_is_unavailable_until_it_is_there(tmp_path, path):
+def test_missing_database_is_a_503_until_it_exists(tmp_path, path):
     address = f"sqlite:///{tmp_path / 'driftline.db'}"
-    client = TestClient(create_app(Database.to_read(address), Settings()))
+    client = TestClient(create_app(Database.to_read(address), Settings()), LOCALHOST)
     assert is_problem(client.get(path), 503, "there is no database")
     if path != "/events":
         Database.to_write(address).close()
         assert client.get(path).status_code == 200
 
 
-def test_a_database_of_another_version_is_unavailable(client, database):
+def test_database_with_another_schema_is_a_503(client, database):
     with database.write() as connection:
         connection.execute(text("UPDATE meta SET value = '99' WHERE key = 'schema_version'"))
     assert is_problem(client.get("/alerts"), 503, "schema version 99")

@@ -78,14 +78,14 @@ def reader(address: str) -> Iterator[Database]:
 
 
 class Feed:
-    """Writes messages to a database as the role does, one batch for each call."""
+    """Writes messages to a database as the role does, one batch for each call, at ``now_ms``."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database, self.now_ms = database, NOW
 
     def __call__(self, *messages: tuple[str, dict[str, Any]]) -> None:
         records = [record(topic, document) for topic, document in messages]
-        self._database.apply(changes_of(records, NOW), {})
+        self._database.apply(changes_of(records, self.now_ms), {})
 
     def models(self, *registrations: Registration) -> None:
         self._database.register([model_row(registration) for registration in registrations])

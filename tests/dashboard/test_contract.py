@@ -25,6 +25,7 @@ from tests.consumers.stored import (
 )
 from tests.dashboard.fake import ADDRESS, FakeApi, boxes, charts, open_page, page_text
 
+LOCALHOST = "http://localhost"
 VERSION = ModelVersion("flight-delay", "1")
 VIEWS = ("overview", "model", "drift", "alerts", "retraining")
 
@@ -33,7 +34,7 @@ class RealApi:
     """Passes requests of the client to the application, without a network."""
 
     def __init__(self, application):
-        self._client = TestClient(application, raise_server_exceptions=False)
+        self._client = TestClient(application, LOCALHOST, raise_server_exceptions=False)
 
     def __call__(self, request):
         answer = self._client.get(request.url.raw_path.decode())

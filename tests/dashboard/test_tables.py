@@ -1,7 +1,6 @@
 """Tables of text."""
 
-from api.answers import Baseline, DataDrift, Feature, LatestMetrics, Retraining, WindowItem
-from api.health import Health
+from api.answers import Baseline, DataDrift, Feature, Health, LatestMetrics, Retraining, WindowItem
 from dashboard import formats, tables
 from tests.dashboard.fake import BASELINE, feature, health, metric, role, window
 

@@ -1,4 +1,4 @@
-"""What detection finds is what the API answers: through the messages, the store and back."""
+"""Findings of the evaluator are what the API answers, by way of messages and database."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def scored(start_ms: int, *, shift: float, seed: int) -> ReferenceRows:
     """Twelve hours of rows; scores that fit the labels only while nothing is shifted."""
     rng = np.random.default_rng(seed)
     score = rng.uniform(size=N)
-    truth = score if shift == 0 else 1 - score
+    positive = score if shift == 0 else 1 - score
     rows = Predictions(
         [str(i) for i in range(N)],
         start_ms + np.arange(N, dtype=np.int64) * (12 * HOUR // N),
@@ -34,7 +34,9 @@ def scored(start_ms: int, *, shift: float, seed: int) -> ReferenceRows:
         (score >= 0.5).astype(np.int64),
         {"temp": rng.normal(shift, 1, size=N), "carrier": rng.choice(["UA", "DL"], N).tolist()},
     )
-    return ReferenceRows(rows, (rng.uniform(size=N) < truth).astype(np.int64), rows.time_ms + HOUR)
+    return ReferenceRows(
+        rows, (rng.uniform(size=N) < positive).astype(np.int64), rows.time_ms + HOUR
+    )
 
 
 @pytest.fixture
@@ -56,9 +58,9 @@ def found(feed):
 
 
 @pytest.mark.usefixtures("found")
-def test_the_statistic_is_the_one_of_the_raw_rows_to_the_last_digit(client):
-    asked = {"start": "2013-04-01T04:00:00Z", "end": "2013-04-01T08:00:00Z"}
-    temp, carrier = client.get("/drift/data", params=asked).json()["features"]
+def test_ks_distance_of_the_api_equals_that_of_the_raw_rows(client):
+    query = {"start": "2013-04-01T04:00:00Z", "end": "2013-04-01T08:00:00Z"}
+    temp, carrier = client.get("/drift/data", params=query).json()["features"]
     live = scored(APRIL, shift=1, seed=2).predictions.features["temp"][N // 3 : 2 * N // 3]
     reference = scored(0, shift=0, seed=1).predictions.features["temp"]
     assert temp["statistic"] == pytest.approx(
@@ -68,7 +70,7 @@ def test_the_statistic_is_the_one_of_the_raw_rows_to_the_last_digit(client):
     assert carrier["kind"] == "categorical"
 
 
-def test_every_path_answers_what_was_found(client, found):
+def test_every_path_answers_with_the_findings(client, found):
     def get(path: str):
         answer = client.get(path)
         assert answer.status_code == 200, answer.text

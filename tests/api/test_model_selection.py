@@ -1,4 +1,4 @@
-"""Which model is meant: the only one, its newest version, or the one that is named."""
+"""Which model version is selected: the requested one, or the newest of the only model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LISTS = ["/alerts", "/incidents", "/metrics/history", "/windows"]
 
 @pytest.mark.parametrize("path", ONE_OBJECT)
 @pytest.mark.usefixtures("database")
-def test_before_anything_is_registered_there_is_no_data_and_no_error(client, path):
+def test_answers_have_no_data_before_the_first_registration(client, path):
     answer = client.get(path)
     assert answer.status_code == 200
     assert list(answer.json().items())[:4] == [
@@ -31,20 +31,20 @@ def test_before_anything_is_registered_there_is_no_data_and_no_error(client, pat
 
 @pytest.mark.parametrize("path", [*LISTS, "/models"])
 @pytest.mark.usefixtures("database")
-def test_before_anything_is_registered_lists_are_empty(client, path):
+def test_lists_are_empty_before_the_first_registration(client, path):
     assert client.get(path).json() == {"items": [], "next": None}
 
 
 @pytest.mark.parametrize("path", [p for p in ONE_OBJECT if p != "/metrics/baseline"])
 @pytest.mark.usefixtures("watched")
-def test_before_the_first_window_the_model_is_named_and_there_is_no_data(client, path):
+def test_answers_name_the_model_but_have_no_data_before_the_first_window(client, path):
     answer = client.get(path).json()
     assert (answer["model"], answer["version"]) == ("flight-delay", "1")
     assert (answer["window"], answer["status"]) == (None, "no_data")
 
 
 @pytest.mark.parametrize("path", [*ONE_OBJECT, *LISTS])
-def test_the_version_that_was_registered_last_is_meant(client, feed, path):
+def test_default_version_is_the_one_registered_last(client, feed, path):
     feed.models(
         registration(version="10", at_ms=NOW - 1),
         registration(version="9", at_ms=NOW),
@@ -56,7 +56,7 @@ def test_the_version_that_was_registered_last_is_meant(client, feed, path):
     assert found["version"] == "9"
 
 
-def test_alerts_are_of_the_newest_version_incidents_of_every_one(client, feed):
+def test_alerts_default_to_the_newest_version_and_incidents_to_all_versions(client, feed):
     feed.models(registration(version="1", at_ms=NOW - 1), registration(version="2", at_ms=NOW))
     feed(alert(incident="old", version="1"), alert(incident="new", version="2"))
 
@@ -70,7 +70,7 @@ def test_alerts_are_of_the_newest_version_incidents_of_every_one(client, feed):
 
 
 @pytest.mark.parametrize("path", [*ONE_OBJECT, *LISTS])
-def test_with_several_models_one_has_to_be_named_and_the_answer_lists_them(client, feed, path):
+def test_request_must_select_one_of_several_models_and_the_400_lists_them(client, feed, path):
     feed.models(registration("a", at_ms=NOW), registration("b", at_ms=NOW - 1))
     answer = client.get(path)
     assert answer.status_code == 400
@@ -82,20 +82,20 @@ def test_with_several_models_one_has_to_be_named_and_the_answer_lists_them(clien
 
 
 @pytest.mark.parametrize("path", [*ONE_OBJECT, *LISTS])
-@pytest.mark.parametrize("asked", [{"model": "nobody"}, {"version": "7"}])
+@pytest.mark.parametrize("query", [{"model": "nobody"}, {"version": "7"}])
 @pytest.mark.usefixtures("watched")
-def test_what_is_not_registered_is_unknown(client, path, asked):
-    answer = client.get(path, params=asked)
+def test_unregistered_model_or_version_is_a_404_that_lists_the_models(client, path, query):
+    answer = client.get(path, params=query)
     assert answer.status_code == 404
     assert answer.json()["models"] == [{"model": "flight-delay", "version": "1"}]
 
 
 @pytest.mark.usefixtures("database")
-def test_a_name_is_unknown_also_while_nothing_is_registered(client):
+def test_requested_model_is_a_404_before_the_first_registration(client):
     assert client.get("/drift/data?model=nobody").status_code == 404
 
 
-def test_models_are_listed_with_what_they_are_compared_with(client, feed):
+def test_models_have_all_documented_fields(client, feed):
     feed.models(registration())
     (item,) = client.get("/models").json()["items"]
     assert item == {

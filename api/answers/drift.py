@@ -1,0 +1,78 @@
+"""Data drift and concept drift of one window."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from api.answers.features import Feature
+from api.answers.fields import PassThrough, WindowScope
+
+
+class DataPart(PassThrough):
+    rows: int | None = Field(None, description="Predictions; null if there is no window.")
+    unknown_features: dict[str, int] = Field(
+        {}, description="Features that are not in the reference, with the rows that have them."
+    )
+    features: list[Feature] = Field([])
+
+
+class DataDrift(DataPart, WindowScope):
+    """All features of a window compared with the reference."""
+
+
+class Estimate(PassThrough):
+    """An estimate with its 95% confidence interval."""
+
+    value: float | None = Field(description="Null if undefined.")
+    low: float | None = Field(
+        None, description="Lower end of the interval; null if the reference is too short."
+    )
+    high: float | None = Field(None, description="Upper end of the interval.")
+
+
+class Detector(PassThrough):
+    """A change detector of the library river."""
+
+    name: str = Field(description="`adwin` or `page_hinkley`.")
+    drifting: bool = Field(description="Whether the newest final window has a detection.")
+    detected_at: datetime | None = Field(
+        None, description="End of the window of the newest detection; null if there is none."
+    )
+
+
+class ConceptPart(PassThrough):
+    prediction: Feature | None = Field(None, description="The scores, compared like a feature.")
+    errors: Feature | None = Field(
+        None,
+        description="|label - score| of labelled rows, compared like a feature; null without"
+        " labels.",
+    )
+    expected: dict[str, Estimate] | None = Field(
+        None,
+        description="Metrics estimated from the scores alone (CBPE), under the assumption that the"
+        " scores are calibrated as in the reference, with a 95% prediction interval for the"
+        " realised values. Null if the reference has no labels.",
+    )
+    realised: dict[str, float | None] | None = Field(
+        None, description="Metrics computed from the labels; null without labels."
+    )
+    difference: dict[str, Estimate] | None = Field(
+        None,
+        description="`realised` minus `expected` on the same labelled rows, -1 to 1. If the"
+        " interval excludes 0, the calibration of the scores has changed. Null without labels.",
+    )
+    detectors: list[Detector] = Field(
+        [],
+        description="Change detectors on the error rates of final windows. Informative: they open"
+        " no incidents.",
+    )
+
+
+class ConceptDrift(ConceptPart, WindowScope):
+    """The scores of a window, its errors, and expected and realised metrics."""
+
+    performance_status: str | None = Field(
+        None, description="`provisional` or `final`: status of the labels of this window."
+    )

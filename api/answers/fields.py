@@ -1,0 +1,67 @@
+"""Base classes and fields that several answers share."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+T = TypeVar("T")
+
+Severity = Annotated[str, Field(json_schema_extra={"enum": ["warning", "critical"]})]
+Verdict = Annotated[str, Field(json_schema_extra={"enum": ["ok", "drift", "insufficient_data"]})]
+Kind = Annotated[str, Field(json_schema_extra={"enum": ["numeric", "categorical"]})]
+
+
+class Answer(BaseModel):
+    """An object that the API composes itself."""
+
+
+class PassThrough(BaseModel):
+    """An object that comes from a message. Fields that a later release adds are passed through."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Page(Answer, Generic[T]):
+    """One page of a list."""
+
+    items: list[T]
+    next: str | None = Field(
+        description="Pass it as `cursor` to get the next page; null on the last page."
+    )
+
+
+class Window(Answer):
+    """A window of event time, `[start, end)`."""
+
+    start: datetime
+    end: datetime = Field(description="Exclusive.")
+    revision: int = Field(
+        ge=0,
+        description="Increases each time this part of the window is amended; the largest one is"
+        " current.",
+    )
+    status: str = Field(
+        description="Of data: `closed` (tested), `incomplete` (starts before the first row; not"
+        " tested) or `no_data`. Of performance: `provisional` (more labels may arrive) or `final`."
+        " Of a baseline: `reference`."
+    )
+
+
+class WindowKey(PassThrough):
+    """Which window of which model version."""
+
+    model: str
+    version: str
+    window: Window
+
+
+class WindowScope(PassThrough):
+    """The same for answers about one window; null where there is no model or no window yet."""
+
+    model: str | None = Field(description="Null if no model is registered.")
+    version: str | None = Field(description="Null if no model is registered.")
+    window: Window | None = Field(description="Null if there is no such window yet.")
+    status: Literal["ok", "no_data"] = Field(description="`no_data` if `window` is null.")

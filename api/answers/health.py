@@ -1,0 +1,84 @@
+"""Health of the workers, and counts of all records."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from api.answers.fields import Answer
+
+WorkerState = Literal["ok", "problem", "silent", "replaced"]
+
+
+class Worker(Answer):
+    """One worker of a role."""
+
+    role: str
+    slot: int = Field(description="Number of the worker within its role.")
+    status: WorkerState = Field(
+        description="`problem`: it reports a problem. `silent`: no heartbeat for 30 s. `replaced`:"
+        " silent, but other workers of its role have taken over all of its partitions."
+    )
+    problem: str | None = Field(description="The problem that the worker reports.")
+    heartbeat_at: datetime = Field(
+        description="When the role `store` received its newest heartbeat."
+    )
+    heartbeat_age_s: float = Field(description="Seconds since `heartbeat_at`.")
+    progress_at: datetime | None = Field(
+        description="Time of its newest commit; null if it has not committed anything yet."
+    )
+    progress_age_s: float | None = Field(description="Seconds since `progress_at`.")
+    lag: int = Field(description="Records of its partitions that it has not read yet.")
+    watermark: datetime | None = Field(
+        description="The smallest watermark of its partitions, event time."
+    )
+    partitions: dict[str, Any] = Field(
+        description="Status by `topic/partition`, as in the heartbeat."
+    )
+
+
+class RecordCounts(Answer):
+    """Records of a topic: `received` = `counted` + `too_late` + the sum of `dead`."""
+
+    received: int = Field(description="Records read.")
+    counted: int = Field(description="Records included in the statistics, late ones too.")
+    late: int = Field(
+        description="Counted records that were behind the watermark of their partition."
+    )
+    too_late: int = Field(description="Records later than `accept_late`; not counted.")
+    dead: dict[str, int] = Field(
+        description="Records that were written to `dead-letters`, by reason."
+    )
+
+
+class LabelCounts(Answer):
+    """Counted labels: `labels` is the sum of the five fields that follow it."""
+
+    labels: int = Field(description="Labels received by the role `join`.")
+    matched: int = Field(description="Labels joined to their prediction.")
+    waiting: int = Field(description="Labels whose prediction may still arrive.")
+    expired: int = Field(description="Labels whose prediction did not arrive in time.")
+    duplicates: int = Field(description="Labels that repeat an earlier label.")
+    superseded: int = Field(description="Labels replaced by a later label.")
+    predictions: int = Field(description="Counted predictions received by the role `join`.")
+    repeated_predictions: int = Field(
+        description="Predictions whose id was already known; the earliest by event time counts."
+    )
+
+
+class Health(Answer):
+    """Health of all workers, and counts of all records."""
+
+    status: Literal["ok", "degraded", "no_data"] = Field(
+        description="`degraded`: a worker has a problem or is silent, or a required role has never"
+        " sent a heartbeat. `no_data`: no role has ever sent one. The HTTP status is 200 in all"
+        " three cases, and 503 if the database cannot be read."
+    )
+    checked_at: datetime
+    missing: list[str] = Field(description="Required roles that have never sent a heartbeat.")
+    roles: list[Worker]
+    predictions: RecordCounts
+    labels: RecordCounts
+    joins: LabelCounts

@@ -1,0 +1,37 @@
+"""Registered model versions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from api.answers.fields import Answer, Kind, PassThrough
+
+
+class FeatureKind(PassThrough):
+    name: str
+    kind: Kind
+
+
+class Model(Answer):
+    """A registered model version."""
+
+    model: str
+    version: str
+    registered_at: datetime = Field(description="Wall-clock time of the registration.")
+    features: list[FeatureKind]
+    threshold: float = Field(description="A score at or above it predicts the positive class.")
+    pane_ms: int = Field(description="Length of a pane; windows consist of whole panes.")
+    rows: int = Field(description="Rows of the reference.")
+    labelled: bool = Field(description="Whether the reference has labels.")
+    reference_start: datetime = Field(
+        description="Start of the first pane of the reference, event time."
+    )
+    reference_end: datetime = Field(
+        description="End of the last pane of the reference, event time, exclusive."
+    )
+    label_delay_ms: dict[str, int] = Field(
+        description="Quantiles (`p50`, `p90`, `p99`) of the time from prediction to label in the"
+        " reference."
+    )

@@ -1,0 +1,37 @@
+"""Decisions about retraining."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from api.answers.fields import PassThrough, WindowScope
+
+
+class Reason(PassThrough):
+    """One condition of the retraining policy."""
+
+    condition: str
+    required: Any = Field(None, description="The value that the policy requires.")
+    actual: Any = Field(None, description="The actual value.")
+    met: bool
+
+
+class Retraining(WindowScope):
+    """The newest decision about retraining.
+
+    `window` is null if the decision does not refer to a single window.
+    """
+
+    status: Literal["ok", "no_data"] = Field(description="`no_data` before the first decision.")
+    decision: str = Field(
+        "none",
+        description="`none` before the first decision.",
+        json_schema_extra={"enum": ["retrain", "wait", "none"]},
+    )
+    reasons: list[Reason] = Field([])
+    decided_at: datetime | None = Field(
+        None, description="Event time of the decision; null before the first one."
+    )

@@ -1,0 +1,77 @@
+"""Rows of the database as answers. Nothing is computed; documents are passed through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Row
+
+from api.answers import HistoryItem, Incident, Window, WindowItem
+from api.queries import ModelVersion
+from api.times import moment
+
+_WINDOW_FIELDS = ("revision", "status")  # of a part of a message; of ``window`` in answers
+
+
+def window_scope(selected: ModelVersion | None, window: Window | None) -> dict[str, Any]:
+    """The fields of ``WindowScope``."""
+    return {
+        "model": selected and selected.model,
+        "version": selected and selected.version,
+        "window": window,
+        "status": "no_data" if window is None else "ok",
+    }
+
+
+def data_window(row: Row[Any] | None) -> Window | None:
+    return row and _window(row, row.data["revision"], row.data_status)
+
+
+def performance_window(row: Row[Any]) -> Window:
+    return _window(row, row.performance["revision"], row.performance_status)
+
+
+def part_fields(part: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The fields of one part of a window message, without those that ``window`` has."""
+    return {name: value for name, value in (part or {}).items() if name not in _WINDOW_FIELDS}
+
+
+def history_item(row: Row[Any]) -> HistoryItem:
+    return HistoryItem.model_validate(
+        {
+            **part_fields(row.performance),
+            "model": row.model,
+            "version": row.version,
+            "window": performance_window(row),
+        }
+    )
+
+
+def window_item(row: Row[Any]) -> WindowItem:
+    return WindowItem.model_validate(
+        {
+            "model": row.model,
+            "version": row.version,
+            "window": _window(row, row.revision, row.data_status),
+            "data": row.data,
+            "concept": row.concept,
+            "performance": row.performance,
+        }
+    )
+
+
+def incident_fields(row: Row[Any]) -> dict[str, Any]:
+    names = set(Incident.model_fields)
+    resolved_ms = row.resolved_ms
+    return {
+        **{name: value for name, value in row._mapping.items() if name in names},
+        "opened_at": moment(row.opened_ms),
+        "updated_at": moment(row.updated_ms),
+        "resolved_at": None if resolved_ms is None else moment(resolved_ms),
+    }
+
+
+def _window(row: Row[Any], revision: int, status: str) -> Window:
+    start, end = moment(row.start_ms), moment(row.end_ms)
+    return Window(start=start, end=end, revision=revision, status=status)
