@@ -18,7 +18,7 @@ import click
 import numpy as np
 
 from benchmarks.quality.detector import Rows, counted, evaluator, plan
-from monitor.calibration.backtest import raised
+from monitor.calibration.backtest import alarms
 from monitor.counts.counts import Counts
 from monitor.windows.evaluator import Evaluator
 
@@ -41,13 +41,13 @@ def main(rows: int, pane: int, runs: int) -> None:
     for _ in range(runs):
         start, incidents = time.perf_counter(), 0
         counts = counted(by, panes)
-        incidents = sum(one.opened for one in raised(by, counts))
+        incidents = sum(one.opened for one in alarms(by, counts))
         both.append(rows / (time.perf_counter() - start))
     start = time.perf_counter()
     for _ in counted(by, panes):
         pass
     counting = rows / (time.perf_counter() - start)
-    for _ in raised(by, _watched(counted(by, panes), memory := [])):
+    for _ in alarms(by, _watched(counted(by, panes), memory := [])):
         pass
     early, late = memory[max(1, len(panes) // 10) - 1], memory[-1]
     bare = _numpy_alone(by, panes)

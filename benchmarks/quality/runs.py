@@ -11,7 +11,7 @@ from numpy.random import Generator
 from benchmarks.quality import flights
 from benchmarks.quality.detector import Rows, counted, evaluator, plan
 from benchmarks.quality.streams import PANE_ROWS, SCENARIOS
-from monitor.calibration.backtest import Alarm, raised
+from monitor.calibration.backtest import Alarm, alarms
 from monitor.events.event_time import Arrival, classify_arrivals, newest_before
 from monitor.plan import Plan
 from monitor.windows.evaluator import Evaluator
@@ -28,7 +28,7 @@ def healthy(name: str, seed: int) -> int:
     live = scenario.live(rng, PANES)
     if scenario.delay:
         live = on_time(rng, list(live), scenario.delay, by.plan)
-    return sum(one.opened for one in raised(by, counted(by, live)))
+    return sum(one.opened for one in alarms(by, counted(by, live)))
 
 
 def on_time(rng: Generator, panes: Sequence[Rows], delay: float, of: Plan) -> Iterator[Rows]:
@@ -61,7 +61,7 @@ def delay(name: str, seed: int) -> float | str | None:
     by = _evaluator(scenario.reference(rng), scenario.categorical)
     at = int(rng.integers(*HISTORY))
     live = scenario.live(rng, at + PANES, at)
-    pane = _first(raised(by, counted(by, live)), at)
+    pane = _first(alarms(by, counted(by, live)), at)
     return pane if pane is None or isinstance(pane, str) else (pane + 1 - at) * float(PANE_ROWS)
 
 
@@ -100,7 +100,7 @@ def healthy_flights(quarter: int, seed: int | None) -> Healthy:
         reference, live = found.days(np.random.default_rng(seed))
     panes = found.panes(live)
     by = evaluator(plan(BUDGET, len(panes)), found.panes(reference))
-    heard = list(raised(by, counted(by, panes)))
+    heard = list(alarms(by, counted(by, panes)))
     last_day = len(panes) - STORM
     opened = {one.incident for one in heard}
     lasting = {one.incident for one in heard if one.longest > STORM or one.pane >= last_day}
@@ -124,7 +124,7 @@ def flights_delay(change: str, seed: int) -> float | None:
     flights.change(panes, change, at)
     by = evaluator(plan(BUDGET, len(panes)), found.panes(reference))
     column = flights.FEATURES.index(flights.CHANGES[change][0])
-    return _days_until(raised(by, counted(by, panes)), f"data/x{column}", at)
+    return _days_until(alarms(by, counted(by, panes)), f"data/x{column}", at)
 
 
 def _days_until(heard: Iterable[Alarm], subject: str, at: int) -> float | None:

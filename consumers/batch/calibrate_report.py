@@ -1,4 +1,4 @@
-"""What ``driftline calibrate`` has measured: a table, a JSON document, a fragment of TOML."""
+"""The output of ``driftline calibrate``: a table, a JSON document, a fragment of TOML."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from consumers.batch.calibrate import MOST_FEATURES, Calibration, Measured
-from monitor.calibration.calibration import Delays
+from consumers.batch.calibrate import MOST_FEATURES, Calibration, RuleResult
+from monitor.calibration.delays import Delays
 from monitor.plan import DAY, HOUR, MINUTE, SECOND, Plan
 
 MOST_SUBJECTS = 5
-PROMISED = (
-    "Not promised: what other months bring. This is one history with its own seasons, its splits"
-    " share days, and the interval tells only how sure the mean over them is. A season or a"
-    " campaign that the reference never saw is drift. Whatever was wrong within the history counts"
-    " as false here. Errors, performance, coverage and traffic are not rehearsed."
+LIMITATIONS = (
+    "Limitations: this is one history with its own seasons, and its splits share days. The interval"
+    " shows the precision of the mean over the splits; it says nothing about other months. A season"
+    " or a campaign that the reference does not contain is drift. Real problems within the history"
+    " count as false alarms here. Errors, performance, coverage and traffic are not replayed."
 )
 
 
 def lines(found: Calibration) -> Iterator[str]:
-    """As people read it."""
+    """The report as text."""
     yield from _heading(found)
     yield ""
     yield from _rates(found)
@@ -30,71 +30,84 @@ def lines(found: Calibration) -> Iterator[str]:
     yield ""
     yield from textwrap.wrap(verdict(found), 98)
     yield ""
-    yield from textwrap.wrap(PROMISED, 98)
+    yield from textwrap.wrap(LIMITATIONS, 98)
 
 
 def document(found: Calibration) -> dict[str, Any]:
-    """As programs read it. Durations are in milliseconds of event time, shares from 0 to 1."""
-    plan, wanted = found.plan, found.wanted
-    budget, since, until = plan.drift.warning, *found.span
+    """The report as JSON. Durations are in milliseconds of event time, proportions from 0 to 1."""
+    plan, request = found.plan, found.request
     return {
-        "model": wanted.model,
-        "version": wanted.version,
-        "history": {
-            "source": found.scored.said,
-            "rows": len(found.scored.rows.predictions),
-            "from": since,
-            "until": until,
-            "blocks": found.blocks,
-            "block_ms": found.block_ms,
-        },
-        "splits": wanted.splits,
-        "delay_splits": wanted.delay_splits,
-        "seed": wanted.seed,
+        "model": request.model,
+        "version": request.version,
+        "history": _history(found),
+        "splits": request.splits,
+        "delay_splits": request.delay_splits,
+        "seed": request.seed,
         "live_ms": found.live_ms,
-        "budget": asdict(budget),
+        "budget": asdict(plan.drift.warning),
         "min_effect": plan.drift.min_effect,
         "rules": {
-            "driftline": _measured(found.rule),
-            "p_below_0.05": _measured(found.naive),
+            "driftline": _rule(found.rule),
+            "p_below_0.05": _rule(found.naive),
             "always_alarm": {"alarms": _always(found), "windows_with_an_alarm": 1.0},
             "never_alarm": {"alarms": 0.0, "windows_with_an_alarm": 0.0},
         },
-        "forward": {
-            "incidents": found.forward.incidents,
-            "storms": found.forward.storms,
-            "live_ms": found.forward_ms,
-            "subjects": dict(found.forward.subjects),
-        },
+        "forward": _forward(found),
         "delays": {
-            name: {f"{shift:g}": _delay(found, of) for shift, of in each.items()}
-            for name, each in found.delays.items()
+            name: {f"{shift:g}": _delay(found, each) for shift, each in by_shift.items()}
+            for name, by_shift in found.delays.items()
         },
         "delays_not_measured": list(found.unmeasured),
-        "recommended": {
-            "verdict": found.advice.verdict,
-            "min_effect": found.advice.min_effect,
-            "rate": None if found.advice.rate is None else asdict(found.advice.rate),
-            "sentence": verdict(found),
-        },
-        "not_promised": PROMISED,
+        "recommended": _recommended(found),
+        "not_promised": LIMITATIONS,
+    }
+
+
+def _history(found: Calibration) -> dict[str, Any]:
+    since, until = found.span
+    return {
+        "source": found.scored.source,
+        "rows": len(found.scored.rows.predictions),
+        "from": since,
+        "until": until,
+        "blocks": found.blocks,
+        "block_ms": found.block_ms,
+    }
+
+
+def _forward(found: Calibration) -> dict[str, Any]:
+    return {
+        "incidents": found.forward.incidents,
+        "storms": found.forward.storms,
+        "live_ms": found.forward_ms,
+        "subjects": dict(found.forward.subjects),
+    }
+
+
+def _recommended(found: Calibration) -> dict[str, Any]:
+    advice = found.recommendation
+    return {
+        "verdict": advice.verdict,
+        "min_effect": advice.min_effect,
+        "rate": None if advice.rate is None else asdict(advice.rate),
+        "sentence": verdict(found),
     }
 
 
 def fragment(found: Calibration, *, everywhere: bool = False) -> str:
-    """Keys for ``driftline.toml``; comments alone if there is nothing to change."""
-    said = f"driftline calibrate, {found.wanted.model}/{found.wanted.version}: {verdict(found)}"
-    comment = "".join(f"# {line}\n" for line in textwrap.wrap(said, 96))
-    if found.advice.min_effect is None:
+    """Keys for ``driftline.toml``; only comments if there is nothing to change."""
+    text = f"driftline calibrate, {found.request.model}/{found.request.version}: {verdict(found)}"
+    comment = "".join(f"# {line}\n" for line in textwrap.wrap(text, 96))
+    if found.recommendation.min_effect is None:
         return comment
-    table = "drift" if everywhere else f'models."{found.wanted.model}".drift'
-    return f"{comment}[{table}]\nmin_effect = {found.advice.min_effect:g}\n"
+    table = "drift" if everywhere else f'models."{found.request.model}".drift'
+    return f"{comment}[{table}]\nmin_effect = {found.recommendation.min_effect:g}\n"
 
 
 def verdict(found: Calibration) -> str:
-    """What follows for the configuration, in words."""
-    budget, advice, of = found.plan.drift.warning, found.advice, found.rule.rate
-    measured = f"the rate may be as high as {of.high:.2f} per {span(budget.period_ms)}"
+    """The conclusion for the configuration, as a sentence."""
+    budget, advice, rate = found.plan.drift.warning, found.recommendation, found.rule.rate
+    measured = f"the rate may be as high as {rate.high:.2f} per {span(budget.period_ms)}"
     if advice.verdict == "far_below":
         return (
             f"Far below the budget: {measured}, and {budget.alarms:g} is accepted. Nothing is"
@@ -107,7 +120,7 @@ def verdict(found: Calibration) -> str:
         )
     if advice.verdict == "unproven":
         return (
-            f"Not proven: {of.mean:.2f} were measured, {measured}, and {budget.alarms:g} is"
+            f"Not proven: {rate.mean:.2f} were measured, {measured}, and {budget.alarms:g} is"
             " accepted; even without any incident so few days would not show that it is kept."
             " Nothing is recommended: take a longer history, or more --splits."
         )
@@ -145,14 +158,14 @@ def span(duration_ms: float) -> str:
 
 
 def _heading(found: Calibration) -> Iterator[str]:
-    wanted, plan = found.wanted, found.plan
+    request, plan = found.request, found.plan
     since, until = found.span
     yield (
-        f"{wanted.model}/{wanted.version}: {len(found.scored.rows.predictions):,} rows of"
-        f" {found.scored.said}, {since} to {until}"
+        f"{request.model}/{request.version}: {len(found.scored.rows.predictions):,} rows of"
+        f" {found.scored.source}, {since} to {until}"
     )
     yield (
-        f"{wanted.splits} splits (seed {wanted.seed}): {found.blocks - found.blocks // 2} of"
+        f"{request.splits} splits (seed {request.seed}): {found.blocks - found.blocks // 2} of"
         f" {found.blocks} blocks of {span(found.block_ms)} live, the others the reference;"
         f" {plan.drift.warning.alarms:g} false alarms accepted per"
         f" {span(plan.drift.warning.period_ms)}"
@@ -162,19 +175,17 @@ def _heading(found: Calibration) -> Iterator[str]:
 def _rates(found: Calibration) -> Iterator[str]:
     period, windows = span(found.plan.drift.warning.period_ms), span(found.plan.windows.slide_ms)
     yield f"{'':16} {'incidents':>9} {'95% interval':>15} {'alarms':>8} {f'{windows} with any':>12}"
-    for name, of in (("driftline", found.rule), ("p < 0.05", found.naive)):
-        interval = f"{of.rate.low:.2f} to {of.rate.high:.2f}"
-        yield f"{name:16} {of.rate.mean:9.2f} {interval:>15} {of.marks:8.1f} {of.marked:12.0%}"
+    for name, rule in (("driftline", found.rule), ("p < 0.05", found.naive)):
+        rate, interval = rule.rate, f"{rule.rate.low:.2f} to {rule.rate.high:.2f}"
+        yield f"{name:16} {rate.mean:9.2f} {interval:>15} {rule.marks:8.1f} {rule.marked:12.0%}"
     yield f"{'always alarm':16} {'one each':>9} {'':15} {_always(found):8.1f} {1:12.0%}"
     yield f"{'never alarm':16} {0:9.2f} {'':15} {0:8.1f} {0:12.0%}"
-    yield (
-        f"all false, per {period}; alarms: features (and the score) raised in {windows}, each once"
-    )
+    yield (f"all false, per {period}; alarms: features (and the score) with an alarm in {windows}")
     total = sum(found.rule.incidents)
     yield ""
     yield (
-        f"driftline: {total} incidents in {len(found.rule.incidents)} x {span(found.live_ms)}, of"
-        f" them {found.rule.storms} storms that no window longer than a day saw"
+        f"driftline: {total} incidents in {len(found.rule.incidents)} x {span(found.live_ms)},"
+        f" {found.rule.storms} of them storms that no window longer than a day found"
         f"{_most(found.rule)}"
     )
     yield (
@@ -183,31 +194,31 @@ def _rates(found: Calibration) -> Iterator[str]:
     )
 
 
-def _most(measured: Measured) -> str:
-    named = [f"{name} {count}" for name, count in measured.subjects.most_common(MOST_SUBJECTS)]
+def _most(rule: RuleResult) -> str:
+    named = [f"{name} {count}" for name, count in rule.subjects.most_common(MOST_SUBJECTS)]
     return f"; most: {', '.join(named)}" if named else ""
 
 
 def _always(found: Calibration) -> float:
-    """Alarms in the period of the budget: of every subject in every window."""
+    """Alarms of every subject in every window, in the period of the budget."""
     windows = found.plan.drift.warning.period_ms / found.plan.windows.slide_ms
     return found.subjects * windows
 
 
 def _delays(found: Calibration) -> Iterator[str]:
     if not found.delays:
-        yield "no numeric feature, or no split for delays: nothing is said of delays"
+        yield "delays were not measured: no numeric feature, or --delay-splits is 0"
         return
-    runs = min(found.wanted.delay_splits, found.wanted.splits)
+    runs = min(found.request.delay_splits, found.request.splits)
     yield (
         f"delay until a shift is found, in {runs} splits: median / 90th percentile (missed), by"
         " windows of"
     )
     shifts = list(next(iter(found.delays.values())))
     yield f"  {'feature':20}" + "".join(f" {f'+ {shift:g} sd':>22}" for shift in shifts)
-    for name, each in found.delays.items():
-        told = "".join(f" {_told(of):>22}" for of in each.values())
-        yield f"  {name[:20]:20}{told}  {_windows(found, each)}"
+    for name, by_shift in found.delays.items():
+        cells = "".join(f" {_quantiles(each):>22}" for each in by_shift.values())
+        yield f"  {name[:20]:20}{cells}  {_windows(found, by_shift)}"
     always = span(found.plan.windows.slide_ms)
     yield f"  always alarm: {always} at most; never alarm: all missed"
     if found.unmeasured:
@@ -216,30 +227,31 @@ def _delays(found: Calibration) -> Iterator[str]:
         )
 
 
-def _told(of: Delays) -> str:
-    if not of.runs:
+def _quantiles(delays: Delays) -> str:
+    if not delays.runs:
         return "open before"
-    middle, late = ("-" if ms is None else span(ms) for ms in (of.median_ms, of.p90_ms))
-    return f"{middle} / {late} ({of.missed:.0%})"
+    quantiles = (delays.median_ms, delays.p90_ms)
+    median, p90 = ("-" if ms is None else span(ms) for ms in quantiles)
+    return f"{median} / {p90} ({delays.missed:.0%})"
 
 
-def _windows(found: Calibration, each: dict[float, Delays]) -> str:
-    panes = sorted({window for of in each.values() for window in of.windows})
+def _windows(found: Calibration, by_shift: dict[float, Delays]) -> str:
+    panes = sorted({window for each in by_shift.values() for window in each.windows})
     return ", ".join(span(window * found.plan.windows.pane_ms) for window in panes)
 
 
-def _measured(of: Measured) -> dict[str, Any]:
+def _rule(result: RuleResult) -> dict[str, Any]:
     return {
-        "rate": asdict(of.rate),
-        "incidents": list(of.incidents),
-        "storms": of.storms,
-        "alarms": of.marks,
-        "windows_with_an_alarm": of.marked,
-        "subjects": dict(of.subjects.most_common()),
+        "rate": asdict(result.rate),
+        "incidents": list(result.incidents),
+        "storms": result.storms,
+        "alarms": result.marks,
+        "windows_with_an_alarm": result.marked,
+        "subjects": dict(result.subjects.most_common()),
     }
 
 
-def _delay(found: Calibration, of: Delays) -> dict[str, Any]:
+def _delay(found: Calibration, delays: Delays) -> dict[str, Any]:
     pane_ms = found.plan.windows.pane_ms
-    windows = [{"window_ms": panes * pane_ms, "found": n} for panes, n in of.windows.items()]
-    return {**asdict(of), "windows": windows}
+    windows = [{"window_ms": panes * pane_ms, "found": n} for panes, n in delays.windows.items()]
+    return {**asdict(delays), "windows": windows}

@@ -15,7 +15,7 @@ from producers.commands import options
 
 if TYPE_CHECKING:
     from driftline.settings import Settings
-    from monitor.calibration.power import Cost, Spent
+    from monitor.calibration.power import CostOfChange, PowerOfTest
     from monitor.counts.profile import Profile
     from monitor.windows.evaluator import Evaluator
 
@@ -28,34 +28,36 @@ if TYPE_CHECKING:
     help="Directory where `train` or `pipeline` saved the reference, or the file of `register"
     " --output`; by default it is read from Kafka, where `register` and `train` publish it.",
 )
-@click.option("--all", "every", is_flag=True, help="Every test, not the best length of each.")
-@click.option("--json", "as_json", is_flag=True, help="Every test, as JSON.")
+@click.option(
+    "--all", "every", is_flag=True, help="Show every test, not only the best length of each."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print every test as JSON.")
 @click.pass_obj
 def budget(  # noqa: PLR0913 - its options
     settings: Settings, /, model: str, version: str, saved: Path | None, every: bool, as_json: bool
 ) -> None:
-    """Show where the false alarms that you accept are spent, and what each test sees for it.
+    """Show how the budget of false alarms is divided, and what each test can detect.
 
-    For every test: its share of the budget and its level (the chance of a false alarm in one
-    window); of numbers, the score and the errors also the distance that it has to exceed, and the
-    smallest shift that it sees with 80% probability at the traffic of the reference. Without --all,
-    of each subject and test one length of window: the one that sees the smallest shift.
+    For every test: its share of the budget and its level (the probability of a false alarm in one
+    window). For numeric features, the score and the errors also the distance to exceed, and the
+    smallest shift that is detected with 80% probability at the traffic of the reference. Without
+    --all, only the length of window that detects the smallest shift is shown for each test.
     """
     from driftline.errors import BadInput
-    from monitor.calibration.power import costs, spent
+    from monitor.calibration.power import budget_table, costs_of_changes
     from monitor.windows.evaluator import Evaluator
 
     plan = settings.plan(model)
     try:
         evaluator = Evaluator.of(plan, _profile(settings, model, version, saved))
-    except ValueError as error:  # another pane
+    except ValueError as error:  # the profile has another pane than the configuration
         raise BadInput(str(error)) from error
-    tests = list(spent(evaluator))
+    tests = list(budget_table(evaluator))
     if as_json:
         click.echo(json.dumps([asdict(test) for test in tests], indent=1))
         return
     click.echo("\n".join(_lines(evaluator, tests if every else _best(tests), tests)))
-    click.echo("\n".join(_costs(costs(evaluator))))
+    click.echo("\n".join(_costs(costs_of_changes(evaluator))))
 
 
 def _profile(settings: Settings, model: str, version: str, saved: Path | None) -> Profile:
@@ -84,21 +86,23 @@ def _profile(settings: Settings, model: str, version: str, saved: Path | None) -
     return known[model, version][0]
 
 
-def _best(tests: Sequence[Spent]) -> list[Spent]:
-    """Of each subject and statistic, the length that sees the smallest shift."""
-    best: dict[tuple[str, str], Spent] = {}
+def _best(tests: Sequence[PowerOfTest]) -> list[PowerOfTest]:
+    """For each subject and statistic, the length that detects the smallest distance."""
+    best: dict[tuple[str, str], PowerOfTest] = {}
     for test in tests:
         key = (test.subject, test.statistic)
-        if key not in best or _seen(test) < _seen(best[key]):
+        if key not in best or _detectable(test) < _detectable(best[key]):
             best[key] = test
     return list(best.values())
 
 
-def _seen(test: Spent) -> float:
+def _detectable(test: PowerOfTest) -> float:
     return 2.0 if test.distance is None else test.distance
 
 
-def _lines(evaluator: Evaluator, shown: Sequence[Spent], tests: Sequence[Spent]) -> Iterator[str]:
+def _lines(
+    evaluator: Evaluator, shown: Sequence[PowerOfTest], tests: Sequence[PowerOfTest]
+) -> Iterator[str]:
     drift, pane_ms = evaluator.plan.drift, evaluator.plan.windows.pane_ms
     yield (
         f"{evaluator.profile.model}/{evaluator.profile.version}: at most {drift.warning} false"
@@ -111,7 +115,7 @@ def _lines(evaluator: Evaluator, shown: Sequence[Spent], tests: Sequence[Spent])
     yield ""
     yield (
         f"{'subject':28} {'test':10} {'window':>8} {'share':>7} {'warning':>8} {'critical':>8}"
-        f" {'exceed':>7} {'strays':>7} {'seen':>7} {'shift':>7}"
+        f" {'limit':>7} {'varies':>7} {'power':>7} {'shift':>7}"
     )
     for test in shown:
         yield (
@@ -121,20 +125,24 @@ def _lines(evaluator: Evaluator, shown: Sequence[Spent], tests: Sequence[Spent])
             f" {_figure(test.shift)}"
         )
     yield ""
-    yield "share, warning, critical: of that length alone, of the budget, and levels of its windows"
-    yield "exceed: distance that sampling noise explains"
-    yield "strays: what the reference strays by, or drift.min_effect where that is larger"
-    yield "seen: distance found with 80% probability; shift: of a normal feature, in its deviations"
-    yield "-: nothing is large enough to be seen, or it depends on what the window holds (shares)"
-    if drift.min_effect:
-        yield "tests by ranks also need a KS distance beyond drift.min_effect; shift allows for it"
+    yield from _legend(drift.min_effect)
 
 
-def _costs(found: Sequence[Cost]) -> Iterator[str]:
+def _legend(min_effect: float) -> Iterator[str]:
+    yield "share: part of the budget; warning, critical: levels of one window of this length"
+    yield "limit: distance that sampling noise explains"
+    yield "varies: natural variation of the reference, or drift.min_effect where that is larger"
+    yield "power: distance detected with 80% probability; shift: the same for a normal feature"
+    yield "-: no distance is large enough, or it depends on the window (proportions)"
+    if min_effect:
+        yield "rank tests also need a KS distance beyond drift.min_effect; shift includes that"
+
+
+def _costs(found: Sequence[CostOfChange]) -> Iterator[str]:
     for cost in found:
         yield (
-            f"{cost.what}: every test of a feature at {cost.level:.0%} of its level, a distance"
-            f" {cost.critical_value - 1:.1%} larger to be seen"
+            f"{cost.change}: every test of a feature at {cost.level:.0%} of its level, a distance"
+            f" {cost.critical_value - 1:.1%} larger to be detected"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +15,17 @@ from driftline.errors import BadInput
 from producers.commands import options
 
 if TYPE_CHECKING:
-    from consumers.batch.calibrate import Source
+    from consumers.batch.calibrate_history import HistorySource
     from driftline.settings import Settings
 
 RECOMMENDED = "driftline.recommended.toml"
-OF_TOPIC = ("categorical", "ignore")  # that make sense without a file
+TOPIC_COLUMNS = ("categorical", "ignore")  # options about columns that --topic takes, too
 
 
 @click.command()
-@click.option("--data", type=options.PATH, help="Your own scored rows; by default the flights.")
+@click.option(
+    "--data", type=options.PATH, help="Your own scored rows; by default the bundled flights."
+)
 @click.option("--topic", is_flag=True, help="The predictions of the model that are in Kafka now.")
 @options.flight_model
 @click.option("--from", "start", help="Event time, UTC; by default the beginning, or 2013-03-01.")
@@ -34,10 +37,12 @@ OF_TOPIC = ("categorical", "ignore")  # that make sense without a file
     type=click.IntRange(0),
     default=5,
     show_default=True,
-    help="In how many of them delays are measured.",
+    help="Number of splits in which delays are measured.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of what is drawn at random.")
-@click.option("--all-models", is_flag=True, help="Recommend for [drift], not for this model alone.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the random splits.")
+@click.option(
+    "--all-models", is_flag=True, help="Recommend for all models, not for this one alone."
+)
 @click.option(
     "--output",
     type=options.PATH,
@@ -47,57 +52,59 @@ OF_TOPIC = ("categorical", "ignore")  # that make sense without a file
 )
 @click.pass_context
 def calibrate(context: click.Context, /, output: Path, all_models: bool, **given: Any) -> None:
-    """Replay your own history, and say how often the rule would have been wrong, how soon right.
+    """Replay your own history to measure false alarms and detection delays.
 
-    The history is cut into days, or, if it is shorter than eight, into blocks as long as a window.
-    In each of --splits, half of the blocks, drawn at random, are the reference and the others, in
-    time order side by side, are watched under the configured rule: nothing has changed between the
-    two, so every incident of a feature or the score is a false alarm. Beside that rate stand those
-    of always alarming, of never alarming, and of p < 0.05 for each feature and window.
+    The history is cut into days, or, if it is shorter than eight days, into blocks as long as a
+    window. In each of --splits, a random half of the blocks is the reference. The others,
+    concatenated in time order, are monitored under the configured rule. Nothing has changed between
+    the two, so every incident of a feature or the score is a false alarm. For comparison, the
+    report also shows always alarming, never alarming, and p < 0.05 for each feature and window.
 
     Then each numeric feature (the first 20) is shifted by 0.25, 0.5 and 1 standard deviation from
     a random moment on, and the delay until an incident opens is measured.
 
     If the rate may exceed drift.false_alarms, the smallest drift.min_effect at which it fits is
-    recommended. Needs no Kafka without --topic, and no labels.
+    recommended. Needs no labels, and Kafka only with --topic.
     """
-    from consumers.batch.calibrate import Wanted, calibrated
-    from consumers.batch.calibrate_report import document, fragment, lines
-
-    settings: Settings = context.obj
-    model, version = given["model"], given["version"]
-    source, wanted = (
-        _source(context, given),
-        Wanted(
-            model=model,
-            version=version,
-            splits=given["splits"],
-            delay_splits=given["delay_splits"],
-            seed=given["seed"],
-        ),
-    )
+    source = _source(context, given)
     recommended = output.with_name(RECOMMENDED)
     _check(output, recommended, context.find_root().params["config"])
-    _tell("reading the history")
-    scored = source.read(settings, model, version)
-    found = calibrated(settings.plan(model), scored, wanted, _tell)
+    _calibrate(context.obj, source, given, (output, recommended), all_models)
+
+
+def _calibrate(
+    settings: Settings,
+    source: HistorySource,
+    given: Mapping[str, Any],
+    files: tuple[Path, Path],
+    all_models: bool,
+) -> None:
+    from consumers.batch.calibrate import CalibrationRequest
+    from consumers.batch.calibrate import calibrate as run
+    from consumers.batch.calibrate_report import document, fragment, lines
+
+    names = ("model", "version", "splits", "delay_splits", "seed")
+    request = CalibrationRequest(**{name: given[name] for name in names})
+    _progress("reading the history")
+    scored = source.read(settings, request.model, request.version)
+    found = run(settings.plan(request.model), scored, request, _progress)
     click.echo("\n".join(lines(found)))
     text = fragment(found, everywhere=all_models)
-    _write(output, json.dumps(document(found), indent=1, allow_nan=False) + "\n")
-    _write(recommended, text)
-    click.echo(f"\n{text}\nsaved {output} and {recommended}")
+    _write(files[0], json.dumps(document(found), indent=1, allow_nan=False) + "\n")
+    _write(files[1], text)
+    click.echo(f"\n{text}\nsaved {files[0]} and {files[1]}")
 
 
 for _option in calibrate.params:
-    if _option.name in NEEDED:  # only where there is a file
+    if _option.name in NEEDED:  # they are required only with --data
         _option.required = False
 
 
-def _source(context: click.Context, given: dict[str, Any]) -> Source:
-    from consumers.batch.calibrate import FileHistory, FlightsHistory, TopicHistory
+def _source(context: click.Context, given: dict[str, Any]) -> HistorySource:
+    from consumers.batch.calibrate_history import FileHistory, FlightsHistory, TopicHistory
     from producers.contract.times import parse_time_ms
 
-    asked = {
+    chosen = {
         name
         for name in ("model", *COLUMNS)
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT
@@ -108,11 +115,11 @@ def _source(context: click.Context, given: dict[str, Any]) -> Source:
     if given["data"] is not None:
         if given["topic"]:
             raise click.UsageError("--data and --topic exclude each other")
-        if missing := [f"--{name}" for name in ("model", *NEEDED) if name not in asked]:
+        if missing := [f"--{name}" for name in ("model", *NEEDED) if name not in chosen]:
             raise click.UsageError(f"--data needs {' and '.join(missing)} too")
         return FileHistory(given["data"], options.columns_of(dict(given)), from_ms, until_ms)
-    for name in sorted(asked - {"model"} - set(OF_TOPIC if given["topic"] else ())):
-        raise click.UsageError(f"--{name.replace('_', '-')} is about a file: name it in --data")
+    for name in sorted(chosen - {"model"} - set(TOPIC_COLUMNS if given["topic"] else ())):
+        raise click.UsageError(f"--{name.replace('_', '-')} needs a file: add --data")
     if given["topic"]:
         columns = options.columns_of(dict(given))
         return TopicHistory(columns.categorical, columns.ignore, from_ms, until_ms)
@@ -120,11 +127,11 @@ def _source(context: click.Context, given: dict[str, Any]) -> Source:
 
 
 def _check(output: Path, recommended: Path, config: Path | None) -> None:
-    """Before half a minute is spent on what then cannot be written."""
+    """Refuse outputs that cannot be written, before the calibration runs."""
     if config is not None and config.resolve() == recommended.resolve():
         raise BadInput(
-            f"{recommended} is the configuration in use, and would be overwritten by what is"
-            " recommended next: copy it into driftline.toml, or choose another place by --output"
+            f"{recommended} is the configuration in use, and would be overwritten by the new"
+            " recommendation: copy it into driftline.toml, or choose another directory by --output"
         )
     if output.suffix == ".toml":
         raise BadInput(f"--output is a JSON file: {output} would overwrite a configuration")
@@ -139,5 +146,5 @@ def _write(path: Path, text: str) -> None:
         raise BadInput(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _tell(what: str) -> None:
-    click.echo(what, err=True)
+def _progress(text: str) -> None:
+    click.echo(text, err=True)

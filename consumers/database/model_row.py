@@ -8,7 +8,7 @@ from consumers.database.rows import Row
 from monitor.counts.columns import Numeric
 from monitor.counts.profile import Profile
 from monitor.performance.metrics import Metric
-from monitor.windows.evaluator import baseline
+from monitor.windows.evaluator_builder import baseline
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ from monitor.plan import Plan
 from monitor.windows.detection import advance
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings
-from monitor.windows.state import Item, Key, Pane, State, rebuilt
+from monitor.windows.panes import Pane
+from monitor.windows.state import Item, Key, State, rebuilt
 from producers.contract.summaries import decode_summaries
 
 log = logging.getLogger(__name__)

@@ -1,97 +1,132 @@
-"""What would be raised in a stream of panes: the deciding half of detection, without its way there.
+"""The alarms that a stream of panes would raise: the deciding part of detection alone.
 
-``monitor.windows.detection`` follows a stream through watermarks, late rows, windows to look at
-and labels. Whoever asks how often a rule is wrong, or how soon it is right, has all panes at hand
-and needs only what decides: the scales, the tests and the life of incidents.
+``monitor.windows.detection`` follows a stream through watermarks, late rows, published windows and
+labels. A backtest has all panes at hand and needs only what decides: the scales
+(``monitor.windows.scale_scanner``, shared with detection), the tests and the life of incidents.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from monitor.budget import Length, own_length
+from monitor.calibration.history import History, Split
+from monitor.counts.columns import Predictions
+from monitor.counts.counting import count_data
 from monitor.counts.counts import Counts
-from monitor.decisions.incidents import Change, Incident, WindowVerdict, most_severe, settle
-from monitor.windows.evaluator import Evaluator, subject_of
+from monitor.counts.profile import ReferenceRows, build_profile
+from monitor.counts.summary import Part
+from monitor.decisions.incident_groups import apply_signals
+from monitor.decisions.incidents import Change, Incident
+from monitor.decisions.signals import WindowVerdict, most_severe
+from monitor.plan import Plan
+from monitor.windows.evaluator import Evaluator
+from monitor.windows.scale_scanner import ScaleScanner
 from monitor.windows.scales import Blocks, ScaleWindow
+
+Signals = Mapping[str, Sequence[WindowVerdict]]  # of all windows that end with a pane, by subject
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A pane closed, and windows that end with it raised an incident, or kept it open."""
+    """Windows that end with a pane opened an incident of a subject, or kept it open."""
 
     pane: int  # counted from 0
     subject: str
-    incident: str  # the id of that which people hear of,
-    primary: str  # and its subject
+    incident: str  # id of the primary incident
+    primary: str  # subject of the primary incident
     opened: bool
-    longest: int  # panes, of the windows that raised it
+    longest: int  # panes in the longest window with drift
 
 
-Heard = Mapping[str, Sequence[WindowVerdict]]  # by subject
+@dataclass(frozen=True, slots=True, eq=False)
+class Backtest:
+    """One split of a history: what was learned from its reference, and its live stream."""
+
+    evaluator: Evaluator
+    live: Predictions
+    panes: Sequence[Counts]  # of the live stream, without gaps
+
+    @classmethod
+    def of(
+        cls, plan: Plan, history: History, split: Split, model: str, categorical: Sequence[str]
+    ) -> Backtest:
+        """Raises ``InvalidReference`` if a feature cannot be learned from the reference half."""
+        evaluator = _learned(plan, history.concatenated(split.reference), model, categorical)
+        live = history.concatenated(split.live).predictions
+        on_time = np.full(len(live), Part.ON_TIME, dtype=object)
+        summaries = count_data(evaluator.profile.schema, live, on_time)
+        pane_ms = plan.windows.pane_ms
+        panes = {s.pane_ms // pane_ms: evaluator.data.cell_index.gather(s.cells) for s in summaries}
+        numbers = range(len(split.live) * history.block_ms // pane_ms)
+        return cls(evaluator, live, [panes.get(number, Counts.empty()) for number in numbers])
+
+    @property
+    def span_ms(self) -> int:
+        return len(self.panes) * self.evaluator.plan.windows.pane_ms
+
+    @property
+    def numeric(self) -> list[str]:
+        return [name for name, _ in self.evaluator.profile.schema.numeric]
 
 
-def raised(evaluator: Evaluator, panes: Iterable[Counts]) -> Iterator[Alarm]:
+def alarms(evaluator: Evaluator, panes: Iterable[Counts]) -> Iterator[Alarm]:
     """``panes`` in time order, without gaps, in the index space of ``evaluator.data``."""
-    return decided(evaluator, heard(evaluator, panes))
+    return incidents_of(evaluator, signals(evaluator, panes))
 
 
-def heard(evaluator: Evaluator, panes: Iterable[Counts], known: int = 0) -> Iterator[Heard]:
-    """What the windows that end with each pane say; of the first ``known`` panes nothing is asked.
+def signals(evaluator: Evaluator, panes: Iterable[Counts], skip: int = 0) -> Iterator[Signals]:
+    """The signals of each pane but the first ``skip``, which are only part of later windows.
 
-    It depends on ``drift.min_effect``, and nothing else of what is raised does.
+    They depend on ``drift.min_effect``; what follows from them does not.
     """
-    seen: list[Counts] = []
-    blocks, longest = _blocks(seen), evaluator.longest_panes
+    recent: list[Counts] = []
+    scales, longest = _scales(evaluator, recent), evaluator.longest_panes
     for number, counts in enumerate(panes):
-        seen.append(counts)
+        recent.append(counts)
         if number >= longest:
-            seen[number - longest] = Counts.empty()  # no window reaches back so far
-        if number >= known:
-            yield _said(evaluator, blocks, seen, number)
+            recent[number - longest] = Counts.empty()  # no window reaches back so far
+        if number >= skip:
+            yield _signals_at(evaluator, scales, recent, number)
 
 
-def heard_again(
-    evaluator: Evaluator, panes: Sequence[Counts], before: Sequence[Heard]
-) -> Iterator[Heard]:
-    """The same by a watch whose ``drift.min_effect`` is larger than that of ``before``.
+def resignal(
+    evaluator: Evaluator, panes: Sequence[Counts], before: Sequence[Signals]
+) -> Iterator[Signals]:
+    """The signals under an evaluator with a larger ``drift.min_effect`` than that of ``before``.
 
-    Where all was calm, it is calm now too: only the other panes are looked at.
+    A pane without drift stays without drift, so only the other panes are tested again.
     """
-    blocks = _blocks(panes)
-    for number, of in enumerate(before):
-        calm = all(said.tested is None for each in of.values() for said in each)
-        yield of if calm else _said(evaluator, blocks, panes, number)
+    scales = _scales(evaluator, panes)
+    for number, of_pane in enumerate(before):
+        drifted = any(one.tested is not None for each in of_pane.values() for one in each)
+        yield _signals_at(evaluator, scales, panes, number) if drifted else of_pane
 
 
-def decided(evaluator: Evaluator, every: Iterable[Heard]) -> Iterator[Alarm]:
-    """The incidents that follow from what was heard, pane by pane."""
+def incidents_of(evaluator: Evaluator, by_pane: Iterable[Signals]) -> Iterator[Alarm]:
+    """The alarms that follow from the signals of each pane."""
     pane_ms = evaluator.plan.windows.pane_ms
     incidents: dict[str, Incident] = {}
-    for number, of in enumerate(every):
+    for number, of_pane in enumerate(by_pane):
         end_ms = (number + 1) * pane_ms
-        incidents, told = settle(
+        incidents, events = apply_signals(
             incidents,
-            {subject: most_severe(said, end_ms, pane_ms) for subject, said in of.items()},
+            {subject: most_severe(each, end_ms, pane_ms) for subject, each in of_pane.items()},
             scope=evaluator.profile.model,
             plan=evaluator.plan.incidents,
         )
-        opened = {one.incident.subject for one in told if one.change is Change.OPENED}
-        subjects = {incident.id: incident.subject for incident in incidents.values()}
-        for subject, said in of.items():
-            lengths = [(s.end_ms - s.start_ms) // pane_ms for s in said if s.tested is not None]
-            if lengths:
-                mine = incidents[subject]
-                incident = mine.primary or mine.id
-                primary = subjects[incident]
-                yield Alarm(number, subject, incident, primary, subject in opened, max(lengths))
+        opened = {event.incident.subject for event in events if event.change is Change.OPENED}
+        longest = _longest_with_drift(of_pane, pane_ms)
+        yield from _alarms_at(number, incidents, opened, longest)
 
 
 def own_windows(panes: Sequence[Counts], number: int, length: Length) -> Iterator[ScaleWindow]:
-    """The window of a length of the user's own that ends with the pane of that number, if one does.
+    """The window of ``windows.length`` that ends with a pane, if one does.
 
-    They start at every multiple of their slide.
+    Such windows start at every multiple of their slide.
     """
     start = number + 1 - length.panes
     if start < 0 or start % length.slide:
@@ -101,34 +136,56 @@ def own_windows(panes: Sequence[Counts], number: int, length: Length) -> Iterato
     yield ScaleWindow(length.panes, start, tuple(Counts.total(half) for half in halves if half))
 
 
-def _blocks(panes: Sequence[Counts]) -> Blocks:
-    return Blocks(lambda number: panes[number] if 0 <= number < len(panes) else Counts.empty())
-
-
-def _said(evaluator: Evaluator, blocks: Blocks, panes: Sequence[Counts], number: int) -> Heard:
-    """What the windows of all lengths that end with a pane say."""
+def _scales(evaluator: Evaluator, panes: Sequence[Counts]) -> ScaleScanner:
+    blocks = Blocks(lambda number: panes[number] if 0 <= number < len(panes) else Counts.empty())
     windows = evaluator.plan.windows
+    return ScaleScanner(evaluator.data, windows, evaluator.longest_scale, blocks)
+
+
+def _signals_at(
+    evaluator: Evaluator, scales: ScaleScanner, panes: Sequence[Counts], number: int
+) -> Signals:
+    """The signals of the windows that end with a pane: all scales, and ``windows.length``."""
     found: dict[str, list[WindowVerdict]] = {}
-    for window, length in _windows(evaluator, blocks, panes, number):
-        for cells, tested in evaluator.data.scan(window.parts, length).items():
-            if tested is not None or window.panes == 1:
-                start_ms = window.start * windows.pane_ms
-                end_ms = start_ms + window.panes * windows.pane_ms
-                slide_ms = max(length.slide * windows.pane_ms, windows.slide_ms)
-                said = WindowVerdict(tested, start_ms, end_ms, slide_ms)
-                found.setdefault(subject_of(cells), []).append(said)
+    for subject, verdict in scales.verdicts(number, 0):
+        found.setdefault(subject, []).append(verdict)
+    own = own_length(evaluator.plan)
+    if not own.is_scale:
+        for window in own_windows(panes, number, own):
+            for subject, verdict in scales.verdicts_of(window, own):
+                found.setdefault(subject, []).append(verdict)
     return found
 
 
-def _windows(
-    evaluator: Evaluator, blocks: Blocks, panes: Sequence[Counts], number: int
-) -> Iterator[tuple[ScaleWindow, Length]]:
-    """Of the scales, and those that the user looks at where they are none."""
-    own = own_length(evaluator.plan)
-    for window in blocks.ending(number, evaluator.longest_scale, 0):
-        length = Length.of_scale(window.panes)
-        if length in evaluator.data.levels:
-            yield window, length
-    if not own.is_scale:
-        for window in own_windows(panes, number, own):
-            yield window, own
+def _longest_with_drift(of_pane: Signals, pane_ms: int) -> dict[str, int]:
+    """Panes in the longest window with drift, by subject; only subjects with drift."""
+    lengths = {
+        subject: [(v.end_ms - v.start_ms) // pane_ms for v in verdicts if v.tested is not None]
+        for subject, verdicts in of_pane.items()
+    }
+    return {subject: max(panes) for subject, panes in lengths.items() if panes}
+
+
+def _alarms_at(
+    number: int, incidents: Mapping[str, Incident], opened: set[str], longest: Mapping[str, int]
+) -> Iterator[Alarm]:
+    subjects = {incident.id: incident.subject for incident in incidents.values()}
+    for subject, panes in longest.items():
+        primary = incidents[subject].primary or incidents[subject].id
+        yield Alarm(number, subject, primary, subjects[primary], subject in opened, panes)
+
+
+def _learned(plan: Plan, rows: ReferenceRows, model: str, categorical: Sequence[str]) -> Evaluator:
+    """The evaluator of the data alone, with the budget that labels leave for it."""
+    if rows.label is not None and set(np.unique(rows.label[rows.label >= 0]).tolist()) != {0, 1}:
+        rows = ReferenceRows(rows.predictions)
+    profile = build_profile(
+        model,
+        "backtest",
+        rows,
+        pane_ms=plan.windows.pane_ms,
+        threshold=0.5,
+        categorical=categorical,
+    )
+    data = tuple(summary for summary in profile.panes if summary.part is Part.ON_TIME)
+    return Evaluator.of(plan, replace(profile, panes=data))

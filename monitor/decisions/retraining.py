@@ -1,4 +1,4 @@
-"""Whether to retrain: a decision with its reasons, never an action."""
+"""Whether to retrain: a decision with its conditions. Nothing is executed here."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from monitor.plan import Retraining
 
 class Outcome(StrEnum):
     RETRAIN = "retrain"
-    WAIT = "wait"  # something critical is open, and a condition is not met yet
-    NONE = "none"  # nothing asks for it
+    WAIT = "wait"  # a critical incident is open, and another condition is not met yet
+    NONE = "none"  # no critical incident
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a decision rests on. Times are event time."""
+    """The input of a decision. Times are event time."""
 
     now_ms: int
     critical_open_ms: Sequence[int]  # when each critical incident was last open; now, if it is
@@ -28,7 +28,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One requirement: ``actual`` against ``required``, both as people read them."""
+    """One requirement: the ``required`` and the ``actual`` value, both as text."""
 
     name: str
     required: str
@@ -44,7 +44,7 @@ class Decision:
 
 
 def decide(plan: Retraining, facts: Facts) -> Decision:
-    """Retrain when every condition is met; wait when only the incidents call for it."""
+    """Retrain if every condition is met; wait if only that of the incidents is."""
     conditions = (
         _critical(plan, facts),
         _labels(plan, facts),

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 from monitor.counts.counts import Counts
 
-Kept = dict[tuple[int, int], Counts]  # by level and number of the block
+BlockSums = dict[tuple[int, int], Counts]  # by level and number of the block
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,11 +42,11 @@ class Blocks:
     """
 
     pane: Callable[[int], Counts]
-    kept: Kept = field(default_factory=dict)
+    sums: BlockSums = field(default_factory=dict)
 
     def ending(self, number: int, longest: int, first: int) -> Iterator[ScaleWindow]:
         """The windows, up to ``longest`` panes, from pane ``first`` on, that end with a pane."""
-        self._forget(number)
+        self._drop_old(number)
         yield ScaleWindow(1, number, (self._block(0, number),))
         level = 0
         while 2 << level <= longest and (number - 1) << level >= first:
@@ -58,21 +58,21 @@ class Blocks:
 
     def changed(self, number: int) -> None:
         """A pane holds more than it did: what was made of it is to be made again."""
-        for level, block in list(self.kept):
+        for level, block in list(self.sums):
             if block == number >> level:
-                del self.kept[level, block]
+                del self.sums[level, block]
 
-    def _forget(self, number: int) -> None:
+    def _drop_old(self, number: int) -> None:
         """Of each level the newest blocks are needed, the one that is still filling among them."""
-        for level, block in list(self.kept):
+        for level, block in list(self.sums):
             if block < (number >> level) - 2:
-                del self.kept[level, block]
+                del self.sums[level, block]
 
     def _block(self, level: int, number: int) -> Counts:
         key = (level, number)
-        if key not in self.kept:
-            self.kept[key] = self._sum(level, number)
-        return self.kept[key]
+        if key not in self.sums:
+            self.sums[key] = self._sum(level, number)
+        return self.sums[key]
 
     def _sum(self, level: int, number: int) -> Counts:
         if level == 0:

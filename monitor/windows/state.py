@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from monitor.counts.counts import Cells, add_cells
-from monitor.counts.summary import Names, Part, Summary, add_names
+from monitor.counts.summary import Summary
 from monitor.decisions.incidents import Incident
 from monitor.events.event_time import Sources, earliest, latest
 from monitor.plan import Plan
-from monitor.windows.scales import Kept
+from monitor.windows.panes import Pane, add_summary, kept_from
+from monitor.windows.scales import BlockSums
 
 Key = tuple[str, str]  # model, version
 
@@ -51,7 +51,7 @@ class Clock:
     joined_ms: int | None = None  # predictions joined everywhere
     labels_ms: int | None = None  # labels joined everywhere
 
-    def heard(self, closing: Closing) -> Clock:
+    def updated(self, closing: Closing) -> Clock:
         sources = self.predictions
         if closing.predictions is not None:
             sources = sources.updated(closing.predictions.total, closing.predictions.partitions)
@@ -68,21 +68,6 @@ class Clock:
             ),
             latest(self.labels_ms, _smallest(all_joined, (r.labels_ms for r in joins.values()))),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Pane:
-    """The sums of one pane, and the first offset that any of it came from."""
-
-    cells: Mapping[Part, Cells]
-    names: Mapping[Part, Names]
-    first_offset: int
-
-    def plus(self, summary: Summary) -> Pane:
-        part = summary.part
-        cells = {**self.cells, part: add_cells((self.cells.get(part, {}), summary.cells))}
-        names = {**self.names, part: add_names((self.names.get(part, {}), summary.names))}
-        return Pane(cells, names if names[part] else self.names, self.first_offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +117,8 @@ class State:
 class Sums:
     """The blocks of the scales, of the data and of the errors."""
 
-    data: Kept = field(default_factory=dict)
-    errors: Kept = field(default_factory=dict)
+    data: BlockSums = field(default_factory=dict)
+    errors: BlockSums = field(default_factory=dict)
 
 
 Item = tuple[int, Summary | Closing]  # the offset, and what stands there
@@ -148,21 +133,6 @@ def rebuilt(state: State, items: Iterable[Item]) -> State:
             key = (item.model, item.version)
             add_summary(panes.setdefault(key, {}), pruned_ms.get(key), offset, item)
     return replace(state, panes=panes, sums={})
-
-
-def add_summary(
-    panes: dict[int, Pane], pruned_ms: int | None, offset: int, summary: Summary
-) -> bool:
-    """Whether the pane was still there to be added to."""
-    if pruned_ms is not None and summary.pane_ms < pruned_ms:
-        return False
-    pane = panes.get(summary.pane_ms, Pane({}, {}, offset))
-    panes[summary.pane_ms] = pane.plus(summary)
-    return True
-
-
-def kept_from(panes: Mapping[int, Pane], from_ms: int | None) -> dict[int, Pane]:
-    return {ms: pane for ms, pane in panes.items() if from_ms is None or ms >= from_ms}
 
 
 def rewindow(decisions: Decisions, plan: Plan) -> Decisions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from consumers.database.model_row import Registration
-from monitor.windows.evaluator import baseline
+from monitor.windows.evaluator_builder import baseline
 from tests.consumers.stored import NOW, metric, profile, window
 
 

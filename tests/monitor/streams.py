@@ -1,10 +1,10 @@
-"""The way of records through the core without Kafka, and what comes of it by definition.
+"""The path of records through the core without Kafka, and the expected result by definition.
 
     sources ──▶ classify_arrivals, count_data ──▶ log ──▶ advance
         │                                 ▲
         └──▶ add_rows, joined_row_changes, count_outcomes
 
-``Way`` reads the sources in whatever order and portions a seed says, as many workers would.
+``Pipeline`` reads the sources in random order and portions, as several workers would.
 ``Definition`` looks at all rows at once and knows nothing of order, portions or watermarks.
 """
 
@@ -23,7 +23,7 @@ from monitor.counts.counting import count_data, count_outcomes
 from monitor.counts.counts import Cells, add_cells
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.counts.summary import Names, Part, Summary, add_names
-from monitor.decisions.incidents import MetricVerdict
+from monitor.decisions.signals import MetricVerdict
 from monitor.events.event_time import (
     Arrival,
     Progress,
@@ -45,7 +45,7 @@ from monitor.performance.adwin_page_hinkley import Detector, detect
 from monitor.performance.metrics import measure
 from monitor.plan import Budget, Drift, Incidents, Plan, Time, Windows
 from monitor.statistics.drift_rule import Comparison
-from monitor.windows.detection import LEAST_LABELS, advance
+from monitor.windows.detection import advance
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import (
     DataFinding,
@@ -56,11 +56,12 @@ from monitor.windows.findings import (
     evidence_of,
 )
 from monitor.windows.state import Closing, Item, JoinWatermark, Key, State
+from monitor.windows.window_errors import LEAST_LABELS
 
 PANE, LATENESS, ACCEPTED, HORIZON, WAIT = 10, 7, 20, 30, 10
 LONGEST = 8  # panes in a window of the largest scale
 KEY: Key = ("credit", "1")
-MANY = Budget(1, 40)  # a loose budget, so that small windows can raise something
+LOOSE = Budget(1, 40)  # so that small windows can open incidents
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,11 @@ def plan(length: int = 4, slide: int | None = None, **settings: object) -> Plan:
     """``length`` and ``slide`` in panes."""
     windows = Windows(PANE, length * PANE, (slide or length) * PANE, LONGEST * PANE)
     time = Time(LATENESS, ACCEPTED, None, HORIZON, WAIT, None)
-    drift = Drift(warning=MANY, critical=Budget(1, 400), critical_effect=0.3)
+    drift = Drift(warning=LOOSE, critical=Budget(1, 400), critical_effect=0.3)
     return replace(Plan(windows, time, drift, incidents=Incidents(80, 2)), **settings)  # type: ignore[arg-type]
 
 
-def evaluator(of: Plan | None = None, *, model: str = "credit", version: str = "1") -> Evaluator:
+def evaluator(plan_: Plan | None = None, *, model: str = "credit", version: str = "1") -> Evaluator:
     """Learned from 240 panes of independent rows: ``x`` is 0 to 4, ``c`` is a or b."""
     rng = np.random.default_rng(5)
     n = 240 * 5
@@ -107,13 +108,13 @@ def evaluator(of: Plan | None = None, *, model: str = "credit", version: str = "
     profile = build_profile(
         model, version, ReferenceRows(rows, label, at + 5), pane_ms=PANE, threshold=0.5
     )
-    return Evaluator.of(of or plan(), profile)
+    return Evaluator.of(plan_ or plan(), profile)
 
 
-# -- the way -----------------------------------------------------------------------------------
+# -- the pipeline ----------------------------------------------------------------------------------
 
 
-def counted(of: Evaluator, rows: Sequence[Row], parts: Sequence[Part]) -> list[Summary]:
+def counted(by: Evaluator, rows: Sequence[Row], parts: Sequence[Part]) -> list[Summary]:
     if not rows:
         return []
     columns = {name: [getattr(row, name) for row in rows] for name in ("x", "c", "extra")}
@@ -124,18 +125,18 @@ def counted(of: Evaluator, rows: Sequence[Row], parts: Sequence[Part]) -> list[S
         np.array([row.predicted for row in rows], dtype=np.int64),
         columns,
     )
-    return count_data(of.profile.schema, predictions, np.array(parts, dtype=object))
+    return count_data(by.profile.schema, predictions, np.array(parts, dtype=object))
 
 
 def outcomes(
-    of: Evaluator, additions: Iterable[tuple[tuple[Part, ScoredPrediction, int], int]]
+    by: Evaluator, additions: Iterable[tuple[tuple[Part, ScoredPrediction, int], int]]
 ) -> list[Summary]:
     found = list(additions)
     if not found:
         return []
     times = np.array([scored.time_ms for (_, scored, _), _ in found], dtype=np.int64)
     return count_outcomes(
-        of.profile.schema,
+        by.profile.schema,
         pane_ms=times - times % PANE,
         part=np.array([part for (part, _, _), _ in found], dtype=object),
         score=np.array([scored.score for (_, scored, _), _ in found]),
@@ -145,15 +146,15 @@ def outcomes(
     )
 
 
-def join_policy(of: Evaluator) -> JoinPolicy:
-    time = of.plan.time
-    wait = {of.profile.version: of.label_wait_ms}
+def join_policy(by: Evaluator) -> JoinPolicy:
+    time = by.plan.time
+    wait = {by.profile.version: by.label_wait_ms}
     return JoinPolicy(PANE, time.lateness_ms, time.accept_late_ms, time.label_horizon_ms, wait)
 
 
 @dataclass(slots=True)
 class _Joins:
-    """A partition of ``joins``: what waits there, and what was made of the rest."""
+    """A partition of ``joins``: the records that wait there, and the state of the role."""
 
     waiting: list[tuple[str, ScoredPrediction | JoinLabel] | tuple[Sources, Sources]] = field(
         default_factory=list
@@ -164,19 +165,19 @@ class _Joins:
     reflected: JoinWatermark = field(default_factory=lambda: JoinWatermark(None, None))
 
 
-class Way:
-    """All that aggregate and join make of the sources, in an order that ``seed`` picks."""
+class Pipeline:
+    """The output of aggregate and join, who read the sources in a random order."""
 
     def __init__(
         self,
-        of: Evaluator,
+        by: Evaluator,
         predictions: Sequence[Sequence[Row]],
         labels: Sequence[Sequence[Label]] = (),
         *,
         seed: int = 0,
         joins: int = 2,
     ) -> None:
-        self.evaluator, self.random = of, Random(seed)
+        self.evaluator, self.random = by, Random(seed)
         self.predictions, self.labels = predictions, labels
         self.log: list[Item] = []
         self._offset = 0
@@ -190,57 +191,60 @@ class Way:
         while choices := [k for k, rows in left.items() if rows] + [
             ("join", i) for i, mine in enumerate(self._joins) if mine.waiting
         ]:
-            of = self.random.choice(choices)
-            if of[0] == "join":
-                self._join(of[1])
+            source = self.random.choice(choices)
+            if source[0] == "join":
+                self._join(source[1])
                 continue
             portion = self.random.choice([1, 3, 10, 40])
-            batch, left[of] = left[of][:portion], left[of][portion:]
-            (self._predictions if of[0] == "predictions" else self._labels)(of, batch)  # type: ignore[arg-type]
+            batch, left[source] = left[source][:portion], left[source][portion:]
+            read = self._predictions if source[0] == "predictions" else self._labels
+            read(source, batch)  # type: ignore[arg-type]
 
-    def _say(self, said: Iterable[Summary | Closing]) -> None:
-        self.log += [(self._offset, item) for item in said]
+    def _append(self, items: Iterable[Summary | Closing]) -> None:
+        self.log += [(self._offset, item) for item in items]
         self._offset += 1
 
-    def _predictions(self, of: tuple[str, int], batch: list[Row]) -> None:
+    def _predictions(self, source: tuple[str, int], batch: list[Row]) -> None:
         time, at = (
             self.evaluator.plan.time,
             np.array([row.time_ms for row in batch], dtype=np.int64),
         )
         judged = classify_arrivals(
-            newest_before(self._newest.get(of), at),
+            newest_before(self._newest.get(source), at),
             at - at % PANE + PANE,
             np.full(at.size, time.lateness_ms, dtype=np.int64),
             np.full(at.size, time.accept_late_ms, dtype=np.int64),
         )
         rows = [(row, a) for row, a in zip(batch, judged, strict=True) if a != Arrival.TOO_LATE]
         parts = [Part.ON_TIME if a == Arrival.ON_TIME else Part.LATE for _, a in rows]
-        self._say(counted(self.evaluator, [row for row, _ in rows], parts))
+        self._append(counted(self.evaluator, [row for row, _ in rows], parts))
         for (row, _), part in zip(rows, parts, strict=True):
             version, late = self.evaluator.profile.version, part is Part.LATE
             scored = ScoredPrediction(row.time_ms, row.score, row.predicted, version, late)
             self._wait(row.ident, scored)
-        self._close(of, int(at.max()))
+        self._close(source, int(at.max()))
 
-    def _labels(self, of: tuple[str, int], batch: list[Label]) -> None:
+    def _labels(self, source: tuple[str, int], batch: list[Label]) -> None:
         at = np.array([label.time_ms for label in batch], dtype=np.int64)
-        for label, seen_ms in zip(batch, newest_before(self._newest.get(of), at), strict=True):
+        for label, seen_ms in zip(batch, newest_before(self._newest.get(source), at), strict=True):
             self._wait(label.ident, JoinLabel(label.time_ms, label.label, int(seen_ms)))
-        self._close(of, int(at.max()))
+        self._close(source, int(at.max()))
 
     def _wait(self, ident: str, row: ScoredPrediction | JoinLabel) -> None:
         self._joins[sum(map(ord, ident)) % len(self._joins)].waiting.append((ident, row))
 
-    def _close(self, of: tuple[str, int], newest_ms: int) -> None:
-        self._newest[of] = max(newest_ms, self._newest.get(of, newest_ms))
+    def _close(self, source: tuple[str, int], newest_ms: int) -> None:
+        self._newest[source] = max(newest_ms, self._newest.get(source, newest_ms))
         totals = {"predictions": len(self.predictions), "labels": len(self.labels)}
-        heard = {
-            topic: Sources(total, {of[1]: Progress(self._newest[of])} if of[0] == topic else {})
+        sources = {
+            topic: Sources(
+                total, {source[1]: Progress(self._newest[source])} if source[0] == topic else {}
+            )
             for topic, total in totals.items()
         }
-        self._say([Closing(heard["predictions"])])
+        self._append([Closing(sources["predictions"])])
         for joins in self._joins:
-            joins.waiting.append((heard["predictions"], heard["labels"]))
+            joins.waiting.append((sources["predictions"], sources["labels"]))
 
     def _join(self, number: int) -> None:
         mine, portion = self._joins[number], self.random.choice([1, 5, 40])
@@ -248,7 +252,7 @@ class Way:
         rows: dict[str, list[ScoredPrediction | JoinLabel]] = defaultdict(list)
         for first, second in batch:
             if isinstance(first, Sources):
-                self._heard(mine, first, second)  # type: ignore[arg-type]
+                self._receive(mine, first, second)  # type: ignore[arg-type]
             else:
                 rows[first].append(second)  # type: ignore[arg-type]
         additions = []
@@ -258,11 +262,11 @@ class Way:
             additions += joined_row_changes(
                 before, mine.entries[ident], join_policy(self.evaluator)
             )
-        self._say(outcomes(self.evaluator, additions))
-        self._say([Closing(None, len(self._joins), {number: mine.reflected})])
+        self._append(outcomes(self.evaluator, additions))
+        self._append([Closing(None, len(self._joins), {number: mine.reflected})])
 
     @staticmethod
-    def _heard(mine: _Joins, predictions: Sources, labels: Sources) -> None:
+    def _receive(mine: _Joins, predictions: Sources, labels: Sources) -> None:
         mine.predictions = mine.predictions.updated(predictions.total, predictions.partitions)
         mine.labels = mine.labels.updated(labels.total, labels.partitions)
         mine.reflected = JoinWatermark(
@@ -311,17 +315,17 @@ def cut(log: Sequence[Item], seed: int) -> list[list[Item]]:
     return batches
 
 
-# -- what must come of it ----------------------------------------------------------------------
+# -- the expected result ----------------------------------------------------------------------
 
 
 class Definition:
-    """Every window from the raw rows, all of them at once."""
+    """Every window from the raw rows, all rows at once."""
 
     def __init__(
-        self, of: Evaluator, predictions: Sequence[Sequence[Row]], labels: Sequence[Sequence[Label]]
+        self, by: Evaluator, predictions: Sequence[Sequence[Row]], labels: Sequence[Sequence[Label]]
     ) -> None:
-        self.evaluator = of
-        judged = [pair for partition in predictions for pair in _arrived(partition)]
+        self.evaluator = by
+        judged = [pair for partition in predictions for pair in _with_lateness(partition)]
         self.rows = {
             part: [row for row, late in judged if late == (part is Part.LATE)]
             for part in (Part.ON_TIME, Part.LATE)
@@ -329,13 +333,13 @@ class Definition:
         self.first_ms = min(row.time_ms for row in self.rows[Part.ON_TIME]) // PANE * PANE
         self.newest_ms = min(max(row.time_ms for row in p) for p in predictions)
         self.labels_ms = min(max(label.time_ms for label in p) for p in labels)
-        known = [pair for partition in labels for pair in _known(partition)]
-        joined = _joined(of, judged, known)
+        known = [pair for partition in labels for pair in _label_records(partition)]
+        joined = _joined(by, judged, known)
         self._data = {
-            part: {s.pane_ms: s for s in counted(of, mine, [part] * len(mine))}
+            part: {s.pane_ms: s for s in counted(by, mine, [part] * len(mine))}
             for part, mine in self.rows.items()
         }
-        self._joined = {(s.pane_ms, s.part): s.cells for s in outcomes(of, joined.items())}
+        self._joined = {(s.pane_ms, s.part): s.cells for s in outcomes(by, joined.items())}
 
     @property
     def starts(self) -> list[int]:
@@ -388,11 +392,13 @@ class Definition:
         if part in self._data:
             mine = {pane: summary.cells for pane, summary in self._data[part].items()}
         else:
-            mine = {pane: cells for (pane, of), cells in self._joined.items() if of is part}
+            mine = {
+                pane: cells for (pane, of_part), cells in self._joined.items() if of_part is part
+            }
         return add_cells(cells for pane, cells in mine.items() if start <= pane < end)
 
     def metrics(self, start: int, end: int, length: Length) -> Iterator[tuple[str, MetricVerdict]]:
-        """Of final windows of any length: what each says of the metrics that it can decide on."""
+        """The verdicts of a final window of any length on the metrics that can be tested in it."""
         panes = [self.cells(Part.FINAL, at, at + PANE) for at in range(start, end, PANE)]
         rows = self.cells(Part.ON_TIME, start, end)
         counted = {
@@ -419,7 +425,7 @@ class Definition:
         return range(start, start + self.evaluator.plan.windows.length_ms, PANE)
 
 
-def _arrived(partition: Sequence[Row]) -> Iterable[tuple[Row, bool]]:
+def _with_lateness(partition: Sequence[Row]) -> Iterable[tuple[Row, bool]]:
     """The rows that are not too late, and which of them are late."""
     for i, row in enumerate(partition):
         newest_ms = max((r.time_ms for r in partition[:i]), default=-(10**9))
@@ -428,25 +434,25 @@ def _arrived(partition: Sequence[Row]) -> Iterable[tuple[Row, bool]]:
             yield row, behind_ms >= 0
 
 
-def _known(partition: Sequence[Label]) -> Iterable[tuple[str, JoinLabel]]:
+def _label_records(partition: Sequence[Label]) -> Iterable[tuple[str, JoinLabel]]:
     for i, label in enumerate(partition):
         newest_ms = max((before.time_ms for before in partition[:i]), default=-(10**9))
         yield label.ident, JoinLabel(label.time_ms, label.label, newest_ms)
 
 
 def _joined(
-    of: Evaluator, judged: Iterable[tuple[Row, bool]], known: Iterable[tuple[str, JoinLabel]]
+    by: Evaluator, judged: Iterable[tuple[Row, bool]], known: Iterable[tuple[str, JoinLabel]]
 ) -> Counter:
     by_ident: dict[str, list[ScoredPrediction | JoinLabel]] = defaultdict(list)
     for row, late in judged:
-        version = of.profile.version
+        version = by.profile.version
         scored = ScoredPrediction(row.time_ms, row.score, row.predicted, version, late)
         by_ident[row.ident].append(scored)
-    for ident, truth in known:
-        by_ident[ident].append(truth)
+    for ident, label in known:
+        by_ident[ident].append(label)
     joined: Counter = Counter()
     for rows in by_ident.values():
-        joined.update(joined_rows(add_rows(Entry(of.profile.model), rows), join_policy(of)))
+        joined.update(joined_rows(add_rows(Entry(by.profile.model), rows), join_policy(by)))
     return joined
 
 

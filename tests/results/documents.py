@@ -25,7 +25,7 @@ from benchmarks.quality.detector import counted
 from benchmarks.quality.flights import CHANGES as FLIGHT_CHANGES
 from benchmarks.quality.streams import CHANGES, NULLS, OTHER_CHANGES, SCENARIOS, WITH_MEMORY
 from driftline.__main__ import main
-from monitor.calibration.backtest import raised
+from monitor.calibration import backtest
 
 PIPELINE = (
     *("pipeline", "--until", "2013-04-15"),
@@ -57,7 +57,7 @@ def alarms(name: str) -> list[Any]:
     by = runs._evaluator(scenario.reference(rng), scenario.categorical)
     changes = (*CHANGES, *OTHER_CHANGES)
     live = scenario.live(rng, 100, 20) if scenario in changes else scenario.live(rng, 100)
-    return [list(astuple(one)) for one in raised(by, counted(by, live))]
+    return [list(astuple(one)) for one in backtest.alarms(by, counted(by, live))]
 
 
 def streams() -> Iterator[tuple[str, Any]]:

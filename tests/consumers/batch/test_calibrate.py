@@ -1,4 +1,4 @@
-"""``driftline calibrate``: loans replayed, what is printed, written and recommended."""
+"""``driftline calibrate`` on loans: what is printed, written and recommended."""
 
 import json
 import tomllib
@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from consumers.batch.calibrate import predictions_of
+from consumers.batch.calibrate_history import predictions_of
 from consumers.messages.records import Record
 from driftline.cli import program
 from driftline.commands import COMMANDS
@@ -22,7 +22,7 @@ MODEL = ["--model", "loans", "--time", "at", "--score", "p"]
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(monkeypatch, tmp_path):
+def in_an_empty_directory(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DRIFTLINE_WINDOWS__PANE", "4h")
     budget(monkeypatch, "1 per 40d")
@@ -50,7 +50,7 @@ def loans(days: int = DAYS) -> pd.DataFrame:
     )
 
 
-def richer(frame: pd.DataFrame, days: slice, factor: float) -> pd.DataFrame:
+def with_higher_income(frame: pd.DataFrame, days: slice, factor: float) -> pd.DataFrame:
     day = (frame["at"] - frame["at"].min()).dt.days
     chosen = day.isin(range(DAYS)[days])
     return frame.assign(income=frame.income.where(~chosen, frame.income * factor))
@@ -73,7 +73,7 @@ def recommended() -> dict:
     return tomllib.loads(Path("driftline.recommended.toml").read_text(encoding="utf-8"))
 
 
-def test_a_calm_history_is_within_the_budget_and_nothing_is_recommended(monkeypatch):
+def test_a_healthy_history_is_within_the_budget_and_nothing_is_recommended(monkeypatch):
     budget(monkeypatch, "1 per 7d")
     done = run("--splits", 6, "--delay-splits", 2, frame=loans())
     assert done.exit_code == 0, done.output
@@ -87,7 +87,7 @@ def test_a_calm_history_is_within_the_budget_and_nothing_is_recommended(monkeypa
     assert found["rules"]["always_alarm"]["alarms"] == 4 * 7  # three features and the score
 
 
-def test_delays_are_told_by_feature_shift_and_window(monkeypatch):
+def test_delays_are_reported_by_feature_shift_and_window(monkeypatch):
     budget(monkeypatch, "1 per 7d")
     done = run("--splits", 3, "--delay-splits", 3, frame=loans())
     delays = written()["delays"]
@@ -96,19 +96,23 @@ def test_delays_are_told_by_feature_shift_and_window(monkeypatch):
     large = delays["age"]["1"]
     assert large["missed"] == 0
     assert large["median_ms"] <= 86_400_000
-    assert sum(of["found"] for of in large["windows"]) == large["runs"]
+    assert sum(window["found"] for window in large["windows"]) == large["runs"]
     assert "split 3 of 3" in done.stderr
 
 
-def test_a_feature_that_moved_on_is_named_by_the_forward_split():
-    done = run("--splits", 1, "--delay-splits", 0, frame=richer(loans(), slice(12, 24), 3))
+def test_the_forward_split_names_a_feature_that_has_changed():
+    done = run(
+        "--splits", 1, "--delay-splits", 0, frame=with_higher_income(loans(), slice(12, 24), 3)
+    )
     assert done.exit_code == 0, done.output
     assert "data/income" in written()["forward"]["subjects"]
     assert written()["delays"] == {}
 
 
-def test_where_days_differ_the_smallest_min_effect_that_fits_is_recommended_for_the_model():
-    done = run("--splits", 20, "--delay-splits", 0, frame=richer(loans(), slice(3, 5), 1.8))
+def test_the_smallest_min_effect_that_fits_is_recommended_for_the_model():
+    done = run(
+        "--splits", 20, "--delay-splits", 0, frame=with_higher_income(loans(), slice(3, 5), 1.8)
+    )
     assert done.exit_code == 0, done.output
     found = written()
     assert found["rules"]["driftline"]["rate"]["high"] > 1
@@ -117,8 +121,8 @@ def test_where_days_differ_the_smallest_min_effect_that_fits_is_recommended_for_
     assert recommended() == {
         "models": {"loans": {"drift": {"min_effect": found["recommended"]["min_effect"]}}}
     }
-    told = "That is above drift.critical_effect, 0.1" in " ".join(done.stdout.split())
-    assert told == (found["recommended"]["min_effect"] > 0.1)
+    warned = "That is above drift.critical_effect, 0.1" in " ".join(done.stdout.split())
+    assert warned == (found["recommended"]["min_effect"] > 0.1)
     settings = load_settings(Path("driftline.recommended.toml"))
     assert settings.plan("loans").drift.min_effect == found["recommended"]["min_effect"]
     assert not Path("driftline.toml").exists()
@@ -137,21 +141,21 @@ def test_the_configuration_in_use_is_not_overwritten():
     assert recommended() == {"drift": {"min_effect": 0.3}}
 
 
-def test_or_for_all_models():
+def test_min_effect_is_recommended_for_all_models_with_all_models():
     run(
         *("--splits", 20, "--delay-splits", 0, "--all-models"),
-        frame=richer(loans(), slice(3, 5), 1.8),
+        frame=with_higher_income(loans(), slice(3, 5), 1.8),
     )
     assert set(recommended()) == {"drift"}
 
 
-def test_a_budget_that_so_few_days_cannot_prove_is_said_so(monkeypatch):
+def test_a_budget_too_small_for_the_history_is_reported_as_unproven(monkeypatch):
     budget(monkeypatch, "1 per 5000d")
     run("--splits", 2, "--delay-splits", 0, frame=loans())
     assert written()["recommended"]["verdict"] == "unproven"
 
 
-def test_the_same_seed_measures_the_same():
+def test_the_same_seed_gives_the_same_calibration():
     frame = loans(10)
     run("--splits", 2, "--delay-splits", 1, frame=frame)
     first = written()
@@ -160,7 +164,7 @@ def test_the_same_seed_measures_the_same():
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ((), "at least 8 are needed, that is 8 days"),
         (("--from", "2026-01-01"), "there are no rows in that time"),
@@ -169,17 +173,17 @@ def test_the_same_seed_measures_the_same():
         (("--topic",), "--data and --topic exclude each other"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(words, said):
+def test_invalid_options_are_refused_with_one_sentence(words, message):
     done = run(*words, frame=loans(5))
     assert done.exit_code == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert not Path("calibration.json").exists()
 
 
-def test_columns_without_a_file_are_refused():
+def test_column_options_without_a_file_are_refused():
     done = run("--score", "p")
     assert done.exit_code == 2
-    assert "--score is about a file: name it in --data" in done.stderr
+    assert "--score needs a file: add --data" in done.stderr
 
 
 def prediction(number: int, *, model: str = "loans", **features: float | str | None) -> Record:
@@ -187,7 +191,7 @@ def prediction(number: int, *, model: str = "loans", **features: float | str | N
     return Record("predictions", 0, number, b"key", encode_prediction(record))
 
 
-def test_predictions_of_a_topic_are_rows_in_event_time_whatever_they_lack():
+def test_predictions_of_a_topic_are_rows_in_event_time_with_missing_values():
     records = [
         prediction(0, income=1.0),
         prediction(1, income=2.0, branch="north"),
@@ -201,6 +205,6 @@ def test_predictions_of_a_topic_are_rows_in_event_time_whatever_they_lack():
     }
 
 
-def test_a_model_that_is_not_on_the_topic_is_refused_with_those_that_are():
+def test_a_model_without_predictions_is_refused_with_the_models_that_have_some():
     with pytest.raises(BadInput, match=r"no predictions of loans/2 .* loans/1 \(1 rows\)"):
         predictions_of([prediction(0)], "loans", "2")

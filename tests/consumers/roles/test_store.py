@@ -17,7 +17,7 @@ from consumers.database.message_to_rows import TOPICS, changes_of
 from consumers.database.tables import decisions, heartbeats, incidents, models, windows
 from consumers.messages.records import CommittedOffset, TopicPartition
 from consumers.roles.store import Store
-from monitor.windows.evaluator import baseline
+from monitor.windows.evaluator_builder import baseline
 from tests.consumers.stored import (
     APRIL,
     DAY,

@@ -1,4 +1,4 @@
-"""Whether to retrain is decided from facts, and says why."""
+"""Whether to retrain, with the conditions of the decision."""
 
 import pytest
 
@@ -32,22 +32,22 @@ def facts(critical=(NOW, NOW), labels=100, last=NOW - 7 * DAY, running=False) ->
             facts(critical=(), labels=0, running=True),
             Outcome.NONE,
             {"critical_incidents", "fresh_labels", "not_running"},
-            id="nothing asks for it, and nothing would allow it",
+            id="no incident, and no condition is met",
         ),
     ],
 )
-def test_retrain_when_all_is_met_and_wait_when_only_incidents_call_for_it(given, outcome, unmet):
+def test_retrain_if_all_conditions_are_met_and_wait_if_only_incidents_are(given, outcome, unmet):
     decision = decide(PLAN, given)
     assert decision.outcome is outcome
     assert {c.name for c in decision.conditions if not c.met} == unmet
     assert decision.decided_ms == NOW
 
 
-def test_every_reason_says_what_was_required_and_what_there_is():
-    said = {
+def test_every_condition_states_the_required_and_the_actual_value():
+    conditions = {
         c.name: (c.required, c.actual) for c in decide(PLAN, facts(last=NOW - 36 * HOUR)).conditions
     }
-    assert said == {
+    assert conditions == {
         "critical_incidents": ("at least 2 open within the last 1 d", "2"),
         "fresh_labels": ("at least 100", "100"),
         "cooldown": ("at least 7 d since the last retraining", "1.5 d"),

@@ -1,10 +1,10 @@
-"""The fold, drawn. Panes of 10, windows of four panes unless said otherwise, lateness 7.
+"""Detection step by step. Panes of 10, windows of four panes by default, lateness 7.
 
     0    10   20   30   40   50   60   70   80
     |----+----+----+----|----+----+----+----|
     the first window     the second
 
-Here each partition is read row by row; ``test_detection_by_definition`` does what is at random.
+Here each partition is read row by row; ``test_detection_by_definition`` covers random streams.
 """
 
 from dataclasses import replace
@@ -13,23 +13,24 @@ import pytest
 
 from monitor.counts.counts import Counts
 from monitor.counts.summary import Part, Summary
-from monitor.windows import detection
-from monitor.windows.detection import LEAST_LABELS, advance
+from monitor.windows import data_windows
+from monitor.windows.detection import advance
 from monitor.windows.findings import Maturity, WindowStatus, evidence_of
 from monitor.windows.state import Closing, Decisions, JoinWatermark, State, rebuilt
+from monitor.windows.window_errors import LEAST_LABELS
 from tests.monitor.streams import KEY, PANE, Row, counted, evaluator, fold, joined, plan, reached
 
-watching = evaluator()
+EVALUATOR = evaluator()
 LATE, ON_TIME = Part.LATE, Part.ON_TIME
 
 
-def rows(*times_ms: int, part: Part = ON_TIME, of=watching, **values) -> list[Summary]:
+def rows(*times_ms: int, part: Part = ON_TIME, by=EVALUATOR, **values) -> list[Summary]:
     sent = [Row(str(at), at, **values) for at in times_ms]
-    return counted(of, sent, [part] * len(sent))
+    return counted(by, sent, [part] * len(sent))
 
 
 def correct(pane_ms: int, n: int, part: Part = Part.FINAL, wrong: int = 0) -> list[Summary]:
-    """``n`` labelled rows of a pane that were predicted as they came, and some that were not."""
+    """``n`` correctly predicted labelled rows of a pane, and ``wrong`` others."""
     right = {"outcomes": Counts.of([0, 3], [n // 2, n - n // 2]), "errors": Counts.of([1], [n])}
     scores = Counts.of([2 * 1000, 2 * 9000 + 1], [n // 2, n - n // 2])
     if wrong:
@@ -38,22 +39,22 @@ def correct(pane_ms: int, n: int, part: Part = Part.FINAL, wrong: int = 0) -> li
     return [Summary(*KEY, pane_ms, part, {**right, "scores_labels": scores})]
 
 
-def told(*batches: list, of=watching):
+def findings_of(*batches: list, by=EVALUATOR):
     """The findings of each batch."""
     state, found, offset = State(), [], 0
     for batch in batches:
         items = list(enumerate(batch, start=offset))
         offset += len(items)
-        state, findings = advance({KEY: of}, state, items)
+        state, findings = advance({KEY: by}, state, items)
         found.append(findings)
     return found
 
 
-def windows(*batches: list, of=watching) -> list[list[tuple]]:
+def windows(*batches: list, by=EVALUATOR) -> list[list[tuple]]:
     """Start, status, rows and revision of every window that each batch published."""
     return [
         [(w.start_ms, w.data.status.value, w.data.rows, w.data.revision) for w in findings.windows]
-        for findings in told(*batches, of=of)
+        for findings in findings_of(*batches, by=by)
     ]
 
 
@@ -66,16 +67,16 @@ def test_a_window_closes_when_the_watermark_reaches_its_end():
     assert at == [[], [(0, "closed", 3, 0)]]
 
 
-def test_and_only_when_every_partition_has():
+def test_a_window_closes_only_when_every_partition_has_reached_its_end():
     batches = rows(0), reached(99, None), reached(99, 46), reached(99, 47)
     assert windows(*batches) == [[], [], [], [(0, "closed", 1, 0)]]
 
 
-def test_a_partition_that_is_idle_is_not_waited_for():
+def test_a_window_closes_without_waiting_for_an_idle_partition():
     assert windows(rows(0), reached(47, None, idle=(1,))) == [[], [(0, "closed", 1, 0)]]
 
 
-def test_the_watermark_holds_while_all_are_idle_and_never_goes_back():
+def test_the_watermark_holds_while_all_partitions_are_idle_and_never_goes_back():
     batches = rows(0), reached(30, idle=(0,)), reached(47), reached(20), rows(41)
     assert windows(*batches) == [[], [], [(0, "closed", 1, 0)], [], []]
 
@@ -98,7 +99,7 @@ def test_several_windows_close_at_once_oldest_first():
     assert found == [[(0, "closed", 1, 0), (40, "closed", 1, 0), (80, "closed", 1, 0)]]
 
 
-def test_where_a_batch_ends_is_nothing():
+def test_windows_do_not_depend_on_batch_boundaries():
     items = [*rows(0), *reached(47), *rows(45, 50), *reached(87)]
     assert windows(items) == [[*windows(*([item] for item in items))[1], (40, "closed", 2, 0)]]
 
@@ -108,8 +109,8 @@ def test_overlapping_windows_each_hold_their_rows():
     |----+----+----+----|
               |----+----+----+----|
     """
-    of = evaluator(plan(4, 2))
-    found = windows(rows(0, 25), reached(47), rows(45), reached(67), of=of)
+    by = evaluator(plan(4, 2))
+    found = windows(rows(0, 25), reached(47), rows(45), reached(67), by=by)
     assert found[1:] == [
         [(-20, "incomplete", 1, 0), (0, "closed", 2, 0)],
         [],
@@ -117,24 +118,24 @@ def test_overlapping_windows_each_hold_their_rows():
     ]
 
 
-def test_a_window_that_reaches_back_before_the_first_row_decides_nothing():
+def test_a_window_that_starts_before_the_first_row_opens_no_incident():
     drifted = rows(*[32] * 20, x=2.5), rows(*[50] * 50, x=9.0)
-    first, second = told([*drifted[0], *reached(47)], [*drifted[1], *reached(87)])
+    first, second = findings_of([*drifted[0], *reached(47)], [*drifted[1], *reached(87)])
     assert first.windows[0].data.status is WindowStatus.INCOMPLETE
     assert first.windows[0].data.features[0].verdict == "drift"
     assert all(t.start_ms >= 30 for t in (*first.transitions, *second.transitions))
     assert ("data/x", 30) in {(t.incident.subject, t.start_ms) for t in first.transitions}
 
 
-def test_an_empty_window_says_so_and_decides_nothing():
+def test_an_empty_window_is_published_and_changes_no_incident():
     drifted = rows(*[5] * 50, x=9.0)
-    opened, empty = told([*drifted, *reached(47)], reached(247))
+    opened, empty = findings_of([*drifted, *reached(47)], reached(247))
     assert [t.change for t in opened.transitions] == ["opened"] * 2
     assert {w.data.status for w in empty.windows} == {WindowStatus.NO_DATA}
     assert empty.transitions == []
 
 
-def test_nothing_closes_before_the_first_row():
+def test_no_window_closes_before_the_first_row():
     assert windows(reached(1_000), rows(1_000), reached(1_050)) == [
         [],
         [],
@@ -145,24 +146,24 @@ def test_nothing_closes_before_the_first_row():
 # -- late rows ---------------------------------------------------------------------------------
 
 
-def test_late_rows_amend_a_closed_window_and_open_nothing():
+def test_late_rows_amend_a_closed_window_and_open_no_incident():
     late = rows(*[20] * 500, x=9.0, part=LATE)
-    first, amended = told([*rows(0), *reached(47)], late)
+    first, amended = findings_of([*rows(0), *reached(47)], late)
     assert [(w.data.revision, w.data.rows) for w in first.windows] == [(0, 1)]
     assert [(w.data.revision, w.data.rows) for w in amended.windows] == [(1, 501)]
     assert amended.windows[0].data.features[0].verdict == "drift"
     assert amended.transitions == []
 
 
-def test_late_rows_that_came_before_the_window_closed_amend_it_at_once():
+def test_late_rows_that_came_before_their_window_closed_amend_it_at_once():
     assert windows([*rows(0), *rows(3, part=LATE), *reached(47)]) == [
         [(0, "closed", 1, 0), (0, "closed", 2, 1)]
     ]
 
 
-def test_what_late_rows_name_is_not_told_before_they_are_counted():
+def test_names_in_late_rows_are_published_with_the_revision_that_counts_them():
     late = rows(3, part=LATE, c="new", extra=1)
-    (findings,) = told([*rows(0), *late, *reached(47)])
+    (findings,) = findings_of([*rows(0), *late, *reached(47)])
     first, amended = findings.windows
     assert (first.data.unknown, first.data.features[1].unseen) == ({}, {})
     assert (amended.data.unknown, amended.data.features[1].unseen) == ({"extra": 1}, {"new": 1})
@@ -175,48 +176,48 @@ def test_one_batch_amends_a_window_once():
 
 
 def test_a_late_row_amends_every_window_over_its_pane():
-    of = evaluator(plan(4, 2))
-    found = windows([*rows(0, 39), *reached(67)], rows(25, part=LATE), of=of)
+    by = evaluator(plan(4, 2))
+    found = windows([*rows(0, 39), *reached(67)], rows(25, part=LATE), by=by)
     assert found[1] == [(0, "closed", 3, 1), (20, "closed", 2, 1)]
 
 
-def test_on_time_rows_of_a_partition_that_woke_amend_what_has_closed():
+def test_on_time_rows_of_a_partition_after_idleness_amend_closed_windows():
     found = windows([*rows(0), *reached(47, None, idle=(1,))], rows(8), reached(47, 8))
     assert found[1:] == [[(0, "closed", 2, 1)], []]
 
 
-def test_revision_0_never_says_anything_else_when_a_partition_wakes():
+def test_revision_0_never_changes_when_an_idle_partition_resumes():
     """Its rows and the labels' watermark may come in one batch."""
     batch = [*rows(8), *joined(47, 57)]
-    closed, woken = told([*rows(0), *reached(47, None, idle=(1,))], batch)
-    said = [(w.data.revision, w.data.rows) for w in (*closed.windows, *woken.windows)]
-    assert set(said) == {(0, 1), (1, 2)}
+    closed, woken = findings_of([*rows(0), *reached(47, None, idle=(1,))], batch)
+    revisions = [(w.data.revision, w.data.rows) for w in (*closed.windows, *woken.windows)]
+    assert set(revisions) == {(0, 1), (1, 2)}
 
 
-def test_a_row_before_the_first_cannot_reopen_what_has_passed():
+def test_a_row_before_the_first_does_not_reopen_closed_windows():
     found = windows([*rows(45), *reached(87, None, idle=(1,))], rows(3), reached(127, 3, idle=(1,)))
     assert found[1:] == [[], [(80, "no_data", 0, 0)]]
 
 
-# -- silence -----------------------------------------------------------------------------------
+# -- gaps -----------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def patience_of_three(monkeypatch):
-    monkeypatch.setattr(detection, "MOST_EMPTY", 3)
+def three_empty_windows(monkeypatch):
+    monkeypatch.setattr(data_windows, "MOST_EMPTY", 3)
 
 
-@pytest.mark.usefixtures("patience_of_three")
-def test_a_far_jump_is_not_told_window_by_window():
+@pytest.mark.usefixtures("three_empty_windows")
+def test_empty_windows_of_a_long_gap_are_skipped():
     found = windows(rows(0), reached(10**12 + 7), rows(10**12), reached(10**12 + 47))
     assert found[1] == [(0, "closed", 1, 0), *((at, "no_data", 0, 0) for at in (40, 80, 120))]
     assert found[3] == [(10**12, "closed", 1, 0)]
 
 
-@pytest.mark.usefixtures("patience_of_three")
+@pytest.mark.usefixtures("three_empty_windows")
 @pytest.mark.parametrize("stride", [20, 40, 360, 1_000])
-def test_the_steps_that_the_watermark_takes_are_nothing(stride):
-    """A row at 0 and 305, silence between and after them."""
+def test_skipped_windows_do_not_depend_on_the_steps_of_the_watermark(stride):
+    """A row at 0 and 305, gaps between and after them."""
     steps = [closing for at in range(0, 1_000, stride) for closing in reached(at)]
     batches = windows([*rows(0), *rows(305)], *([step] for step in steps), reached(1_000))
     empty = [(at, "no_data", 0, 0) for at in (40, 80, 120)]
@@ -224,44 +225,44 @@ def test_the_steps_that_the_watermark_takes_are_nothing(stride):
         (0, "closed", 1, 0),
         *empty,
         (280, "closed", 1, 0),
-        *((at + 280, *said) for at, *said in empty),
+        *((at + 280, *rest) for at, *rest in empty),
     ]
 
 
-@pytest.mark.usefixtures("patience_of_three")
-def test_overlapping_windows_after_a_silence_all_hold_what_ended_it():
-    of = evaluator(plan(4, 2))
-    found = windows([*rows(0), *rows(305), *reached(400)], of=of)[0]
+@pytest.mark.usefixtures("three_empty_windows")
+def test_all_overlapping_windows_over_the_first_row_after_a_gap_are_published():
+    by = evaluator(plan(4, 2))
+    found = windows([*rows(0), *rows(305), *reached(400)], by=by)[0]
     assert [at for at, status, *_ in found if status == "closed"] == [0, 280, 300]
     assert [at for at, status, *_ in found if status == "no_data"] == [20, 40, 60, 320, 340]
 
 
-@pytest.mark.usefixtures("patience_of_three")
-def test_a_row_right_after_the_last_empty_window_is_told():
+@pytest.mark.usefixtures("three_empty_windows")
+def test_the_window_of_a_row_right_after_the_last_empty_window_is_published():
     found = windows([*rows(0), *rows(165), *reached(207)])[0]
     assert found[-1] == (160, "closed", 1, 0)
 
 
-@pytest.mark.usefixtures("patience_of_three")
-def test_a_row_far_ahead_does_not_hide_what_still_comes_before_it():
-    """A fast partition has come to 10,000 when the slow one breaks the silence."""
+@pytest.mark.usefixtures("three_empty_windows")
+def test_a_row_far_ahead_does_not_skip_windows_of_earlier_rows_still_to_come():
+    """A fast partition has come to 10,000 when the slow one ends the gap."""
     found = windows(
         [*rows(0), *rows(10_000), *reached(10_000, 507)], rows(525), reached(10_000, 567)
     )
     assert found[2] == [(520, "closed", 1, 0)]
 
 
-@pytest.mark.usefixtures("patience_of_three")
-def test_a_row_of_a_partition_that_woke_does_not_bring_back_a_window_of_the_silence():
-    of = evaluator(plan(4, 2))
-    asleep = [*rows(0), *reached(147, None, idle=(1,))]
-    found = windows(asleep, rows(125), reached(167, 167), of=of)
+@pytest.mark.usefixtures("three_empty_windows")
+def test_a_row_of_a_resumed_partition_does_not_bring_back_a_skipped_window():
+    by = evaluator(plan(4, 2))
+    idle = [*rows(0), *reached(147, None, idle=(1,))]
+    found = windows(idle, rows(125), reached(167, 167), by=by)
     assert found[1:] == [[], [(120, "closed", 1, 0)]]
 
 
-@pytest.mark.usefixtures("patience_of_three")
-def test_late_rows_alone_do_not_end_a_silence():
-    """Whether they came before the silence was told or after it: that depends on timing."""
+@pytest.mark.usefixtures("three_empty_windows")
+def test_late_rows_alone_do_not_end_a_gap():
+    """Whether they came before or after the gap was published depends on timing."""
     late, on = rows(305, part=LATE), rows(0)
     before = windows([*on, *late, *reached(1_000)])
     after = windows([*on, *reached(1_000)], late)
@@ -284,7 +285,7 @@ def finals(*batches: list):
             )
             for w in findings.windows
         ]
-        for findings in told(*batches)
+        for findings in findings_of(*batches)
     ]
 
 
@@ -294,9 +295,9 @@ CLOSED = [*rows(0, 5), *correct(0, 2), *reached(47)]
 @pytest.mark.parametrize(
     ("predictions_ms", "labels_ms", "final"),
     [
-        pytest.param(47, 57, True, id="both have come past the window, labels with their wait"),
+        pytest.param(47, 57, True, id="both have passed the window, labels with their wait"),
         pytest.param(46, 99, False, id="predictions are not joined yet"),
-        pytest.param(99, 56, False, id="labels had not their time yet"),
+        pytest.param(99, 56, False, id="labels have not had their time yet"),
     ],
 )
 def test_performance_is_final_when_predictions_and_labels_have_passed(
@@ -312,20 +313,20 @@ def test_a_window_is_final_only_after_it_has_closed():
     assert found == [[], [("provisional", 0, 2, 2), ("final", 1, 2, 2)]]
 
 
-def test_every_partition_of_the_joins_must_have_said_so():
+def test_performance_is_final_only_when_every_partition_of_joins_has_reported():
     one = Closing(None, 2, {0: JoinWatermark(99, 99)})
     other = Closing(None, 2, {1: JoinWatermark(99, 99)})
     assert finals(CLOSED, [one], [other])[1:] == [[], [("final", 1, 2, 2)]]
 
 
-def test_labels_that_come_before_are_provisional():
+def test_performance_is_provisional_before_the_labels_have_had_their_time():
     found = finals(CLOSED, correct(10, 3), correct(10, 1))
     assert found[1:] == [[("provisional", 1, 2, 5)], [("provisional", 2, 2, 6)]]
 
 
-def test_labels_that_come_later_amend_and_decide_nothing():
+def test_labels_after_the_final_performance_amend_it_and_open_no_incident():
     bad = correct(10, 0, Part.AMENDED, wrong=400)
-    final, amended = told([*CLOSED, *joined(99, 99)], bad)
+    final, amended = findings_of([*CLOSED, *joined(99, 99)], bad)
     assert [w.performance.labels for w in final.windows] == [2, 2]
     (window,) = amended.windows
     assert (window.performance.status, window.performance.revision) == (Maturity.FINAL, 2)
@@ -334,13 +335,13 @@ def test_labels_that_come_later_amend_and_decide_nothing():
     assert amended.transitions == []
 
 
-def test_final_holds_neither_late_rows_nor_late_labels_and_they_amend_at_once():
+def test_final_performance_excludes_late_rows_and_labels_and_they_amend_it_at_once():
     late = [*rows(8, part=LATE), *correct(0, 3, Part.AMENDED)]
     found = finals([*CLOSED, *late], joined(99, 99))
     assert found[1] == [("final", 2, 2, 2), ("final", 3, 3, 5)]
 
 
-def test_late_rows_change_the_coverage_of_what_is_final():
+def test_late_rows_change_the_coverage_of_final_performance():
     found = finals([*CLOSED, *joined(99, 99)], rows(8, part=LATE))
     assert found[1] == [("final", 2, 3, 2)]
 
@@ -360,10 +361,12 @@ def test_a_drift_opens_repeats_and_resolves_an_incident_by_event_time():
          opened    repeated  resolved
     """
     batches = [
-        [*_hundred(i * 40, drifted), *reached(i * 40 + 47)]
+        [*hundred_rows(i * 40, drifted), *reached(i * 40 + 47)]
         for i, drifted in enumerate([False, True, True, True, False, False])
     ]
-    assert [[c for c in changes(findings) if c[1] == "data/x"] for findings in told(*batches)] == [
+    assert [
+        [c for c in changes(findings) if c[1] == "data/x"] for findings in findings_of(*batches)
+    ] == [
         [],
         [("opened", "data/x", 50)],  # the end of the pane that drifted
         [],
@@ -373,35 +376,35 @@ def test_a_drift_opens_repeats_and_resolves_an_incident_by_event_time():
     ]
 
 
-def test_and_resolves_once_windows_of_the_length_that_raised_it_were_calm():
-    """Windows of eight panes saw it last at 200, and slide by 40: calm must last 80 from there."""
-    batches = [[*_hundred(40, True), *reached(87)]]
-    batches += [[*_hundred(at, False), *reached(at + 17)] for at in range(80, 600, 10)]
-    found = [c for findings in told(*batches) for c in changes(findings) if c[1] == "data/x"]
+def test_an_incident_resolves_after_healthy_windows_of_the_length_that_opened_it():
+    """Windows of eight panes find it last at 200 and slide by 40: it must be healthy for 80."""
+    batches = [[*hundred_rows(40, True), *reached(87)]]
+    batches += [[*hundred_rows(at, False), *reached(at + 17)] for at in range(80, 600, 10)]
+    found = [c for findings in findings_of(*batches) for c in changes(findings) if c[1] == "data/x"]
     assert [change for change, *_ in found] == ["opened", "resolved"]
     assert found[1][2] % 10 == 0
 
 
-def _hundred(at: int, drifted: bool) -> list[Summary]:
+def hundred_rows(at: int, drifted: bool) -> list[Summary]:
     """A hundred rows; unless drifted, spread over the reference's values."""
     sent = [
         Row(str(i), at, 9.0 if drifted else float(i % 5), "ab"[i % 2], [0.1, 0.3, 0.7, 0.9][i % 4])
         for i in range(100)
     ]
-    return counted(watching, sent, [ON_TIME] * 100)
+    return counted(EVALUATOR, sent, [ON_TIME] * 100)
 
 
 def test_a_fall_of_performance_opens_an_incident_when_it_is_final():
     bad = [s for pane in (0, 10, 20, 30) for s in correct(pane, 2, wrong=60)]
-    closed, final = told([*rows(0, 5), *bad, *reached(47)], joined(99, 99))
+    closed, final = findings_of([*rows(0, 5), *bad, *reached(47)], joined(99, 99))
     assert closed.windows[-1].performance.metrics["accuracy"].severity == "critical"
     assert not [c for c in changes(closed) if c[1].startswith("performance")]
     assert ("opened", "performance/accuracy", 40) in changes(final)
 
 
-def test_a_window_without_labels_neither_continues_nor_calms_an_incident():
+def test_a_window_without_labels_neither_continues_nor_resolves_an_incident():
     bad = [s for pane in (0, 10, 20, 30) for s in correct(pane, 2, wrong=60)]
-    opened, silent = told(
+    opened, silent = findings_of(
         [*rows(0, 5), *bad, *reached(47), *joined(99, 99)],
         [*rows(45, 85, 125, 165), *reached(247), *joined(399, 399)],
     )
@@ -409,9 +412,9 @@ def test_a_window_without_labels_neither_continues_nor_calms_an_incident():
     assert [c for c in changes(silent) if c[1].startswith("performance")] == []
 
 
-def test_an_incident_that_performance_raised_names_the_window_and_the_evidence():
+def test_a_performance_incident_names_its_window_and_evidence():
     bad = [s for pane in (0, 10, 20, 30) for s in correct(pane, 2, wrong=60)]
-    (found,) = told([*rows(0, 5), *bad, *reached(47), *joined(99, 99)])
+    (found,) = findings_of([*rows(0, 5), *bad, *reached(47), *joined(99, 99)])
     opened = next(t for t in found.transitions if t.incident.subject == "performance/accuracy")
     final = next(w for w in found.windows if w.performance.status is Maturity.FINAL)
     assert (opened.model, opened.version, opened.start_ms, opened.end_ms) == (*KEY, 0, 40)
@@ -428,73 +431,83 @@ def kept(state: State) -> tuple[list[int], list[int], int | None]:
     return sorted(state.panes[KEY]), sorted(decisions.windows), state.first_needed
 
 
-def test_panes_and_windows_are_let_go_once_nothing_can_reach_them():
+def test_panes_and_windows_are_pruned_once_nothing_can_reach_them():
     """Labels come 30 behind, wait 10 and are 7 out of order; two windows of 40 to be sure."""
     log = list(enumerate([*rows(0), *rows(45), *reached(200), *joined(200, 136)]))
-    state, _ = advance({KEY: watching}, State(), log)
+    state, _ = advance({KEY: EVALUATOR}, State(), log)
     assert kept(state) == ([0, 40], [0, 40, 80, 120], 0)
-    state, _ = advance({KEY: watching}, state, [(9, c) for c in joined(200, 137)])
+    state, _ = advance({KEY: EVALUATOR}, state, [(9, c) for c in joined(200, 137)])
     assert kept(state) == ([40], [40, 80, 120], 1)
-    state, _ = advance({KEY: watching}, state, [(9, c) for c in (*joined(999, 999), *reached(999))])
+    state, _ = advance(
+        {KEY: EVALUATOR}, state, [(9, c) for c in (*joined(999, 999), *reached(999))]
+    )
     assert kept(state)[0::2] == ([], None)
 
 
-def test_what_was_let_go_is_not_brought_back_by_rebuilding():
+def test_rebuilding_does_not_bring_back_pruned_panes():
     log = list(enumerate([*rows(0), *rows(9_999), *reached(10**4), *joined(10**4, 10**4)]))
-    state, _ = advance({KEY: watching}, State(), log)
+    state, _ = advance({KEY: EVALUATOR}, State(), log)
     assert kept(state)[0] == [9_990]
     assert state.first_needed == 1
     assert rebuilt(State(state.clock, state.decisions), log) == state
-    behind, _ = advance({KEY: watching}, State(), log[:2])
+    behind, _ = advance({KEY: EVALUATOR}, State(), log[:2])
     assert rebuilt(State(state.clock, state.decisions, behind.panes), log[2:]) == state
 
 
-def test_nothing_is_let_go_while_a_window_over_it_is_open():
+def test_a_pane_is_kept_while_a_window_over_it_is_open():
     log = list(enumerate([*rows(0), *joined(10**6, 10**6), *reached(46)]))
-    state, _ = advance({KEY: watching}, State(), log)
+    state, _ = advance({KEY: EVALUATOR}, State(), log)
     assert kept(state)[0] == [0]
 
 
-def test_an_empty_state_needs_nothing():
+def test_a_model_whose_rows_are_all_late_is_kept_until_nothing_can_reach_them():
+    log = [*rows(0, part=LATE), *reached(200), *joined(200, 136)]
+    state, found = advance({KEY: EVALUATOR}, State(), enumerate(log))
+    assert (found.windows, kept(state)) == ([], ([0], [], 0))
+    _, found = advance({KEY: EVALUATOR}, state, enumerate([*rows(205), *reached(247)], start=9))
+    assert [w.data.rows for w in found.windows] == [1]
+
+
+def test_an_empty_state_needs_no_offset():
     assert State().first_needed is None
 
 
 # -- several models ----------------------------------------------------------------------------
 
 
-def test_versions_are_judged_apart_and_share_the_watermark():
+def test_versions_are_judged_separately_and_share_the_watermark():
     second = evaluator(version="2")
-    both = {KEY: watching, ("credit", "2"): second}
-    log = [*rows(0), *rows(45, 50, of=second), *reached(87)]
+    both = {KEY: EVALUATOR, ("credit", "2"): second}
+    log = [*rows(0), *rows(45, 50, by=second), *reached(87)]
     _, found = fold(both, list(enumerate(log)))
-    said = [(w.version, w.start_ms, w.data.rows) for w in found.windows]
-    assert said == [("1", 0, 1), ("1", 40, 0), ("2", 40, 2)]
+    published = [(w.version, w.start_ms, w.data.rows) for w in found.windows]
+    assert published == [("1", 0, 1), ("1", 40, 0), ("2", 40, 2)]
 
 
-def test_a_model_that_is_not_watched_for_a_while_is_not_forgotten():
-    state, _ = advance({KEY: watching}, State(), enumerate(rows(0)))
+def test_the_state_of_a_model_without_an_evaluator_is_kept():
+    state, _ = advance({KEY: EVALUATOR}, State(), enumerate(rows(0)))
     state, found = advance({}, state, [(9, c) for c in reached(47)])
     assert found.windows == []
-    _, found = advance({KEY: watching}, state, [(10, c) for c in reached(48)])
+    _, found = advance({KEY: EVALUATOR}, state, [(10, c) for c in reached(48)])
     assert [w.data.rows for w in found.windows] == [1]
 
 
 # -- detectors on the errors -------------------------------------------------------------------
 
 
-def errors_of(each: int, wrong: int = 0, of=watching, first: int = 0):
-    """What is remembered of windows of four panes with so many labels in each pane."""
+def errors_of(each: int, wrong: int = 0, by=EVALUATOR, first: int = 0):
+    """The remembered errors of windows of four panes with ``each`` labels in each pane."""
     labels = [s for pane in range(0, 160, 10) for s in correct(pane, each - wrong, wrong=wrong)]
     items = [*rows(*range(first, 200, 10)), *labels, *reached(170), *joined(199, 199)]
-    return advance({KEY: of}, State(), enumerate(items))[0].decisions[KEY].errors
+    return advance({KEY: by}, State(), enumerate(items))[0].decisions[KEY].errors
 
 
-def test_they_hear_of_final_windows_side_by_side():
+def test_detectors_get_the_errors_of_consecutive_final_windows():
     assert errors_of(10, wrong=2) == pytest.approx({0: 0.2, 40: 0.2, 80: 0.2, 120: 0.2})
-    assert sorted(errors_of(10, of=evaluator(plan(4, 2)))) == [0, 40, 80, 120]
+    assert sorted(errors_of(10, by=evaluator(plan(4, 2)))) == [0, 40, 80, 120]
 
 
-def test_but_not_of_windows_with_few_labels_nor_of_incomplete_ones():
+def test_detectors_skip_windows_with_few_labels_and_incomplete_ones():
     assert 4 * 7 < LEAST_LABELS <= 4 * 8
     assert errors_of(7) == {}
     assert sorted(errors_of(8)) == [0, 40, 80, 120]
@@ -512,8 +525,8 @@ def test_but_not_of_windows_with_few_labels_nor_of_incomplete_ones():
         pytest.param(4, 2, [20, 40, 60, 80], id="more often"),
     ],
 )
-def test_windows_of_another_shape_go_on_where_the_old_ones_stood(length, slide, starts):
-    state, first = advance({KEY: watching}, State(), enumerate([*rows(0), *reached(47)]))
+def test_windows_of_a_new_configuration_continue_after_the_old_ones(length, slide, starts):
+    state, first = advance({KEY: EVALUATOR}, State(), enumerate([*rows(0), *reached(47)]))
     assert [w.start_ms for w in first.windows] == [0]
     other = evaluator(plan(length, slide))
     items = enumerate([*rows(41, 61, 81), *reached(127)], start=9)
@@ -522,16 +535,16 @@ def test_windows_of_another_shape_go_on_where_the_old_ones_stood(length, slide, 
     assert {w.data.revision for w in found.windows} == {0}
 
 
-def test_errors_of_windows_of_another_shape_are_forgotten():
+def test_errors_of_windows_of_an_old_configuration_are_dropped():
     old = {KEY: replace(Decisions((PANE, 4 * PANE, 4 * PANE)), errors={0: 0.1})}
-    state, _ = advance({KEY: watching}, State(decisions=old), [])
+    state, _ = advance({KEY: EVALUATOR}, State(decisions=old), [])
     assert state.decisions[KEY].errors == {0: 0.1}
     state, _ = advance({KEY: evaluator(plan(2))}, State(decisions=old), [])
     assert state.decisions[KEY].errors == {}
 
 
-def test_before_anything_has_closed_another_shape_starts_with_the_first_row():
-    state, _ = advance({KEY: watching}, State(), enumerate(rows(35)))
+def test_a_new_configuration_before_any_window_has_closed_starts_with_the_first_row():
+    state, _ = advance({KEY: EVALUATOR}, State(), enumerate(rows(35)))
     _, found = advance({KEY: evaluator(plan(2))}, state, [(9, c) for c in reached(67)])
     assert [(w.start_ms, w.data.status) for w in found.windows] == [
         (20, "incomplete"),
@@ -539,10 +552,10 @@ def test_before_anything_has_closed_another_shape_starts_with_the_first_row():
     ]
 
 
-def test_a_longer_window_over_what_was_let_go_is_incomplete():
+def test_a_longer_window_over_pruned_panes_is_incomplete():
     log = [*rows(0), *rows(155), *reached(207), *joined(10**4, 10**4)]
-    state, _ = advance({KEY: watching}, State(), enumerate(log))
-    state, _ = advance({KEY: watching}, state, enumerate([*reached(327)], start=20))
+    state, _ = advance({KEY: EVALUATOR}, State(), enumerate(log))
+    state, _ = advance({KEY: EVALUATOR}, state, enumerate([*reached(327)], start=20))
     assert state.decisions[KEY].pruned_ms > 0
     long = evaluator(plan(40))
     _, found = advance({KEY: long}, state, enumerate([*rows(330), *reached(407)], start=30))

@@ -1,7 +1,7 @@
-"""What detection finds is what the raw rows say, whoever read them, how fast and in what portions.
+"""Detection finds what follows from the raw rows, in whatever order and batches they are read.
 
-Several partitions, disorder, lateness, duplicates and corrections; see ``streams`` for the way and
-the definition that it is held against.
+Several partitions, disorder, lateness, duplicates and corrections; see ``streams`` for the
+pipeline and the definition that it is compared with.
 """
 
 from collections import defaultdict
@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 
 from monitor.budget import own_length
 from monitor.counts.summary import Part
-from monitor.decisions.incidents import (
-    Heard,
+from monitor.decisions.incident_groups import apply_signals
+from monitor.decisions.signals import (
     MetricVerdict,
+    SubjectSignal,
     WindowVerdict,
     most_severe,
-    settle,
-    worst,
+    most_severe_metric,
 )
 from monitor.statistics.drift_rule import evidence
 from monitor.statistics.scanner import Scanner
-from monitor.windows.evaluator import subject_of
 from monitor.windows.findings import Maturity
 from monitor.windows.state import State, rebuilt
+from monitor.windows.subjects import subject_of
 from tests.monitor.streams import (
     KEY,
     LATENESS,
@@ -34,8 +34,8 @@ from tests.monitor.streams import (
     WAIT,
     Definition,
     Label,
+    Pipeline,
     Row,
-    Way,
     by_window,
     data_of,
     evaluator,
@@ -81,42 +81,42 @@ def disordered(random: Random, rows: list) -> list:
     return sorted(rows, key=lambda row: row.time_ms + random.randint(0, delay))
 
 
-@given(shape=shapes, world=seeds, order=seeds, batches=seeds)
+@given(shape=shapes, source_seed=seeds, order=seeds, batches=seeds)
 @settings(max_examples=30)
-def test_every_window_says_what_its_rows_say(shape, world, order, batches):
-    predictions, labels = sources(world)
-    truth = Definition(evaluators[shape], predictions, labels)
-    way = Way(evaluators[shape], predictions, labels, seed=order)
-    found = by_window(way.detected(batches)[1])
-    assert sorted(found) == truth.starts
+def test_every_published_window_is_the_one_of_its_rows(shape, source_seed, order, batches):
+    predictions, labels = sources(source_seed)
+    definition = Definition(evaluators[shape], predictions, labels)
+    pipeline = Pipeline(evaluators[shape], predictions, labels, seed=order)
+    found = by_window(pipeline.detected(batches)[1])
+    assert sorted(found) == definition.starts
     for start, revisions in found.items():
-        _agrees(truth, start, revisions)
+        _assert_equal(definition, start, revisions)
 
 
 ON_TIME, ALL = (Part.ON_TIME,), (Part.ON_TIME, Part.LATE)
 
 
-def _agrees(truth: Definition, start: int, revisions: list) -> None:
+def _assert_equal(definition: Definition, start: int, revisions: list) -> None:
     first, last = revisions[0], revisions[-1]
-    on_time, everything = truth.data(start, *ON_TIME), truth.data(start, *ALL)
+    on_time, everything = definition.data(start, *ON_TIME), definition.data(start, *ALL)
     assert first.data.revision == 0
     assert all(data_of(w) == on_time for w in revisions if w.data.revision == 0)
     assert data_of(last) == everything
     assert (last.data.revision > 0) == (everything.rows > on_time.rows)
     final = [w for w in revisions if w.performance.status is Maturity.FINAL]
-    assert bool(final) == (start in truth.final)
+    assert bool(final) == (start in definition.final)
     if final:
-        assert {w.detectors for w in final} == {truth.detectors(start)}
-        assert performance_of(final[0]) == truth.performance(start, Part.FINAL, rows=ON_TIME)
-        amended = truth.performance(start, Part.FINAL, Part.AMENDED, rows=ALL)
+        assert {w.detectors for w in final} == {definition.detectors(start)}
+        assert performance_of(final[0]) == definition.performance(start, Part.FINAL, rows=ON_TIME)
+        amended = definition.performance(start, Part.FINAL, Part.AMENDED, rows=ALL)
         assert performance_of(last) == amended
 
 
-@given(shape=shapes, world=seeds, order=seeds, batches=seeds)
+@given(shape=shapes, source_seed=seeds, order=seeds, batches=seeds)
 @settings(max_examples=12)
-def test_revisions_only_grow_and_what_is_final_stays_so(shape, world, order, batches):
-    way = Way(evaluators[shape], *sources(world), seed=order)
-    for revisions in by_window(way.detected(batches)[1]).values():
+def test_revisions_only_grow_and_final_performance_stays_final(shape, source_seed, order, batches):
+    pipeline = Pipeline(evaluators[shape], *sources(source_seed), seed=order)
+    for revisions in by_window(pipeline.detected(batches)[1]).values():
         numbers = [w.revision for w in revisions]
         assert numbers == sorted(set(numbers))
         for before, after in pairwise(revisions):
@@ -129,101 +129,105 @@ def test_revisions_only_grow_and_what_is_final_stays_so(shape, world, order, bat
                 assert after.performance.metrics == before.performance.metrics
 
 
-@given(shape=shapes, world=seeds, order=seeds, batches=seeds)
+@given(shape=shapes, source_seed=seeds, order=seeds, batches=seeds)
 @settings(max_examples=20)
 def test_incidents_follow_from_revision_0_and_the_final_performance_alone(
-    shape, world, order, batches
+    shape, source_seed, order, batches
 ):
-    predictions, labels = sources(world)
-    truth = Definition(evaluators[shape], predictions, labels)
-    _, findings = Way(evaluators[shape], predictions, labels, seed=order).detected(batches)
+    predictions, labels = sources(source_seed)
+    definition = Definition(evaluators[shape], predictions, labels)
+    _, findings = Pipeline(evaluators[shape], predictions, labels, seed=order).detected(batches)
     found = {(t.incident.subject, t.end_ms, t.change, t.incident) for t in findings.transitions}
-    assert found == set(_incidents(truth))
+    assert found == set(_incidents(definition))
     assert len(found) == len(findings.transitions)
 
 
-def _incidents(truth: Definition):
-    """What all windows say that end together is one step in the life of each subject."""
+def _incidents(definition: Definition):
+    """All windows that end together are one step in the life of each subject."""
     incidents: dict = {}
-    for end, heard in sorted(_heard(truth), key=lambda pair: pair[0]):
-        incidents, told = settle(
-            incidents, heard, scope="credit/1", plan=truth.evaluator.plan.incidents
+    for end, signals in sorted(_signals(definition), key=lambda pair: pair[0]):
+        incidents, events = apply_signals(
+            incidents, signals, scope="credit/1", plan=definition.evaluator.plan.incidents
         )
-        for one in told:
-            yield one.incident.subject, end, one.change, one.incident
+        for event in events:
+            yield event.incident.subject, end, event.change, event.incident
 
 
-def _heard(truth: Definition):
-    watching = truth.evaluator
-    for end in range(truth.first_ms + PANE, truth.newest_ms - LATENESS + 1, PANE):
-        said = _said(truth, watching.data, Part.ON_TIME, end)
-        yield end, {subject: most_severe(of, end, PANE) for subject, of in said.items()}
-    settled = min(truth.labels_ms - WAIT, truth.newest_ms) - LATENESS
-    for end in range(truth.first_ms + PANE, settled + 1, PANE):
-        said = _said(truth, watching.errors, Part.FINAL, end)
-        yield end, {subject: most_severe(of, end, PANE) for subject, of in said.items()}
-    for start in (at for at in truth.final if at >= truth.first_ms):
-        yield start + watching.plan.windows.length_ms, dict(_performance(truth, start))
+def _signals(definition: Definition):
+    evaluator = definition.evaluator
+    for end in range(definition.first_ms + PANE, definition.newest_ms - LATENESS + 1, PANE):
+        verdicts = _verdicts(definition, evaluator.data, Part.ON_TIME, end)
+        yield end, {subject: most_severe(each, end, PANE) for subject, each in verdicts.items()}
+    settled = min(definition.labels_ms - WAIT, definition.newest_ms) - LATENESS
+    for end in range(definition.first_ms + PANE, settled + 1, PANE):
+        verdicts = _verdicts(definition, evaluator.errors, Part.FINAL, end)
+        yield end, {subject: most_severe(each, end, PANE) for subject, each in verdicts.items()}
+    for start in (at for at in definition.final if at >= definition.first_ms):
+        yield start + evaluator.plan.windows.length_ms, dict(_performance(definition, start))
 
 
-def _performance(truth: Definition, start: int):
-    slide_ms = truth.evaluator.plan.windows.slide_ms
-    end = start + truth.evaluator.plan.windows.length_ms
-    said: dict[str, list[MetricVerdict]] = defaultdict(list)
-    for length in truth.evaluator.performance_lengths:
-        from_ms, own = end - length.panes * PANE, length == own_length(truth.evaluator.plan)
-        if from_ms >= truth.first_ms and (own or from_ms % (length.slide * PANE) == 0):
-            for name, judged in truth.metrics(from_ms, end, length):
-                said[name].append(judged)
-    for name, of in said.items():
-        yield f"performance/{name}", worst(of, end)
-    tested = truth.coverage(start)
+def _performance(definition: Definition, start: int):
+    slide_ms = definition.evaluator.plan.windows.slide_ms
+    end = start + definition.evaluator.plan.windows.length_ms
+    verdicts: dict[str, list[MetricVerdict]] = defaultdict(list)
+    for length in definition.evaluator.performance_lengths:
+        from_ms, own = end - length.panes * PANE, length == own_length(definition.evaluator.plan)
+        if from_ms >= definition.first_ms and (own or from_ms % (length.slide * PANE) == 0):
+            for name, judged in definition.metrics(from_ms, end, length):
+                verdicts[name].append(judged)
+    for name, of_metric in verdicts.items():
+        yield f"performance/{name}", most_severe_metric(of_metric, end)
+    tested = definition.coverage(start)
     if tested is not None:
-        yield "coverage/labels", Heard(end, slide_ms, evidence(tested, start, end), slide_ms)
+        yield (
+            "coverage/labels",
+            SubjectSignal(end, slide_ms, evidence(tested, start, end), slide_ms),
+        )
 
 
-def _said(
-    truth: Definition, scanner: Scanner, part: Part, end: int
+def _verdicts(
+    definition: Definition, scanner: Scanner, part: Part, end: int
 ) -> dict[str, list[WindowVerdict]]:
-    """By subject, what the windows of every length that end there say of it."""
+    """The verdicts of the windows of every length that end at ``end``, by subject."""
     found: dict[str, list[WindowVerdict]] = defaultdict(list)
-    own, plan = own_length(truth.evaluator.plan), truth.evaluator.plan
+    own, plan = own_length(definition.evaluator.plan), definition.evaluator.plan
     for length in {own, *scanner.levels}:
         start = end - length.panes * PANE
-        if start < truth.first_ms or start % (length.slide * PANE):
+        if start < definition.first_ms or start % (length.slide * PANE):
             continue
         middle = start + length.panes // 2 * PANE
-        halves = [truth.cells(part, start, middle), truth.cells(part, middle, end)]
+        halves = [definition.cells(part, start, middle), definition.cells(part, middle, end)]
         parts = [scanner.cell_index.gather(half) for half in halves[length.panes == 1 :]]
         for cells, tests in scanner.judge(parts, length).items():
-            worst = max(tests, key=lambda tested: tested.severity_order)
-            drifted = worst if worst.severity is not None else None
+            most = max(tests, key=lambda tested: tested.severity_order)
+            drifted = most if most.severity is not None else None
             if drifted is not None or length.panes == 1:
                 slide_ms = max(length.slide * PANE, plan.windows.slide_ms)
                 found[subject_of(cells)].append(WindowVerdict(drifted, start, end, slide_ms))
     return found
 
 
-def test_some_of_these_worlds_hold_every_kind_of_change():
+def test_random_sources_cover_every_kind_of_change():
     found = set()
-    for world in range(20):
-        _, findings = Way(evaluators[4, 2], *sources(world), seed=world).detected()
+    for source_seed in range(20):
+        _, findings = Pipeline(evaluators[4, 2], *sources(source_seed), seed=source_seed).detected()
         found |= {(t.incident.subject.partition("/")[0], t.change) for t in findings.transitions}
     assert {("data", "opened"), ("data", "resolved"), ("data", "escalated")} <= found
     assert {"data", "quality", "performance", "coverage"} <= {kind for kind, _ in found}
 
 
-@given(shape=shapes, world=seeds, order=seeds, kept=st.floats(0, 1), lost=st.floats(0, 1))
+@given(shape=shapes, source_seed=seeds, order=seeds, kept=st.floats(0, 1), lost=st.floats(0, 1))
 @settings(max_examples=15)
-def test_lost_sums_come_back_from_a_snapshot_and_the_log_behind_it(shape, world, order, kept, lost):
-    way, watching = Way(evaluators[shape], *sources(world), seed=order), {KEY: evaluators[shape]}
-    first, second = sorted([int(kept * len(way.log)), int(lost * len(way.log))])
-    snapshot, _ = fold(watching, way.log[:first], order)
-    state, _ = fold(watching, way.log[first:second], order, snapshot)
+def test_lost_panes_are_rebuilt_from_a_snapshot_and_the_log(shape, source_seed, order, kept, lost):
+    by_key = {KEY: evaluators[shape]}
+    pipeline = Pipeline(evaluators[shape], *sources(source_seed), seed=order)
+    first, second = sorted([int(kept * len(pipeline.log)), int(lost * len(pipeline.log))])
+    snapshot, _ = fold(by_key, pipeline.log[:first], order)
+    state, _ = fold(by_key, pipeline.log[first:second], order, snapshot)
     behind = State(state.clock, state.decisions, snapshot.panes)
-    assert _sums(rebuilt(behind, way.log[first:second])) == _sums(state)
+    assert _sums(rebuilt(behind, pipeline.log[first:second])) == _sums(state)
 
-    needed = [i for i in way.log[:second] if i[0] >= (state.first_needed or 0)]
+    needed = [i for i in pipeline.log[:second] if i[0] >= (state.first_needed or 0)]
     from_nothing = rebuilt(State(state.clock, state.decisions), needed)
     assert _sums(from_nothing) == _sums(state)
 
@@ -232,20 +236,21 @@ def _sums(state: State):
     return {key: dict(panes) for key, panes in state.panes.items() if panes}
 
 
-def test_and_all_goes_on_as_if_they_had_never_been_lost():
-    way, watching = Way(evaluators[4, 2], *sources(8), seed=8), {KEY: evaluators[4, 2]}
-    half = len(way.log) // 2
-    state, _ = fold(watching, way.log[:half])
-    restored = rebuilt(State(state.clock, state.decisions), way.log[:half])
-    expected = fold(watching, way.log[half:], 1, state)
+def test_detection_continues_unchanged_after_lost_panes_were_rebuilt():
+    by_key = {KEY: evaluators[4, 2]}
+    pipeline = Pipeline(evaluators[4, 2], *sources(8), seed=8)
+    half = len(pipeline.log) // 2
+    state, _ = fold(by_key, pipeline.log[:half])
+    restored = rebuilt(State(state.clock, state.decisions), pipeline.log[:half])
+    expected = fold(by_key, pipeline.log[half:], 1, state)
     assert expected[1].windows
-    assert fold(watching, way.log[half:], 1, restored) == expected
+    assert fold(by_key, pipeline.log[half:], 1, restored) == expected
 
 
 @pytest.mark.parametrize("shape", sorted(evaluators))
-def test_a_state_that_was_kept_is_not_changed_by_going_on(shape):
-    way = Way(evaluators[shape], *sources(3), seed=3)
-    first, rest = way.log[: len(way.log) // 2], way.log[len(way.log) // 2 :]
+def test_advance_does_not_change_the_state_it_is_given(shape):
+    pipeline = Pipeline(evaluators[shape], *sources(3), seed=3)
+    first, rest = pipeline.log[: len(pipeline.log) // 2], pipeline.log[len(pipeline.log) // 2 :]
     state, _ = fold({KEY: evaluators[shape]}, first)
     once, again = (fold({KEY: evaluators[shape]}, rest, 2, state) for _ in "ab")
     assert once == again

@@ -5,22 +5,22 @@ from monitor.windows.detection import advance
 from monitor.windows.state import State
 from tests.monitor.streams import KEY, Row, counted, evaluator, joined, reached
 
-watching = evaluator()
+EVALUATOR = evaluator()
 
 
-def sent(part: Part):
-    return counted(watching, [Row("id", 5)], [part])
+def summaries(part: Part):
+    return counted(EVALUATOR, [Row("id", 5)], [part])
 
 
 def test_a_newer_revision_of_a_window_always_has_a_higher_number():
     batches = [
-        [*sent(Part.ON_TIME), *reached(47)],
-        sent(Part.LATE),
+        [*summaries(Part.ON_TIME), *reached(47)],
+        summaries(Part.LATE),
         joined(99, 99),
-        sent(Part.LATE),
+        summaries(Part.LATE),
     ]
     state, found = State(), []
     for offset, batch in enumerate(batches):
-        state, findings = advance({KEY: watching}, state, [(offset, item) for item in batch])
+        state, findings = advance({KEY: EVALUATOR}, state, [(offset, item) for item in batch])
         found += [(w.revision, w.data.revision, w.performance.revision) for w in findings.windows]
     assert found == [(0, 0, 0), (1, 1, 0), (2, 1, 1), (3, 1, 2), (5, 2, 3)]

@@ -21,7 +21,7 @@ def blocks(rows):
 
 
 @given(rows=panes, longest=st.sampled_from([1, 2, 8, 64]))
-def test_every_window_is_the_sum_of_its_panes_and_its_halves_those_of_each_half(rows, longest):
+def test_the_halves_of_every_window_are_the_sums_of_its_panes(rows, longest):
     by = blocks(rows)
     for number in range(len(rows)):
         for window in by.ending(number, longest, 0):
@@ -35,7 +35,7 @@ def test_every_window_is_the_sum_of_its_panes_and_its_halves_those_of_each_half(
                 )
 
 
-def test_windows_slide_by_half_their_length_and_none_is_left_out():
+def test_windows_slide_by_half_their_length_without_gaps():
     by, ends = blocks([[0]] * 64), {}
     for number in range(64):
         for window in by.ending(number, 16, 0):
@@ -61,23 +61,23 @@ def test_memory_grows_with_the_logarithm_of_the_longest():
         by = blocks([[0]] * 1024)
         for number in range(1024):
             list(by.ending(number, longest, 0))
-        kept[longest] = len(by.kept)
+        kept[longest] = len(by.sums)
     assert kept[256] <= 3 * np.log2(256) + 3
     assert kept[256] - kept[16] <= 3 * 4
 
 
 @given(rows=panes, lost=st.integers(0, 40))
-def test_sums_that_were_lost_are_made_again_from_the_panes(rows, lost):
+def test_lost_sums_are_computed_again_from_the_panes(rows, lost):
     kept, forgetful = blocks(rows), blocks(rows)
     for number in range(len(rows)):
         if number == lost:
-            forgetful.kept.clear()
+            forgetful.sums.clear()
         expected = [(w.panes, w.start, w.parts) for w in kept.ending(number, 16, 0)]
         assert [(w.panes, w.start, w.parts) for w in forgetful.ending(number, 16, 0)] == expected
 
 
 @given(first=st.integers(0, 20))
-def test_no_window_reaches_back_before_the_first_pane_and_none_behind_it_is_lost(first):
+def test_windows_start_at_the_first_pane_and_none_after_it_is_missing(first):
     asked = []
     by = Blocks(lambda i: asked.append(i) or Counts.empty())
     found = {

@@ -1,0 +1,143 @@
+"""The histories that ``driftline calibrate`` can replay: the flights, a file, a topic in Kafka."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from consumers.batch.inputs import between
+from consumers.kafka.topic_reader import TopicReader
+from consumers.messages.records import Record
+from driftline.errors import BadInput
+from driftline.settings import Settings
+from monitor.counts.columns import Predictions
+from monitor.counts.profile import ReferenceRows
+from producers.contract.records import (
+    ContractViolation,
+    PredictionRecord,
+    Undecodable,
+    decode_prediction,
+)
+from producers.example.flight_delay import train_flight_delay
+from producers.example.flights import CATEGORICAL, REFERENCE_MS
+from producers.kafka.profile_table import read_profiles
+from producers.registration.rows_file import Columns, read_rows
+from producers.simulation.simulate import Simulation, scored_flights
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredHistory:
+    """The history of a model: rows with scores, in time order."""
+
+    source: str  # a description
+    rows: ReferenceRows
+    categorical: tuple[str, ...]
+
+
+class HistorySource(Protocol):
+    def read(self, settings: Settings, model: str, version: str) -> ScoredHistory: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FlightsHistory:
+    """The bundled flights, scored by the example model: by default the reference month."""
+
+    from_ms: int | None
+    until_ms: int | None
+
+    def read(self, settings: Settings, model: str, version: str) -> ScoredHistory:
+        profile = train_flight_delay(settings, model, version, seed=0).profile
+        first_ms = REFERENCE_MS[0] if self.from_ms is None else self.from_ms
+        end_ms = REFERENCE_MS[1] if self.until_ms is None else self.until_ms
+        chosen = Simulation(model=model, version=version, from_ms=first_ms, until_ms=end_ms)
+        return ScoredHistory("the bundled flights", scored_flights(profile, chosen), CATEGORICAL)
+
+
+@dataclass(frozen=True, slots=True)
+class FileHistory:
+    """A file of rows that a user's own model has scored."""
+
+    path: Path
+    columns: Columns
+    from_ms: int | None
+    until_ms: int | None
+
+    def read(self, settings: Settings, model: str, version: str) -> ScoredHistory:  # noqa: ARG002
+        rows = between(read_rows(self.path, self.columns), self.from_ms, self.until_ms)
+        return ScoredHistory(str(self.path), rows, self.columns.categorical)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicHistory:
+    """The predictions of a model version that are in Kafka now; it may be unregistered."""
+
+    categorical: tuple[str, ...]
+    ignore: tuple[str, ...]
+    from_ms: int | None
+    until_ms: int | None
+
+    def read(self, settings: Settings, model: str, version: str) -> ScoredHistory:
+        with TopicReader(settings, "predictions") as reader:
+            rows = predictions_of(reader.records(), model, version, self.ignore)
+        registered = read_profiles(settings).get((model, version))
+        names = () if registered is None else (n for n, _ in registered[0].schema.categorical)
+        categorical = tuple(sorted({*self.categorical, *names} & set(rows.predictions.features)))
+        chosen = between(rows, self.from_ms, self.until_ms)
+        return ScoredHistory(f"the topic {settings.topic('predictions')}", chosen, categorical)
+
+
+def predictions_of(
+    records: Iterable[Record], model: str, version: str, ignore: Sequence[str] = ()
+) -> ReferenceRows:
+    """The predictions of a model version in the order of event time, without labels.
+
+    Records that break the contract are skipped, as `aggregate` makes them dead letters. Raises
+    ``BadInput`` if there is no prediction of the model version.
+    """
+    row_counts = Counter[str]()
+    rows: list[PredictionRecord] = []
+    for row in _decoded(records):
+        row_counts[f"{row.model}/{row.version}"] += 1
+        if (row.model, row.version) == (model, version):
+            rows.append(row)
+    if not rows:
+        present = ", ".join(
+            f"{name} ({count:,} rows)" for name, count in row_counts.most_common(10)
+        )
+        raise BadInput(
+            f"there are no predictions of {model}/{version} in Kafka (there are:"
+            f" {present or 'none'}): choose with --model and --version"
+        )
+    rows.sort(key=lambda row: row.time_ms)
+    return ReferenceRows(_columns(rows, ignore))
+
+
+def _columns(rows: Sequence[PredictionRecord], ignore: Sequence[str]) -> Predictions:
+    names = sorted(set().union(*(row.features for row in rows)) - set(ignore))
+    score = np.array([row.score for row in rows], dtype=np.float64)
+    return Predictions(
+        [row.id for row in rows],
+        np.array([row.time_ms for row in rows], dtype=np.int64),
+        score,
+        (score >= 0.5).astype(np.int64),
+        {name: _column([row.features.get(name) for row in rows]) for name in names},
+    )
+
+
+def _decoded(records: Iterable[Record]) -> Iterator[PredictionRecord]:
+    for record in records:
+        try:
+            yield decode_prediction(record.value)
+        except (Undecodable, ContractViolation):
+            continue
+
+
+def _column(values: Sequence[object]) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
+    column = np.empty(len(values), dtype=object)
+    column[:] = values
+    return column

@@ -1,0 +1,142 @@
+"""The windows of one model version that have closed: their revisions, and what is published.
+
+A window is published when it closes, when its performance becomes final, and again after each
+batch that has changed it. Each publication of a changed window has a higher revision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from monitor.counts.counts import Counts, add_cells
+from monitor.counts.summary import Part, Summary
+from monitor.performance.adwin_page_hinkley import Detector
+from monitor.windows.evaluator import Evaluator
+from monitor.windows.findings import Maturity, WindowFinding
+from monitor.windows.panes import PaneStore, cells_by_pane, names_in, row_count
+from monitor.windows.state import WindowState
+from monitor.windows.window_errors import WindowErrors
+
+DATA, PERFORMANCE = (Part.ON_TIME, Part.LATE), (Part.FINAL, Part.AMENDED)
+
+
+class ClosedWindows:
+    """The closed windows by their start. Windows that are not known here are still open."""
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        panes: PaneStore,
+        errors: WindowErrors,
+        states: Mapping[int, WindowState],
+    ) -> None:
+        self.states = dict(states)
+        self.published: list[WindowFinding] = []
+        self._evaluator, self._panes, self._errors = evaluator, panes, errors
+        self._windows = evaluator.plan.windows
+        # Windows that have changed since they were last published.
+        self._changed_data: set[int] = set()
+        self._changed_performance: set[int] = set()
+
+    def add(self, summary: Summary) -> None:
+        """Mark the closed windows over the pane of a summary as changed."""
+        performance = summary.part in PERFORMANCE
+        changed = self._changed_performance if performance else self._changed_data
+        over = self._windows.over(summary.pane_ms)
+        changed.update(start_ms for start_ms in over if start_ms in self.states)
+
+    def close(self, start_ms: int) -> WindowFinding:
+        """Publish a window for the first time."""
+        complete = self._panes.is_complete_from(start_ms)
+        self.states[start_ms] = WindowState(complete=complete)
+        finding = self._finding(start_ms)
+        self._publish(finding)
+        if self._panes.window_has(start_ms, Part.LATE):
+            self._changed_data.add(start_ms)
+        return finding
+
+    def finish(self, start_ms: int) -> WindowFinding:
+        """Make the performance of a window final and publish it."""
+        self.states[start_ms] = replace(self.states[start_ms], final=True)
+        self._changed_performance.add(start_ms)
+        self._count_revisions(start_ms)
+        finding = self._finding(start_ms, amended=False)
+        if self.states[start_ms].complete:
+            self._errors.add(finding)
+        self._publish(finding)
+        if any(self._panes.window_has(start_ms, part) for part in (Part.AMENDED, Part.LATE)):
+            self._changed_performance.add(start_ms)
+        return finding
+
+    def unfinished(self, until_ms: int) -> list[int]:
+        """Windows that end at ``until_ms`` or earlier without final performance, oldest first."""
+        starts = (start_ms for start_ms, window in self.states.items() if not window.final)
+        return sorted(ms for ms in starts if ms + self._windows.length_ms <= until_ms)
+
+    def publish_changed(self) -> None:
+        """Publish the closed windows that have changed."""
+        for start_ms in sorted(self._changed_data | self._changed_performance):
+            self._count_revisions(start_ms)
+            self._publish(self._finding(start_ms))
+
+    def prune(self, before_ms: int) -> None:
+        """Drop the final windows that start before a moment."""
+        self.states = {
+            start_ms: window
+            for start_ms, window in self.states.items()
+            if start_ms >= before_ms or not window.final
+        }
+
+    def _count_revisions(self, start_ms: int) -> None:
+        """Increase the revisions of what has changed.
+
+        Late rows change the coverage, so they change the performance of a final window, too.
+        """
+        window, data = self.states[start_ms], start_ms in self._changed_data
+        performance = start_ms in self._changed_performance or (data and window.final)
+        self.states[start_ms] = replace(
+            window,
+            data_revision=window.data_revision + data,
+            performance_revision=window.performance_revision + performance,
+        )
+        self._changed_data.discard(start_ms)
+        self._changed_performance.discard(start_ms)
+
+    def _publish(self, finding: WindowFinding) -> None:
+        detectors: tuple[Detector, ...] = ()
+        if finding.performance.status is Maturity.FINAL:
+            detectors = self._errors.detectors(finding.start_ms)
+        self.published.append(replace(finding, detectors=detectors))
+
+    def _finding(self, start_ms: int, *, amended: bool = True) -> WindowFinding:
+        """All that is known of a window; without ``amended``, only the final performance."""
+        window, evaluator = self.states[start_ms], self._evaluator
+        panes = self._panes.of_window(start_ms)
+        parts = DATA if window.data_revision else DATA[:1]
+        labelled = cells_by_pane(panes, PERFORMANCE if amended else PERFORMANCE[:1])
+        predicted = cells_by_pane(panes, DATA if amended else DATA[:1])
+        data = zip(cells_by_pane(panes, parts), labelled, strict=True)
+        return WindowFinding(
+            evaluator.profile.model,
+            evaluator.profile.version,
+            start_ms,
+            start_ms + self._windows.length_ms,
+            evaluator.judge_data(
+                [add_cells((cells, _only_errors(errors))) for cells, errors in data],
+                names_in(panes, parts),
+                complete=window.complete,
+                revision=window.data_revision,
+            ),
+            evaluator.judge_performance(
+                labelled,
+                row_count(predicted),
+                status=Maturity.FINAL if window.final else Maturity.PROVISIONAL,
+                revision=window.performance_revision,
+                scores=add_cells(predicted).get("score"),
+            ),
+        )
+
+
+def _only_errors(cells: Mapping[str, Counts]) -> dict[str, Counts]:
+    return {"errors": cells["errors"]} if "errors" in cells else {}

@@ -1,0 +1,96 @@
+"""Closing windows once the watermark of the predictions has passed them.
+
+All tests of a window are made when it closes, of its on-time rows alone: that is revision 0 of the
+data. Late rows amend it later and open no incident.
+"""
+
+from __future__ import annotations
+
+from monitor.windows.closed_windows import ClosedWindows
+from monitor.windows.findings import WindowStatus
+from monitor.windows.incident_tracker import IncidentTracker
+from monitor.windows.pane_scan import PaneScan
+from monitor.windows.panes import PaneStore
+from monitor.windows.state import Decisions
+
+MOST_EMPTY = 1_000  # consecutive empty windows to publish; further ones are skipped
+
+
+class DataWindows:
+    """The windows of ``windows.length``, closed oldest first, along with the panes of the scales.
+
+    ``next_start_ms`` is the window to close next (None before the first row); ``empty_run`` counts
+    the windows without a row since the last one that held any.
+    """
+
+    def __init__(
+        self,
+        panes: PaneStore,
+        scan: PaneScan,
+        closed: ClosedWindows,
+        incidents: IncidentTracker,
+        decisions: Decisions,
+    ) -> None:
+        self.next_start_ms = decisions.next_start_ms
+        self.empty_run = decisions.empty_run
+        self.scan = scan
+        self._windows = panes.windows
+        self._panes, self._closed, self._incidents = panes, closed, incidents
+
+    def add_pane(self, pane_ms: int) -> None:
+        """Start with the first window over a pane if no earlier pane held an on-time row.
+
+        Once windows have closed, an earlier pane does not reopen them.
+        """
+        first_ms, over = self._panes.first_ms, self._windows.over
+        if first_ms is not None and first_ms <= pane_ms:
+            return
+        closing = (
+            first_ms is not None
+            and self.next_start_ms is not None
+            and self.next_start_ms > over(first_ms)[0]
+        )
+        if not closing:
+            self.next_start_ms = over(pane_ms)[0]
+        self._panes.first_ms = pane_ms
+
+    def close_until(self, watermark_ms: int | None) -> None:
+        """Close the panes and windows that end at the watermark or earlier."""
+        if watermark_ms is None:
+            return
+        for end_ms in self.scan.close_until(watermark_ms):
+            self._close_windows(end_ms)
+            self._incidents.apply_verdicts(end_ms)
+        self._close_windows(watermark_ms)
+        self._incidents.apply_verdicts(watermark_ms)
+
+    def _close_windows(self, watermark_ms: int) -> None:
+        if self.next_start_ms is None:
+            return
+        start_ms = self._skip_empty(self.next_start_ms, watermark_ms)
+        while start_ms + self._windows.length_ms <= watermark_ms:
+            self._close(start_ms)
+            start_ms = self._skip_empty(start_ms + self._windows.slide_ms, watermark_ms)
+        self.next_start_ms = start_ms
+
+    def _skip_empty(self, start_ms: int, watermark_ms: int) -> int:
+        """The window to close next, from ``start_ms`` on.
+
+        After ``MOST_EMPTY`` empty windows, it is the next that holds an on-time row, or else the
+        first that is still open. The result does not depend on the steps of the watermark.
+        """
+        if self.empty_run < MOST_EMPTY:
+            return start_ms
+        last_closed_ms, slide_ms = watermark_ms - self._windows.length_ms, self._windows.slide_ms
+        next_ms = last_closed_ms - last_closed_ms % slide_ms + slide_ms
+        row_ms = self._panes.first_on_time(start_ms)
+        if row_ms is not None:
+            next_ms = min(next_ms, self._windows.over(row_ms)[0])
+        return max(start_ms, next_ms)
+
+    def _close(self, start_ms: int) -> None:
+        data = self._closed.close(start_ms).data
+        self.empty_run = self.empty_run + 1 if data.status is WindowStatus.NO_DATA else 0
+        if data.status is WindowStatus.CLOSED:
+            for feature in (*data.features, data.score):
+                self._incidents.add_feature(feature, start_ms)

@@ -1,0 +1,71 @@
+"""The incidents of one model version during one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from monitor.budget import own_length
+from monitor.decisions.incident_groups import apply_signals
+from monitor.decisions.incidents import Change, Incident
+from monitor.decisions.signals import SubjectSignal, WindowVerdict, most_severe
+from monitor.windows.evaluator import Evaluator
+from monitor.windows.findings import FeatureFinding, Transition
+from monitor.windows.scale_scanner import window_verdict
+from monitor.windows.subjects import subject_of
+
+
+class IncidentTracker:
+    """The open incidents by subject, and the verdicts that have not been applied to them yet."""
+
+    def __init__(self, evaluator: Evaluator, open_incidents: Mapping[str, Incident]) -> None:
+        self.open = dict(open_incidents)
+        self.transitions: list[Transition] = []
+        self._plan = evaluator.plan
+        self._model, self._version = evaluator.profile.model, evaluator.profile.version
+        self._verdicts: dict[str, list[WindowVerdict]] = {}
+
+    def add(self, subject: str, verdict: WindowVerdict) -> None:
+        self._verdicts.setdefault(subject, []).append(verdict)
+
+    def add_feature(self, feature: FeatureFinding, start_ms: int) -> None:
+        """Add the drift of a feature, and of its data quality, in an own window."""
+        length, windows = own_length(self._plan), self._plan.windows
+        if feature.severity is not None:
+            verdict = window_verdict(feature.most_severe, start_ms, length, windows)
+            self.add(subject_of(feature.cells), verdict)
+        if feature.quality is not None and feature.quality.severity is not None:
+            verdict = window_verdict(feature.quality, start_ms, length, windows)
+            self.add(f"quality/{feature.name}", verdict)
+
+    def apply_verdicts(self, end_ms: int) -> None:
+        """Open, continue or resolve incidents by all verdicts added since the last call.
+
+        They are those of the windows that end with the pane that ends at ``end_ms``.
+        """
+        pane_ms = self._plan.windows.pane_ms
+        signals = {
+            subject: most_severe(verdicts, end_ms, pane_ms)
+            for subject, verdicts in self._verdicts.items()
+        }
+        self._verdicts = {}
+        self.apply(signals, end_ms - pane_ms, end_ms)
+
+    def apply(
+        self, signals: Mapping[str, SubjectSignal], healthy_from_ms: int, end_ms: int
+    ) -> None:
+        """Open, continue or resolve incidents by one signal for each subject.
+
+        A resolved incident is reported with the window ``[healthy_from_ms, end_ms)``, any other
+        with the window of its evidence.
+        """
+        scope = f"{self._model}/{self._version}"
+        plan = self._plan.incidents
+        self.open, events = apply_signals(self.open, signals, scope=scope, plan=plan)
+        for event in events:
+            resolved = event.change is Change.RESOLVED
+            start_ms = healthy_from_ms if resolved else event.incident.evidence.start_ms
+            self.transitions.append(
+                Transition(
+                    self._model, self._version, event.change, event.incident, start_ms, end_ms
+                )
+            )

@@ -1,0 +1,93 @@
+"""Signals about the metrics and the label coverage of windows whose labels have had their time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from monitor.budget import Length, own_length
+from monitor.counts.summary import Part
+from monitor.decisions.signals import MetricVerdict, SubjectSignal, most_severe_metric
+from monitor.performance.metrics import labelled_rows, measure
+from monitor.statistics.drift_rule import evidence
+from monitor.windows.evaluator import Evaluator
+from monitor.windows.findings import MetricFinding, WindowFinding, evidence_of
+from monitor.windows.panes import PaneStore, cells_by_pane, row_count
+
+ON_TIME, FINAL = (Part.ON_TIME,), (Part.FINAL,)
+
+
+@dataclass(frozen=True, slots=True)
+class LengthPerformance:
+    """The final performance of one window of one length."""
+
+    length: Length
+    start_ms: int
+    rows: int
+    labels: int
+    metrics: Mapping[str, MetricFinding]
+
+
+def metric_signals(
+    evaluator: Evaluator, panes: PaneStore, finding: WindowFinding
+) -> Iterator[tuple[str, SubjectSignal]]:
+    """One signal for each metric that was tested in a window, or a longer one that ends with it."""
+    pane_ms = evaluator.plan.windows.pane_ms
+    verdicts: dict[str, list[MetricVerdict]] = {}
+    for window in _windows_ending_with(evaluator, panes, finding):
+        slide_ms = window.length.slide * pane_ms
+        for name, metric in window.metrics.items():
+            if metric.decided:
+                found = evidence_of(
+                    metric,
+                    window.start_ms,
+                    finding.end_ms,
+                    rows=window.rows,
+                    labels=window.labels,
+                )
+                verdicts.setdefault(name, []).append(MetricVerdict(found, slide_ms))
+    for name, of_metric in verdicts.items():
+        yield f"performance/{name}", most_severe_metric(of_metric, finding.end_ms)
+
+
+def coverage_signals(
+    evaluator: Evaluator, panes: PaneStore, finding: WindowFinding
+) -> Iterator[tuple[str, SubjectSignal]]:
+    """The signal about label coverage; none if the coverage of the window cannot be tested."""
+    inside = panes.of_window(finding.start_ms)
+    rows = [row_count([cells]) for cells in cells_by_pane(inside, ON_TIME)]
+    labels = [labelled_rows([cells]) for cells in cells_by_pane(inside, FINAL)]
+    tested = evaluator.judge_coverage(rows, labels)
+    if tested is not None:
+        slide_ms = evaluator.plan.windows.slide_ms
+        found = evidence(tested, finding.start_ms, finding.end_ms)
+        yield "coverage/labels", SubjectSignal(finding.end_ms, slide_ms, found, slide_ms)
+
+
+def _windows_ending_with(
+    evaluator: Evaluator, panes: PaneStore, finding: WindowFinding
+) -> Iterator[LengthPerformance]:
+    """The window itself, and the longer ones that end with it and whose panes are all present."""
+    pane_ms, performance = evaluator.plan.windows.pane_ms, finding.performance
+    for length in evaluator.performance_lengths:
+        start_ms, slide_ms = finding.end_ms - length.panes * pane_ms, length.slide * pane_ms
+        if length == own_length(evaluator.plan):
+            yield LengthPerformance(
+                length, start_ms, performance.rows, performance.labels, performance.metrics
+            )
+        elif panes.is_complete_from(start_ms) and finding.end_ms % slide_ms == 0:
+            yield _performance(evaluator, panes, length, start_ms, finding.end_ms)
+
+
+def _performance(
+    evaluator: Evaluator, panes: PaneStore, length: Length, start_ms: int, end_ms: int
+) -> LengthPerformance:
+    inside = panes.between(start_ms, end_ms)
+    labelled = cells_by_pane(inside, FINAL)
+    return LengthPerformance(
+        length,
+        start_ms,
+        row_count(cells_by_pane(inside, ON_TIME)),
+        labelled_rows(labelled),
+        evaluator.judge_metrics(measure(labelled), length),
+    )

@@ -1,0 +1,55 @@
+"""Finishing windows once their labels have had their time (``time.label_wait``).
+
+The errors of the panes are tested at all scales, and performance and coverage of a closed window
+become final. Labels that come later amend the window and open no incident.
+"""
+
+from __future__ import annotations
+
+from monitor.windows.closed_windows import ClosedWindows
+from monitor.windows.evaluator import Evaluator
+from monitor.windows.incident_tracker import IncidentTracker
+from monitor.windows.pane_scan import PaneScan
+from monitor.windows.panes import PaneStore
+from monitor.windows.performance_signals import coverage_signals, metric_signals
+
+
+class PerformanceWindows:
+    """The closed windows, finished oldest first, along with the errors of the panes."""
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        panes: PaneStore,
+        scan: PaneScan | None,
+        closed: ClosedWindows,
+        incidents: IncidentTracker,
+    ) -> None:
+        self.scan = scan  # None: the reference has no labels
+        self._evaluator, self._panes = evaluator, panes
+        self._closed, self._incidents = closed, incidents
+
+    def finish_until(self, final_ms: int | None) -> None:
+        """Finish the panes and windows that end at ``final_ms`` or earlier."""
+        if final_ms is None:
+            return
+        if self.scan is not None:
+            for end_ms in self.scan.close_until(final_ms):
+                self._finish_windows(end_ms)
+                self._incidents.apply_verdicts(end_ms)
+        self._finish_windows(final_ms)
+        self._incidents.apply_verdicts(final_ms)
+
+    def _finish_windows(self, final_ms: int) -> None:
+        for start_ms in self._closed.unfinished(final_ms):
+            self._finish(start_ms)
+
+    def _finish(self, start_ms: int) -> None:
+        finding = self._closed.finish(start_ms)
+        if not self._closed.states[start_ms].complete:
+            return
+        if finding.data.errors is not None:
+            self._incidents.add_feature(finding.data.errors, start_ms)
+        signals = dict(metric_signals(self._evaluator, self._panes, finding))
+        signals.update(coverage_signals(self._evaluator, self._panes, finding))
+        self._incidents.apply(signals, start_ms, finding.end_ms)
