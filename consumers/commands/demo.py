@@ -13,10 +13,10 @@ from typing import Any
 
 import click
 
-from consumers.commands.consume import until_signal
 from consumers.kafka.embedded import EmbeddedBroker
 from consumers.kafka.topics import create as create_topics
 from consumers.kafka.topics import topics
+from consumers.processes.stop_signal import StopSignal
 from consumers.processes.supervisor import (
     Job,
     JobEnded,
@@ -67,7 +67,7 @@ def demo(  # noqa: PLR0913 - one argument for each option
     for scenario in scenarios:
         parse_scenario(scenario)
     _require_free({"--api-port": api_port, "--dashboard-port": dashboard_port})
-    stopped = until_signal()
+    stopped = StopSignal(hangup=True)
     config = context.find_root().params.get("config")
     with tempfile.TemporaryDirectory(prefix="driftline-demo-") as directory:
         broker = None if kafka else EmbeddedBroker()
@@ -97,7 +97,7 @@ def _run(
     supervisor = Supervisor(jobs, environment)
     try:
         while not stopped():
-            supervisor.look()
+            supervisor.tick()
             simulator.look()
             time.sleep(0.2)
         _say_end()
@@ -154,7 +154,7 @@ def _jobs(
 ) -> list[Job]:
     options = ["--log-level", "WARNING", *_configured(config)]
     roles = role_jobs(
-        ROLES, 1, 0, [*options, *(["--gapless"] if embedded else [])], come_back=not embedded
+        ROLES, 1, 0, [*options, *(["--gapless"] if embedded else [])], restart=not embedded
     )
     return [
         *roles,

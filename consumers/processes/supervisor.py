@@ -1,6 +1,6 @@
-"""Keeps processes running: one that dies is started again in its slot, later and later.
+"""Keeps processes running: restarts a process that ends, with increasing delays.
 
-How each of them died is said; why, it has said itself.
+It logs how a process ended; the process itself logs why.
 """
 
 from __future__ import annotations
@@ -17,108 +17,107 @@ from driftline.errors import Trouble
 
 log = logging.getLogger(__name__)
 
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
-STEADY_S = 60.0  # a process that lived so long starts over with the shortest wait
-PATIENCE_S = 8.0  # for a process that was asked to end
+FIRST_DELAY_S, MAX_DELAY_S = 0.5, 30.0
+STABLE_S = 60.0  # a process that ran so long is restarted with the shortest delay
+TIMEOUT_S = 8.0  # for a process that was asked to end
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A process to keep alive; or, if it cannot come back, to end everything with."""
+    """A process to keep running. If it cannot be restarted, its end stops all processes."""
 
     name: str
     command: Sequence[str]
-    comes_back: bool = True
+    restart: bool = True
 
 
 class JobEnded(Trouble):
-    """A process ended that cannot be started again."""
+    """A process ended that cannot be restarted."""
 
 
 @dataclass(slots=True)
-class _Kept:
+class _Slot:
+    """The process of a job, or the time of its next start."""
+
     job: Job
     process: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
-    wait_s: float = FIRST_WAIT_S
-    again_s: float = 0.0
+    delay_s: float = FIRST_DELAY_S
+    start_at_s: float = 0.0
 
 
 class Supervisor:
-    """Starts jobs, restarts those that die, and ends all of them with it."""
+    """Starts jobs, restarts those that end, and stops all of them with itself."""
 
     def __init__(
         self,
         jobs: Sequence[Job],
         environment: Mapping[str, str] | None = None,
         *,
-        patience_s: float = PATIENCE_S,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
-        self._kept, self._patience_s = [_Kept(job) for job in jobs], patience_s
+        self._slots, self._timeout_s = [_Slot(job) for job in jobs], timeout_s
         self._environment = environment or {}
 
     def run(self, stopped: Callable[[], bool], *, every_s: float = 0.2) -> None:
+        """Supervise until ``stopped``. Raises ``JobEnded``."""
         try:
             while not stopped():
-                self.look()
+                self.tick()
                 time.sleep(every_s)
         finally:
             self.end()
 
-    def look(self) -> None:
-        """Start what is not running and due. Raises ``JobEnded``."""
-        for kept in self._kept:
-            if kept.process is None:
-                if time.monotonic() >= kept.again_s:
-                    self._start(kept)
-            elif kept.process.poll() is not None:
-                self._mourn(kept, kept.process.returncode)
+    def tick(self) -> None:
+        """Start every job that is not running and due. Raises ``JobEnded``."""
+        for slot in self._slots:
+            if slot.process is None:
+                if time.monotonic() >= slot.start_at_s:
+                    self._start(slot)
+            elif slot.process.poll() is not None:
+                self._on_exit(slot, slot.process.returncode)
 
     @property
     def processes(self) -> list[subprocess.Popen[bytes]]:
-        """Those that were started last in their slots; some of them may have ended."""
-        return [kept.process for kept in self._kept if kept.process]
+        """The last process of each slot, running or ended."""
+        return [slot.process for slot in self._slots if slot.process]
 
     def end(self) -> None:
-        """Ask every process to end, and insist where one does not."""
-        end_processes(self.processes, self._patience_s)
+        """Ask all processes to end; kill those that do not."""
+        end_processes(self.processes, self._timeout_s)
 
-    def _start(self, kept: _Kept) -> None:
-        kept.process = start(kept.job.command, self._environment)
-        kept.started_s = time.monotonic()
+    def _start(self, slot: _Slot) -> None:
+        slot.process = start(slot.job.command, self._environment)
+        slot.started_s = time.monotonic()
 
-    def _mourn(self, kept: _Kept, code: int) -> None:
-        lived_s = time.monotonic() - kept.started_s
-        kept.wait_s = FIRST_WAIT_S if lived_s > STEADY_S else kept.wait_s
-        kept.again_s, kept.process = time.monotonic() + kept.wait_s, None
-        how = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        if not kept.job.comes_back:
-            raise JobEnded(f"{kept.job.name} {how} after {lived_s:.0f} s")
+    def _on_exit(self, slot: _Slot, code: int) -> None:
+        ran_s = time.monotonic() - slot.started_s
+        exit_ = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        if not slot.job.restart:
+            raise JobEnded(f"{slot.job.name} {exit_} after {ran_s:.0f} s")
+        delay_s = FIRST_DELAY_S if ran_s > STABLE_S else slot.delay_s
         log.warning(
-            "%s %s after %.0f s; starting it again in %.1f s",
-            kept.job.name,
-            how,
-            lived_s,
-            kept.wait_s,
+            "%s %s after %.0f s; restarting it in %.1f s", slot.job.name, exit_, ran_s, delay_s
         )
-        kept.wait_s = min(2 * kept.wait_s, LONGEST_WAIT_S)
+        slot.process, slot.start_at_s = None, time.monotonic() + delay_s
+        slot.delay_s = min(2 * delay_s, MAX_DELAY_S)
 
 
 def start(
     command: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """In a session of its own: Ctrl-C reaches this process alone, which then ends the others."""
+    """Start a process in its own session: Ctrl-C reaches only the supervisor, which stops it."""
     return subprocess.Popen(
         command, env={**os.environ, **(environment or {})}, start_new_session=True
     )
 
 
-def end_processes(processes: Sequence[subprocess.Popen[bytes]], patience_s: float) -> None:
-    """Ask all of them to end before any is waited for; kill who has not within ``patience_s``."""
+def end_processes(processes: Sequence[subprocess.Popen[bytes]], timeout_s: float) -> None:
+    """Ask all processes to end, then wait; kill those that run after ``timeout_s``."""
     running = [process for process in processes if process.poll() is None]
     for process in running:
         process.terminate()
-    deadline_s = time.monotonic() + patience_s
+    deadline_s = time.monotonic() + timeout_s
     for process in running:
         try:
             process.wait(max(0.1, deadline_s - time.monotonic()))
@@ -133,13 +132,14 @@ def role_jobs(
     first_slot: int,
     options: Sequence[str],
     *,
-    come_back: bool = True,
+    restart: bool = True,
 ) -> list[Job]:
+    """A job for each worker of each role; ``retrain`` has one."""
     return [
         Job(
             f"{role}-{slot}",
             [sys.executable, "-m", "consumers", role, "--slot", str(slot), *options],
-            come_back,
+            restart,
         )
         for role in roles
         for slot in range(first_slot, first_slot + (1 if role == "retrain" else workers))

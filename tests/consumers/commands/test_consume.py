@@ -1,4 +1,4 @@
-"""``driftline consume`` and ``python -m consumers``: what they refuse, and in which words."""
+"""``driftline consume`` and ``python -m consumers``: invalid options and error messages."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from driftline.settings import Settings
 
 
 @pytest.mark.parametrize("options", [("--workers", "0"), ("--slot", "-1")])
-def test_less_than_one_worker_and_slots_below_zero_are_refused(options):
+def test_consume_refuses_less_than_one_worker_and_negative_slots(options):
     result = CliRunner().invoke(consume, options, obj=Settings())
     assert result.exit_code == 2
     assert f"Invalid value for '{options[0]}'" in result.output
 
 
-def test_a_file_that_is_no_database_is_a_sentence_and_no_traceback(tmp_path, monkeypatch, caplog):
+def test_a_file_that_is_not_a_database_is_reported_without_a_traceback(
+    tmp_path, monkeypatch, caplog
+):
     (tmp_path / "notes.db").write_text("this is no database, however one looks at it")
     monkeypatch.setenv("DRIFTLINE_STORE__URL", f"sqlite:///{tmp_path / 'notes.db'}")
     monkeypatch.setattr("consumers.__main__.logs.set_up", lambda *_, **__: None)

@@ -1,4 +1,4 @@
-"""The supervisor: what dies is started again, later and later; what must not ends everything."""
+"""The supervisor: restarts with increasing delays; jobs that cannot be restarted; stopping all."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from consumers.processes.supervisor import Job, JobEnded, Supervisor, role_jobs
 
 
 class Process:
-    """A process that ends when the test says so."""
+    """A process that ends when the test sets its return code."""
 
     def __init__(self, world: World, command: Sequence[str], environment: Any) -> None:
         self.world, self.command, self.environment = world, command, environment
         self.returncode: int | None = None
-        self.heeds = True
+        self.ends_on_request = True
 
     def poll(self) -> int | None:
         return self.returncode
 
     def terminate(self) -> None:
-        self.world.asked.append((self.command[0], "terminate"))
-        if self.heeds:
+        self.world.calls.append((self.command[0], "terminate"))
+        if self.ends_on_request:
             self.returncode = -signal.SIGTERM
 
     def kill(self) -> None:
-        self.world.asked.append((self.command[0], "kill"))
+        self.world.calls.append((self.command[0], "kill"))
         self.returncode = -signal.SIGKILL
 
     def wait(self, timeout: float | None = None) -> None:
@@ -45,16 +45,16 @@ class Process:
 
 
 class World:
-    """Stands in for the clock and for processes, and remembers what was asked of them."""
+    """Stands in for the clock and for processes, and records the calls."""
 
     def __init__(self) -> None:
         self.now_s = 100.0
-        self.asked: list[tuple[str, str]] = []
+        self.calls: list[tuple[str, str]] = []
         self.processes: list[Process] = []
 
     def start(self, command: Sequence[str], *, env: Any, start_new_session: bool) -> Process:
-        assert start_new_session  # or Ctrl-C would reach the workers before their supervisor
-        self.asked.append((command[0], "start"))
+        assert start_new_session  # otherwise Ctrl-C would reach the workers before their supervisor
+        self.calls.append((command[0], "start"))
         self.processes.append(Process(self, command, env))
         return self.processes[-1]
 
@@ -67,142 +67,142 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return made
 
 
-def waits(world: World, watched: Supervisor, lived_s: Sequence[float]) -> list[float]:
-    """How long after each death, after a life of so long, the next start came."""
+def delays(world: World, supervised: Supervisor, runs_s: Sequence[float]) -> list[float]:
+    """The delay of the restart after each run of a given length."""
     found = []
-    for life_s in lived_s:
-        world.now_s += life_s
+    for run_s in runs_s:
+        world.now_s += run_s
         world.processes[-1].returncode = 1
-        watched.look()
-        died_s, started = world.now_s, len(world.processes)
+        supervised.tick()
+        ended_s, started = world.now_s, len(world.processes)
         while len(world.processes) == started:
             world.now_s += 0.25
-            assert world.now_s - died_s < 100, "waited in vain for the next start"
-            watched.look()
-        found.append(world.now_s - died_s)
+            assert world.now_s - ended_s < 100, "waited in vain for the next start"
+            supervised.tick()
+        found.append(world.now_s - ended_s)
     return found
 
 
-def test_a_job_that_dies_is_started_again_later_and_later(world):
-    watched = Supervisor([Job("join-0", ["join"])])
-    watched.look()
-    assert waits(world, watched, [1.0] * 9) == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+def test_a_job_that_ends_is_restarted_with_increasing_delays(world):
+    supervised = Supervisor([Job("join-0", ["join"])])
+    supervised.tick()
+    assert delays(world, supervised, [1.0] * 9) == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
 
 
-def test_a_job_that_lived_for_a_minute_starts_over_with_the_shortest_wait(world):
-    watched = Supervisor([Job("join-0", ["join"])])
-    watched.look()
-    assert waits(world, watched, [1.0, 1.0, 61.0, 1.0, 59.0]) == [0.5, 1, 0.5, 1, 2]
+def test_a_job_that_ran_for_a_minute_is_restarted_with_the_shortest_delay(world):
+    supervised = Supervisor([Job("join-0", ["join"])])
+    supervised.tick()
+    assert delays(world, supervised, [1.0, 1.0, 61.0, 1.0, 59.0]) == [0.5, 1, 0.5, 1, 2]
 
 
 @pytest.mark.parametrize(
-    ("code", "how"),
+    ("code", "exit_"),
     [(1, "ended with code 1"), (-9, "killed by signal 9"), (0, "ended with code 0")],
 )
-def test_how_a_job_died_and_when_it_is_started_again_is_said(world, caplog, code, how):
-    watched = Supervisor([Job("join-0", ["join"])])
-    watched.look()
+def test_the_exit_of_a_job_and_its_restart_are_logged(world, caplog, code, exit_):
+    supervised = Supervisor([Job("join-0", ["join"])])
+    supervised.tick()
     world.now_s += 7
     world.processes[0].returncode = code
     with caplog.at_level(logging.WARNING):
-        watched.look()
-    assert caplog.messages == [f"join-0 {how} after 7 s; starting it again in 0.5 s"]
+        supervised.tick()
+    assert caplog.messages == [f"join-0 {exit_} after 7 s; restarting it in 0.5 s"]
 
 
-def test_the_death_of_one_job_leaves_the_others_alone(world):
-    watched = Supervisor([Job("a", ["a"]), Job("b", ["b"])])
-    watched.look()
+def test_the_exit_of_one_job_does_not_affect_the_others(world):
+    supervised = Supervisor([Job("a", ["a"]), Job("b", ["b"])])
+    supervised.tick()
     world.processes[0].returncode = 1
-    watched.look()
+    supervised.tick()
     world.now_s += 1
-    watched.look()
-    assert world.asked == [("a", "start"), ("b", "start"), ("a", "start")]
+    supervised.tick()
+    assert world.calls == [("a", "start"), ("b", "start"), ("a", "start")]
 
 
-def test_a_job_that_cannot_come_back_ends_everything(world):
-    watched = Supervisor([Job("a", ["a"]), Job("broker", ["broker"], comes_back=False)])
-    watched.look()
+def test_the_exit_of_a_job_that_cannot_be_restarted_stops_all_jobs(world):
+    supervised = Supervisor([Job("a", ["a"]), Job("broker", ["broker"], restart=False)])
+    supervised.tick()
     world.processes[1].returncode = 3
     with pytest.raises(JobEnded, match="broker ended with code 3 after 0 s"):
-        watched.run(lambda: False)
-    assert world.asked[-1] == ("a", "terminate")
+        supervised.run(lambda: False)
+    assert world.calls[-1] == ("a", "terminate")
 
 
-def test_all_are_asked_to_end_before_any_is_waited_for(world):
-    watched = Supervisor([Job("a", ["a"]), Job("b", ["b"])])
-    watched.look()
-    watched.end()
-    assert world.asked[2:] == [("a", "terminate"), ("b", "terminate")]
+def test_all_jobs_are_terminated_before_any_is_waited_for(world):
+    supervised = Supervisor([Job("a", ["a"]), Job("b", ["b"])])
+    supervised.tick()
+    supervised.end()
+    assert world.calls[2:] == [("a", "terminate"), ("b", "terminate")]
 
 
-def test_whoever_does_not_heed_is_killed_and_all_of_it_takes_no_longer_than_the_patience(world):
-    watched = Supervisor([Job(name, [name]) for name in "abc"], patience_s=3)
-    watched.look()
+def test_jobs_that_do_not_end_within_the_timeout_are_killed_together(world):
+    supervised = Supervisor([Job(name, [name]) for name in "abc"], timeout_s=3)
+    supervised.tick()
     for process in world.processes:
-        process.heeds = False
+        process.ends_on_request = False
     began_s = world.now_s
-    watched.end()
-    assert world.asked[6:] == [("a", "kill"), ("b", "kill"), ("c", "kill")]
+    supervised.end()
+    assert world.calls[6:] == [("a", "kill"), ("b", "kill"), ("c", "kill")]
     assert 3 <= world.now_s - began_s <= 3.5
 
 
-def test_what_is_dead_or_waits_for_its_start_is_not_asked_to_end(world):
-    watched = Supervisor([Job("a", ["a"]), Job("b", ["b"])])
-    watched.look()
+def test_jobs_that_have_ended_are_not_terminated(world):
+    supervised = Supervisor([Job("a", ["a"]), Job("b", ["b"])])
+    supervised.tick()
     world.processes[0].returncode = 1
-    watched.look()
+    supervised.tick()
     world.processes[1].returncode = 1
-    watched.end()
-    assert world.asked == [("a", "start"), ("b", "start")]
+    supervised.end()
+    assert world.calls == [("a", "start"), ("b", "start")]
 
 
-def test_everything_ends_with_it_whatever_ends_it(world):
+def test_all_jobs_end_with_the_supervisor_also_after_an_exception(world):
     def interrupted() -> bool:
         raise KeyboardInterrupt
 
-    watched = Supervisor([Job("a", ["a"])])
-    watched.look()
+    supervised = Supervisor([Job("a", ["a"])])
+    supervised.tick()
     with pytest.raises(KeyboardInterrupt):
-        watched.run(interrupted)
-    assert world.asked == [("a", "start"), ("a", "terminate")]
+        supervised.run(interrupted)
+    assert world.calls == [("a", "start"), ("a", "terminate")]
 
 
-def test_a_job_has_the_environment_of_its_supervisor_and_what_was_added(world, monkeypatch):
+def test_a_job_has_the_environment_of_its_supervisor_and_additions(world, monkeypatch):
     monkeypatch.setenv("HERE", "1")
-    Supervisor([Job("a", ["a"])], {"ADDED": "2"}).look()
+    Supervisor([Job("a", ["a"])], {"ADDED": "2"}).tick()
     environment = world.processes[0].environment
     assert (environment["HERE"], environment["ADDED"]) == ("1", "2")
 
 
-def test_real_processes_are_started_again_and_gone_in_the_end(monkeypatch):
+def test_real_processes_are_restarted_and_gone_at_the_end(monkeypatch):
     sleeps = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
     command = [sys.executable, "-I", "-S", "-c", sleeps]
-    jobs = [Job("stubborn", command), Job("brief", [sys.executable, "-c", "1/0"])]
-    watched = Supervisor(jobs, patience_s=0.2)
+    jobs = [Job("unresponsive", command), Job("brief", [sys.executable, "-c", "1/0"])]
+    supervised = Supervisor(jobs, timeout_s=0.2)
     pids = set()
-    monkeypatch.setattr(supervisor, "FIRST_WAIT_S", 0.1)
+    monkeypatch.setattr(supervisor, "FIRST_DELAY_S", 0.1)
     real = subprocess.Popen
 
-    def remembered(*words: Any, **options: Any) -> Any:
+    def recorded(*words: Any, **options: Any) -> Any:
         process = real(*words, stderr=subprocess.DEVNULL, **options)
         pids.add(process.pid)
         return process
 
-    monkeypatch.setattr(supervisor.subprocess, "Popen", remembered)
+    monkeypatch.setattr(supervisor.subprocess, "Popen", recorded)
     deadline_s = time.monotonic() + 20
-    watched.run(lambda: len(pids) == 3 or time.monotonic() > deadline_s, every_s=0.05)
+    supervised.run(lambda: len(pids) == 3 or time.monotonic() > deadline_s, every_s=0.05)
     assert len(pids) == 3
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
 
 
-def test_each_role_has_its_slots_and_only_one_process_decides_on_retraining():
+def test_each_role_has_a_job_per_slot_but_retrain_has_one():
     jobs = role_jobs(["join", "retrain"], 2, 4, ["--log-level", "INFO"])
     assert [job.name for job in jobs] == ["join-4", "join-5", "retrain-4"]
     assert jobs[1].command == [
         sys.executable,
         *("-m", "consumers", "join", "--slot", "5", "--log-level", "INFO"),
     ]
-    assert all(job.comes_back for job in jobs)
-    assert not any(job.comes_back for job in role_jobs(["join"], 1, 0, [], come_back=False))
+    assert all(job.restart for job in jobs)
+    assert not any(job.restart for job in role_jobs(["join"], 1, 0, [], restart=False))
