@@ -34,24 +34,24 @@ def model() -> Model:
     return train(history(), ["region"])
 
 
-def test_scores_are_probabilities(model):
+def test_scores_of_the_model_are_probabilities(model):
     score = model.score({"age": np.full(2, 40.0), "region": np.array(["n", "s"], dtype=object)})
     assert score == pytest.approx([0.1, 0.9], abs=0.03)
 
 
-def test_what_it_never_saw_counts_as_missing(model):
+def test_unknown_category_is_scored_as_missing(model):
     unseen = np.array([None, "nowhere"], dtype=object)
     first, second = model.score({"age": np.full(2, 40.0), "region": unseen})
     assert first == second
 
 
-def test_columns_may_come_in_any_order_and_with_others(model):
+def test_model_scores_columns_in_any_order_and_ignores_others(model):
     features = history(50, seed=1).features
     turned = {"more": features["age"], "region": features["region"], "age": features["age"]}
     assert (model.score(turned) == model.score(features)).all()
 
 
-def test_there_need_not_be_a_category():
+def test_model_can_be_trained_without_categorical_features():
     numeric = history()
     only = History(
         numeric.ids,
@@ -63,7 +63,7 @@ def test_there_need_not_be_a_category():
     assert train(only, []).score({"x": np.array([0.5, 1.5])}) == pytest.approx([0, 1], abs=0.01)
 
 
-def test_one_class_only_teaches_nothing():
+def test_training_on_one_class_is_refused():
     rows = history()
     late = History(
         rows.ids,
@@ -76,7 +76,7 @@ def test_one_class_only_teaches_nothing():
         train(late, ["region"])
 
 
-def test_calibration_looks_at_no_row_that_the_trees_have_learned_from():
+def test_calibration_uses_only_rows_that_the_trees_were_not_fitted_to():
     """Labels of noise: trees know their own rows, so only honest scores stay near the base rate."""
     rng = np.random.default_rng(3)
     n = 4_000
@@ -91,17 +91,17 @@ def test_calibration_looks_at_no_row_that_the_trees_have_learned_from():
     assert np.abs(score - 0.5).max() < 0.1  # calibrated on its own rows: 0.45
 
 
-def test_a_saved_model_scores_the_same(model):
+def test_loaded_model_gives_the_same_scores(model):
     features = history(200, seed=2).features
     again = load_model(save_model(model))
     assert (again.score(features) == model.score(features)).all()
 
 
-def test_the_same_model_is_saved_as_the_same_bytes(model):
+def test_same_model_is_saved_as_the_same_bytes(model):
     assert save_model(load_model(save_model(model))) == save_model(model)
 
 
-def test_another_process_trains_the_same_model(model):
+def test_training_in_another_process_gives_the_same_model(model):
     """Neither the time of day, nor addresses in memory, nor the order of sets get into the file."""
     code = (
         "import hashlib; from tests.producers.example.test_training import *;"
@@ -121,19 +121,19 @@ class Harmful:
     """Stands for anything that a file could bring along."""
 
 
-def test_a_file_with_anything_else_in_it_is_not_opened():
+def test_model_file_with_untrusted_types_is_refused():
     harmful = skops.dumps({"trees": Harmful()})
     with pytest.raises(InvalidModelFile, match=r"not trusted.*Harmful"):
         load_model(harmful)
 
 
 @pytest.mark.parametrize("value", [b"", b"x", skops.dumps({"trees": None})])
-def test_a_file_that_is_no_model_says_so(value):
+def test_file_that_is_not_a_model_is_refused(value):
     with pytest.raises(InvalidModelFile, match="holds no model"):
         load_model(value)
 
 
-def test_a_file_that_lost_a_part_says_so(model):
+def test_model_file_with_a_missing_part_is_refused(model):
     with zipfile.ZipFile(io.BytesIO(save_model(model))) as archive:
         schema = json.loads(archive.read("schema.json"))
     broken = io.BytesIO()
@@ -143,13 +143,13 @@ def test_a_file_that_lost_a_part_says_so(model):
         load_model(broken.getvalue())
 
 
-def test_march_is_told_apart_as_well_as_promised(trained):
+def test_metrics_of_the_example_model_on_march(trained):
     assert trained.metrics["ROC-AUC"] >= 0.92
     assert trained.metrics["recall"] > 0.7
     assert trained.metrics["Brier score"] < 0.07
 
 
-def test_scores_of_march_are_calibrated(trained):
+def test_scores_of_the_example_model_on_march_are_calibrated(trained):
     """In ten bins the mean score is 1.1 points from the share of late flights."""
     march = load_flights().between(*REFERENCE_MS)
     score = load_model(trained.model_file).score(march.features)
@@ -161,7 +161,7 @@ def test_scores_of_march_are_calibrated(trained):
     assert sum(gaps) < 0.02
 
 
-def test_the_reference_is_march_with_its_labels_and_their_delays(trained):
+def test_reference_of_the_example_is_march_with_labels_and_their_delays(trained):
     profile = trained.profile
     assert profile.labelled
     assert profile.model_file == trained.model_file
