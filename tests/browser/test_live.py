@@ -20,7 +20,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.conftest import lacking
-from tests.integration.way import Way
+from tests.integration.deployment import Deployment
 
 pytestmark = [pytest.mark.kafka, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
@@ -48,16 +48,16 @@ def test_dashboard_shows_a_drift_live_and_links_reopen_the_same_view(
 ):
     SCREENSHOTS.mkdir(exist_ok=True)
     settings = {"DRIFTLINE_API__PORT": str(free_port())}
-    with Way(kafka, prefix, tmp_path, settings) as way:
-        way.cli("train", "--output", str(tmp_path / "model"))
-        way.start("aggregate", "join", "detect", "retrain", "store")
-        with serving(way) as address:
+    with Deployment(kafka, prefix, tmp_path, settings) as deployment:
+        deployment.cli("train", "--output", str(tmp_path / "model"))
+        deployment.start("aggregate", "join", "detect", "retrain", "store")
+        with serving(deployment) as address:
             page = browser.new_context(viewport={"width": 1300, "height": 1100}).new_page()
             page.goto(address)
             expect(page.get_by_role("heading", level=1)).to_contain_text(
                 "flight-delay", timeout=TIMEOUT_MS
             )
-            with simulating(way):
+            with simulating(deployment):
                 expect_chart_update(page, address)
                 expect_alert(page, address)
             expect_drifted_feature(page, address)
@@ -115,30 +115,30 @@ def screenshot_page(page: Page, name: str) -> None:
 
 
 @contextmanager
-def simulating(way: Way) -> Iterator[None]:
+def simulating(deployment: Deployment) -> Iterator[None]:
     """Two weeks of disturbed flights, a day every two seconds."""
     command = [sys.executable, "-m", "driftline", "simulate", "--until", "2013-04-15"]
     command += ["--speed", "43200", "--scenario", SCENARIO, "--finish"]
-    with running(way, command, "simulate"):
+    with running(deployment, command, "simulate"):
         yield
 
 
 @contextmanager
-def serving(way: Way) -> Iterator[str]:
+def serving(deployment: Deployment) -> Iterator[str]:
     """Start API and dashboard by their commands; gives the address of the dashboard."""
     port = free_port()
     driftline = [sys.executable, "-m", "driftline"]
     with (
-        running(way, [*driftline, "api"], "api"),
-        running(way, [*driftline, "dashboard", "--port", str(port)], "dashboard"),
+        running(deployment, [*driftline, "api"], "api"),
+        running(deployment, [*driftline, "dashboard", "--port", str(port)], "dashboard"),
     ):
         yield f"http://127.0.0.1:{port}" if accepts_connections(port) else ""
 
 
 @contextmanager
-def running(way: Way, command: list[str], name: str) -> Iterator[None]:
-    with (way.directory / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(command, env=way.environment, stdout=log, stderr=log)
+def running(deployment: Deployment, command: list[str], name: str) -> Iterator[None]:
+    with (deployment.directory / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(command, env=deployment.environment, stdout=log, stderr=log)
     try:
         yield
     finally:

@@ -140,14 +140,14 @@ class LocalKafka:
         """``kill -9``. Does nothing if the broker is not running."""
         self._end(0)
 
-    def _end(self, patience_s: float) -> None:
+    def _end(self, timeout_s: float) -> None:
         for process in self._processes:
             try:
-                process.wait(patience_s)
+                process.wait(timeout_s)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            patience_s = 0
+            timeout_s = 0
         self._processes.clear()
 
     def _remove(self) -> None:

@@ -23,7 +23,7 @@ from confluent_kafka.admin import AdminClient
 
 from consumers.dead_letters.dead_letter import MAX_BYTES, dead_letter_message
 from consumers.messages.records import Record
-from tests.integration.way import Sent, Way
+from tests.integration.deployment import Deployment, Sent
 
 pytestmark = pytest.mark.kafka
 
@@ -54,31 +54,31 @@ def loans(days: int, start: str, *, richer: int = 0) -> pd.DataFrame:
     )
 
 
-def register(way: Way) -> None:
-    loans(20, "2025-01-01").to_csv(way.directory / "reference.csv", index=False)
-    way.cli("register", *COLUMNS, "--reference", str(way.directory / "reference.csv"))
+def register(deployment: Deployment) -> None:
+    loans(20, "2025-01-01").to_csv(deployment.directory / "reference.csv", index=False)
+    deployment.cli("register", *COLUMNS, "--reference", str(deployment.directory / "reference.csv"))
 
 
 # -- alerts ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def drifted(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
+def drifted(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Two days of drift and four healthy days, processed by the roles: opened and resolved."""
     directory = tmp_path_factory.mktemp("drifted")
-    with Way(kafka, f"alerts-{time.time_ns():x}", directory, RARELY_FALSE) as way:
-        register(way)
+    with Deployment(kafka, f"alerts-{time.time_ns():x}", directory, RARELY_FALSE) as deployment:
+        register(deployment)
         loans(6, "2025-02-01", richer=2).to_parquet(directory / "live.parquet")
-        way.start("aggregate", "join", "detect")
-        way.cli("replay", str(directory / "live.parquet"), *COLUMNS, "--finish")
-        way.until(lambda: len(resolved(way)) == 1, "the drift to be over")
-        for name in list(way.processes):
-            way.stop(name)
-        yield way
+        deployment.start("aggregate", "join", "detect")
+        deployment.cli("replay", str(directory / "live.parquet"), *COLUMNS, "--finish")
+        deployment.until(lambda: len(resolved(deployment)) == 1, "the drift to be over")
+        for name in list(deployment.processes):
+            deployment.stop(name)
+        yield deployment
 
 
-def resolved(way: Way) -> list[dict[str, Any]]:
-    return [e for e in way.alerts() if e["type"] == "driftline.incident.resolved"]
+def resolved(deployment: Deployment) -> list[dict[str, Any]]:
+    return [e for e in deployment.alerts() if e["type"] == "driftline.incident.resolved"]
 
 
 def test_alerts_are_printed_as_lines_in_the_order_of_their_append(drifted):
@@ -147,8 +147,8 @@ def test_listing_alerts_and_dead_letters_creates_no_consumer_group(drifted):
     assert not any("no-group" in group for group in groups)
 
 
-def groups_of(way: Way) -> set[str]:
-    admin = AdminClient({"bootstrap.servers": way.servers})
+def groups_of(deployment: Deployment) -> set[str]:
+    admin = AdminClient({"bootstrap.servers": deployment.servers})
     found = admin.list_consumer_groups(request_timeout=30).result()
     return {group.group_id for group in found.valid}
 
@@ -178,11 +178,11 @@ def sent_alert(event: dict[str, Any]) -> Sent:
 
 
 @contextmanager
-def running(way: Way, *words: str) -> Iterator[Any]:
+def running(deployment: Deployment, *words: str) -> Iterator[Any]:
     """A program with its output. It is killed at the end of the block."""
     process = subprocess.Popen(
         [sys.executable, *words],
-        env=way.environment,
+        env=deployment.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -198,8 +198,8 @@ def running(way: Way, *words: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def way(kafka: str, prefix: str, tmp_path: Path) -> Iterator[Way]:
-    with Way(kafka, prefix, tmp_path) as made:
+def deployment(kafka: str, prefix: str, tmp_path: Path) -> Iterator[Deployment]:
+    with Deployment(kafka, prefix, tmp_path) as made:
         yield made
 
 
@@ -219,116 +219,122 @@ def letter(
     )
 
 
-def test_dead_letters_are_listed_with_their_reason_newest_last(way):
-    assert way.cli("dead-letters", "list") == "there are no dead letters\n"
-    way.send([letter("contract", n) for n in range(5)])
-    way.send([letter("undecodable", 5, topic="labels", value=b"\x1b[2J")])
-    *lines, total = way.cli("dead-letters", "list", "--limit", "3").splitlines()
+def test_dead_letters_are_listed_with_their_reason_newest_last(deployment):
+    assert deployment.cli("dead-letters", "list") == "there are no dead letters\n"
+    deployment.send([letter("contract", n) for n in range(5)])
+    deployment.send([letter("undecodable", 5, topic="labels", value=b"\x1b[2J")])
+    *lines, total = deployment.cli("dead-letters", "list", "--limit", "3").splitlines()
     assert len(lines) == 3
     assert lines[-1].endswith("undecodable    labels/1/5  it is undecodable  | ·[2J")
     assert total == "showed 3 of 6 dead letters; there are 5 contract, 1 undecodable"
-    *lines, total = way.cli("dead-letters", "list", "--reason", "undecodable").splitlines()
+    *lines, total = deployment.cli("dead-letters", "list", "--reason", "undecodable").splitlines()
     assert (len(lines), total[:42]) == (1, "showed 1 of 1 dead letters of reason 'unde")
-    one = json.loads(way.cli("dead-letters", "list", "--json", "--limit", "1"))
+    one = json.loads(deployment.cli("dead-letters", "list", "--json", "--limit", "1"))
     assert (one["reason"], one["topic"], one["offset"], one["key"], one["value"]) == (
         *("undecodable", "labels", 5),
         *("k5", "\x1b[2J"),
     )
 
 
-def test_a_replay_sends_the_dead_letters_of_one_reason_once_and_unchanged(way):
-    way.send([letter("contract", n) for n in range(8)])
-    way.send([letter("unknown_model", n, topic="labels") for n in range(3)])
+def test_a_replay_sends_the_dead_letters_of_one_reason_once_and_unchanged(deployment):
+    deployment.send([letter("contract", n) for n in range(8)])
+    deployment.send([letter("unknown_model", n, topic="labels") for n in range(3)])
     replay = ("dead-letters", "replay")
-    output = way.cli(*replay, "--reason", "unknown_model")
+    output = deployment.cli(*replay, "--reason", "unknown_model")
     assert output == "unknown_model: sent back 3 dead letters (3 to labels)\n"
-    assert way.cli(*replay, "--reason", "unknown_model").startswith("unknown_model: nothing to sen")
-    assert list(way.read("predictions")) == []
-    all_of_them = way.cli(*replay)
+    assert deployment.cli(*replay, "--reason", "unknown_model").startswith(
+        "unknown_model: nothing to sen"
+    )
+    assert list(deployment.read("predictions")) == []
+    all_of_them = deployment.cli(*replay)
     assert "contract: sent back 8 dead letters (8 to predictions)\n" in all_of_them
     assert "unknown_model: nothing to send" in all_of_them
-    assert way.cli(*replay).count("nothing to send") == 2
-    assert sorted(way.read("predictions"), key=repr) == sorted(
+    assert deployment.cli(*replay).count("nothing to send") == 2
+    assert sorted(deployment.read("predictions"), key=repr) == sorted(
         ((n % 4, b"k%d" % n, b"contract %d" % n, {"trace": b"\x00\xff"}) for n in range(8)),
         key=repr,
     )
-    assert len(list(way.read("labels"))) == 3
-    way.send([letter("contract", 99)])
-    assert "sent back 1 dead letter (1 to predictions)" in way.cli(*replay, "--reason", "contract")
+    assert len(list(deployment.read("labels"))) == 3
+    deployment.send([letter("contract", 99)])
+    assert "sent back 1 dead letter (1 to predictions)" in deployment.cli(
+        *replay, "--reason", "contract"
+    )
 
 
-def test_the_list_of_dead_letters_shows_which_were_sent_back(way):
-    way.send([letter("contract", n) for n in range(3)])
-    way.send([letter("unknown_model", 3)])
-    way.send([letter("contract", 4, value=b"x" * (MAX_BYTES + 1))])
+def test_the_list_of_dead_letters_shows_which_were_sent_back(deployment):
+    deployment.send([letter("contract", n) for n in range(3)])
+    deployment.send([letter("unknown_model", 3)])
+    deployment.send([letter("contract", 4, value=b"x" * (MAX_BYTES + 1))])
     listed = ("dead-letters", "list")
-    assert "sent back" not in way.cli(*listed)
-    way.cli("dead-letters", "replay", "--reason", "contract")
-    way.send([letter("contract", 5)])
-    *lines, total = way.cli(*listed).splitlines()
+    assert "sent back" not in deployment.cli(*listed)
+    deployment.cli("dead-letters", "replay", "--reason", "contract")
+    deployment.send([letter("contract", 5)])
+    *lines, total = deployment.cli(*listed).splitlines()
     assert ["; sent back  | " in line for line in lines] == [*[True] * 3, *[False] * 3]
     assert (
         total == "showed 6 of 6 dead letters; there are 5 contract (3 sent back), 1 unknown_model"
     )
-    *lines, total = way.cli(*listed, "--waiting", "--reason", "contract").splitlines()
+    *lines, total = deployment.cli(*listed, "--waiting", "--reason", "contract").splitlines()
     assert total.startswith("showed 2 of 5 dead letters of reason 'contract'; there are 5")
-    assert [json.loads(line)["sent_back"] for line in way.cli(*listed, "--json").splitlines()] == [
+    assert [
+        json.loads(line)["sent_back"] for line in deployment.cli(*listed, "--json").splitlines()
+    ] == [
         *[True] * 3,
         *[False] * 3,
     ]
 
 
-def test_a_replay_of_a_reason_without_dead_letters_names_the_reasons_that_exist(way):
-    assert way.cli("dead-letters", "replay") == "there are no dead letters\n"
-    way.send([letter("contract", 0)])
-    assert way.cli("dead-letters", "replay", "--reason", "contrct") == (
+def test_a_replay_of_a_reason_without_dead_letters_names_the_reasons_that_exist(deployment):
+    assert deployment.cli("dead-letters", "replay") == "there are no dead letters\n"
+    deployment.send([letter("contract", 0)])
+    assert deployment.cli("dead-letters", "replay", "--reason", "contrct") == (
         "no dead letters of reason 'contrct': there are those of contract\n"
     )
 
 
-def test_unsendable_dead_letters_are_reported_and_do_not_block_the_others(way):
+def test_unsendable_dead_letters_are_reported_and_do_not_block_the_others(deployment):
     """One is truncated, one is larger than its topic accepts."""
     rng = random.Random(1)
-    way.send([letter("contract", n) for n in range(3)])
-    way.send([letter("contract", 3, value=b"x" * (MAX_BYTES + 1))])
-    way.send([letter("contract", 4, value=rng.randbytes(1_090_000))])
-    way.send([letter("contract", n) for n in range(5, 8)])
-    output = way.cli("dead-letters", "replay")
+    deployment.send([letter("contract", n) for n in range(3)])
+    deployment.send([letter("contract", 3, value=b"x" * (MAX_BYTES + 1))])
+    deployment.send([letter("contract", 4, value=rng.randbytes(1_090_000))])
+    deployment.send([letter("contract", n) for n in range(5, 8)])
+    output = deployment.cli("dead-letters", "replay")
     assert "contract: sent back 6 dead letters (6 to predictions)" in output
     assert "was not sent: only the first part of the value was kept (sha256=" in output
     assert "was not sent: it is larger than its topic accepts" in output
-    assert sorted(key or b"" for _, key, _, _ in way.read("predictions")) == [
+    assert sorted(key or b"" for _, key, _, _ in deployment.read("predictions")) == [
         b"k%d" % n for n in (0, 1, 2, 5, 6, 7)
     ]
-    assert way.cli("dead-letters", "replay").startswith("contract: nothing to send")
+    assert deployment.cli("dead-letters", "replay").startswith("contract: nothing to send")
 
 
 @pytest.mark.slow
-def test_a_replay_that_is_killed_and_repeated_sends_each_dead_letter_once(way):
+def test_a_replay_that_is_killed_and_repeated_sends_each_dead_letter_once(deployment):
     many = 40_000  # several transactions
-    way.send([letter("contract", n) for n in range(many)])
+    deployment.send([letter("contract", n) for n in range(many)])
     killed = 0
     for _ in range(3):
-        begun = written(way)
-        with running(way, "-m", "driftline", "dead-letters", "replay") as process:
+        begun = written(deployment)
+        with running(deployment, "-m", "driftline", "dead-letters", "replay") as process:
             deadline_s = time.monotonic() + 60
-            while written(way) == begun and process.poll() is None:
+            while written(deployment) == begun and process.poll() is None:
                 assert time.monotonic() < deadline_s, "nothing was sent"
             killed += process.poll() is None
             process.kill()
     assert killed >= 1
-    while "nothing to send" not in way.cli("dead-letters", "replay"):
+    while "nothing to send" not in deployment.cli("dead-letters", "replay"):
         pass
-    sent = Counter(key for _, key, _, _ in way.read("predictions"))
+    sent = Counter(key for _, key, _, _ in deployment.read("predictions"))
     assert set(sent.values()) == {1}
     assert len(sent) == many
 
 
-def written(way: Way) -> int:
+def written(deployment: Deployment) -> int:
     """The end of the predictions, with the records of open transactions."""
     consumer = Consumer(
         {
-            "bootstrap.servers": way.servers,
+            "bootstrap.servers": deployment.servers,
             "group.id": "w",
             "isolation.level": "read_uncommitted",
         }
@@ -336,7 +342,7 @@ def written(way: Way) -> int:
     try:
         return sum(
             consumer.get_watermark_offsets(
-                TopicPartition(f"{way.prefix}.predictions", number), timeout=30
+                TopicPartition(f"{deployment.prefix}.predictions", number), timeout=30
             )[1]
             for number in range(4)
         )
@@ -344,39 +350,46 @@ def written(way: Way) -> int:
         consumer.close()
 
 
-def test_records_of_an_unregistered_model_are_counted_after_a_replay(way):
-    way.start("aggregate")
+def test_records_of_an_unregistered_model_are_counted_after_a_replay(deployment):
+    deployment.start("aggregate")
     example = [sys.executable, str(EXAMPLES / "own_service.py")]
-    where = ("--servers", way.servers, "--prefix", way.prefix)
+    where = ("--servers", deployment.servers, "--prefix", deployment.prefix)
     subprocess.run([*example, *where], check=True, timeout=60)
-    way.until(lambda: way.total("predictions").get("received") == 100, "the predictions to be read")
-    way.until(lambda: way.total("labels").get("received") == 100, "the labels to be read")
-    assert way.total("predictions").get("dead:unknown_model") == 100
-    register(way)
-    output = way.cli("dead-letters", "replay", "--reason", "unknown_model")
+    deployment.until(
+        lambda: deployment.total("predictions").get("received") == 100, "the predictions to be read"
+    )
+    deployment.until(
+        lambda: deployment.total("labels").get("received") == 100, "the labels to be read"
+    )
+    assert deployment.total("predictions").get("dead:unknown_model") == 100
+    register(deployment)
+    output = deployment.cli("dead-letters", "replay", "--reason", "unknown_model")
     assert output == (
         "unknown_model: sent back 200 dead letters (100 to labels, 100 to predictions)\n"
     )
     subprocess.run([*example, *where], check=True, timeout=60)
     for topic in ("predictions", "labels"):
-        way.until(
-            lambda topic=topic: way.total(topic).get("counted") == 200, f"all {topic} to be counted"
+        deployment.until(
+            lambda topic=topic: deployment.total(topic).get("counted") == 200,
+            f"all {topic} to be counted",
         )
-    assert len(list(way.read("dead-letters"))) == 200
+    assert len(list(deployment.read("dead-letters"))) == 200
 
 
-def test_a_record_that_is_refused_again_becomes_a_new_dead_letter_and_the_replay_ends(way):
-    way.start("aggregate")
-    way.send([Sent("predictions", 0, b"k", b"no record at all")])
-    way.until(lambda: len(letters(way)) == 1, "the record to be set aside")
+def test_a_record_that_is_refused_again_becomes_a_new_dead_letter_and_the_replay_ends(deployment):
+    deployment.start("aggregate")
+    deployment.send([Sent("predictions", 0, b"k", b"no record at all")])
+    deployment.until(lambda: len(letters(deployment)) == 1, "the record to be set aside")
     for count in (2, 3):
-        output = way.cli("dead-letters", "replay")
+        output = deployment.cli("dead-letters", "replay")
         assert output == "undecodable: sent back 1 dead letter (1 to predictions)\n"
-        way.until(lambda n=count: len(letters(way)) == n, "it to be set aside again")
-    assert len({offset for _, offset in letters(way)}) == 3
-    assert {value for value, _ in letters(way)} == {b"no record at all"}
+        deployment.until(lambda n=count: len(letters(deployment)) == n, "it to be set aside again")
+    assert len({offset for _, offset in letters(deployment)}) == 3
+    assert {value for value, _ in letters(deployment)} == {b"no record at all"}
 
 
-def letters(way: Way) -> list[tuple[bytes | None, bytes]]:
+def letters(deployment: Deployment) -> list[tuple[bytes | None, bytes]]:
     """The value and the source offset of each."""
-    return [(value, head["driftline.offset"]) for _, _, value, head in way.read("dead-letters")]
+    return [
+        (value, head["driftline.offset"]) for _, _, value, head in deployment.read("dead-letters")
+    ]

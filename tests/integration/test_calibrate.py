@@ -1,4 +1,4 @@
-"""``driftline calibrate --topic``: the history is in Kafka, of a model that nobody registered."""
+"""``driftline calibrate --topic``: the history of an unregistered model is in Kafka."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.kafka
 DAY, DAYS, PER_DAY = 86_400_000, 10, 200
 
 
-def test_the_predictions_of_an_unregistered_model_are_its_history(kafka, monkeypatch, tmp_path):
+def test_calibrate_reads_the_predictions_of_an_unregistered_model(kafka, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     prefix = f"calibrate-{uuid4().hex[:8]}"
     monkeypatch.setenv("DRIFTLINE_KAFKA__BOOTSTRAP_SERVERS", kafka)

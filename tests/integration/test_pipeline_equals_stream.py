@@ -1,4 +1,4 @@
-"""The batch pipeline and the stream on the same rows: the same numbers, to the last digit."""
+"""The batch pipeline and the stream give identical numbers for the same rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.way import Way
+from tests.integration.deployment import Deployment
 
 pytestmark = pytest.mark.kafka
 
@@ -27,17 +27,17 @@ ENOUGH = ("--finish", "--finish-after", "12h")
 SETTINGS = {"DRIFTLINE_TIME__MAX_CLOCK_SKEW": "off"}
 
 
-def test_every_number_that_both_publish_is_the_same(kafka, prefix, tmp_path):
+def test_pipeline_and_stream_publish_identical_numbers(kafka, prefix, tmp_path):
     disturbed = [word for scenario in SCENARIOS for word in ("--scenario", scenario)]
-    with Way(kafka, prefix, tmp_path, SETTINGS) as way:
-        way.cli("train", "--output", str(tmp_path / "reports"))
-        way.start()
-        way.start("retrain")
-        way.cli("simulate", "--until", UNTIL, *disturbed, *ENOUGH)
-        reports = piped(way, tmp_path / "reports", "--until", UNTIL, *disturbed)
-        way.await_final(LAST_END)
+    with Deployment(kafka, prefix, tmp_path, SETTINGS) as deployment:
+        deployment.cli("train", "--output", str(tmp_path / "reports"))
+        deployment.start()
+        deployment.start("retrain")
+        deployment.cli("simulate", "--until", UNTIL, *disturbed, *ENOUGH)
+        reports = piped(deployment, tmp_path / "reports", "--until", UNTIL, *disturbed)
+        deployment.await_final(LAST_END)
 
-        windows = way.windows()
+        windows = deployment.windows()
         assert len(windows.last) == 4
         for step, part in (
             ("data-drift", "data"),
@@ -46,23 +46,23 @@ def test_every_number_that_both_publish_is_the_same(kafka, prefix, tmp_path):
         ):
             batch = {key(reports[step], w): bare(w) for w in reports[step]["windows"]}
             assert batch == {name: found[part] for name, found in windows.last.items()}
-        assert by_id(reports["alerts"]["events"]) == by_id(way.alerts())
+        assert by_id(reports["alerts"]["events"]) == by_id(deployment.alerts())
         assert {"data/distance", "performance/accuracy"} <= {
             event["subject"] for event in reports["alerts"]["events"]
         }
-        way.until(
-            lambda: decisions(way)[-1:] == [reports["retraining"]],
-            f"the stream to decide like {reports['retraining']}, not {decisions(way)[-1:]}",
-            patience_s=60,
+        deployment.until(
+            lambda: decisions(deployment)[-1:] == [reports["retraining"]],
+            f"the stream to decide like {reports['retraining']}, not {decisions(deployment)[-1:]}",
+            timeout_s=60,
         )
 
 
-def piped(way: Way, output: Path, *words: str) -> dict[str, Any]:
-    """The reports of the pipeline, with the model that the stream has; it must find drift."""
+def piped(deployment: Deployment, output: Path, *words: str) -> dict[str, Any]:
+    """The reports of the pipeline, with the model of the stream. It must find drift."""
     command = [sys.executable, "-m", "driftline", "pipeline", "--skip-training"]
     done = subprocess.run(
         [*command, "--output", str(output), *words],
-        env=way.environment,
+        env=deployment.environment,
         capture_output=True,
         text=True,
         timeout=300,
@@ -77,7 +77,7 @@ def key(report: dict[str, Any], window: dict[str, Any]) -> str:
 
 
 def bare(window: dict[str, Any]) -> dict[str, Any]:
-    """Without what only names it; how many revisions it took depends on timing."""
+    """Without ids, and without the number of revisions, which depends on timing."""
     return {k: v for k, v in window.items() if k not in ("start", "end", "revision")}
 
 
@@ -85,5 +85,5 @@ def by_id(events: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {event["id"]: event for event in events}
 
 
-def decisions(way: Way) -> list[dict[str, Any]]:
-    return [json.loads(value or b"") for _, _, value, _ in way.read("retraining")]
+def decisions(deployment: Deployment) -> list[dict[str, Any]]:
+    return [json.loads(value or b"") for _, _, value, _ in deployment.read("retraining")]

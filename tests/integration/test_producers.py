@@ -1,4 +1,4 @@
-"""Against a real Kafka: what was said to be sent is there, and profiles never change."""
+"""Producers on a real Kafka: all records arrive, and published profiles never change."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def run(settings: Settings, *words: str) -> Result:
     return CliRunner().invoke(main, words, env=variables(settings))
 
 
-def test_a_profile_is_whole_for_everybody_who_catches_up_after_it_was_published(settings):
+def test_a_profile_is_complete_for_readers_that_catch_up_after_its_publication(settings):
     with ProfileTable(settings) as early:
         early.catch_up()
         assert early.all() == {}
@@ -92,14 +92,14 @@ def test_a_profile_is_whole_for_everybody_who_catches_up_after_it_was_published(
         assert early.registered_ms("m", "1") > 1_700_000_000_000
 
 
-def test_the_same_content_is_accepted_again_and_sent_once(settings):
+def test_publishing_the_same_content_again_writes_nothing(settings):
     assert publish_profile(settings, profile())
     count = len(list(messages(settings, "profiles")))
     assert not publish_profile(settings, profile())
     assert len(list(messages(settings, "profiles"))) == count == len(encode_profile(profile()))
 
 
-def test_other_content_under_the_same_version_is_refused_and_nothing_is_sent(settings):
+def test_publishing_other_content_for_a_version_is_refused(settings):
     publish_profile(settings, profile())
     before = read_profiles(settings)["m", "1"][1]
     with pytest.raises(ProfileConflict, match=r"'m' version '1' is published already.*--version"):
@@ -114,8 +114,8 @@ def test_profiles_are_listed_in_the_order_of_their_registration(settings):
     assert list(read_profiles(settings)) == [("m", "b"), ("m", "c"), ("m", "a")]
 
 
-def test_a_publisher_that_died_in_the_middle_leaves_no_trace(settings):
-    """It is fenced off by the next one, who need not wait for its transaction to time out."""
+def test_a_publisher_that_died_in_a_transaction_is_fenced_and_leaves_nothing(settings):
+    """The next publisher fences it, and does not wait for its transaction to time out."""
     topic = settings.topic("profiles")
     dead = Producer(
         {"bootstrap.servers": settings.kafka.bootstrap_servers, "transactional.id": topic}
@@ -130,7 +130,7 @@ def test_a_publisher_that_died_in_the_middle_leaves_no_trace(settings):
     assert encode_profile(read_profiles(settings)["m", "1"][0]) == encode_profile(profile())
 
 
-def test_a_topic_that_nobody_created_is_named(settings):
+def test_a_missing_topic_is_reported_by_its_name(settings):
     elsewhere = load_settings(
         kafka={"bootstrap_servers": settings.kafka.bootstrap_servers, "prefix": "nowhere"}
     )
@@ -141,7 +141,7 @@ def test_a_topic_that_nobody_created_is_named(settings):
     assert read_profiles(elsewhere) == {}
 
 
-def test_a_day_of_flights_is_sent_to_the_last_record(settings, tmp_path: Path):
+def test_a_simulated_day_of_flights_is_sent_completely(settings, tmp_path: Path):
     """Every flight of 1 April with its label; keyed by id; in order of event time as sent."""
     trained = run(settings, "train", "--output", str(tmp_path))
     assert trained.exit_code == 0, trained.output
@@ -169,7 +169,7 @@ def test_a_day_of_flights_is_sent_to_the_last_record(settings, tmp_path: Path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_simulation_and_it_says_what_was_sent(settings, number):
+def test_a_signal_ends_a_simulation_which_reports_what_was_sent(settings, number):
     publish_profile(settings, _flight_delay())
     words = [sys.executable, "-m", "producers", "simulate", "--rate", "300", "--finish"]
     environment = {**os.environ, **variables(settings)}
@@ -184,7 +184,7 @@ def test_a_signal_ends_a_simulation_and_it_says_what_was_sent(settings, number):
     assert not any(m.key().startswith(b"finish") for m in messages(settings, "predictions"))
 
 
-def test_a_file_of_ones_own_is_registered_once_and_replayed(settings, tmp_path: Path):
+def test_another_file_is_registered_once_and_replayed(settings, tmp_path: Path):
     n = 500
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(

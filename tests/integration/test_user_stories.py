@@ -1,4 +1,4 @@
-"""What people come for, over a real Kafka, through the command line and the API alone."""
+"""User stories on a real Kafka, through the command line and the API only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.integration.way import Way
+from tests.integration.deployment import Deployment
 
 pytestmark = pytest.mark.kafka
 
@@ -23,17 +23,15 @@ DISTURBED_FROM = "2013-04-04T00:00:00Z"  # the start of a window
 FIRST_DISTURBED_END = "2013-04-05T00:00:00Z"
 
 
-def test_a_distance_that_grows_by_a_fifth_opens_an_incident_before_the_day_is_over(
-    kafka, prefix, tmp_path
-):
+def test_a_growth_of_distances_by_a_fifth_opens_an_incident_within_the_day(kafka, prefix, tmp_path):
     scenario = f"scale:feature=distance,by=1.2,from={DISTURBED_FROM}"
-    with Way(kafka, prefix, tmp_path) as way:
-        way.cli("train", "--output", str(tmp_path / "model"))
-        way.start()
+    with Deployment(kafka, prefix, tmp_path) as deployment:
+        deployment.cli("train", "--output", str(tmp_path / "model"))
+        deployment.start()
         simulate = ("simulate", "--until", "2013-04-06", "--scenario", scenario, "--finish")
-        way.cli(*simulate)
-        way.await_final("2013-04-06T00:00:00Z")
-        told = [event for event in way.alerts() if event["data"]["kind"] == "data"]
+        deployment.cli(*simulate)
+        deployment.await_final("2013-04-06T00:00:00Z")
+        told = [event for event in deployment.alerts() if event["data"]["kind"] == "data"]
         # the records of `--finish`, sixty days on, are news of their own
         told = [event for event in told if event["time"] < FIRST_DISTURBED_END]
         assert {event["subject"] for event in told} == {"data/distance"}
@@ -42,29 +40,27 @@ def test_a_distance_that_grows_by_a_fifth_opens_an_incident_before_the_day_is_ov
         evidence = told[0]["data"]["evidence"]
         assert evidence["value"] > evidence["threshold"]
         assert told[-1]["data"]["severity"] == "critical"
-        with served(way) as api:
+        with served(deployment) as api:
             alerts = api("/alerts")["items"]
             assert "data/distance" in {alert["subject"] for alert in alerts}
             health = api("/health")
             assert {role["role"] for role in health["roles"]} >= {"aggregate", "join", "detect"}
 
 
-def test_a_model_of_ones_own_is_registered_replayed_and_judged_without_a_line_of_code(
-    kafka, prefix, tmp_path
-):
+def test_another_model_is_registered_replayed_and_monitored_without_code(kafka, prefix, tmp_path):
     reference, live = loans(seed=1, days=20), loans(seed=2, days=6, start="2025-02-01", shift=2_000)
     reference.to_csv(tmp_path / "reference.csv", index=False)
     live.to_parquet(tmp_path / "live.parquet")
     columns = ["--model", "loans", "--version", "7", "--time", "asked_at", "--score", "p_default"]
     columns += ["--label", "outcome", "--positive", "defaulted", "--id", "application"]
-    with Way(kafka, prefix, tmp_path) as way:
-        said = way.cli("register", "--reference", str(tmp_path / "reference.csv"), *columns)
+    with Deployment(kafka, prefix, tmp_path) as deployment:
+        said = deployment.cli("register", "--reference", str(tmp_path / "reference.csv"), *columns)
         assert "loans" in said
-        way.start()
+        deployment.start()
         replay = ("--label-delay", "3h", "--finish")
-        way.cli("replay", str(tmp_path / "live.parquet"), *columns, *replay)
-        way.await_final("2025-02-07T00:00:00Z")
-        with served(way) as api:
+        deployment.cli("replay", str(tmp_path / "live.parquet"), *columns, *replay)
+        deployment.await_final("2025-02-07T00:00:00Z")
+        with served(deployment) as api:
             assert [(m["model"], m["version"]) for m in api("/models")["items"]] == [("loans", "7")]
             drift = api("/drift/data?start=2025-02-02T00:00:00Z&end=2025-02-03T00:00:00Z")
             verdicts = {f["name"]: f["verdict"] for f in drift["features"]}
@@ -78,7 +74,7 @@ def test_a_model_of_ones_own_is_registered_replayed_and_judged_without_a_line_of
 
 
 def loans(seed: int, days: int, start: str = "2025-01-01", shift: float = 0.0) -> pd.DataFrame:
-    """Nothing of the flights: other columns, other names for classes, texts for times."""
+    """Another model than the flights: other columns, class names, and times as text."""
     rng = np.random.default_rng(seed)
     n = 400 * days
     income = rng.lognormal(10, 0.4, n)
@@ -100,14 +96,14 @@ def loans(seed: int, days: int, start: str = "2025-01-01", shift: float = 0.0) -
 
 
 @contextmanager
-def served(way: Way) -> Iterator[Any]:
-    """The API as a process of its own; a call with a path gives the answer."""
+def served(deployment: Deployment) -> Iterator[Any]:
+    """The API as a process. Returns a function from a path to the answer."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "driftline", "api", "--port", str(port)]
-    with (way.directory / "api.log").open("wb") as log:
-        process = subprocess.Popen(command, env=way.environment, stdout=log, stderr=log)
+    with (deployment.directory / "api.log").open("wb") as log:
+        process = subprocess.Popen(command, env=deployment.environment, stdout=log, stderr=log)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
             wait_for(client, process)

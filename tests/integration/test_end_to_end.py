@@ -1,4 +1,4 @@
-"""From Kafka to findings, on the flights of April: exact, whatever the order, workers, crashes.
+"""From Kafka to findings on the flights of April: exact for any order, workers and crashes.
 
 One run, ``april``, is the yardstick: simulator, one worker of each role, no trouble. It is compared
 with the raw records by scipy and scikit-learn, and every other run is compared with it.
@@ -29,11 +29,11 @@ from driftline.settings import load_settings
 from monitor.counts.profile import Profile
 from producers.kafka.profile_publication import publish_profile
 from producers.kafka.profile_table import read_profiles
-from tests.integration.way import Sent, Way, Windows
+from tests.integration.deployment import Deployment, Sent, Windows
 
 pytestmark = pytest.mark.kafka
 
-FIRST, LAST = "2013-04-01", "2013-04-16"  # half of April: the same way, in half the time
+FIRST, LAST = "2013-04-01", "2013-04-16"  # half of April, for half the time
 LAST_END = "2013-04-16T00:00:00Z"
 HOUR_MS = 3_600_000
 LATENESS_MS = 5 * 60_000
@@ -42,7 +42,7 @@ WAIT = {"DRIFTLINE_TIME__MAX_CLOCK_SKEW": "off"}  # the far-ahead records lie in
 
 @dataclass(frozen=True)
 class April:
-    """The yardstick: what was sent, and what came of it."""
+    """The reference run: what was sent, and its results."""
 
     records: list[Sent]
     windows: Windows
@@ -54,29 +54,29 @@ class April:
 @pytest.fixture(scope="module")
 def april(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[April]:
     directory = tmp_path_factory.mktemp("april")
-    with Way(kafka, f"april-{time.time_ns():x}", directory, WAIT) as way:
-        way.cli("train", "--output", str(directory / "model"))
-        way.cli("simulate", "--from", FIRST, "--until", LAST, "--finish")
+    with Deployment(kafka, f"april-{time.time_ns():x}", directory, WAIT) as deployment:
+        deployment.cli("train", "--output", str(directory / "model"))
+        deployment.cli("simulate", "--from", FIRST, "--until", LAST, "--finish")
         records = [
             Sent(topic, partition, key, value)
             for topic in ("predictions", "labels")
-            for partition, key, value, _ in way.read(topic)
+            for partition, key, value, _ in deployment.read(topic)
         ]
-        way.start()
-        way.await_final(LAST_END)
-        kafka_settings = {"bootstrap_servers": kafka, "prefix": way.prefix}
+        deployment.start()
+        deployment.await_final(LAST_END)
+        kafka_settings = {"bootstrap_servers": kafka, "prefix": deployment.prefix}
         profiles = read_profiles(load_settings(None, kafka=kafka_settings))
-        stop_all(way)
+        stop_all(deployment)
         yield April(
             records,
-            way.windows(),
-            way.alerts(),
-            totals(way),
+            deployment.windows(),
+            deployment.alerts(),
+            totals(deployment),
             profiles["flight-delay", "1"][0],
         )
 
 
-def test_every_statistic_is_the_one_scipy_computes_from_the_raw_rows(april):
+def test_every_statistic_equals_the_one_of_scipy_on_the_raw_rows(april):
     checked = 0
     for window, found in april.windows.first.items():
         rows = [json.loads(r.value or b"") for r in april.records if r.topic == "predictions"]
@@ -94,7 +94,7 @@ def test_every_statistic_is_the_one_scipy_computes_from_the_raw_rows(april):
     assert checked >= 10 * 14
 
 
-def test_every_metric_is_scikit_learns(april):
+def test_every_metric_equals_the_one_of_scikit_learn(april):
     wait_ms = april.profile.label_wait_ms(None, 7 * 24 * HOUR_MS)
     predictions, labels = by_id(april, "predictions"), by_id(april, "labels")
     checked = 0
@@ -132,7 +132,7 @@ def equals_scikit_learn(metrics: dict[str, Any], judged: list[tuple[dict[str, An
     assert auc["resolution"] < 0.001
 
 
-def test_rows_in_are_rows_counted_to_the_row(april):
+def test_every_row_that_was_sent_is_counted(april):
     sent = {
         topic: sum(r.topic == topic for r in april.records) for topic in ("predictions", "labels")
     }
@@ -145,45 +145,43 @@ def test_rows_in_are_rows_counted_to_the_row(april):
     assert rows == sent["predictions"] - 4  # the far-ahead ones close windows and lie in none
 
 
-def test_order_polls_keys_and_workers_change_nothing(april, kafka, tmp_path, prefix):
-    """Shuffled within the lateness, labels partitioned anew, other polls, two workers a role."""
+def test_results_do_not_depend_on_order_polls_keys_and_workers(april, kafka, tmp_path, prefix):
+    """Shuffled within the lateness, other partitions of labels, other polls, two workers a role."""
     rng = random.Random(20_130_401)
     labels = [repartitioned(r, rng) for r in april.records if r.topic == "labels"]
     predictions = [r for r in april.records if r.topic == "predictions"]
     settings = {**WAIT, "DRIFTLINE_KAFKA__COMMIT_INTERVAL": "170ms"}
-    with Way(kafka, prefix, tmp_path, settings) as way:
-        publish(way, april)
-        way.start(slot=0)
-        way.start(slot=1)
-        way.send(shuffled(predictions, rng) + shuffled(by_time(labels), rng))
-        way.await_final(LAST_END)
-        stop_all(way)
-        agree(way, april)
+    with Deployment(kafka, prefix, tmp_path, settings) as deployment:
+        publish(deployment, april)
+        deployment.start(slot=0)
+        deployment.start(slot=1)
+        deployment.send(shuffled(predictions, rng) + shuffled(by_time(labels), rng))
+        deployment.await_final(LAST_END)
+        stop_all(deployment)
+        agree(deployment, april)
 
 
 @pytest.mark.parametrize("role", ["aggregate", "join", "detect", "store"])
-def test_a_role_killed_twice_in_mid_transaction_changes_nothing(
-    role, april, kafka, tmp_path, prefix
-):
-    with Way(kafka, prefix, tmp_path, WAIT) as way:
-        publish(way, april)
-        way.start()
+def test_results_do_not_depend_on_a_role_that_is_killed_twice(role, april, kafka, tmp_path, prefix):
+    with Deployment(kafka, prefix, tmp_path, WAIT) as deployment:
+        publish(deployment, april)
+        deployment.start()
         half = len(april.records) // 2
         interleaved = by_time(april.records)
-        way.send(interleaved[:half])
+        deployment.send(interleaved[:half])
         for pause_s in (3.0, 1.5):  # while it starts, and while it works
             time.sleep(pause_s)
-            way.kill(f"{role}-0")
-            way.start(role)
-        way.send(interleaved[half:])
-        way.await_final(LAST_END)
-        stop_all(way)
-        agree(way, april)
+            deployment.kill(f"{role}-0")
+            deployment.start(role)
+        deployment.send(interleaved[half:])
+        deployment.await_final(LAST_END)
+        stop_all(deployment)
+        agree(deployment, april)
         if role == "store":
-            stored_as_published(way)
+            stored_as_published(deployment)
 
 
-def test_one_malformed_record_in_a_hundred_is_set_aside_and_all_others_count(
+def test_one_malformed_record_in_a_hundred_becomes_a_dead_letter_and_the_others_count(
     april, kafka, tmp_path, prefix
 ):
     rng = random.Random(7)
@@ -196,14 +194,14 @@ def test_one_malformed_record_in_a_hundred_is_set_aside_and_all_others_count(
     mixed = list(good)
     for record in bad:
         mixed.insert(rng.randrange(len(mixed)), record)
-    with Way(kafka, prefix, tmp_path, WAIT) as way:
-        publish(way, april)
-        way.start()
-        way.send(mixed)
-        way.await_final(LAST_END)
-        stop_all(way)
-        agree(way, april, dead=len(bad))
-        letters = list(way.read("dead-letters"))
+    with Deployment(kafka, prefix, tmp_path, WAIT) as deployment:
+        publish(deployment, april)
+        deployment.start()
+        deployment.send(mixed)
+        deployment.await_final(LAST_END)
+        stop_all(deployment)
+        agree(deployment, april, dead=len(bad))
+        letters = list(deployment.read("dead-letters"))
         assert len(letters) == len(bad)
         assert sorted(value or b"" for _, _, value, _ in letters) == sorted(
             record.value or b"" for record in bad
@@ -211,7 +209,7 @@ def test_one_malformed_record_in_a_hundred_is_set_aside_and_all_others_count(
         reasons = {headers["driftline.reason"].decode() for *_, headers in letters}
         assert reasons == {"undecodable", "contract", "unknown_model"}
         assert all(headers["driftline.error"] for *_, headers in letters)
-        dead = {k: n for k, n in way.total("predictions").items() if k.startswith("dead:")}
+        dead = {k: n for k, n in deployment.total("predictions").items() if k.startswith("dead:")}
         assert sum(dead.values()) == len(bad)
 
 
@@ -242,43 +240,43 @@ def malformed(kind: str, rng: random.Random) -> Sent:
     return Sent("predictions", rng.randrange(4), b"bad", MALFORMED[kind])
 
 
-def publish(way: Way, april: April) -> None:
-    """The same profile, as it was trained once."""
-    own = {"bootstrap_servers": way.servers, "prefix": way.prefix}
+def publish(deployment: Deployment, april: April) -> None:
+    """The profile that was trained once."""
+    own = {"bootstrap_servers": deployment.servers, "prefix": deployment.prefix}
     assert publish_profile(load_settings(None, kafka=own), april.profile)
 
 
-def stop_all(way: Way) -> None:
-    for name in list(way.processes):
-        way.stop(name)
+def stop_all(deployment: Deployment) -> None:
+    for name in list(deployment.processes):
+        deployment.stop(name)
 
 
-def totals(way: Way) -> dict[str, dict[str, int]]:
-    return {topic: way.total(topic) for topic in ("predictions", "labels", "joins")}
+def totals(deployment: Deployment) -> dict[str, dict[str, int]]:
+    return {topic: deployment.total(topic) for topic in ("predictions", "labels", "joins")}
 
 
-def agree(way: Way, april: April, dead: int = 0) -> None:
-    found = way.windows()
+def agree(deployment: Deployment, april: April, dead: int = 0) -> None:
+    found = deployment.windows()
     assert found.first == april.windows.first
     assert found.final == april.windows.final
     assert found.last == april.windows.last
-    assert [e["id"] for e in way.alerts()] == [e["id"] for e in april.alerts]
-    counts = totals(way)
+    assert [e["id"] for e in deployment.alerts()] == [e["id"] for e in april.alerts]
+    counts = totals(deployment)
     assert counts["predictions"]["received"] == april.counts["predictions"]["received"] + dead
     assert counts["predictions"]["counted"] == april.counts["predictions"]["counted"]
     assert counts["labels"] == april.counts["labels"]
     assert counts["joins"] == april.counts["joins"]
 
 
-def stored_as_published(way: Way) -> None:
-    published = {k: d["revision"] for k, d in newest_documents(way).items()}
-    stored = way._query("select sum(revision) from windows")
+def stored_as_published(deployment: Deployment) -> None:
+    published = {k: d["revision"] for k, d in newest_documents(deployment).items()}
+    stored = deployment._query("select sum(revision) from windows")
     assert stored == sum(published.values())
 
 
-def newest_documents(way: Way) -> dict[str, dict[str, Any]]:
+def newest_documents(deployment: Deployment) -> dict[str, dict[str, Any]]:
     newest: dict[str, dict[str, Any]] = {}
-    for _, key, value, _ in way.read("windows"):
+    for _, key, value, _ in deployment.read("windows"):
         document = json.loads(value or b"")
         name = (key or b"").decode()
         if document["revision"] >= newest.get(name, {"revision": -1})["revision"]:
@@ -311,17 +309,17 @@ def event_ms(record: Sent) -> int:
 
 
 def by_time(records: list[Sent]) -> list[Sent]:
-    """In event time, as the world would send them; each partition keeps its order."""
+    """Ordered by event time; each partition keeps its order."""
     return sorted(records, key=event_ms)
 
 
 def shuffled(records: list[Sent], rng: random.Random) -> list[Sent]:
-    """Each record up to the lateness later than its time: out of order, and still on time."""
+    """Each record up to the lateness after its time: out of order, but on time."""
     return sorted(records, key=lambda record: event_ms(record) + rng.random() * LATENESS_MS)
 
 
 def repartitioned(label: Sent, rng: random.Random) -> Sent:
-    """As a service with other keys sends it; the far-ahead ones stay, one in each partition."""
+    """As sent with other keys; the records that end the stream stay, one in each partition."""
     if json.loads(label.value or b"")["id"].startswith("finish/"):
         return label
     return label._replace(partition=rng.randrange(4))

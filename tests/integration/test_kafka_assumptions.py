@@ -1,4 +1,4 @@
-"""What the design takes for granted of Kafka and its client, seen on a real broker."""
+"""Behaviour of Kafka and its client that the design depends on, on a real broker."""
 
 from time import monotonic
 
@@ -56,7 +56,7 @@ def transactional(kafka, name):
 
 
 def read(consumer, count, within_s=10):
-    """At least ``count`` values, in the order they came, or fewer if none come in time."""
+    """At least ``count`` values in the order of arrival, or fewer after the timeout."""
     values, deadline = [], monotonic() + within_s
     while len(values) < count and monotonic() < deadline:
         for message in consumer.consume(100, timeout=0.2):
@@ -66,7 +66,7 @@ def read(consumer, count, within_s=10):
     return values
 
 
-def test_metadata_of_offsets_sent_with_a_transaction_are_read_back(kafka, topic, member):
+def test_offset_metadata_of_a_transaction_can_be_read_back(kafka, topic, member):
     consumer = member(topic)
     assert len(read(consumer, 6)) == 6
     producer = transactional(kafka, topic)
@@ -78,7 +78,7 @@ def test_metadata_of_offsets_sent_with_a_transaction_are_read_back(kafka, topic,
     assert [(p.offset, p.metadata) for p in committed] == [(3, WATERMARKS), (2, "é")]
 
 
-def test_nobody_sees_what_an_aborted_transaction_wrote_or_committed(kafka, topic, member):
+def test_an_aborted_transaction_has_no_visible_records_and_offsets(kafka, topic, member):
     consumer = member(topic)
     assert len(read(consumer, 6)) == 6
     producer = transactional(kafka, topic)
@@ -93,7 +93,7 @@ def test_nobody_sees_what_an_aborted_transaction_wrote_or_committed(kafka, topic
     assert consumer.committed([TopicPartition(topic, 0)], 10)[0].offset < 0
 
 
-def test_a_successor_under_the_same_names_starts_at_once_and_fences_the_other(kafka, topic, member):
+def test_a_successor_with_the_same_ids_starts_at_once_and_fences_the_other(kafka, topic, member):
     lost, zombie = member(topic), transactional(kafka, topic)
     assert len(read(lost, 6)) == 6
     zombie.produce(topic, "zombie", partition=0)
@@ -110,7 +110,7 @@ def test_a_successor_under_the_same_names_starts_at_once_and_fences_the_other(ka
     assert gone.value.args[0].code() == KafkaError._FATAL
 
 
-def test_a_second_member_takes_its_share_and_the_first_keeps_the_rest(topic, member):
+def test_a_second_member_gets_one_partition_and_the_first_keeps_the_other(topic, member):
     first = member(topic)
     assert len(read(first, 6)) == 6
     second, deadline = member(topic, slot=1), monotonic() + 10
@@ -120,7 +120,7 @@ def test_a_second_member_takes_its_share_and_the_first_keeps_the_rest(topic, mem
     assert [len(first.assignment()), len(second.assignment())] == [1, 1]
 
 
-def test_a_topic_is_not_made_by_asking_for_it(kafka, prefix):
+def test_looking_up_a_topic_does_not_create_it(kafka, prefix):
     metadata = AdminClient({"bootstrap.servers": kafka}).list_topics(f"{prefix}.unmade", 10)
     error = metadata.topics[f"{prefix}.unmade"].error
     assert error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART

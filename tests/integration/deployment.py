@@ -1,4 +1,4 @@
-"""The whole way as a user runs it: roles as processes, records in, windows and alerts out."""
+"""Driftline as a user runs it: roles as processes, records in, windows and alerts out."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 ROLES = ("aggregate", "join", "detect", "store")
-PATIENCE_S = 240.0
+TIMEOUT_S = 240.0
 
 
 class Sent(NamedTuple):
-    """A record to produce: where, and what."""
+    """A record to produce."""
 
-    topic: str  # short
+    topic: str  # short name
     partition: int
     key: bytes | None
     value: bytes | None
@@ -32,8 +32,8 @@ class Sent(NamedTuple):
 
 
 @dataclass
-class Way:
-    """One prefix on a real Kafka, with a database and state of its own."""
+class Deployment:
+    """One prefix on a real Kafka, with its own database and state directory."""
 
     servers: str
     prefix: str
@@ -58,7 +58,7 @@ class Way:
             "DRIFTLINE_KAFKA__COMMIT_INTERVAL": "300ms",
             "DRIFTLINE_STATE__DIRECTORY": str(self.directory / "state"),
             "DRIFTLINE_STORE__URL": self.database,
-            # Runs that are compared must not depend on a clock.
+            # Runs that are compared must not depend on the clock.
             "DRIFTLINE_TIME__IDLE_AFTER": "off",
             **self.settings,
         }
@@ -68,7 +68,7 @@ class Way:
         return f"sqlite:///{self.directory / 'driftline.db'}"
 
     def cli(self, *words: str) -> str:
-        """A command of the CLI, run to its end; what it printed."""
+        """Run a command of the CLI to its end. Returns its output."""
         command = [sys.executable, "-m", "driftline", *words]
         done = subprocess.run(
             command, env=self.environment, capture_output=True, text=True, timeout=300, check=False
@@ -95,7 +95,7 @@ class Way:
             process.wait()
 
     def kill(self, name: str) -> None:
-        """As the out-of-memory killer does it: no goodbye."""
+        """As the out-of-memory killer: without any warning."""
         process = self.processes.pop(name)
         process.kill()
         process.wait()
@@ -109,7 +109,7 @@ class Way:
         )
         count = 0
         for record in records:
-            where = {} if record.partition < 0 else {"partition": record.partition}
+            options = {} if record.partition < 0 else {"partition": record.partition}
             while True:
                 try:
                     producer.produce(
@@ -117,7 +117,7 @@ class Way:
                         key=record.key,
                         value=record.value,
                         headers=list(record.headers),
-                        **where,
+                        **options,
                     )
                     break
                 except BufferError:
@@ -129,7 +129,7 @@ class Way:
     def read(
         self, topic: str
     ) -> Iterator[tuple[int, bytes | None, bytes | None, dict[str, bytes]]]:
-        """Every committed record of a topic: partition, key, value, headers; in order."""
+        """The committed records of a topic in order: partition, key, value, headers."""
         name = f"{self.prefix}.{topic}"
         consumer = Consumer(
             {
@@ -143,36 +143,38 @@ class Way:
         )
         partitions = consumer.list_topics(name, timeout=30).topics[name].partitions
         consumer.assign([TopicPartition(name, number, 0) for number in partitions])
-        left = len(partitions)
-        while left:
+        unfinished = len(partitions)
+        while unfinished:
             for message in consumer.consume(1_000, timeout=1.0):
                 if message.error():
-                    left -= 1
+                    unfinished -= 1
                     continue
                 headers = dict(message.headers() or [])
                 yield message.partition(), message.key(), message.value(), headers
         consumer.close()
 
     def windows(self) -> Windows:
-        return Windows.of(json.loads(value or b"") for _, _, value, _ in self.read("windows"))
+        return Windows.from_documents(
+            json.loads(value or b"") for _, _, value, _ in self.read("windows")
+        )
 
     def alerts(self) -> list[dict[str, Any]]:
-        """Every event, in the order of its incident's key and time."""
+        """All events, ordered by subject, time and id."""
         events = [json.loads(value or b"") for _, _, value, _ in self.read("alerts")]
         return sorted(events, key=lambda event: (event["subject"], event["time"], event["id"]))
 
     def counts(self) -> dict[str, dict[str, Any]]:
-        """The newest counts of every partition that a role reported, by its name."""
+        """The newest counts that a role reported for each partition, by its name."""
         newest: dict[str, tuple[int, dict[str, Any]]] = {}
         for _, _, value, _ in self.read("heartbeats"):
-            for name, of in json.loads(value or b"")["partitions"].items():
-                offset = of.get("offset", 0)
-                if "counts" in of and offset >= newest.get(name, (-1, {}))[0]:
-                    newest[name] = (offset, of["counts"])
+            for name, status in json.loads(value or b"")["partitions"].items():
+                offset = status.get("offset", 0)
+                if "counts" in status and offset >= newest.get(name, (-1, {}))[0]:
+                    newest[name] = (offset, status["counts"])
         return {name: counts for name, (_, counts) in newest.items()}
 
     def total(self, topic: str) -> dict[str, int]:
-        """Those counts added up over the partitions of a topic; dead letters by reason."""
+        """The sum of these counts over the partitions of a topic; dead letters by reason."""
         totals: dict[str, int] = defaultdict(int)
         for name, counts in self.counts().items():
             if name.startswith(f"{topic}/"):
@@ -185,31 +187,31 @@ class Way:
         return dict(totals)
 
     def await_final(self, last_end: str, quiet_s: float = 4.0) -> None:
-        """Until the window that ends at ``last_end`` is final, stored, and nothing more comes."""
+        """Wait until the window that ends at ``last_end`` is final, and nothing changes."""
         self.until(lambda: self._is_final(last_end), f"the window to {last_end} to be final")
-        seen, since_s = -1, time.monotonic()
-        deadline_s = time.monotonic() + PATIENCE_S
+        last_count, since_s = -1, time.monotonic()
+        deadline_s = time.monotonic() + TIMEOUT_S
         while time.monotonic() - since_s < quiet_s and time.monotonic() < deadline_s:
-            now = self._stored_revisions()
-            if now != seen:
-                seen, since_s = now, time.monotonic()
+            count = self._stored_revisions()
+            if count != last_count:
+                last_count, since_s = count, time.monotonic()
             time.sleep(0.3)
 
-    def until(self, true: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
-        deadline_s = time.monotonic() + patience_s
-        while not true():
-            dead = [name for name, p in self.processes.items() if p.poll() is not None]
-            assert not dead, f"{dead} ended while waiting for {what}\n{self.logs()}"
-            assert time.monotonic() < deadline_s, f"waited in vain for {what}\n{self.logs()}"
+    def until(self, condition: Callable[[], bool], what: str, timeout_s: float = TIMEOUT_S) -> None:
+        deadline_s = time.monotonic() + timeout_s
+        while not condition():
+            ended = [name for name, p in self.processes.items() if p.poll() is not None]
+            assert not ended, f"{ended} ended while waiting for {what}\n{self.logs()}"
+            assert time.monotonic() < deadline_s, f"no {what} in time\n{self.logs()}"
             time.sleep(0.3)
 
     def _is_final(self, last_end: str) -> bool:
-        found = self._query(
+        count = self._query(
             "select count(*) from windows where performance_status = 'final' and end_ms ="
             " cast(strftime('%s', :at) as integer) * 1000",
             at=last_end,
         )
-        return found > 0
+        return count > 0
 
     def _stored_revisions(self) -> int:
         return self._query("select coalesce(sum(revision + 1), 0) from windows")
@@ -221,7 +223,7 @@ class Way:
         try:
             with engine.connect() as connection:
                 return int(connection.execute(text(sql), values).scalar() or 0)
-        except OperationalError:  # the store has not made its tables yet, or is making them
+        except OperationalError:  # store has not created its tables yet, or is creating them
             return 0
         finally:
             engine.dispose()
@@ -229,14 +231,14 @@ class Way:
 
 @dataclass(frozen=True)
 class Windows:
-    """What two runs over the same records must agree on, by window."""
+    """What two runs over the same records must have in common, by window."""
 
     first: Mapping[str, dict[str, Any]]  # revision 0 of the data part, and of prediction drift
-    final: Mapping[str, dict[str, Any]]  # the performance that was judged
+    final: Mapping[str, dict[str, Any]]  # the final performance
     last: Mapping[str, dict[str, Any]]  # the newest of everything
 
     @classmethod
-    def of(cls, documents: Iterable[dict[str, Any]]) -> Windows:
+    def from_documents(cls, documents: Iterable[dict[str, Any]]) -> Windows:
         revisions: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for document in documents:
             key = "/".join(document[k] for k in ("model", "version", "start", "end"))
@@ -255,19 +257,19 @@ def _first(revisions: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _final(revisions: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    judged = (d["performance"] for d in revisions if d["performance"]["status"] == "final")
-    found = next(judged, None)
-    return None if found is None else _unnumbered(found)
+    final = (d["performance"] for d in revisions if d["performance"]["status"] == "final")
+    found = next(final, None)
+    return None if found is None else _without_revision(found)
 
 
 def _last(document: dict[str, Any]) -> dict[str, Any]:
     return {
-        "data": _unnumbered(document["data"]),
+        "data": _without_revision(document["data"]),
         "concept": document["concept"],
-        "performance": _unnumbered(document["performance"]),
+        "performance": _without_revision(document["performance"]),
     }
 
 
-def _unnumbered(part: dict[str, Any]) -> dict[str, Any]:
-    """How many revisions it took depends on timing; what they come to does not."""
+def _without_revision(part: dict[str, Any]) -> dict[str, Any]:
+    """The number of revisions depends on timing; their result does not."""
     return {key: value for key, value in part.items() if key != "revision"}
