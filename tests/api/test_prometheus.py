@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -60,6 +63,15 @@ def test_every_metric_has_a_help_text_and_samples(metrics):
     families = metrics()
     assert [name for name, family in families.items() if not family.documentation] == []
     assert [name for name, family in families.items() if not family.samples] == []
+
+
+def test_documentation_lists_every_metric_with_its_type(metrics):
+    page = Path(__file__).parents[2] / "docs/deployment.md"
+    rows = re.findall(r"^\| `(driftline_\w+)` \| (\w+) \|", page.read_text(), re.MULTILINE)
+    assert dict(rows) == {
+        f"{name}_total" if name in COUNTERS else name: family.type
+        for name, family in metrics().items()
+    }
 
 
 def test_help_of_each_counter_explains_its_reset(metrics):
