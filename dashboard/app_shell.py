@@ -32,8 +32,13 @@ PAGES: Mapping[str, tuple[ShowPage, str, str]] = {
     "retraining": (retraining.page, "Retraining", ":material/model_training:"),
 }
 ICON = str(Path(__file__).with_name("icon.svg"))  # an icon by name would be downloaded
-# Streamlit fades what it is about to update; at every refresh that is a flicker.
-NO_FADE = "<style>[data-stale='true'] {opacity: 1 !important; transition: none !important}</style>"
+# Streamlit fades what it is about to update; at every refresh that is a flicker. And it highlights
+# links to the current page as if they were selected, such as those to the history of an incident.
+STYLE = """<style>
+[data-stale='true'] {opacity: 1 !important; transition: none !important}
+[data-testid='stPageLink-NavLink']:not(:hover, :focus-visible) {background: none !important}
+[data-testid='stPageLink-NavLink'] * {font-weight: 400 !important}
+</style>"""
 NO_MODELS = (
     "No model is registered yet. Train the example with `driftline train`, or register your own"
     " with `driftline register`. This page updates by itself."
@@ -42,7 +47,7 @@ NO_MODELS = (
 
 def run(environment: Mapping[str, str]) -> None:
     st.set_page_config("Driftline", ICON, "wide")
-    st.html(NO_FADE)
+    st.html(STYLE)
     pages: dict[str, StreamlitPage] = {}
     for name, (show, title, icon) in PAGES.items():
         script = partial(_run_page, show, title, environment, pages)

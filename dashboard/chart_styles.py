@@ -51,7 +51,9 @@ SOURCES = {"reference": (GREEN, [6, 4]), "window": (BLUE, [1, 0])}
 def lines(styles: dict[str, tuple[str, list[int]]]) -> dict[str, Any]:
     """A colour and a dash pattern for each line, in one legend."""
     names = list(styles)
-    legend = alt.Legend(title=None, symbolType="stroke", symbolSize=400, symbolStrokeWidth=2.5)
+    legend = alt.Legend(
+        title=None, columns=2, symbolType="stroke", symbolSize=400, symbolStrokeWidth=2.5
+    )
     dashes = alt.Scale(domain=names, range=[dash for _, dash in styles.values()])
     field = "source:N" if styles is SOURCES else "line:N"
     return {

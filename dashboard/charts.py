@@ -138,7 +138,7 @@ def heat_map(_title: str) -> Chart:
 
 def _cells(rows: alt.Chart) -> alt.Chart:
     """The verdict is the colour, the distance its opacity."""
-    colour = marks("verdict", VERDICTS)["color"].legend(alt.Legend(title=None, columns=4))
+    colour = marks("verdict", VERDICTS)["color"].legend(alt.Legend(title=None, columns=2))
     opacity = alt.Scale(domain=[0, 0.3], range=[0.12, 1], clamp=True)
     cells: alt.Chart = rows.mark_rect().encode(
         x2="end:Q", color=colour, opacity=alt.Opacity("distance:Q", scale=opacity, legend=None)

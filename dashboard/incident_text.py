@@ -27,13 +27,14 @@ def subject(incident: Incident) -> str:
 
 def headline(incident: Incident) -> str:
     """Symbol, subject, severity, state, and since when."""
-    opened, state = formats.instant(incident.opened_at), escape(incident.state.capitalize())
+    opened = formats.instant(incident.opened_at)
+    severity, state = (escape(text.capitalize()) for text in (incident.severity, incident.state))
     when = f"since {opened}"
     if incident.resolved_at is not None:
         when = f"{opened} to {formats.instant(incident.resolved_at)}"
     resolved = incident.state == "resolved"
     symbol = "✔" if resolved else labels.SYMBOLS.get(incident.severity, "?")
-    return f"{symbol} {subject(incident)} · {escape(incident.severity)} · {state} · {when}"
+    return f"{symbol} {subject(incident)} · {severity} · {state} · {when}"
 
 
 def message(message: str) -> str:

@@ -32,7 +32,7 @@ from dashboard.text import escape
 # -- performance ---------------------------------------------------------------------------------
 
 PERFORMANCE_COLUMNS = [
-    "metric", "baseline", "production", "95% interval", "provisional", "verdict",
+    "metric", "baseline", "production", "verdict", "95% interval", "provisional",
 ]  # fmt: skip
 
 
@@ -45,7 +45,6 @@ def performance(baseline: Baseline, latest: LatestMetrics) -> pd.DataFrame:
             formats.number(baseline.metrics[name].value if name in baseline.metrics else None),
             *_production(latest.metrics.get(name)),
             formats.number(provisional[name].value if name in provisional else None),
-            _metric_verdict(latest.metrics.get(name)),
         )
         for name, label in METRICS.items()
         if name in baseline.metrics or name in latest.metrics
@@ -53,14 +52,16 @@ def performance(baseline: Baseline, latest: LatestMetrics) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=PERFORMANCE_COLUMNS)
 
 
-def _production(metric: Metric | None) -> tuple[str, str]:
+def _production(metric: Metric | None) -> tuple[str, str, str]:
+    """Value, verdict and interval."""
     if metric is None:
-        return NO_VALUE, NO_VALUE
-    return formats.number(metric.value), formats.interval(metric.low, metric.high)
+        return NO_VALUE, NO_VALUE, NO_VALUE
+    interval = formats.interval(metric.low, metric.high)
+    return formats.number(metric.value), _metric_verdict(metric), interval
 
 
-def _metric_verdict(metric: Metric | None) -> str:
-    if metric is None or metric.value is None:
+def _metric_verdict(metric: Metric) -> str:
+    if metric.value is None:
         return NO_VALUE
     if metric.severity is not None:
         return labels.DEGRADED.get(metric.severity, f"? degraded, {escape(metric.severity)}")

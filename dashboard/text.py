@@ -66,7 +66,14 @@ def _distance(feature: Feature) -> str:
         )
     figures = feature.threshold, feature.persistent, feature.allowance
     conditions = limits(distance_test(feature), *figures)
-    return f"{distance} {conditions}".rstrip()
+    return " ".join(filter(None, (distance, conditions, _undetectable(feature))))
+
+
+def _undetectable(feature: Feature) -> str:
+    """A distance never exceeds 1."""
+    if feature.verdict != "ok" or feature.detectable is None or feature.detectable < 1:
+        return ""
+    return "No drift can be detected: in the reference itself, windows differ this much."
 
 
 def _decision(feature: Feature) -> str:

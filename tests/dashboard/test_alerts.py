@@ -28,7 +28,7 @@ def test_open_incidents_come_before_resolved_ones():
 
 def test_resolved_incident_shows_its_period_and_its_last_figures():
     text = page_text(open_page("alerts", api_with(incident(**RESOLVED))))
-    assert "✔ **temp** (data) · critical · Resolved · 2013-04-03 to 2013-04-05" in text
+    assert "✔ **temp** (data) · Critical · Resolved · 2013-04-03 to 2013-04-05" in text
     assert "KS distance 0.410. Limit 0.090 (sampling noise). 900 rows." in text
 
 

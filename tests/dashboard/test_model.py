@@ -42,7 +42,7 @@ def test_prediction_drift_needs_no_labels():
 
 def test_table_shows_baseline_and_production():
     table = open_page("model", api_with(window())).table[0].value
-    assert list(table.columns[:3]) == ["baseline", "production", "95% interval"]
+    assert list(table.columns[:3]) == ["baseline", "production", "verdict"]
     assert list(table.index) == ["Accuracy", "Precision", "Recall", "F1", "ROC-AUC"]
 
 

@@ -70,7 +70,7 @@ def test_open_incident_is_shown_with_its_message_and_links():
     api = api_with(window())
     api.incidents["flight-delay"] = [incident()]
     text = page_text(open_page("overview", api))
-    assert "◆ **temp** (data) · critical · Open · since 2013-04-03" in text
+    assert "◆ **temp** (data) · Critical · Open · since 2013-04-03" in text
     assert "the distribution moved by 0.41 in the window 2013-04-02." in text
     assert "[History] alerts {'incident': '91ab'}" in text
     feature_link = "[Distribution] drift {'feature': 'temp', 'window': '2013-04-02T00:00:00Z/"
@@ -156,9 +156,9 @@ def test_performance_table_shows_production_beside_the_baseline():
     assert list(performance.loc["Recall"]) == [
         "0.900",
         "0.910",
+        "✔ not degraded",
         "0.880 to 0.940",
         "0.910",
-        "✔ not degraded",
     ]
 
 

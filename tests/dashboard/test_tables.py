@@ -44,9 +44,9 @@ def test_performance_has_a_row_for_metrics_with_only_a_baseline_or_only_producti
             "Recall",
             formats.NO_VALUE,
             "0.500",
+            "◆ degraded, critical",
             "0.880 to 0.940",
             formats.NO_VALUE,
-            "◆ degraded, critical",
         ],
     ]
 

@@ -35,6 +35,13 @@ def test_limits_without_figures_are_left_out():
     assert limits("ks", None, 0.1, 0.2) == "Sustained 0.100."
 
 
+def test_verdict_that_no_distance_could_change_is_explained():
+    sentence = "No drift can be detected: in the reference itself, windows differ this much."
+    assert text_of(verdict="ok", severity=None, detectable=1.04).endswith(sentence)
+    assert sentence not in text_of(verdict="ok", severity=None, detectable=0.9)
+    assert sentence not in text_of(detectable=1.04)
+
+
 def test_deciding_test_is_named_unless_it_is_the_distance_itself():
     known = {"persistent": 0.03, "kuiper": 0.2, "statistic": 0.05}
     distance = (
