@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from monitor.counts.schema import Schema
-from monitor.performance.degradation import JUDGED
+from monitor.performance.degradation import INCIDENT_METRICS
 from monitor.plan import Plan
 
 # The shares of families that a model does not have go to its features.
@@ -132,7 +132,7 @@ def _tests(schema: Schema) -> dict[str, Iterator[tuple[str, str]]]:
         "data": _feature_tests(schema),
         "prediction": _distribution_tests("prediction/score"),
         "errors": _distribution_tests("concept/error") if labelled else iter(()),
-        "performance": ((f"performance/{m}", m) for m in JUDGED if labelled),
+        "performance": ((f"performance/{m}", m) for m in INCIDENT_METRICS if labelled),
         "quality": ((f"quality/{name}", "missing") for name in schema.features),
         "coverage": iter([("coverage/labels", "coverage")] if labelled else ()),
     }

@@ -1,65 +1,69 @@
-"""The performance that scores alone let expect, before any label has come.
+"""Expected performance: metrics estimated from the scores alone, without labels.
 
 Theory of operation
 -------------------
-Confidence-based performance estimation, as NannyML published it (its documentation, "How it works:
-CBPE"). The reference says what share of positives a score stands for. If that still holds, a row
-that is called positive is a true positive with that probability and a false one otherwise, and a
-row called negative likewise::
+Confidence-based performance estimation (CBPE), as published by NannyML (documentation, "How it
+works: CBPE"). The reference gives the rate of positives for each score
+(``monitor.performance.isotonic``). If it still holds, a row that is predicted positive is a true
+positive with that probability, and otherwise a false one; a row that is predicted negative
+likewise::
 
-    score  ->  share of positives  ->  expected TP, FP, TN, FN  ->  expected metrics
+    score  ->  rate of positives  ->  expected TP, FP, TN, FN  ->  expected metrics
 
-The shares are those of ``monitor.performance.isotonic``. What is expected holds while inputs move
-and their meaning stays (covariate shift); a change of meaning (concept drift) it cannot see. What
-sees that is the *difference*, realised less expected on the same labelled rows; both of its sides
-call a row positive by the threshold of the profile.
+The estimate is valid while inputs change but their meaning does not (covariate shift). It cannot
+detect a change of meaning (concept drift). The *difference* can: the realised metric minus the
+expected one, on the same labelled rows. Both sides use the threshold of the profile.
 
-An interval says where the labels should put the metric, by three sources of error::
+The interval is that of the realised metric, from three sources of error::
 
     se² = calibration² + factor * labels²
 
-``calibration``: a jackknife over stretches of the reference. ``labels``: each is a coin
-with the expected share; by the delta method. ``factor``: how far the reference's own windows stray
-beyond such coins (as ``monitor.performance.overdispersion`` has it), for a stormy day keeps its
-own calibration.
+``calibration`` is the error of the rates, from a jackknife over groups of panes of the reference.
+``labels`` is the error of independent labels with the expected rates, by the delta method.
+``factor`` is the overdispersion of the reference's own windows relative to such labels
+(``monitor.performance.overdispersion``), because the calibration of a single day differs from the
+mean.
 
-Measured, with an intact calibration: these 95% intervals held the truth in 90% to 99% of simulated
-windows of 20 to 5,000 rows under covariate shift, in 93% to 96% of three-hour windows of healthy
-flights and in 87% to 100% of days; without the factor in 61% to 86%, and 43% to 71%.
+Measured with an intact calibration: these 95% intervals contained the realised metric in 90% to 99%
+of simulated windows of 20 to 5,000 rows under covariate shift, in 93% to 96% of three-hour windows
+of healthy flights and in 87% to 100% of days; without the factor in 61% to 86% and 43% to 71%.
 
-Of all rows only the score summary is known, in the bins that the reference's sample cuts: a row
-whose score the sample holds is placed exactly, one between two neighbours halfway between them.
-Of 14,000 flights against 14,000 others no metric moved by more than 0.00001 through that.
+For rows without labels only the score summary is known, in the cells that the reference's sample
+defines. A score that is in the sample is exact; a score between two values of the sample counts as
+the middle between them. For 14,000 flights against 14,000 others this changed no metric by more
+than 0.00001.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from monitor.counts.bins import Sample
 from monitor.counts.columns import score_bin
 from monitor.counts.counts import Cells, Counts
-from monitor.performance import formulas
-from monitor.performance.degradation import Dispersion
-from monitor.performance.formulas import Array, Bins, centres
-from monitor.performance.isotonic import places, shares_of_positives
-from monitor.performance.metrics import Labelled
-from monitor.performance.overdispersion import LEAST_WINDOWS, by_window
+from monitor.performance.degradation import Overdispersion
+from monitor.performance.expected_metrics import (
+    ESTIMATED_METRICS,
+    ExpectedValue,
+    RatedRows,
+    expected_value,
+    realised_value,
+)
+from monitor.performance.formulas import Array, Bins, Flags, centres
+from monitor.performance.isotonic import calibration_curves, cell_scores
+from monitor.performance.labelled_counts import LabelledCounts
+from monitor.performance.overdispersion import MIN_WINDOWS, split_into_windows
 
-Flags = NDArray[np.bool_]
-
-EXPECTED = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc")
 LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """``value`` is None where the metric is undefined; the ends where the error is unknown."""
+    """``value`` is None if the metric is undefined, the ends if its error is unknown."""
 
     value: float | None
     low: float | None = None
@@ -68,170 +72,118 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A metric as the scores let expect it, and what the labels say less than that or more."""
+    """The expected metric, and the difference between the realised and the expected metric."""
 
     value: float | None
     low: float | None = None
     high: float | None = None
-    difference: Estimate = Estimate(None)  # over the labelled rows alone
+    difference: Estimate = Estimate(None)  # on the labelled rows alone
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Rows:
-    """Rows by score, in ascending cells, with what the calibration says of them."""
+class PerformanceEstimator:
+    """Estimates metrics from scores, with the calibration of a reference."""
 
-    count: Array  # shape (c,)
-    called: Flags  # shape (c,): whether the model calls such a row positive
-    shares: Array  # shape (1 + g, c): of positives; then with each group left out
-
-    @property
-    def noise(self) -> Array:
-        """The variance of the number of positives in each cell, shape (c,)."""
-        return np.asarray(self.count * self.shares[0] * (1 - self.shares[0]))
-
-
-@dataclass(frozen=True, slots=True)
-class _Guess:
-    """An expected metric with the variances of its two errors."""
-
-    value: float
-    of_calibration: float
-    of_labels: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Expectation:
-    """What a reference lets expect of scores."""
-
-    shares: Array  # shape (1 + g, SCORE_BINS), rising: of all labelled rows, then without a group
+    curves: Array  # shape (1 + g, SCORE_BINS): rates of positives, then without each group of panes
     threshold: float
-    cell_bins: Bins  # shape (2 d + 1,): where the cells of the score summary lie
-    cell_called: Flags  # shape (2 d + 1,)
-    strays: Mapping[str, Dispersion] = field(default_factory=dict)
+    cell_bins: Bins  # shape (2 d + 1,): the score bin of each cell of the score summary
+    cell_positive: Flags  # shape (2 d + 1,): whether the scores of the cell reach the threshold
+    overdispersions: Mapping[str, Overdispersion] = field(default_factory=dict)
 
     @classmethod
-    def of(
+    def fit(
         cls, panes: Mapping[int, Cells], length_ms: int, sample: Sample, threshold: float
-    ) -> Expectation | None:
-        """From the labelled panes of a reference by their start; windows are ``length_ms`` long.
+    ) -> PerformanceEstimator | None:
+        """From the panes of a reference by their start, for windows of ``length_ms``.
 
-        ``sample`` cut the bins of the score summary. None without two panes with labels.
+        ``sample`` defines the cells of the score summary. None with fewer than two labelled panes.
         """
-        labelled = Labelled.of([cells for _, cells in sorted(panes.items())])
-        if len(labelled.outcomes) < 2 or not labelled.bins.size:
+        labelled = LabelledCounts.from_panes([cells for _, cells in sorted(panes.items())])
+        if labelled.panes < 2 or not labelled.bins.size:
             return None
-        at = places(sample)
-        plain = cls(shares_of_positives(labelled), threshold, score_bin(at), at >= threshold)
-        return replace(plain, strays=plain._straying(panes, length_ms))
+        scores = cell_scores(sample)
+        calibrated = cls(
+            calibration_curves(labelled), threshold, score_bin(scores), scores >= threshold
+        )
+        windows = map(LabelledCounts.from_panes, split_into_windows(panes, length_ms))
+        return replace(calibrated, overdispersions=calibrated._overdispersions(list(windows)))
 
-    def expect(
+    def estimate(
         self, panes: Sequence[Cells], scores: Counts | None = None
     ) -> dict[str, Expected] | None:
-        """Of rows with these ``scores`` (of the score summary), and what the labels of ``panes``
-        say against it. Without ``scores``, of the labelled rows. None without any row.
+        """The expected metrics of rows with ``scores``, and the difference on the labelled rows of
+        ``panes``.
+
+        ``scores`` are counts of the score summary. Without them, the expected metrics are those of
+        the labelled rows. None if there is no row.
         """
-        labelled = Labelled.of(panes)
-        known = self._labelled(labelled)
-        rows = known if scores is None else self._scored(scores)
+        labelled = LabelledCounts.from_panes(panes)
+        labelled_rows = self._labelled_rows(labelled)
+        rows = labelled_rows if scores is None else self._scored_rows(scores)
         if not rows.count.sum() > 0:
             return None
-        return {name: self._expected(name, rows, labelled, known) for name in EXPECTED}
+        return {
+            name: self._expected(name, rows, _difference(name, labelled, labelled_rows))
+            for name in ESTIMATED_METRICS
+        }
 
-    def _expected(self, name: str, rows: _Rows, labelled: Labelled, known: _Rows) -> Expected:
-        guess, apart = _guess(name, rows), _apart(name, labelled, known)
-        of = Estimate(None) if guess is None else self._between(name, guess, guess.value, 0.0)
-        difference = Estimate(None) if apart is None else self._between(name, *apart, -1.0)
-        return Expected(of.value, of.low, of.high, difference)
+    def _expected(
+        self, name: str, rows: RatedRows, difference: tuple[ExpectedValue, float] | None
+    ) -> Expected:
+        expected, value, against = expected_value(name, rows), Estimate(None), Estimate(None)
+        if expected is not None:
+            value = self._with_interval(name, expected, expected.value, minimum=0.0)
+        if difference is not None:
+            against = self._with_interval(name, *difference, minimum=-1.0)
+        return Expected(value.value, value.low, value.high, against)
 
-    def _between(self, name: str, guess: _Guess, value: float, least: float) -> Estimate:
-        strays = self.strays.get(name)
-        if strays is None:
+    def _with_interval(
+        self, name: str, expected: ExpectedValue, value: float, minimum: float
+    ) -> Estimate:
+        over = self.overdispersions.get(name)
+        if over is None:
             return Estimate(value)
-        se = float(np.sqrt(guess.of_calibration + strays.factor * guess.of_labels))
-        reach = float(student.ppf(0.5 + LEVEL / 2, strays.degrees)) * se
-        return Estimate(value, max(least, value - reach), min(1.0, value + reach))
+        se = float(np.sqrt(expected.calibration_variance + over.factor * expected.label_variance))
+        margin = float(student.ppf(0.5 + LEVEL / 2, over.degrees)) * se
+        return Estimate(value, max(minimum, value - margin), min(1.0, value + margin))
 
-    def _labelled(self, labelled: Labelled) -> _Rows:
+    def _labelled_rows(self, labelled: LabelledCounts) -> RatedRows:
         bins, (n, p) = labelled.bins, labelled.totals
-        return _Rows(n + p, centres(bins) >= self.threshold, self.shares[:, bins])
+        return RatedRows(n + p, centres(bins) >= self.threshold, self.curves[:, bins])
 
-    def _scored(self, scores: Counts) -> _Rows:
-        count, at = scores.count.astype(np.float64), self.cell_bins[scores.index]
-        return _Rows(count, self.cell_called[scores.index], self.shares[:, at])
+    def _scored_rows(self, scores: Counts) -> RatedRows:
+        count, bins = scores.count.astype(np.float64), self.cell_bins[scores.index]
+        return RatedRows(count, self.cell_positive[scores.index], self.curves[:, bins])
 
-    def _straying(self, panes: Mapping[int, Cells], length_ms: int) -> dict[str, Dispersion]:
-        """How far the windows of the reference lie from what is expected of them."""
-        windows = [Labelled.of(inside) for inside in by_window(panes, length_ms)]
-        found = {name: self._strayed(name, windows) for name in EXPECTED}
-        return {name: of for name, of in found.items() if of is not None}
+    def _overdispersions(self, windows: Sequence[LabelledCounts]) -> dict[str, Overdispersion]:
+        """By metric, how far the windows of the reference are from their own expected metrics."""
+        estimates = {name: self._overdispersion(name, windows) for name in ESTIMATED_METRICS}
+        return {name: estimate for name, estimate in estimates.items() if estimate is not None}
 
-    def _strayed(self, name: str, windows: Sequence[Labelled]) -> Dispersion | None:
-        apart = filter(None, (_apart(name, of, self._labelled(of)) for of in windows))
-        coins = [(far**2, guess.of_labels) for guess, far in apart if guess.of_labels > 0]
-        if len(coins) < LEAST_WINDOWS:
+    def _overdispersion(
+        self, name: str, windows: Sequence[LabelledCounts]
+    ) -> Overdispersion | None:
+        differences = (_difference(name, w, self._labelled_rows(w)) for w in windows)
+        ratios = [
+            difference**2 / expected.label_variance
+            for expected, difference in filter(None, differences)
+            if expected.label_variance > 0
+        ]
+        if len(ratios) < MIN_WINDOWS:
             return None
-        degrees = len(coins) - 1
-        return Dispersion(max(1.0, sum(far / coin for far, coin in coins) / degrees), degrees)
+        degrees = len(ratios) - 1
+        return Overdispersion(max(1.0, sum(ratios) / degrees), degrees)
 
 
-# -- expected metrics --------------------------------------------------------------------------
+def _difference(
+    name: str, labelled: LabelledCounts, rows: RatedRows
+) -> tuple[ExpectedValue, float] | None:
+    """The expected metric of labelled rows, and the realised minus the expected metric.
 
-_OF_CLASS: Mapping[str, Callable[[Array], Array]] = {
-    "accuracy": formulas.accuracy,
-    "balanced_accuracy": formulas.balanced_accuracy,
-    "precision": formulas.precision,
-    "recall": formulas.recall,
-    "f1": formulas.f1,
-}
-
-
-def _guess(name: str, rows: _Rows) -> _Guess | None:
-    """None where the metric is undefined."""
-    p = rows.count * rows.shares
-    values = _value(name, rows.count - p, p, rows.called)
-    if np.isnan(values).any():
+    Both are those of the score bins. None if one of them is undefined.
+    """
+    if not rows.count.sum() > 0:
         return None
-    left_out, g = values[1:], values.size - 1
-    of_calibration = (g - 1) / g * float(np.square(left_out - left_out.mean()).sum())
-    turned = _turned(name, (rows.count - p)[0], p[0], rows.called)
-    return _Guess(float(values[0]), of_calibration, float(rows.noise @ np.square(turned)))
-
-
-def _apart(name: str, labelled: Labelled, rows: _Rows) -> tuple[_Guess, float] | None:
-    """What is expected of labelled rows, and realised less expected, both on the score bins."""
-    guess, realised = None, np.nan
-    if rows.count.sum() > 0:
-        guess = _guess(name, rows)
-        realised = float(_value(name, *labelled.totals, rows.called))
-    return None if guess is None or np.isnan(realised) else (guess, realised - guess.value)
-
-
-def _value(name: str, n: Array, p: Array, called: Flags) -> Array:
-    of_class = _OF_CLASS.get(name)
-    if of_class is None:
-        return formulas.roc_auc(n, p)
-    return of_class(_outcomes(n, p, called))
-
-
-def _outcomes(n: Array, p: Array, called: Flags) -> Array:
-    parts = (n * ~called, p * ~called, n * called, p * called)
-    return np.stack([part.sum(axis=-1) for part in parts], axis=-1)
-
-
-def _turned(name: str, n: Array, p: Array, called: Flags) -> Array:
-    """What one row that is positive instead of negative adds to a metric, by cell, shape (c,)."""
-    of_class = _OF_CLASS.get(name)
-    if of_class is None:
-        return _turned_auc(n, p)
-    outcomes = _outcomes(n, p, called)
-    step = 1e-6 * float(outcomes.sum())
-    slope = (of_class(outcomes + step * np.eye(4)) - of_class(outcomes)) / step
-    return np.asarray(np.where(called, slope[3] - slope[2], slope[1] - slope[0]))
-
-
-def _turned_auc(n: Array, p: Array) -> Array:
-    negatives, positives = n.sum(), p.sum()
-    below, above = np.cumsum(n) - n / 2, positives - np.cumsum(p) + p / 2
-    gained = (below - above) / (negatives * positives)
-    auc = formulas.roc_auc(n, p)
-    return np.asarray(gained - auc * (1 / positives - 1 / negatives))
+    expected = expected_value(name, rows)
+    realised = realised_value(name, *labelled.totals, rows.predicted_positive)
+    return None if expected is None or realised is None else (expected, realised - expected.value)

@@ -1,4 +1,4 @@
-"""Whether a metric has become worse than it was on the reference, by more than it strays anyway."""
+"""Whether a metric is worse than on the reference by more than its natural variation."""
 
 from __future__ import annotations
 
@@ -9,38 +9,45 @@ from scipy.stats import t as student
 
 from monitor.performance.metrics import Metric
 
-# Those of ``monitor.performance.metrics`` that may open an incident, and so spend of the budget.
-JUDGED = ("accuracy", "precision", "recall", "f1", "roc_auc")
+# The metrics that may open an incident, and so have a share of the budget.
+INCIDENT_METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc")
 
 
 @dataclass(frozen=True, slots=True)
-class Dispersion:
-    """How far windows of a reference stray, against what independent rows would."""
+class Overdispersion:
+    """How the windows of a reference vary, relative to windows of independent rows."""
 
     factor: float  # of the variance, at least 1
-    degrees: int  # of freedom it was learned with
-    offset: float = 0.0  # of the metric in a window, from the metric of all of them together
+    degrees: int  # degrees of freedom of the factor
+    offset: float = 0.0  # mean of the windows' metrics minus the metric of the whole reference
 
 
 def degraded(
-    now: Metric, baseline: Metric, dispersion: Dispersion | None, *, share: float, alpha: float
+    current: Metric,
+    baseline: Metric,
+    overdispersion: Overdispersion | None,
+    *,
+    threshold: float,
+    alpha: float,
 ) -> tuple[bool, float | None]:
-    """Whether ``now`` is worse than its bound, at level ``alpha``; and that bound.
+    """Whether ``current`` is worse than its bound at level ``alpha`` (one-sided), and the bound.
 
-    The bound is ``share`` of the baseline; where lower is better, the baseline over ``share``.
-    One-sided, with the variance of both: that of independent rows, times the factor by which the
-    reference's own windows exceed it, and less what they lie off anyway
-    (``monitor.performance.overdispersion``). An undefined metric, or a reference too short to know
-    the factor, decides nothing. ``now`` is taken with four rows more, half of them wrong (Agresti
-    and Coull 1998): two wrong rows out of two are no proof of anything.
+    The bound is ``threshold * baseline``, or ``baseline / threshold`` if lower is better. The noise
+    is that of independent rows in both metrics, multiplied by the overdispersion of the reference
+    (``monitor.performance.overdispersion``). ``current`` is taken with four more rows, two of them
+    wrong (Agresti and Coull 1998), so that a handful of wrong rows is no evidence.
+
+    An undefined metric is not degraded and has no bound. Without ``overdispersion``, because the
+    reference is too short to estimate it, nothing is degraded.
     """
-    if now.value is None or baseline.value is None:
+    if current.value is None or baseline.value is None:
         return False, None
-    scale = 1 / share if now.lower_is_better else share
+    scale = 1 / threshold if current.lower_is_better else threshold
     bound = scale * baseline.value
-    if dispersion is None:
+    if overdispersion is None:
         return False, bound
-    noise = float(np.hypot(now.floor, scale * baseline.floor)) * float(np.sqrt(dispersion.factor))
-    reach = float(student.isf(alpha, dispersion.degrees)) * noise
-    above = now.shrunk - dispersion.offset - bound
-    return (above if now.lower_is_better else -above) > reach, bound
+    independent = float(np.hypot(current.independent_se, scale * baseline.independent_se))
+    noise = independent * float(np.sqrt(overdispersion.factor))
+    margin = float(student.isf(alpha, overdispersion.degrees)) * noise
+    above = current.adjusted - overdispersion.offset - bound
+    return (above if current.lower_is_better else -above) > margin, bound

@@ -1,7 +1,8 @@
-"""What share of positives a score stands for, as the labelled rows of a reference have it.
+"""The calibration of a score: the rate of positives by score in the labelled rows of a reference.
 
-By isotonic regression: the rising function nearest to the labels, found by pooling adjacent
-violators (Zadrozny and Elkan 2002), linear between the scores that were met and level beyond them.
+Isotonic regression is the non-decreasing function nearest to the labels, found by pooling adjacent
+violators (Zadrozny and Elkan 2002). It is interpolated linearly between the scores of the reference
+and is constant beyond them.
 """
 
 from __future__ import annotations
@@ -12,41 +13,43 @@ from scipy.optimize import isotonic_regression
 from monitor.counts.bins import Sample
 from monitor.counts.summary import SCORE_BINS
 from monitor.performance.formulas import Array, Bins
-from monitor.performance.metrics import Labelled
+from monitor.performance.labelled_counts import LabelledCounts
 
-GROUPS = 20  # stretches of panes, left out one at a time to see how sure the shares are
+JACKKNIFE_GROUPS = 20  # groups of consecutive panes, left out one at a time
 
 
-def shares_of_positives(labelled: Labelled) -> Array:
-    """By score bin, shape (1 + g, SCORE_BINS): from all panes, then without each of ``g`` groups.
+def calibration_curves(labelled: LabelledCounts) -> Array:
+    """Rates of positives by score bin, shape (1 + g, SCORE_BINS): from all panes, then without
+    each of ``g`` groups of them.
 
-    ``labelled`` holds panes in time order, two at least; groups are neighbours, as many as there
-    are panes but at most ``GROUPS``.
+    ``labelled`` holds at least two panes in order of time. Panes are grouped with their neighbours,
+    into ``JACKKNIFE_GROUPS`` groups or, with fewer panes, into groups of one.
     """
-    groups = min(GROUPS, len(labelled.outcomes))
+    groups = np.array_split(np.arange(labelled.panes), min(JACKKNIFE_GROUPS, labelled.panes))
     n, p = labelled.totals
-    fitted = [_isotonic(n, p, labelled.bins)]
-    for group in np.array_split(np.arange(len(labelled.outcomes)), groups):
+    curves = [_isotonic(n, p, labelled.bins)]
+    for group in groups:
         left_n = n - labelled.negatives[group].sum(axis=0)
         left_p = p - labelled.positives[group].sum(axis=0)
-        fitted.append(_isotonic(left_n, left_p, labelled.bins))
-    return np.stack(fitted)
+        curves.append(_isotonic(left_n, left_p, labelled.bins))
+    return np.stack(curves)
 
 
-def places(sample: Sample) -> Array:
-    """A score on [0, 1] for each cell of the score summary, shape (2 d + 1,).
+def cell_scores(sample: Sample) -> Array:
+    """The score on [0, 1] that stands for each cell of the score summary, shape (2 d + 1,).
 
-    Of a cell between two values of the sample it is the middle.
+    The score of a cell between two values of the sample is the middle between them.
     """
     edges = np.concatenate([[0.0], sample.values, [1.0]])
-    at = np.empty(sample.bins)
-    at[0::2] = (edges[:-1] + edges[1:]) / 2
-    at[1::2] = sample.values
-    return at
+    scores = np.empty(sample.bins)
+    scores[0::2] = (edges[:-1] + edges[1:]) / 2
+    scores[1::2] = sample.values
+    return scores
 
 
 def _isotonic(n: Array, p: Array, bins: Bins) -> Array:
-    met = (n + p) > 0
-    weights = (n + p)[met]
-    fitted = isotonic_regression(p[met] / weights, weights=weights).x
-    return np.asarray(np.interp(np.arange(SCORE_BINS), bins[met], np.clip(fitted, 0.0, 1.0)))
+    occupied = (n + p) > 0
+    weights = (n + p)[occupied]
+    fitted = isotonic_regression(p[occupied] / weights, weights=weights).x
+    rates = np.clip(fitted, 0.0, 1.0)
+    return np.asarray(np.interp(np.arange(SCORE_BINS), bins[occupied], rates))

@@ -11,9 +11,10 @@ from monitor.counts.counts import Cells, Counts, add_cells
 from monitor.counts.profile import Profile
 from monitor.counts.schema import ERROR, SCORE
 from monitor.counts.summary import Names, most_frequent
-from monitor.performance.cbpe import Expectation
-from monitor.performance.degradation import JUDGED, Dispersion, degraded
-from monitor.performance.metrics import Metric, labelled_rows, measure
+from monitor.performance.cbpe import PerformanceEstimator
+from monitor.performance.degradation import INCIDENT_METRICS, Overdispersion, degraded
+from monitor.performance.labelled_counts import labelled_rows
+from monitor.performance.metrics import Metric, measure
 from monitor.plan import Plan
 from monitor.statistics.coverage_check import CoverageCheck
 from monitor.statistics.drift_rule import Comparison, Severity
@@ -52,8 +53,8 @@ class Evaluator:
     errors: Scanner | None
     coverage: CoverageCheck | None
     baseline: Mapping[str, Metric]
-    dispersions: Mapping[Length, Mapping[str, Dispersion]]  # by metric
-    expectation: Expectation | None  # None: the reference has no labels
+    dispersions: Mapping[Length, Mapping[str, Overdispersion]]  # by metric
+    expectation: PerformanceEstimator | None  # None: the reference has no labels
 
     @classmethod
     def of(cls, plan: Plan, profile: Profile) -> Evaluator:
@@ -172,7 +173,7 @@ class Evaluator:
             rows,
             labelled_rows(panes),
             self.judge_metrics(measured, own_length(self.plan)),
-            None if self.expectation is None else self.expectation.expect(panes, scores),
+            None if self.expectation is None else self.expectation.estimate(panes, scores),
         )
 
     def judge_metrics(
@@ -185,13 +186,13 @@ class Evaluator:
         """Warning below the baseline, critical below ``degradation_threshold`` times it."""
         family = self.families.get("performance")
         before = self.baseline.get(name, Metric(None))
-        if family is None or name not in JUDGED:
+        if family is None or name not in INCIDENT_METRICS:
             return MetricFinding(name, metric, before)
         level = family.level(self.plan, length)
         share = self.plan.performance.degradation_threshold
         variation = self.dispersions[length].get(name)
-        fell, bound = degraded(metric, before, variation, share=share, alpha=level.critical)
-        suspected, _ = degraded(metric, before, variation, share=1.0, alpha=level.warning)
+        fell, bound = degraded(metric, before, variation, threshold=share, alpha=level.critical)
+        suspected, _ = degraded(metric, before, variation, threshold=1.0, alpha=level.warning)
         severity = Severity.CRITICAL if fell else Severity.WARNING if suspected else None
         decided = variation is not None and metric.value is not None and before.value is not None
         return MetricFinding(name, metric, before, bound, severity, decided)

@@ -11,10 +11,10 @@ from monitor.counts.columns import Categorical
 from monitor.counts.counts import Cells, Counts
 from monitor.counts.profile import Profile
 from monitor.counts.summary import Part, Quality
-from monitor.performance.cbpe import Expectation
-from monitor.performance.degradation import Dispersion
+from monitor.performance.cbpe import PerformanceEstimator
+from monitor.performance.degradation import Overdispersion
 from monitor.performance.metrics import Metric, measure
-from monitor.performance.overdispersion import dispersion
+from monitor.performance.overdispersion import overdispersions
 from monitor.plan import Plan
 from monitor.statistics.categories import Categories
 from monitor.statistics.category_check import CategoryCheck
@@ -83,28 +83,30 @@ class EvaluatorBuilder:
         whole = sum(panes, start=Proportion(0, 0))
         return CoverageCheck(whole, Rule(levels, variation, self.plan.drift))
 
-    def dispersions(self) -> dict[Length, dict[str, Dispersion]]:
+    def dispersions(self) -> dict[Length, dict[str, Overdispersion]]:
         """The overdispersion of each metric, for each length of window.
 
         No factor is smaller than that of the next shorter length: there are few long windows to
         learn from, and rows that are near in time resemble each other (hours of a day, say).
         """
-        dispersions: dict[Length, dict[str, Dispersion]] = {}
-        shorter: dict[str, Dispersion] = {}
+        dispersions: dict[Length, dict[str, Overdispersion]] = {}
+        shorter: dict[str, Overdispersion] = {}
         labelled, families = _labelled(self.profile), self.families
         for length in families["performance"].lengths if "performance" in families else ():
-            learned = dispersion(labelled, length.panes * self.plan.windows.pane_ms)
+            learned = overdispersions(labelled, length.panes * self.plan.windows.pane_ms)
             larger = {
                 name: max(shorter.get(name, one), one, key=_factor) for name, one in learned.items()
             }
             dispersions[length] = shorter = {**shorter, **larger}
         return dispersions
 
-    def expectation(self) -> Expectation | None:
+    def expectation(self) -> PerformanceEstimator | None:
         """The performance that scores let expect; None if the reference has no labels."""
         schema = self.profile.schema
         length_ms, sample = self.plan.windows.length_ms, schema.score.sample
-        return Expectation.of(_labelled(self.profile), length_ms, sample, schema.threshold)
+        return PerformanceEstimator.fit(
+            _labelled(self.profile), length_ms, sample, schema.threshold
+        )
 
     def _scanner(
         self,
@@ -171,7 +173,7 @@ def rows_per_pane(profile: Profile) -> float:
     return rows / ((max(starts_ms) - min(starts_ms)) // profile.schema.pane_ms + 1)
 
 
-def _factor(learned: Dispersion) -> float:
+def _factor(learned: Overdispersion) -> float:
     return learned.factor
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from monitor.budget import Length, own_length
 from monitor.counts.summary import Part
 from monitor.decisions.signals import MetricVerdict, SubjectSignal, most_severe_metric
-from monitor.performance.metrics import labelled_rows, measure
+from monitor.performance.labelled_counts import labelled_rows
+from monitor.performance.metrics import measure
 from monitor.statistics.drift_rule import evidence
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import MetricFinding, WindowFinding, evidence_of

@@ -22,7 +22,7 @@ from monitor.counts.counting import count_outcomes
 from monitor.counts.counts import Cells, add_cells
 from monitor.counts.profile import Profile, ReferenceRows
 from monitor.counts.summary import Part, Summary
-from monitor.performance.degradation import JUDGED
+from monitor.performance.degradation import INCIDENT_METRICS
 from monitor.performance.metrics import METRICS, Metric, measure
 from monitor.plan import DAY
 from producers.registration.profile_file import read_profile
@@ -119,9 +119,9 @@ def evaluation_lines(found: Evaluation) -> list[str]:
             f"   {_shown(found.baseline[name].value):>8}"
             f"   {'-' if change is None else f'{change:+.3f}':>7}"
         )
-    lines += ["", f"{'month':10}" + "".join(f"{name:>11}" for name in JUDGED)]
+    lines += ["", f"{'month':10}" + "".join(f"{name:>11}" for name in INCIDENT_METRICS)]
     for month, metrics in found.months.items():
-        shown = (_shown(metrics[name].value) for name in JUDGED)
+        shown = (_shown(metrics[name].value) for name in INCIDENT_METRICS)
         lines.append(f"{month:10}" + "".join(f"{value:>11}" for value in shown))
     return lines
 

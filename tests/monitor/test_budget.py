@@ -16,7 +16,7 @@ from monitor.budget import (
 from monitor.counts.bins import Sample
 from monitor.counts.columns import Categorical, Numeric
 from monitor.counts.schema import Schema
-from monitor.performance.degradation import JUDGED
+from monitor.performance.degradation import INCIDENT_METRICS
 from monitor.plan import DAY, HOUR, Budget, Drift, Plan, Windows
 
 numeric = Numeric(Sample.of([0.0]), 0.0, 0.0)
@@ -108,7 +108,7 @@ def test_every_feature_has_distribution_or_category_tests_and_a_quality_test():
         "quality/n1",
         "quality/c0",
     ]
-    assert [metric for _, metric in found["performance"].tests] == list(JUDGED)
+    assert [metric for _, metric in found["performance"].tests] == list(INCIDENT_METRICS)
 
 
 def test_distributions_are_tested_at_all_lengths_and_metrics_at_windows_of_days():

@@ -15,7 +15,7 @@ from consumers.batch.steps.step import (
     section_of_windows,
 )
 from consumers.messages.alert_text import change_of
-from monitor.performance.degradation import JUDGED
+from monitor.performance.degradation import INCIDENT_METRICS
 from monitor.performance.metrics import LOSSES
 
 SUBJECT = "performance/"
@@ -66,7 +66,7 @@ def _metric_history(name: str, labelled: Sequence[Document]) -> Document:
     severities = [m["severity"] for _, m in defined if m["severity"] is not None]
     return {
         "name": name,
-        "judged": name in JUDGED,
+        "judged": name in INCIDENT_METRICS,
         "baseline": defined[0][1]["baseline"] if defined else None,
         "degraded": len(severities),
         "severities": dict(Counter(severities)),

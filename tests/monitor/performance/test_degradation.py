@@ -1,4 +1,4 @@
-"""What counts as a fall: beyond a share of the baseline, and beyond noise and straying."""
+"""A metric is degraded if it is below its bound by more than noise and natural variation."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from monitor.counts.counts import Counts
-from monitor.performance.degradation import JUDGED, Dispersion, degraded
+from monitor.performance.degradation import INCIDENT_METRICS, Overdispersion, degraded
 from monitor.performance.metrics import METRICS, Metric, measure
 from tests.monitor.performance.test_metrics import measured, panes
 
@@ -16,57 +16,63 @@ def accuracy(right: int, n: int) -> Metric:
     return measure([{"outcomes": Counts.of([0, 1], [right, n - right])}])["accuracy"]
 
 
-INDEPENDENT = Dispersion(1.0, 60)
+INDEPENDENT = Overdispersion(1.0, 60)
 baseline = accuracy(9_300, 10_000)
 
 
-def fell(now: Metric, before: Metric = baseline, of=INDEPENDENT, share=0.9, alpha=0.001) -> bool:
-    return degraded(now, before, of, share=share, alpha=alpha)[0]
+def is_degraded(
+    now: Metric, before: Metric = baseline, overdispersion=INDEPENDENT, threshold=0.9, alpha=0.001
+) -> bool:
+    return degraded(now, before, overdispersion, threshold=threshold, alpha=alpha)[0]
 
 
-def test_a_real_fall_is_degraded_and_a_small_one_is_not():
-    assert fell(accuracy(600, 1_000))
-    assert not fell(accuracy(830, 1_000))  # below 0.9 of the baseline, by less than noise
-    assert not fell(accuracy(930, 1_000))
-    assert fell(accuracy(880, 1_000), share=1.0)  # below the baseline itself
+def test_large_decrease_is_degraded_and_a_small_one_is_not():
+    assert is_degraded(accuracy(600, 1_000))
+    assert not is_degraded(accuracy(830, 1_000))  # below 0.9 of the baseline by less than the noise
+    assert not is_degraded(accuracy(930, 1_000))
+    assert is_degraded(accuracy(880, 1_000), threshold=1.0)  # below the baseline itself
 
 
-def test_the_bound_is_a_share_of_the_baseline():
-    assert degraded(baseline, baseline, INDEPENDENT, share=0.9, alpha=0.001)[1] == 0.9 * 0.93
-    assert degraded(baseline, baseline, None, share=0.9, alpha=0.001) == (False, 0.9 * 0.93)
+def test_bound_is_the_threshold_times_the_baseline():
+    assert degraded(baseline, baseline, INDEPENDENT, threshold=0.9, alpha=0.001)[1] == 0.9 * 0.93
+    assert degraded(baseline, baseline, None, threshold=0.9, alpha=0.001) == (False, 0.9 * 0.93)
 
 
 @pytest.mark.parametrize(
     ("now", "before"), [(Metric(None), baseline), (baseline, Metric(None)), (Metric(None),) * 2]
 )
-def test_what_is_undefined_is_not_degraded(now, before):
-    assert degraded(now, before, INDEPENDENT, share=0.9, alpha=0.5) == (False, None)
+def test_undefined_metric_is_not_degraded(now, before):
+    assert degraded(now, before, INDEPENDENT, threshold=0.9, alpha=0.5) == (False, None)
 
 
-def test_a_reference_too_short_to_know_its_straying_decides_nothing():
-    assert not fell(accuracy(0, 1_000), of=None)
+def test_nothing_is_degraded_without_an_overdispersion():
+    assert not is_degraded(accuracy(0, 1_000), overdispersion=None)
 
 
-def test_what_the_reference_strays_is_allowed_for():
+def test_decrease_within_the_variation_of_the_reference_is_not_degraded():
     now = accuracy(780, 1_000)
-    assert fell(now)
-    assert not fell(now, of=Dispersion(9.0, 60))
-    assert not fell(now, of=Dispersion(1.0, 1))  # too few windows to be sure of the factor
+    assert is_degraded(now)
+    assert not is_degraded(now, overdispersion=Overdispersion(9.0, 60))
+    assert not is_degraded(
+        now, overdispersion=Overdispersion(1.0, 1)
+    )  # too few windows to know the factor
 
 
-def test_what_windows_lie_off_anyway_is_no_fall():
+def test_offset_of_windows_from_their_reference_is_not_degraded():
     now = accuracy(780, 1_000)
-    assert fell(now)
-    assert not fell(now, of=Dispersion(1.0, 60, offset=-0.06))
-    assert fell(accuracy(830, 1_000), of=Dispersion(1.0, 60, offset=0.06))
-    assert not fell(brier(200, 1_000), small, of=Dispersion(1.0, 60, offset=0.12))
+    assert is_degraded(now)
+    assert not is_degraded(now, overdispersion=Overdispersion(1.0, 60, offset=-0.06))
+    assert is_degraded(accuracy(830, 1_000), overdispersion=Overdispersion(1.0, 60, offset=0.06))
+    assert not is_degraded(
+        brier(200, 1_000), small, overdispersion=Overdispersion(1.0, 60, offset=0.12)
+    )
 
 
 # -- where lower is better ---------------------------------------------------------------------
 
 
 def brier(wrong: int, n: int) -> Metric:
-    """Rows that are sure of themselves, within half a bin."""
+    """Rows with scores within half a bin of 1."""
     rows = [(0.99995, 1, 0)] * wrong + [(0.99995, 1, 1)] * (n - wrong)
     return measured([rows])["brier"]
 
@@ -74,48 +80,51 @@ def brier(wrong: int, n: int) -> Metric:
 small = brier(70, 1_000)
 
 
-def test_a_loss_that_really_rose_is_degraded_and_a_small_rise_is_not():
-    assert fell(brier(200, 1_000), small)
-    assert not fell(brier(85, 1_000), small)  # beyond 1 / 0.9 of the baseline, by less than noise
-    assert not fell(brier(70, 1_000), small)
-    assert not fell(brier(0, 1_000), small)  # better than ever
-    assert fell(brier(115, 1_000), small, share=1.0)
+def test_large_increase_of_a_loss_is_degraded_and_a_small_one_is_not():
+    assert is_degraded(brier(200, 1_000), small)
+    assert not is_degraded(brier(85, 1_000), small)  # by less than the noise
+    assert not is_degraded(brier(70, 1_000), small)
+    assert not is_degraded(brier(0, 1_000), small)  # better than the baseline
+    assert is_degraded(brier(115, 1_000), small, threshold=1.0)
 
 
-def test_the_bound_of_a_loss_lies_above_the_baseline():
-    assert degraded(small, small, INDEPENDENT, share=0.9, alpha=0.001)[1] == pytest.approx(
+def test_bound_of_a_loss_is_the_baseline_divided_by_the_threshold():
+    assert degraded(small, small, INDEPENDENT, threshold=0.9, alpha=0.001)[1] == pytest.approx(
         small.value / 0.9
     )
 
 
 @pytest.mark.parametrize("n", [1, 2])
-def test_a_handful_of_great_losses_is_no_critical_rise(n):
-    assert not fell(brier(n, n), small)
+def test_large_loss_in_one_or_two_rows_is_not_degraded(n):
+    assert not is_degraded(brier(n, n), small)
 
 
 # -- few rows ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_a_handful_of_rows_that_all_went_wrong_is_no_critical_fall(n):
+def test_up_to_three_wrong_rows_are_not_degraded(n):
     for before in (0.6, 0.8, 0.93):
-        assert not fell(accuracy(0, n), accuracy(round(before * 10_000), 10_000))
+        assert not is_degraded(accuracy(0, n), accuracy(round(before * 10_000), 10_000))
 
 
-def test_nor_is_a_handful_of_positives_ranked_below_the_negatives():
+def test_roc_auc_of_three_inverted_pairs_is_not_degraded():
     inverted = measured([[(0.9, 1, 0), (0.1, 0, 1)]] * 3)["roc_auc"]
     known = measured([[(0.1, 0, 0), (0.9, 1, 1), (0.3, 0, 1)]] * 1000)["roc_auc"]
     assert (inverted.value, known.value) == (0.0, 1.0)
-    assert not fell(inverted, known)
+    assert not is_degraded(inverted, known)
 
 
 @pytest.mark.parametrize("true", [0.7, 0.93, 0.99])
-@pytest.mark.parametrize(("share", "alpha"), [(0.9, 0.001), (1.0, 0.005)])
-def test_healthy_windows_of_any_size_alarm_no_more_than_three_times_their_level(true, share, alpha):
-    """Exactly, over all that so many independent rows can show; one row more or less is much."""
+@pytest.mark.parametrize(("threshold", "alpha"), [(0.9, 0.001), (1.0, 0.005)])
+def test_healthy_windows_alarm_at_no_more_than_three_times_the_level(true, threshold, alpha):
+    """Exact, over all outcomes of ``n`` independent rows; with few rows the outcomes are coarse."""
     before = accuracy(round(true * 10_000), 10_000)
     for n in (1, 2, 3, 4, 5, 8, 10, 20, 50, 100):
-        alarms = [fell(accuracy(k, n), before, share=share, alpha=alpha) for k in range(n + 1)]
+        alarms = [
+            is_degraded(accuracy(k, n), before, threshold=threshold, alpha=alpha)
+            for k in range(n + 1)
+        ]
         assert binom.pmf(np.arange(n + 1), n, true)[alarms].sum() <= 3 * alpha, n
 
 
@@ -124,17 +133,17 @@ def test_healthy_windows_of_any_size_alarm_no_more_than_three_times_their_level(
     before=panes,
     factor=st.floats(1, 10),
     degrees=st.integers(1, 60),
-    share=st.floats(0.01, 1),
+    threshold=st.floats(0.01, 1),
     offset=st.floats(-0.1, 0.1),
 )
 @settings(max_examples=50)
-def test_whatever_is_critical_is_a_warning_too(now, before, factor, degrees, share, offset):  # noqa: PLR0913
+def test_critical_metric_is_always_a_warning_too(now, before, factor, degrees, threshold, offset):  # noqa: PLR0913
     ours, theirs = measured(now), measured(before)
-    strays = Dispersion(factor, degrees, offset)
+    varies = Overdispersion(factor, degrees, offset)
     for name in METRICS:
-        if fell(ours[name], theirs[name], strays, share=share, alpha=0.1):
-            assert fell(ours[name], theirs[name], strays, share=1.0, alpha=0.2)
+        if is_degraded(ours[name], theirs[name], varies, threshold=threshold, alpha=0.1):
+            assert is_degraded(ours[name], theirs[name], varies, threshold=1.0, alpha=0.2)
 
 
-def test_what_may_open_incidents_is_measured():
-    assert set(JUDGED) < set(METRICS)
+def test_metrics_that_may_open_incidents_are_measured():
+    assert set(INCIDENT_METRICS) < set(METRICS)

@@ -1,4 +1,4 @@
-"""Every metric is scikit-learn's on the raw rows; intervals come from leaving one pane out."""
+"""Metrics equal those of scikit-learn on raw rows; intervals come from a jackknife over panes."""
 
 import warnings
 
@@ -24,16 +24,18 @@ from monitor.counts.counts import Counts
 from monitor.performance.metrics import METRICS, Metric, measure
 
 CENTRES = [0.10005, 0.30005, 0.70005, 0.90005]  # of bins: such scores are counted exactly
-RESOLUTIONS = dict.fromkeys(METRICS[:6], 0.0)  # of the others none is stated
+RESOLUTIONS = dict.fromkeys(METRICS[:6], 0.0)  # none is stated for the others
 BINNED = ("roc_auc", "pr_auc", "log_loss", "brier", "calibration_error")
-row = st.tuples(st.sampled_from(CENTRES), st.integers(0, 1), st.integers(0, 1))  # score, said, true
+row = st.tuples(
+    st.sampled_from(CENTRES), st.integers(0, 1), st.integers(0, 1)
+)  # score, predicted, true
 panes = st.lists(st.lists(row, max_size=6), max_size=6)
 
 
 def cells(rows):
-    score, said, true = (np.array(column) for column in zip(*rows, strict=True))
+    score, predicted, true = (np.array(column) for column in zip(*rows, strict=True))
     scores = Counts.of(2 * score_bin(score.astype(float)) + true)
-    return {"outcomes": Counts.of(2 * said + true), "scores_labels": scores}
+    return {"outcomes": Counts.of(2 * predicted + true), "scores_labels": scores}
 
 
 def measured(panes):
@@ -42,21 +44,21 @@ def measured(panes):
 
 def by_sklearn(rows):
     """None where a metric is undefined."""
-    score, said, true = (
+    score, predicted, true = (
         (np.array(column) for column in zip(*rows, strict=True)) if rows else [()] * 3
     )
     if not len(score):
         return dict.fromkeys(METRICS)
     both = len(set(true)) == 2
     return {
-        "accuracy": accuracy_score(true, said),
-        "balanced_accuracy": balanced_accuracy_score(true, said) if both else None,
-        "precision": precision_score(true, said) if said.any() else None,
-        "recall": recall_score(true, said) if true.any() else None,
-        "f1": f1_score(true, said) if true.any() or said.any() else None,
+        "accuracy": accuracy_score(true, predicted),
+        "balanced_accuracy": balanced_accuracy_score(true, predicted) if both else None,
+        "precision": precision_score(true, predicted) if predicted.any() else None,
+        "recall": recall_score(true, predicted) if true.any() else None,
+        "f1": f1_score(true, predicted) if true.any() or predicted.any() else None,
         "roc_auc": roc_auc_score(true, score) if both else None,
         "pr_auc": average_precision_score(true, score) if true.any() else None,
-        # Kept off 0 and 1, as the page says.
+        # Clipped, as docs/messages.md says.
         "log_loss": log_loss(true, np.clip(score, 0.00005, 0.99995), labels=[0, 1]),
         "brier": brier_score_loss(true, score, labels=[0, 1], pos_label=1),
         "calibration_error": expected_calibration_error(true, score),
@@ -65,8 +67,8 @@ def by_sklearn(rows):
 
 def expected_calibration_error(true, score):
     tenth = np.digitize(score, np.arange(1, 10) / 10)
-    apart = [abs((score[tenth == i] - true[tenth == i]).sum()) for i in range(10)]
-    return sum(apart) / len(true)
+    gaps = [abs((score[tenth == i] - true[tenth == i]).sum()) for i in range(10)]
+    return sum(gaps) / len(true)
 
 
 def together(panes):
@@ -75,7 +77,7 @@ def together(panes):
 
 @given(panes=panes)
 @settings(max_examples=40)
-def test_every_metric_is_that_of_scikit_learn(panes):
+def test_every_metric_equals_that_of_scikit_learn(panes):
     found, expected = measured(panes), by_sklearn(together(panes))
     assert list(found) == list(METRICS)
     for name in METRICS:
@@ -84,13 +86,13 @@ def test_every_metric_is_that_of_scikit_learn(panes):
 
 @given(panes=panes)
 @settings(max_examples=30)
-def test_the_standard_error_is_that_of_leaving_out_one_labelled_pane_at_a_time(panes):
+def test_standard_error_is_the_jackknife_over_labelled_panes(panes):
     found, labelled = measured(panes), [rows for rows in panes if rows]
     left_out = [
         by_sklearn(together(labelled[:i] + labelled[i + 1 :])) for i in range(len(labelled))
     ]
     for name, metric in found.items():
-        values, k = [of[name] for of in left_out], len(labelled)
+        values, k = [metrics[name] for metrics in left_out], len(labelled)
         if metric.value is None or k < 2 or None in values:
             assert metric.se is None, name
         else:
@@ -100,7 +102,7 @@ def test_the_standard_error_is_that_of_leaving_out_one_labelled_pane_at_a_time(p
 
 @given(panes=panes)
 @settings(max_examples=20)
-def test_panes_without_a_label_are_nothing(panes):
+def test_panes_without_a_label_are_ignored(panes):
     assert measured([[], *panes, []]) == measured([rows for rows in panes if rows])
 
 
@@ -110,7 +112,7 @@ def test_metrics_are_undefined_if_all_rows_were_subtracted_again():
     assert measure([subtracted]) == measure([]) == undefined
 
 
-# Neighbours that share a bin, the ends of the scale, and anything in between.
+# Neighbours in one bin, the ends of the scale, and any score between.
 close = st.integers(0, 60).map(lambda i: 0.5 + i / 100_000)
 anywhere = st.one_of(close, st.floats(0, 1), st.sampled_from([0.0, 1e-12, 1 - 1e-12, 1.0]))
 
@@ -157,14 +159,14 @@ def test_metrics_of_classes_are_exact_and_roc_auc_where_no_bin_holds_both_labels
     }
 
 
-def test_a_certain_row_that_is_wrong_costs_what_half_a_bin_does():
+def test_log_loss_of_a_wrong_row_with_score_0_or_1_is_that_of_half_a_bin():
     [found] = [measured([[(1.0, 1, 0)]])["log_loss"]]
-    assert found.value == found.most == pytest.approx(-np.log(0.00005))
-    assert measured([[(0.0, 0, 1)]])["log_loss"].value == found.most
+    assert found.value == found.maximum == pytest.approx(-np.log(0.00005))
+    assert measured([[(0.0, 0, 1)]])["log_loss"].value == found.maximum
 
 
 @pytest.mark.parametrize("name", ["log_loss", "brier", "calibration_error"])
-def test_of_losses_the_lower_is_the_better(name):
+def test_lower_is_better_for_losses_only(name):
     assert measured([[(0.9, 1, 1)]])[name].lower_is_better
     assert not measured([[(0.9, 1, 1)]])["accuracy"].lower_is_better
 
@@ -172,25 +174,25 @@ def test_of_losses_the_lower_is_the_better(name):
 # -- intervals ---------------------------------------------------------------------------------
 
 
-def test_an_interval_reaches_as_far_as_student_says_and_not_beyond_zero_and_one():
+def test_interval_has_the_quantiles_of_student_and_is_clipped_to_zero_and_one():
     metric = Metric(0.5, se=0.01, panes=8)
-    reach = student.ppf(0.975, 7) * 0.01
-    assert metric.interval() == (pytest.approx(0.5 - reach), pytest.approx(0.5 + reach))
+    margin = student.ppf(0.975, 7) * 0.01
+    assert metric.interval() == (pytest.approx(0.5 - margin), pytest.approx(0.5 + margin))
     assert metric.interval(0.5)[1] < metric.interval(0.9)[1]
     assert Metric(0.5, se=10.0, panes=2).interval() == (0.0, 1.0)
 
 
-def test_an_interval_of_a_log_loss_may_lie_beyond_one():
-    assert Metric(2.0, se=10.0, panes=2, most=9.9).interval() == (0.0, 9.9)
+def test_interval_of_a_log_loss_is_clipped_to_its_maximum():
+    assert Metric(2.0, se=10.0, panes=2, maximum=9.9).interval() == (0.0, 9.9)
 
 
 @pytest.mark.parametrize("metric", [Metric(None), Metric(0.5, se=None, panes=1)])
-def test_without_a_standard_error_there_is_no_interval(metric):
+def test_interval_is_unknown_without_a_standard_error(metric):
     assert metric.interval() == (None, None)
 
 
-def test_an_interval_holds_the_truth_as_often_as_it_says_though_rows_within_a_pane_agree():
-    """Forty panes, each with an accuracy of its own around 0.8: Wilson's interval would fail."""
+def test_interval_contains_the_true_value_in_95_percent_though_rows_of_a_pane_correlate():
+    """Forty panes with different accuracies around 0.8, for which Wilson's interval fails."""
     rng, hits, trials = np.random.default_rng(3), 0, 200
     for _ in range(trials):
         right = rng.binomial(50, rng.beta(8, 2, size=40))
@@ -201,18 +203,18 @@ def test_an_interval_holds_the_truth_as_often_as_it_says_though_rows_within_a_pa
     assert hits >= 180
 
 
-# -- what as many independent rows would stray -------------------------------------------------
+# -- standard error of independent rows --------------------------------------------------------
 
 
-def test_the_floor_is_how_far_windows_of_independent_rows_stray():
-    """Brier, log loss and balanced accuracy within a tenth; the approximations as far as stated."""
+def test_independent_se_is_the_standard_deviation_of_windows_of_independent_rows():
+    """Within the bounds given for each metric; some are approximations."""
     rng, values, floors = np.random.default_rng(5), [], []
     for _ in range(400):
         score = rng.beta(2, 4, size=500)
         true = (rng.random(500) < score).astype(int)
         found = measured([list(zip(score.tolist(), (score >= 0.5).astype(int), true, strict=True))])
         values.append([found[name].value for name in METRICS])
-        floors.append([found[name].floor for name in METRICS])
+        floors.append([found[name].independent_se for name in METRICS])
     ratios = np.mean(floors, axis=0) / np.std(values, axis=0)
     by_name = dict(zip(METRICS, ratios.tolist(), strict=True))
     # The standard deviation of 400 values is known to within 7% (95%).
@@ -223,7 +225,7 @@ def test_the_floor_is_how_far_windows_of_independent_rows_stray():
     assert by_name["calibration_error"] > 1  # an upper bound, since these scores are calibrated
 
 
-def test_measuring_warns_of_nothing():
+def test_measuring_raises_no_warnings():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         measured([[(0.1, 0, 0)], [(0.1, 0, 0)]])

@@ -15,9 +15,9 @@ from monitor.counts.counting import count_data, count_outcomes
 from monitor.counts.counts import Counts
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
 from monitor.counts.summary import Part, add_names
-from monitor.performance.degradation import JUDGED
+from monitor.performance.degradation import INCIDENT_METRICS
 from monitor.performance.metrics import METRICS, Metric
-from monitor.performance.overdispersion import dispersion
+from monitor.performance.overdispersion import overdispersions
 from monitor.plan import Budget, Drift, Time, Windows
 from monitor.statistics.critical_values import kolmogorov_quantile
 from monitor.statistics.drift_rule import Severity, Verdict
@@ -256,7 +256,7 @@ def test_a_fall_below_the_baseline_warns_and_one_below_its_threshold_is_critical
 
 def test_a_metric_that_is_only_shown_has_no_verdict():
     found = performance(labelled(1_000, 800)).metrics
-    shown = [found[name] for name in METRICS if name not in JUDGED]
+    shown = [found[name] for name in METRICS if name not in INCIDENT_METRICS]
     assert [m.metric.value for m in shown].count(None) == 0
     assert {(m.decided, m.severity, m.threshold) for m in shown} == {(False, None, None)}
 
@@ -299,11 +299,11 @@ def test_overdispersion_is_learned_over_windows_of_each_length():
         if of_pane.part is Part.FINAL
     }
     for length in LENGTHS:
-        mine = dispersion(labelled, length.panes * PANE)
+        mine = overdispersions(labelled, length.panes * PANE)
         for name, used in EVALUATOR.dispersions[length].items():
             assert used.factor >= mine[name].factor
     four, eight = (EVALUATOR.dispersions[length] for length in LENGTHS)
-    assert four == dispersion(labelled, 4 * PANE)
+    assert four == overdispersions(labelled, 4 * PANE)
     assert all(eight[name].factor >= four[name].factor for name in four)
     assert {by.degrees for by in four.values()} == {240 // 4 - 1}
 

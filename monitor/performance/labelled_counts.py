@@ -1,0 +1,60 @@
+"""The counts of labelled rows by pane, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from monitor.counts.counts import Cells, Counts
+from monitor.performance.formulas import Array, Bins
+from monitor.performance.standard_errors import jackknife
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledCounts:
+    """The counts of ``k`` panes with labels, over the ``b`` score bins that occur in them."""
+
+    outcomes: Array  # shape (k, 4): true negatives, false negatives, false and true positives
+    bins: Bins  # shape (b,), ascending
+    negatives: Array  # shape (k, b)
+    positives: Array  # shape (k, b)
+
+    @classmethod
+    def from_panes(cls, panes: Sequence[Cells]) -> LabelledCounts:
+        """Panes without a label are left out."""
+        labelled = [cells for cells in panes if cells.get("outcomes", Counts.empty()).size > 0]
+        outcomes = np.array([cells["outcomes"].dense(4) for cells in labelled], dtype=np.float64)
+        scores = [cells.get("scores_labels", Counts.empty()) for cells in labelled]
+        bins, by_label = _by_label(scores)
+        return cls(outcomes.reshape(-1, 4), bins, by_label[0], by_label[1])
+
+    @property
+    def panes(self) -> int:
+        return len(self.outcomes)
+
+    @property
+    def totals(self) -> tuple[Array, Array]:
+        """Negatives and positives of all panes, of shape (b,)."""
+        return self.negatives.sum(axis=0), self.positives.sum(axis=0)
+
+    def jackknife(self, formula: Callable[[Array, Array], Array]) -> float | None:
+        """The jackknife standard error of a formula of negatives and positives by score bin."""
+        n, p = self.totals
+        return jackknife(formula(n - self.negatives, p - self.positives))
+
+
+def _by_label(scores: Sequence[Counts]) -> tuple[Bins, Array]:
+    """The bins that occur, and the counts by label, pane and bin, shape (2, k, b)."""
+    indices = [score.index // 2 for score in scores]
+    bins = np.unique(np.concatenate(indices)) if indices else np.empty(0, dtype=np.int64)
+    counts = np.zeros((2, len(scores), bins.size))
+    for i, score in enumerate(scores):
+        counts[score.index % 2, i, np.searchsorted(bins, indices[i])] = score.count
+    return bins, counts
+
+
+def labelled_rows(panes: Iterable[Cells]) -> int:
+    """The number of rows of ``panes`` that have a label."""
+    return sum(cells["outcomes"].size for cells in panes if "outcomes" in cells)
