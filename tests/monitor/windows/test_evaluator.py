@@ -16,7 +16,7 @@ from monitor.counts.counts import Counts
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
 from monitor.counts.summary import Part, add_names
 from monitor.performance.degradation import INCIDENT_METRICS
-from monitor.performance.metrics import METRICS, Metric
+from monitor.performance.metrics import METRICS, measure
 from monitor.performance.overdispersion import overdispersions
 from monitor.plan import Budget, Drift, Time, Windows
 from monitor.statistics.critical_values import kolmogorov_quantile
@@ -234,7 +234,8 @@ def test_the_baseline_is_measured_on_the_labelled_reference_rows():
     total = sum(s.cells["outcomes"].size for s in profile.panes if s.part is Part.FINAL)
     assert total == 1_200
     assert 0.7 < EVALUATOR.baseline["accuracy"].value < 0.9
-    assert baseline(unlabelled()) == dict.fromkeys(METRICS, Metric(None))
+    assert baseline(unlabelled()) == measure([])
+    assert {metric.value for metric in measure([]).values()} == {None}
 
 
 def test_performance_has_labels_rows_and_baseline():
