@@ -74,7 +74,7 @@ def _run_page(
         models = client.models()
     except ApiProblem as problem:
         st.error(f"{problem} Retrying every few seconds.", icon=":material/link_off:")
-        _rerun_when_models_change(client, known=None)
+        _rerun_when_models_change(client, shown=None)
         return
     if models:
         context = _context(client, models, pages)
@@ -82,7 +82,7 @@ def _run_page(
         show(context)
     else:
         st.info(NO_MODELS)
-    _rerun_when_models_change(client, known=models)
+    _rerun_when_models_change(client, shown=models)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -98,11 +98,11 @@ def _context(
     others = tuple(model for model in models if model is not chosen)
 
     def link(label: str, page: str, **parameters: str | None) -> None:
-        given = {"model": chosen.model, "version": chosen.version, **parameters}
+        query = {"model": chosen.model, "version": chosen.version, **parameters}
         st.page_link(
             pages[page],
             label=label,
-            query_params={name: value for name, value in given.items() if value is not None},
+            query_params={name: value for name, value in query.items() if value is not None},
         )
 
     return PageContext(client, chosen, others, link)
@@ -113,8 +113,8 @@ def _requested_model(client: Client) -> tuple[str | None, str | None]:
     name, version, incident = map(url_state.get, ("model", "version", "incident"))
     if name is None and incident is not None:
         with suppress(ApiProblem):  # the page of alerts shows the problem
-            found = client.incident(incident)
-            return found.model, found.version
+            history = client.incident(incident)
+            return history.model, history.version
     return name, version
 
 
@@ -149,7 +149,7 @@ def _on_model_selected(by_name: Mapping[str, Model], key: str) -> None:
     )
 
 
-def _rerun_when_models_change(client: Client, known: Sequence[Model] | None) -> None:
+def _rerun_when_models_change(client: Client, shown: Sequence[Model] | None) -> None:
     """Poll the list of models; also rerun as soon as the API answers at all."""
 
     def poll() -> None:
@@ -157,7 +157,7 @@ def _rerun_when_models_change(client: Client, known: Sequence[Model] | None) -> 
             models = client.models()
         except ApiProblem:
             return
-        if models != known:
+        if models != shown:
             st.rerun()
 
     st.fragment(poll, run_every=INTERVAL_S)()

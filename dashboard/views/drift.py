@@ -172,8 +172,8 @@ def _feature_verdict(drift: DataDrift | str, name: str, period: Period | None) -
         return None
     window = formats.window(drift.window)
     if period is not None and not window_parameter.same(drift.window, period):
-        asked = formats.period(*period)
-        st.info(f"The chosen period, {asked}, is not one of the model's windows. Shown: {window}.")
+        chosen = formats.period(*period)
+        st.info(f"The chosen period, {chosen}, is not one of the model's windows. Shown: {window}.")
     not_judged = drift.window.status == "incomplete"
     verdict = labels.NOT_JUDGED if not_judged else labels.verdict(feature)
     st.markdown(f"**{verdict}** in the window {window}. {finding(feature)}")

@@ -206,8 +206,8 @@ def drifted(name: str = "temp", severity: str = "critical", **fields: Any) -> Js
 
 
 def metric(value: float | None = 0.91, **fields: Any) -> Json:
-    known = {"value": value, "low": 0.88, "high": 0.94, "baseline": 0.92, "threshold": 0.83}
-    return {**known, **fields}
+    figures = {"value": value, "low": 0.88, "high": 0.94, "baseline": 0.92, "threshold": 0.83}
+    return {**figures, **fields}
 
 
 def window(

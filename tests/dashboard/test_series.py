@@ -157,16 +157,16 @@ def test_few_features_are_all_shown_in_the_order_of_the_profile():
 
 def test_heat_map_of_very_many_features_shows_the_most_severe_and_the_chosen_one():
     names = [f"f{i:03}" for i in range(200)]
-    found = [
+    documents = [
         *(feature(name, statistic=0.001 * i) for i, name in enumerate(names)),
         drifted("critical", severity="critical", statistic=0.02),
         drifted("warned", severity="warning", statistic=0.9),
     ]
     names += ["critical", "warned"]
-    open_page = series.heat_map_features([item(1, *found)], names, "f000")
-    assert len(open_page) == series.MAX_HEAT_MAP_ROWS
-    assert {"f000", "critical", "warned", "f199"} <= set(open_page)
-    assert open_page == sorted(open_page, key=names.index)
+    names_shown = series.heat_map_features([item(1, *documents)], names, "f000")
+    assert len(names_shown) == series.MAX_HEAT_MAP_ROWS
+    assert {"f000", "critical", "warned", "f199"} <= set(names_shown)
+    assert names_shown == sorted(names_shown, key=names.index)
 
 
 def test_most_severe_verdict_comes_before_the_largest_distance():

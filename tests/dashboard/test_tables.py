@@ -91,10 +91,10 @@ def test_figures_without_a_value_are_left_out():
     carrier = numbers(kind="categorical", statistic=None, p_value=None, decided_by="categories")
     assert {"Largest change of a proportion", "KS distance", "p-value"}.isdisjoint(carrier)
     assert carrier["decided by"] == "categories"
-    known = numbers(kuiper=0.07, wilcoxon=0.2, mood=0.03)
-    assert (known["KS distance"], known["Kuiper distance"]) == ("0.050", "0.070")
-    assert (known["Cliff's delta (Wilcoxon)"], known["Mood's score"]) == ("0.200", "0.030")
-    assert "decided by" not in known
+    figures = numbers(kuiper=0.07, wilcoxon=0.2, mood=0.03)
+    assert (figures["KS distance"], figures["Kuiper distance"]) == ("0.050", "0.070")
+    assert (figures["Cliff's delta (Wilcoxon)"], figures["Mood's score"]) == ("0.200", "0.030")
+    assert "decided by" not in figures
 
 
 def numbers(**fields):
@@ -103,20 +103,20 @@ def numbers(**fields):
 
 
 def test_roles_that_are_not_running_have_a_row():
-    known = Health.model_validate(
+    health_now = Health.model_validate(
         {**health(role("detect", lag=1200), missing=["join"]), **received()}
     )
-    table = tables.roles(known)
+    table = tables.roles(health_now)
     assert table["role"].tolist() == ["detect-0", "join"]
     assert table["status"].tolist() == ["✔ ok", "▲ not running"]
     assert table["lag"].tolist() == ["1,200", formats.NO_VALUE]
 
 
 def test_dead_letters_are_shown_by_reason():
-    known = Health.model_validate(
+    health_now = Health.model_validate(
         {**health(), **received(dead={"contract": 3000, "clock_skew": 0})}
     )
-    assert tables.records(known)["dead letters"].tolist() == ["3,000 contract", "0"]
+    assert tables.records(health_now)["dead letters"].tolist() == ["3,000 contract", "0"]
 
 
 def received(**fields):

@@ -43,22 +43,22 @@ def test_verdict_that_no_distance_could_change_is_explained():
 
 
 def test_deciding_test_is_named_unless_it_is_the_distance_itself():
-    known = {"persistent": 0.03, "kuiper": 0.2, "statistic": 0.05}
+    figures = {"persistent": 0.03, "kuiper": 0.2, "statistic": 0.05}
     distance = (
         "KS distance 0.050 from the reference. Limit 0.090 (sampling noise); sustained 0.030,"
         " limit 0.165 (normal variation 0.120 + half of the noise 0.045)."
     )
-    assert text_of(**known, decided_by="ks") == distance
-    assert text_of(**known, decided_by="kuiper") == (
+    assert text_of(**figures, decided_by="ks") == distance
+    assert text_of(**figures, decided_by="kuiper") == (
         f"{distance} Decided by the Kuiper distance, 0.200."
     )
-    assert text_of(**known, decided_by="wilcoxon", wilcoxon=0.3, detail="higher") == (
+    assert text_of(**figures, decided_by="wilcoxon", wilcoxon=0.3, detail="higher") == (
         f"{distance} Decided by the rank test: values are higher (Cliff's delta 0.300)."
     )
-    assert text_of(**known, decided_by="mood", mood=0.1, detail="wider") == (
+    assert text_of(**figures, decided_by="mood", mood=0.1, detail="wider") == (
         f"{distance} Decided by the spread: values are wider (Mood's score 0.100)."
     )
-    assert text_of(**known) == distance  # a window without the deciding test
+    assert text_of(**figures) == distance  # a window without the deciding test
 
 
 def test_changed_category_is_named_and_escaped_once():
