@@ -1,4 +1,4 @@
-"""A subscriber to the alerts: says aloud what opens, escalates and is resolved, until Ctrl-C.
+"""A subscriber to the alerts: prints every change of an incident until Ctrl-C.
 
 python examples/alert_subscriber.py [SERVERS] [PREFIX]
 """
@@ -18,7 +18,7 @@ try:
         message = consumer.poll(1.0)
         if message is not None and not message.error():
             event = json.loads(message.value() or b"")
-            told = (event["type"], event["data"]["severity"], event["data"]["message"])
-            print(*told, flush=True)  # noqa: T201 - here your pager is called
+            alert = (event["type"], event["data"]["severity"], event["data"]["message"])
+            print(*alert, flush=True)  # noqa: T201 - call your pager here
 except KeyboardInterrupt:
     consumer.close()

@@ -1,9 +1,9 @@
-"""What a service of your own adds: a record for every prediction, and one when its truth is known.
+"""The code that your own service adds: a record for every prediction and for every label.
 
     python examples/own_service.py [--servers localhost:9092] [--prefix driftline]
 
-It needs confluent-kafka alone. Driftline must know the model (`driftline register`): until it does,
-the records are set aside, and can be sent again with `driftline dead-letters replay`.
+It needs only confluent-kafka. The model must be registered (`driftline register`): until then the
+records become dead letters, which can be sent again with `driftline dead-letters replay`.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from confluent_kafka import Producer
 
 
 class Driftline:
-    """Where predictions and their outcomes go."""
+    """Sends predictions and labels to Driftline."""
 
     def __init__(self, servers: str, prefix: str, model: str, version: str) -> None:
         self._producer = Producer({"bootstrap.servers": servers, "enable.idempotence": True})
@@ -23,11 +23,11 @@ class Driftline:
 
     def predicted(self, request: str, features: dict[str, object], score: float) -> None:
         """``request`` is unique; ``score`` is the probability of the positive class, 0 to 1."""
-        of = {"version": self._version, "features": features, "score": score}
-        self._send("predictions", request, of)
+        fields = {"version": self._version, "features": features, "score": score}
+        self._send("predictions", request, fields)
 
-    def became_known(self, request: str, label: int) -> None:
-        """The truth about an earlier prediction, 0 or 1, whenever it comes."""
+    def labelled(self, request: str, label: int) -> None:
+        """``label`` is the outcome of an earlier prediction: 0 or 1."""
         self._send("labels", request, {"label": label})
 
     def close(self) -> None:
@@ -41,17 +41,17 @@ class Driftline:
 
 
 def main() -> None:
-    """A hundred loans: scored at once, and repaid or not when the service hears of it."""
+    """Sends the scores and labels of a hundred loans."""
     options = argparse.ArgumentParser()
     options.add_argument("--servers", default="localhost:9092")
     options.add_argument("--prefix", default="driftline")
-    given = options.parse_args()
-    driftline = Driftline(given.servers, given.prefix, model="loans", version="1")
+    arguments = options.parse_args()
+    driftline = Driftline(arguments.servers, arguments.prefix, model="loans", version="1")
     for number in range(100):
         income = random.lognormvariate(10, 1)
         score = 1 / (1 + income / 20_000)
         driftline.predicted(f"loan/{number}", {"income": income, "branch": "north"}, score)
-        driftline.became_known(f"loan/{number}", int(random.random() < score))
+        driftline.labelled(f"loan/{number}", int(random.random() < score))
     driftline.close()
 
 

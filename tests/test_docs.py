@@ -52,7 +52,7 @@ FENCE = re.compile(
     r"(?:^ *<!-- test: ([^\n]*) -->\n)?^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL
 )
 SECTIONS = "|".join(Settings.model_fields)
-PATIENCE_S = 180.0
+TIMEOUT_S = 180.0
 
 
 @dataclass(frozen=True)
@@ -275,7 +275,7 @@ class Place:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_S,
+            timeout=TIMEOUT_S,
             check=False,
         )
         assert done.returncode == 0, f"{block}: {done.stdout}{done.stderr}"
@@ -403,7 +403,7 @@ def asked(place, block, following):
 
 
 def await_incident(place):
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline_s:
         try:
             if httpx.get(f"{place.api}/alerts?model=flight-delay").json()["items"]:
@@ -416,7 +416,7 @@ def await_incident(place):
 
 def until_agreed(place, block, shown):
     """Windows close one after another: the answer becomes what the page shows."""
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + TIMEOUT_S
     while True:
         answer = json.loads(place.run(block))
         try:

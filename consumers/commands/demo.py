@@ -1,4 +1,4 @@
-"""``driftline demo``: everything at once, on the bundled flights, in one command."""
+"""``driftline demo``: all processes on the bundled flights, with one command."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from producers.commands.options import ABOVE_ZERO
 from producers.simulation.scenario_text import parse_scenario
 
 HOST = "127.0.0.1"
-HEAD_START_S = 8.0
-PATIENCE_S = 4.0  # nothing of a demonstration outlives it, so nobody has to finish anything
-SPEED = 86_400  # a day of flights a second: from April to December in under five minutes
+SIMULATOR_DELAY_S = 8.0  # the roles start meanwhile
+END_TIMEOUT_S = 4.0  # short: nothing of a demo is kept, so no process has to finish its work
+SPEED = 86_400  # a day of flights per second: April to December in less than five minutes
 
 PORT = click.IntRange(1, 65535)
 
@@ -48,9 +48,16 @@ PORT = click.IntRange(1, 65535)
     show_default=True,
     help="Seconds of event time per second.",
 )
-@click.option("--scenario", "scenarios", multiple=True, help="As of `driftline simulate`.")
-@click.option("--api-port", type=PORT, default=8000, show_default=True)
-@click.option("--dashboard-port", type=PORT, default=8501, show_default=True)
+@click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    help="Change the data in a known way, as `driftline simulate --help` lists.",
+)
+@click.option("--api-port", type=PORT, default=8000, show_default=True, help="Port of the API.")
+@click.option(
+    "--dashboard-port", type=PORT, default=8501, show_default=True, help="Port of the dashboard."
+)
 @click.pass_context
 def demo(  # noqa: PLR0913 - one argument for each option
     context: click.Context,
@@ -60,9 +67,10 @@ def demo(  # noqa: PLR0913 - one argument for each option
     api_port: int,
     dashboard_port: int,
 ) -> None:
-    """A model trained on winter flights meets spring and summer; watch it in the browser.
+    """Train the example model, replay the flights and show the findings in the browser.
 
-    Everything lives in a fresh temporary directory and ends with Ctrl-C.
+    Starts all roles, the API, the dashboard and, without --kafka, an embedded broker. The files are
+    in a new temporary directory. Ctrl-C stops everything.
     """
     for scenario in scenarios:
         parse_scenario(scenario)
@@ -73,7 +81,7 @@ def demo(  # noqa: PLR0913 - one argument for each option
         broker = None if kafka else EmbeddedBroker()
         servers = kafka or broker.bootstrap_servers  # type: ignore[union-attr]
         settings = _settings(config, servers, Path(directory), api_port)
-        _say_where(settings, dashboard_port, embedded=broker is not None)
+        _print_addresses(settings, dashboard_port, embedded=broker is not None)
         if broker is None:
             create_topics(settings, settings.plan())
         else:
@@ -98,13 +106,13 @@ def _run(
     try:
         while not stopped():
             supervisor.tick()
-            simulator.look()
+            simulator.start_or_check()
             time.sleep(0.2)
-        _say_end()
+        _print_end()
     except JobEnded as error:
-        raise JobEnded(f"{error}; its message stands above") from error
+        raise JobEnded(f"{error}; its error message is above") from error
     finally:
-        end_processes([*simulator.processes, *supervisor.processes], PATIENCE_S)
+        end_processes([*simulator.processes, *supervisor.processes], END_TIMEOUT_S)
 
 
 def _trained(
@@ -113,40 +121,42 @@ def _trained(
     environment: Mapping[str, str],
     stopped: Callable[[], bool],
 ) -> bool:
-    """False if it was told to stop meanwhile. Raises ``Trouble`` if training failed."""
+    """False if it was stopped meanwhile. Raises ``Trouble`` if the training failed."""
     click.echo("training a model on January and February …")
     process = start([*driftline, "train", "--output", str(directory / "model")], environment)
     try:
         while process.poll() is None and not stopped():
             time.sleep(0.1)
     finally:
-        end_processes([process], PATIENCE_S)
+        end_processes([process], END_TIMEOUT_S)
     if stopped():
-        _say_end()
+        _print_end()
         return False
     if process.returncode:
-        raise Trouble("the model could not be trained; the reason stands above")
+        raise Trouble("the training of the model failed; its error message is above")
     return True
 
 
 class _Simulator:
-    """Runs once, after the roles had time to start: the embedded broker keeps little for them."""
+    """Runs ``simulate`` once, after the roles have started, as the embedded broker keeps little."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._command, self._environment = command, environment
-        self.processes: list[Any] = []  # none, or the one
-        self._start_s, self._told = time.monotonic() + HEAD_START_S, False
+        self.processes: list[Any] = []  # empty until it has started
+        self._start_s, self._has_ended = time.monotonic() + SIMULATOR_DELAY_S, False
 
-    def look(self) -> None:
-        """Raises ``Trouble`` once it has failed."""
+    def start_or_check(self) -> None:
+        """Start the simulator when it is due. Raises ``Trouble`` if it has failed."""
         if not self.processes:
             if time.monotonic() > self._start_s:
                 self.processes.append(start(self._command, self._environment))
-        elif not self._told and (code := self.processes[0].poll()) is not None:
+        elif not self._has_ended and (code := self.processes[0].poll()) is not None:
             if code:
-                raise Trouble(f"the simulator ended with code {code}; its message stands above")
-            self._told = True
-            click.echo("the simulator has ended; what was found stays up until Ctrl-C")
+                raise Trouble(
+                    f"the simulator ended with exit code {code}; its error message is above"
+                )
+            self._has_ended = True
+            click.echo("the simulator has finished; the dashboard stays available until Ctrl-C")
 
 
 def _jobs(
@@ -172,7 +182,7 @@ def _configured(config: Path | None) -> list[str]:
 
 
 def _settings(config: Path | None, servers: str, directory: Path, api_port: int) -> Settings:
-    """The configuration at hand, moved to this broker, and a prefix, directory and port."""
+    """The user's configuration with the broker, prefix, directory and port of the demo."""
     return load_settings(
         config,
         kafka={
@@ -193,20 +203,20 @@ def _environment(settings: Settings) -> dict[str, str]:
         "DRIFTLINE_STORE__URL": settings.store.url,
         "DRIFTLINE_API__HOST": settings.api.host,
         "DRIFTLINE_API__PORT": str(settings.api.port),
-        "DRIFTLINE_DASHBOARD__API": "",  # the one of these settings, whatever is set here
+        "DRIFTLINE_DASHBOARD__API": "",  # so that the dashboard uses the API of these settings
     }
 
 
-def _say_where(settings: Settings, dashboard_port: int, *, embedded: bool) -> None:
+def _print_addresses(settings: Settings, dashboard_port: int, *, embedded: bool) -> None:
     kind = "the embedded broker" if embedded else "Kafka"
     click.echo(f"{kind}  {settings.kafka.bootstrap_servers}, topics {settings.kafka.prefix}.*")
     click.echo(f"in a minute: the dashboard on http://{HOST}:{dashboard_port}")
     click.echo(f"             the API on http://{HOST}:{settings.api.port}/docs")
-    click.echo("Ctrl-C ends everything\n")
+    click.echo("Ctrl-C stops everything\n")
 
 
-def _say_end() -> None:
-    click.echo("ending everything")
+def _print_end() -> None:
+    click.echo("stopping everything")
 
 
 def _require_free(ports: Mapping[str, int]) -> None:
@@ -214,7 +224,7 @@ def _require_free(ports: Mapping[str, int]) -> None:
         with socket.socket() as probe:
             if probe.connect_ex((HOST, port)) == 0:
                 raise Trouble(
-                    f"port {port} is busy: end what listens there, for example another demo"
-                    f" (`ss -ltnp 'sport = :{port}'` tells what it is), or choose another with"
-                    f" {option}"
+                    f"port {port} is in use: stop the process that listens there, for example"
+                    f" another demo (`ss -ltnp 'sport = :{port}'` shows it), or choose another"
+                    f" port with {option}"
                 )

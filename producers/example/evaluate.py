@@ -1,15 +1,15 @@
-"""How a trained model does on rows that came after its reference, beside how it did there.
+"""Metrics of a trained model on rows after its reference, beside the baseline on the reference.
 
 Theory of operation
 -------------------
-Neighbouring outcomes are alike, so intervals come from a jackknife over blocks of whole days
-(``monitor.performance.metrics``), of the evaluated rows and of the reference alike. There are at
-most ``MOST_BLOCKS``: leaving out one day of ten years would cost memory and change nothing.
+Outcomes close in time are correlated, so intervals are from a jackknife over blocks of whole days
+(``monitor.performance.metrics``), for the evaluated rows and for the reference. There are at most
+``MOST_BLOCKS`` blocks, which limits the memory for rows of many years.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,12 +36,12 @@ Metrics = Mapping[str, Metric]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """Scored rows against their labels. Months are UTC's, written ``2013-04``."""
+    """The metrics of scored rows. Months are in UTC and written as ``2013-04``."""
 
     model: str
     version: str
     from_ms: int  # event time of the first row
-    until_ms: int  # and of the last
+    until_ms: int  # event time of the last row
     rows: int
     labels: int
     metrics: Metrics
@@ -49,13 +49,13 @@ class Evaluation:
     months: Mapping[str, Metrics]
 
     def change(self, name: str) -> float | None:
-        """What a metric has gained or lost against the baseline; None where either is undefined."""
+        """The metric minus its baseline; None if one of them is undefined."""
         now, before = self.metrics[name].value, self.baseline[name].value
         return None if now is None or before is None else now - before
 
 
 def evaluated(profile: Profile, rows: ReferenceRows) -> Evaluation:
-    """Every metric over all ``rows``, at least one, and over each month of them."""
+    """Every metric over all ``rows`` (at least one) and over each month."""
     time_ms = rows.predictions.time_ms
     summaries = _outcomes(profile, rows)
     return Evaluation(
@@ -71,69 +71,76 @@ def evaluated(profile: Profile, rows: ReferenceRows) -> Evaluation:
     )
 
 
-def evaluation_document(found: Evaluation) -> dict[str, Any]:
-    """As it is saved."""
+def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
+    """The JSON document of an evaluation."""
     return {
         "schema": SCHEMA,
-        "model": found.model,
-        "version": found.version,
-        "from": _rfc3339(found.from_ms),
-        "until": _rfc3339(found.until_ms),
-        "rows": found.rows,
-        "labels": found.labels,
-        "coverage": found.labels / found.rows,
-        "metrics": {
-            name: {
-                **_measured(metric),
-                "baseline": found.baseline[name].value,
-                "baseline_low": found.baseline[name].interval()[0],
-                "baseline_high": found.baseline[name].interval()[1],
-                "change": found.change(name),
-                "resolution": metric.resolution,
-            }
-            for name, metric in found.metrics.items()
-        },
+        "model": evaluation.model,
+        "version": evaluation.version,
+        "from": _rfc3339(evaluation.from_ms),
+        "until": _rfc3339(evaluation.until_ms),
+        "rows": evaluation.rows,
+        "labels": evaluation.labels,
+        "coverage": evaluation.labels / evaluation.rows,
+        "metrics": {name: _metric_document(evaluation, name) for name in evaluation.metrics},
         "months": {
             month: {name: _measured(metric) for name, metric in metrics.items()}
-            for month, metrics in found.months.items()
+            for month, metrics in evaluation.months.items()
         },
     }
 
 
-def evaluation_lines(found: Evaluation) -> list[str]:
-    """As people read it: a table of metrics beside the baseline, and those judged by month."""
+def _metric_document(evaluation: Evaluation, name: str) -> dict[str, float | None]:
+    metric, baseline = evaluation.metrics[name], evaluation.baseline[name]
+    low, high = baseline.interval()
+    return {
+        **_measured(metric),
+        "baseline": baseline.value,
+        "baseline_low": low,
+        "baseline_high": high,
+        "change": evaluation.change(name),
+        "resolution": metric.resolution,
+    }
+
+
+def evaluation_lines(evaluation: Evaluation) -> list[str]:
+    """The evaluation as text: a table of metrics and baselines, and one of metrics by month."""
     lines = [
-        f"{found.model} version {found.version} on {found.rows:,} rows, {found.labels:,} of them"
-        f" labelled, of {_day(found.from_ms)} to {_day(found.until_ms)}"
+        f"{evaluation.model} version {evaluation.version} on {evaluation.rows:,} rows,"
+        f" {evaluation.labels:,} of them labelled, from {_day(evaluation.from_ms)} to"
+        f" {_day(evaluation.until_ms)}"
     ]
-    if not found.labels:
-        return [*lines, "without labels there is nothing to measure"]
-    lines += [
-        "",
-        f"{'':{WIDTH}}{'value':>7}   {'95% interval':16}   {'baseline':>8}   {'change':>7}",
-    ]
-    for name, metric in found.metrics.items():
-        change = found.change(name)
-        lines.append(
+    if not evaluation.labels:
+        return [*lines, "there are no metrics, because no row has a label"]
+    return [*lines, "", *_metric_lines(evaluation), "", *_month_lines(evaluation)]
+
+
+def _metric_lines(evaluation: Evaluation) -> Iterator[str]:
+    yield f"{'':{WIDTH}}{'value':>7}   {'95% interval':16}   {'baseline':>8}   {'change':>7}"
+    for name, metric in evaluation.metrics.items():
+        change = evaluation.change(name)
+        yield (
             f"{name:{WIDTH}}{_shown(metric.value):>7}   {_between(metric):16}"
-            f"   {_shown(found.baseline[name].value):>8}"
+            f"   {_shown(evaluation.baseline[name].value):>8}"
             f"   {'-' if change is None else f'{change:+.3f}':>7}"
         )
-    lines += ["", f"{'month':10}" + "".join(f"{name:>11}" for name in INCIDENT_METRICS)]
-    for month, metrics in found.months.items():
-        shown = (_shown(metrics[name].value) for name in INCIDENT_METRICS)
-        lines.append(f"{month:10}" + "".join(f"{value:>11}" for value in shown))
-    return lines
+
+
+def _month_lines(evaluation: Evaluation) -> Iterator[str]:
+    yield f"{'month':10}" + "".join(f"{name:>11}" for name in INCIDENT_METRICS)
+    for month, metrics in evaluation.months.items():
+        values = (_shown(metrics[name].value) for name in INCIDENT_METRICS)
+        yield f"{month:10}" + "".join(f"{value:>11}" for value in values)
 
 
 def trained_profile(directory: Path, model: str, version: str) -> Profile:
-    """What ``train`` or ``pipeline`` saved in ``directory``. Raises ``BadInput`` if none has."""
+    """The profile that ``train`` or ``pipeline`` saved in ``directory``. Raises ``BadInput``."""
     path = profile_path(directory, model, version)
     if not path.is_file():
-        there = ", ".join(sorted(each.name for each in directory.glob("*.profile"))) or "none"
+        names = ", ".join(sorted(file.name for file in directory.glob("*.profile"))) or "none"
         raise BadInput(
             f"there is no reference of model {model!r} version {version!r} in {directory}: expected"
-            f" {path.name}, as `driftline train` or `pipeline` saves it (profiles there: {there})"
+            f" {path.name}, which `driftline train` or `pipeline` saves (profiles there: {names})"
         )
     return read_profile(path)
 
@@ -146,22 +153,22 @@ def _outcomes(profile: Profile, rows: ReferenceRows) -> list[Summary]:
     """The labelled rows, counted a day at a time."""
     if rows.label is None:
         return []
-    known = np.flatnonzero(rows.label >= 0)
+    labelled = np.flatnonzero(rows.label >= 0)
     predictions = rows.predictions
-    time_ms = predictions.time_ms[known]
+    time_ms = predictions.time_ms[labelled]
     return count_outcomes(
         profile.schema,
         pane_ms=time_ms - time_ms % DAY,
-        part=np.full(known.size, Part.FINAL, dtype=object),
-        score=predictions.score[known],
-        predicted=predictions.predicted[known],
-        label=rows.label[known],
-        sign=np.ones(known.size, dtype=np.int64),
+        part=np.full(labelled.size, Part.FINAL, dtype=object),
+        score=predictions.score[labelled],
+        predicted=predictions.predicted[labelled],
+        label=rows.label[labelled],
+        sign=np.ones(labelled.size, dtype=np.int64),
     )
 
 
 def _blocks(summaries: Iterable[Summary]) -> list[Cells]:
-    """Sums over as many whole days each as it takes to have few enough of them."""
+    """Sums over blocks of whole days, as long as needed for at most ``MOST_BLOCKS`` blocks."""
     known = list(summaries)
     if not known:
         return []

@@ -1,4 +1,7 @@
-"""The example model: will a flight land more than 15 minutes late? Winter teaches, March judges."""
+"""The example model: predicts whether a flight arrives more than 15 minutes late.
+
+It is trained on January and February; March is the reference.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ THRESHOLD = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    profile: Profile  # of the flights of March; carries the model's file
+    profile: Profile  # of the flights of March; contains the model file
     model_file: bytes
     training_rows: int
     reference_rows: int
@@ -25,8 +28,8 @@ class Trained:
 def train_flight_delay(settings: Settings, model: str, version: str, seed: int) -> Trained:
     """The same seed gives the same model and the same profile."""
     flights = load_flights()
-    learned, reference = flights.between(*TRAINING_MS), flights.between(*REFERENCE_MS)
-    trained = train(learned, CATEGORICAL, seed)
+    training, reference = flights.between(*TRAINING_MS), flights.between(*REFERENCE_MS)
+    trained = train(training, CATEGORICAL, seed)
     rows = reference.scored(trained.score(reference.features), THRESHOLD)
     model_file = save_model(trained)
     profile = build_profile(
@@ -39,4 +42,4 @@ def train_flight_delay(settings: Settings, model: str, version: str, seed: int) 
         seed=seed,
         model_file=model_file,
     )
-    return Trained(profile, model_file, len(learned), len(reference), baseline(rows))
+    return Trained(profile, model_file, len(training), len(reference), baseline(rows))

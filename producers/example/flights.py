@@ -1,8 +1,7 @@
-"""The bundled real data: flights out of New York in 2013, with the weather at departure.
+"""The bundled data: flights from New York in 2013, with the weather at departure.
 
-A prediction is made when a flight leaves the gate: will it land more than 15 minutes late? The
-truth is known when it has landed. Where the data come from stands in
-``producers/example/data/README.md``.
+A prediction is made when a flight departs: will it arrive more than 15 minutes late? The label is
+known after landing. ``producers/example/data/README.md`` names the source of the data.
 """
 
 from __future__ import annotations
@@ -39,11 +38,11 @@ def _month_ms(month: int) -> int:
 
 TRAINING_MS = (_month_ms(1), _month_ms(3))
 REFERENCE_MS = (_month_ms(3), _month_ms(4))
-PRODUCTION_MS = (_month_ms(4), _month_ms(12) + 32 * 86_400_000)  # the last one lands in 2014
+PRODUCTION_MS = (_month_ms(4), _month_ms(12) + 32 * 86_400_000)  # the last flight lands in 2014
 
 
 def load_flights() -> History:
-    """All 327,346 flights with a known outcome, in the order of their departure."""
+    """All 327,346 flights with a known arrival delay, in the order of departure."""
     table = pq.read_table(FILE)
     features = {name: _numbers(table[name]) for name in NUMERIC}
     return History(
@@ -56,7 +55,7 @@ def load_flights() -> History:
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """Missing ones become NaN."""
+    """Missing values become NaN."""
     return np.asarray(column.cast(pa.float64()).to_numpy())
 
 

@@ -1,4 +1,4 @@
-"""A model as a file: skops, which unlike pickle runs nothing that is not on a list of ours."""
+"""A model as a skops file, which unlike pickle only creates objects of trusted types."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from driftline.errors import Trouble
 from producers.example.training import Encoding, Model
 
-# What a file may hold beyond the types that skops itself knows to be harmless. The trees keep a
-# partial of ``check_array``; a partial of anything that is not on a list would be refused.
+# Trusted types besides those of skops. The trees contain a partial of ``check_array``; skops
+# refuses a partial of any function that is not trusted.
 TRUSTED = [
     "functools.partial",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.utils.validation.check_array",
 ]
-_LONG_AGO = (1980, 1, 1, 0, 0, 0)
+_FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 class InvalidModelFile(Trouble):
-    """Bytes that are no model of ours, or that hold something which is not trusted."""
+    """Bytes that are not a model of Driftline, or contain a type that is not trusted."""
 
 
 def save_model(model: Model) -> bytes:
@@ -47,13 +47,17 @@ def load_model(value: bytes) -> Model:
         encoding = Encoding(*columns, parts["encoder"])
         return Model(encoding, parts["trees"], parts["calibration"])
     except UntrustedTypesFoundException as error:
-        raise InvalidModelFile(f"the model file holds what is not trusted: {error}") from error
+        raise InvalidModelFile(
+            f"the model file contains a type that is not trusted: {error}"
+        ) from error
     except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
-        raise InvalidModelFile(f"the file holds no model of Driftline: {error}") from error
+        raise InvalidModelFile(
+            f"the file does not contain a model of Driftline: {error}"
+        ) from error
 
 
 def _canonical(archive: bytes) -> bytes:
-    """Skops writes the time of day and addresses in memory: neither belongs to the content."""
+    """The archive without the time and memory addresses that skops writes into it."""
     number: dict[object, int] = {}
     sink = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(sink, "w") as new:
@@ -65,7 +69,7 @@ def _canonical(archive: bytes) -> bytes:
 
 
 def _renumbered(node: Any, number: dict[object, int]) -> Any:
-    """``node`` with objects and files numbered in the order in which they are met."""
+    """``node`` with objects and files numbered in the order of their first occurrence."""
     if isinstance(node, list):
         return [_renumbered(child, number) for child in node]
     if not isinstance(node, dict):
@@ -79,6 +83,6 @@ def _renumbered(node: Any, number: dict[object, int]) -> Any:
 
 
 def _write(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    entry = zipfile.ZipInfo(name, _LONG_AGO)
+    entry = zipfile.ZipInfo(name, _FIXED_DATE)
     entry.compress_type = zipfile.ZIP_DEFLATED
     archive.writestr(entry, content)

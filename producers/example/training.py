@@ -1,17 +1,17 @@
-"""A binary classifier with calibrated scores, trained on the past and judged on what came after.
+"""A binary classifier with calibrated scores.
 
 Theory of operation
 -------------------
-Boosted trees are fitted to all training rows. Their scores are calibrated with scores that no tree
-has learned from: the second half of the rows, block by block, each scored by trees fitted to
-everything *before* it, as the future will be::
+Boosted trees are fitted to all training rows. Their scores are calibrated on rows that the trees
+were not fitted to: the second half of the rows is divided into blocks, and each block is scored by
+trees fitted to all rows *before* it, as it is done in production::
 
     |------ fit ------|score|
     |--------- fit ---------|score|
     |------------ fit ------------|score|        -> one sigmoid over all of these scores
 
-Nothing is drawn at random but by the seed, and one thread does it all, because sums of floats
-depend on how threads share them: the same rows and seed give the same model.
+All random draws depend on the seed, and only one thread is used, because sums of floats depend on
+how they are divided among threads. So the same rows and seed give the same model.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from monitor.counts.profile import InvalidReference, ReferenceRows
 from producers.example.history import Columns, History
 
 BLOCKS = 4
-MOST_CATEGORIES = 255  # that the trees can tell apart; rarer ones share a code
+MOST_CATEGORIES = 255  # limit of the trees; the rarest categories share a code
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoding:
-    """Columns as one matrix of numbers: codes of the categorical ones first, then the numeric."""
+    """Columns as one numeric matrix: first the codes of categorical columns, then the numbers."""
 
     categorical: tuple[str, ...]
     numeric: tuple[str, ...]
-    encoder: OrdinalEncoder | None  # None: there is no categorical column
+    encoder: OrdinalEncoder | None  # None without categorical columns
 
     @classmethod
     def of(cls, features: Columns, categorical: Sequence[str]) -> Encoding:
@@ -65,7 +65,7 @@ class Encoding:
         return cls(tuple(categorical), numeric, encoder)
 
     def matrix(self, features: Columns) -> NDArray[np.float64]:
-        """Shape (n, columns); what is missing, and categories never seen, are NaN."""
+        """Shape (n, columns). Missing values and unknown categories are NaN."""
         numbers = [np.asarray(features[name], dtype=np.float64) for name in self.numeric]
         if self.encoder is None:
             return np.column_stack(numbers)
@@ -75,14 +75,14 @@ class Encoding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """Scores rows by the columns it was trained on."""
+    """A trained and calibrated classifier."""
 
     encoding: Encoding
     trees: HistGradientBoostingClassifier
     calibration: LogisticRegression
 
     def score(self, features: Columns) -> NDArray[np.float64]:
-        """P(positive), shape (n,)."""
+        """The probability of the positive class, shape (n,)."""
         matrix = self.encoding.matrix(features)
         with threadpool_limits(1):
             margin = self.trees.decision_function(matrix)
@@ -90,22 +90,24 @@ class Model:
 
 
 def train(history: History, categorical: Sequence[str], seed: int = 0) -> Model:
-    """Raises ``InvalidReference`` if one half of the rows holds only one class."""
+    """Raises ``InvalidReference`` if one half of the rows has only one class."""
     middle = len(history) // 2
     for label in (history.label[:middle], history.label[middle:]):
         if np.unique(label).size != 2:
-            raise InvalidReference("training needs both classes in the older and the newer half")
+            raise InvalidReference(
+                "training needs rows of both classes in the older and in the newer half"
+            )
     encoding = Encoding.of(history.features, categorical)
     matrix = encoding.matrix(history.features)
     with threadpool_limits(1):
-        ahead = _margins_ahead(matrix, history.label, len(encoding.categorical), seed)
-        calibration = LogisticRegression(C=1e6).fit(ahead[:, None], history.label[middle:])
+        margins = _out_of_sample_margins(matrix, history.label, len(encoding.categorical), seed)
+        calibration = LogisticRegression(C=1e6).fit(margins[:, None], history.label[middle:])
         trees = _fitted(matrix, history.label, len(encoding.categorical), seed)
     return Model(encoding, trees, calibration)
 
 
 def baseline(rows: ReferenceRows) -> dict[str, float]:
-    """How well the scores of fully labelled rows do."""
+    """Metrics of fully labelled rows, by name."""
     label, score, predicted = rows.label, rows.predictions.score, rows.predictions.predicted
     return {
         "ROC-AUC": float(roc_auc_score(label, score)),
@@ -117,10 +119,10 @@ def baseline(rows: ReferenceRows) -> dict[str, float]:
     }
 
 
-def _margins_ahead(
+def _out_of_sample_margins(
     matrix: NDArray[np.float64], label: NDArray[np.int64], categories: int, seed: int
 ) -> NDArray[np.float64]:
-    """Scores of the newer half before calibration, by trees that saw only what is older."""
+    """Uncalibrated scores of the newer half, each by trees fitted to older rows only."""
     edges = np.linspace(len(label) // 2, len(label), BLOCKS + 1).astype(int)
     return np.concatenate(
         [

@@ -1,4 +1,4 @@
-"""Rows as the stream they once were: predictions, and labels when they became known, in one order.
+"""Scored rows as a stream of predictions and labels, ordered by event time.
 
 ::
 
@@ -29,11 +29,11 @@ from producers.contract.records import (
 )
 
 PREDICTIONS, LABELS = "predictions", "labels"
-_CHUNK = 10_000  # rows that are turned from columns into objects at a time
+_CHUNK = 10_000  # rows that are converted from columns to objects at a time
 
 
 class Event(NamedTuple):
-    """A record to be sent when the clock of the replay reaches ``time_ms``."""
+    """A record that is due when the clock of the replay reaches ``time_ms``."""
 
     topic: str  # without the prefix
     time_ms: int
@@ -44,7 +44,7 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replay:
-    """What one model version predicted, and what became of it."""
+    """The predictions and labels of one model version."""
 
     model: str
     version: str
@@ -55,49 +55,52 @@ class Replay:
         """Positions of the labelled rows, in the order in which their labels became known."""
         if self.rows.label is None:
             return np.empty(0, dtype=np.int64)
-        known = np.flatnonzero(self.rows.label >= 0)
-        return known[np.argsort(self._known_at(known), kind="stable")]
+        labelled = np.flatnonzero(self.rows.label >= 0)
+        return labelled[np.argsort(self._label_times(labelled), kind="stable")]
 
     def __len__(self) -> int:
-        """Predictions and labels."""
+        """The number of predictions and labels."""
         return len(self.rows.predictions) + self.labels.size
 
     def first(self, limit: int | None) -> Replay:
         """The first ``limit`` predictions and their labels; all of them for None."""
         if limit is None:
             return self
-        rows, label, known_at = self.rows.predictions, self.rows.label, self.rows.label_time_ms
-        few = Predictions(
+        rows, label, time_ms = self.rows.predictions, self.rows.label, self.rows.label_time_ms
+        first = Predictions(
             rows.ids[:limit],
             rows.time_ms[:limit],
             rows.score[:limit],
             rows.predicted[:limit],
             {name: values[:limit] for name, values in rows.features.items()},
         )
-        label, known_at = (None if a is None else a[:limit] for a in (label, known_at))
-        return Replay(self.model, self.version, ReferenceRows(few, label, known_at))
+        label, time_ms = (None if a is None else a[:limit] for a in (label, time_ms))
+        return Replay(self.model, self.version, ReferenceRows(first, label, time_ms))
 
     def events(self) -> Iterator[Event]:
-        """All of them, oldest first; at one moment predictions come before labels."""
-        known = self.labels
-        times = np.concatenate([self.rows.predictions.time_ms, self._known_at(known)])
+        """All records, oldest first; predictions come before labels of the same time."""
+        labelled = self.labels
+        times = np.concatenate([self.rows.predictions.time_ms, self._label_times(labelled)])
         order = np.argsort(times, kind="stable")
-        predictions, labels = self._predictions(), self._labels(known)
+        predictions, labels = self._predictions(), self._label_events(labelled)
         for is_label in (order >= len(self.rows.predictions)).tolist():
             yield next(labels if is_label else predictions)
 
     def finish(self, after_ms: int, partitions: Mapping[str, int]) -> Iterator[Event]:
-        """A record for every partition, far ahead of all others, so that every window closes."""
+        """A record for every partition, ``after_ms`` after all others, so that every window closes.
+
+        ``partitions`` is the number of partitions by topic.
+        """
         rows = self.rows.predictions
         last = next(self._records(len(rows) - 1))
-        times = np.concatenate([rows.time_ms, self._known_at(self.labels)])
+        times = np.concatenate([rows.time_ms, self._label_times(self.labels)])
         at_ms = int(times.max()) + after_ms
         for number in range(partitions[PREDICTIONS]):
             yield _prediction(replace(last, id=f"finish/{number}", time_ms=at_ms), number)
         for number in range(partitions[LABELS]):
             yield _label(LabelRecord(f"finish/{number}", at_ms, self.model, 0), number)
 
-    def _known_at(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _label_times(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         times = self.rows.label_time_ms
         return (self.rows.predictions.time_ms if times is None else times)[rows]
 
@@ -119,13 +122,13 @@ class Replay:
                 rows.predicted[chunk].tolist(),
             )
 
-    def _labels(self, known: NDArray[np.int64]) -> Iterator[Event]:
-        label = np.empty(0, dtype=np.int64) if self.rows.label is None else self.rows.label
-        ids, times = self.rows.predictions.ids, self._known_at(known)
-        for row, time_ms, truth in zip(
-            known.tolist(), times.tolist(), label[known].tolist(), strict=True
+    def _label_events(self, labelled: NDArray[np.int64]) -> Iterator[Event]:
+        labels = np.empty(0, dtype=np.int64) if self.rows.label is None else self.rows.label
+        ids, times = self.rows.predictions.ids, self._label_times(labelled)
+        for row, time_ms, label in zip(
+            labelled.tolist(), times.tolist(), labels[labelled].tolist(), strict=True
         ):
-            yield _label(LabelRecord(ids[row], time_ms, self.model, truth))
+            yield _label(LabelRecord(ids[row], time_ms, self.model, label))
 
 
 class Stop(Protocol):
@@ -148,12 +151,12 @@ def as_fast_as_possible(_: int, __: int) -> float:
 
 
 def at_rate(per_second: float) -> Pace:
-    """So many records per second."""
+    """``per_second`` records per second of real time."""
     return lambda number, _: number / per_second
 
 
 def at_speed(speed: float, start_ms: int) -> Pace:
-    """So many seconds of event time per second."""
+    """``speed`` seconds of event time per second of real time."""
     return lambda _, time_ms: (time_ms - start_ms) / 1000 / speed
 
 
@@ -165,7 +168,7 @@ def send(
     seconds: Callable[[], float],
     stop: Stop,
 ) -> Iterator[Event]:
-    """Send each event when it is due, and yield it; ends early once ``stop`` is set."""
+    """Send each event when it is due and yield it. Ends early if ``stop`` is set."""
     start_s = seconds()
     for number, event in enumerate(events):
         ahead_s = start_s + pace(number, event.time_ms) - seconds()
@@ -176,7 +179,7 @@ def send(
 
 
 def _features(columns: Mapping[str, Column]) -> Iterator[dict[str, Feature]]:
-    """One flat object for every row; no end of empty ones if there is no column."""
+    """One dictionary per row; without columns, endless empty ones."""
     if not columns:
         return repeat({})
     values = [c.tolist() if isinstance(c, np.ndarray) else c for c in columns.values()]

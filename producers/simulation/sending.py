@@ -1,4 +1,4 @@
-"""A replay on its way to Kafka: paced, with a progress bar, and ended in good order by a signal."""
+"""Sends a replay to Kafka: paced, with a progress bar, and stopped cleanly by a signal."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from producers.simulation.replay import (
 
 @dataclass(frozen=True, slots=True)
 class Pacing:
-    """How fast, and how far ahead the records lie that close every window, if any are sent."""
+    """The speed of a replay, and whether records that close every window are sent at its end."""
 
     speed: float | None = None  # seconds of event time per second
     rate: float | None = None  # records per second
-    finish_after_ms: int | None = None
+    finish_after_ms: int | None = None  # time of those records after all others; None: none
 
-    def of(self, replay: Replay) -> Pace:
+    def pace(self, replay: Replay) -> Pace:
         if self.rate is not None:
             return at_rate(self.rate)
         if self.speed is not None:
@@ -42,7 +42,7 @@ class Pacing:
 
 
 def send_replay(settings: Settings, replay: Replay, pacing: Pacing) -> None:
-    """Says at the end what Kafka has confirmed, whether it came to the end or not."""
+    """Prints the number of confirmed records at the end, also after an error or a signal."""
     publisher = Publisher(settings)
     partitions = {topic: publisher.partitions(topic) for topic in (PREDICTIONS, LABELS)}
     try:
@@ -58,9 +58,9 @@ def send_replay(settings: Settings, replay: Replay, pacing: Pacing) -> None:
 
 def _send(replay: Replay, publisher: Publisher, pacing: Pacing, stop: threading.Event) -> None:
     sending = send(
-        replay.events(), publisher, pace=pacing.of(replay), seconds=time.monotonic, stop=stop
+        replay.events(), publisher, pace=pacing.pace(replay), seconds=time.monotonic, stop=stop
     )
-    # Drawing the bar costs more than sending a record.
+    # Drawing the bar takes longer than sending a record.
     with click.progressbar(sending, len(replay), "sending", update_min_steps=500) as bar:
         for _ in bar:
             pass
@@ -68,7 +68,7 @@ def _send(replay: Replay, publisher: Publisher, pacing: Pacing, stop: threading.
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[threading.Event]:
-    """Set by Ctrl-C and SIGTERM; a second one acts as it would have without this."""
+    """An event that Ctrl-C and SIGTERM set. A second signal has its usual effect."""
     stop = threading.Event()
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.getsignal(number) for number in numbers]
@@ -77,12 +77,12 @@ def _stopped_by_signals() -> Iterator[threading.Event]:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
 
-    def ask(*_: object) -> None:
+    def request_stop(*_: object) -> None:
         restore()
         stop.set()
 
     for number in numbers:
-        signal.signal(number, ask)
+        signal.signal(number, request_stop)
     try:
         yield stop
     finally:

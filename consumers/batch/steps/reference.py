@@ -62,4 +62,4 @@ def _metrics_sentence(evaluation: Evaluation) -> str:
         if (metric := evaluation.metrics[name]).value is not None
         and (baseline := evaluation.baseline[name]).value is not None
     ]
-    return ", ".join(metrics) or "nothing to measure: the rows or the reference have no labels"
+    return ", ".join(metrics) or "no metrics: the rows or the reference have no labels"

@@ -46,7 +46,7 @@ def says(process: subprocess.Popen[str], words: str) -> None:
     assert any(words in line for line in process.stdout), f"it ended without {words!r}"
 
 
-def what_is_said_until_all_are_gone(process: subprocess.Popen[str]) -> str:
+def output_until_all_processes_ended(process: subprocess.Popen[str]) -> str:
     began_s = time.monotonic()
     said, _ = process.communicate(timeout=60)
     assert time.monotonic() - began_s < END_S, said
@@ -70,7 +70,7 @@ def test_demo_serves_pages_and_ctrl_c_ends_it_within_ten_seconds():
             assert time.monotonic() < deadline_s
             time.sleep(0.2)
         os.killpg(process.pid, signal.SIGINT)
-        assert "ending everything" in what_is_said_until_all_are_gone(process)
+        assert "stopping everything" in output_until_all_processes_ended(process)
         assert process.returncode == 0
         assert not any(map(answers, urls))
 
@@ -83,7 +83,7 @@ def test_demo_can_be_stopped_during_training(number):
     with demonstration(*ports) as process:
         says(process, "training a model")
         os.killpg(process.pid, number)
-        assert what_is_said_until_all_are_gone(process) == "ending everything\n"
+        assert output_until_all_processes_ended(process) == "stopping everything\n"
         assert process.returncode == 0
 
 
@@ -92,8 +92,8 @@ def test_demo_reports_a_busy_port_with_the_option_to_change_it():
         port = taken.getsockname()[1]
         result = CliRunner().invoke(demo, ["--api-port", str(port)])
     assert isinstance(result.exception, Trouble)
-    assert f"port {port} is busy" in str(result.exception)
-    assert str(result.exception).endswith("or choose another with --api-port")
+    assert f"port {port} is in use" in str(result.exception)
+    assert str(result.exception).endswith("or choose another port with --api-port")
 
 
 def test_demo_refuses_an_unknown_scenario_before_it_starts_anything():

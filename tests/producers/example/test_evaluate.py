@@ -114,7 +114,7 @@ def test_evaluation_counts_unlabelled_rows_but_does_not_measure_them():
 def test_evaluation_without_labels_has_no_metrics():
     found = evaluated(profile(), replace(scored(10, seed=4), label=None, label_time_ms=None))
     assert {metric.value for metric in found.metrics.values()} == {None}
-    assert evaluation_lines(found)[-1] == "without labels there is nothing to measure"
+    assert evaluation_lines(found)[-1] == "there are no metrics, because no row has a label"
     assert evaluation_document(found)["metrics"]["f1"]["change"] is None
 
 

@@ -72,7 +72,7 @@ def test_training_on_one_class_is_refused():
         np.where(rows.time_ms < rows.time_ms[2_000], 0, rows.label),
         rows.label_time_ms,
     )
-    with pytest.raises(InvalidReference, match="both classes in the older and the newer half"):
+    with pytest.raises(InvalidReference, match="both classes in the older and in the newer half"):
         train(late, ["region"])
 
 
@@ -129,7 +129,7 @@ def test_model_file_with_untrusted_types_is_refused():
 
 @pytest.mark.parametrize("value", [b"", b"x", skops.dumps({"trees": None})])
 def test_file_that_is_not_a_model_is_refused(value):
-    with pytest.raises(InvalidModelFile, match="holds no model"):
+    with pytest.raises(InvalidModelFile, match="does not contain a model"):
         load_model(value)
 
 
@@ -139,7 +139,7 @@ def test_model_file_with_a_missing_part_is_refused(model):
     broken = io.BytesIO()
     with zipfile.ZipFile(broken, "w") as archive:
         archive.writestr("schema.json", json.dumps(schema))
-    with pytest.raises(InvalidModelFile, match="holds no model"):
+    with pytest.raises(InvalidModelFile, match="does not contain a model"):
         load_model(broken.getvalue())
 
 
