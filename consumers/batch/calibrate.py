@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from consumers.batch.calibrate_history import ScoredHistory
-from consumers.messages.internal import rfc3339
+from consumers.messages.times import rfc3339
 from driftline.errors import BadInput
 from monitor.calibration.alarm_counts import (
     AlarmCounts,

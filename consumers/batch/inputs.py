@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from consumers.messages.internal import rfc3339
+from consumers.messages.times import rfc3339
 from driftline.errors import BadInput
 from driftline.settings import Settings
 from monitor.counts.columns import Predictions

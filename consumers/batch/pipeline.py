@@ -2,9 +2,9 @@
 
     train -> evaluate -> data drift -> concept drift -> performance -> alerts -> retraining
 
-It calls the code of the stream (``consumers.batch.findings``, the documents of
-``consumers.messages.internal``, the role ``retrain``), so the same rows give the same numbers. Each
-step is in ``consumers.batch.steps``.
+It calls the code of the stream (``consumers.batch.findings``, ``consumers.messages``, the history
+that the role ``retrain`` decides by), so the same rows give the same numbers. Each step is in
+``consumers.batch.steps``.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from consumers.batch.steps.drift import concept_drift_step, data_drift_step
 from consumers.batch.steps.performance import performance_step
 from consumers.batch.steps.reference import evaluation_step, training_step
 from consumers.batch.steps.step import Document, PipelineStep
-from consumers.messages.alert_text import event_ms
-from consumers.messages.internal import alert_event, window_document
+from consumers.messages.alert_message import alert_message
+from consumers.messages.window_message import window_message
+from consumers.messages.windows import WindowMessage
 from driftline.errors import BadInput
 from monitor.plan import Plan
 from monitor.windows.evaluator import Evaluator
@@ -33,12 +34,12 @@ def pipeline(plan: Plan, inputs: PipelineInputs) -> Iterator[PipelineStep]:
     yield evaluation_step(inputs)
     _, findings = findings_of(evaluator, inputs.rows)
     windows = _newest_windows(findings, plan)
-    events = sorted(map(alert_event, findings.transitions), key=event_ms)
+    alerts = sorted(map(alert_message, findings.transitions), key=lambda alert: alert.time_ms)
     yield data_drift_step(inputs, windows)
     yield concept_drift_step(inputs, windows)
-    yield performance_step(inputs, windows, events)
-    yield alerts_step(inputs, events)
-    yield retraining_step(plan, windows, events)
+    yield performance_step(inputs, windows, alerts)
+    yield alerts_step(inputs, alerts)
+    yield retraining_step(plan, inputs, windows, alerts)
 
 
 def opened_incidents(documents: Mapping[str, Document]) -> int:
@@ -46,11 +47,11 @@ def opened_incidents(documents: Mapping[str, Document]) -> int:
     return int(documents["alerts"]["opened"])
 
 
-def _newest_windows(findings: Findings, plan: Plan) -> list[Document]:
+def _newest_windows(findings: Findings, plan: Plan) -> list[WindowMessage]:
     """The newest revision of every window, oldest window first."""
     newest = {window.start_ms: window for window in findings.windows}
     p_value_threshold = plan.drift.p_value_threshold
-    return [window_document(window, p_value_threshold) for _, window in sorted(newest.items())]
+    return [window_message(window, p_value_threshold) for _, window in sorted(newest.items())]
 
 
 def _evaluator(plan: Plan, inputs: PipelineInputs) -> Evaluator:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from consumers.batch.report_charts import DARKEST, drift_map, feature_histograms, metric_charts
-from consumers.messages.alert_text import change_of, said
+from consumers.messages.alerts import AlertMessage
 
 Document = Mapping[str, Any]
 
@@ -36,6 +37,7 @@ def summary_html(documents: Mapping[str, Document], sentences: Mapping[str, str]
             performance=documents["performance"],
             metric_charts=metric_charts(documents["performance"]),
             alerts=documents["alerts"],
+            events=msgspec.convert(documents["alerts"]["events"], list[AlertMessage]),
             retraining=documents["retraining"],
         )
     )
@@ -55,8 +57,6 @@ def _environment() -> Environment:
         "figure": _figure,
         "signed": _signed,
         "test_counts": _test_counts,
-        "change": change_of,
-        "sentence": said,
     }
     return environment
 

@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from consumers.messages.alert_text import Wanted
+    from consumers.messages.alert_text import AlertFilter
     from consumers.messages.records import Record
     from driftline.settings import Settings
 
@@ -40,10 +40,10 @@ def alerts(  # noqa: PLR0913 - one argument for each option
     Reads the topic from its beginning and commits nothing. Repeated options are alternatives.
     """
     from consumers.kafka.topic_reader import TopicReader
-    from consumers.messages.alert_text import Wanted
+    from consumers.messages.alert_text import AlertFilter
     from producers.contract.times import parse_time_ms
 
-    wanted = Wanted(
+    wanted = AlertFilter(
         frozenset(severities),
         frozenset(kinds),
         frozenset(models),
@@ -55,22 +55,23 @@ def alerts(  # noqa: PLR0913 - one argument for each option
             _show(reader.follow() if follow else (), wanted, as_json)
 
 
-def _show(records: Iterable[Record], wanted: Wanted, as_json: bool) -> None:
-    import msgspec
-
+def _show(records: Iterable[Record], wanted: AlertFilter, as_json: bool) -> None:
     from consumers.messages.alert_text import alert_line
+    from consumers.messages.alerts import decode_alert
+    from consumers.messages.reading import ForeignMessage, MalformedMessage
 
     for record in records:
         try:
-            event = msgspec.json.decode(record.value or b"")
-            if not wanted.matches(event):
-                continue
-            line = (record.value or b"").decode() if as_json else alert_line(event)
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+            alert = decode_alert(record)
+        except (ForeignMessage, MalformedMessage) as error:
             click.echo(
                 f"skipped a record that is not an alert, at offset {record.offset}: {error}",
                 err=True,
             )
             continue
-        severity = event["data"]["severity"]
-        click.echo(line if as_json else click.style(line, fg=COLOURS.get(severity)))
+        if not wanted.matches(alert):
+            continue
+        if as_json:
+            click.echo((record.value or b"").decode())
+        else:
+            click.echo(click.style(alert_line(alert), fg=COLOURS.get(alert.data.severity)))

@@ -1,53 +1,70 @@
-"""What the messages of our own topics mean to the database: rows, newest per key.
+"""Messages of Driftline's topics as rows of the database, the newest of each key.
 
-    records -> messages, checked -> Changes
-
-A message that cannot be understood is skipped, and logged with its place: the topics are our own,
-so it is a bug or a stranger, and neither may keep later findings from being seen.
+Columns come from the messages' Structs; documents are stored as they came, with fields that this
+version does not know.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
 
 from consumers.database.rows import Alert, Row, RowBatch
+from consumers.messages.alerts import AlertMessage, decode_alert
+from consumers.messages.decisions import RetrainingDecision, decode_decision
+from consumers.messages.heartbeats import HeartbeatMessage, decode_heartbeat
+from consumers.messages.reading import Decoder, MessageReader
 from consumers.messages.records import Record
-
-log = logging.getLogger(__name__)
+from consumers.messages.windows import WindowMessage, decode_window
 
 T = TypeVar("T")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+StoredMessage = WindowMessage | AlertMessage | RetrainingDecision | HeartbeatMessage
+Document = dict[str, Any]
+Rows = dict[tuple[Any, ...], Row]
+StoreReader = MessageReader[tuple[StoredMessage, Document]]
 
 
-class Malformed(ValueError):
-    """A message that is not what its topic carries. Says where it differs."""
+def store_reader() -> StoreReader:
+    """For the topics that ``store`` reads."""
+    return MessageReader(_DECODERS)
 
 
-def changes_of(records: Iterable[Record], now_ms: int) -> RowBatch:
-    """What a batch changes; of several messages with one key, only what the last one leaves."""
-    gathered = _Gathered()
+def changes_of(records: Iterable[Record], now_ms: int, reader: StoreReader) -> RowBatch:
+    """What a batch changes. Raises ``consumers.messages.reading.UnreadableMessage``."""
+    batch = _Batch()
     for record in records:
-        try:
-            _READERS.get(record.topic, _refuse)(gathered, record.value, now_ms)
-        except Malformed as error:
-            where = (record.topic, record.partition, record.offset)
-            log.warning("skipped %s/%d@%d: %s", *where, error)
-    return gathered.changes
+        message = reader.read(record)
+        if message is not None:
+            batch.add(*message, now_ms)
+    return batch.changes
+
+
+def _with_document(decode: Decoder[T]) -> Decoder[tuple[T, Document]]:
+    def read(record: Record) -> tuple[T, Document]:
+        message = decode(record)
+        return message, msgspec.json.decode(record.value or b"")
+
+    return read
+
+
+_DECODERS: Mapping[str, Decoder[Any]] = {
+    "windows": _with_document(decode_window),
+    "alerts": _with_document(decode_alert),
+    "retraining": _with_document(decode_decision),
+    "heartbeats": _with_document(decode_heartbeat),
+}
+TOPICS = tuple(_DECODERS)
 
 
 @dataclass(frozen=True, slots=True)
-class _Gathered:
-    windows: dict[tuple[Any, ...], Row] = field(default_factory=dict)
+class _Batch:
+    windows: Rows = field(default_factory=dict)
     alerts: list[Alert] = field(default_factory=list)
-    decisions: dict[tuple[Any, ...], Row] = field(default_factory=dict)
-    heartbeats: dict[tuple[Any, ...], Row] = field(default_factory=dict)
+    decisions: Rows = field(default_factory=dict)
+    heartbeats: Rows = field(default_factory=dict)
 
     @property
     def changes(self) -> RowBatch:
@@ -58,159 +75,87 @@ class _Gathered:
             list(self.heartbeats.values()),
         )
 
+    def add(self, message: StoredMessage, document: Document, now_ms: int) -> None:
+        if isinstance(message, WindowMessage):
+            self._add_window(message, document)
+        elif isinstance(message, AlertMessage):
+            self.alerts.append(Alert(_transition(message, document), _incident(message, document)))
+        elif isinstance(message, RetrainingDecision):
+            key = (message.model, message.version, message.decided_ms)
+            self.decisions[key] = _decision(message, document)
+        else:
+            self.heartbeats[message.role, message.slot] = _heartbeat(message, document, now_ms)
 
-# What the messages hold, as far as columns are made of it; what else stands in documents is free.
-# No NUL: PostgreSQL keeps it in no text.
-_Name = Annotated[str, Meta(min_length=1, max_length=1_000, pattern=r"^[^\x00]*$")]
-_Sentence = Annotated[str, Meta(pattern=r"^[^\x00]*$")]
-_Count = Annotated[int, Meta(ge=0, le=2**53)]
-_Instant = Annotated[datetime, Meta(tz=True)]
-
-
-class _Part(Struct, frozen=True):
-    status: _Name
-
-
-class _Window(Struct, frozen=True, kw_only=True):
-    schema: Literal[1]
-    model: _Name
-    version: _Name
-    revision: _Count
-    start: _Instant
-    end: _Instant
-    data: _Part
-    performance: _Part | None = None
+    def _add_window(self, message: WindowMessage, document: Document) -> None:
+        key = (message.model, message.version, message.start_ms, message.end_ms)
+        before = self.windows.get(key)
+        if before is None or before["revision"] < message.revision:
+            self.windows[key] = _window(message, document)
 
 
-class _Incident(Struct, frozen=True, kw_only=True):
-    schema: Literal[1]
-    incident: _Name
-    model: _Name
-    version: _Name
-    kind: _Name
-    severity: _Name
-    state: _Name
-    opened_at: _Instant
-    resolved_at: _Instant | None = None
-    window: dict[str, Any] | None = None
-    evidence: dict[str, Any]
-    message: _Sentence
-
-
-class _Event(Struct, frozen=True, kw_only=True):
-    id: _Name
-    type: _Name
-    subject: _Name
-    time: _Instant
-    data: _Incident
-
-
-class _Decision(Struct, frozen=True, kw_only=True):
-    schema: Literal[1]
-    model: _Name
-    version: _Name
-    decision: _Name
-    decided_at: _Instant
-
-
-class _Heartbeat(Struct, frozen=True, kw_only=True):
-    schema: Literal[1]
-    role: _Name
-    slot: _Count
-    at: _Instant
-
-
-def _checked(value: bytes | None, shape: type[T]) -> tuple[T, dict[str, Any]]:
-    """What columns are made of, and the whole message. JSON with NaN or infinity is not JSON."""
-    if value is None:
-        raise Malformed("a tombstone: the record has no value")
-    try:
-        document = msgspec.json.decode(value)
-        return msgspec.convert(document, shape), document
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed(str(error)) from error
-
-
-def _ms(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(milliseconds=1)
-
-
-def _read_window(into: _Gathered, value: bytes | None, _now_ms: int) -> None:
-    message, document = _checked(value, _Window)
-    row = {
+def _window(message: WindowMessage, document: Document) -> Row:
+    return {
         "model": message.model,
         "version": message.version,
-        "start_ms": _ms(message.start),
-        "end_ms": _ms(message.end),
+        "start_ms": message.start_ms,
+        "end_ms": message.end_ms,
         "revision": message.revision,
-        "data_status": message.data.status,
-        "performance_status": message.performance and message.performance.status,
+        "data_status": message.data.status.value,
+        "performance_status": message.performance.status.value,
         "data": document["data"],
-        "concept": document.get("concept"),
-        "performance": document.get("performance"),
+        "concept": document["concept"],
+        "performance": document["performance"],
     }
-    key = (message.model, message.version, row["start_ms"], row["end_ms"])
-    before = into.windows.get(key)
-    if before is None or before["revision"] < message.revision:
-        into.windows[key] = row
 
 
-def _read_alert(into: _Gathered, value: bytes | None, _now_ms: int) -> None:
-    event, document = _checked(value, _Event)
-    incident, at_ms = event.data, _ms(event.time)
-    transition = {
-        "id": event.id,
-        "incident": incident.incident,
-        "type": event.type,
-        "time_ms": at_ms,
+def _transition(alert: AlertMessage, document: Document) -> Row:
+    return {
+        "id": alert.id,
+        "incident": alert.data.incident,
+        "type": alert.type,
+        "time_ms": alert.time_ms,
         "event": document,
     }
-    row = {
+
+
+def _incident(alert: AlertMessage, document: Document) -> Row:
+    incident = alert.data
+    return {
         "id": incident.incident,
         "model": incident.model,
         "version": incident.version,
-        "kind": incident.kind,
-        "subject": event.subject,
-        "severity": incident.severity,
+        "kind": _text(incident.kind),
+        "subject": _text(alert.subject),
+        "severity": incident.severity.value,
         "state": incident.state,
-        "opened_ms": _ms(incident.opened_at),
-        "updated_ms": at_ms,
-        "resolved_ms": incident.resolved_at and _ms(incident.resolved_at),
-        "window": incident.window,
-        "evidence": incident.evidence,
-        "message": incident.message,
+        "opened_ms": incident.opened_ms,
+        "updated_ms": alert.time_ms,
+        "resolved_ms": incident.resolved_ms,
+        "window": document["data"]["window"],
+        "evidence": document["data"]["evidence"],
+        "message": _text(incident.message),
     }
-    into.alerts.append(Alert(transition, row))
 
 
-def _read_decision(into: _Gathered, value: bytes | None, _now_ms: int) -> None:
-    message, document = _checked(value, _Decision)
-    key = (message.model, message.version, _ms(message.decided_at))
-    into.decisions[key] = {
-        **dict(zip(("model", "version", "decided_ms"), key, strict=True)),
+def _text(text: str) -> str:
+    """PostgreSQL stores no NUL; the name of a feature or a category may hold one."""
+    return text.replace("\x00", "\ufffd")
+
+
+def _decision(message: RetrainingDecision, document: Document) -> Row:
+    return {
+        "model": message.model,
+        "version": message.version,
+        "decided_ms": message.decided_ms,
         "document": document,
     }
 
 
-def _read_heartbeat(into: _Gathered, value: bytes | None, now_ms: int) -> None:
-    message, document = _checked(value, _Heartbeat)
-    into.heartbeats[message.role, message.slot] = {
+def _heartbeat(message: HeartbeatMessage, document: Document, now_ms: int) -> Row:
+    return {
         "role": message.role,
         "slot": message.slot,
-        "at_ms": _ms(message.at),
+        "at_ms": message.at_ms,
         "received_ms": now_ms,
         "document": document,
     }
-
-
-def _refuse(_into: _Gathered, _value: bytes | None, _now_ms: int) -> None:
-    raise Malformed("a topic that store does not read")
-
-
-_READERS: Mapping[str, Callable[[_Gathered, bytes | None, int], None]] = {
-    "windows": _read_window,
-    "alerts": _read_alert,
-    "retraining": _read_decision,
-    "heartbeats": _read_heartbeat,
-}
-TOPICS = tuple(_READERS)

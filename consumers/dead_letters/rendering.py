@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from consumers.dead_letters.dead_letter import DeadLetter
-from consumers.messages.internal import rfc3339
+from consumers.messages.times import rfc3339
 
 VALUE_CHARACTERS = 60  # of a value in a line
 UTF8_BYTES = 4  # of one character at most

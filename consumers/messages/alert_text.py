@@ -1,54 +1,39 @@
-"""Alerts as people read them, and which of them somebody wants to see. No Kafka here."""
+"""Alerts as lines on a terminal, and the selection of those to show."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-TYPE_PREFIX = "driftline.incident."
+from consumers.messages.alerts import AlertMessage
 
-Event = Mapping[str, Any]  # a CloudEvent of the topic alerts, as docs/messages.md has it
+# A name of a feature may hold anything; control characters, which a terminal obeys, become dots.
+_PRINTABLE = dict.fromkeys((*range(32), *range(127, 160)), "·")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What an alert must be like; whatever is empty asks for nothing."""
+class AlertFilter:
+    """Which alerts to show; an empty condition matches all."""
 
     severities: frozenset[str] = frozenset()
     kinds: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
     since_ms: int | None = None  # event time: the end of the window that decided
 
-    def matches(self, event: Event) -> bool:
-        data = event["data"]
+    def matches(self, alert: AlertMessage) -> bool:
+        data = alert.data
         return (
-            (not self.severities or data["severity"] in self.severities)
-            and (not self.kinds or data["kind"] in self.kinds)
-            and (not self.models or data["model"] in self.models)
-            and (self.since_ms is None or event_ms(event) >= self.since_ms)
+            (not self.severities or data.severity in self.severities)
+            and (not self.kinds or data.kind in self.kinds)
+            and (not self.models or data.model in self.models)
+            and (self.since_ms is None or alert.time_ms >= self.since_ms)
         )
 
 
-def event_ms(event: Event) -> int:
-    return round(datetime.fromisoformat(event["time"]).timestamp() * 1000)
-
-
-def change_of(event: Event) -> str:
-    """``opened``, ``escalated``, ``repeated`` or ``resolved``."""
-    return str(event["type"]).removeprefix(TYPE_PREFIX)
-
-
-def alert_line(event: Event) -> str:
-    """Time, severity, change, model, subject, and what was found."""
-    data, subject = event["data"], event["subject"]
-    return (
-        f"{event['time']}  {data['severity']:8}  {change_of(event):9}"
-        f"  {data['model']}/{data['version']}  {subject}: {said(event)}"
+def alert_line(alert: AlertMessage) -> str:
+    """Time, severity, change, model, subject and sentence."""
+    data = alert.data
+    line = (
+        f"{alert.time}  {data.severity:8}  {alert.change:9}"
+        f"  {data.model}/{data.version}  {alert.subject}: {alert.sentence}"
     )
-
-
-def said(event: Event) -> str:
-    """The sentence of an alert without its subject, where a column names that already."""
-    return str(event["data"]["message"]).removeprefix(f"{event['subject']}: ")
+    return line.translate(_PRINTABLE)

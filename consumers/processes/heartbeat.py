@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 from confluent_kafka import Producer
 
-from consumers.messages.internal import rfc3339
+from consumers.messages.heartbeats import HeartbeatMessage, PartitionStatus
 from consumers.messages.records import TopicPartition
+from consumers.messages.times import optional_rfc3339, rfc3339
 from driftline.settings import Settings
 from producers.kafka.configuration import client_config
 
@@ -52,26 +53,26 @@ class Heartbeat:
             self.send(role.status())
 
     def send(self, status: Status, problem: str | None = None) -> None:
-        document: dict[str, Any] = {
-            "schema": 1,
-            "role": self._role,
-            "slot": self._slot,
-            "at": rfc3339(_now_ms()),
-            "progress_at": None if self._progress_ms is None else rfc3339(self._progress_ms),
-            "partitions": {name: self._with_end(name, values) for name, values in status.items()},
-            "problem": problem,
-        }
+        message = HeartbeatMessage(
+            role=self._role,
+            slot=self._slot,
+            at=rfc3339(_now_ms()),
+            progress_at=optional_rfc3339(self._progress_ms),
+            partitions={name: self._with_end(name, values) for name, values in status.items()},
+            problem=problem,
+        )
         key = f"{self._role}-{self._slot}".encode()
-        self._producer.produce(self._topic, key=key, value=msgspec.json.encode(document))
+        self._producer.produce(self._topic, key=key, value=msgspec.json.encode(message))
 
     def close(self, role: HasStatus) -> None:
         """Send a last heartbeat with the final counts."""
         self.send(role.status())
         self._producer.flush(FLUSH_S)
 
-    def _with_end(self, name: str, values: Mapping[str, object]) -> dict[str, object]:
+    def _with_end(self, name: str, values: Mapping[str, object]) -> PartitionStatus:
         topic, _, partition = name.rpartition("/")
-        return {**values, "end": self._ends.end_offset(TopicPartition(topic, int(partition)))}
+        end = self._ends.end_offset(TopicPartition(topic, int(partition)))
+        return msgspec.convert({**values, "end": end}, PartitionStatus)
 
 
 def _now_ms() -> int:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from consumers.database.database import Database
 from consumers.kafka.client import Client
-from consumers.messages.records import TopicPartition
+from consumers.messages.records import Record, TopicPartition
 from consumers.processes.heartbeat import Heartbeat
 from consumers.processes.loop import run_role, run_sink
 from consumers.roles.aggregate import Aggregate
-from consumers.roles.detect import Detect, Memory
+from consumers.roles.detect import Detect
 from consumers.roles.join import Join
 from consumers.roles.retrain import Retrain
 from consumers.roles.role import Role
@@ -98,7 +98,7 @@ def _role(name: str, settings: Settings, client: Client, profiles: ProfileTable)
     directory = _directory(settings, client, name)
     if name == "join":
         return Join(profiles, plan_of, client.partitions, directory, client.first_offset)
-    return Detect(profiles, plan_of, _remembered(client), directory)
+    return Detect(profiles, plan_of, _state_records(client), directory)
 
 
 def _plans(settings: Settings) -> Callable[[str], Plan]:
@@ -112,10 +112,5 @@ def _directory(settings: Settings, client: Client, role: str) -> Path:
     return settings.state.directory / owner
 
 
-def _remembered(client: Client) -> Callable[[int], Iterable[Memory]]:
-    def read(partition: int) -> Iterable[Memory]:
-        for record in client.read_all(TopicPartition("detect-state", partition)):
-            if record.key is not None and record.value is not None:
-                yield Memory(record.key, record.value)
-
-    return read
+def _state_records(client: Client) -> Callable[[int], Iterable[Record]]:
+    return lambda partition: client.read_all(TopicPartition("detect-state", partition))

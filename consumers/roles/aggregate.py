@@ -18,17 +18,7 @@ import msgspec
 import numpy as np
 
 from consumers.dead_letters.dead_letter import dead_letter_message
-from consumers.messages.internal import (
-    AggregateClosing,
-    JoinRows,
-    encode_aggregate_closing,
-    encode_joins,
-    encode_summary_messages,
-    identity,
-    identity_partition,
-    model_partition,
-    rfc3339,
-)
+from consumers.messages.joins import JoinRows, identity, identity_partition, join_message
 from consumers.messages.records import (
     Batch,
     CommittedOffset,
@@ -37,6 +27,9 @@ from consumers.messages.records import (
     Record,
     TopicPartition,
 )
+from consumers.messages.summaries import summary_messages
+from consumers.messages.times import rfc3339
+from consumers.messages.watermarks import SourceWatermarks, watermark_messages
 from consumers.roles.profiles import Profiles
 from monitor.counts.columns import Predictions
 from monitor.counts.counting import count_data
@@ -185,11 +178,8 @@ class Aggregate:
         self._pending = {
             topic_partition: mine.noted() for topic_partition, mine in work.partitions.items()
         }
-        closing = encode_aggregate_closing(self._closing())
         for topic in ("summaries", "joins"):
-            messages += [
-                Message(topic, None, closing, number) for number in range(self._partitions(topic))
-            ]
+            messages += watermark_messages(topic, self._watermarks(), self._partitions(topic))
         offset_metadata = {
             topic_partition: _write_note(note) for topic_partition, note in self._pending.items()
         }
@@ -262,9 +252,8 @@ class Aggregate:
         records = [row for row, _ in mine]
         parts = np.array([part for _, part in mine], dtype=object)
         rows = _columns(records, profile)
-        number = model_partition(model, self._partitions("summaries"))
-        for value in encode_summary_messages(count_data(profile.schema, rows, parts)):
-            yield Message("summaries", model.encode(), value, number)
+        summaries = count_data(profile.schema, rows, parts)
+        yield from summary_messages(model, summaries, self._partitions("summaries"))
         yield from self._join_messages(
             JoinRows(
                 model,
@@ -319,7 +308,7 @@ class Aggregate:
         target = np.array([identity_partition(ident, total) for ident in rows.ident])
         for number in np.unique(target):
             mine = np.flatnonzero(target == number)
-            value = encode_joins(
+            yield join_message(
                 JoinRows(
                     rows.model,
                     [rows.ident[i] for i in mine],
@@ -329,9 +318,9 @@ class Aggregate:
                     rows.score[mine],
                     rows.value[mine],
                     rows.seen_ms[mine],
-                )
+                ),
+                int(number),
             )
-            yield Message("joins", None, value, int(number))
 
     # -- what both share -----------------------------------------------------------------------
 
@@ -393,8 +382,10 @@ class Aggregate:
             found = look()
         return found
 
-    def _closing(self) -> AggregateClosing:
-        return AggregateClosing(self._sources(PREDICTIONS), self._sources(LABELS))
+    def _watermarks(self) -> SourceWatermarks:
+        return SourceWatermarks(
+            predictions=self._sources(PREDICTIONS), labels=self._sources(LABELS)
+        )
 
     def _sources(self, topic: str) -> Sources:
         return Sources(

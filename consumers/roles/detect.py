@@ -7,26 +7,20 @@ sums go to a snapshot on disk now and then, and come back from it and from the s
 
 from __future__ import annotations
 
-import logging
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
 
-from consumers.messages.internal import (
-    alert_event,
-    decode_clock,
-    decode_decisions,
-    decode_for_detect,
-    encode_memory,
-    encode_summary_messages,
-    rfc3339,
-    window_document,
-    window_key,
+from consumers.messages.alert_message import alert_message
+from consumers.messages.detect_state import (
+    ClockEntry,
+    clock_message,
+    decisions_message,
+    decode_state,
 )
+from consumers.messages.reading import MessageReader
 from consumers.messages.records import (
     Batch,
     CommittedOffset,
@@ -35,37 +29,30 @@ from consumers.messages.records import (
     Record,
     TopicPartition,
 )
+from consumers.messages.summaries import decode_summary_message
+from consumers.messages.times import optional_rfc3339
+from consumers.messages.window_message import window_message
+from consumers.roles.detect_snapshot import Snapshot
 from consumers.roles.profiles import Profiles, required
 from monitor.counts.summary import Summary
 from monitor.plan import Plan
 from monitor.windows.detection import advance
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings
-from monitor.windows.panes import Pane
-from monitor.windows.state import Item, Key, State, rebuilt
-from producers.contract.summaries import decode_summaries
+from monitor.windows.state import Clock, Decisions, Item, Key, State, rebuilt
 
-log = logging.getLogger(__name__)
+SNAPSHOT_EVERY = 200  # commits: the most that a restart has to read again
+CLOUD_EVENT = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
 
-SNAPSHOT_EVERY = 200  # commits: what a restart has to read again at most
-
-Panes = Mapping[Key, Mapping[int, Pane]]
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """A record of ``detect-state``: its key and value."""
-
-    key: bytes
-    value: bytes
+StateRecords = Callable[[int], Iterable[Record]]
 
 
 @dataclass(slots=True)
 class _Owned:
-    """A partition of the summaries, and what was published of it."""
+    """An assigned partition of ``summaries``."""
 
     state: State
-    published: dict[bytes, bytes]
+    published: dict[bytes | None, bytes | None]  # values on ``detect-state`` by key
     next: int
     commits: int = 0
 
@@ -79,21 +66,23 @@ class Detect:
         self,
         profiles: Profiles,
         plan_of: Callable[[str], Plan],
-        remembered: Callable[[int], Iterable[Memory]],
+        state_records: StateRecords,
         directory: Path,
     ) -> None:
-        self._profiles, self._plan_of, self._remembered = profiles, plan_of, remembered
+        self._profiles, self._plan_of, self._state_records = profiles, plan_of, state_records
         self._directory = directory
         self._evaluators: dict[Key, Evaluator] = {}
         self._owned: dict[TopicPartition, _Owned] = {}
         self._pending: dict[TopicPartition, State] = {}
+        self._reader = MessageReader({"summaries": decode_summary_message})
+        self._state_reader = MessageReader({"detect-state": decode_state})
 
     def on_partitions_assigned(
         self, committed: Mapping[TopicPartition, CommittedOffset]
     ) -> Mapping[TopicPartition, int]:
         behind = {}
         for topic_partition, at in committed.items():
-            decided, published = self._decided(topic_partition)
+            decided, published = self._decided(topic_partition.partition)
             start, panes = self._snapshot(topic_partition).load(
                 decided.first_needed, at.next_offset
             )
@@ -106,9 +95,7 @@ class Detect:
     def replay(self, records: Sequence[Record]) -> None:
         for topic_partition in {record.topic_partition for record in records}:
             owned = self._owned[topic_partition]
-            owned.state = rebuilt(
-                owned.state, _items(r for r in records if r.topic_partition == topic_partition)
-            )
+            owned.state = rebuilt(owned.state, self._items(records, topic_partition))
 
     def on_partitions_lost(self, topic_partitions: Sequence[TopicPartition]) -> None:
         self._pending = {}
@@ -120,12 +107,12 @@ class Detect:
             return None
         messages: list[Message] = []
         for topic_partition in sorted({record.topic_partition for record in batch.records}):
-            items = list(_items(r for r in batch.records if r.topic_partition == topic_partition))
+            items = list(self._items(batch.records, topic_partition))
             state = self._owned[topic_partition].state
             evaluators = self._evaluators_of(state, items)
             self._pending[topic_partition], findings = advance(evaluators, state, items)
-            messages += self._told(findings)
-            messages += self._remember(topic_partition, self._pending[topic_partition])
+            messages += self._messages(findings)
+            messages += self._state_messages(topic_partition, self._pending[topic_partition])
         return Output(messages)
 
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
@@ -141,39 +128,48 @@ class Detect:
         return {
             topic_partition.name: {
                 "offset": max(owned.next, 0),
-                "watermark": None
-                if owned.state.clock.data_ms is None
-                else rfc3339(owned.state.clock.data_ms),
+                "watermark": optional_rfc3339(owned.state.clock.data_ms),
                 "idle": owned.state.clock.predictions.all_idle,
                 "counts": {
-                    "models": len(owned.state.decisions),
-                    "panes": sum(len(panes) for panes in owned.state.panes.values()),
-                    "open_incidents": sum(
-                        len(decisions.incidents) for decisions in owned.state.decisions.values()
-                    ),
+                    **_counts(owned.state),
+                    "foreign": self._foreign(topic_partition.partition),
                 },
             }
             for topic_partition, owned in self._owned.items()
         }
 
+    def _foreign(self, partition: int) -> int:
+        return self._reader.foreign(
+            TopicPartition("summaries", partition)
+        ) + self._state_reader.foreign(TopicPartition("detect-state", partition))
+
     def _snapshot(self, topic_partition: TopicPartition) -> Snapshot:
         return Snapshot(self._directory / f"{topic_partition.partition}.snapshot")
 
-    def _decided(self, topic_partition: TopicPartition) -> tuple[State, dict[bytes, bytes]]:
-        """The newest decisions of every model of the partition, as published."""
-        newest = {
-            memory.key: memory.value for memory in self._remembered(topic_partition.partition)
-        }
-        state = State()
-        decisions = {}
-        for key, value in newest.items():
-            kind, _, name = key.decode().partition("/")
-            if kind == "clock":
-                state = State(clock=decode_clock(value))
+    def _decided(self, partition: int) -> tuple[State, dict[bytes | None, bytes | None]]:
+        """The published state of a partition without its panes, and the values it came in."""
+        clock, decisions = Clock(), dict[Key, Decisions]()
+        published: dict[bytes | None, bytes | None] = {}
+        for record in self._state_records(partition):
+            entry = self._state_reader.read(record)
+            if entry is None:
+                continue
+            published[record.key] = record.value
+            if isinstance(entry, ClockEntry):
+                clock = entry.clock
             else:
-                model, _, version = name.partition("/")
-                decisions[model, version] = decode_decisions(value)
-        return State(state.clock, decisions), newest
+                decisions[entry.key] = entry.decisions
+        return State(clock, decisions), published
+
+    def _items(self, records: Iterable[Record], topic_partition: TopicPartition) -> Iterable[Item]:
+        """The contents of the records of one partition, with their offsets."""
+        for record in records:
+            mine = record.topic_partition == topic_partition
+            content = self._reader.read(record) if mine else None
+            if isinstance(content, list):
+                yield from ((record.offset, summary) for summary in content)
+            elif content is not None:
+                yield record.offset, content
 
     def _evaluators_of(self, state: State, items: Iterable[Item]) -> Mapping[Key, Evaluator]:
         named = {(item.model, item.version) for _, item in items if isinstance(item, Summary)}
@@ -183,113 +179,30 @@ class Detect:
                 self._evaluators[key] = Evaluator.of(self._plan_of(key[0]), profile)
         return self._evaluators
 
-    def _told(self, findings: Findings) -> Iterable[Message]:
-        for found in findings.windows:
-            marked = self._plan_of(found.model).drift.p_value_threshold
-            document = window_document(found, marked)
-            yield Message("windows", window_key(found), msgspec.json.encode(document))
+    def _messages(self, findings: Findings) -> Iterable[Message]:
+        for finding in findings.windows:
+            threshold = self._plan_of(finding.model).drift.p_value_threshold
+            window = window_message(finding, threshold)
+            yield Message("windows", window.key, msgspec.json.encode(window))
         for transition in findings.transitions:
-            event = alert_event(transition)
-            headers = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
-            key = transition.incident.id.encode()
-            yield Message("alerts", key, msgspec.json.encode(event), headers=headers)
+            alert, key = alert_message(transition), transition.incident.id.encode()
+            yield Message("alerts", key, msgspec.json.encode(alert), headers=CLOUD_EVENT)
 
-    def _remember(self, topic_partition: TopicPartition, state: State) -> Iterable[Message]:
-        """What changed of the decisions since it was last published."""
-        now = {f"clock/{topic_partition.partition}".encode(): encode_memory(state.clock)}
-        for (model, version), decisions in state.decisions.items():
-            now[f"model/{model}/{version}".encode()] = encode_memory(decisions)
-        before = self._owned[topic_partition].published
-        changed = {key: value for key, value in now.items() if before.get(key) != value}
-        before.update(changed)
-        for key, value in changed.items():
-            yield Message("detect-state", key, value, topic_partition.partition)
+    def _state_messages(self, topic_partition: TopicPartition, state: State) -> Iterable[Message]:
+        """The state that differs from what was published last."""
+        published = self._owned[topic_partition].published
+        messages = [clock_message(topic_partition.partition, state.clock)]
+        for key, decisions in state.decisions.items():
+            messages.append(decisions_message(topic_partition.partition, key, decisions))
+        for message in messages:
+            if published.get(message.key) != message.value:
+                published[message.key] = message.value
+                yield message
 
 
-class _Saved(Struct, frozen=True):
-    next: int
-    firsts: list[tuple[str, str, int, int]]  # model, version, pane, first offset of each pane
-    body: list[bytes]  # summaries
-
-
-class Snapshot:
-    """The sums of a partition's panes on disk, with the offset that they reflect. Only a cache."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def save(self, next_offset: int, panes: Panes) -> None:
-        """Replaces the file in one step; a disk that does not take it costs a longer restart."""
-        document = msgspec.msgpack.encode(_saved(next_offset, panes))
-        beside = self._path.with_suffix(".new")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_bytes(_checksum(document) + document)
-            beside.replace(self._path)
-        except OSError as error:
-            log.warning("%s could not be written: %s", self._path, error)
-
-    def load(self, needed: int | None, committed: int) -> tuple[int, Panes]:
-        """The sums as far as they are known, and the offset to replay the log from."""
-        if needed is None:
-            return committed, {}
-        saved = self._read()
-        if saved is None or not needed <= saved.next <= committed:
-            log.info("%s is missing or not of use: adding up the log", self._path)
-            return needed, {}
-        return saved.next, _panes(saved)
-
-    def _read(self) -> _Saved | None:
-        try:
-            content = self._path.read_bytes()
-        except OSError:
-            return None
-        checksum, document = content[:4], content[4:]
-        if checksum != _checksum(document):
-            log.warning("%s is damaged", self._path)
-            return None
-        try:
-            return msgspec.msgpack.decode(document, type=_Saved)
-        except msgspec.MsgspecError:  # of another release
-            return None
-
-
-def _saved(next_offset: int, panes: Panes) -> _Saved:
-    flat = [
-        (model, version, pane_ms, pane)
-        for (model, version), mine in panes.items()
-        for pane_ms, pane in mine.items()
-    ]
-    summaries = [
-        Summary(model, version, pane_ms, part, cells, pane.names.get(part, {}))
-        for model, version, pane_ms, pane in flat
-        for part, cells in pane.cells.items()
-    ]
-    firsts = [
-        (model, version, pane_ms, pane.first_offset) for model, version, pane_ms, pane in flat
-    ]
-    return _Saved(next_offset, firsts, encode_summary_messages(summaries))
-
-
-def _panes(saved: _Saved) -> Panes:
-    panes: dict[Key, dict[int, Pane]] = {}
-    for model, version, pane_ms, first_offset in saved.firsts:
-        panes.setdefault((model, version), {})[pane_ms] = Pane({}, {}, first_offset)
-    for summary in (summary for value in saved.body for summary in decode_summaries(value)):
-        mine = panes[summary.model, summary.version]
-        mine[summary.pane_ms] = mine[summary.pane_ms].plus(summary)
-    return panes
-
-
-def _checksum(document: bytes) -> bytes:
-    return zlib.crc32(document).to_bytes(4, "big")
-
-
-def _items(records: Iterable[Record]) -> Iterable[Item]:
-    for record in records:
-        assert record.value is not None
-        decoded = decode_for_detect(record.value)
-        if isinstance(decoded, list):
-            yield from ((record.offset, summary) for summary in decoded)
-        else:
-            yield record.offset, decoded
+def _counts(state: State) -> dict[str, int]:
+    return {
+        "models": len(state.decisions),
+        "panes": sum(len(panes) for panes in state.panes.values()),
+        "open_incidents": sum(len(decisions.incidents) for decisions in state.decisions.values()),
+    }

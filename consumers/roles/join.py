@@ -25,23 +25,12 @@ import msgspec
 import numpy as np
 from rocksdict import AccessType, Options, Rdict, WriteBatch
 
-from consumers.messages.internal import (
-    AggregateClosing,
-    JoinRows,
-    decode_for_join,
-    encode_join_closing,
-    encode_summary_messages,
-    model_partition,
-    rfc3339,
-)
-from consumers.messages.records import (
-    Batch,
-    CommittedOffset,
-    Message,
-    Output,
-    Record,
-    TopicPartition,
-)
+from consumers.messages.joins import JoinRows, decode_join_message
+from consumers.messages.reading import MessageReader
+from consumers.messages.records import Batch, CommittedOffset, Output, Record, TopicPartition
+from consumers.messages.summaries import summary_messages
+from consumers.messages.times import rfc3339
+from consumers.messages.watermarks import JoinWatermarks, SourceWatermarks, watermark_messages
 from consumers.roles.profiles import Profiles, required
 from driftline.errors import Trouble
 from monitor.counts.counting import count_outcomes
@@ -91,7 +80,7 @@ class Meta:
         """Entries that expire before it are out of the reach of any row."""
         return earliest((self.predictions_ms, self.labels_ms))
 
-    def heard(self, closing: AggregateClosing) -> Meta:
+    def heard(self, closing: SourceWatermarks) -> Meta:
         predictions = self.predictions.updated(
             closing.predictions.total, closing.predictions.partitions
         )
@@ -208,6 +197,7 @@ class Join:
     ) -> None:
         self._profiles, self._plan_of, self._partitions = profiles, plan_of, partitions
         self._directory, self._first_offset = directory, first_offset
+        self._reader = MessageReader({"joins": decode_join_message})
         self._stores: dict[TopicPartition, Store] = {}
         self._pending: dict[TopicPartition, _Step] = {}
 
@@ -245,16 +235,16 @@ class Join:
             by_model[summary.model].append(summary)
         targets = self._partitions("summaries")
         messages = [
-            Message("summaries", model.encode(), value, model_partition(model, targets))
+            message
             for model, mine in sorted(by_model.items())
-            for value in encode_summary_messages(mine)
+            for message in summary_messages(model, mine, targets)
         ]
         reflected = {
             topic_partition.partition: JoinWatermark(step.meta.predictions_ms, step.meta.labels_ms)
             for topic_partition, step in self._pending.items()
         }
-        closing = encode_join_closing(total, reflected)
-        messages += [Message("summaries", None, closing, number) for number in range(targets)]
+        watermarks = JoinWatermarks(total=total, partitions=reflected)
+        messages += watermark_messages("summaries", watermarks, targets)
         return Output(messages)
 
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
@@ -271,7 +261,7 @@ class Join:
                 if store.meta.labels_ms is None
                 else rfc3339(store.meta.labels_ms),
                 "idle": store.meta.labels.all_idle,
-                "counts": dict(store.meta.counts),
+                "counts": {**store.meta.counts, "foreign": self._reader.foreign(topic_partition)},
             }
             for topic_partition, store in self._stores.items()
         }
@@ -303,9 +293,10 @@ class Join:
         step = _Step(replace(store.meta, next=records[-1].offset + 1))
         rows: dict[tuple[str, bytes], list[Arrived]] = defaultdict(list)
         for record in records:
-            assert record.value is not None
-            decoded = decode_for_join(record.value)
-            if isinstance(decoded, AggregateClosing):
+            decoded = self._reader.read(record)
+            if decoded is None:
+                continue
+            if isinstance(decoded, SourceWatermarks):
                 step.meta = step.meta.heard(decoded)
             else:
                 self._learn_of(decoded)

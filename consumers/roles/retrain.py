@@ -1,20 +1,20 @@
-"""The role ``retrain``: decides whether a model should be trained again, and says why.
+"""The role ``retrain``: decides whether a model should be trained again, with the reasons.
 
-It keeps nothing on disk: what it needs of the past, a count of labels a window and the critical
-incidents, is read again from ``windows`` and ``alerts`` when it starts. One process decides for
-all; a second one would see only half of each model. Training itself is not done here yet.
+It keeps nothing on disk: the labels of each window and the critical incidents are read again from
+``windows`` and ``alerts`` at each start. A single process decides for all models, because a second
+one would see only half of the partitions. It does not train models.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
 
 import msgspec
 
-from consumers.messages.internal import SCHEMA, rfc3339
+from consumers.messages.alerts import AlertMessage, decode_alert
+from consumers.messages.decisions import RetrainingDecision, retraining_decision
+from consumers.messages.reading import MessageReader
 from consumers.messages.records import (
     Batch,
     CommittedOffset,
@@ -23,20 +23,34 @@ from consumers.messages.records import (
     Record,
     TopicPartition,
 )
-from monitor.decisions.retraining import Decision, Facts, decide
+from consumers.messages.windows import WindowMessage, decode_window
+from monitor.decisions.retraining import Facts, decide
 from monitor.plan import Plan
+from monitor.statistics.drift_rule import Severity
 
 Key = tuple[str, str]  # model, version
 
 
 @dataclass(slots=True)
-class Known:
-    """What is known of one model version."""
+class ModelHistory:
+    """The windows and critical incidents of one model version."""
 
     labels: dict[tuple[int, int], int] = field(default_factory=dict)  # by start and end of a window
     critical: dict[str, int | None] = field(default_factory=dict)  # incident: resolved at, or open
-    now_ms: int = 0
-    published: bytes = b""
+    now_ms: int = 0  # end of the newest window; 0 before the first one
+
+    def add(self, message: WindowMessage | AlertMessage) -> None:
+        if isinstance(message, WindowMessage):
+            self.now_ms = max(self.now_ms, message.end_ms)
+            self.labels[message.start_ms, message.end_ms] = message.performance.labels
+        elif message.data.severity is Severity.CRITICAL:
+            self.critical[message.data.incident] = message.data.resolved_ms
+
+    def decision(self, model: str, version: str, plan: Plan) -> RetrainingDecision:
+        """An incident may resolve at the end of any pane, after ``now_ms``; it counts at once."""
+        open_ms = [self.now_ms if at_ms is None else at_ms for at_ms in self.critical.values()]
+        facts = Facts(self.now_ms, critical_open_ms=open_ms, fresh_labels=_disjoint(self.labels))
+        return retraining_decision(model, version, decide(plan.retraining, facts))
 
 
 class Retrain:
@@ -46,8 +60,12 @@ class Retrain:
 
     def __init__(self, plan_of: Callable[[str], Plan]) -> None:
         self._plan_of = plan_of
-        self._known: dict[Key, Known] = {}
+        self._histories: dict[Key, ModelHistory] = {}
+        self._published: dict[Key, bytes] = {}
         self._next: dict[TopicPartition, int] = {}
+        self._reader: MessageReader[WindowMessage | AlertMessage] = MessageReader(
+            {"windows": decode_window, "alerts": decode_alert}
+        )
 
     def on_partitions_assigned(
         self, committed: Mapping[TopicPartition, CommittedOffset]
@@ -60,105 +78,57 @@ class Retrain:
         }
 
     def replay(self, records: Sequence[Record]) -> None:
-        self._learn(records)
-        for key, known in self._known.items():
-            known.published = self._decision(key, known)
+        self._add(records)
+        for key, history in self._histories.items():
+            self._published[key] = self._decision(key, history)
 
     def on_partitions_lost(self, topic_partitions: Sequence[TopicPartition]) -> None:
         for topic_partition in topic_partitions:
             self._next.pop(topic_partition, None)
-        if not self._next:  # whoever comes next reads all of it again
-            self._known = {}
+        if not self._next:  # the next assignment reads everything again
+            self._histories, self._published = {}, {}
 
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
         self._next.update(next_offsets)
 
     def status(self) -> Mapping[str, Mapping[str, object]]:
         return {
-            topic_partition.name: {"offset": max(at, 0)}
+            topic_partition.name: {
+                "offset": max(at, 0),
+                "counts": {"foreign": self._reader.foreign(topic_partition)},
+            }
             for topic_partition, at in self._next.items()
         }
 
     def handle(self, batch: Batch) -> Output | None:
         if not batch.records:
             return None
-        self._learn(batch.records)
-        return Output(list(self._news()))
+        self._add(batch.records)
+        return Output(list(self._changed_decisions()))
 
-    def _news(self) -> Iterable[Message]:
-        for key, known in sorted(self._known.items()):
-            value = self._decision(key, known)
-            if known.now_ms and value != known.published:
-                known.published = value
+    def _add(self, records: Iterable[Record]) -> None:
+        for record in records:
+            message = self._reader.read(record)
+            if message is not None:
+                about = message.data if isinstance(message, AlertMessage) else message
+                key = (about.model, about.version)
+                self._histories.setdefault(key, ModelHistory()).add(message)
+
+    def _changed_decisions(self) -> Iterable[Message]:
+        for key, history in sorted(self._histories.items(), key=lambda item: item[0]):
+            value = self._decision(key, history)
+            if history.now_ms and value != self._published.get(key):
+                self._published[key] = value
                 yield Message("retraining", key[0].encode(), value)
 
-    def _learn(self, records: Iterable[Record]) -> None:
-        for record in records:
-            document = msgspec.json.decode(record.value or b"{}")
-            if record.topic == "windows":
-                self._learn_window(document)
-            else:
-                self._learn_alert(document["data"])
-
-    def _learn_window(self, document: Mapping[str, Any]) -> None:
-        known = self._of(document)
-        start_ms, end_ms = _ms(document["start"]), _ms(document["end"])
-        known.now_ms = max(known.now_ms, end_ms)
-        known.labels[start_ms, end_ms] = document["performance"]["labels"]
-
-    def _learn_alert(self, data: Mapping[str, Any]) -> None:
-        """Incidents change at the end of any pane, so often later than the newest window's end,
-        which is what time it is here. Such a one counts at once.
-        """
-        known = self._of(data)
-        if data["severity"] == "critical":
-            resolved = data["resolved_at"]
-            known.critical[data["incident"]] = None if resolved is None else _ms(resolved)
-
-    def _of(self, document: Mapping[str, Any]) -> Known:
-        return self._known.setdefault((document["model"], document["version"]), Known())
-
-    def _decision(self, key: Key, known: Known) -> bytes:
-        model, version = key
-        facts = Facts(
-            now_ms=known.now_ms,
-            critical_open_ms=[
-                known.now_ms if resolved_ms is None else resolved_ms
-                for resolved_ms in known.critical.values()
-            ],
-            fresh_labels=_disjoint(known.labels),
-        )
-        decision = decide(self._plan_of(model).retraining, facts)
-        return msgspec.json.encode(decision_document(model, version, decision))
-
-
-def decision_document(model: str, version: str, decision: Decision) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        "model": model,
-        "version": version,
-        "decision": decision.outcome.value,
-        "reasons": [
-            {
-                "condition": condition.name,
-                "required": condition.required,
-                "actual": condition.actual,
-                "met": condition.met,
-            }
-            for condition in decision.conditions
-        ],
-        "decided_at": rfc3339(decision.decided_ms),
-    }
+    def _decision(self, key: Key, history: ModelHistory) -> bytes:
+        return msgspec.json.encode(history.decision(*key, self._plan_of(key[0])))
 
 
 def _disjoint(labels: Mapping[tuple[int, int], int]) -> int:
-    """Labels of windows that do not overlap: where they do, only every so many is counted."""
+    """The labels of windows that do not overlap, taken from the oldest on."""
     total, past_ms = 0, -1
     for (start_ms, end_ms), count in sorted(labels.items()):
         if start_ms >= past_ms:
             total, past_ms = total + count, end_ms
     return total
-
-
-def _ms(text: str) -> int:
-    return round(datetime.fromisoformat(text).timestamp() * 1000)

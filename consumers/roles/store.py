@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from consumers.database.database import Database
-from consumers.database.message_to_rows import TOPICS, changes_of
+from consumers.database.message_to_rows import TOPICS, changes_of, store_reader
 from consumers.database.model_row import Registration, model_row
 from consumers.database.rows import OffsetRange
 from consumers.messages.records import CommittedOffset, Record, TopicPartition
@@ -36,6 +36,7 @@ class Store:
         # The offset of each partition in the database; None: nothing was written from it.
         self._positions: dict[TopicPartition, int | None] = {}
         self._registered = 0  # profiles
+        self._reader = store_reader()
 
     def on_partitions_assigned(self, committed: Mapping[TopicPartition, CommittedOffset]) -> None:
         for partition, at in committed.items():
@@ -48,7 +49,7 @@ class Store:
     def write(self, records: Sequence[Record]) -> None:
         """Write all rows of a batch and its offsets, or nothing.
 
-        Raises ``Fenced`` or ``DatabaseUnavailable``.
+        Raises ``Fenced``, ``DatabaseUnavailable`` or ``UnreadableMessage``.
         """
         self._write_new_models()
         if not records:
@@ -58,12 +59,16 @@ class Store:
             partition: OffsetRange(self._positions[partition], end)
             for partition, end in ends.items()
         }
-        self._database.apply(changes_of(records, self._clock_ms()), read)
+        self._database.apply(changes_of(records, self._clock_ms(), self._reader), read)
         self._positions.update(ends)
 
     def status(self) -> Mapping[str, Mapping[str, object]]:
         return {
-            partition.name: {"offset": offset or 0} for partition, offset in self._positions.items()
+            partition.name: {
+                "offset": offset or 0,
+                "counts": {"foreign": self._reader.foreign(partition)},
+            }
+            for partition, offset in self._positions.items()
         }
 
     def _write_new_models(self) -> None:

@@ -14,7 +14,7 @@ back exactly what was encoded, in its order, and the same summaries give the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
@@ -30,28 +30,37 @@ _NO_CELLS = np.empty(0, dtype=np.int64)
 _NO_COUNTS = Counts.empty()
 
 
-def encode_summaries(summaries: Sequence[Summary]) -> bytes:
-    """Raises ``ValueError`` for a cell or an occurrence that does not fit its column."""
+def encode_summaries(
+    summaries: Sequence[Summary], metadata: Mapping[str, str] | None = None
+) -> bytes:
+    """``metadata`` goes to the Arrow schema.
+
+    Raises ``ValueError`` for a cell or a count that does not fit its column.
+    """
     rows = list(chain.from_iterable(_rows(i, summary) for i, summary in enumerate(summaries)))
-    of = [summaries[row.summary] for row in rows]
+    summary_of_row = [summaries[row.summary] for row in rows]
     columns = {
         "summary": pa.array([row.summary for row in rows], pa.int32()),
-        "model": words([summary.model for summary in of]),
-        "version": words([summary.version for summary in of]),
-        "pane_ms": pa.array([summary.pane_ms for summary in of], pa.int64()),
-        "part": words([summary.part.value for summary in of]),
+        "model": words([summary.model for summary in summary_of_row]),
+        "version": words([summary.version for summary in summary_of_row]),
+        "pane_ms": pa.array([summary.pane_ms for summary in summary_of_row], pa.int64()),
+        "part": words([summary.part.value for summary in summary_of_row]),
         "name": words([row.name for row in rows]),
         "index": lists([row.counts.index for row in rows], pa.int32()),
         "text": pa.array([row.texts for row in rows], pa.list_(pa.string())),
         "count": lists([row.counts.count for row in rows], pa.int64()),
     }
-    return encode_table(pa.table(columns))
+    return encode_table(pa.table(columns).replace_schema_metadata(metadata))
 
 
 def decode_summaries(value: bytes) -> list[Summary]:
     """Raises ``ValueError`` if the bytes hold no summaries."""
+    return decode_summary_table(decode_table(value))
+
+
+def decode_summary_table(table: pa.Table) -> list[Summary]:
+    """Raises ``ValueError`` if the table does not hold summaries."""
     try:
-        table = decode_table(value)
         rows = _decoded_rows(table)
         number = table["summary"].to_numpy()
         starts = np.flatnonzero(np.diff(number, prepend=-1))

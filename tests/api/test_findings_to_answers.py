@@ -9,8 +9,9 @@ from scipy.stats import ks_2samp
 
 from consumers.batch.findings import findings_of
 from consumers.database.model_row import Registration
-from consumers.messages.internal import alert_event, window_document
-from consumers.roles.retrain import decision_document
+from consumers.messages.alert_message import alert_message
+from consumers.messages.decisions import retraining_decision
+from consumers.messages.window_message import window_message
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.decisions.retraining import Facts, decide
@@ -46,9 +47,9 @@ def found(feed):
     _, findings = findings_of(Evaluator.of(PLAN, profile), scored(APRIL, shift=1, seed=2))
     decision = decide(PLAN.retraining, Facts(APRIL, critical_open_ms=[APRIL], fresh_labels=1))
     documents = [
-        *(("windows", window_document(found, 0.05)) for found in findings.windows),
-        *(("alerts", alert_event(transition)) for transition in findings.transitions),
-        ("retraining", decision_document("m", "1", decision)),
+        *(("windows", window_message(found, 0.05)) for found in findings.windows),
+        *(("alerts", alert_message(transition)) for transition in findings.transitions),
+        ("retraining", retraining_decision("m", "1", decision)),
     ]
     assert findings.windows
     assert findings.transitions

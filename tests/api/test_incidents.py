@@ -18,7 +18,7 @@ OPENED = {
     "updated_at": "2013-04-02T00:00:00Z",
     "resolved_at": None,
     "window": {"start": "2013-04-01T00:00:00Z", "end": "2013-04-02T00:00:00Z"},
-    "evidence": {"decided_by": "ks", "value": 0.31, "threshold": 0.09},
+    "evidence": {"decided_by": "ks", "value": 0.31, "threshold": 0.09, "severity": "warning"},
     "message": "data/distance: opened.",
 }
 
@@ -100,7 +100,14 @@ def test_retraining_status_is_the_newest_decision_with_its_reasons(client, watch
         "window": None,
         "status": "ok",
         "decision": "retrain",
-        "reasons": [{"condition": "critical incidents", "required": 1, "actual": 0, "met": False}],
+        "reasons": [
+            {
+                "condition": "critical_incidents",
+                "required": "at least 1 open within the last 1 d",
+                "actual": "0",
+                "met": False,
+            }
+        ],
         "decided_at": "2013-04-02T00:00:00Z",
     }
 

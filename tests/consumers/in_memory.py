@@ -13,12 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from consumers.messages.internal import (
-    AggregateClosing,
-    JoinRows,
-    decode_for_detect,
-    decode_for_join,
-)
+from consumers.messages.joins import JoinRows, decode_join_message
 from consumers.messages.records import (
     Batch,
     CommittedOffset,
@@ -27,6 +22,8 @@ from consumers.messages.records import (
     Record,
     TopicPartition,
 )
+from consumers.messages.summaries import decode_summary_message
+from consumers.messages.watermarks import SourceWatermarks
 from consumers.roles.role import Role
 from monitor.counts.columns import Predictions
 from monitor.counts.counts import add_cells
@@ -292,14 +289,14 @@ def _sum(mine: Sequence[Summary]) -> tuple[dict[str, Any], dict[str, dict[str, i
 
 
 def summaries(records: Iterable[Record]) -> list[Summary]:
-    decoded = (decode_for_detect(record.value or b"") for record in records)
-    return [summary for found in decoded if isinstance(found, list) for summary in found]
+    decoded = map(decode_summary_message, records)
+    return [summary for content in decoded if isinstance(content, list) for summary in content]
 
 
-def closings(records: Iterable[Record]) -> list[AggregateClosing]:
-    """What ``aggregate`` said on the topic ``joins`` at the end of each of its transactions."""
-    decoded = (decode_for_join(record.value or b"") for record in records)
-    return [found for found in decoded if isinstance(found, AggregateClosing)]
+def source_watermarks(records: Iterable[Record]) -> list[SourceWatermarks]:
+    """Those that ``aggregate`` wrote to ``joins``, one at the end of each transaction."""
+    decoded = map(decode_join_message, records)
+    return [content for content in decoded if isinstance(content, SourceWatermarks)]
 
 
 JoinRow = tuple[Any, ...]
@@ -309,7 +306,7 @@ def join_rows(records: Iterable[Record]) -> list[JoinRow]:
     """ident, version (None: a label), time, late, score, predicted or label, seen; sorted."""
     rows: list[JoinRow] = []
     for record in records:
-        found = decode_for_join(record.value or b"")
+        found = decode_join_message(record)
         if isinstance(found, JoinRows):
             columns = (found.time_ms, found.late, found.score, found.value, found.seen_ms)
             rows += zip(found.ident, found.version, *(c.tolist() for c in columns), strict=True)

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from consumers.database.database import Database
-from consumers.database.message_to_rows import changes_of
+from consumers.database.message_to_rows import changes_of, store_reader
 from consumers.database.model_row import Registration, model_row
 from consumers.messages.records import Record
 from monitor.counts.columns import Predictions
@@ -85,7 +85,7 @@ class Feed:
 
     def __call__(self, *messages: tuple[str, dict[str, Any]]) -> None:
         records = [record(topic, document) for topic, document in messages]
-        self._database.apply(changes_of(records, self.now_ms), {})
+        self._database.apply(changes_of(records, self.now_ms, store_reader()), {})
 
     def models(self, *registrations: Registration) -> None:
         self._database.register([model_row(registration) for registration in registrations])
@@ -148,7 +148,6 @@ def feature(name: str, **fields: Any) -> dict[str, Any]:
         "unseen": None,
         "distribution": {
             "edges": [-0.5, 0.5],
-            "categories": None,
             "reference": [0.3, 0.4, 0.3],
             "window": [0.1, 0.4, 0.5],
             "at": -0.5,
@@ -183,6 +182,9 @@ def metric(value: float | None = 0.91, **fields: Any) -> dict[str, Any]:
         "severity": None,
         **fields,
     }
+
+
+UNDEFINED = metric(None, low=None, high=None)
 
 
 def window(
@@ -223,10 +225,19 @@ def window(
             "rows": 900,
             "labels": 700,
             "coverage": 0.7777777777777778,
-            "metrics": {"accuracy": metric(), "roc_auc": metric(None, low=None, high=None)},
+            "metrics": {"accuracy": metric(), "roc_auc": UNDEFINED},
         },
         **fields,
     }
+
+
+def unlabelled_window(day: int = 0) -> tuple[str, dict[str, Any]]:
+    """A window without labels, as ``detect`` writes it."""
+    topic, document = window(day)
+    nothing = {"errors": None, "realised": None, "difference": None, "detectors": []}
+    document["concept"].update(nothing)
+    document["performance"].update(labels=0, coverage=0.0, metrics={"accuracy": UNDEFINED})
+    return topic, document
 
 
 def alert(
@@ -246,7 +257,7 @@ def alert(
         "opened_at": rfc3339(APRIL + DAY),
         "resolved_at": end if resolved else None,
         "window": {"start": start, "end": end},
-        "evidence": {"decided_by": "ks", "value": 0.31, "threshold": 0.09},
+        "evidence": {"decided_by": "ks", "value": 0.31, "threshold": 0.09, "severity": "warning"},
         "message": f"data/distance: {change}.",
         **fields,
     }
@@ -286,7 +297,12 @@ def decision(day: int = 0, **fields: Any) -> tuple[str, dict[str, Any]]:
         "decided_at": rfc3339(APRIL + day * DAY),
         "decision": "wait",
         "reasons": [
-            {"condition": "critical incidents", "required": 1, "actual": 0, "met": False},
+            {
+                "condition": "critical_incidents",
+                "required": "at least 1 open within the last 1 d",
+                "actual": "0",
+                "met": False,
+            },
         ],
         **fields,
     }

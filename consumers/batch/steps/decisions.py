@@ -8,61 +8,68 @@ from collections.abc import Sequence
 import msgspec
 
 from consumers.batch.inputs import PipelineInputs
-from consumers.batch.steps.step import Document, PipelineStep, header
-from consumers.messages.alert_text import alert_line, change_of
-from consumers.messages.records import Batch, Record
-from consumers.roles.retrain import Retrain
+from consumers.batch.steps.step import PipelineStep, header
+from consumers.messages.alert_text import alert_line
+from consumers.messages.alerts import AlertMessage
+from consumers.messages.decisions import Reason, RetrainingDecision
+from consumers.messages.windows import WindowMessage
+from consumers.roles.retrain import ModelHistory
 from monitor.plan import Plan
 
 
-def alerts_step(inputs: PipelineInputs, events: Sequence[Document]) -> PipelineStep:
-    changes = Counter(map(change_of, events))
-    newest = {event["data"]["incident"]: event for event in events}
-    open_events = [event for event in newest.values() if event["data"]["state"] == "open"]
+def alerts_step(inputs: PipelineInputs, alerts: Sequence[AlertMessage]) -> PipelineStep:
+    changes = Counter(alert.change for alert in alerts)
+    newest = {alert.data.incident: alert for alert in alerts}
+    still_open = [alert for alert in newest.values() if alert.data.state == "open"]
     document = {
         "opened": changes["opened"],
         "resolved": changes["resolved"],
-        "open": [{"subject": e["subject"], "severity": e["data"]["severity"]} for e in open_events],
-        "events": list(events),
+        "open": [{"subject": a.subject, "severity": a.data.severity.value} for a in still_open],
+        "events": msgspec.to_builtins(alerts),
     }
     return PipelineStep(
         "alerts",
         {**header(inputs, "alerts"), **document},
         f"{changes['opened']} incidents opened, {changes['resolved']} resolved,"
-        f" {len(open_events)} open at the end",
-        tuple(map(alert_line, events)),
+        f" {len(still_open)} open at the end",
+        tuple(map(alert_line, alerts)),
     )
 
 
 def retraining_step(
-    plan: Plan, windows: Sequence[Document], events: Sequence[Document]
+    plan: Plan,
+    inputs: PipelineInputs,
+    windows: Sequence[WindowMessage],
+    alerts: Sequence[AlertMessage],
 ) -> PipelineStep:
-    document = _decision(plan, windows, events)
-    unmet = [reason["condition"] for reason in document["reasons"] if not reason["met"]]
+    decision = _decision(plan, inputs, windows, alerts)
+    unmet = [reason.condition for reason in decision.reasons if not reason.met]
     return PipelineStep(
         "retraining",
-        document,
-        f"decision: {document['decision']}"
+        msgspec.to_builtins(decision),
+        f"decision: {decision.decision}"
         + (f" (not met: {', '.join(unmet)})" if unmet else " (all conditions are met)"),
-        tuple(map(_reason_line, document["reasons"])),
+        tuple(map(_reason_line, decision.reasons)),
     )
 
 
-def _decision(plan: Plan, windows: Sequence[Document], events: Sequence[Document]) -> Document:
+def _decision(
+    plan: Plan,
+    inputs: PipelineInputs,
+    windows: Sequence[WindowMessage],
+    alerts: Sequence[AlertMessage],
+) -> RetrainingDecision:
     """The decision that the role ``retrain`` publishes after these windows and alerts."""
-    messages = [("windows", window) for window in windows] + [("alerts", e) for e in events]
-    records = [
-        Record(topic, 0, offset, None, msgspec.json.encode(document))
-        for offset, (topic, document) in enumerate(messages)
-    ]
-    output = Retrain(lambda _: plan).handle(Batch(records))
-    assert output is not None
-    document: Document = msgspec.json.decode(output.messages[-1].value or b"")
-    return document
+    history = ModelHistory()
+    for window in windows:
+        history.add(window)
+    for alert in alerts:
+        history.add(alert)
+    return history.decision(inputs.profile.model, inputs.profile.version, plan)
 
 
-def _reason_line(reason: Document) -> str:
+def _reason_line(reason: Reason) -> str:
     return (
-        f"{reason['condition']}: {reason['actual']}, required {reason['required']}"
-        f" ({'met' if reason['met'] else 'not met'})"
+        f"{reason.condition}: {reason.actual}, required {reason.required}"
+        f" ({'met' if reason.met else 'not met'})"
     )

@@ -14,12 +14,16 @@ from consumers.batch.steps.step import (
     header,
     section_of_windows,
 )
+from consumers.messages.windows import FeatureResult, WindowMessage
+from monitor.statistics.drift_rule import Verdict
+
+Result = tuple[WindowMessage, FeatureResult]
 
 
-def data_drift_step(inputs: PipelineInputs, windows: Sequence[Document]) -> PipelineStep:
+def data_drift_step(inputs: PipelineInputs, windows: Sequence[WindowMessage]) -> PipelineStep:
     closed = closed_windows(windows)
     features = [
-        _history(name, [(w, w["data"]["features"][i]) for w in closed])
+        _history(name, [(w, w.data.features[i]) for w in closed])
         for i, name in enumerate(inputs.profile.schema.features)
     ]
     drifted = [feature for feature in features if feature["drifted"]]
@@ -37,11 +41,11 @@ def data_drift_step(inputs: PipelineInputs, windows: Sequence[Document]) -> Pipe
     )
 
 
-def concept_drift_step(inputs: PipelineInputs, windows: Sequence[Document]) -> PipelineStep:
+def concept_drift_step(inputs: PipelineInputs, windows: Sequence[WindowMessage]) -> PipelineStep:
     closed = closed_windows(windows)
-    labelled = [w for w in closed if w["concept"]["errors"] is not None]
-    score = _history("score", [(w, w["concept"]["prediction"]) for w in closed])
-    error = _history("error", [(w, w["concept"]["errors"]) for w in labelled])
+    labelled = [(w, w.concept.errors) for w in closed if w.concept.errors is not None]
+    score = _history("score", [(w, w.concept.prediction) for w in closed])
+    error = _history("error", labelled)
     document = {
         "drift": bool(score["drifted"] or error["drifted"]),
         "judged": len(closed),
@@ -59,34 +63,37 @@ def concept_drift_step(inputs: PipelineInputs, windows: Sequence[Document]) -> P
     )
 
 
-def _history(name: str, findings: Sequence[tuple[Document, Document]]) -> Document:
+def _history(name: str, results: Sequence[Result]) -> Document:
     """A feature over all windows. ``worst`` is the drifted window with the largest distance.
 
-    ``findings`` are pairs of a window and the finding of the feature in it, oldest first.
+    ``results`` are pairs of a window and the result of the feature in it, oldest first.
     """
-    drifted = [(w, finding) for w, finding in findings if finding["verdict"] == "drift"]
-    starts = [window["start"] for window, _ in drifted]
-    farthest = max(drifted, key=lambda pair: _distance(pair[1]), default=None)
+    drifted = [(w, feature) for w, feature in results if feature.verdict is Verdict.DRIFT]
+    starts = [window.start for window, _ in drifted]
+    severities = [f.severity.value for _, f in drifted if f.severity is not None]
+    farthest = max(drifted, key=lambda result: result[1].statistic or 0.0, default=None)
     return {
         "name": name,
-        "tested": any(finding["verdict"] != "insufficient_data" for _, finding in findings),
+        "tested": any(feature.verdict is not Verdict.INSUFFICIENT for _, feature in results),
         "drifted": len(drifted),
         "first": starts[0] if starts else None,
         "last": starts[-1] if starts else None,
         **_farthest_window(farthest),
-        "severities": dict(Counter(finding["severity"] for _, finding in drifted)),
-        "decided_by": dict(Counter(finding["decided_by"] for _, finding in drifted)),
+        "severities": dict(Counter(severities)),
+        "decided_by": dict(Counter(feature.decided_by for _, feature in drifted)),
     }
 
 
-def _farthest_window(farthest: tuple[Document, Document] | None) -> Document:
-    window, finding = farthest or ({"start": None}, {})
-    figures = ("statistic", "threshold", "allowance")
-    return {"worst": window["start"], **{name: finding.get(name) for name in figures}}
-
-
-def _distance(finding: Document) -> float:
-    return float(finding["statistic"] or 0.0)
+def _farthest_window(farthest: Result | None) -> Document:
+    if farthest is None:
+        return {"worst": None, "statistic": None, "threshold": None, "allowance": None}
+    window, feature = farthest
+    return {
+        "worst": window.start,
+        "statistic": feature.statistic,
+        "threshold": feature.threshold,
+        "allowance": feature.allowance,
+    }
 
 
 def _data_sentence(features: Sequence[Document], judged: int) -> str:

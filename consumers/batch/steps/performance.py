@@ -14,7 +14,9 @@ from consumers.batch.steps.step import (
     header,
     section_of_windows,
 )
-from consumers.messages.alert_text import change_of
+from consumers.messages.alerts import AlertMessage
+from consumers.messages.windows import WindowMessage
+from monitor.decisions.incidents import Change
 from monitor.performance.degradation import INCIDENT_METRICS
 from monitor.performance.metrics import LOSSES
 
@@ -22,13 +24,13 @@ SUBJECT = "performance/"
 
 
 def performance_step(
-    inputs: PipelineInputs, windows: Sequence[Document], events: Sequence[Document]
+    inputs: PipelineInputs, windows: Sequence[WindowMessage], alerts: Sequence[AlertMessage]
 ) -> PipelineStep:
     """Windows have ``windows.length``; incidents may also come from longer ones."""
-    labelled = [w for w in closed_windows(windows) if w["performance"]["labels"]]
+    labelled = [w for w in closed_windows(windows) if w.performance.labels]
     metrics = [_metric_history(name, labelled) for name in _metric_names(windows)]
     degraded = [metric for metric in metrics if metric["degraded"]]
-    incidents = _metrics_with_incidents(events)
+    incidents = _metrics_with_incidents(alerts)
     document = {
         "degraded": bool(degraded or incidents),
         "incidents": incidents,
@@ -44,35 +46,35 @@ def performance_step(
     )
 
 
-def _metric_names(windows: Sequence[Document]) -> list[str]:
-    return list(windows[0]["performance"]["metrics"]) if windows else []
+def _metric_names(windows: Sequence[WindowMessage]) -> list[str]:
+    return list(windows[0].performance.metrics) if windows else []
 
 
-def _metrics_with_incidents(events: Sequence[Document]) -> list[str]:
+def _metrics_with_incidents(alerts: Sequence[AlertMessage]) -> list[str]:
     """The metrics that opened an incident, as its subject or grouped with it."""
-    opened = [event for event in events if change_of(event) == "opened"]
-    grouped = [name for e in opened for name in e["data"]["evidence"].get("grouped") or ()]
-    subjects = dict.fromkeys([*(event["subject"] for event in opened), *grouped])
+    opened = [alert for alert in alerts if alert.change == Change.OPENED]
+    grouped = [name for alert in opened for name in alert.data.evidence.grouped or ()]
+    subjects = dict.fromkeys([*(alert.subject for alert in opened), *grouped])
     return [name.removeprefix(SUBJECT) for name in subjects if name.startswith(SUBJECT)]
 
 
-def _metric_history(name: str, labelled: Sequence[Document]) -> Document:
+def _metric_history(name: str, labelled: Sequence[WindowMessage]) -> Document:
     """A metric over all windows with labels. ``worst`` is the window with its worst value."""
-    findings = [(w, w["performance"]["metrics"][name]) for w in labelled]
+    results = [(window, window.performance.metrics[name]) for window in labelled]
     defined = sorted(
-        ((w, metric) for w, metric in findings if metric["value"] is not None),
-        key=lambda pair: float(pair[1]["value"]),
+        ((metric.value, window, metric) for window, metric in results if metric.value is not None),
+        key=lambda result: result[0],
     )
-    severities = [m["severity"] for _, m in defined if m["severity"] is not None]
+    severities = [m.severity.value for _, _, m in defined if m.severity is not None]
     return {
         "name": name,
         "judged": name in INCIDENT_METRICS,
-        "baseline": defined[0][1]["baseline"] if defined else None,
+        "baseline": defined[0][2].baseline if defined else None,
         "degraded": len(severities),
         "severities": dict(Counter(severities)),
-        "lowest": defined[0][1]["value"] if defined else None,
-        "highest": defined[-1][1]["value"] if defined else None,
-        "worst": defined[-1 if name in LOSSES else 0][0]["start"] if defined else None,
+        "lowest": defined[0][0] if defined else None,
+        "highest": defined[-1][0] if defined else None,
+        "worst": defined[-1 if name in LOSSES else 0][1].start if defined else None,
     }
 
 

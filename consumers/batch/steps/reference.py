@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from consumers.batch.inputs import PipelineInputs, reference_rows, reference_span_ms
 from consumers.batch.steps.step import PipelineStep, header
-from consumers.messages.internal import rfc3339
+from consumers.messages.times import rfc3339
 from monitor.counts.schema import Schema
 from monitor.performance.degradation import INCIDENT_METRICS
 from producers.example.evaluate import (

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from consumers.batch.inputs import PipelineInputs
-from consumers.messages.internal import SCHEMA
+from consumers.messages.reading import SCHEMA
+from consumers.messages.windows import WindowMessage
+from monitor.windows.findings import WindowStatus
 
 Document = dict[str, Any]
 
@@ -28,13 +32,16 @@ def header(inputs: PipelineInputs, step: str) -> Document:
     return {"schema": SCHEMA, "step": step, "model": profile.model, "version": profile.version}
 
 
-def closed_windows(windows: Sequence[Document]) -> list[Document]:
-    return [window for window in windows if window["data"]["status"] == "closed"]
+def closed_windows(windows: Sequence[WindowMessage]) -> list[WindowMessage]:
+    return [window for window in windows if window.data.status is WindowStatus.CLOSED]
 
 
-def section_of_windows(windows: Sequence[Document], section: str) -> list[Document]:
+def section_of_windows(windows: Sequence[WindowMessage], section: str) -> list[Document]:
     """One section (``data``, ``concept``, ``performance``) of every window, with its span."""
-    return [{"start": w["start"], "end": w["end"], **w[section]} for w in windows]
+    return [
+        {"start": w.start, "end": w.end, **msgspec.to_builtins(getattr(w, section))}
+        for w in windows
+    ]
 
 
 def count_of_windows(count: int) -> str:

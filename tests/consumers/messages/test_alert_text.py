@@ -1,56 +1,57 @@
-"""Alerts for people: one line each, and only those that were asked for."""
+"""Alerts on a terminal: one line each, and only those that were asked for."""
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from consumers.messages.alert_text import Wanted, alert_line, change_of, event_ms
+from consumers.messages.alert_text import AlertFilter, alert_line
+from consumers.messages.alerts import AlertMessage
+from tests.consumers import stored
+
+END_MS = stored.APRIL + stored.DAY
 
 
-def event(**changes: Any) -> dict[str, Any]:
-    data = {
-        "model": "loans",
-        "version": "2",
-        "kind": "data",
-        "severity": "critical",
-        "message": "data/income: it moved.",
-    }
-    return {
-        "type": "driftline.incident.opened",
-        "time": "2013-05-02T00:00:00Z",
-        "subject": "data/income",
-        "data": {**data, **changes},
-    }
+def alert(subject: str = "data/income", **fields: Any) -> AlertMessage:
+    data = {"model": "loans", "version": "2", "kind": "data", "severity": "critical"}
+    message = {"message": f"{subject}: it moved."}
+    _, document = stored.alert(**{**data, **message, **fields})
+    return msgspec.convert({**document, "subject": subject}, AlertMessage)
 
 
-def test_a_line_says_when_how_bad_what_of_whom_and_why():
-    assert alert_line(event()) == (
-        "2013-05-02T00:00:00Z  critical  opened     loans/2  data/income: it moved."
+def test_a_line_has_time_severity_change_model_subject_and_sentence():
+    assert alert_line(alert()) == (
+        "2013-04-02T00:00:00Z  critical  opened     loans/2  data/income: it moved."
     )
 
 
 def test_a_message_that_does_not_begin_with_the_subject_is_kept_whole():
-    assert alert_line(event(message="It moved.")).endswith("data/income: It moved.")
+    assert alert_line(alert(message="It moved.")).endswith("data/income: It moved.")
 
 
-def test_the_change_is_the_end_of_the_type():
-    assert change_of(event()) == "opened"
+def test_control_characters_of_a_name_do_not_reach_the_terminal():
+    line = alert_line(alert("data/a\x1b[2Jb\x9b"))
+    assert line.endswith("data/a·[2Jb·: it moved.")
+
+
+def test_the_change_of_an_alert_is_the_end_of_its_type():
+    assert alert().change == "opened"
 
 
 @pytest.mark.parametrize(
     ("wanted", "matches"),
     [
-        (Wanted(), True),
-        (Wanted(severities=frozenset({"critical"})), True),
-        (Wanted(severities=frozenset({"warning"})), False),
-        (Wanted(severities=frozenset({"warning", "critical"})), True),
-        (Wanted(kinds=frozenset({"performance"})), False),
-        (Wanted(models=frozenset({"loans"})), True),
-        (Wanted(models=frozenset({"other"})), False),
-        (Wanted(severities=frozenset({"critical"}), kinds=frozenset({"performance"})), False),
-        (Wanted(since_ms=event_ms(event())), True),
-        (Wanted(since_ms=event_ms(event()) + 1), False),
+        (AlertFilter(), True),
+        (AlertFilter(severities=frozenset({"critical"})), True),
+        (AlertFilter(severities=frozenset({"warning"})), False),
+        (AlertFilter(severities=frozenset({"warning", "critical"})), True),
+        (AlertFilter(kinds=frozenset({"performance"})), False),
+        (AlertFilter(models=frozenset({"loans"})), True),
+        (AlertFilter(models=frozenset({"other"})), False),
+        (AlertFilter(severities=frozenset({"critical"}), kinds=frozenset({"performance"})), False),
+        (AlertFilter(since_ms=END_MS), True),
+        (AlertFilter(since_ms=END_MS + 1), False),
     ],
 )
-def test_every_condition_must_hold_and_any_of_its_values(wanted, matches):
-    assert wanted.matches(event()) is matches
+def test_an_alert_matches_if_every_condition_holds(wanted, matches):
+    assert wanted.matches(alert()) is matches

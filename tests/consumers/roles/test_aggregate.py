@@ -13,13 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from consumers.dead_letters.dead_letter import MAX_BYTES
-from consumers.messages.internal import (
-    decode_for_detect,
-    identity,
-    identity_partition,
-    model_partition,
-)
+from consumers.messages.joins import identity, identity_partition
 from consumers.messages.records import Batch, Message, Record, TopicPartition
+from consumers.messages.summaries import decode_summary_message, model_partition
 from consumers.roles.aggregate import Aggregate
 from monitor.counts.summary import Part
 from monitor.events.event_time import NEVER, Progress, Sources
@@ -32,7 +28,6 @@ from tests.consumers.in_memory import (
     Log,
     Table,
     Worker,
-    closings,
     constant,
     join_rows,
     label,
@@ -40,6 +35,7 @@ from tests.consumers.in_memory import (
     plan,
     prediction,
     profile,
+    source_watermarks,
     summaries,
 )
 
@@ -570,12 +566,11 @@ def test_every_transaction_ends_with_how_far_its_sources_are_in_every_partition(
     predictions = Sources(2, {0: nothing, 1: Progress(T0 + 5_000, False)})
     for topic_partition in log.topic_partitions("joins"):
         last = log.read(topic_partition)[-1:]
-        (closing,) = closings(last)
+        (closing,) = source_watermarks(last)
         assert closing.predictions == predictions
         assert closing.labels == Sources(2, {0: nothing, 1: nothing})
     for topic_partition in log.topic_partitions("summaries"):
-        last_value = log.read(topic_partition)[-1].value or b""
-        closed: Any = decode_for_detect(last_value)
+        closed: Any = decode_summary_message(log.read(topic_partition)[-1])
         assert closed.predictions == predictions
 
 
@@ -583,7 +578,7 @@ def test_a_worker_speaks_only_of_its_own_partitions():
     log = new_log()
     send(log, (P1, prediction()))
     Worker(aggregate(log), log, [P1]).work()
-    closing = closings(log.all("joins"))[-1]
+    closing = source_watermarks(log.all("joins"))[-1]
     assert (closing.predictions.total, set(closing.predictions.partitions)) == (2, {1})
     assert (closing.labels.total, set(closing.labels.partitions)) == (2, set())
 
@@ -598,14 +593,14 @@ def test_a_worker_speaks_no_more_of_a_partition_it_has_lost():
     role.handle(Batch(log.read(P0, 1)))
     assert set(role.status()) == {"predictions/0", "labels/0", "labels/1"}
     Worker(role, log, [P0]).work()
-    assert set(closings(log.all("joins"))[-1].predictions.partitions) == {0}
+    assert set(source_watermarks(log.all("joins"))[-1].predictions.partitions) == {0}
 
 
 # -- idle partitions ---------------------------------------------------------------------------
 
 
 def idle(log: Log) -> list[bool]:
-    progress = closings(log.read(TopicPartition("joins", 0)))[-1].predictions.partitions
+    progress = source_watermarks(log.read(TopicPartition("joins", 0)))[-1].predictions.partitions
     return [progress[n].idle for n in sorted(progress)]
 
 

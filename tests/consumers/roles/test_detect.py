@@ -17,14 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import consumers.roles.detect
-from consumers.messages.internal import (
-    encode_aggregate_closing,
-    encode_join_closing,
-    encode_summary_messages,
-)
-from consumers.messages.records import Message, TopicPartition
+from consumers.messages.arrow import ARROW_HEADERS
+from consumers.messages.records import Message, Record, TopicPartition
+from consumers.messages.summaries import encode_pieces
+from consumers.messages.watermarks import JoinWatermarks, SourceWatermarks, watermark_messages
 from consumers.roles.aggregate import Aggregate
-from consumers.roles.detect import Detect, Memory
+from consumers.roles.detect import Detect
 from consumers.roles.join import Join
 from consumers.roles.profiles import MissingProfile
 from monitor.counts.counts import Counts
@@ -71,11 +69,10 @@ PLAN = plan()
 
 
 def detect(log: Log, directory: Path, profiles: Table | None = None) -> Detect:
-    def remembered(partition: int) -> list[Memory]:
-        found = log.read(TopicPartition("detect-state", partition))
-        return [Memory(record.key or b"", record.value or b"") for record in found]
+    def state_records(partition: int) -> list[Record]:
+        return log.read(TopicPartition("detect-state", partition))
 
-    return Detect(profiles or table(), constant(PLAN), remembered, directory)
+    return Detect(profiles or table(), constant(PLAN), state_records, directory)
 
 
 # -- a stream with everything in it ------------------------------------------------------------
@@ -308,17 +305,19 @@ def row(model: str, pane: int, topic_partition: TopicPartition = S0, version: st
     x = profile(model, version).schema.features["x"]
     cells = {"rows": Counts.of([0]), "bins/x": Counts.of(x.sample.locate(np.array([0.0])))}
     summary = Summary(model, version, T0 + pane * PANE, Part.ON_TIME, cells)
-    (value,) = encode_summary_messages([summary])
-    return Message("summaries", model.encode(), value, topic_partition.partition)
+    (value,) = encode_pieces([summary])
+    return Message("summaries", model.encode(), value, topic_partition.partition, ARROW_HEADERS)
 
 
 def passed(ms: int, topic_partition: TopicPartition = S0) -> list[Message]:
     """Everything has come to this time of the stream, and was joined."""
     sources = Sources(1, {0: Progress(T0 + ms)})
-    of_aggregate: Any = type("Closing", (), {"predictions": sources, "labels": sources})
-    joined = encode_join_closing(1, {0: JoinWatermark(T0 + ms, T0 + ms)})
-    values = [encode_aggregate_closing(of_aggregate), joined]
-    return [Message("summaries", None, value, topic_partition.partition) for value in values]
+    joined = {0: JoinWatermark(T0 + ms, T0 + ms)}
+    watermarks = (
+        SourceWatermarks(predictions=sources, labels=sources),
+        JoinWatermarks(total=1, partitions=joined),
+    )
+    return [watermark_messages("summaries", of, 2)[topic_partition.partition] for of in watermarks]
 
 
 def handled(worker: Worker[Detect], log: Log, *messages: Message) -> list[Message]:
@@ -355,7 +354,7 @@ def test_a_successor_knows_all_models_of_a_partition_and_none_of_another(log, tm
     successor = detect(log, tmp_path)
     Worker(successor, log, [S0])
     counts: Any = {name: of["counts"] for name, of in successor.status().items()}
-    assert counts == {"summaries/0": {"models": 2, "panes": 2, "open_incidents": 0}}
+    assert counts == {"summaries/0": {"models": 2, "panes": 2, "open_incidents": 0, "foreign": 0}}
 
 
 def test_a_partition_that_is_lost_leaves_the_others_as_they_were(log, tmp_path):
@@ -378,6 +377,7 @@ def test_an_aborted_batch_is_not_added_up(log, tmp_path):
         "models": 1,
         "panes": 1,
         "open_incidents": 0,
+        "foreign": 0,
     }
 
 
@@ -431,5 +431,5 @@ def test_its_status_tells_how_far_it_is(log, tmp_path):
         "offset": 3,
         "watermark": "2013-04-01T00:00:01.500Z",
         "idle": False,
-        "counts": {"models": 1, "panes": 1, "open_incidents": 0},
+        "counts": {"models": 1, "panes": 1, "open_incidents": 0, "foreign": 0},
     }

@@ -17,15 +17,10 @@ from hypothesis import strategies as st
 from rocksdict import Options, Rdict
 
 import consumers.roles.join
-from consumers.messages.internal import (
-    AggregateClosing,
-    JoinRows,
-    decode_for_detect,
-    encode_aggregate_closing,
-    encode_joins,
-    identity,
-)
+from consumers.messages.joins import JoinRows, identity, join_message
 from consumers.messages.records import Message, Output, Record, TopicPartition
+from consumers.messages.summaries import decode_summary_message
+from consumers.messages.watermarks import SourceWatermarks, watermark_messages
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.join import Join, Store, StoreTaken
 from consumers.roles.profiles import MissingProfile
@@ -360,7 +355,7 @@ def row(id_: str, at_ms: int, version: str | None, value: int, **fields: Any) ->
         np.array([value]),
         np.array([own["seen_ms"]]),
     )
-    return Message("joins", None, encode_joins(columns), 0)
+    return join_message(columns, 0)
 
 
 def scored(id_: str, at_ms: int, predicted: int = 1, version: str = "1", **fields: Any) -> Message:
@@ -375,7 +370,12 @@ def passed(at_ms: int, *, labels_idle: bool = False) -> Message:
     """Both topics have come to ``at_ms``; the labels may be silent instead."""
     at = Sources(1, {0: Progress(T0 + at_ms)})
     labels = Sources(1, {0: Progress(None, True)}) if labels_idle else at
-    return Message("joins", None, encode_aggregate_closing(AggregateClosing(at, labels)), 0)
+    return watermarks(at, labels)
+
+
+def watermarks(predictions: Sources, labels: Sources) -> Message:
+    message = SourceWatermarks(predictions=predictions, labels=labels)
+    return watermark_messages("joins", message, 1)[0]
 
 
 def joined(log: Log, role: Join, *messages: Message, most: int = 1_000_000) -> Outcomes:
@@ -510,17 +510,14 @@ def test_nothing_is_forgotten_a_moment_too_soon(log, role, tmp_path):
 @pytest.mark.parametrize("behind", ["predictions", "labels"])
 def test_nothing_is_forgotten_while_one_of_the_topics_is_behind(log, role, behind):
     far, near = Sources(1, {0: Progress(T0 + 10**6)}), Sources(1, {0: Progress(T0)})
-    closing = AggregateClosing(*((near, far) if behind == "predictions" else (far, near)))
-    joined(
-        log, role, truth("alone", 100), Message("joins", None, encode_aggregate_closing(closing), 0)
-    )
+    sources = (near, far) if behind == "predictions" else (far, near)
+    joined(log, role, truth("alone", 100), watermarks(*sources))
     assert fates_of(role)["joins/0"]["waiting"] == 1
 
 
 def test_nothing_is_forgotten_while_a_partition_was_not_heard_of(log, role):
     sources = Sources(2, {0: Progress(T0 + 10**6)})
-    half = encode_aggregate_closing(AggregateClosing(sources, sources))
-    joined(log, role, truth("alone", 100), Message("joins", None, half, 0))
+    joined(log, role, truth("alone", 100), watermarks(sources, sources))
     assert fates_of(role)["joins/0"]["waiting"] == 1
 
 
@@ -563,7 +560,7 @@ def test_a_row_that_comes_when_its_time_is_up_waits_for_nobody(log, role, most):
 
 
 def last_closing(log: Log, number: int) -> Any:
-    return decode_for_detect(log.read(TopicPartition("summaries", number))[-1].value or b"")
+    return decode_summary_message(log.read(TopicPartition("summaries", number))[-1])
 
 
 def test_every_transaction_ends_with_what_it_reflects_in_every_partition(log, role):

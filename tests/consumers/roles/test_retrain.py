@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumers.messages.internal import rfc3339
 from consumers.messages.records import Message, Output, TopicPartition
+from consumers.messages.times import rfc3339
 from consumers.roles.retrain import Retrain
 from monitor.plan import DAY, Plan, Retraining
+from tests.consumers import stored
 from tests.consumers.in_memory import T0, Log, Worker, constant
 
 W0, W1, A0 = TopicPartition("windows", 0), TopicPartition("windows", 1), TopicPartition("alerts", 0)
@@ -34,27 +35,18 @@ def window(
     start: int, labels: int, *, model: str = "m", days: int = 1, partition: int = 0
 ) -> Message:
     """Of so many days from the day ``start``."""
-    document = {
-        "model": model,
-        "version": "1",
-        "start": rfc3339(T0 + start * DAY),
-        "end": rfc3339(T0 + (start + days) * DAY),
-        "performance": {"labels": labels},
-    }
+    _, document = stored.window(start, model=model, end=rfc3339(T0 + (start + days) * DAY))
+    document["performance"]["labels"] = labels
     return Message("windows", None, json.dumps(document).encode(), partition)
 
 
 def alert(
     severity: str, incident: str = "1", *, resolved: int | None = None, model: str = "m"
 ) -> Message:
-    data = {
-        "model": model,
-        "version": "1",
-        "severity": severity,
-        "incident": incident,
-        "resolved_at": None if resolved is None else rfc3339(T0 + resolved * DAY),
-    }
-    return Message("alerts", None, json.dumps({"data": data}).encode(), 0)
+    resolved_at = None if resolved is None else rfc3339(T0 + resolved * DAY)
+    fields = {"model": model, "severity": severity, "resolved_at": resolved_at}
+    _, document = stored.alert(incident=incident, **fields)
+    return Message("alerts", None, json.dumps(document).encode(), 0)
 
 
 def decided(*messages: Message, plan: Plan = PLAN) -> dict[str, Any]:
@@ -293,7 +285,7 @@ def test_its_status_tells_where_it_is():
     log.append(window(0, 1))
     Worker(role, log, PLACES).work()
     assert role.status() == {
-        "windows/0": {"offset": 1},
-        "windows/1": {"offset": 0},
-        "alerts/0": {"offset": 0},
+        "windows/0": {"offset": 1, "counts": {"foreign": 0}},
+        "windows/1": {"offset": 0, "counts": {"foreign": 0}},
+        "alerts/0": {"offset": 0, "counts": {"foreign": 0}},
     }

@@ -1,0 +1,74 @@
+"""From the transition of an incident to its message."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from consumers.messages.alert_sentences import alert_sentence
+from consumers.messages.alerts import (
+    TYPE_PREFIX,
+    AlertEvidence,
+    AlertMessage,
+    AlertWindow,
+    IncidentData,
+)
+from consumers.messages.times import rfc3339
+from consumers.messages.window_message import finite
+from monitor.decisions.incidents import Change
+from monitor.statistics.drift_rule import Evidence
+from monitor.windows.findings import Transition
+
+
+def alert_message(transition: Transition) -> AlertMessage:
+    """The id is derived from the content, so a replay repeats it."""
+    incident, change = transition.incident, transition.change
+    content = f"{incident.id}\x1f{change}\x1f{transition.end_ms}"
+    return AlertMessage(
+        id=hashlib.sha256(content.encode()).hexdigest()[:32],
+        type=f"{TYPE_PREFIX}{change}",
+        source=f"/models/{transition.model}",
+        subject=incident.subject,
+        time=rfc3339(transition.end_ms),
+        data=_data(transition),
+    )
+
+
+def _data(transition: Transition) -> IncidentData:
+    incident = transition.incident
+    resolved = transition.change is Change.RESOLVED
+    window = AlertWindow(start=rfc3339(transition.start_ms), end=rfc3339(transition.window_end_ms))
+    return IncidentData(
+        incident=incident.id,
+        model=transition.model,
+        version=transition.version,
+        kind=incident.kind,
+        severity=incident.severity,
+        state="resolved" if resolved else "open",
+        opened_at=rfc3339(incident.opened_ms),
+        resolved_at=rfc3339(transition.end_ms) if resolved else None,
+        window=window,
+        evidence=_evidence(transition.evidence, incident.grouped),
+        message=alert_sentence(transition),
+    )
+
+
+def _evidence(evidence: Evidence, grouped: Sequence[str]) -> AlertEvidence:
+    return AlertEvidence(
+        decided_by=evidence.decided_by,
+        value=finite(evidence.value),
+        threshold=finite(evidence.threshold),
+        allowance=evidence.allowance,
+        persistent=evidence.persistent,
+        p_value=evidence.p_value,
+        detail=evidence.detail,
+        low=finite(evidence.low),
+        high=finite(evidence.high),
+        baseline=finite(evidence.baseline),
+        resolution=evidence.resolution,
+        rows=evidence.rows,
+        labels=evidence.labels,
+        coverage=evidence.coverage,
+        severity=evidence.severity,
+        grouped=list(grouped) or None,
+    )

@@ -1,0 +1,118 @@
+"""The message of the topic ``alerts``: a change of an incident, as a CloudEvent.
+
+Described in ``docs/messages.md``; made from transitions by ``consumers.messages.alert_message``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from consumers.messages.names import Name
+from consumers.messages.reading import decode_json
+from consumers.messages.records import Record
+from consumers.messages.times import milliseconds
+from monitor.statistics.drift_rule import Severity
+
+TYPE_PREFIX = "driftline.incident."
+
+
+class AlertEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the decision rests on; what does not belong to this kind of evidence is absent."""
+
+    decided_by: str  # the test or the metric
+    value: float | None = None
+    threshold: float | None = None
+    allowance: float | None = None
+    persistent: float | None = None
+    p_value: float | None = None
+    detail: str | None = None
+    low: float | None = None
+    high: float | None = None
+    baseline: float | None = None
+    resolution: float | None = None
+    rows: int | None = None
+    labels: int | None = None
+    coverage: float | None = None
+    severity: Severity
+    grouped: list[str] | None = None  # other subjects that the incident stands for
+
+
+class AlertWindow(Struct, frozen=True, kw_only=True):
+    start: str
+    end: str
+
+
+class IncidentData(Struct, frozen=True, kw_only=True):
+    """The incident after the change."""
+
+    schema: Literal[1] = 1
+    incident: str
+    model: Name
+    version: Name
+    kind: str
+    severity: Severity
+    state: Literal["open", "resolved"]
+    opened_at: str
+    resolved_at: str | None
+    window: AlertWindow
+    evidence: AlertEvidence
+    message: str
+
+    def __post_init__(self) -> None:
+        for time in (self.opened_at, self.resolved_at):
+            if time is not None:
+                milliseconds(time)
+
+    @property
+    def opened_ms(self) -> int:
+        return milliseconds(self.opened_at)
+
+    @property
+    def resolved_ms(self) -> int | None:
+        return None if self.resolved_at is None else milliseconds(self.resolved_at)
+
+
+class AlertMessage(Struct, frozen=True, kw_only=True):
+    """CloudEvents 1.0, structured JSON."""
+
+    specversion: str = "1.0"
+    id: str
+    type: str
+    source: str
+    subject: str
+    time: str  # end of the window that changed the incident
+    datacontenttype: str = "application/json"
+    data: IncidentData
+
+    def __post_init__(self) -> None:
+        milliseconds(self.time)
+
+    @property
+    def time_ms(self) -> int:
+        return milliseconds(self.time)
+
+    @property
+    def change(self) -> str:
+        """``opened``, ``escalated``, ``repeated`` or ``resolved``."""
+        return self.type.removeprefix(TYPE_PREFIX)
+
+    @property
+    def sentence(self) -> str:
+        """The message without the subject, for a table that has a column for it."""
+        return self.data.message.removeprefix(f"{self.subject}: ")
+
+
+class _Marker(Struct):
+    """What only an alert of Driftline has."""
+
+    class _Data(Struct):
+        schema: int
+
+    data: _Data
+
+
+def decode_alert(record: Record) -> AlertMessage:
+    """Raises ``ForeignMessage`` or ``MalformedMessage``."""
+    return decode_json(record.value, AlertMessage, _Marker)

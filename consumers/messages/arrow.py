@@ -1,0 +1,51 @@
+"""Arrow IPC streams as messages: marked with their kind and schema, told apart by a header."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from consumers.messages.reading import (
+    CONTENT_TYPE,
+    SCHEMA,
+    ForeignMessage,
+    MalformedMessage,
+    content_type,
+)
+from consumers.messages.records import Headers, Record
+
+ARROW = b"application/vnd.apache.arrow.stream"
+JSON = b"application/json"
+ARROW_HEADERS: Headers = ((CONTENT_TYPE, ARROW),)
+JSON_HEADERS: Headers = ((CONTENT_TYPE, JSON),)
+
+
+def arrow_metadata(kind: str) -> Mapping[str, str]:
+    """Of the Arrow schema of a message: what it is, and the schema of its columns."""
+    return {"driftline": kind, "schema": str(SCHEMA)}
+
+
+def is_arrow(record: Record) -> bool:
+    """Raises ``ForeignMessage`` if the record is neither Arrow nor JSON by its header."""
+    kind = content_type(record.headers)
+    if kind not in (ARROW, JSON):
+        raise ForeignMessage("its content-type is neither Arrow nor JSON")
+    return kind == ARROW
+
+
+def read_arrow(value: bytes | None, kind: str) -> pa.Table:
+    """Raises ``ForeignMessage`` or ``MalformedMessage``."""
+    try:
+        reader = pa.ipc.open_stream(value or b"")
+    except (pa.ArrowException, OSError) as error:
+        raise ForeignMessage(f"not an Arrow stream: {error}") from error
+    metadata = reader.schema.metadata or {}
+    if metadata.get(b"driftline") != kind.encode():
+        raise ForeignMessage(f"an Arrow stream that does not hold {kind}")
+    if metadata.get(b"schema") != str(SCHEMA).encode():
+        raise MalformedMessage(f"schema {metadata.get(b'schema')!r}, expected {SCHEMA}")
+    try:
+        return reader.read_all()
+    except (pa.ArrowException, OSError) as error:
+        raise MalformedMessage(str(error)) from error

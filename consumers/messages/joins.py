@@ -1,0 +1,85 @@
+"""Rows on the topic ``joins``: predictions and labels by the hash of their id, as Arrow."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from consumers.messages.arrow import ARROW_HEADERS, arrow_metadata, is_arrow, read_arrow
+from consumers.messages.reading import MalformedMessage
+from consumers.messages.records import Message, Record
+from consumers.messages.watermarks import SourceWatermarks, decode_source_watermarks
+from producers.contract.summaries import encode_table
+
+KIND = "joins"
+
+
+def identity(model: str, record_id: str) -> bytes:
+    """16 bytes for an id of a model; a collision is not expected in any lifetime."""
+    return hashlib.blake2b(f"{model}\x1f{record_id}".encode(), digest_size=16).digest()
+
+
+def identity_partition(ident: bytes, partitions: int) -> int:
+    return int.from_bytes(ident[:8], "big") % partitions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JoinRows:
+    """Predictions (``version`` set) and labels of one model, as columns of one length."""
+
+    model: str
+    ident: list[bytes]
+    version: list[str | None]
+    time_ms: NDArray[np.int64]
+    late: NDArray[np.bool_]
+    score: NDArray[np.float64]
+    value: NDArray[np.int64]  # predicted class or label
+    seen_ms: NDArray[np.int64]  # newest label time before a label in its partition
+
+
+def join_message(rows: JoinRows, partition: int) -> Message:
+    return Message("joins", None, _encode(rows), partition, ARROW_HEADERS)
+
+
+def decode_join_message(record: Record) -> JoinRows | SourceWatermarks:
+    """What the topic ``joins`` holds. Raises ``ForeignMessage`` or ``MalformedMessage``."""
+    if not is_arrow(record):
+        return decode_source_watermarks(record.value)
+    table = read_arrow(record.value, KIND)
+    try:
+        return _decode(table)
+    except (KeyError, ValueError, pa.ArrowException) as error:
+        raise MalformedMessage(str(error)) from error
+
+
+def _encode(rows: JoinRows) -> bytes:
+    table = pa.table(
+        {
+            "ident": pa.array(rows.ident, pa.binary(16)),
+            "version": pa.array(rows.version, pa.string()).dictionary_encode(),
+            "time_ms": rows.time_ms,
+            "late": rows.late,
+            "score": rows.score,
+            "value": rows.value.astype(np.int8),
+            "seen_ms": rows.seen_ms,
+        }
+    )
+    metadata = {**arrow_metadata(KIND), "model": rows.model}
+    return encode_table(table.replace_schema_metadata(metadata))
+
+
+def _decode(table: pa.Table) -> JoinRows:
+    return JoinRows(
+        table.schema.metadata[b"model"].decode(),
+        table["ident"].to_pylist(),
+        table["version"].to_pylist(),
+        table["time_ms"].to_numpy(),
+        table["late"].to_numpy(),
+        table["score"].to_numpy(),
+        table["value"].to_numpy().astype(np.int64),
+        table["seen_ms"].to_numpy(),
+    )

@@ -1,0 +1,10 @@
+"""Types of fields that several messages have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,100}\Z")]  # of a model or version
+Count = Annotated[int, Meta(ge=0, le=2**53)]

@@ -1,0 +1,115 @@
+"""One policy for messages on Driftline's own topics, for every role that reads one.
+
+==========================================  =====================================================
+not a message of Driftline                  skipped, counted as ``foreign`` in the heartbeat, and
+(no value, other bytes, no ``schema``)      logged once for each partition
+of Driftline, but malformed or of another   refused: ``UnreadableMessage`` names topic, partition
+schema                                      and offset
+unknown additional fields                   ignored
+==========================================  =====================================================
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from consumers.messages.records import Headers, Record, TopicPartition
+from driftline.errors import Trouble
+
+log = logging.getLogger(__name__)
+
+SCHEMA = 1
+CONTENT_TYPE = "content-type"
+
+T = TypeVar("T")
+Decoder = Callable[[Record], T]  # raises ForeignMessage or MalformedMessage
+
+
+class ForeignMessage(ValueError):
+    """A message that Driftline did not write. The text says what it is."""
+
+
+class MalformedMessage(ValueError):
+    """A message of Driftline that this version cannot decode. The text says where it differs."""
+
+
+class UnreadableMessage(Trouble):
+    """A message of Driftline that this version cannot decode, with its place in the log."""
+
+
+class MessageReader(Generic[T]):
+    """Decodes the records of a role's internal topics by the policy above."""
+
+    def __init__(self, decoders: Mapping[str, Decoder[T]]) -> None:
+        self._decoders = decoders  # by topic
+        self._foreign: Counter[TopicPartition] = Counter()
+        self._counted_to: dict[TopicPartition, int] = {}
+
+    def read(self, record: Record) -> T | None:
+        """None for a foreign message. Raises ``UnreadableMessage``."""
+        try:
+            return self._decoders[record.topic](record)
+        except ForeignMessage as error:
+            self._count(record, error)
+            return None
+        except MalformedMessage as error:
+            raise UnreadableMessage(
+                f"topic {record.topic}, partition {record.partition}, offset {record.offset}: this"
+                f" version cannot read the message: {error}"
+            ) from error
+
+    def foreign(self, partition: TopicPartition) -> int:
+        """Foreign messages of a partition since this reader was created."""
+        return self._foreign[partition]
+
+    def _count(self, record: Record, error: ForeignMessage) -> None:
+        """A record that is read again, after an aborted transaction, counts once."""
+        if record.offset <= self._counted_to.get(record.topic_partition, -1):
+            return
+        self._counted_to[record.topic_partition] = record.offset
+        self._foreign[record.topic_partition] += 1
+        if self._foreign[record.topic_partition] == 1:
+            log.warning(
+                "topic %s, partition %d, offset %d: skipped a message that is not Driftline's (%s);"
+                " further ones in this partition are only counted",
+                record.topic,
+                record.partition,
+                record.offset,
+                error,
+            )
+
+
+class _Marker(Struct):
+    """What only a message of Driftline has."""
+
+    schema: int
+
+
+def decode_json(value: bytes | None, shape: type[T], marker: type[Struct] = _Marker) -> T:
+    """A JSON message with ``schema``. Raises ``ForeignMessage`` or ``MalformedMessage``."""
+    if value is None:
+        raise ForeignMessage("a tombstone: the record has no value")
+    try:
+        return msgspec.json.decode(value, type=shape)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        if not _matches(value, marker):
+            raise ForeignMessage(f"not JSON of Driftline: {error}") from error
+        raise MalformedMessage(str(error)) from error
+
+
+def _matches(value: bytes, marker: type[Struct]) -> bool:
+    try:
+        msgspec.json.decode(value, type=marker)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def content_type(headers: Headers) -> bytes | None:
+    return next((value for name, value in headers if name == CONTENT_TYPE), None)

@@ -1,0 +1,94 @@
+"""Summaries on the topic ``summaries``: Arrow, in messages under 512 kB, one partition a model."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from consumers.messages.arrow import ARROW_HEADERS, arrow_metadata, is_arrow, read_arrow
+from consumers.messages.reading import MalformedMessage
+from consumers.messages.records import Message, Record
+from consumers.messages.watermarks import decode_watermark_update
+from monitor.counts.counts import Counts
+from monitor.counts.summary import Summary
+from monitor.windows.state import Closing
+from producers.contract.summaries import decode_summary_table, encode_summaries
+
+KIND = "summaries"
+MOST_BYTES = 450_000  # of summaries in a message: with the overhead of Arrow, under 512 kB
+ROW_BYTES, CELL_BYTES = 48, 12  # of a name besides its text, and of each of its cells
+
+
+def model_partition(model: str, partitions: int) -> int:
+    """The partition with everything of a model: a hash that is the same in every client."""
+    return zlib.crc32(model.encode()) % partitions
+
+
+def summary_messages(model: str, summaries: Sequence[Summary], partitions: int) -> list[Message]:
+    """Summaries of one model, for its partition of ``summaries``."""
+    partition = model_partition(model, partitions)
+    return [
+        Message("summaries", model.encode(), value, partition, ARROW_HEADERS)
+        for value in encode_pieces(summaries)
+    ]
+
+
+def decode_summary_message(record: Record) -> list[Summary] | Closing:
+    """What the topic ``summaries`` holds. Raises ``ForeignMessage`` or ``MalformedMessage``."""
+    if not is_arrow(record):
+        return decode_watermark_update(record.value)
+    table = read_arrow(record.value, KIND)
+    try:
+        return decode_summary_table(table)
+    except ValueError as error:
+        raise MalformedMessage(str(error)) from error
+
+
+def encode_pieces(summaries: Sequence[Summary]) -> list[bytes]:
+    """Values under 512 kB that together hold all ``summaries``, even if nothing compresses."""
+    values: list[bytes] = []
+    batch: list[Summary] = []
+    size = 0
+    for piece in (piece for summary in summaries for piece in _pieces(summary)):
+        piece_bytes = sum(_size(name, content) for name, content in _contents(piece))
+        if batch and size + piece_bytes > MOST_BYTES:
+            values.append(_encode(batch))
+            batch, size = [], 0
+        batch.append(piece)
+        size += piece_bytes
+    return [*values, _encode(batch)] if batch else values
+
+
+def _encode(summaries: Sequence[Summary]) -> bytes:
+    return encode_summaries(summaries, arrow_metadata(KIND))
+
+
+def _pieces(summary: Summary) -> Iterable[Summary]:
+    """A summary that is too large for a message, by groups of features; pieces add up to it."""
+    cells: dict[str, Counts] = {}
+    names: dict[str, Mapping[str, int]] = {}
+    size = 0
+    for name, content in _contents(summary):
+        content_bytes = _size(name, content)
+        if size and size + content_bytes > MOST_BYTES:
+            yield replace(summary, cells=cells, names=names)
+            cells, names, size = {}, {}, 0
+        if isinstance(content, Counts):
+            cells[name] = content
+        else:
+            names[name] = content
+        size += content_bytes
+    yield replace(summary, cells=cells, names=names)
+
+
+def _contents(summary: Summary) -> Iterable[tuple[str, Counts | Mapping[str, int]]]:
+    return (*summary.cells.items(), *summary.names.items())
+
+
+def _size(name: str, content: Counts | Mapping[str, int]) -> int:
+    """The bytes of one row of a message, before compression."""
+    if isinstance(content, Counts):
+        return ROW_BYTES + len(name.encode()) + CELL_BYTES * content.index.size
+    texts = sum(CELL_BYTES + len(text.encode()) for text in content)
+    return ROW_BYTES + len(name.encode()) + texts

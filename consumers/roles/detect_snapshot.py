@@ -1,0 +1,100 @@
+"""The sums of panes on disk: a cache, so that ``detect`` does not read all summaries again."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from consumers.messages.summaries import encode_pieces
+from monitor.counts.summary import Summary
+from monitor.windows.panes import Pane
+from monitor.windows.state import Key
+from producers.contract.summaries import decode_summaries
+
+log = logging.getLogger(__name__)
+
+Panes = Mapping[Key, Mapping[int, Pane]]
+
+
+class _Saved(Struct, frozen=True):
+    next: int
+    firsts: list[tuple[str, str, int, int]]  # model, version, pane, first offset of each pane
+    body: list[bytes]  # summaries
+
+
+class Snapshot:
+    """The sums of a partition's panes on disk, with the offset that they reflect. Only a cache."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def save(self, next_offset: int, panes: Panes) -> None:
+        """Replaces the file in one step; a disk that does not take it costs a longer restart."""
+        document = msgspec.msgpack.encode(_saved(next_offset, panes))
+        beside = self._path.with_suffix(".new")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_bytes(_checksum(document) + document)
+            beside.replace(self._path)
+        except OSError as error:
+            log.warning("%s could not be written: %s", self._path, error)
+
+    def load(self, needed: int | None, committed: int) -> tuple[int, Panes]:
+        """The sums as far as they are known, and the offset to replay the log from."""
+        if needed is None:
+            return committed, {}
+        saved = self._read()
+        if saved is None or not needed <= saved.next <= committed:
+            log.info("%s is missing or not of use: adding up the log", self._path)
+            return needed, {}
+        return saved.next, _panes(saved)
+
+    def _read(self) -> _Saved | None:
+        try:
+            content = self._path.read_bytes()
+        except OSError:
+            return None
+        checksum, document = content[:4], content[4:]
+        if checksum != _checksum(document):
+            log.warning("%s is damaged", self._path)
+            return None
+        try:
+            return msgspec.msgpack.decode(document, type=_Saved)
+        except msgspec.MsgspecError:  # of another release
+            return None
+
+
+def _saved(next_offset: int, panes: Panes) -> _Saved:
+    flat = [
+        (model, version, pane_ms, pane)
+        for (model, version), mine in panes.items()
+        for pane_ms, pane in mine.items()
+    ]
+    summaries = [
+        Summary(model, version, pane_ms, part, cells, pane.names.get(part, {}))
+        for model, version, pane_ms, pane in flat
+        for part, cells in pane.cells.items()
+    ]
+    firsts = [
+        (model, version, pane_ms, pane.first_offset) for model, version, pane_ms, pane in flat
+    ]
+    return _Saved(next_offset, firsts, encode_pieces(summaries))
+
+
+def _panes(saved: _Saved) -> Panes:
+    panes: dict[Key, dict[int, Pane]] = {}
+    for model, version, pane_ms, first_offset in saved.firsts:
+        panes.setdefault((model, version), {})[pane_ms] = Pane({}, {}, first_offset)
+    for summary in (summary for value in saved.body for summary in decode_summaries(value)):
+        mine = panes[summary.model, summary.version]
+        mine[summary.pane_ms] = mine[summary.pane_ms].plus(summary)
+    return panes
+
+
+def _checksum(document: bytes) -> bytes:
+    return zlib.crc32(document).to_bytes(4, "big")

@@ -1,0 +1,91 @@
+"""The message of an alert: a CloudEvent, as its page shows it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import msgspec
+import pytest
+
+from consumers.messages.alert_message import alert_message
+from monitor.decisions.incidents import Change
+from tests.consumers.in_memory import T0
+from tests.consumers.messages.examples import (
+    DAY,
+    DEGRADED,
+    MESSAGES,
+    SHARES,
+    documented,
+    raised,
+    transition,
+)
+
+
+def alert(*arguments: Any, **options: Any) -> Any:
+    message = alert_message(transition(*arguments, **options))
+    return json.loads(msgspec.json.encode(message))
+
+
+def keys(document: Any) -> Any:
+    """The names of all fields, at every level."""
+    if isinstance(document, dict):
+        return {name: keys(value) for name, value in document.items()}
+    return ()
+
+
+def test_an_alert_has_the_fields_that_its_page_shows_and_no_others():
+    shown = documented("alerts")
+    assert keys(alert()) == keys(shown)
+    assert alert()["type"] == shown["type"]
+    assert alert()["source"] == shown["source"]
+    assert alert()["data"]["evidence"] == shown["data"]["evidence"]
+
+
+def test_an_alert_of_performance_has_the_evidence_that_its_page_lists():
+    listed = re.search(r"Evidence of performance: (.*?)\.\n", MESSAGES.read_text(), re.DOTALL)
+    assert listed is not None
+    told = alert(about=DEGRADED, subject="performance/recall")["data"]["evidence"]
+    assert set(told) == set(re.findall(r"`(\w+)`", listed[1])) | {"severity"}
+    assert (told["decided_by"], told["labels"]) == ("recall", 700)
+    assert told["coverage"] == pytest.approx(700 / 912)
+
+
+def test_an_alert_names_the_window_of_its_evidence_even_if_it_comes_later():
+    later = alert(Change.REPEATED, end_ms=T0 + 3 * DAY)
+    assert later["time"] == "2013-04-04T00:00:00Z"
+    assert later["data"]["window"]["end"] == "2013-04-02T00:00:00Z"
+    assert "to 2013-04-02T00:00:00Z. Limit" in later["data"]["message"]
+    assert alert(Change.RESOLVED, end_ms=T0 + 3 * DAY)["data"]["window"]["end"] == later["time"]
+
+
+def test_an_alert_names_the_other_subjects_of_its_incident():
+    grouped = ("quality/dewp", "quality/humid")
+    told = alert(subject="quality/temp", grouped=grouped)["data"]
+    assert told["evidence"]["grouped"] == list(grouped)
+    assert told["message"].endswith(" Also affected: quality/dewp, quality/humid.")
+    resolved = alert(Change.RESOLVED, subject="quality/temp", grouped=grouped)["data"]
+    assert "dewp" not in resolved["message"]
+    assert "grouped" not in alert()["data"]["evidence"]
+
+
+def test_an_alert_of_categories_names_the_category_and_its_proportions():
+    told = alert(about=raised(SHARES), subject="data/carrier")["data"]
+    assert told["evidence"]["detail"] == "'UA': 20% before, 40% now"
+    assert "'UA': 20% before, 40% now" in told["message"]
+
+
+@pytest.mark.parametrize("change", list(Change))
+def test_an_alert_has_the_change_in_its_type_and_whether_it_is_open_in_its_state(change):
+    event = alert(change)
+    assert event["type"] == f"driftline.incident.{change.value}"
+    resolved = change is Change.RESOLVED
+    assert event["data"]["state"] == ("resolved" if resolved else "open")
+    assert event["data"]["resolved_at"] == ("2013-04-02T00:00:00Z" if resolved else None)
+
+
+def test_the_id_of_an_alert_is_repeated_by_a_replay_and_differs_for_other_content():
+    said = [alert(), alert(Change.REPEATED), alert(end_ms=T0 + 2 * DAY)]
+    assert alert()["id"] == said[0]["id"]
+    assert len({event["id"] for event in said}) == 3

@@ -1,0 +1,119 @@
+"""The state of ``detect``: read as it was written."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consumers.messages.detect_state import (
+    ClockEntry,
+    DecisionsEntry,
+    clock_message,
+    decisions_message,
+    decode_state,
+)
+from consumers.messages.reading import ForeignMessage, MalformedMessage
+from consumers.messages.records import Message, Record
+from monitor.decisions.incidents import Incident
+from monitor.events.event_time import Progress, Sources
+from monitor.statistics.drift_rule import Evidence, Severity
+from monitor.windows.state import Clock, Decisions, JoinWatermark, WindowState
+
+times_ms = st.none() | st.integers(0, 2**53)
+sources = st.builds(
+    Sources,
+    st.integers(0, 99),
+    st.dictionaries(st.integers(0, 99), st.builds(Progress, times_ms, st.booleans()), max_size=5),
+)
+figures = st.none() | st.floats(0, 1)
+evidences = st.builds(
+    Evidence,
+    st.sampled_from(["ks", "kuiper", "recall"]),
+    st.floats(0, 1),
+    st.sampled_from(Severity),
+    st.integers(0, 2**53),
+    st.integers(0, 2**53),
+    st.integers(0, 2**53),
+    threshold=figures,
+    allowance=figures,
+    detail=st.none() | st.text(max_size=5),
+    labels=st.none() | st.integers(0, 2**53),
+)
+incidents = st.builds(
+    Incident,
+    st.text(max_size=5),
+    st.just("data/x"),
+    st.sampled_from(Severity),
+    st.integers(0, 2**53),
+    st.integers(0, 2**53),
+    evidences,
+    st.integers(-(2**53), 2**53),
+    st.integers(0, 2**53),
+    st.none() | st.text(max_size=5),
+    st.lists(st.text(max_size=5), max_size=2).map(tuple),
+)
+decisions = st.builds(
+    Decisions,
+    st.just((1_000, 4_000, 4_000)),
+    times_ms,
+    times_ms,
+    times_ms,
+    times_ms,
+    times_ms,
+    st.integers(0, 9),
+    st.dictionaries(
+        st.integers(0, 2**53),
+        st.builds(WindowState, st.integers(0, 9), st.integers(0, 9), st.booleans(), st.booleans()),
+        max_size=3,
+    ),
+    st.dictionaries(st.just("data/x"), incidents, max_size=1),
+    st.dictionaries(st.integers(0, 2**53), st.floats(0, 1), max_size=3),
+    times_ms,
+)
+clocks = st.builds(
+    Clock,
+    sources,
+    st.integers(0, 9),
+    st.dictionaries(st.integers(0, 9), st.builds(JoinWatermark, times_ms, times_ms), max_size=3),
+    times_ms,
+    times_ms,
+    times_ms,
+)
+
+
+def record(message: Message) -> Record:
+    return Record(message.topic, message.partition or 0, 0, message.key, message.value)
+
+
+@given(clock=clocks, decided=decisions)
+@settings(max_examples=40, deadline=None)
+def test_the_state_of_detect_is_read_as_it_was_written(clock, decided):
+    assert decode_state(record(clock_message(3, clock))) == ClockEntry(clock)
+    message = decisions_message(3, ("flight-delay", "1"), decided)
+    assert decode_state(record(message)) == DecisionsEntry(("flight-delay", "1"), decided)
+
+
+def test_the_state_of_a_partition_goes_to_the_partition_of_the_same_number():
+    messages = [clock_message(3, Clock()), decisions_message(3, ("m", "1"), Decisions((1, 2, 3)))]
+    assert [message.partition for message in messages] == [3, 3]
+    assert [message.key for message in messages] == [b"clock/3", b"model/m/1"]
+
+
+def test_every_state_message_carries_its_schema():
+    messages = [clock_message(0, Clock()), decisions_message(0, ("m", "1"), Decisions((1, 2, 3)))]
+    assert [json.loads(message.value or b"")["schema"] for message in messages] == [1, 1]
+
+
+@pytest.mark.parametrize("key", [None, b"", b"clock", b"model/m", b"\xff/0", b"model/m/1/2"])
+def test_state_with_another_key_is_foreign(key):
+    with pytest.raises(ForeignMessage):
+        decode_state(Record("detect-state", 0, 0, key, b'{"schema": 1}'))
+
+
+@pytest.mark.parametrize("key", [b"clock/0", b"model/m/1"])
+def test_state_of_another_schema_is_refused(key):
+    with pytest.raises(MalformedMessage):
+        decode_state(Record("detect-state", 0, 0, key, b'{"schema": 2}'))
