@@ -552,8 +552,8 @@ def test_the_profiles_are_read_to_their_end_once_a_batch_whatever_it_asks_for():
 def test_a_profile_of_another_pane_is_set_aside_with_a_sentence_that_names_both():
     log = counted((P0, prediction(model="coarse")))
     assert headers(dead_letters(log)[0])["driftline.error"] == (
-        "the profile of coarse/1 was taken with panes of 2 s and windows.pane says 1 s: make them"
-        " agree, or register a new version, then replay the dead letters"
+        "the profile of coarse/1 was built with panes of 2 s, but windows.pane is 1 s: make them"
+        " equal, or register a new version, then replay the dead letters"
     )
 
 

@@ -16,13 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rocksdict import Options, Rdict
 
-import consumers.roles.join
 from consumers.messages.joins import JoinRows, identity, join_message
 from consumers.messages.records import Message, Output, Record, TopicPartition
 from consumers.messages.summaries import decode_summary_message
 from consumers.messages.watermarks import SourceWatermarks, watermark_messages
+from consumers.roles import join_store
 from consumers.roles.aggregate import Aggregate
-from consumers.roles.join import Join, Store, StoreTaken
+from consumers.roles.join import Join
+from consumers.roles.join_store import JoinStore, StoreTaken
 from consumers.roles.profiles import MissingProfile
 from monitor.counts.summary import Part
 from monitor.events.event_time import NEVER, Progress, Sources
@@ -301,7 +302,7 @@ def take_turns(
         if not survives(worker, most, fate):
             worker.let_go()
             if fate == "lose":
-                consumers.roles.join.shutil.rmtree(directory)
+                join_store.shutil.rmtree(directory)
             worker = Worker(join(log, directory, plan_), log, topic_partitions, chunk)
         every_label_has_one_fate(worker.role)
     worker.work()
@@ -473,7 +474,7 @@ KEPT = HORIZON + LATENESS  # an entry is forgotten once both watermarks are so f
 
 def entries(tmp_path: Path, *ids: str) -> list[bool]:
     """Whether the closed store still knows the ids."""
-    store = Store(tmp_path / "0")
+    store = JoinStore(tmp_path / "0")
     found = store.entries([identity("m", id_) for id_ in ids])
     store.close()
     return [entry is not None for entry in found]
@@ -612,7 +613,7 @@ def test_a_store_that_was_closed_in_order_goes_on_at_once(worked, tmp_path):
 
 
 def test_a_store_that_is_gone_is_rebuilt_from_the_log(worked, tmp_path):
-    consumers.roles.join.shutil.rmtree(tmp_path)
+    join_store.shutil.rmtree(tmp_path)
     behind, role = restarted(worked, tmp_path)
     assert behind == {J0: 0}
     role.on_partitions_lost([J0])
@@ -622,7 +623,7 @@ def test_a_store_that_is_ahead_of_what_is_committed_is_rebuilt(worked, tmp_path,
     worked.commit({J0: 1}, Output())
     behind, role = restarted(worked, tmp_path)
     assert behind == {J0: 0}
-    assert "is ahead of what is committed: rebuilding it" in caplog.text
+    assert "is ahead of the committed offset: rebuilding it" in caplog.text
     role.on_partitions_lost([J0])
 
 
@@ -631,7 +632,7 @@ def test_a_store_older_than_what_the_log_still_holds_is_rebuilt(worked, tmp_path
     worked.commit({J0: 9}, Output())
     behind, role = restarted(worked, tmp_path, first_offset=5)
     assert behind == {J0: 0}
-    assert "older than what the log still holds" in caplog.text
+    assert "older than the oldest record of the log" in caplog.text
     role.on_partitions_lost([J0])
 
 
@@ -644,7 +645,7 @@ def test_a_corrupt_store_is_rebuilt(worked, tmp_path, caplog):
 
 
 def test_a_disk_that_fails_is_not_taken_for_a_corrupt_store(worked, tmp_path):
-    consumers.roles.join.shutil.rmtree(tmp_path / "0")
+    join_store.shutil.rmtree(tmp_path / "0")
     (tmp_path / "0").write_text("no directory")
     with pytest.raises(OSError, match=str(tmp_path)):
         restarted(worked, tmp_path)
@@ -652,7 +653,7 @@ def test_a_disk_that_fails_is_not_taken_for_a_corrupt_store(worked, tmp_path):
 
 
 def test_a_store_that_another_worker_is_letting_go_of_is_waited_for(worked, tmp_path):
-    store = Store(tmp_path / "0")
+    store = JoinStore(tmp_path / "0")
     threading.Timer(0.4, store.close).start()
     behind, role = restarted(worked, tmp_path)
     assert behind == {}
@@ -660,8 +661,8 @@ def test_a_store_that_another_worker_is_letting_go_of_is_waited_for(worked, tmp_
 
 
 def test_a_store_that_another_process_keeps_is_said_to_be_taken(worked, tmp_path, monkeypatch):
-    monkeypatch.setattr(consumers.roles.join, "LOCK_S", 0.2)
-    store = Store(tmp_path / "0")
+    monkeypatch.setattr(join_store, "LOCK_TIMEOUT_S", 0.2)
+    store = JoinStore(tmp_path / "0")
     with pytest.raises(StoreTaken, match="held open by another process"):
         restarted(worked, tmp_path)
     store.close()
