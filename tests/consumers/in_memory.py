@@ -1,4 +1,4 @@
-"""What a role meets, without Kafka: a log with offsets and notes, profiles, plans, small records.
+"""Roles without Kafka: a log with offsets and their metadata, profiles, plans, small records.
 
 Event time is cut into panes of a second, and begins on April 1st, 2013.
 """
@@ -76,7 +76,7 @@ class Table:
     def __init__(self, *known: Profile, later: Sequence[Profile] = ()) -> None:
         self._known = {(p.model, p.version): p for p in known}
         self._later = {(p.model, p.version): p for p in later}
-        self.read_on = 0  # times
+        self.catch_ups = 0  # number of calls
 
     def get(self, model: str, version: str) -> Profile | None:
         return self._known.get((model, version))
@@ -85,14 +85,14 @@ class Table:
         return self._known
 
     def catch_up(self) -> None:
-        self.read_on += 1
+        self.catch_ups += 1
         self._known |= self._later
 
 
 class Log:
-    """Topics with their partitions; and of each partition where its group goes on, and the note.
+    """Topics with their partitions, and the committed offsets of a group.
 
-    As in Kafka a transaction leaves a marker in every partition that it wrote to.
+    As in Kafka, a transaction leaves a marker in every partition that it wrote to.
     """
 
     def __init__(self, **partitions: int) -> None:
@@ -153,10 +153,10 @@ class Log:
 
     @classmethod
     def like(cls, log: Log, **partitions: int) -> Log:
-        """With more topics, and all that ``log`` holds; nothing committed."""
+        """A log with the records of ``log`` and more topics, and nothing committed."""
         made = cls(**log._number, **partitions)
         made._records.update(
-            {topic_partition: list(of) for topic_partition, of in log._records.items()}
+            {partition: list(records) for partition, records in log._records.items()}
         )
         made._ends.update(log._ends)
         return made
@@ -175,7 +175,7 @@ R = TypeVar("R", bound=Role)
 
 
 class Worker(Generic[R]):
-    """Drives a role over a log the way the loop does, one batch at a time."""
+    """Drives a role over a log as the loop does, one batch at a time."""
 
     def __init__(
         self, role: R, log: Log, topic_partitions: Iterable[TopicPartition], chunk: int = 1_000
@@ -187,9 +187,9 @@ class Worker(Generic[R]):
             chunk,
         )
         self._next: dict[TopicPartition, int] = {}
-        self.take_over()
+        self.assign()
 
-    def take_over(self) -> None:
+    def assign(self) -> None:
         committed = {
             topic_partition: self._log.position(topic_partition)
             for topic_partition in self.topic_partitions
@@ -206,14 +206,14 @@ class Worker(Generic[R]):
         }
 
     def poll(self, most: int = 1_000_000) -> Batch:
-        """The next records, up to so many of each partition."""
+        """The next records, up to ``most`` of each partition."""
         found = [
             self._log.read(topic_partition, at)[:most] for topic_partition, at in self._next.items()
         ]
         return Batch([record for records in found for record in records])
 
     def work(self, most: int = 1_000_000, batch: Batch | None = None) -> Output | None:
-        """Handle and commit what comes next."""
+        """Handle and commit the next records."""
         batch = self.poll(most) if batch is None else batch
         output = self.role.handle(batch)
         if output is not None:
@@ -222,26 +222,26 @@ class Worker(Generic[R]):
             self.role.committed(batch.next_offsets)
         return output
 
-    def work_and_die(self, most: int = 1_000_000) -> None:
-        """Handle and commit what comes next, and never hear of it. Work on with another one."""
+    def commit_and_die(self, most: int = 1_000_000) -> None:
+        """Handle and commit the next records without confirming. Continue with another worker."""
         batch = self.poll(most)
         output = self.role.handle(batch)
         if output is not None:
             self._log.commit(batch.next_offsets, output)
 
     def run_ahead(self, most: int = 1_000_000) -> None:
-        """Make the role believe in a transaction that was none. Work on with another one."""
+        """Confirm a transaction that was not committed. Continue with another worker."""
         batch = self.poll(most)
         if self.role.handle(batch) is not None:
             self.role.committed(batch.next_offsets)
 
     def abort(self, most: int = 1_000_000) -> None:
-        """Handle what comes next, and go back to what is committed."""
+        """Handle the next records, and go back to the committed offsets."""
         self.role.handle(self.poll(most))
-        self.let_go()
-        self.take_over()
+        self.release()
+        self.assign()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self.role.on_partitions_lost(self.topic_partitions)
 
     @property

@@ -70,7 +70,7 @@ def send(log: Log, *sent: tuple[TopicPartition, bytes | None]) -> None:
         log.append(Message(topic_partition.topic, b"key", value, topic_partition.partition))
 
 
-def note(log: Log, topic_partition: TopicPartition) -> Any:
+def metadata(log: Log, topic_partition: TopicPartition) -> Any:
     return json.loads(log.committed[topic_partition].metadata)
 
 
@@ -113,10 +113,12 @@ FUTURE = NOW + 60_001
         pytest.param(L0, label(time=FUTURE), "clock_skew", id="a label of the future"),
     ],
 )
-def test_the_first_reason_against_a_record_is_the_one_given(topic_partition, value, reason):
+def test_a_record_with_several_errors_is_rejected_for_the_first_reason(
+    topic_partition, value, reason
+):
     log = counted((topic_partition, value))
     assert reasons(log) == [reason]
-    assert note(log, topic_partition) == {
+    assert metadata(log, topic_partition) == {
         "newest_ms": None,
         "counts": {"received": 1},
         "dead": {reason: 1},
@@ -125,21 +127,21 @@ def test_the_first_reason_against_a_record_is_the_one_given(topic_partition, val
     assert join_rows(log.all("joins")) == []
 
 
-def test_a_row_as_far_ahead_as_is_tolerated_counts():
+def test_a_row_within_the_clock_skew_is_counted():
     log = counted((P0, prediction(time=FUTURE - 1)))
     assert reasons(log) == []
 
 
-def test_replays_of_the_past_switch_the_look_at_the_clock_off():
+def test_the_clock_skew_is_not_checked_if_it_is_off():
     log = counted((P0, prediction(time=FUTURE + 10**9)), max_clock_skew_ms=None)
     assert reasons(log) == []
 
 
-def test_a_row_set_aside_moves_no_time():
-    """Were its time believed, what follows would be too late."""
+def test_a_rejected_row_does_not_advance_event_time():
+    """Otherwise the rows after it would be too late."""
     log = counted((P0, prediction(time=FUTURE)), (P0, prediction(time=T0)))
-    assert note(log, P0)["newest_ms"] == T0
-    assert note(log, P0)["counts"] == {"received": 2, "counted": 1}
+    assert metadata(log, P0)["newest_ms"] == T0
+    assert metadata(log, P0)["counts"] == {"received": 2, "counted": 1}
 
 
 # newest seen:   ... 9500) on time   [9500 ... 12500] late   (12500 ... too late
@@ -153,19 +155,19 @@ def test_a_row_set_aside_moves_no_time():
         pytest.param(12_501, {"counted": 1, "too_late": 1}, id="too late beyond"),
     ],
 )
-def test_lateness_is_judged_by_what_its_own_partition_has_seen(seen_ms, counts):
+def test_lateness_depends_on_the_newest_time_of_the_own_partition(seen_ms, counts):
     row = prediction(time=T0 + 8_123)  # of the pane that ends at 9,000
     log = counted(
         (P1, prediction(time=T0 + 99_000)), (P0, prediction(time=T0 + seen_ms)), (P0, row)
     )
-    assert note(log, P0)["counts"] == {"received": 2, **counts}
+    assert metadata(log, P0)["counts"] == {"received": 2, **counts}
 
 
-# -- the law: nothing depends on who counts, in which batches -----------------------------------
+# -- the law: nothing depends on who counts, in which batches ----------------------------------
 
 
 class Raw(NamedTuple):
-    """A record, and what it is: a reason against it, or its fields."""
+    """A record, and either the reason of its rejection or its fields."""
 
     topic_partition: TopicPartition
     value: bytes | None
@@ -219,7 +221,7 @@ broken_labels = st.sampled_from(
 
 @st.composite
 def streams(draw: Any) -> list[Raw]:
-    """Records of two partitions of each topic: out of order, late, repeated, broken."""
+    """Records of two partitions of each topic: out of order, late, repeated, invalid."""
     found = []
     for i in range(draw(st.integers(0, 40))):
         topic_partition = draw(st.sampled_from(SOURCES))
@@ -235,20 +237,20 @@ def streams(draw: Any) -> list[Raw]:
 
 
 class Expected:
-    """By the words of the design, record by record."""
+    """The definition in the design, record by record."""
 
     def __init__(self, stream: list[Raw]) -> None:
         self.newest_ms: dict[TopicPartition, int] = {}
         self.counts: dict[TopicPartition, Counter[str]] = defaultdict(Counter)
         self.dead: dict[TopicPartition, Counter[str]] = defaultdict(Counter)
-        self.letters: list[bytes | None] = []
+        self.dead_letters: list[bytes | None] = []
         self.rows: list[tuple[dict[str, Any], Part]] = []
         self.joined: list[Any] = []
         for record in stream:
             self.counts[record.topic_partition]["received"] += 1
             if isinstance(record.is_, str):
                 self.dead[record.topic_partition][record.is_] += 1
-                self.letters.append(record.value)
+                self.dead_letters.append(record.value)
             elif record.topic_partition.topic == "predictions":
                 self._prediction(record.topic_partition, record.is_)
             else:
@@ -283,7 +285,7 @@ class Expected:
         self.newest_ms[topic_partition] = max(before, row["time"])
         return before
 
-    def note(self, topic_partition: TopicPartition) -> dict[str, Any]:
+    def metadata(self, topic_partition: TopicPartition) -> dict[str, Any]:
         return {
             "newest_ms": self.newest_ms.get(topic_partition),
             "counts": {name: n for name, n in self.counts[topic_partition].items() if n},
@@ -306,7 +308,7 @@ class Expected:
 
 # Who owns which source, and what becomes of each batch of so many records a partition.
 owners = st.tuples(*[st.integers(0, 1)] * len(SOURCES))
-label_outcomes = st.lists(
+turns = st.lists(
     st.tuples(
         st.integers(1, 5),
         st.sampled_from(["commit", "commit", "abort", "hand over", "die after the commit"]),
@@ -315,17 +317,17 @@ label_outcomes = st.lists(
 )
 
 
-@given(stream=streams(), owners=owners, label_outcomes=label_outcomes)
+@given(stream=streams(), owners=owners, turns=turns)
 @settings(max_examples=80, deadline=None)
-@example(stream=[], owners=(0, 0, 0, 0), label_outcomes=[])
-def test_however_it_is_counted_every_row_counts_once(stream, owners, label_outcomes):
+@example(stream=[], owners=(0, 0, 0, 0), turns=[])
+def test_every_row_is_counted_once_for_any_batches_workers_and_crashes(stream, owners, turns):
     expected, log = Expected(stream), new_log()
     send(log, *((record.topic_partition, record.value) for record in stream))
-    count_in_turns(log, owners, label_outcomes)
+    count_in_turns(log, owners, turns)
 
     for topic_partition in {record.topic_partition for record in stream}:
-        found = note(log, topic_partition)
-        assert found == expected.note(topic_partition)
+        found = metadata(log, topic_partition)
+        assert found == expected.metadata(topic_partition)
         counts = Counter(found["counts"])
         assert counts["received"] == counts["counted"] + counts["too_late"] + sum(
             found["dead"].values()
@@ -341,7 +343,7 @@ def test_however_it_is_counted_every_row_counts_once(stream, owners, label_outco
     } == expected.pane_counts()
     assert join_rows(log.all("joins")) == sorted(expected.joined, key=repr)
     assert sorted(r.value or b"" for r in dead_letters(log)) == sorted(
-        letter or b"" for letter in expected.letters
+        letter or b"" for letter in expected.dead_letters
     )
     assert sums == pane_sums(at_once(stream).all("summaries"))
 
@@ -350,37 +352,35 @@ def at_once(stream: list[Raw]) -> Log:
     return counted(*((record.topic_partition, record.value) for record in stream))
 
 
-def count_in_turns(
-    log: Log, owners: tuple[int, ...], label_outcomes: list[tuple[int, str]]
-) -> None:
+def count_in_turns(log: Log, owners: tuple[int, ...], turns: list[tuple[int, str]]) -> None:
     """Two workers in turns, until everything is counted."""
     shares = [[p for p, owner in zip(SOURCES, owners, strict=True) if owner == n] for n in (0, 1)]
     workers = [Worker(aggregate(log), log, share) for share in shares if share]
-    for most, fate in label_outcomes:
+    for most, ending in turns:
         for n, worker in enumerate(workers):
-            if not survives(worker, most, fate):
+            if not survives(worker, most, ending):
                 workers[n] = Worker(aggregate(log), log, worker.topic_partitions)
     for worker in workers:
         worker.work()
 
 
-def survives(worker: Worker, most: int, fate: str) -> bool:
-    if fate == "commit":
+def survives(worker: Worker, most: int, ending: str) -> bool:
+    if ending == "commit":
         worker.work(most)
-    elif fate == "abort":
+    elif ending == "abort":
         worker.abort(most)
-    elif fate == "die after the commit":
-        worker.work_and_die(most)
-    return fate in ("commit", "abort")
+    elif ending == "die after the commit":
+        worker.commit_and_die(most)
+    return ending in ("commit", "abort")
 
 
 @given(
     value=st.one_of(st.binary(max_size=60), st.none()), topic_partition=st.sampled_from([P0, L0])
 )
 @settings(max_examples=150, deadline=None)
-def test_no_bytes_whatsoever_stop_it(value, topic_partition):
+def test_no_bytes_stop_the_role(value, topic_partition):
     log = counted((topic_partition, value))
-    assert note(log, topic_partition)["counts"]["received"] == 1
+    assert metadata(log, topic_partition)["counts"]["received"] == 1
 
 
 json_values = st.recursive(
@@ -395,9 +395,9 @@ json_values = st.recursive(
     value=json_values,
 )
 @settings(max_examples=150, deadline=None)
-def test_no_value_of_a_field_stops_it(field, value):
+def test_no_value_of_a_field_stops_the_role(field, value):
     log = counted((P0, prediction(**{field: value})), (P0, prediction(features={"x": value})))
-    assert note(log, P0)["counts"]["received"] == 2
+    assert metadata(log, P0)["counts"]["received"] == 2
 
 
 # -- dead letters ------------------------------------------------------------------------------
@@ -412,7 +412,7 @@ def rejected(**fields: Any) -> Record:
     return letter
 
 
-def test_a_dead_letter_is_the_record_byte_for_byte_with_its_headers_and_the_reason():
+def test_a_dead_letter_has_the_bytes_and_headers_of_its_record_and_the_reason():
     sent = [("trace", b"\x00\xff"), ("empty", None), ("trace", b"again")]
     letter = rejected(key=b"\x01", value=b"\xfe{", headers=sent)
     assert (letter.key, letter.value) == (b"\x01", b"\xfe{")
@@ -428,7 +428,7 @@ def test_a_dead_letter_is_the_record_byte_for_byte_with_its_headers_and_the_reas
     }
 
 
-def test_a_dead_letter_that_is_replayed_and_fails_again_says_only_the_new_reason():
+def test_a_replayed_dead_letter_that_is_rejected_again_has_only_the_new_reason():
     old = [("driftline.reason", b"unknown_model"), ("trace", b"1")]
     again = rejected(headers=old)
     assert [name for name, _ in again.headers].count("driftline.reason") == 1
@@ -436,11 +436,11 @@ def test_a_dead_letter_that_is_replayed_and_fails_again_says_only_the_new_reason
 
 
 @pytest.mark.parametrize("field", ["key", "value"])
-def test_what_was_missing_stays_missing(field):
+def test_a_dead_letter_of_a_record_without_key_or_value_has_none(field):
     assert getattr(rejected(**{field: None}), field) is None
 
 
-def test_an_oversized_record_keeps_its_first_64_kib_and_a_hash_of_all():
+def test_an_oversized_record_is_truncated_to_64_kib_with_a_hash_of_the_whole():
     value = b"{" * (MAX_BYTES + 1)
     letter = rejected(key=None, value=value)
     assert (letter.key, letter.value) == (None, value[: 64 * 1024])
@@ -448,7 +448,7 @@ def test_an_oversized_record_keeps_its_first_64_kib_and_a_hash_of_all():
     assert headers(letter)["driftline.truncated"] == f"sha256={digest} bytes={len(value)}"
 
 
-def test_a_record_of_just_the_limit_is_kept_whole():
+def test_a_record_of_exactly_the_limit_is_complete():
     letter = rejected(value=b"{" * (MAX_BYTES - len(b"key")))
     assert letter.value is not None
     assert len(letter.value) == MAX_BYTES - len(b"key")
@@ -462,8 +462,8 @@ def test_a_record_of_just_the_limit_is_kept_whole():
         pytest.param({"headers": [("h", b"x" * MAX_BYTES)]}, id="headers"),
     ],
 )
-def test_nothing_around_a_record_makes_its_dead_letter_too_large(large):
-    """A batch may have carried them compressed: a letter that Kafka refuses would stop the role."""
+def test_large_keys_and_headers_do_not_make_a_dead_letter_too_large(large):
+    """They may have come compressed; a dead letter that Kafka refuses would stop the role."""
     letter = rejected(**large)
     around = sum(len(name) + len(value or b"") for name, value in letter.headers)
     assert len(letter.key or b"") + len(letter.value or b"") + around < MAX_BYTES
@@ -473,7 +473,7 @@ def test_nothing_around_a_record_makes_its_dead_letter_too_large(large):
 # -- what is counted ---------------------------------------------------------------------------
 
 
-def test_without_a_prediction_the_threshold_of_the_profile_decides():
+def test_without_a_prediction_the_threshold_of_the_profile_is_applied():
     scores = [0.79, 0.8]
     rows = [(P0, prediction(version=v, score=s)) for v in ("1", "2") for s in scores]
     log = counted(*rows, (P0, prediction(version="2", score=0.9, prediction=0)))
@@ -482,14 +482,14 @@ def test_without_a_prediction_the_threshold_of_the_profile_decides():
     assert {v: (c.at(0), c.at(1)) for v, c in classes.items()} == {"1": (0, 2), "2": (2, 1)}
 
 
-def test_features_that_the_profile_lacks_are_listed_with_their_rows():
+def test_unknown_features_are_counted_by_name():
     gate = (P0, prediction(features={"gate": "B7", "x": 1.0}))
     (names,) = (names for _, names in pane_sums(counted(gate, gate).all("summaries")).values())
     assert names == {"unknown": {"gate": 2}}
 
 
-def test_a_service_that_makes_up_names_of_features_costs_little():
-    """Each of a thousand rows has ten of its own."""
+def test_the_number_of_unknown_features_is_bounded():
+    """Each of a thousand rows has ten unknown features of its own."""
     rows = [
         (P0, prediction(features={f"{i}-{k}": 1 for k in range(10)}, id=str(i)))
         for i in range(1_000)
@@ -499,7 +499,7 @@ def test_a_service_that_makes_up_names_of_features_costs_little():
     assert len(found.names["unknown"]) == 200
 
 
-def test_all_of_a_model_goes_to_one_partition():
+def test_all_summaries_of_a_model_are_in_one_partition():
     models = ("m", "k")
     rows = [
         (P0, prediction(id=f"r{i}", model=m, version=v))
@@ -514,7 +514,7 @@ def test_all_of_a_model_goes_to_one_partition():
     assert {partition for _, partition in found} == {0, 1}
 
 
-def test_all_of_an_id_goes_to_one_partition():
+def test_all_join_rows_of_an_id_are_in_one_partition():
     log = counted(
         *((P0, prediction(id=f"r{i}", time=T0 + 1_000 * i)) for i in range(20)),
         *((L1, label(id=f"r{i}", time=T0 + 1_000 * i)) for i in range(20)),
@@ -529,27 +529,27 @@ def test_all_of_an_id_goes_to_one_partition():
 # -- profiles ----------------------------------------------------------------------------------
 
 
-def test_a_model_registered_since_is_found_by_reading_on():
+def test_a_model_that_was_registered_meanwhile_is_found():
     log = new_log()
     send(log, (P0, prediction(model="new")), (L0, label(model="new")))
     profiles = table(later=[profile("new")])
     Worker(aggregate(log, profiles), log, SOURCES).work()
-    assert (reasons(log), profiles.read_on) == ([], 1)
+    assert (reasons(log), profiles.catch_ups) == ([], 1)
 
 
-def test_the_profiles_are_read_to_their_end_once_a_batch_whatever_it_asks_for():
+def test_the_profiles_are_read_to_their_end_once_a_batch():
     log, profiles = new_log(), table()
     worker = Worker(aggregate(log, profiles), log, SOURCES)
-    strangers = [(P0, prediction(model=f"nobody-{i}")) for i in range(50)]
-    send(log, *strangers, *((L0, label(model=f"nobody-{i}")) for i in range(50)))
+    unknown = [(P0, prediction(model=f"nobody-{i}")) for i in range(50)]
+    send(log, *unknown, *((L0, label(model=f"nobody-{i}")) for i in range(50)))
     worker.work()
-    assert profiles.read_on == 1
-    send(log, strangers[0])
+    assert profiles.catch_ups == 1
+    send(log, unknown[0])
     worker.work()
-    assert profiles.read_on == 2
+    assert profiles.catch_ups == 2
 
 
-def test_a_profile_of_another_pane_is_set_aside_with_a_sentence_that_names_both():
+def test_a_profile_with_another_pane_is_rejected_with_both_lengths():
     log = counted((P0, prediction(model="coarse")))
     assert headers(dead_letters(log)[0])["driftline.error"] == (
         "the profile of coarse/1 was built with panes of 2 s, but windows.pane is 1 s: make them"
@@ -557,10 +557,10 @@ def test_a_profile_of_another_pane_is_set_aside_with_a_sentence_that_names_both(
     )
 
 
-# -- closing messages --------------------------------------------------------------------------
+# -- watermarks --------------------------------------------------------------------------------
 
 
-def test_every_transaction_ends_with_how_far_its_sources_are_in_every_partition():
+def test_every_transaction_ends_with_the_watermarks_in_every_partition():
     log = counted((P1, prediction(time=T0 + 5_000)), (P1, prediction(time=T0)), (L0, b"{"))
     nothing = Progress(None, False)
     predictions = Sources(2, {0: nothing, 1: Progress(T0 + 5_000, False)})
@@ -574,7 +574,7 @@ def test_every_transaction_ends_with_how_far_its_sources_are_in_every_partition(
         assert closed.predictions == predictions
 
 
-def test_a_worker_speaks_only_of_its_own_partitions():
+def test_a_worker_reports_the_watermarks_of_its_own_partitions_only():
     log = new_log()
     send(log, (P1, prediction()))
     Worker(aggregate(log), log, [P1]).work()
@@ -583,7 +583,7 @@ def test_a_worker_speaks_only_of_its_own_partitions():
     assert (closing.labels.total, set(closing.labels.partitions)) == (2, set())
 
 
-def test_a_worker_speaks_no_more_of_a_partition_it_has_lost():
+def test_a_worker_does_not_report_the_watermark_of_a_lost_partition():
     log = new_log()
     send(log, (P0, prediction()), (P1, prediction()))
     role = aggregate(log)
@@ -604,13 +604,13 @@ def idle(log: Log) -> list[bool]:
     return [progress[n].idle for n in sorted(progress)]
 
 
-def test_a_silent_partition_is_marked_idle_once_and_wakes_with_its_next_record():
+def test_an_idle_partition_is_reported_once_and_is_active_with_its_next_record():
     log = new_log()
     worker = Worker(aggregate(log), log, SOURCES)
-    silent = Batch(idle={P0: 0, P1: 0})
-    worker.work(batch=silent)
+    idle = Batch(idle={P0: 0, P1: 0})
+    worker.work(batch=idle)
     assert idle(log) == [True, True]
-    assert worker.work(batch=silent) is None
+    assert worker.work(batch=idle) is None
 
     send(log, (P1, prediction()))
     worker.work()
@@ -619,14 +619,14 @@ def test_a_silent_partition_is_marked_idle_once_and_wakes_with_its_next_record()
     assert idle(log) == [True, True]
 
 
-def test_nothing_happened_is_no_transaction():
+def test_an_empty_batch_needs_no_transaction():
     log = new_log()
     assert Worker(aggregate(log), log, SOURCES).work() is None
     assert log.committed == {}
 
 
-def test_an_idle_mark_is_committed_with_offsets_and_keeps_the_notes():
-    """A transaction without offsets would not be refused to a worker that lost its partition."""
+def test_idle_partitions_are_committed_with_offsets_and_unchanged_metadata():
+    """A transaction without offsets would not fence a worker that lost its partition."""
     log = new_log()
     send(log, (P0, prediction()), (P0, b"{"))
     worker = Worker(aggregate(log), log, SOURCES)
@@ -637,17 +637,17 @@ def test_an_idle_mark_is_committed_with_offsets_and_keeps_the_notes():
     assert log.committed[P1].next_offset == 0
 
 
-def test_an_aborted_idle_mark_is_made_again():
+def test_an_idle_partition_is_reported_again_after_an_abort():
     log = new_log()
     worker = Worker(aggregate(log), log, SOURCES)
-    silent = Batch(idle={P0: 0})
-    assert worker.role.handle(silent) is not None
-    worker.let_go()
-    worker.take_over()
-    assert worker.role.handle(silent) is not None
+    idle = Batch(idle={P0: 0})
+    assert worker.role.handle(idle) is not None
+    worker.release()
+    worker.assign()
+    assert worker.role.handle(idle) is not None
 
 
-def test_a_successor_does_not_take_a_partition_for_idle():
+def test_a_successor_takes_partitions_over_as_active():
     log = new_log()
     Worker(aggregate(log), log, SOURCES).work(batch=Batch(idle={P0: 0, P1: 0}))
     successor = Worker(aggregate(log), log, SOURCES)
@@ -659,7 +659,7 @@ def test_a_successor_does_not_take_a_partition_for_idle():
 # -- what it says of itself --------------------------------------------------------------------
 
 
-def test_its_status_tells_offset_watermark_and_counts_of_each_partition():
+def test_the_status_has_offset_watermark_and_counts_of_each_partition():
     log = new_log()
     send(log, (P0, prediction(time=T0 + 1_500)), (P0, b"{"))
     role = aggregate(log)
@@ -682,7 +682,7 @@ def test_its_status_tells_offset_watermark_and_counts_of_each_partition():
     assert msgspec.json.encode(status)
 
 
-def test_what_was_not_committed_is_not_told():
+def test_the_status_has_no_uncommitted_counts():
     log = new_log()
     send(log, (P0, prediction()))
     role = aggregate(log)

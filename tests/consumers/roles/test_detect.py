@@ -119,7 +119,7 @@ def summarised() -> Log:
                 joining.work()
         counting.work()
         joining.work()
-        joining.let_go()
+        joining.release()
     return log.only("summaries")
 
 
@@ -207,7 +207,7 @@ def work_through(
         if trouble == "abort":
             worker.abort(most)
             continue
-        worker.work_and_die(most)
+        worker.commit_and_die(most)
         if trouble == "lose the partition for a while":
             other = Worker(detect(log, directory / "of another machine"), log, [S0])
             other.work(most)

@@ -1,4 +1,4 @@
-"""Join: each label counts with its prediction exactly once, whatever dies, and however it came."""
+"""Join: each label counts once with its prediction, for any order, batches and crashes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from tests.consumers.in_memory import (
 
 J0 = TopicPartition("joins", 0)
 EXACT = ("matched", "superseded", "duplicates")
-FATES = (*EXACT, "waiting", "expired")
+OUTCOMES = (*EXACT, "waiting", "expired")
 ENDLESS = 1_000_000  # a horizon that nothing passes
 
 
@@ -68,8 +68,8 @@ def join(
     return Join(profiles or table(), plan_of, log.partitions, directory, log.first_offset)
 
 
-def fates_of(role: Join) -> dict[str, Counter[str]]:
-    """By partition, what it counts in its status."""
+def outcome_counts(role: Join) -> dict[str, Counter[str]]:
+    """The counts in the status, by partition."""
     return {name: Counter(of["counts"]) for name, of in role.status().items()}  # type: ignore[call-overload]
 
 
@@ -77,7 +77,7 @@ Outcomes = dict[tuple[str, str, int], dict[str, Counter[int]]]  # final or whole
 
 
 def outcomes(records: list[Record]) -> Outcomes:
-    """What was judged, final, and all that is known, whole, of each pane; cell by cell."""
+    """The sums final and all of each pane, cell by cell."""
     found: dict[Any, dict[str, Counter[int]]] = defaultdict(lambda: defaultdict(Counter))
     for (_, version, pane_ms, part), (cells, _) in pane_sums(records).items():
         for name, counts in cells.items():
@@ -100,7 +100,7 @@ def _without_zeros(found: Any) -> Outcomes:
 
 
 class ByDefinition:
-    """Section 4 of the design, word by word, over all rows at once."""
+    """The definition in section 4 of the design, over all rows at once."""
 
     def __init__(self, rows: list[Any], plan_: Plan) -> None:
         self.horizon_ms = plan_.time.label_horizon_ms
@@ -162,7 +162,7 @@ class ByDefinition:
 
 
 class Event(NamedTuple):
-    """A prediction (with a version) or a label of one of twelve ids, and how late it is sent."""
+    """A prediction (with a version) or a label of one of twelve ids, and its delay of sending."""
 
     number: int
     version: str | None
@@ -185,12 +185,12 @@ class Event(NamedTuple):
 
 
 def quarters(low_ms: int, high_ms: int) -> st.SearchStrategy[int]:
-    """Quarters of a second, so that edges are met often."""
+    """Quarters of a second, so that boundaries are hit often."""
     return st.integers(low_ms // 250, high_ms // 250).map(lambda n: 250 * n)
 
 
 def events(spread_ms: int) -> st.SearchStrategy[list[Event]]:
-    """Predictions of one id lie up to ``spread_ms`` apart; their labels anywhere."""
+    """Predictions of one id are up to ``spread_ms`` apart; their labels anywhere."""
     numbers, partitions = st.integers(0, 11), st.integers(0, 1)
     predictions = st.builds(
         Event,
@@ -214,7 +214,7 @@ def events(spread_ms: int) -> st.SearchStrategy[list[Event]]:
 
 
 def ticks() -> list[Event]:
-    """Rows of nobody in every partition, so that time passes while the others come."""
+    """Rows of other ids in every partition, which advance the watermarks."""
     return [
         Event(n, version, 0, 0, partition, 1)
         for n in range(100, 180, 8)
@@ -224,7 +224,7 @@ def ticks() -> list[Event]:
 
 
 def sent(found: list[Event]) -> list[Event]:
-    """In the order of their sending; ticks begin where the first ids do."""
+    """Ordered by the time of sending; ticks start with the first ids."""
     shift = 100
     moved = [event._replace(number=event.number - shift) for event in ticks()]
     nobody = [event._replace(after_ms=0) for event in moved]
@@ -232,7 +232,7 @@ def sent(found: list[Event]) -> list[Event]:
 
 
 def joins_of(found: list[Event], most: int, plan_: Plan) -> Log:
-    """What ``aggregate`` makes of it on the topic ``joins``, in transactions of so many records."""
+    """The output of ``aggregate`` on the topic ``joins``, in transactions of some records."""
     log = new_log()
     worker = Worker(
         Aggregate(table(), constant(plan_), log.partitions),
@@ -269,9 +269,7 @@ turns = st.lists(
     chunk=st.integers(1, 7),
 )
 @settings(max_examples=40, deadline=None)
-def test_it_joins_as_defined_whatever_the_order_the_batches_and_the_crashes(
-    case, most, turns, chunk
-):
+def test_the_join_equals_its_definition_for_any_order_batches_and_crashes(case, most, turns, chunk):
     found, plan_ = case
     log = joins_of(found, most, plan_)
     expected = ByDefinition(join_rows(log.all("joins")), plan_)
@@ -279,11 +277,11 @@ def test_it_joins_as_defined_whatever_the_order_the_batches_and_the_crashes(
         role = take_turns(log, Path(directory), plan_, turns, chunk)
         after = role.status()
         assert outcomes(log.all("summaries")) == _without_zeros(expected.found)
-        counts = sum(fates_of(role).values(), Counter())
+        counts = sum(outcome_counts(role).values(), Counter())
         assert counts["labels"] == expected.label_outcomes["labels"]
         if plan_.time.label_horizon_ms == ENDLESS:
-            assert {fate: counts[fate] for fate in EXACT} == {
-                fate: expected.label_outcomes[fate] for fate in EXACT
+            assert {outcome: counts[outcome] for outcome in EXACT} == {
+                outcome: expected.label_outcomes[outcome] for outcome in EXACT
             }
         role.on_partitions_lost(log.topic_partitions("joins"))
     undisturbed = log.only("joins")
@@ -298,34 +296,34 @@ def take_turns(
 ) -> Join:
     topic_partitions = log.topic_partitions("joins")
     worker = Worker(join(log, directory, plan_), log, topic_partitions, chunk)
-    for most, fate in turns:
-        if not survives(worker, most, fate):
-            worker.let_go()
-            if fate == "lose":
+    for most, ending in turns:
+        if not survives(worker, most, ending):
+            worker.release()
+            if ending == "lose":
                 join_store.shutil.rmtree(directory)
             worker = Worker(join(log, directory, plan_), log, topic_partitions, chunk)
-        every_label_has_one_fate(worker.role)
+        every_label_has_one_outcome(worker.role)
     worker.work()
-    every_label_has_one_fate(worker.role)
+    every_label_has_one_outcome(worker.role)
     return worker.role
 
 
-def survives(worker: Worker[Join], most: int, fate: str) -> bool:
-    if fate == "commit":
+def survives(worker: Worker[Join], most: int, ending: str) -> bool:
+    if ending == "commit":
         worker.work(most)
-    elif fate == "abort":
+    elif ending == "abort":
         worker.abort(most)
-    elif fate == "die":
-        worker.work_and_die(most)
-    elif fate == "run ahead":
+    elif ending == "die":
+        worker.commit_and_die(most)
+    elif ending == "run ahead":
         worker.run_ahead(most)
-    return fate in ("commit", "abort")
+    return ending in ("commit", "abort")
 
 
-def every_label_has_one_fate(role: Join) -> None:
-    for counts in fates_of(role).values():
-        assert counts["labels"] == sum(counts[fate] for fate in FATES)
-        assert all(counts[fate] >= 0 for fate in FATES)
+def every_label_has_one_outcome(role: Join) -> None:
+    for counts in outcome_counts(role).values():
+        assert counts["labels"] == sum(counts[outcome] for outcome in OUTCOMES)
+        assert all(counts[outcome] >= 0 for outcome in OUTCOMES)
 
 
 # -- by hand -----------------------------------------------------------------------------------
@@ -333,7 +331,7 @@ def every_label_has_one_fate(role: Join) -> None:
 
 @pytest.fixture
 def log() -> Log:
-    """One partition of ``joins``, to be written to by hand."""
+    """A log with one partition of ``joins``."""
     return Log(joins=1, summaries=2, predictions=1, labels=1)
 
 
@@ -368,7 +366,7 @@ def truth(id_: str, at_ms: int, label: int = 1, **fields: Any) -> Message:
 
 
 def passed(at_ms: int, *, labels_idle: bool = False) -> Message:
-    """Both topics have come to ``at_ms``; the labels may be silent instead."""
+    """The watermarks of both topics at ``at_ms``; the labels may be idle instead."""
     at = Sources(1, {0: Progress(T0 + at_ms)})
     labels = Sources(1, {0: Progress(None, True)}) if labels_idle else at
     return watermarks(at, labels)
@@ -380,7 +378,7 @@ def watermarks(predictions: Sources, labels: Sources) -> Message:
 
 
 def joined(log: Log, role: Join, *messages: Message, most: int = 1_000_000) -> Outcomes:
-    """After these messages, in batches of so many."""
+    """The outcomes of these messages, in batches of some."""
     for message in messages:
         log.append(message)
     worker = Worker(role, log, [J0])
@@ -390,7 +388,7 @@ def joined(log: Log, role: Join, *messages: Message, most: int = 1_000_000) -> O
 
 
 def counted(found: Outcomes, sum_: str, version: str = "1") -> dict[tuple[int, int], int]:
-    """How often which prediction met which label, in all panes."""
+    """How often each prediction was joined with each label, in all panes."""
     cells = Counter[int]()
     for (of, mine, _), counts in found.items():
         if (of, mine) == (sum_, version):
@@ -404,7 +402,9 @@ def counted(found: Outcomes, sum_: str, version: str = "1") -> dict[tuple[int, i
     ids=["before it", "at once", "at the horizon", "past it"],
 )
 @pytest.mark.parametrize("first", ["prediction", "label"])
-def test_a_label_joins_within_the_horizon_whichever_comes_first(log, role, after_ms, fits, first):
+def test_a_label_joins_within_the_horizon_in_either_order_of_arrival(
+    log, role, after_ms, fits, first
+):
     rows = [scored("a", 5_000), truth("a", 5_000 + after_ms)]
     found = joined(log, role, *(rows if first == "prediction" else rows[::-1]))
     assert counted(found, "whole") == ({(1, 1): 1} if fits else {})
@@ -423,27 +423,27 @@ def test_a_label_applies_to_every_version_that_scored_the_id(log, role):
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_of_duplicated_predictions_the_earliest_counts(log, role, order):
+def test_the_earliest_of_duplicate_predictions_counts(log, role, order):
     twice = [scored("a", 200, predicted=0), scored("a", 100, predicted=1)][::order]
     found = joined(log, role, *twice, truth("a", 300))
     assert counted(found, "whole") == counted(found, "final") == {(1, 1): 1}
-    assert fates_of(role)["joins/0"]["repeated_predictions"] == 1
+    assert outcome_counts(role)["joins/0"]["repeated_predictions"] == 1
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_of_several_labels_the_latest_counts_and_ties_go_by_value(log, role, order):
+def test_the_latest_of_several_labels_counts_and_the_larger_one_at_the_same_time(log, role, order):
     several = [truth("a", 300, 1), truth("a", 400, 0), truth("a", 400, 1)][::order]
     found = joined(log, role, scored("a", 100), *several)
     assert counted(found, "whole") == {(1, 1): 1}
-    assert fates_of(role)["joins/0"] == Counter(
+    assert outcome_counts(role)["joins/0"] == Counter(
         predictions=1, labels=3, matched=1, superseded=2, waiting=0, duplicates=0
     ) + Counter(repeated_predictions=0)
 
 
-def test_a_label_sent_twice_counts_once(log, role):
+def test_a_label_that_is_sent_twice_counts_once(log, role):
     found = joined(log, role, scored("a", 100), truth("a", 300), truth("a", 300))
     assert counted(found, "whole") == {(1, 1): 1}
-    assert fates_of(role)["joins/0"]["duplicates"] == 1
+    assert outcome_counts(role)["joins/0"]["duplicates"] == 1
 
 
 # A pane [0, 1000), and label_wait of 1500: labels before 2500 are in time to be judged.
@@ -456,13 +456,13 @@ def test_a_label_sent_twice_counts_once(log, role):
         pytest.param(truth("a", 400, seen_ms=T0 + 3_000), {}, id="sent too late"),
     ],
 )
-def test_only_labels_in_time_are_judged_and_all_others_amend(log, role, message, final):
+def test_only_labels_in_time_are_final_and_all_others_amend(log, role, message, final):
     found = joined(log, role, scored("a", 0), message)
     assert counted(found, "final") == final
     assert counted(found, "whole") == {(1, 1): 1}
 
 
-def test_a_late_prediction_is_not_judged(log, role):
+def test_a_late_prediction_is_never_final(log, role):
     found = joined(log, role, scored("a", 0, late=True), truth("a", 100))
     assert (counted(found, "final"), counted(found, "whole")) == ({}, {(1, 1): 1})
 
@@ -473,7 +473,7 @@ KEPT = HORIZON + LATENESS  # an entry is forgotten once both watermarks are so f
 
 
 def entries(tmp_path: Path, *ids: str) -> list[bool]:
-    """Whether the closed store still knows the ids."""
+    """Whether the closed store has entries of the ids."""
     store = JoinStore(tmp_path / "0")
     found = store.entries([identity("m", id_) for id_ in ids])
     store.close()
@@ -481,18 +481,18 @@ def entries(tmp_path: Path, *ids: str) -> list[bool]:
 
 
 @pytest.mark.parametrize("most", [1, 1_000], ids=["one by one", "at once"])
-def test_what_nothing_can_reach_any_more_is_forgotten_and_a_waiting_label_expired(
+def test_entries_expire_behind_the_watermarks_and_waiting_labels_are_counted_as_expired(
     log, role, tmp_path, most
 ):
     rows = [scored("joined", 0), truth("joined", 100), truth("alone", 100), scored("new", 101)]
     joined(log, role, *rows, passed(100 + KEPT + 1), most=most)
-    counts = fates_of(role)["joins/0"]
+    counts = outcome_counts(role)["joins/0"]
     assert (counts["matched"], counts["waiting"], counts["expired"]) == (1, 0, 1)
     role.on_partitions_lost([J0])
     assert entries(tmp_path, "joined", "alone", "new") == [False, False, True]
 
 
-def test_of_what_is_forgotten_nothing_is_left_in_the_store(log, role, tmp_path):
+def test_expired_entries_are_removed_from_the_store_with_their_index(log, role, tmp_path):
     rows = [scored("a", 0), truth("a", 100), truth("a", 900), truth("b", 200)]
     joined(log, role, *rows, passed(900 + KEPT + 1), most=1)
     role.on_partitions_lost([J0])
@@ -501,31 +501,29 @@ def test_of_what_is_forgotten_nothing_is_left_in_the_store(log, role, tmp_path):
     stored.close()
 
 
-def test_nothing_is_forgotten_a_moment_too_soon(log, role, tmp_path):
+def test_an_entry_does_not_expire_at_its_expiry_time(log, role, tmp_path):
     joined(log, role, truth("alone", 100), passed(100 + KEPT))
-    assert fates_of(role)["joins/0"]["waiting"] == 1
+    assert outcome_counts(role)["joins/0"]["waiting"] == 1
     role.on_partitions_lost([J0])
     assert entries(tmp_path, "alone") == [True]
 
 
 @pytest.mark.parametrize("behind", ["predictions", "labels"])
-def test_nothing_is_forgotten_while_one_of_the_topics_is_behind(log, role, behind):
+def test_no_entry_expires_while_one_topic_is_behind(log, role, behind):
     far, near = Sources(1, {0: Progress(T0 + 10**6)}), Sources(1, {0: Progress(T0)})
     sources = (near, far) if behind == "predictions" else (far, near)
     joined(log, role, truth("alone", 100), watermarks(*sources))
-    assert fates_of(role)["joins/0"]["waiting"] == 1
+    assert outcome_counts(role)["joins/0"]["waiting"] == 1
 
 
-def test_nothing_is_forgotten_while_a_partition_was_not_heard_of(log, role):
+def test_no_entry_expires_while_a_partition_has_no_watermark(log, role):
     sources = Sources(2, {0: Progress(T0 + 10**6)})
     joined(log, role, truth("alone", 100), watermarks(sources, sources))
-    assert fates_of(role)["joins/0"]["waiting"] == 1
+    assert outcome_counts(role)["joins/0"]["waiting"] == 1
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 1_000])
-def test_an_id_used_again_after_it_was_forgotten_is_a_new_one_however_it_is_batched(
-    log, role, most
-):
+def test_an_id_that_is_used_again_after_it_expired_is_a_new_one_in_any_batches(log, role, most):
     found = joined(
         log,
         role,
@@ -537,12 +535,12 @@ def test_an_id_used_again_after_it_was_forgotten_is_a_new_one_however_it_is_batc
         most=most,
     )
     assert counted(found, "whole") == {(0, 1): 1, (1, 1): 1}
-    assert fates_of(role)["joins/0"]["matched"] == 2
+    assert outcome_counts(role)["joins/0"]["matched"] == 2
 
 
 @pytest.mark.parametrize("most", [1, 1_000])
-def test_a_row_that_comes_when_its_time_is_up_waits_for_nobody(log, role, most):
-    """As labels do that an idle partition wakes with."""
+def test_a_row_that_arrives_expired_is_not_stored(log, role, most):
+    """For example labels of a partition that was idle."""
     found = joined(
         log,
         role,
@@ -553,7 +551,7 @@ def test_a_row_that_comes_when_its_time_is_up_waits_for_nobody(log, role, most):
         most=most,
     )
     assert found == {}
-    counts = fates_of(role)["joins/0"]
+    counts = outcome_counts(role)["joins/0"]
     assert (counts["expired"], counts["duplicates"], counts["waiting"]) == (2, 0, 0)
 
 
@@ -564,7 +562,7 @@ def last_closing(log: Log, number: int) -> Any:
     return decode_summary_message(log.read(TopicPartition("summaries", number))[-1])
 
 
-def test_every_transaction_ends_with_what_it_reflects_in_every_partition(log, role):
+def test_every_transaction_ends_with_the_join_watermarks_in_every_partition(log, role):
     joined(log, role, truth("a", 100), passed(5_000))
     for number in (0, 1):
         closing = last_closing(log, number)
@@ -572,17 +570,17 @@ def test_every_transaction_ends_with_what_it_reflects_in_every_partition(log, ro
         assert closing.joins == {0: JoinWatermark(T0 + 5_000, T0 + 5_000)}
 
 
-def test_labels_that_all_keep_silent_let_time_pass_with_the_predictions(log, role):
+def test_the_label_watermark_follows_the_predictions_if_all_label_partitions_are_idle(log, role):
     joined(log, role, passed(5_000, labels_idle=True))
     assert last_closing(log, 0).joins == {0: JoinWatermark(T0 + 5_000, T0 + 5_000)}
 
 
-def test_time_never_goes_back(log, role):
+def test_watermarks_never_decrease(log, role):
     joined(log, role, passed(5_000), passed(4_000))
     assert last_closing(log, 0).joins == {0: JoinWatermark(T0 + 5_000, T0 + 5_000)}
 
 
-def test_without_records_nothing_is_written(log, role):
+def test_an_empty_batch_has_no_output(log, role):
     assert Worker(role, log, [J0]).work() is None
 
 
@@ -590,7 +588,7 @@ def test_without_records_nothing_is_written(log, role):
 
 
 def restarted(log: Log, tmp_path: Path, first_offset: int = 0) -> tuple[dict[Any, int], Join]:
-    """A new worker: where it is behind, and itself, not caught up."""
+    """A new role before its replay, with the offsets to replay from."""
     made = Join(table(), constant(plan()), log.partitions, tmp_path, lambda _: first_offset)
     behind = made.on_partitions_assigned({J0: log.committed[J0]})
     return dict(behind), made
@@ -598,28 +596,28 @@ def restarted(log: Log, tmp_path: Path, first_offset: int = 0) -> tuple[dict[Any
 
 @pytest.fixture
 def worked(log: Log, tmp_path: Path) -> Log:
-    """Two batches of a row each were committed, and their worker ended in order."""
+    """Two batches of a row each were committed, then the worker was closed."""
     role = join(log, tmp_path)
     joined(log, role, scored("a", 0), truth("a", 100), most=1)
     role.on_partitions_lost([J0])
     return log
 
 
-def test_a_store_that_was_closed_in_order_goes_on_at_once(worked, tmp_path):
+def test_a_store_that_was_closed_needs_no_replay(worked, tmp_path):
     behind, role = restarted(worked, tmp_path)
     assert behind == {}
-    assert fates_of(role)["joins/0"]["matched"] == 1
+    assert outcome_counts(role)["joins/0"]["matched"] == 1
     role.on_partitions_lost([J0])
 
 
-def test_a_store_that_is_gone_is_rebuilt_from_the_log(worked, tmp_path):
+def test_a_missing_store_is_rebuilt_from_the_log(worked, tmp_path):
     join_store.shutil.rmtree(tmp_path)
     behind, role = restarted(worked, tmp_path)
     assert behind == {J0: 0}
     role.on_partitions_lost([J0])
 
 
-def test_a_store_that_is_ahead_of_what_is_committed_is_rebuilt(worked, tmp_path, caplog):
+def test_a_store_ahead_of_the_committed_offset_is_rebuilt(worked, tmp_path, caplog):
     worked.commit({J0: 1}, Output())
     behind, role = restarted(worked, tmp_path)
     assert behind == {J0: 0}
@@ -627,8 +625,8 @@ def test_a_store_that_is_ahead_of_what_is_committed_is_rebuilt(worked, tmp_path,
     role.on_partitions_lost([J0])
 
 
-def test_a_store_older_than_what_the_log_still_holds_is_rebuilt(worked, tmp_path, caplog):
-    """Rows it has never seen were deleted: with what is left it would be neither old nor new."""
+def test_a_store_older_than_the_oldest_record_of_the_log_is_rebuilt(worked, tmp_path, caplog):
+    """Rows after its offset were deleted: it could not be updated completely."""
     worked.commit({J0: 9}, Output())
     behind, role = restarted(worked, tmp_path, first_offset=5)
     assert behind == {J0: 0}
@@ -644,7 +642,7 @@ def test_a_corrupt_store_is_rebuilt(worked, tmp_path, caplog):
     role.on_partitions_lost([J0])
 
 
-def test_a_disk_that_fails_is_not_taken_for_a_corrupt_store(worked, tmp_path):
+def test_a_failing_disk_does_not_empty_the_store(worked, tmp_path):
     join_store.shutil.rmtree(tmp_path / "0")
     (tmp_path / "0").write_text("no directory")
     with pytest.raises(OSError, match=str(tmp_path)):
@@ -652,7 +650,7 @@ def test_a_disk_that_fails_is_not_taken_for_a_corrupt_store(worked, tmp_path):
     assert (tmp_path / "0").read_text() == "no directory"
 
 
-def test_a_store_that_another_worker_is_letting_go_of_is_waited_for(worked, tmp_path):
+def test_a_store_that_another_worker_is_closing_is_waited_for(worked, tmp_path):
     store = JoinStore(tmp_path / "0")
     threading.Timer(0.4, store.close).start()
     behind, role = restarted(worked, tmp_path)
@@ -660,7 +658,7 @@ def test_a_store_that_another_worker_is_letting_go_of_is_waited_for(worked, tmp_
     role.on_partitions_lost([J0])
 
 
-def test_a_store_that_another_process_keeps_is_said_to_be_taken(worked, tmp_path, monkeypatch):
+def test_a_store_that_another_process_keeps_open_is_reported(worked, tmp_path, monkeypatch):
     monkeypatch.setattr(join_store, "LOCK_TIMEOUT_S", 0.2)
     store = JoinStore(tmp_path / "0")
     with pytest.raises(StoreTaken, match="held open by another process"):
@@ -671,20 +669,20 @@ def test_a_store_that_another_process_keeps_is_said_to_be_taken(worked, tmp_path
 # -- profiles ----------------------------------------------------------------------------------
 
 
-def test_a_version_registered_since_is_found_by_reading_on(log, tmp_path):
+def test_a_version_that_was_registered_meanwhile_is_found(log, tmp_path):
     profiles = Table(profile(), later=[profile(version="2")])
     role = join(log, tmp_path, profiles=profiles)
     found = joined(log, role, scored("a", 0, version="2"), truth("a", 100))
-    assert (counted(found, "whole", "2"), profiles.read_on) == ({(1, 1): 1}, 1)
+    assert (counted(found, "whole", "2"), profiles.catch_ups) == ({(1, 1): 1}, 1)
     role.on_partitions_lost([J0])
 
 
-def test_a_profile_that_is_gone_is_named(log, role):
+def test_a_missing_profile_is_reported_by_its_name(log, role):
     with pytest.raises(MissingProfile, match="the profile of m/9 is gone"):
         joined(log, role, scored("a", 0, version="9"))
 
 
-def test_its_status_tells_offset_watermark_and_counts(log, role):
+def test_the_status_has_offset_watermark_and_counts(log, role):
     joined(log, role, scored("a", 0), truth("a", 100), passed(1_500))
     status = role.status()["joins/0"]
     assert (status["offset"], status["watermark"], status["idle"]) == (
@@ -694,9 +692,9 @@ def test_its_status_tells_offset_watermark_and_counts(log, role):
     )
 
 
-def test_a_thousand_ids_expire_in_one_step_without_delay(log, role):
+def test_a_thousand_ids_expire_in_one_batch(log, role):
     rows = [truth(f"r{i}", i) for i in range(1_000)]
     began_s = time.monotonic()
     joined(log, role, *rows, passed(1_000 + KEPT))
-    assert fates_of(role)["joins/0"]["expired"] == 1_000
+    assert outcome_counts(role)["joins/0"]["expired"] == 1_000
     assert time.monotonic() - began_s < 10

@@ -256,7 +256,7 @@ def test_in_the_end_the_decision_is_the_same_whatever_befell_it(story, turns):
         elif fate == "abort":
             worker.abort(most)
         else:
-            worker.work_and_die(most)
+            worker.commit_and_die(most)
             worker = Worker(retrain(), log, PLACES, chunk=2)
     while not worker.done:
         worker.work(2)
