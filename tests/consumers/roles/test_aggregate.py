@@ -607,10 +607,10 @@ def idle(log: Log) -> list[bool]:
 def test_an_idle_partition_is_reported_once_and_is_active_with_its_next_record():
     log = new_log()
     worker = Worker(aggregate(log), log, SOURCES)
-    idle = Batch(idle={P0: 0, P1: 0})
-    worker.work(batch=idle)
+    idle_batch = Batch(idle={P0: 0, P1: 0})
+    worker.work(batch=idle_batch)
     assert idle(log) == [True, True]
-    assert worker.work(batch=idle) is None
+    assert worker.work(batch=idle_batch) is None
 
     send(log, (P1, prediction()))
     worker.work()
@@ -640,11 +640,11 @@ def test_idle_partitions_are_committed_with_offsets_and_unchanged_metadata():
 def test_an_idle_partition_is_reported_again_after_an_abort():
     log = new_log()
     worker = Worker(aggregate(log), log, SOURCES)
-    idle = Batch(idle={P0: 0})
-    assert worker.role.handle(idle) is not None
+    idle_batch = Batch(idle={P0: 0})
+    assert worker.role.handle(idle_batch) is not None
     worker.release()
     worker.assign()
-    assert worker.role.handle(idle) is not None
+    assert worker.role.handle(idle_batch) is not None
 
 
 def test_a_successor_takes_partitions_over_as_active():
