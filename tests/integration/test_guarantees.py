@@ -1,4 +1,4 @@
-"""What the roles rest on, tried on a real Kafka: restarts, zombies, exactly once, silence."""
+"""The guarantees of the client on a real Kafka: restarts, zombies, exactly once, idleness."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from producers.kafka.errors import MissingTopic
 
 pytestmark = pytest.mark.kafka
 
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 P0, P1 = TopicPartition("predictions", 0), TopicPartition("predictions", 1)
-NOTHING = Output()
+EMPTY = Output()
 
 
-def said(text: str) -> Output:
-    """A transaction that writes one record to be found, or not to be found, afterwards."""
+def alert(text: str) -> Output:
+    """A transaction that writes one record, which is or is not visible afterwards."""
     return Output([Message("alerts", b"key", text.encode())])
 
 
 @pytest.fixture
 def settings(kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Of two partitions a topic; a member that falls silent is given up as soon as may be."""
+    """Two partitions a topic, and the shortest session that the broker allows."""
     monkeypatch.setattr(configuration, "SESSION_MS", shortest_session_ms(kafka))
     own = {"bootstrap_servers": kafka, "prefix": prefix}
     made = load_settings(None, kafka=own, topics={"partitions": 2})
@@ -46,7 +46,7 @@ def settings(kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Settin
 
 
 def shortest_session_ms(kafka: str) -> int:
-    """What the broker allows, and heartbeats every two seconds can keep alive."""
+    """The shortest session that the broker allows and heartbeats every 2 s keep alive."""
     broker = ConfigResource(ConfigResource.Type.BROKER, "1")
     admin = AdminClient({"bootstrap.servers": kafka})
     found = admin.describe_configs([broker])[broker].result()
@@ -65,15 +65,15 @@ def send(settings: Settings, topic_partition: TopicPartition, *values: bytes) ->
         producer.produce(
             settings.topic(topic_partition.topic), value, partition=topic_partition.partition
         )
-    assert producer.flush(PATIENCE_S) == 0
+    assert producer.flush(TIMEOUT_S) == 0
 
 
 def poll_until(client: Client, enough: Callable[[list[Record]], bool]) -> list[Record]:
-    """Serves rebalances as a role without a cache would; what came until it is enough."""
+    """Poll, and serve rebalances as a role without a cache, until there are enough records."""
     records: list[Record] = []
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + TIMEOUT_S
     while not enough(records):
-        assert time.monotonic() < deadline_s, f"waited in vain, got {records}"
+        assert time.monotonic() < deadline_s, f"not enough records in time, got {records}"
         records += client.poll(0.1)
         client.take_rebalance()
         client.resume_all()
@@ -84,38 +84,38 @@ def read(client: Client, count: int) -> list[bytes | None]:
     return [r.value for r in poll_until(client, lambda records: len(records) >= count)]
 
 
-def first_gained(
+def first_assigned(
     client: Client, topic_partitions: int = 2
 ) -> dict[TopicPartition, CommittedOffset]:
-    gained: dict[TopicPartition, CommittedOffset] = {}
-    deadline_s = time.monotonic() + PATIENCE_S
-    while len(gained) < topic_partitions:
-        assert time.monotonic() < deadline_s, f"waited in vain for partitions, got {gained}"
+    assigned: dict[TopicPartition, CommittedOffset] = {}
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while len(assigned) < topic_partitions:
+        assert time.monotonic() < deadline_s, f"no partitions in time, got {assigned}"
         assert client.poll(0.1) == []
-        gained.update(client.take_rebalance()[0])
-    return gained
+        assigned.update(client.take_rebalance()[0])
+    return assigned
 
 
 def alerts(client: Client) -> list[bytes | None]:
-    """What a reader of committed records finds."""
+    """The committed records of the topic alerts."""
     return [record.value for record in client.read_all(TopicPartition("alerts", 0))]
 
 
 # -- topics ------------------------------------------------------------------------------------
 
 
-def test_topics_are_made_once_and_what_is_there_is_said(settings, kafka, prefix):
-    made, there = create(settings, settings.plan())
-    assert (made, len(there)) == ([], 11)
-    assert all(name.startswith(f"{prefix}.") for name in there)
+def test_topics_are_created_once_and_existing_ones_are_reported(settings, kafka, prefix):
+    created, existing = create(settings, settings.plan())
+    assert (created, len(existing)) == ([], 11)
+    assert all(name.startswith(f"{prefix}.") for name in existing)
     found = AdminClient({"bootstrap.servers": kafka}).list_topics(timeout=10).topics
-    assert {name: len(found[name].partitions) for name in there} == {
+    assert {name: len(found[name].partitions) for name in existing} == {
         f"{prefix}.{name}": 1 if name in ("alerts", "retraining", "profiles", "heartbeats") else 2
-        for name in (name.removeprefix(f"{prefix}.") for name in there)
+        for name in (name.removeprefix(f"{prefix}.") for name in existing)
     }
 
 
-def test_a_missing_topic_is_one_sentence_that_names_the_remedy(kafka, prefix):
+def test_a_missing_topic_is_reported_with_the_remedy(kafka, prefix):
     nowhere = load_settings(None, kafka={"bootstrap_servers": kafka, "prefix": prefix})
     with pytest.raises(MissingTopic) as refused:
         Client(nowhere, "aggregate", 0, ["predictions"])
@@ -124,60 +124,58 @@ def test_a_missing_topic_is_one_sentence_that_names_the_remedy(kafka, prefix):
     )
 
 
-def test_a_topic_made_anew_under_its_old_name_is_told_from_the_old_one(settings, kafka):
+def test_a_topic_that_is_deleted_and_created_again_has_another_id(settings, kafka):
     joins = settings.topic("joins")
     with member(settings) as client:
         before = client.topic_id("joins")
         assert client.topic_id("joins") == before
         admin = AdminClient({"bootstrap.servers": kafka})
         admin.delete_topics([joins])[joins].result()
-        deadline_s = time.monotonic() + PATIENCE_S
+        deadline_s = time.monotonic() + TIMEOUT_S
         while joins not in create(settings, settings.plan())[0]:
             assert time.monotonic() < deadline_s
-        time.sleep(0.5)  # until brokers know of it
+        time.sleep(0.5)  # until all brokers know it
         assert client.topic_id("joins") != before
 
 
-# -- going on where the last one stopped -------------------------------------------------------
+# -- continuing after a restart ----------------------------------------------------------------
 
 
-def test_a_successor_starts_where_the_last_commit_was_and_finds_its_note(settings):
+def test_a_successor_starts_at_the_committed_offset_with_its_metadata(settings):
     send(settings, P0, b"a", b"b", b"c")
     with member(settings) as client:
         read(client, 3)
-        client.commit(
-            {P0: 2, P1: 0}, Output(offset_metadata={P0: '{"newest_ms": 7}', P1: "silent"})
-        )
+        client.commit({P0: 2, P1: 0}, Output(offset_metadata={P0: '{"newest_ms": 7}', P1: "idle"}))
     with member(settings) as successor:
-        gained = first_gained(successor)
-        assert gained == {
+        assigned = first_assigned(successor)
+        assert assigned == {
             P0: CommittedOffset(2, '{"newest_ms": 7}'),
-            P1: CommittedOffset(0, "silent"),
+            P1: CommittedOffset(0, "idle"),
         }
         successor.resume_all()
         assert read(successor, 1) == [b"c"]
 
 
-def test_nothing_is_read_before_the_role_has_caught_up(settings):
+def test_no_record_is_read_before_all_partitions_are_resumed(settings):
     send(settings, P0, b"a")
     with member(settings) as client:
-        first_gained(client)
+        first_assigned(client)
         assert [client.poll(0.2) for _ in range(5)] == [[]] * 5
         client.resume_all()
         assert read(client, 1) == [b"a"]
 
 
-def test_a_rewound_client_reads_again_from_what_is_committed(settings):
+def test_a_rewound_client_reads_again_from_the_committed_offset(settings):
     send(settings, P0, b"a", b"b", b"c", b"d")
     with member(settings) as client:
         assert read(client, 4) == [b"a", b"b", b"c", b"d"]
-        client.commit({P0: 1}, NOTHING)
+        client.commit({P0: 1}, EMPTY)
         assert client.rewind()[P0] == CommittedOffset(1)
         client.resume_all()
         assert read(client, 3) == [b"b", b"c", b"d"]
 
 
-def test_what_was_missed_is_read_again_without_disturbing_the_group(settings):
+def test_a_range_of_the_log_is_read_without_affecting_the_group(settings):
     send(settings, P0, b"a", b"b", b"c")
     send(settings, P1, b"d")
     with member(settings) as client:
@@ -189,7 +187,7 @@ def test_what_was_missed_is_read_again_without_disturbing_the_group(settings):
         assert read(client, 1) == [b"e"]
 
 
-def test_a_killed_worker_that_comes_back_in_its_slot_does_not_wait_for_its_session_to_end(
+def test_a_killed_worker_that_is_restarted_in_its_slot_does_not_wait_for_the_session_timeout(
     settings, monkeypatch
 ):
     monkeypatch.setattr(configuration, "SESSION_MS", 12_000)
@@ -206,28 +204,28 @@ def test_a_killed_worker_that_comes_back_in_its_slot_does_not_wait_for_its_sessi
 # -- exactly once ------------------------------------------------------------------------------
 
 
-def test_an_aborted_transaction_leaves_nothing_to_be_seen(settings):
+def test_an_aborted_transaction_is_not_visible(settings):
     send(settings, P0, b"a")
     with member(settings) as client:
         read(client, 1)
         too_large = Message("alerts", b"key", b"x" * 5_000_000)
         with pytest.raises(TransactionAborted):
-            client.commit({P0: 1}, Output([*said("aborted").messages, too_large]))
+            client.commit({P0: 1}, Output([*alert("aborted").messages, too_large]))
         assert client.rewind()[P0].next_offset < 0
         client.resume_all()
         assert read(client, 1) == [b"a"]
-        client.commit({P0: 1}, said("done"))
+        client.commit({P0: 1}, alert("done"))
         assert alerts(client) == [b"done"]
 
 
-def test_a_worker_that_lost_its_partitions_meanwhile_commits_nothing(settings):
-    """It stops for longer than its session; another takes over and goes on; then it wakes."""
+def test_a_stopped_worker_that_lost_its_partitions_commits_nothing(settings):
+    """It stops for longer than its session, another worker takes over, then it continues."""
     send(settings, P0, b"a")
     with other_process(settings, "commit(client, {P0: 1}, 'zombie')") as zombie:
         zombie.send_signal(signal.SIGSTOP)
         with member(settings, slot=1) as successor:
             assert read(successor, 1) == [b"a"]
-            successor.commit({P0: 1}, said("successor"))
+            successor.commit({P0: 1}, alert("successor"))
             zombie.send_signal(signal.SIGCONT)
             assert answer(zombie) == "TransactionAborted"
             send(settings, P0, b"b")
@@ -235,22 +233,22 @@ def test_a_worker_that_lost_its_partitions_meanwhile_commits_nothing(settings):
             assert alerts(successor) == [b"successor"]
 
 
-def test_two_processes_in_one_slot_do_not_both_work(settings):
+def test_the_second_of_two_processes_in_one_slot_fences_the_first(settings):
     send(settings, P0, b"a")
     with member(settings) as first:
         read(first, 1)
         with member(settings) as second:
-            first_gained(second)
+            first_assigned(second)
             with pytest.raises(SlotTaken, match="--slot"):
-                first.commit({P0: 1}, said("first"))
-            second.commit({P0: 1}, said("second"))
+                first.commit({P0: 1}, alert("first"))
+            second.commit({P0: 1}, alert("second"))
             assert alerts(second) == [b"second"]
 
 
-def test_whoever_reads_all_of_a_partition_waits_for_transactions_under_way(settings, kafka):
+def test_read_all_waits_for_open_transactions(settings, kafka):
     topic = settings.topic("detect-state")
     writer = Producer({"bootstrap.servers": kafka, "transactional.id": settings.topic("writer")})
-    writer.init_transactions(PATIENCE_S)
+    writer.init_transactions(TIMEOUT_S)
     writer.begin_transaction()
     writer.produce(topic, b"decided", b"model", partition=0)
     writer.flush()
@@ -260,44 +258,44 @@ def test_whoever_reads_all_of_a_partition_waits_for_transactions_under_way(setti
         )
         time.sleep(1.5)
         assert not found.done()
-        writer.commit_transaction(PATIENCE_S)
-        assert found.result(PATIENCE_S) == [b"decided"]
+        writer.commit_transaction(TIMEOUT_S)
+        assert found.result(TIMEOUT_S) == [b"decided"]
 
 
-# -- silence -----------------------------------------------------------------------------------
+# -- idle partitions ---------------------------------------------------------------------------
 
 
-def test_a_partition_at_its_end_is_silent_after_a_while_even_if_it_never_held_a_record(settings):
+def test_partitions_at_their_end_become_idle_also_without_any_record(settings):
     send(settings, P0, b"a")
     with member(settings) as client:
         read(client, 1)
         began_s = time.monotonic()
-        silent = await_silence(client)
-        assert silent == {P0: 1, P1: 0}
+        idle = await_idle(client)
+        assert idle == {P0: 1, P1: 0}
         assert time.monotonic() - began_s >= 0.9
 
 
-def test_a_partition_is_not_silent_if_a_fresh_look_finds_more(settings):
+def test_a_partition_with_unread_records_is_not_idle(settings):
     send(settings, P0, b"a")
     with member(settings) as client:
         read(client, 1)
-        assert await_silence(client) == {P0: 1, P1: 0}
-        send(settings, P0, b"b")  # written, and not polled yet
+        assert await_idle(client) == {P0: 1, P1: 0}
+        send(settings, P0, b"b")  # written, but not polled yet
         time.sleep(0.3)
         assert client.idle_partitions(1.0) == {P1: 0}
         assert read(client, 1) == [b"b"]
         assert P0 not in client.idle_partitions(1.0)
 
 
-def await_silence(client: Client) -> dict[TopicPartition, int]:
-    deadline_s = time.monotonic() + PATIENCE_S
-    while len(silent := client.idle_partitions(1.0)) < 2:
-        assert time.monotonic() < deadline_s, f"waited in vain for silence, got {silent}"
+def await_idle(client: Client) -> dict[TopicPartition, int]:
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while len(idle := client.idle_partitions(1.0)) < 2:
+        assert time.monotonic() < deadline_s, f"no idle partitions in time, got {idle}"
         client.poll(0.1)
-    return silent
+    return idle
 
 
-# -- another process, to be stopped and killed -------------------------------------------------
+# -- another process, which is stopped or killed -----------------------------------------------
 
 PROGRAM = """
     import os, sys
@@ -320,13 +318,13 @@ PROGRAM = """
             print("TransactionAborted")
 
     client = Client(settings, "aggregate", 0, ["predictions"])
-    gained = {}
-    while len(gained) < 2:
+    assigned = {}
+    while len(assigned) < 2:
         client.poll(0.1)
-        gained.update(client.take_rebalance()[0])
+        assigned.update(client.take_rebalance()[0])
     client.resume_all()
     client.poll(0.5)
-    print("works", flush=True)
+    print("ready", flush=True)
     sys.stdin.readline()
     eval(what)
     sys.stdout.flush()
@@ -336,7 +334,7 @@ PROGRAM = """
 
 @contextmanager
 def other_process(settings: Settings, what: str) -> Iterator[subprocess.Popen[str]]:
-    """A worker in slot 0 that has polled, and does ``what`` as soon as it is asked."""
+    """A worker in slot 0 that has polled, and evaluates ``what`` on a line of input."""
     at = (settings.kafka.bootstrap_servers, settings.kafka.prefix)
     session_ms = str(configuration.SESSION_MS)
     command = [sys.executable, "-c", dedent(PROGRAM), *at, session_ms, what]
@@ -345,12 +343,12 @@ def other_process(settings: Settings, what: str) -> Iterator[subprocess.Popen[st
     ) as process:
         try:
             assert process.stdout is not None
-            assert process.stdout.readline() == "works\n"
+            assert process.stdout.readline() == "ready\n"
             yield process
         finally:
             process.kill()
 
 
 def answer(process: subprocess.Popen[str]) -> str:
-    out, _ = process.communicate("\n", timeout=PATIENCE_S)
+    out, _ = process.communicate("\n", timeout=TIMEOUT_S)
     return out.strip()
