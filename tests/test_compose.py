@@ -70,14 +70,14 @@ def environment_of(service):
     }
 
 
-def test_docker_compose_takes_the_file(compose):
+def test_docker_compose_accepts_the_file(compose):
     done = compose("--profile", "demo", "config", "--services", **SECRETS)
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.split()) == set(SERVICES)
 
 
 @pytest.mark.parametrize("missing", SECRETS)
-def test_without_a_secret_nothing_starts(compose, missing):
+def test_compose_refuses_to_start_without_a_secret(compose, missing):
     given = {name: value for name, value in SECRETS.items() if name != missing}
     done = compose("config", **given)
     assert done.returncode != 0
@@ -85,12 +85,12 @@ def test_without_a_secret_nothing_starts(compose, missing):
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_every_command_is_one(name):
+def test_commands_in_the_compose_file_parse(name):
     assert parse(OURS[name]["command"]), f"{name} runs none of our programs"
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_every_variable_is_a_setting_and_every_value_fits(name, monkeypatch, tmp_path):
+def test_variables_in_the_compose_file_are_valid_settings(name, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for variable in [variable for variable in os.environ if variable.startswith(PREFIX)]:
         monkeypatch.delenv(variable)
@@ -102,24 +102,24 @@ def test_every_variable_is_a_setting_and_every_value_fits(name, monkeypatch, tmp
     load_settings()
 
 
-def test_every_role_has_a_service_of_its_own():
+def test_compose_has_a_service_for_every_role():
     commands = [service["command"] for service in OURS.values()]
     started = [command[3] for command in commands if command[:3] == WORKER]
     assert sorted(started) == sorted(ROLES)
 
 
-def test_whoever_reads_kafka_waits_for_the_topics():
+def test_services_that_read_kafka_wait_for_the_topics():
     for name in (*ROLES, "train"):
         assert OURS[name]["depends_on"]["topics"]["condition"] == "service_completed_successfully"
 
 
-def test_ports_are_open_on_this_machine_only():
+def test_compose_publishes_ports_on_loopback_only():
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert published
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
-def test_no_secret_is_written_down():
+def test_compose_file_contains_no_secret():
     variables = [pair for s in SERVICES.values() for pair in s.get("environment", {}).items()]
     secret = [(name, value) for name, value in variables if re.search("PASSWORD|TOKEN", name)]
     assert len(secret) >= 5
@@ -129,17 +129,17 @@ def test_no_secret_is_written_down():
         assert left != str(value), name
 
 
-def test_kafka_is_of_the_version_that_is_tested():
+def test_kafka_in_compose_has_the_tested_version():
     assert SERVICES["kafka"]["image"] == f"apache/kafka:{VERSION}"
 
 
-def test_what_is_kept_is_kept_in_named_volumes():
+def test_compose_keeps_data_in_named_volumes():
     volumes = yaml.safe_load(FILE.read_text())["volumes"]
     mounted = [mount.split(":")[0] for s in SERVICES.values() for mount in s.get("volumes", [])]
     assert sorted(mounted) == sorted(volumes)
 
 
-def test_health_checks_in_python_compile():
+def test_python_health_checks_of_compose_compile():
     checks = [s["healthcheck"]["test"] for s in OURS.values() if "healthcheck" in s]
     assert len(checks) == 2
     for check in checks:
@@ -148,25 +148,25 @@ def test_health_checks_in_python_compile():
 
 
 class TestImage:
-    def test_everything_that_is_copied_exists_and_is_let_through(self):
+    def test_copied_files_exist_and_are_not_ignored(self):
         patterns = (ROOT / ".dockerignore").read_text().splitlines()
         for source in COPIED:
             assert (ROOT / source).exists(), source
             verdicts = [p[0] != "!" for p in patterns if fnmatch.fnmatch(source, p.lstrip("!"))]
             assert verdicts[-1] is False, f"{source} is ignored"
 
-    def test_all_that_the_wheel_holds_is_copied(self):
+    def test_all_packages_of_the_wheel_are_copied(self):
         wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())
         held = wheel["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
         assert set(held) <= set(COPIED)
 
-    def test_dependencies_come_from_the_lock_with_their_hashes(self):
+    def test_dependencies_are_installed_from_the_lock_with_hashes(self):
         installs = [line for line in STEPS if "pip install" in line]
         assert "--require-hashes" in installs[0]
         assert "requirements.lock" in installs[0]
         assert all("--require-hashes" in line or "--no-deps" in line for line in installs)
 
-    def test_it_does_not_run_as_root(self):
+    def test_image_does_not_run_as_root(self):
         users = [line.split()[1] for line in STEPS if line.startswith("USER ")]
         assert users
         assert users[-1] not in ("root", "0")

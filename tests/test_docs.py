@@ -102,32 +102,32 @@ def paths():
 
 
 class TestWhatIsWrittenExists:
-    def test_there_is_something_to_look_at(self):
+    def test_blocks_of_every_language_and_mark_are_found(self):
         languages = {block.language for block in BLOCKS}
         assert {"sh", "json", "python", "toml", "csv", "yaml"} <= languages
         assert {"run", "background", "ask", "answer", "first line"} <= {b.mark for b in WALK}
 
     @every("sh")
-    def test_commands_parse(self, block):
+    def test_commands_in_shell_blocks_parse(self, block):
         for words in invocations(block.text):
             if not parse(words):
                 assert words[0] in ("make", "curl", "kcat", "docker", "printf", "."), words[0]
 
     @every("sh")
-    def test_targets_of_make_exist(self, block):
+    def test_make_targets_in_docs_exist(self, block):
         targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         for words in invocations(block.text):
             if words[0] == "make":
                 assert set(words[1:]) <= set(targets)
 
     @every("sh")
-    def test_what_the_api_is_asked_it_knows(self, block, paths):
+    def test_api_requests_in_docs_use_existing_paths_and_parameters(self, block, paths):
         for words in invocations(block.text):
             for url in (word for word in words if words[0] == "curl" and "127.0.0.1" in word):
                 asked = urlsplit(f"//{url}")
                 assert {name for name, _ in parse_qsl(asked.query)} <= paths[asked.path]
 
-    def test_inline_commands_parse(self):
+    def test_inline_driftline_commands_parse(self):
         text = "".join(path.read_text() for path in PAGES)
         commands = [c for c in re.findall(r"`(driftline [^`]+)`", text) if "ROLE" not in c]
         assert len(commands) > 10
@@ -135,12 +135,12 @@ class TestWhatIsWrittenExists:
             (words,) = invocations(_with_something(command))
             assert parse(words, whole=False)
 
-    def test_paths_named_in_words_exist(self, paths):
+    def test_api_paths_named_in_docs_exist(self, paths):
         for path in PAGES:
             for name in re.findall(r"`(/[a-z]+(?:/[a-z]+)?)`", path.read_text()):
                 assert name in paths, f"{path.name}: {name}"
 
-    def test_settings_named_in_words_exist(self):
+    def test_settings_named_in_docs_exist(self):
         pattern = rf"`((?:{SECTIONS})\.[a-z_.]+)(?: = [^`]*)?`"
         for path in PAGES:
             # The messages have a `performance.status` of their own.
@@ -148,19 +148,19 @@ class TestWhatIsWrittenExists:
             for name in names:
                 assert is_setting(name.split(".")), f"{path.name}: {name}"
 
-    def test_sections_named_in_words_exist(self):
+    def test_configuration_sections_named_in_docs_exist(self):
         for path in PAGES:
             for section, key in re.findall(r"`\[([a-z.]+)\](?: ([a-z_]+))?`", path.read_text()):
                 assert is_setting([*section.split("."), *([key] if key else [])]), path.name
 
-    def test_variables_exist(self):
+    def test_variables_named_in_docs_exist(self):
         for path in PAGES:
             for name in re.findall(rf"{PREFIX}[A-Z_]+(?<!_)\b", path.read_text()):
                 assert is_variable(name), f"{path.name}: {name}"
 
     @every("toml")
     @pytest.mark.usefixtures("nothing_set")
-    def test_configurations_load(self, block, tmp_path):
+    def test_configuration_blocks_load(self, block, tmp_path):
         (tmp_path / "secret").write_text("s3cret")
         text = re.sub(r"file:[^\"]+", f"file:{tmp_path / 'secret'}", block.text)
         assert tomllib.loads(text)
@@ -168,26 +168,26 @@ class TestWhatIsWrittenExists:
         load_settings()
 
     @every("python")
-    def test_python_compiles(self, block):
+    def test_python_blocks_compile(self, block):
         ast.parse(block.text)
 
     @every("json")
-    def test_json_is_json(self, block):
+    def test_json_blocks_are_valid(self, block):
         json.loads(block.text)
 
     @every("json")
-    def test_records_decode(self, block):
+    def test_record_blocks_decode(self, block):
         value = block.text.encode()
         if "features" in json.loads(value) and "score" in json.loads(value):
             decode_prediction(value)
         elif "label" in json.loads(value):
             decode_label(value)
 
-    def test_the_contract_is_shown_as_records(self):
+    def test_docs_show_a_prediction_and_a_label(self):
         assert {"prediction", "label"} <= {block.mark for block in WALK}
 
     @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-    def test_links_lead_somewhere(self, path):
+    def test_links_in_docs_have_existing_targets(self, path):
         for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
             if re.match(r"\w+://", target):
                 continue
@@ -197,7 +197,7 @@ class TestWhatIsWrittenExists:
             assert leads_to.is_relative_to(ROOT), target
             assert not anchor or anchor in _anchors(leads_to), target
 
-    def test_every_page_is_reached_from_the_readme(self):
+    def test_every_page_is_linked_from_the_readme(self):
         readme = (ROOT / "README.md").read_text()
         for path in PAGES[1:]:
             assert f"({path.relative_to(ROOT)}" in readme
@@ -213,15 +213,15 @@ class TestWhatIsWrittenExists:
                 rf"^(class|def) {name}\b", path.read_text(), re.MULTILINE
             ), f"{file} defines no {name}"
 
-    def test_pictures_exist(self):
+    def test_pictures_in_docs_exist(self):
         for path in PAGES:
             for picture in re.findall(r"docs/images/[\w.-]+", path.read_text()):
                 assert (ROOT / picture).is_file()
 
-    def test_the_reference_of_the_configuration_is_that_of_the_code(self):
+    def test_configuration_page_is_up_to_date(self):
         assert PAGE.read_text() == page(), "run: python scripts/configuration_reference.py"
 
-    def test_the_runbook_knows_every_kind_of_incident(self):
+    def test_runbook_covers_every_kind_of_incident(self):
         kinds = {"data", "quality", "prediction", "concept", "performance", "coverage"}
         text = (ROOT / "docs" / "runbook.md").read_text()
         assert set(re.findall(r"^## (\w+)/", text, re.MULTILINE)) == kinds
@@ -312,7 +312,7 @@ def _end(process):
 
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if b.mark == "alone"], ids=str)
-def test_what_needs_no_kafka_runs(block, tmp_path):
+def test_commands_that_need_no_kafka_run(block, tmp_path):
     assert Place(tmp_path, {}, {}).run(block)
 
 
@@ -358,7 +358,7 @@ class TestTheReadmeOnARealKafka:
         place.end()
 
     @pytest.mark.slow
-    def test_it_does_what_it_says(self, place):
+    def test_readme_commands_run_as_described(self, place):
         for block, following in itertools.pairwise([*WALK, None]):
             self.do(place, block, following)
         assert ("loans", "1") in {

@@ -1,14 +1,14 @@
-"""The bytes of a reference profile: parts small enough for any broker, and a manifest, last.
+"""Encoding of a reference profile: parts that fit into a message, and a manifest at the end.
 
 Theory of operation
 -------------------
-A profile is cut into *blobs* (its head, samples, panes and, if Driftline trained it, the model's
-file), and each blob into parts of at most ``PART_BYTES``. Every part is one message with the key
-``model/version/part``; the manifest lists them with their sizes and hashes. Parts lie in several
-partitions and arrive in any order, so a profile is read when its manifest's parts are all there.
+A profile consists of *blobs* (its head, samples, panes and, if Driftline trained it, the model
+file). Each blob is split into parts of at most ``PART_BYTES``. A part is one message with the key
+``model/version/part``; the manifest lists the parts with sizes and hashes. Parts may be in several
+partitions and arrive in any order, so a profile is complete once all parts of its manifest arrived.
 
-The content hash is taken over what a profile means, not over its compressed bytes, so that another
-release of Arrow does not make the same content look new.
+The content hash covers the decoded content, not the compressed bytes, so that another release of
+Arrow does not make the same content look new.
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ from producers.contract.summaries import (
 PART_BYTES = 500_000
 MANIFEST = "manifest"
 
+Key = tuple[str, str]  # model, version
+
 
 class InvalidProfile(BadInput):
-    """Messages that make no profile, or another one under a name that is taken."""
+    """Messages that do not form a profile, or differ from a profile of the same model version."""
 
 
 def encode_profile(profile: Profile) -> list[tuple[bytes, bytes]]:
@@ -59,7 +61,7 @@ def encode_profile(profile: Profile) -> list[tuple[bytes, bytes]]:
 
 
 def content_hash(profile: Profile) -> str:
-    """SHA-256 over everything that the profile says; the same wherever and whenever it is taken."""
+    """SHA-256 of the content of the profile, the same on every machine and in every release."""
     digest = hashlib.sha256()
     for piece in _content(profile):
         digest.update(len(piece).to_bytes(8, "little"))
@@ -68,47 +70,51 @@ def content_hash(profile: Profile) -> str:
 
 
 class ProfileReader:
-    """Puts profiles together from messages in any order. Remembers the content of each."""
+    """Assembles profiles from messages in any order, and keeps the content hash of each."""
 
     def __init__(self) -> None:
-        self.content: dict[tuple[str, str], str] = {}
-        self._manifests: dict[tuple[str, str], _Manifest] = {}
-        self._parts: dict[tuple[str, str], dict[str, bytes]] = {}
+        self.content: dict[Key, str] = {}
+        self._manifests: dict[Key, _Manifest] = {}
+        self._parts: dict[Key, dict[str, bytes]] = {}
 
     def add(self, key: bytes | None, value: bytes | None) -> Profile | None:
-        """The profile that this message completes, if it does.
+        """The profile that this message completes, or None.
 
-        A profile never changes: what comes later under the same model and version is passed over
-        if it is the same, and raises ``InvalidProfile`` if it is not, as does a message that is no
-        part of a profile. Either way everything read before stands.
+        A profile never changes: later messages of the same model and version are ignored if their
+        content is the same. Raises ``InvalidProfile`` if it differs, or if the message is not part
+        of a profile; everything read before stays valid.
         """
-        if value is None:  # deleted: whatever was read of it before stays
+        if value is None:  # deleted in the topic; a profile that was read before stays
             return None
         model, version, part = _split(key)
         if part == MANIFEST:
-            self._take_manifest((model, version), value)
+            self._add_manifest((model, version), value)
         elif (model, version) not in self.content:
             self._parts.setdefault((model, version), {})[part] = value
         return self._completed((model, version))
 
-    def _take_manifest(self, of: tuple[str, str], value: bytes) -> None:
+    def _add_manifest(self, key: Key, value: bytes) -> None:
         try:
             manifest = msgspec.json.decode(value, type=_Manifest)
         except msgspec.MsgspecError as error:
-            raise InvalidProfile(f"the manifest of {_named(of)} cannot be read: {error}") from error
-        known = self.content.get(of) or manifest.content
-        if known != manifest.content:
-            raise InvalidProfile(f"{_named(of)} came again with other content: the first one stays")
-        if of not in self.content:
-            self._manifests[of] = manifest
+            raise InvalidProfile(
+                f"the manifest of {_described(key)} cannot be read: {error}"
+            ) from error
+        if key not in self.content:
+            self._manifests[key] = manifest
+        elif self.content[key] != manifest.content:
+            raise InvalidProfile(
+                f"{_described(key)} was published again with other content: the first profile is"
+                " used, publish the other one as a new version"
+            )
 
-    def _completed(self, of: tuple[str, str]) -> Profile | None:
-        manifest, parts = self._manifests.get(of), self._parts.get(of, {})
+    def _completed(self, key: Key) -> Profile | None:
+        manifest, parts = self._manifests.get(key), self._parts.get(key, {})
         if manifest is None or not manifest.matches(parts):
             return None
-        del self._manifests[of], self._parts[of]
-        profile = _decoded(of, manifest, parts)
-        self.content[of] = manifest.content
+        del self._manifests[key], self._parts[key]
+        profile = _decoded(key, manifest, parts)
+        self.content[key] = manifest.content
         return profile
 
 
@@ -126,7 +132,7 @@ class _Manifest(Struct, frozen=True, kw_only=True):
     parts: list[_Part]
 
     def matches(self, parts: Mapping[str, bytes]) -> bool:
-        """Hashes nothing before everything is there."""
+        """Whether all parts are there with the right hashes."""
         return all(part.name in parts for part in self.parts) and all(
             _sha256(parts[part.name]) == part.sha256 for part in self.parts
         )
@@ -143,7 +149,7 @@ class _CategoricalHead(Struct, frozen=True, tag="categorical"):
 
 
 class _Head(Struct, frozen=True, kw_only=True):
-    """The part of a profile that people can read. Samples follow in the order of the features."""
+    """Everything except samples and panes, as readable JSON. Samples have the features' order."""
 
     schema: Literal[1] = 1
     model: str
@@ -169,7 +175,7 @@ def _parts(profile: Profile) -> Iterator[tuple[str, bytes]]:
             yield f"{name}-{number}", blob[start : start + PART_BYTES]
 
 
-def _decoded(of: tuple[str, str], manifest: _Manifest, parts: Mapping[str, bytes]) -> Profile:
+def _decoded(key: Key, manifest: _Manifest, parts: Mapping[str, bytes]) -> Profile:
     blobs: dict[str, bytes] = {}
     for part in manifest.parts:
         name = part.name.rpartition("-")[0]
@@ -177,16 +183,18 @@ def _decoded(of: tuple[str, str], manifest: _Manifest, parts: Mapping[str, bytes
     try:
         profile = _profile(blobs)
     except (KeyError, ValueError, StopIteration, msgspec.MsgspecError) as error:
-        raise InvalidProfile(f"the parts of {_named(of)} make no profile: {error}") from error
-    if content_hash(profile) != manifest.content or (profile.model, profile.version) != of:
-        raise InvalidProfile(f"the parts of {_named(of)} are not what its manifest promises")
+        raise InvalidProfile(
+            f"the parts of {_described(key)} do not form a profile: {error}"
+        ) from error
+    if content_hash(profile) != manifest.content or (profile.model, profile.version) != key:
+        raise InvalidProfile(f"the parts of {_described(key)} do not match its manifest")
     return profile
 
 
 def _profile(blobs: Mapping[str, bytes]) -> Profile:
     head = msgspec.json.decode(blobs["head"], type=_Head)
     samples = _decode_samples(blobs["samples"])
-    features = {name: _reference(of, samples) for name, of in head.features.items()}
+    features = {name: _reference(part, samples) for name, part in head.features.items()}
     schema = Schema(
         head.model,
         head.version,
@@ -207,7 +215,7 @@ def _head(profile: Profile) -> _Head:
         version=schema.version,
         pane_ms=schema.pane_ms,
         threshold=schema.threshold,
-        features={name: _reference_head(of) for name, of in schema.features.items()},
+        features={name: _reference_head(ref) for name, ref in schema.features.items()},
         score=_numeric_head(schema.score),
         errors=None if schema.errors is None else _numeric_head(schema.errors),
         label_delay_ms=dict(profile.label_delay_ms),
@@ -235,7 +243,7 @@ def _numeric(head: _NumericHead, samples: Iterator[Sample]) -> Numeric:
 
 
 def _samples(schema: Schema) -> list[Sample]:
-    """Of the numeric features in their order, then of the score, then of the errors."""
+    """The samples of the numeric features in their order, of the score and of the errors."""
     features = [numeric.sample for _, numeric in schema.numeric]
     last = [] if schema.errors is None else [schema.errors.sample]
     return [*features, schema.score.sample, *last]
@@ -277,12 +285,14 @@ def _summary_content(summary: Summary) -> Iterator[bytes]:
 def _split(key: bytes | None) -> tuple[str, str, str]:
     pieces = (key or b"").decode(errors="replace").split("/")
     if len(pieces) != 3:
-        raise InvalidProfile(f"{'/'.join(pieces)!r} is no key of a profile: model/version/part")
+        raise InvalidProfile(
+            f"{'/'.join(pieces)!r} is not the key of a profile: expected model/version/part"
+        )
     return pieces[0], pieces[1], pieces[2]
 
 
-def _named(of: tuple[str, str]) -> str:
-    return f"model {of[0]!r} version {of[1]!r}"
+def _described(key: Key) -> str:
+    return f"model {key[0]!r} version {key[1]!r}"
 
 
 def _sha256(value: bytes) -> str:

@@ -1,8 +1,7 @@
-"""The bytes of predictions and labels, and, by way of ``producers.contract.profiles``, of profiles.
+"""Encoding of predictions and labels; profiles are in ``producers.contract.profiles``.
 
-``decode_…`` enforces the contract that services write to: whatever it returns is well formed, and
-what it refuses is refused in one sentence. Fields at the top level that the contract does not name
-are passed over, so that services may add their own.
+``decode_…`` checks the contract that services must follow. It returns a valid record, or raises an
+error with one sentence. Unknown top-level fields are ignored, so that services may add their own.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-# Nobody predicts in the year 9999, and whoever adds a window to it leaves the calendar.
+# Later times are refused: a time plus the length of a window must stay a valid date.
 END_MS = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // _MILLISECOND
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 _EXPECTED = {
     "schema": "1",
-    "id": "a text of 1 to 200 characters",
+    "id": "a string of 1 to 200 characters",
     "time": "RFC 3339 with an offset, or whole milliseconds since 1970; years 1970 to 9998",
     "model": "1 to 100 letters, digits, '.', '_' or '-'",
-    "version": "1 to 100 letters, digits, '.', '_' or '-', as a text",
-    "features": "a flat object of numbers, booleans, texts or nulls",
+    "version": "1 to 100 letters, digits, '.', '_' or '-', as a string",
+    "features": "a flat object of numbers, booleans, strings or nulls",
     "score": "a number from 0 to 1",
     "prediction": "0, 1 or null",
     "label": "0 or 1",
@@ -41,15 +40,15 @@ _EXPECTED = {
 
 
 class Undecodable(ValueError):
-    """The bytes are not JSON at all. The message says what they are."""
+    """The bytes are not JSON. The message says what they are."""
 
 
 class ContractViolation(ValueError):
-    """JSON that breaks the contract. The message names the field and what was expected there."""
+    """JSON that violates the contract. The message names the field and what was expected."""
 
 
 class PredictionRecord(Struct, frozen=True, gc=False):
-    """What a service said when it predicted."""
+    """A prediction of a service."""
 
     id: str
     time_ms: int
@@ -61,7 +60,7 @@ class PredictionRecord(Struct, frozen=True, gc=False):
 
 
 class LabelRecord(Struct, frozen=True, gc=False):
-    """What became known later, and when."""
+    """The label of a prediction, and when it became known."""
 
     id: str
     time_ms: int
@@ -93,7 +92,7 @@ def decode_label(value: bytes | None) -> LabelRecord:
 
 
 def encode_prediction(record: PredictionRecord) -> bytes:
-    """The inverse of ``decode_prediction``; JSON has no NaN or infinity: they become null."""
+    """The inverse of ``decode_prediction``. NaN and infinity become null, as JSON has neither."""
     return _encode(
         _Prediction(
             id=record.id,
@@ -152,7 +151,7 @@ def _decoded(decode: Callable[[bytes], T], value: bytes | None) -> T:
     except msgspec.DecodeError as error:
         raise Undecodable(f"not JSON: {str(error).removeprefix('JSON is malformed: ')}") from None
     except UnicodeDecodeError:
-        raise Undecodable("not UTF-8, which JSON has to be") from None
+        raise Undecodable("not UTF-8, which JSON must be") from None
     except RecursionError:
         raise Undecodable("not a record: nested too deeply to read") from None
 
@@ -173,19 +172,19 @@ def _check_name(field: str, text: str) -> None:
 def is_name(text: str) -> bool:
     """Whether ``text`` can name a model or a version.
 
-    Cached because a pattern costs as much as decoding a record, and models are few.
+    Cached because matching takes as long as decoding a record, and there are few models.
     """
     return _NAME.fullmatch(text) is not None
 
 
-def _sentence(complaint: str) -> str:
-    """``Expected `float`, got `str` - at `$.score``` in words that name what was expected."""
-    if missing := re.fullmatch(r"Object missing required field `(\w+)`", complaint):
+def _sentence(message: str) -> str:
+    """The message of msgspec, ``Expected `float`, got `str` - at `$.score```, as one of ours."""
+    if missing := re.fullmatch(r"Object missing required field `(\w+)`", message):
         return f"'{missing[1]}' is missing: expected {_EXPECTED[missing[1]]}"
-    if at := re.fullmatch(r"(.*) - at `\$\.(\w+)(.*)`", complaint):
+    if at := re.fullmatch(r"(.*) - at `\$\.(\w+)(.*)`", message):
         inside = "a value of " if at[3] else ""
         return f"{inside}'{at[2]}' is wrong ({at[1]}): expected {_EXPECTED[at[2]]}"
-    return f"not a record ({complaint}): expected a JSON object"
+    return f"not a record ({message}): expected a JSON object"
 
 
 __all__ = [

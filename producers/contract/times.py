@@ -1,4 +1,4 @@
-"""Times as people write them, in milliseconds since 1970 UTC."""
+"""Times of files and options, converted to milliseconds since 1970 UTC."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ _OFFSET = r"(?:Z|z|[+-]\d\d:?\d\d)$"
 
 
 class InvalidTime(BadInput):
-    """Something that is no time, or not clearly one. The message says what was expected."""
+    """A value that is not a time, or is ambiguous. The message says what was expected."""
 
 
 def parse_time_ms(text: str) -> int:
-    """Of a date or an RFC 3339 time; without an offset it is UTC. Raises ``InvalidTime``."""
+    """From a date or an RFC 3339 time; without an offset it is UTC. Raises ``InvalidTime``."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
         raise InvalidTime(
-            f"{text!r} is not a time: write 2013-04-01 or {EXAMPLE} (UTC if it has no offset)"
+            f"{text!r} is not a time: expected 2013-04-01 or {EXAMPLE} (UTC if it has no offset)"
         ) from None
     aware = time if time.tzinfo else time.replace(tzinfo=UTC)
     return round(aware.timestamp() * 1000)
 
 
 def times_ms(column: pd.Series[Any], timezone: str | None) -> NDArray[np.int64]:
-    """Shape (n,). Texts, timestamps, or whole numbers, which are milliseconds since 1970.
+    """Shape (n,). ``column`` has strings, timestamps, or integers (milliseconds since 1970).
 
-    Times without an offset are times in ``timezone``, and refused if there is none: to take them
-    for UTC would move every window by hours where they are not. Raises ``InvalidTime``.
+    Times without an offset are in ``timezone``. Without a ``timezone`` they are refused, because
+    windows would be shifted by hours if they were not in UTC. Raises ``InvalidTime``.
     """
     if column.isna().any():
         at = int(np.flatnonzero(column.isna())[0]) + 1
@@ -47,7 +47,7 @@ def times_ms(column: pd.Series[Any], timezone: str | None) -> NDArray[np.int64]:
     else:
         ms = _since_epoch(_localized(_timestamps(column), timezone))
     if ms.size and not (ms.min() >= 0 and ms.max() < END_MS):
-        raise InvalidTime(f"column {column.name!r} holds a time outside the years 1970 to 9998")
+        raise InvalidTime(f"column {column.name!r} has a time outside the years 1970 to 9998")
     return ms
 
 
@@ -55,8 +55,8 @@ def _whole(column: pd.Series[Any]) -> NDArray[np.int64]:
     numbers = column.to_numpy(dtype=np.float64)
     if (numbers != np.floor(numbers)).any() or (len(numbers) and numbers.max() < _SECONDS_END):
         raise InvalidTime(
-            f"column {column.name!r} holds {column.iloc[0]!s}: expected whole milliseconds since"
-            f" 1970, or times such as {EXAMPLE}"
+            f"column {column.name!r} has the value {column.iloc[0]!s}: expected whole milliseconds"
+            f" since 1970, or times such as {EXAMPLE}"
         )
     return numbers.astype(np.int64)
 
@@ -71,7 +71,7 @@ def _timestamps(column: pd.Series[Any]) -> pd.Series[Any]:
     if parsed.isna().any():
         unread = texts[parsed.isna()].iloc[0]
         raise InvalidTime(
-            f"column {column.name!r} holds {unread!r}, which is not a time: expected RFC 3339, such"
+            f"column {column.name!r} has {unread!r}, which is not a time: expected RFC 3339, such"
             f" as {EXAMPLE}, or whole milliseconds since 1970"
         )
     if offset.any() and not offset.all():
@@ -87,8 +87,8 @@ def _localized(times: pd.Series[Any], timezone: str | None) -> pd.Series[Any]:
         return times
     if timezone is None:
         raise InvalidTime(
-            f"the times of column {times.name!r} have no offset, such as {times.iloc[0]}: say where"
-            " the clock hung with --timezone, for example --timezone UTC"
+            f"the times of column {times.name!r} have no UTC offset, such as {times.iloc[0]}: give"
+            " their time zone, for example --timezone UTC"
         )
     try:
         return pd.Series(times.dt.tz_localize(timezone))

@@ -1,4 +1,4 @@
-"""A reference profile as one file: the same parts that go to Kafka, in a zip archive."""
+"""A reference profile as one file: a zip archive of the parts that are published to Kafka."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from monitor.counts.profile import Profile
 from producers.contract.profiles import InvalidProfile, ProfileReader, encode_profile
 
-_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same profile gives the same file
+_FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # so that the same profile gives the same file
 
 
 def write_profile(path: Path, profile: Profile) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for key, value in encode_profile(profile):
-            archive.writestr(zipfile.ZipInfo(key.decode(), _LONG_AGO), value)
+            archive.writestr(zipfile.ZipInfo(key.decode(), _FIXED_DATE), value)
 
 
 def read_profile(path: Path) -> Profile:
@@ -26,5 +26,5 @@ def read_profile(path: Path) -> Profile:
                 if profile := reader.add(key.encode(), archive.read(key)):
                     return profile
     except (OSError, zipfile.BadZipFile) as error:
-        raise InvalidProfile(f"{path} holds no profile: {error}") from error
-    raise InvalidProfile(f"{path} holds no profile: parts of it are missing")
+        raise InvalidProfile(f"{path} does not contain a profile: {error}") from error
+    raise InvalidProfile(f"{path} does not contain a complete profile: parts are missing")

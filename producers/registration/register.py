@@ -1,4 +1,4 @@
-"""The reference profile of anybody's model, from a file of rows that the model has scored."""
+"""The reference profile of a user's model, built from a file of rows that the model scored."""
 
 from __future__ import annotations
 

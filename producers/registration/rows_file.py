@@ -1,4 +1,4 @@
-"""Scored rows out of a CSV or Parquet file, whatever its columns are called."""
+"""Reads scored rows from a CSV or Parquet file with any column names."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from producers.contract.times import times_ms
 
 
 class InvalidFile(BadInput):
-    """A file that cannot be used as it is. The message says what is wrong with which column."""
+    """A file that cannot be used. The message names the column and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """What the columns of a file mean; those that are not named here are features."""
+    """The meaning of the columns of a file. Columns that are not named here are features."""
 
     time: str
     score: str
@@ -37,22 +37,22 @@ class Columns:
     ignore: tuple[str, ...] = ()
     positive: str | None = None  # the value of labels and predictions that means 1
     timezone: str | None = None  # of times without an offset
-    threshold: float = 0.5  # of a prediction, where no column holds it
-    label_delay_ms: int | None = None  # where no column holds the time of the label
+    threshold: float = 0.5  # of predictions, if no column has them
+    label_delay_ms: int | None = None  # if no column has the time of the label
 
     def __post_init__(self) -> None:
         if self.label is None and self.label_time is not None:
-            raise InvalidFile("--label-time says when labels became known: it needs --label")
+            raise InvalidFile("--label-time needs --label, the column of the labels themselves")
 
     @property
     def named(self) -> list[str]:
-        """Every column that has to be there."""
+        """Every column that must exist."""
         own = (self.time, self.score, self.prediction, self.label, self.label_time, self.id)
         return [*filter(None, own), *self.categorical, *self.ignore]
 
-    def features(self, there: Sequence[str]) -> list[str]:
-        taken = set(self.named) - set(self.categorical)
-        return [name for name in there if name not in taken]
+    def features(self, names: Sequence[str]) -> list[str]:
+        others = set(self.named) - set(self.categorical)
+        return [name for name in names if name not in others]
 
 
 def read_rows(path: Path, columns: Columns) -> ReferenceRows:
@@ -82,62 +82,64 @@ def _frame(path: Path, columns: Columns) -> pd.DataFrame:
     try:
         frame = _read(path, columns)
     except FileNotFoundError as error:
-        raise InvalidFile(f"{path} cannot be read: there is no such file") from error
+        raise InvalidFile(f"{path} cannot be read: the file does not exist") from error
     except pd.errors.EmptyDataError as error:
-        raise InvalidFile(f"{path} is empty: expected a line of column names, and rows") from error
+        raise InvalidFile(
+            f"{path} is empty: expected a line of column names and at least one row"
+        ) from error
     except (OSError, ValueError, pa.ArrowException) as error:
-        said = " ".join(str(error).split())
-        raise InvalidFile(f"{path} cannot be read: {said}") from error
+        reason = " ".join(str(error).split())
+        raise InvalidFile(f"{path} cannot be read: {reason}") from error
     frame.columns = frame.columns.map(str)
     return frame
 
 
 def _read(path: Path, columns: Columns) -> pd.DataFrame:
     if path.suffix == ".csv":
-        # Read as they stand: "007" is no number where it names something.
+        # Ids and categories are read as text, so that "007" stays "007".
         texts = dict.fromkeys(filter(None, (columns.id, *columns.categorical)), "str")
         return pd.read_csv(path, dtype=texts, low_memory=False)
     if path.suffix == ".parquet":
         frame = pd.read_parquet(path)
         return frame if frame.index.names == [None] else frame.reset_index()
-    raise ValueError("expected a name that ends in .csv or .parquet")
+    raise ValueError("expected a file name that ends in .csv or .parquet")
 
 
 def _check(frame: pd.DataFrame, path: Path, columns: Columns) -> None:
     for name in columns.named:
         if name not in frame.columns:
-            there = ", ".join(frame.columns)
-            raise InvalidFile(f"there is no column {name!r} in {path}: there are {there}")
+            names = ", ".join(frame.columns)
+            raise InvalidFile(f"there is no column {name!r} in {path}: its columns are {names}")
     if frame.empty:
-        raise InvalidFile(f"{path} holds no rows: expected at least one")
+        raise InvalidFile(f"{path} has no rows: expected at least one")
 
 
 def _scores(column: pd.Series[Any]) -> NDArray[np.float64]:
     if not _is_number(column):
-        raise InvalidFile(f"column {column.name!r} does not hold numbers: a score lies in 0 to 1")
+        raise InvalidFile(f"column {column.name!r} is not numeric: expected scores from 0 to 1")
     score = column.to_numpy(dtype=np.float64, na_value=np.nan)
     wrong = score[~((score >= 0) & (score <= 1))]
     if wrong.size:
-        found = "is missing" if np.isnan(wrong[0]) else f"is {wrong[0]:g}"
+        value = "is missing" if np.isnan(wrong[0]) else f"is {wrong[0]:g}"
         raise InvalidFile(
-            f"a score in column {column.name!r} {found}: scores are probabilities between 0 and 1"
+            f"a score in column {column.name!r} {value}: expected probabilities between 0 and 1"
             " (only binary classification is supported, no regression and no margins)"
         )
     return score
 
 
 def _ids(frame: pd.DataFrame, path: Path, column: str | None) -> list[str]:
-    """Without a column of them: the place in the file's order of time."""
+    """Without a column: the file name and the number of the row in the order of time."""
     if column is None:
         return [f"{path.stem[:150]}/{number}" for number in range(len(frame))]
     ids = [_text(value) for value in _objects(frame[column])]
     if not all(text is not None and 1 <= len(text) <= 200 for text in ids):
-        raise InvalidFile(f"an id in column {column!r} is missing, or longer than 200 characters")
+        raise InvalidFile(f"an id in column {column!r} is missing or longer than 200 characters")
     if len(set(ids)) < len(ids):
-        ((twice, times),) = Counter(ids).most_common(1)
+        ((duplicate, count),) = Counter(ids).most_common(1)
         raise InvalidFile(
-            f"the id {twice!r} in column {column!r} names {times} rows: an id is the name of one;"
-            " without --id the rows are numbered"
+            f"the id {duplicate!r} in column {column!r} belongs to {count} rows: ids must be"
+            " unique; without --id the rows are numbered"
         )
     return [str(text) for text in ids]
 
@@ -158,32 +160,40 @@ def _classes(
 ) -> NDArray[np.int64]:
     """0 and 1, and -1 where the value is missing.
 
-    A service may predict 0 and 1 where the truth has other names: ``also_numbers``.
+    With ``also_numbers`` the column may have 0 and 1 although ``positive`` is another name.
     """
     texts = [_class(value) for value in _objects(column)]
-    met = {text for text in texts if text is not None}
-    wanted = _class(positive)
-    plain = also_numbers and wanted not in met
-    one = _positive(str(column.name), sorted(met), None if plain else wanted)
+    distinct = {text for text in texts if text is not None}
+    named = _class(positive)
+    has_numbers = also_numbers and named not in distinct
+    one = _positive(str(column.name), sorted(distinct), None if has_numbers else named)
     return np.array([-1 if text is None else text == one for text in texts], dtype=np.int64)
 
 
-def _positive(column: str, met: Sequence[str], positive: str | None) -> str:
-    """Which of the values met, at most two, means 1."""
-    shown = ", ".join(map(repr, met[:5])) + (", …" if len(met) > 5 else "")
-    if len(met) > 2:
+def _positive(column: str, values: Sequence[str], positive: str | None) -> str:
+    """The one of the distinct values, at most two, that means 1."""
+    listed = ", ".join(map(repr, values[:5])) + (", …" if len(values) > 5 else "")
+    if len(values) > 2:
         raise InvalidFile(
-            f"column {column!r} holds {len(met)} different values ({shown}): only binary"
+            f"column {column!r} has {len(values)} different values ({listed}): only binary"
             " classification is supported"
         )
     if positive is None:
-        for zero, one in (("0", "1"), ("false", "true")):
-            if {zero, one}.issuperset(met):
-                return one
-        raise InvalidFile(f"column {column!r} holds {shown}: say with --positive which means 1")
-    if positive not in met and len(met) == 2:
-        raise InvalidFile(f"column {column!r} holds {shown}, and never the positive {positive!r}")
+        return _usual_positive(column, values, listed)
+    if positive not in values and len(values) == 2:
+        raise InvalidFile(
+            f"column {column!r} has the values {listed}, but not the positive one {positive!r}"
+        )
     return positive
+
+
+def _usual_positive(column: str, values: Sequence[str], listed: str) -> str:
+    for zero, one in (("0", "1"), ("false", "true")):
+        if {zero, one}.issuperset(values):
+            return one
+    raise InvalidFile(
+        f"column {column!r} has the values {listed}: give the positive one with --positive"
+    )
 
 
 def _feature(column: pd.Series[Any], categorical: bool) -> NDArray[Any]:
@@ -194,8 +204,8 @@ def _feature(column: pd.Series[Any], categorical: bool) -> NDArray[Any]:
     for value in values:
         if not isinstance(value, str | int | float | None):
             raise InvalidFile(
-                f"column {column.name!r} holds a {type(value).__name__}: a feature is a number, a"
-                " text or a boolean; leave the column out with --ignore"
+                f"column {column.name!r} has a {type(value).__name__}: expected numbers, strings or"
+                " booleans; --ignore leaves a column out"
             )
     return np.array([_text(value) for value in values] if categorical else values, dtype=object)
 
@@ -203,18 +213,20 @@ def _feature(column: pd.Series[Any], categorical: bool) -> NDArray[Any]:
 def _label_times(
     frame: pd.DataFrame, columns: Columns, label: NDArray[np.int64]
 ) -> NDArray[np.int64] | None:
-    """Shape (n,); where there is no label, the time of the prediction."""
+    """Shape (n,). Rows without a label have the time of the prediction."""
     time_ms = frame[columns.time].to_numpy(dtype=np.int64)
     if columns.label_time is None:
         return None if columns.label_delay_ms is None else time_ms + columns.label_delay_ms
-    known = label >= 0
-    known_at = time_ms.copy()
-    known_at[known] = times_ms(frame.loc[known, columns.label_time], columns.timezone)
-    if (known_at < time_ms).any():
+    is_labelled = label >= 0
+    label_time_ms = time_ms.copy()
+    label_time_ms[is_labelled] = times_ms(
+        frame.loc[is_labelled, columns.label_time], columns.timezone
+    )
+    if (label_time_ms < time_ms).any():
         raise InvalidFile(
-            f"a time in column {columns.label_time!r} lies before the prediction that it judges"
+            f"a time in column {columns.label_time!r} is before the time of its prediction"
         )
-    return known_at
+    return label_time_ms
 
 
 def _is_number(column: pd.Series[Any]) -> bool:
@@ -223,7 +235,7 @@ def _is_number(column: pd.Series[Any]) -> bool:
 
 
 def _objects(column: pd.Series[Any]) -> list[Any]:
-    """Plain values, None where one is missing."""
+    """Python values; None where a value is missing."""
     return [
         None if missing else value
         for value, missing in zip(column.tolist(), column.isna(), strict=True)
@@ -231,13 +243,13 @@ def _objects(column: pd.Series[Any]) -> list[Any]:
 
 
 def _class(value: Any) -> str | None:
-    """Truth is truth, however its first letter is written."""
+    """As ``_text``; ``True`` and ``TRUE`` are the same as ``true``."""
     text = _text(value)
     return text.lower() if text in ("True", "False", "TRUE", "FALSE") else text
 
 
 def _text(value: Any) -> str | None:
-    """How a value is written as a category, an id or a class: 1, 1.0 and "1" are the same."""
+    """A value as a category, an id or a class: 1, 1.0 and "1" are the same."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):

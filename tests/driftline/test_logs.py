@@ -44,7 +44,7 @@ def run(*words, **environment):
     )
 
 
-def test_a_line_is_one_json_object():
+def test_json_log_line_is_one_object():
     line = logs.JsonLines("aggregate", 2).format(record("lost %d\npartitions", 3))
     assert "\n" not in line
     assert json.loads(line) == {
@@ -57,7 +57,7 @@ def test_a_line_is_one_json_object():
     }
 
 
-def test_an_exception_is_a_field_of_its_line():
+def test_exception_is_a_field_of_the_json_line():
     line = logs.JsonLines("api").format(record("failed", error=ValueError("Ünexpected")))
     assert line.isascii()  # whatever the terminal's encoding, it stays JSON
     assert json.loads(line)["exception"] == "ValueError: Ünexpected"
@@ -65,7 +65,7 @@ def test_an_exception_is_a_field_of_its_line():
 
 
 @pytest.mark.parametrize("formatter", [logs.Text(), logs.Text("join", 0), logs.JsonLines()])
-def test_secrets_stand_in_no_line(formatter):
+def test_secrets_are_hidden_in_log_lines(formatter):
     logs.hide(['pass"word', "pass", "a"])
     line = formatter.format(record('%s, a pass"word', "pass", error=ValueError('pass"word')))
     assert "pass" not in line.replace('"message"', "")
@@ -73,20 +73,20 @@ def test_secrets_stand_in_no_line(formatter):
     assert "***, a ***" in line
 
 
-def test_every_known_process_of_a_worker_has_the_format_of_the_command():
+def test_worker_processes_inherit_the_log_options():
     command = click.Context(main)
     command.params = {"log_format": "json", "log_level": "debug"}
     options = worker_options(click.Context(main, parent=command))
     assert options == ["--log-level", "debug", "--log-format", "json"]
 
 
-def test_the_format_is_one_of_two():
+def test_unknown_log_format_is_refused():
     result = CliRunner().invoke(main, ["--log-format", "xml", "topics", "create"])
     assert result.exit_code == 2
     assert "'xml' is not one of 'text', 'json'" in result.output
 
 
-def test_a_worker_that_cannot_start_says_so_in_json_and_without_secrets():
+def test_worker_that_cannot_start_logs_the_error_as_json_without_secrets():
     done = run(
         *("-m", "consumers", "store", "--slot", "1", "--log-format", "json"),
         DRIFTLINE_STORE__URL=NOWHERE,
@@ -98,7 +98,7 @@ def test_a_worker_that_cannot_start_says_so_in_json_and_without_secrets():
     assert "hunter22" not in done.stderr
 
 
-def test_a_command_that_cannot_go_on_says_so_in_json():
+def test_error_of_a_command_is_logged_as_json():
     done = run(
         *("-m", "driftline", "--log-format", "json", "topics", "create"),
         DRIFTLINE_WINDOWS__PANE="soon",
@@ -109,12 +109,12 @@ def test_a_command_that_cannot_go_on_says_so_in_json():
     assert line["message"].startswith("'soon' is not a duration")
 
 
-def test_as_text_a_command_says_the_same_in_words():
+def test_error_of_a_command_is_printed_as_text():
     done = run("-m", "driftline", "topics", "create", DRIFTLINE_WINDOWS__PANE="soon")
     assert done.stderr.startswith("driftline: 'soon' is not a duration")
 
 
-def test_an_error_that_nobody_expected_is_a_line_too():
+def test_unexpected_error_is_logged_as_json():
     code = (
         "from driftline import logs; logs.set_up('info', 'json', role='detect', slot=0);"
         " logs.hide(['hunter22']); raise KeyError('hunter22')"

@@ -1,7 +1,7 @@
-"""The way without Kafka: steps in order, a folder of reports, and an exit code that says how it is.
+"""The batch pipeline: steps, reports, exit codes and error messages.
 
-Thirty days of loans, five hundred a day; the older half is the reference, and what is disturbed is
-disturbed from the twenty-first day on.
+The data are thirty days of loans, five hundred a day. The older half is the reference; changes
+start on the twenty-first day.
 """
 
 import json
@@ -33,12 +33,12 @@ STEPS = (
 PER_DAY, DAYS = 500, 30
 MODEL = ["--model", "loans", "--time", "at", "--score", "p", "--id", "id"]
 LABELS = ["--label", "bad", "--label-time", "known"]
-DISTURBED = pd.Timestamp("2025-01-21", tz="UTC")
+CHANGE = pd.Timestamp("2025-01-21", tz="UTC")
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(monkeypatch, tmp_path):
-    """No configuration of whoever runs the tests, and hardly a false alarm."""
+def isolated_directory(monkeypatch, tmp_path):
+    """An empty directory, and a budget with hardly any false alarm."""
     monkeypatch.chdir(tmp_path)
     for severity in ("WARNING", "CRITICAL"):
         monkeypatch.setenv(f"DRIFTLINE_DRIFT__FALSE_ALARMS__{severity}", "1 per 5000d")
@@ -63,12 +63,12 @@ def loans(*, seed: int = 0, days: int = DAYS, start: str = "2025-01-01") -> pd.D
     )
 
 
-def richer(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.assign(income=frame.income.where(frame["at"] < DISTURBED, frame.income * 3))
+def with_larger_incomes(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(income=frame.income.where(frame["at"] < CHANGE, frame.income * 3))
 
 
-def turned(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.assign(bad=frame.bad.where(frame["at"] < DISTURBED, 1 - frame.bad))
+def with_inverted_labels(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(bad=frame.bad.where(frame["at"] < CHANGE, 1 - frame.bad))
 
 
 def run(*words: object, frame: pd.DataFrame | None = None, **environment: str):
@@ -86,12 +86,12 @@ def report(step: str, folder: str = "driftline-report") -> dict:
 
 
 @pytest.fixture(scope="module")
-def calm_loans():
+def healthy_loans():
     return loans()
 
 
-def test_healthy_rows_end_with_0_and_a_report_of_every_step_in_order(calm_loans):
-    done = run(*MODEL, *LABELS, frame=calm_loans)
+def test_pipeline_on_healthy_rows_exits_with_0_and_reports_every_step(healthy_loans):
+    done = run(*MODEL, *LABELS, frame=healthy_loans)
     assert done.exit_code == 0, done.output
     assert tuple(line.split()[0] for line in done.stdout.splitlines()[:7]) == STEPS
     assert [report(step)["model"] for step in STEPS] == ["loans"] * 7
@@ -101,8 +101,8 @@ def test_healthy_rows_end_with_0_and_a_report_of_every_step_in_order(calm_loans)
     assert report("retraining")["decision"] == "none"
 
 
-def test_a_drifted_feature_ends_with_3_and_is_named(calm_loans):
-    done = run(*MODEL, *LABELS, frame=richer(calm_loans))
+def test_pipeline_with_a_drifted_feature_exits_with_3_and_names_it(healthy_loans):
+    done = run(*MODEL, *LABELS, frame=with_larger_incomes(healthy_loans))
     assert done.exit_code == 3, done.output
     drifted = {f["name"]: f for f in report("data-drift")["features"] if f["drifted"]}
     assert set(drifted) == {"income"}
@@ -115,8 +115,8 @@ def test_a_drifted_feature_ends_with_3_and_is_named(calm_loans):
     assert report("retraining")["decision"] == "retrain"
 
 
-def test_degraded_performance_ends_with_3_though_no_feature_moved(calm_loans):
-    done = run(*MODEL, *LABELS, frame=turned(calm_loans))
+def test_pipeline_with_degraded_performance_exits_with_3_without_data_drift(healthy_loans):
+    done = run(*MODEL, *LABELS, frame=with_inverted_labels(healthy_loans))
     assert done.exit_code == 3, done.output
     assert report("data-drift")["drift"] is False
     assert report("performance")["degraded"] is True
@@ -126,15 +126,15 @@ def test_degraded_performance_ends_with_3_though_no_feature_moved(calm_loans):
     assert all(subject.startswith(("performance/", "concept/")) for subject in found)
 
 
-def test_alerts_of_all_kinds_stand_in_the_order_of_their_time(calm_loans):
-    run(*MODEL, *LABELS, frame=richer(turned(calm_loans)))
+def test_alerts_of_all_kinds_are_in_the_order_of_time(healthy_loans):
+    run(*MODEL, *LABELS, frame=with_larger_incomes(with_inverted_labels(healthy_loans)))
     events = report("alerts")["events"]
     assert {e["data"]["kind"] for e in events} == {"data", "concept", "performance"}
     assert [e["time"] for e in events] == sorted(e["time"] for e in events)
 
 
-def test_rows_without_labels_are_looked_through_for_drift_alone(calm_loans):
-    frame = richer(calm_loans).drop(columns=["bad", "known"])
+def test_rows_without_labels_are_tested_for_drift_only(healthy_loans):
+    frame = with_larger_incomes(healthy_loans).drop(columns=["bad", "known"])
     done = run(*MODEL, frame=frame)
     assert done.exit_code == 3, done.output
     assert report("performance")["judged"] == 0
@@ -142,8 +142,8 @@ def test_rows_without_labels_are_looked_through_for_drift_alone(calm_loans):
     assert "no metrics: the rows or the reference have no labels" in done.stdout
 
 
-def test_every_statistic_is_scipys_on_the_raw_rows_of_its_window(calm_loans):
-    frame = richer(calm_loans)
+def test_every_ks_distance_equals_scipy_on_the_rows_of_its_window(healthy_loans):
+    frame = with_larger_incomes(healthy_loans)
     run(*MODEL, *LABELS, frame=frame)
     sample = read_profile(Path("driftline-report/loans-1.profile")).schema.features["income"].sample
     fixed = np.repeat(sample.values, sample.weights)
@@ -157,10 +157,10 @@ def test_every_statistic_is_scipys_on_the_raw_rows_of_its_window(calm_loans):
         assert window["rows"] == len(live)
 
 
-def test_every_metric_is_scikit_learns_on_the_labelled_rows_of_its_window(calm_loans):
-    run(*MODEL, *LABELS, frame=calm_loans)
+def test_every_metric_equals_scikit_learn_on_the_labelled_rows_of_its_window(healthy_loans):
+    run(*MODEL, *LABELS, frame=healthy_loans)
     for window in report("performance")["windows"]:
-        live = inside(calm_loans, window)
+        live = inside(healthy_loans, window)
         metrics = window["metrics"]
         accuracy = accuracy_score(live.bad, live.p >= 0.5)
         assert metrics["accuracy"]["value"] == pytest.approx(accuracy)
@@ -175,8 +175,8 @@ def test_every_metric_is_scikit_learns_on_the_labelled_rows_of_its_window(calm_l
             assert abs(found["value"] - exact) <= resolution + 1e-12, name
 
 
-def test_of_a_metric_the_worst_window_is_told(calm_loans):
-    run(*MODEL, *LABELS, frame=calm_loans)
+def test_performance_report_has_the_worst_window_of_each_metric(healthy_loans):
+    run(*MODEL, *LABELS, frame=healthy_loans)
     performance = report("performance")
     for name, worst in {"recall": min, "brier": max}.items():
         of = next(m for m in performance["metrics"] if m["name"] == name)
@@ -186,57 +186,57 @@ def test_of_a_metric_the_worst_window_is_told(calm_loans):
         assert of["judged"] is (name == "recall")
 
 
-def test_labels_that_came_after_their_time_count_in_the_newest_revision(calm_loans):
+def test_late_labels_count_in_the_newest_revision_of_their_window(healthy_loans):
     """One row in twenty is known only after two days; a window waits about as long as most."""
-    late = np.arange(len(calm_loans)) % 20 == 0
-    known = calm_loans.known.where(~late, calm_loans["at"] + pd.Timedelta("2D"))
-    run(*MODEL, *LABELS, frame=calm_loans.assign(known=known), DRIFTLINE_TIME__LABEL_WAIT="6h")
+    late = np.arange(len(healthy_loans)) % 20 == 0
+    known = healthy_loans.known.where(~late, healthy_loans["at"] + pd.Timedelta("2D"))
+    run(*MODEL, *LABELS, frame=healthy_loans.assign(known=known), DRIFTLINE_TIME__LABEL_WAIT="6h")
     for window in report("performance")["windows"]:
-        assert window["labels"] == window["rows"] == len(inside(calm_loans, window))
+        assert window["labels"] == window["rows"] == len(inside(healthy_loans, window))
         assert window["status"] == "final"
 
 
-def test_the_older_half_is_the_reference_cut_where_a_window_begins(calm_loans):
-    run(*MODEL, *LABELS, frame=calm_loans)
+def test_default_reference_is_the_older_half_up_to_the_start_of_a_window(healthy_loans):
+    run(*MODEL, *LABELS, frame=healthy_loans)
     reference = report("train")["reference"]
     assert (reference["from"], reference["until"]) == (
         "2025-01-01T00:00:00Z",
         "2025-01-16T00:00:00Z",
     )
-    assert reference["rows"] == (calm_loans["at"] < "2025-01-16").sum()
-    assert report("evaluate")["rows"] == (calm_loans["at"] >= "2025-01-16").sum()
+    assert reference["rows"] == (healthy_loans["at"] < "2025-01-16").sum()
+    assert report("evaluate")["rows"] == (healthy_loans["at"] >= "2025-01-16").sum()
 
 
-def test_from_and_until_choose_what_is_judged_and_what_came_before_is_the_reference(calm_loans):
+def test_from_and_until_select_the_tested_rows_and_earlier_rows_are_the_reference(healthy_loans):
     run(
         *(*MODEL, *LABELS, "--from", "2025-01-11", "--until", "2025-01-13"),
-        frame=calm_loans,
+        frame=healthy_loans,
     )
     assert report("train")["reference"]["until"] == "2025-01-11T00:00:00Z"
     starts = [w["start"] for w in report("data-drift")["windows"]]
     assert starts == ["2025-01-11T00:00:00Z", "2025-01-12T00:00:00Z"]
 
 
-def test_a_reference_of_its_own_leaves_the_whole_file_to_be_judged(calm_loans):
+def test_reference_file_leaves_all_rows_of_the_data_to_be_tested(healthy_loans):
     loans(seed=5, days=20, start="2025-01-10").to_csv("old.csv", index=False)
-    done = run(*MODEL, *LABELS, "--reference", "old.csv", frame=calm_loans)
+    done = run(*MODEL, *LABELS, "--reference", "old.csv", frame=healthy_loans)
     assert done.exit_code == 0, done.output
     assert report("train")["reference"]["rows"] == 20 * PER_DAY
     assert report("evaluate")["rows"] == DAYS * PER_DAY
 
 
-def test_skipping_training_takes_the_saved_reference_and_finds_the_same(calm_loans):
-    run(*MODEL, *LABELS, frame=richer(calm_loans))
+def test_skip_training_uses_the_saved_reference_with_the_same_results(healthy_loans):
+    run(*MODEL, *LABELS, frame=with_larger_incomes(healthy_loans))
     before = {step: report(step) for step in STEPS}
-    done = run(*MODEL, *LABELS, "--skip-training", frame=richer(calm_loans))
+    done = run(*MODEL, *LABELS, "--skip-training", frame=with_larger_incomes(healthy_loans))
     assert done.exit_code == 3, done.output
     assert {step: report(step) for step in STEPS[1:]} == {s: before[s] for s in STEPS[1:]}
     assert report("train")["trained"] is None
     assert before["train"]["trained"] is not None
 
 
-def test_skipping_training_before_anything_was_trained_is_one_sentence(calm_loans):
-    done = run(*MODEL, *LABELS, "--skip-training", frame=calm_loans)
+def test_skip_training_without_a_saved_reference_is_refused_in_one_sentence(healthy_loans):
+    done = run(*MODEL, *LABELS, "--skip-training", frame=healthy_loans)
     assert done.exit_code == 2
     assert done.stderr == (
         "driftline: there is no saved reference of model 'loans' version '1' in driftline-report:"
@@ -244,9 +244,9 @@ def test_skipping_training_before_anything_was_trained_is_one_sentence(calm_loan
     )
 
 
-def test_verbose_prints_the_key_figures_of_each_step(calm_loans):
-    few = run(*MODEL, *LABELS, frame=richer(calm_loans)).stdout
-    many = run(*MODEL, *LABELS, "--verbose", frame=richer(calm_loans)).stdout
+def test_verbose_prints_the_key_figures_of_each_step(healthy_loans):
+    few = run(*MODEL, *LABELS, frame=with_larger_incomes(healthy_loans)).stdout
+    many = run(*MODEL, *LABELS, "--verbose", frame=with_larger_incomes(healthy_loans)).stdout
     assert len(few.splitlines()) == 8
     for figure in (
         "numeric features: income, age",
@@ -280,35 +280,35 @@ def test_verbose_prints_the_key_figures_of_each_step(calm_loans):
         ([*MODEL, "--reference", "gone.csv"], "gone.csv cannot be read"),
     ],
 )
-def test_bad_input_is_one_sentence_and_exit_code_2(calm_loans, words, why):
-    done = run(*words, frame=calm_loans)
+def test_invalid_input_of_pipeline_is_one_sentence_and_exit_code_2(healthy_loans, words, why):
+    done = run(*words, frame=healthy_loans)
     assert done.exit_code == 2
     assert why in done.stderr
     assert "Traceback" not in done.output
 
 
-def test_columns_without_a_file_are_refused():
+def test_column_options_without_data_are_refused():
     done = run("--label", "bad")
     assert done.exit_code == 2
     assert "--label applies to a file of rows: give the file with --data" in done.stderr
 
 
-def test_a_folder_that_cannot_be_made_is_said(calm_loans):
+def test_output_directory_that_cannot_be_created_is_reported(healthy_loans):
     Path("taken").write_text("a file")
-    done = run(*MODEL, "--output", "taken/reports", frame=calm_loans)
+    done = run(*MODEL, "--output", "taken/reports", frame=healthy_loans)
     assert done.exit_code == 2
     assert done.stderr.startswith("driftline: the reports cannot be written to taken/reports: ")
 
 
-def test_a_reference_of_another_pane_is_refused_as_bad_input(calm_loans):
-    run(*MODEL, *LABELS, frame=calm_loans)
+def test_saved_reference_with_another_pane_is_refused(healthy_loans):
+    run(*MODEL, *LABELS, frame=healthy_loans)
     words = (*MODEL, *LABELS, "--skip-training")
-    done = run(*words, frame=calm_loans, DRIFTLINE_WINDOWS__PANE="2h")
+    done = run(*words, frame=healthy_loans, DRIFTLINE_WINDOWS__PANE="2h")
     assert done.exit_code == 2
     assert "was taken with panes of 3600 s, the configuration says 7200 s" in done.stderr
 
 
-def test_the_flights_are_trained_on_disturbed_and_judged():
+def test_pipeline_on_flights_detects_a_scenario():
     scenario = "scale:feature=distance,by=1.5,from=2013-04-02"
     words = ("--until", "2013-04-04", "--scenario", scenario, "--output", "out")
     done = run(*words)
@@ -345,9 +345,9 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_summary_is_one_page_that_fetches_nothing_and_hides_no_markup(calm_loans):
+def test_summary_page_is_self_contained_and_escapes_feature_names(healthy_loans):
     evil = "<script>alert(1)</script>"
-    run(*MODEL, *LABELS, frame=richer(calm_loans).rename(columns={"income": evil}))
+    run(*MODEL, *LABELS, frame=with_larger_incomes(healthy_loans).rename(columns={"income": evil}))
     text = Path("driftline-report/summary.html").read_text(encoding="utf-8")
     page = Page()
     page.feed(text)
@@ -364,35 +364,39 @@ def inside(frame: pd.DataFrame, window: dict) -> pd.DataFrame:
     return frame[(frame["at"] >= window["start"]) & (frame["at"] < window["end"])]
 
 
-def test_what_decided_is_told_beside_the_distance_that_it_need_not_have_been(calm_loans):
-    """Incomes a quarter larger: most of its windows are told by ranks alone."""
-    moved = calm_loans.assign(
-        income=calm_loans.income.where(calm_loans["at"] < DISTURBED, calm_loans.income * 1.25)
+def test_verbose_output_names_the_deciding_tests_beside_the_ks_distance(healthy_loans):
+    """Incomes larger by a quarter, which in most windows only the rank test detects."""
+    moved = healthy_loans.assign(
+        income=healthy_loans.income.where(healthy_loans["at"] < CHANGE, healthy_loans.income * 1.25)
     )
-    told = run(*MODEL, *LABELS, "--verbose", frame=moved).stdout
+    output = run(*MODEL, *LABELS, "--verbose", frame=moved).stdout
     (drifted,) = (f for f in report("data-drift")["features"] if f["drifted"])
     by = ", ".join(f"{name} in {windows}" for name, windows in drifted["decided_by"].items())
     assert sum(drifted["decided_by"].values()) == drifted["drifted"]
     assert "wilcoxon" in by
-    assert f", decided by {by}; largest KS distance" in told
-    assert f"(sampling noise {drifted['threshold']:.3f})" in told
+    assert f", decided by {by}; largest KS distance" in output
+    assert f"(sampling noise {drifted['threshold']:.3f})" in output
     assert by in Path("driftline-report", "summary.html").read_text(encoding="utf-8")
 
 
-def test_a_reference_that_can_tell_of_nothing_is_said_to(calm_loans):
-    few = calm_loans.iloc[:40]  # both classes, and too few rows for any distance
+def test_data_drift_step_names_features_with_too_few_rows(healthy_loans):
+    few = healthy_loans.iloc[:40]  # both classes, and too few rows for any distance
     few.iloc[:6].assign(bad=[0, 1] * 3).to_parquet("few.parquet")
-    done = run(*MODEL, *LABELS, "--reference", "few.parquet", frame=richer(calm_loans))
+    done = run(
+        *MODEL, *LABELS, "--reference", "few.parquet", frame=with_larger_incomes(healthy_loans)
+    )
     line = next(line for line in done.stdout.splitlines() if line.startswith("data-drift"))
     assert "0 of 0 tested features drifted" in line
     assert "too few rows, in the windows or in the reference, to test income, age" in line
 
 
-def test_metrics_that_fell_in_longer_windows_alone_are_told_by_the_step_and_its_file(calm_loans):
+def test_performance_step_names_metrics_degraded_only_in_longer_windows(healthy_loans):
     rng = np.random.default_rng(5)
-    worse = rng.random(len(calm_loans)) < 0.16
-    late = calm_loans["at"] >= DISTURBED
-    frame = calm_loans.assign(bad=calm_loans.bad.where(~(late & worse), 1 - calm_loans.bad))
+    worse = rng.random(len(healthy_loans)) < 0.16
+    late = healthy_loans["at"] >= CHANGE
+    frame = healthy_loans.assign(
+        bad=healthy_loans.bad.where(~(late & worse), 1 - healthy_loans.bad)
+    )
     done = run(*MODEL, *LABELS, frame=frame)
     found = report("performance")
     line = next(line for line in done.stdout.splitlines() if line.startswith("performance"))
@@ -403,8 +407,8 @@ def test_metrics_that_fell_in_longer_windows_alone_are_told_by_the_step_and_its_
     assert line.endswith("; degraded in longer windows: roc_auc")
 
 
-def test_an_id_that_names_two_rows_is_no_id(calm_loans):
-    frame = calm_loans.assign(id=calm_loans.id.where(calm_loans.index != 7, "loan/6"))
+def test_pipeline_refuses_duplicate_ids(healthy_loans):
+    frame = healthy_loans.assign(id=healthy_loans.id.where(healthy_loans.index != 7, "loan/6"))
     done = run(*MODEL, *LABELS, frame=frame)
     assert done.exit_code == 2
-    assert "the id 'loan/6' in column 'id' names 2 rows: an id is the name of one" in done.stderr
+    assert "the id 'loan/6' in column 'id' belongs to 2 rows: ids must be unique" in done.stderr

@@ -60,7 +60,7 @@ def answers(url: str) -> bool:
 
 
 @pytest.mark.slow
-def test_pages_answer_and_ctrl_c_ends_everything_within_ten_seconds():
+def test_demo_serves_pages_and_ctrl_c_ends_it_within_ten_seconds():
     api, dashboard = free_port(), free_port()
     with demonstration("--api-port", str(api), "--dashboard-port", str(dashboard)) as process:
         says(process, "sending")
@@ -78,7 +78,7 @@ def test_pages_answer_and_ctrl_c_ends_everything_within_ten_seconds():
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGHUP], ids=["Ctrl-C", "closed terminal"]
 )
-def test_it_ends_in_the_midst_of_training_without_a_complaint(number):
+def test_demo_can_be_stopped_during_training(number):
     ports = ("--api-port", str(free_port()), "--dashboard-port", str(free_port()))
     with demonstration(*ports) as process:
         says(process, "training a model")
@@ -87,7 +87,7 @@ def test_it_ends_in_the_midst_of_training_without_a_complaint(number):
         assert process.returncode == 0
 
 
-def test_a_busy_port_is_said_with_the_way_around():
+def test_demo_reports_a_busy_port_with_the_option_to_change_it():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = CliRunner().invoke(demo, ["--api-port", str(port)])
@@ -96,6 +96,6 @@ def test_a_busy_port_is_said_with_the_way_around():
     assert str(result.exception).endswith("or choose another port with --api-port")
 
 
-def test_a_scenario_that_is_none_is_said_before_anything_starts():
+def test_demo_refuses_an_unknown_scenario_before_it_starts_anything():
     result = CliRunner().invoke(demo, ["--scenario", "earthquake:feature=temp"])
     assert isinstance(result.exception, InvalidScenario)

@@ -55,7 +55,7 @@ def run(*words: str, **environment: str):
     return CliRunner().invoke(program("driftline", COMMANDS, "help"), words, env=environment)
 
 
-def test_a_file_of_rows_becomes_a_profile(loans, tmp_path):
+def test_register_builds_a_profile_from_a_file_of_rows(loans, tmp_path):
     result = run(
         "register",
         *(*MODEL, *COLUMNS),
@@ -72,16 +72,16 @@ def test_a_file_of_rows_becomes_a_profile(loans, tmp_path):
     ("words", "why"),
     [
         (["--time", "then"], "there is no column 'then' in .*: there are when, p, outcome"),
-        (["--score", "income"], "scores are probabilities between 0 and 1"),
+        (["--score", "income"], "expected probabilities between 0 and 1"),
         (["--label", "branch"], "only binary classification is supported"),
-        (["--label", "outcome"], "say with --positive which"),
-        (["--label", "outcome", "--positive", "x"], "never the positive 'x'"),
-        (["--reference", "gone.csv"], "there is no such file"),
+        (["--label", "outcome"], "give the positive one with --positive"),
+        (["--label", "outcome", "--positive", "x"], "not the positive one 'x'"),
+        (["--reference", "gone.csv"], "the file does not exist"),
         (["--model", "a b"], "'a b' is not a valid name: expected 1 to 100 letters"),
         (["--threshold", "2"], "2.0 is not in the range"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_2(loans, words, why):
+def test_invalid_input_of_register_is_one_sentence_and_exit_code_2(loans, words, why):
     result = run("register", *MODEL, *COLUMNS, "--reference", loans, *words)
     assert result.exit_code == 2
     assert re.search(why, result.stderr)
@@ -89,7 +89,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(loans, words, why):
     assert "Traceback" not in result.output
 
 
-def test_one_class_only_is_refused(loans):
+def test_register_refuses_labels_of_one_class(loans):
     path = loans.replace("loans", "one")
     pd.read_csv(loans).assign(outcome=1).to_csv(path, index=False)
     result = run("register", *MODEL, *COLUMNS, "--reference", path, "--label", "outcome")
@@ -106,7 +106,7 @@ def test_one_class_only_is_refused(loans):
         ["replay", *MODEL, *COLUMNS],
     ],
 )
-def test_without_kafka_it_says_where_it_looked_and_exits_with_1(loans, words):
+def test_unreachable_kafka_is_reported_with_its_address_and_exit_code_1(loans, words):
     result = run(*words, loans, **NOWHERE)
     assert result.exit_code == 1
     assert result.stderr.startswith(
@@ -115,7 +115,7 @@ def test_without_kafka_it_says_where_it_looked_and_exits_with_1(loans, words):
     assert result.stderr.count("\n") == 1
 
 
-def test_a_file_is_looked_at_before_kafka_is(loans):
+def test_replay_checks_the_file_before_it_connects_to_kafka(loans):
     result = run("replay", loans, *MODEL, "--time", "then", "--score", "p", **NOWHERE)
     assert result.exit_code == 2
 
@@ -131,13 +131,13 @@ def test_a_file_is_looked_at_before_kafka_is(loans):
         (["--finish-after", "long"], "'long' is not a duration"),
     ],
 )
-def test_a_simulation_is_checked_before_anything_is_sent(words, why):
+def test_simulate_checks_its_options_before_it_sends_anything(words, why):
     result = run("simulate", *words, **NOWHERE)
     assert result.exit_code == 2
     assert why in result.stderr
 
 
-def test_an_unknown_setting_is_named():
+def test_error_for_an_unknown_setting_names_it():
     result = run("simulate", DRIFTLINE_KAFKA__FOO="1")
     assert (result.exit_code, result.stderr) == (
         2,
@@ -146,7 +146,7 @@ def test_an_unknown_setting_is_named():
     )
 
 
-def test_a_configuration_that_is_not_there_is_named():
+def test_error_for_a_missing_configuration_file_names_it():
     result = run("--config", "gone.toml", "simulate")
     assert (result.exit_code, result.stderr) == (
         2,
@@ -165,18 +165,18 @@ def failing(error: Exception) -> click.Group:
 
 
 @pytest.mark.parametrize(("error", "code"), [(BadInput("so"), 2), (Trouble("so"), 1)])
-def test_known_errors_end_in_their_sentence(error, code):
+def test_expected_errors_are_printed_as_one_sentence(error, code):
     result = CliRunner().invoke(failing(error), ["fail"])
     assert (result.exit_code, result.stderr) == (code, "driftline: so\n")
 
 
-def test_a_bug_keeps_its_traceback():
+def test_unexpected_error_keeps_its_traceback():
     result = CliRunner().invoke(failing(ValueError("a bug")), ["fail"])
     assert isinstance(result.exception, ValueError)
     assert result.stderr == ""
 
 
-def test_help_names_every_command_and_imports_none_of_the_heavy_libraries():
+def test_help_lists_every_command_without_slow_imports():
     code = (
         "import sys; from click.testing import CliRunner; from driftline.__main__ import main;"
         "print(CliRunner().invoke(main, ['--help']).output);"
@@ -188,7 +188,7 @@ def test_help_names_every_command_and_imports_none_of_the_heavy_libraries():
     assert "heavy: set()" in result.stdout
 
 
-def test_the_package_runs_by_itself():
+def test_python_m_producers_runs_commands():
     result = subprocess.run(
         [sys.executable, "-m", "producers", "simulate", "--help"],
         capture_output=True,

@@ -52,7 +52,7 @@ def read(messages: list[tuple[bytes, bytes]]) -> list[Profile]:
 
 @pytest.mark.parametrize("labelled", [True, False])
 @pytest.mark.parametrize("model_file", [None, b"", b"\x00skops" * 200_000])
-def test_decoding_gives_back_what_was_encoded(labelled, model_file):
+def test_decoding_a_profile_is_the_inverse_of_encoding_it(labelled, model_file):
     original = profile(labelled=labelled, model_file=model_file)
     (decoded,) = read(encode_profile(original))
     assert decoded.panes == original.panes
@@ -69,11 +69,11 @@ TWO = encode_profile(profile("1")) + encode_profile(profile("2", seed=1))
 
 @settings(max_examples=25)
 @given(st.permutations(TWO))
-def test_parts_may_come_in_any_order_and_mixed_with_others(messages):
+def test_profile_is_read_from_parts_in_any_order_mixed_with_other_profiles(messages):
     assert {found.version for found in read(messages)} == {"1", "2"}
 
 
-def test_a_profile_is_complete_with_its_last_part_and_not_before():
+def test_profile_is_returned_with_its_last_part_and_not_before():
     *others, manifest = encode_profile(profile(model_file=b"x" * PART_BYTES * 2))
     assert manifest[0] == b"m/1/manifest"
     assert read(others) == []
@@ -81,13 +81,13 @@ def test_a_profile_is_complete_with_its_last_part_and_not_before():
     assert len(read([*others, manifest])) == 1
 
 
-def test_no_part_is_larger_than_brokers_take():
+def test_no_part_of_a_profile_exceeds_the_message_limit():
     messages = encode_profile(profile(model_file=random.Random(1).randbytes(1_300_000)))
     assert max(len(value) for _, value in messages) <= PART_BYTES < 512 * 1024
     assert {key.split(b"/")[2] for key, _ in messages} >= {b"model-0", b"model-1", b"model-2"}
 
 
-def test_the_same_rows_give_the_same_bytes():
+def test_profile_of_the_same_rows_has_the_same_bytes():
     assert same(profile(), profile())
 
 
@@ -99,7 +99,7 @@ def changed(**of_age: object) -> Profile:
     return replace(original, schema=replace(original.schema, features=features))
 
 
-def test_any_other_content_has_another_hash():
+def test_content_hash_changes_with_any_content():
     sample = profile().schema.features["age"].sample
     others = [
         profile(),
@@ -117,60 +117,62 @@ def test_any_other_content_has_another_hash():
     assert len({content_hash(other) for other in others}) == len(others)
 
 
-def test_a_profile_read_twice_is_one():
+def test_profile_published_twice_is_returned_once():
     messages = encode_profile(profile())
     assert len(read(messages * 2)) == 1
 
 
-def test_a_profile_never_changes():
+def test_profile_with_other_content_under_the_same_version_is_refused():
     reader = ProfileReader()
     for key, value in encode_profile(profile()):
         reader.add(key, value)
     *parts, manifest = encode_profile(profile(seed=1))
     assert [reader.add(*part) for part in parts] == [None] * len(parts)
-    with pytest.raises(InvalidProfile, match="came again with other content: the first one stays"):
+    with pytest.raises(
+        InvalidProfile, match="was published again with other content: the first profile is used"
+    ):
         reader.add(*manifest)
     assert reader.content["m", "1"] == content_hash(profile())
 
 
-def test_a_part_that_was_damaged_completes_nothing():
+def test_damaged_part_does_not_complete_a_profile():
     (key, value), *others = encode_profile(profile())
     assert read([(key, value[:-1] + b"!"), *others]) == []
 
 
-def test_a_manifest_that_promises_something_else_is_refused():
+def test_profile_that_does_not_match_its_manifest_is_refused():
     *parts, (key, value) = encode_profile(profile())
     promised = {**json.loads(value), "content": "0" * 64}
-    with pytest.raises(InvalidProfile, match="not what its manifest promises"):
+    with pytest.raises(InvalidProfile, match="do not match its manifest"):
         read([*parts, (key, json.dumps(promised).encode())])
 
 
 @pytest.mark.parametrize("key", [None, b"", b"m/1", b"a/b/c/d", b"\xff"])
-def test_a_key_that_is_none_of_ours_is_refused(key):
-    with pytest.raises(InvalidProfile, match="no key of a profile"):
+def test_key_that_is_not_of_a_profile_is_refused(key):
+    with pytest.raises(InvalidProfile, match="is not the key of a profile"):
         ProfileReader().add(key, b"x")
 
 
-def test_a_manifest_that_cannot_be_read_is_refused():
+def test_unreadable_manifest_is_refused():
     with pytest.raises(InvalidProfile, match="manifest of model 'm' version '1' cannot be read"):
         ProfileReader().add(b"m/1/manifest", b"{}")
 
 
-def test_a_deleted_part_takes_nothing_away():
+def test_deleted_part_does_not_remove_what_was_read():
     first, *others = encode_profile(profile())
     assert len(read([first, (first[0], None), *others])) == 1
 
 
-def test_a_file_holds_the_same_profile(tmp_path):
+def test_profile_file_contains_the_same_profile(tmp_path):
     write_profile(tmp_path / "a.profile", profile(model_file=b"x"))
     assert same(read_profile(tmp_path / "a.profile"), profile(model_file=b"x"))
     with zipfile.ZipFile(tmp_path / "a.profile") as archive:
         assert {entry.date_time[0] for entry in archive.infolist()} == {1980}  # the same any day
 
 
-def test_a_file_that_holds_none_says_so(tmp_path):
+def test_file_without_a_profile_is_refused(tmp_path):
     (tmp_path / "x").write_bytes(b"x")
-    with pytest.raises(InvalidProfile, match="holds no profile"):
+    with pytest.raises(InvalidProfile, match="does not contain a"):
         read_profile(tmp_path / "x")
-    with pytest.raises(InvalidProfile, match="holds no profile"):
+    with pytest.raises(InvalidProfile, match="does not contain a"):
         read_profile(tmp_path / "gone")

@@ -72,7 +72,7 @@ def test_decoding_a_label_is_the_inverse_of_encoding_it(record):
     assert decode_label(encode_label(record)) == record
 
 
-def test_the_example_of_the_contract_is_understood():
+def test_example_of_the_contract_is_decoded():
     assert decode_prediction(prediction()) == PredictionRecord(
         id="2013-04-01/UA1545/EWR",
         time_ms=AT_MS,
@@ -95,32 +95,32 @@ def test_the_example_of_the_contract_is_understood():
         ("9998-12-31T23:59:59.999Z", END_MS - 1),
     ],
 )
-def test_a_time_has_an_offset_or_is_a_number_of_milliseconds(written, expected_ms):
+def test_time_with_offset_or_in_milliseconds_is_decoded(written, expected_ms):
     assert decode_prediction(prediction(time=written)).time_ms == expected_ms
 
 
-def test_what_encoding_writes_is_what_people_read():
+def test_encoded_prediction_is_readable_json():
     written = json.loads(encode_prediction(decode_prediction(prediction())))
     assert written == PREDICTION
 
 
-def test_not_a_number_has_no_json_and_is_written_as_missing():
+def test_nan_is_encoded_as_null():
     record = PredictionRecord("a", 0, "m", "1", {"x": float("nan"), "y": float("inf")}, 0.5)
     assert decode_prediction(encode_prediction(record)).features == {"x": None, "y": None}
 
 
 @pytest.mark.parametrize("field", ["prediction", "schema"])
-def test_prediction_and_schema_may_be_left_out(field):
+def test_fields_prediction_and_schema_are_optional(field):
     assert decode_prediction(prediction(**{field: ...})).id == PREDICTION["id"]
 
 
-def test_fields_that_the_contract_does_not_name_are_passed_over():
+def test_unknown_fields_of_a_record_are_ignored():
     extended = prediction(trace={"span": [1, 2]})
     assert decode_prediction(extended) == decode_prediction(prediction())
 
 
 @pytest.mark.parametrize("field", ["id", "time", "model", "version", "features", "score"])
-def test_a_missing_field_is_named(field):
+def test_error_for_a_missing_field_names_it(field):
     with pytest.raises(ContractViolation, match=f"'{field}' is missing: expected "):
         decode_prediction(prediction(**{field: ...}))
 
@@ -161,7 +161,7 @@ def test_a_missing_field_is_named(field):
         ("schema", 2),
     ],
 )
-def test_a_wrong_field_is_named_with_what_was_expected(field, value):
+def test_error_for_a_wrong_field_names_it_with_what_was_expected(field, value):
     with pytest.raises(ContractViolation, match=f"'{field}' .*expected "):
         decode_prediction(prediction(**{field: value}))
 
@@ -169,13 +169,13 @@ def test_a_wrong_field_is_named_with_what_was_expected(field, value):
 @pytest.mark.parametrize(
     ("field", "value"), [("label", 2), ("label", True), ("label", ...), ("time", "now"), ("id", 1)]
 )
-def test_a_wrong_label_is_refused_alike(field, value):
+def test_wrong_field_of_a_label_is_refused(field, value):
     with pytest.raises(ContractViolation, match=f"'{field}' .*expected "):
         decode_label(label(**{field: value}))
 
 
 @pytest.mark.parametrize("value", [b"[]", b"null", b'"text"', b"1"])
-def test_json_that_is_no_object_breaks_the_contract(value):
+def test_json_that_is_not_an_object_violates_the_contract(value):
     with pytest.raises(ContractViolation, match="expected a JSON object"):
         decode_prediction(value)
 
@@ -194,19 +194,19 @@ def test_json_that_is_no_object_breaks_the_contract(value):
         (b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "too deeply"),
     ],
 )
-def test_bytes_that_are_no_json_are_told_apart(value, why):
+def test_bytes_that_are_not_json_are_undecodable(value, why):
     with pytest.raises(Undecodable, match=why):
         decode_prediction(value)
 
 
 @given(st.binary(max_size=60))
-def test_whatever_the_bytes_are_the_refusal_is_one_of_two(value):
+def test_any_bytes_are_decoded_or_raise_one_of_two_errors(value):
     with pytest.raises((Undecodable, ContractViolation)):
         decode_prediction(value)
 
 
 @given(texts, st.recursive(st.none() | numbers | texts, lambda of: st.lists(of, max_size=2)))
-def test_whatever_a_field_holds_the_refusal_is_one_sentence(name, value):
+def test_error_for_any_wrong_field_is_one_sentence(name, value):
     try:
         decode_prediction(prediction(**{name: value}))
     except ContractViolation as refusal:
@@ -216,5 +216,5 @@ def test_whatever_a_field_holds_the_refusal_is_one_sentence(name, value):
     assert "\n" not in said
 
 
-def test_the_end_of_time_leaves_room_for_a_window():
+def test_largest_time_leaves_room_for_a_window():
     assert datetime.fromtimestamp(END_MS / 1000, UTC).year == 9999

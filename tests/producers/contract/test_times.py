@@ -12,33 +12,35 @@ def read(*values: object, timezone: str | None = None) -> list[int]:
     return times_ms(pd.Series(values, name="when"), timezone).tolist()
 
 
-def test_texts_with_an_offset():
+def test_times_with_an_offset_are_converted_to_utc():
     assert read("2013-04-01T12:00:00Z", "2013-04-01 14:00:00.001+02:00") == [NOON_MS, NOON_MS + 1]
 
 
-def test_whole_numbers_are_milliseconds():
+def test_integer_times_are_milliseconds():
     assert read(NOON_MS) == read(float(NOON_MS)) == [NOON_MS]
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
-def test_timestamps_of_any_unit(unit):
+def test_timestamps_of_any_unit_are_converted_to_milliseconds(unit):
     column = pd.Series(pd.to_datetime(["2013-04-01T12:00:00Z"]), name="when").dt.as_unit(unit)
     assert times_ms(column, None).tolist() == [NOON_MS]
 
 
-def test_no_times_are_no_times():
+def test_empty_column_has_no_times():
     assert times_ms(pd.Series([], dtype="float64"), None).tolist() == []
 
 
 @pytest.mark.parametrize("value", ["2013-04-01T12:00:00", pd.Timestamp("2013-04-01T12:00:00")])
-def test_a_time_without_an_offset_needs_to_be_told_its_zone(value):
-    with pytest.raises(InvalidTime, match=r"have no offset.*say where.*--timezone UTC"):
+def test_time_without_an_offset_is_refused_without_a_time_zone(value):
+    with pytest.raises(
+        InvalidTime, match=r"have no UTC offset.*give their time zone.*--timezone UTC"
+    ):
         read(value)
     assert read(value, timezone="UTC") == [NOON_MS]
     assert read(value, timezone="Europe/Paris") == [NOON_MS - 2 * 3_600_000]
 
 
-def test_an_offset_outranks_the_zone():
+def test_offset_of_a_time_overrides_the_time_zone():
     assert read("2013-04-01T12:00:00Z", timezone="Europe/Paris") == [NOON_MS]
 
 
@@ -61,7 +63,7 @@ def test_an_offset_outranks_the_zone():
         ([True], "not a time"),
     ],
 )
-def test_what_is_no_time_is_refused_by_name(values, why):
+def test_value_that_is_not_a_time_is_refused_with_its_column(values, why):
     with pytest.raises(InvalidTime, match=f"column 'when'.*{why}"):
         read(*values)
 
@@ -74,7 +76,7 @@ def test_what_is_no_time_is_refused_by_name(values, why):
         ("2013-10-27T02:30:00", "Europe/Paris"),  # and has this one twice
     ],
 )
-def test_a_zone_that_gives_no_clear_time_is_refused(value, zone):
+def test_unknown_time_zone_or_ambiguous_local_time_is_refused(value, zone):
     with pytest.raises(InvalidTime, match=f"column 'when' as times of '{zone}'"):
         read(value, timezone=zone)
 
@@ -82,14 +84,14 @@ def test_a_zone_that_gives_no_clear_time_is_refused(value, zone):
 @pytest.mark.parametrize(
     "text", ["2013-04-01T12:00:00Z", "2013-04-01T12:00", "2013-04-01T14:00:00+02:00"]
 )
-def test_on_the_command_line_a_time_without_an_offset_is_utc(text):
+def test_parsed_time_without_an_offset_is_utc(text):
     assert parse_time_ms(text) == NOON_MS
 
 
-def test_a_date_is_its_first_moment():
+def test_parsed_date_is_midnight():
     assert parse_time_ms("2013-04-01") == NOON_MS - 12 * 3_600_000
 
 
-def test_anything_else_is_refused_on_the_command_line():
+def test_parsing_anything_else_as_a_time_is_refused():
     with pytest.raises(InvalidTime, match="'April' is not a time"):
         parse_time_ms("April")

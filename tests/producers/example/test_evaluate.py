@@ -54,7 +54,7 @@ def profile() -> Profile:
     return build_profile("m", "1", reference, pane_ms=HOUR, threshold=0.5)
 
 
-def test_every_value_is_scikit_learns():
+def test_every_metric_of_the_evaluation_equals_scikit_learn():
     rows = scored(60, seed=2)
     found = evaluated(profile(), rows).metrics
     label, predicted, score = rows.label, rows.predictions.predicted, rows.predictions.score
@@ -69,7 +69,7 @@ def test_every_value_is_scikit_learns():
     assert abs(auc.value - roc_auc_score(label, score)) <= auc.resolution + 1e-12
 
 
-def test_beside_it_stands_the_baseline_on_the_reference():
+def test_baseline_of_the_evaluation_is_measured_on_the_reference():
     reference = scored(30, seed=1, start_ms=REFERENCE_MS[0])
     found = evaluated(profile(), scored(60, seed=2, noise=0.4))
     expected = accuracy_score(reference.label, reference.predictions.predicted)
@@ -78,7 +78,7 @@ def test_beside_it_stands_the_baseline_on_the_reference():
     assert found.change("accuracy") < -0.05
 
 
-def test_intervals_hold_the_true_value_about_as_often_as_they_say():
+def test_intervals_of_the_evaluation_have_their_nominal_coverage():
     truth = accuracy_of_many()
     held = 0
     for seed in range(100, 160):
@@ -92,7 +92,7 @@ def accuracy_of_many() -> float:
     return accuracy_score(rows.label, rows.predictions.predicted)
 
 
-def test_months_are_those_of_utc_and_hold_their_own_rows():
+def test_months_of_the_evaluation_are_utc_and_have_their_own_rows():
     rows = scored(61, seed=3)  # April and May
     found = evaluated(profile(), rows)
     assert list(found.months) == ["2013-04", "2013-05"]
@@ -101,7 +101,7 @@ def test_months_are_those_of_utc_and_hold_their_own_rows():
     assert found.months["2013-04"]["accuracy"].value == pytest.approx(expected, abs=1e-12)
 
 
-def test_rows_without_a_label_are_counted_and_not_measured():
+def test_evaluation_counts_unlabelled_rows_but_does_not_measure_them():
     rows = scored(10, seed=4)
     half = replace(rows, label=np.where(np.arange(1_000) % 2, rows.label, -1))
     found = evaluated(profile(), half)
@@ -111,20 +111,20 @@ def test_rows_without_a_label_are_counted_and_not_measured():
     )
 
 
-def test_without_any_label_nothing_is_measured_and_that_is_said():
+def test_evaluation_without_labels_has_no_metrics():
     found = evaluated(profile(), replace(scored(10, seed=4), label=None, label_time_ms=None))
     assert {metric.value for metric in found.metrics.values()} == {None}
     assert evaluation_lines(found)[-1] == "there are no metrics, because no row has a label"
     assert evaluation_document(found)["metrics"]["f1"]["change"] is None
 
 
-def test_ten_years_are_as_many_blocks_as_one_can_leave_out():
+def test_evaluation_of_ten_years_has_a_limited_number_of_blocks():
     sparse = scored(3_650, seed=5)
     found = evaluated(profile(), sparse).metrics["accuracy"]
     assert MOST_BLOCKS / 2 < found.panes <= MOST_BLOCKS + 1
 
 
-def test_what_was_never_trained_is_said_in_one_sentence(tmp_path):
+def test_evaluating_an_untrained_model_is_refused_in_one_sentence(tmp_path):
     said = CliRunner().invoke(
         program("driftline", COMMANDS, "help"), ["evaluate", "--trained", str(tmp_path)]
     )
@@ -135,7 +135,7 @@ def test_what_was_never_trained_is_said_in_one_sentence(tmp_path):
     assert "`driftline train`" in said.stderr
 
 
-def test_the_command_scores_the_flights_prints_and_saves(trained, tmp_path):
+def test_evaluate_command_prints_and_saves_the_metrics_of_the_flights(trained, tmp_path):
     write_profile(tmp_path / "flight-delay-1.profile", trained.profile)
     words = ["evaluate", "--trained", str(tmp_path), "--until", "2013-04-08"]
     calm = CliRunner().invoke(program("driftline", COMMANDS, "help"), words)
@@ -150,7 +150,7 @@ def test_the_command_scores_the_flights_prints_and_saves(trained, tmp_path):
     assert f"\nlog_loss{metrics['log_loss']['value']:16.3f}" in calm.stdout
 
 
-def test_a_scenario_is_scored_as_it_would_be_lived_through(trained, tmp_path):
+def test_evaluate_command_applies_scenarios_before_scoring(trained, tmp_path):
     write_profile(tmp_path / "flight-delay-1.profile", trained.profile)
     output = tmp_path / "out" / "e.json"
     words = ["--trained", str(tmp_path), "--until", "2013-04-08", "--output", str(output)]
@@ -162,6 +162,6 @@ def test_a_scenario_is_scored_as_it_would_be_lived_through(trained, tmp_path):
     assert json.loads(output.read_text())["metrics"]["accuracy"]["change"] < -0.6
 
 
-def test_the_saved_profile_is_the_one_that_is_read(tmp_path):
+def test_evaluate_reads_the_saved_profile(tmp_path):
     write_profile(tmp_path / "m-1.profile", profile())
     assert trained_profile(tmp_path, "m", "1").model == "m"

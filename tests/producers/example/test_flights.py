@@ -24,22 +24,22 @@ def at_ms(*when: int) -> int:
     return int(datetime(*when, tzinfo=UTC).timestamp() * 1000)
 
 
-def test_there_are_all_with_a_known_outcome(flights):
+def test_flights_are_all_with_a_known_outcome(flights):
     assert len(flights) == 327_346
     assert len(set(flights.ids)) == 327_346
 
 
-def test_they_are_in_the_order_of_their_departure(flights):
+def test_flights_are_in_the_order_of_departure(flights):
     assert (np.diff(flights.time_ms) >= 0).all()
 
 
-def test_winter_march_and_the_rest_are_all_there_is(flights):
+def test_training_reference_and_production_cover_all_flights(flights):
     parts = [len(flights.between(*span)) for span in (TRAINING_MS, REFERENCE_MS, PRODUCTION_MS)]
     assert parts == [49_854, 27_946, 249_546]
     assert sum(parts) == len(flights)
 
 
-def test_the_first_flight_is_the_one_of_the_books(flights):
+def test_first_flight_has_the_published_values(flights):
     """05:15 in New York, two minutes late, 227 minutes in the air: 10:17 and 14:29 in UTC."""
     row = list(flights.ids).index("2013-01-01/UA1545/EWR")
     assert flights.time_ms[row] == at_ms(2013, 1, 1, 10, 17)
@@ -62,7 +62,7 @@ def test_the_first_flight_is_the_one_of_the_books(flights):
     }
 
 
-def test_summer_time_moves_the_clock(flights):
+def test_flight_times_respect_daylight_saving_time(flights):
     """Due at 06:00 in New York: 11:00 UTC on 9 March, 10:00 UTC on 11 March."""
     due_ms = flights.time_ms - flights.features["dep_delay"] * 60_000
     for day, hour in (("2013-03-09", 11), ("2013-03-11", 10)):
@@ -71,13 +71,13 @@ def test_summer_time_moves_the_clock(flights):
         assert min(six) == at_ms(*map(int, day.split("-")), hour)
 
 
-def test_a_label_is_known_after_its_flight_has_left(flights):
+def test_label_of_a_flight_is_known_after_departure(flights):
     delay_ms = flights.label_time_ms - flights.time_ms
     assert delay_ms.min() == 45 * 60_000
     assert delay_ms.max() == 12 * 3_600_000
 
 
-def test_numbers_are_numbers_and_categories_are_texts(flights):
+def test_flight_features_are_floats_or_strings(flights):
     assert list(flights.features) == [*NUMERIC, *CATEGORICAL]
     assert {flights.features[name].dtype.kind for name in NUMERIC} == {"f"}
     assert {type(value) for name in CATEGORICAL for value in flights.features[name]} == {str}

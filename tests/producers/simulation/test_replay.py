@@ -65,25 +65,25 @@ class World:
         return self.sent
 
 
-def test_a_label_is_sent_when_it_becomes_known_after_the_prediction_of_that_moment():
+def test_label_is_sent_when_it_becomes_known_after_predictions_of_the_same_time():
     assert order(replay()) == ["p:a", "p:b", "l:a", "p:c", "l:c"]
     assert len(replay()) == 5
 
 
-def test_labels_that_overtake_each_other_are_sent_as_they_become_known():
+def test_labels_are_sent_in_the_order_in_which_they_become_known():
     slow_first = replay(np.array([0, 1, 1]), np.array([9_000, 1_500, 2_000]))
     assert order(slow_first) == ["p:a", "p:b", "l:b", "p:c", "l:c", "l:a"]
 
 
-def test_without_times_a_label_comes_with_its_prediction():
+def test_label_without_a_time_is_sent_with_its_prediction():
     assert order(replay(known_at_ms=None)) == ["p:a", "l:a", "p:b", "p:c", "l:c"]
 
 
-def test_without_labels_there_are_predictions_only():
+def test_replay_of_unlabelled_rows_has_only_predictions():
     assert order(replay(None, None)) == ["p:a", "p:b", "p:c"]
 
 
-def test_what_is_sent_keeps_the_contract():
+def test_replayed_records_follow_the_contract():
     first, second, label, third, _ = [event.value for event in replay().events()]
     assert decode_prediction(first).features == {"x": 1.5, "c": "u"}
     assert decode_prediction(second).features == {"x": None, "c": None}
@@ -95,7 +95,7 @@ def test_what_is_sent_keeps_the_contract():
     assert decode_label(label).label == 0
 
 
-def test_a_model_may_have_no_features():
+def test_replay_of_a_model_without_features():
     bare = Predictions(
         PREDICTIONS.ids, PREDICTIONS.time_ms, PREDICTIONS.score, PREDICTIONS.predicted, {}
     )
@@ -103,12 +103,12 @@ def test_a_model_may_have_no_features():
     assert [decode_prediction(event.value).features for event in events] == [{}, {}, {}]
 
 
-def test_a_limit_counts_predictions_and_keeps_their_labels():
+def test_limit_of_a_replay_counts_predictions_and_keeps_their_labels():
     assert order(replay().first(2)) == ["p:a", "p:b", "l:a"]
     assert order(replay().first(None)) == order(replay())
 
 
-def test_more_rows_than_are_converted_at_a_time_come_all_and_in_order():
+def test_replay_of_more_rows_than_a_chunk_is_complete_and_in_order():
     n = 25_000
     rows = Predictions(
         [str(i) for i in range(n)],
@@ -121,25 +121,25 @@ def test_more_rows_than_are_converted_at_a_time_come_all_and_in_order():
     assert [decode_prediction(e.value).features["x"] for e in events] == list(range(n))
 
 
-def test_at_a_rate_records_come_in_equal_steps():
+def test_rate_sends_records_in_equal_intervals():
     assert [at for at, _ in World().run(at_rate(2), replay())] == [0, 0.5, 1, 1.5, 2]
 
 
-def test_at_a_speed_the_clock_of_the_events_runs_faster():
+def test_speed_scales_event_time():
     sent = World().run(at_speed(10, 0), replay())
     assert sent == [(0, "p:a"), (0.1, "p:b"), (0.1, "l:a"), (0.2, "p:c"), (0.3, "l:c")]
 
 
-def test_as_fast_as_possible_waits_for_nothing():
+def test_replay_without_pacing_does_not_wait():
     assert {at for at, _ in World().run(as_fast_as_possible, replay())} == {0}
 
 
 @pytest.mark.parametrize("pace", [as_fast_as_possible, at_rate(1)])
-def test_a_stop_ends_it_between_two_records(pace):
+def test_stop_ends_the_replay_between_two_records(pace):
     assert len(World(stop_after=2).run(pace, replay())) == 2
 
 
-def test_a_stop_does_not_wait_for_the_next_record():
+def test_stop_does_not_wait_for_the_next_record():
     stop = threading.Event()
     stop.set()
     sending = send(
@@ -152,7 +152,7 @@ def test_a_stop_does_not_wait_for_the_next_record():
     assert list(sending) == []
 
 
-def test_to_finish_every_partition_gets_a_record_far_ahead():
+def test_finish_sends_a_later_record_to_every_partition():
     day_ms = 86_400_000
     events = list(replay().finish(day_ms, {"predictions": 3, "labels": 2}))
     assert [(e.topic, e.partition) for e in events] == [

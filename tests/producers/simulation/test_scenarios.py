@@ -28,26 +28,26 @@ def disturbed(*texts: str, rows: History | None = None, seed: int = 0) -> Histor
     return apply_scenarios(rows or history(), scenarios, seed)
 
 
-def test_shift_adds_from_its_moment_on():
+def test_shift_adds_from_its_start_time_on():
     after = disturbed(f"shift:feature=x,by=0.5,{FROM}")
     assert after.features["x"].tolist() == [0, 1, 2, 3, 4, 5.5, 6.5, 7.5, 8.5, 9.5]
 
 
-def test_scale_multiplies_from_its_moment_on():
+def test_scale_multiplies_from_its_start_time_on():
     after = disturbed(f"scale:feature=x,by=2,{FROM}")
     assert after.features["x"].tolist() == [0, 1, 2, 3, 4, 10, 12, 14, 16, 18]
 
 
-def test_until_ends_it():
+def test_scenario_ends_at_until():
     after = disturbed(f"shift:feature=x,by=100,{FROM},until=1970-01-01T00:00:06Z")
     assert after.features["x"].tolist() == [0, 1, 2, 3, 4, 105, 6, 7, 8, 9]
 
 
-def test_without_a_moment_it_holds_from_the_beginning():
+def test_scenario_without_from_starts_at_the_beginning():
     assert disturbed("flip:proportion=1").label.tolist() == [1] * 10
 
 
-def test_a_share_of_1_loses_every_value_of_either_kind():
+def test_missing_with_proportion_1_removes_every_numeric_and_categorical_value():
     after = disturbed(
         f"missing:feature=x,proportion=1,{FROM}", f"missing:feature=c,proportion=1,{FROM}"
     )
@@ -55,7 +55,7 @@ def test_a_share_of_1_loses_every_value_of_either_kind():
     assert after.features["c"].tolist() == ["a"] * 5 + [None] * 5
 
 
-def test_a_share_is_that_share_of_the_rows():
+def test_proportion_of_a_scenario_is_that_of_the_rows():
     many = disturbed(
         "missing:feature=x,proportion=0.3", "flip:proportion=0.2", rows=history(20_000)
     )
@@ -63,40 +63,40 @@ def test_a_share_is_that_share_of_the_rows():
     assert many.label.mean() == pytest.approx(0.2, abs=0.015)
 
 
-def test_drift_comes_little_by_little_and_stays():
+def test_drift_grows_gradually_and_stays():
     after = disturbed(f"drift:feature=x,by=4,over=2s,{FROM}")
     assert after.features["x"].tolist() == [0, 1, 2, 3, 4, 5, 8, 11, 12, 13]
 
 
-def test_a_drift_that_ends_leaves_what_comes_later_as_it_was():
+def test_drift_does_not_change_rows_after_until():
     after = disturbed(f"drift:feature=x,by=4,over=2s,{FROM},until=1970-01-01T00:00:08Z")
     assert after.features["x"].tolist() == [0, 1, 2, 3, 4, 5, 8, 11, 8, 9]
 
 
-def test_a_category_takes_over_a_share_of_the_rows_from_its_moment_on():
+def test_takeover_replaces_a_proportion_of_the_rows_from_its_start_time_on():
     after = disturbed(f"takeover:feature=c,value=b,proportion=1,{FROM}")
     assert after.features["c"].tolist() == ["a"] * 5 + ["b"] * 5
     many = disturbed("takeover:feature=c,value=b,proportion=0.3", rows=history(20_000))
     assert (many.features["c"] == "b").mean() == pytest.approx(0.3, abs=0.015)
 
 
-def test_a_stuck_sensor_repeats_its_last_reading():
+def test_stuck_repeats_the_last_value_before_from():
     after = disturbed(f"stuck:feature=x,{FROM}")
     assert after.features["x"].tolist() == [0, 1, 2, 3, 4, 4, 4, 4, 4, 4]
 
 
-def test_a_reading_that_is_missing_is_none_to_be_stuck_at():
+def test_stuck_skips_missing_values():
     lost = "missing:feature=x,proportion=1,from=1970-01-01T00:00:03Z"
     after = disturbed(lost, f"stuck:feature=x,{FROM}")
     assert after.features["x"].tolist()[5:] == [2] * 5
 
 
-def test_a_stuck_sensor_repeats_the_reading_that_is_named():
+def test_stuck_repeats_the_value_of_at():
     after = disturbed("stuck:feature=x,at=7.5,until=1970-01-01T00:00:03Z")
     assert after.features["x"].tolist() == [7.5, 7.5, 7.5, 3, 4, 5, 6, 7, 8, 9]
 
 
-def test_a_drop_loses_rows_with_everything_that_belongs_to_them():
+def test_drop_removes_whole_rows():
     before, after = history(20_000), disturbed("drop:proportion=0.8", rows=history(20_000))
     assert len(after) == pytest.approx(4_000, abs=250)
     assert np.isin(after.ids, before.ids).all()
@@ -105,12 +105,12 @@ def test_a_drop_loses_rows_with_everything_that_belongs_to_them():
     assert len(after.label) == len(after.features["c"]) == len(after)
 
 
-def test_a_drop_lasts_as_long_as_it_says():
+def test_drop_is_limited_by_from_and_until():
     after = disturbed(f"drop:proportion=1,{FROM},until=1970-01-01T00:00:08Z")
     assert after.ids.tolist() == ["0", "1", "2", "3", "4", "8", "9"]
 
 
-def test_malformed_changes_no_row_and_names_a_share_of_them_from_its_moment_on():
+def test_malformed_selects_a_proportion_of_ids_and_changes_no_row():
     scenarios = [parse_scenario(f"malformed:proportion=1,{FROM}")]
     after = apply_scenarios(history(), scenarios, 0)
     assert after.features["x"].tolist() == history().features["x"].tolist()
@@ -119,32 +119,32 @@ def test_malformed_changes_no_row_and_names_a_share_of_them_from_its_moment_on()
     assert len(few) == pytest.approx(200, abs=45)
 
 
-def test_who_is_malformed_depends_on_the_seed_and_the_place_alone():
+def test_malformed_ids_depend_only_on_seed_and_position():
     one, calm = parse_scenario("malformed:proportion=0.5"), parse_scenario("shift:feature=x,by=1")
     first, again, other = (malformed_ids(history(100), [one], seed) for seed in (1, 1, 2))
     assert first == again != other
     assert malformed_ids(history(100), [calm, one], 1) != first
 
 
-def test_they_are_applied_one_after_the_other():
+def test_scenarios_are_applied_one_after_the_other():
     after = disturbed("shift:feature=x,by=1", "scale:feature=x,by=10")
     assert after.features["x"].tolist() == [10 * (x + 1) for x in range(10)]
 
 
-def test_what_no_scenario_names_stays():
+def test_scenario_leaves_other_features_unchanged():
     before, after = history(), disturbed("shift:feature=x,by=1")
     assert after.features["c"].tolist() == before.features["c"].tolist()
     assert (after.label == before.label).all()
     assert before.features["x"].tolist() == list(range(10))
 
 
-def test_the_seed_decides_what_is_drawn():
+def test_random_draws_of_a_scenario_depend_on_the_seed():
     first, again, other = (disturbed("flip:proportion=0.5", seed=seed) for seed in (1, 1, 2))
     assert (first.label == again.label).all()
     assert (first.label != other.label).any()
 
 
-def test_two_of_a_kind_draw_for_themselves():
+def test_two_scenarios_of_a_kind_draw_independently():
     both = disturbed("missing:feature=x,proportion=0.5", "missing:feature=c,proportion=0.5")
     lost = [value is None for value in both.features["c"]]
     assert lost != np.isnan(both.features["x"]).tolist()
@@ -200,6 +200,6 @@ def test_two_of_a_kind_draw_for_themselves():
         ("scale:feature=c,by=1", "feature 'c' is not numeric"),
     ],
 )
-def test_what_cannot_be_done_is_refused_in_one_sentence(text, why):
+def test_invalid_scenario_is_refused_in_one_sentence(text, why):
     with pytest.raises(InvalidScenario, match=why):
         disturbed(text)

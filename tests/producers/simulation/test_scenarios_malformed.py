@@ -48,7 +48,7 @@ def broken(event) -> bool:
     return False
 
 
-def test_a_share_of_the_predictions_is_broken_and_all_else_is_as_it_was(events):
+def test_malformed_scenario_breaks_a_proportion_of_predictions_and_nothing_else(events):
     calm, careless = events(), events(SCENARIO)
     assert careless[LABELS] == calm[LABELS]
     assert all(decode_label(event.value) for event in careless[LABELS])
@@ -61,7 +61,7 @@ def test_a_share_of_the_predictions_is_broken_and_all_else_is_as_it_was(events):
     assert 0.05 < hit / len(careless[PREDICTIONS]) < 0.2
 
 
-def test_records_are_broken_in_every_way():
+def test_malformed_records_have_every_kind_of_mistake():
     value = (
         b'{"schema":1,"id":"x","time":"2013-04-01T00:00:00Z","model":"m","version":"1",'
         b'"features":{},"score":0.5}'
@@ -75,7 +75,7 @@ def test_records_are_broken_in_every_way():
     assert said == {"'score'", "'id'", "a value of 'features'", "not JSON"}
 
 
-def test_what_is_broken_never_counts_so_the_pipeline_leaves_it_out(trained):
+def test_malformed_predictions_are_left_out_of_the_batch_pipeline(trained):
     calm, careless = (
         scored_flights(trained.profile, simulation(*scenarios)) for scenarios in ((), (SCENARIO,))
     )

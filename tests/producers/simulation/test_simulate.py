@@ -36,14 +36,14 @@ def rows(from_day: int, until_day: int, *scenarios: str, **options: object):
     return simulated(load_settings(), simulation).rows
 
 
-def test_the_flights_of_the_time_are_replayed_with_their_labels():
+def test_simulation_replays_the_flights_of_its_time_range_with_labels():
     replayed, flights = rows(1, 3), load_flights().between(DAYS[1], DAYS[3])
     assert replayed.predictions.ids == flights.ids.tolist()
     assert (replayed.label == flights.label).all()
     assert (replayed.label_time_ms == flights.label_time_ms).all()
 
 
-def test_disturbed_features_are_scored_as_a_service_would_score_them(trained):
+def test_simulation_scores_the_changed_features(trained):
     calm, shifted = rows(1, 3), rows(1, 3, "shift:feature=dep_delay,by=20,from=2013-04-02")
     second = calm.predictions.time_ms >= DAYS[2]
     assert (shifted.predictions.score[~second] == calm.predictions.score[~second]).all()
@@ -54,34 +54,34 @@ def test_disturbed_features_are_scored_as_a_service_would_score_them(trained):
     assert expected.mean() > calm.predictions.score[second].mean() + 0.1
 
 
-def test_a_prediction_is_the_score_at_the_threshold_of_the_profile():
+def test_simulated_class_is_from_the_threshold_of_the_profile():
     predictions = rows(1, 2).predictions
     assert (predictions.predicted == (predictions.score >= 0.5)).all()
 
 
-def test_what_is_drawn_for_a_row_does_not_depend_on_the_stretch_that_is_replayed():
+def test_random_draws_do_not_depend_on_the_replayed_time_range():
     long, short = rows(1, 4, "flip:proportion=0.5"), rows(2, 3, "flip:proportion=0.5")
     time_ms = long.predictions.time_ms
     assert (long.label[(time_ms >= DAYS[2]) & (time_ms < DAYS[3])] == short.label).all()
     assert np.abs(long.label - load_flights().between(DAYS[1], DAYS[4]).label).any()
 
 
-def test_a_limit_takes_the_first_flights():
+def test_limit_of_a_simulation_takes_the_first_flights():
     assert rows(1, 4, limit=7).predictions.ids == rows(1, 4).predictions.ids[:7]
 
 
-def test_a_model_that_is_not_published_is_named():
+def test_simulation_of_an_unpublished_model_is_refused():
     with pytest.raises(BadInput, match="version '2' is not published: run `driftline train` first"):
         rows(1, 2, version="2")
 
 
-def test_a_model_without_its_file_scores_nothing(published, trained):
+def test_simulation_of_a_model_without_model_file_is_refused(published, trained):
     bare = dataclasses.replace(trained.profile, model_file=None)
     published["flight-delay", "1"] = (bare, "hash")
     with pytest.raises(BadInput, match=r"registered without its model file.*driftline replay"):
         rows(1, 2)
 
 
-def test_a_time_without_flights_is_said():
+def test_simulation_of_a_time_without_flights_is_refused():
     with pytest.raises(BadInput, match="no flights in that time"):
         rows(2, 2)
