@@ -1,10 +1,10 @@
-"""Healthy days against healthy days, and the year that followed: what alarms, and what opens.
+"""Marked windows and incidents on healthy days of flights, and in the year that followed.
 
     python benchmarks/healthy_flights.py [--splits 20]
 
-March is cut at random into reference days and live days, as often as asked. For each cut: how many
-windows plain ``p < 0.05`` marks, and how many incidents open. Then April to December against March,
-and a ``distance`` that grows by a fifth at the start of a window.
+March is split at random into reference days and live days, ``--splits`` times. For each split, the
+windows with ``p < 0.05`` and the incidents are counted. Then April to December are compared with
+March, and ``distance`` is increased by a fifth at the start of a window.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PLAN = Plan(time=Time(lateness_ms=0))
 @click.command()
 @click.option("--splits", default=20, show_default=True)
 def main(splits: int) -> None:
-    """Print what alarms on healthy data, and what the real year brought."""
+    """Print the alarms on healthy data and in the real year."""
     flights = load_flights()
     model = train(flights.between(*TRAINING_MS), CATEGORICAL)
     march = flights.between(*REFERENCE_MS)

@@ -1,9 +1,9 @@
-"""How often Driftline is wrong, and how long it takes to be right.
+"""The quality of Driftline: rates of false alarms, and delays until a change is detected.
 
     python -m benchmarks.quality [--runs 1000] [--only null] [--workers 2]
 
 prints the tables of ``docs/benchmarks.md`` and writes the figures to
-``benchmarks/results/quality.json``. Everything is seeded; what is left out keeps what it had.
+``benchmarks/results/quality.json``. All runs are seeded. Parts that are not run keep their figures.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.quality import concept, runs
 from benchmarks.quality.concept import FLIP
-from benchmarks.quality.figures import delays, mean, share
+from benchmarks.quality.figures import delays, mean, proportion
 from benchmarks.quality.flights import CHANGES as FLIGHT_CHANGES
 from benchmarks.quality.streams import CHANGES, NULLS, OTHER_CHANGES, WITH_MEMORY
 
@@ -33,16 +33,16 @@ Each = Callable[[Callable[..., Any], Sequence[Any]], list[Any]]
 @click.command()
 @click.option(
     "--runs",
-    "many",
+    "run_count",
     default=1_000,
     show_default=True,
-    help="Of each healthy stream of independent rows; of the rest a part of that.",
+    help="Runs of each healthy stream of independent rows. The other parts have fewer.",
 )
 @click.option("--only", multiple=True, type=click.Choice(("null", "memory", "delay", "flights")))
 @click.option("--workers", default=2, show_default=True)
-def main(many: int, only: Sequence[str], workers: int) -> None:
-    """Measure, print, and write down."""
-    known: Figures = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+def main(run_count: int, only: Sequence[str], workers: int) -> None:
+    """Measure, print the tables and write the results."""
+    figures_by_part: Figures = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     parts = {"null": _null, "memory": _memory, "delay": _delay, "flights": _flights}
     with ProcessPoolExecutor(workers) as pool:
 
@@ -50,50 +50,53 @@ def main(many: int, only: Sequence[str], workers: int) -> None:
             return list(pool.map(function, over, chunksize=4))
 
         for name in only or parts:
-            known[name] = {}
-            for what, figures in parts[name](many, each):
-                known[name][what] = figures
-                click.echo(f"{name:8} {what:28} {_line(figures)}")
+            figures_by_part[name] = {}
+            for title, figures in parts[name](run_count, each):
+                figures_by_part[name][title] = figures
+                click.echo(f"{name:8} {title:28} {_line(figures)}")
             RESULTS.parent.mkdir(exist_ok=True)
-            RESULTS.write_text(json.dumps(known, indent=1) + "\n")
+            RESULTS.write_text(json.dumps(figures_by_part, indent=1) + "\n")
 
 
-def _null(many: int, each: Each) -> Iterator[tuple[str, Figures]]:
-    """Share of runs of 100 healthy panes with any incident; the budget is 0.05."""
+def _null(run_count: int, each: Each) -> Iterator[tuple[str, Figures]]:
+    """Proportion of runs of 100 healthy panes with an incident. The budget is 0.05."""
     for scenario in NULLS:
-        found = each(partial(runs.healthy, scenario.name), range(many))
-        yield scenario.name, share(sum(n > 0 for n in found), many)
+        found = each(partial(runs.healthy, scenario.name), range(run_count))
+        yield scenario.name, proportion(sum(n > 0 for n in found), run_count)
 
 
-def _memory(many: int, each: Each) -> Iterator[tuple[str, Figures]]:
-    """Incidents in 100 panes of 20 features."""
+def _memory(run_count: int, each: Each) -> Iterator[tuple[str, Figures]]:
+    """Incidents in 100 healthy panes of 20 autocorrelated features."""
     for scenario in WITH_MEMORY:
-        yield scenario.name, mean(each(partial(runs.healthy, scenario.name), range(many // 10)))
+        yield (
+            scenario.name,
+            mean(each(partial(runs.healthy, scenario.name), range(run_count // 10))),
+        )
 
 
-def _delay(many: int, each: Each) -> Iterator[tuple[str, Figures]]:
-    """Rows."""
+def _delay(run_count: int, each: Each) -> Iterator[tuple[str, Figures]]:
+    """Delays in rows."""
     for scenario in (*CHANGES, *OTHER_CHANGES):
-        found = each(partial(runs.delay, scenario.name), range(many // 5))
+        found = each(partial(runs.delay, scenario.name), range(run_count // 5))
         early = sum(one == "early" for one in found)
-        kept = [one for one in found if one != "early"]
-        yield scenario.name, {**delays(kept), "early": early / len(found)}
-    yield FLIP, delays(each(concept.delay, range(many // 20)))
+        delays_in_rows = [one for one in found if one != "early"]
+        yield scenario.name, {**delays(delays_in_rows), "early": early / len(found)}
+    yield FLIP, delays(each(concept.delay, range(run_count // 20)))
 
 
-def _flights(many: int, each: Each) -> Iterator[tuple[str, Figures]]:
-    """Incidents of distributions in 45 days, without storms, and what opened besides; days."""
+def _flights(run_count: int, each: Each) -> Iterator[tuple[str, Figures]]:
+    """Incidents in 45 healthy days by their kind, and delays in days."""
     for quarter in range(1, 5):
-        found = each(partial(runs.healthy_flights, quarter), range(many // 10))
-        besides = {
+        found = each(partial(runs.healthy_flights, quarter), range(run_count // 10))
+        others = {
             name: float(np.mean([getattr(one, name) for one in found]))
             for name in ("storms", "missing", "missing_storms")
         }
-        yield f"quarter {quarter}", {**mean([one.distributions for one in found]), **besides}
+        yield f"quarter {quarter}", {**mean([one.distributions for one in found]), **others}
     for quarter in range(1, 5):
         yield f"forward {quarter}", asdict(runs.healthy_flights(quarter, None))
     for change in FLIGHT_CHANGES:
-        yield change, delays(each(partial(runs.flights_delay, change), range(many // 10)))
+        yield change, delays(each(partial(runs.flights_delay, change), range(run_count // 10)))
 
 
 def _line(figures: Figures) -> str:

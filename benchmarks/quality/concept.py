@@ -1,8 +1,8 @@
-"""Labels that turn round where one feature is high: seen by the errors, by no feature.
+"""Concept drift: labels are inverted for some rows, which changes the errors and no feature.
 
-Two features, and a model that knows how the label depends on them; labels come with the row. From a
-random pane on they are the other way round for the tenth of the rows with the largest first
-feature. Everything is decided by the product's own detection, labels, performance and all.
+There are two features, and a model that knows how the label depends on them. Labels are known at
+once. From a random pane on, the labels of the tenth of the rows with the largest first feature are
+inverted. The product's own detection decides, including labels and performance.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from monitor.windows.evaluator import Evaluator
 FLIP = "flip-of-a-tenth"
 REFERENCE_PANES, AFTER = 20, 40  # panes
 FLIPPED_FROM = 1.2816  # of a standard normal feature: its 90th percentile
-SHARPNESS = 4.0  # of the model: nine rows in ten are called right
+SHARPNESS = 4.0  # of the model: nine predictions in ten are right
 
 
 def delay(seed: int) -> float | None:
-    """Rows from the change to the end of the window that alarms; None if 40 panes show nothing."""
+    """Rows from the change to the end of the window that alarms. None without one in 40 panes."""
     rng = np.random.default_rng(30_000 + seed)
     reference = _rows(rng, REFERENCE_PANES)
     profile = build_profile("flip", "1", reference, pane_ms=HOUR, threshold=0.5)
@@ -48,8 +48,8 @@ def _rows(
     score = expit(SHARPNESS * (x1 + 0.5 * x0))
     label = (rng.random(n) < score).astype(np.int64)
     if flipped_from_ms is not None:
-        turned = (time_ms >= flipped_from_ms) & (x0 > FLIPPED_FROM)
-        label = np.where(turned, 1 - label, label)
+        inverted = (time_ms >= flipped_from_ms) & (x0 > FLIPPED_FROM)
+        label = np.where(inverted, 1 - label, label)
     ids = [str(i) for i in range(n)]
     features = {"x0": x0, "x1": x1}
     predictions = Predictions(ids, time_ms, score, (score >= 0.5).astype(np.int64), features)

@@ -1,4 +1,4 @@
-"""Driftline's own rule over arrays of rows, by the product's code, without Kafka."""
+"""Driftline's own detection on arrays of rows, without Kafka."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from monitor.windows.evaluator import Evaluator
 
 Rows = NDArray[np.float64]  # shape (rows, features)
 
-ROWS_AT_ONCE = 12_500  # about, that are looked up together
+ROWS_AT_ONCE = 12_500  # approximately; rows that are located in one call
 
 
 def plan(budget: float, panes: int) -> Plan:
-    """``budget`` false alarms in as many panes; windows to look at are single panes."""
+    """``budget`` false alarms in ``panes`` panes. Displayed windows are single panes."""
     allowance = Budget(budget, panes * HOUR)
     return Plan(
         Windows(HOUR, HOUR, HOUR, 10**6 * HOUR),
@@ -30,9 +30,9 @@ def plan(budget: float, panes: int) -> Plan:
 
 
 def evaluator(of: Plan, reference: Sequence[Rows], categorical: int = 0) -> Evaluator:
-    """``reference`` pane by pane, in time order; NaN is missing. Scores say nothing here.
+    """``reference`` holds the rows of each pane in order of time, NaN if missing. Scores are noise.
 
-    The first so many columns hold numbers of categories.
+    The first ``categorical`` columns hold numbers of categories.
     """
     rows = np.concatenate(reference)
     n = len(rows)
@@ -61,7 +61,7 @@ def _column(values: NDArray[np.float64], categorical: bool) -> Column:
 
 
 def counted(by: Evaluator, panes: Iterable[Rows]) -> Iterator[Counts]:
-    """The counts of each pane, of what ``evaluator`` was made of."""
+    """The counts of each pane, in the cells of the evaluator."""
     kinds = len(list(by.profile.schema.categorical))
     samples = [reference.sample for _, reference in by.profile.schema.numeric]
     places = list(
@@ -77,7 +77,7 @@ def counted(by: Evaluator, panes: Iterable[Rows]) -> Iterator[Counts]:
         for rows, (start, end) in zip(some, pairwise(edges), strict=True):
             met = bins[:, start:end]
             found = Counts.of(met[met >= 0])
-            yield Counts.total([found, *_categories(by, rows), _flaws(by, rows)])
+            yield Counts.total([found, *_categories(by, rows), _quality(by, rows)])
 
 
 def _together(panes: Iterable[Rows]) -> Iterator[list[Rows]]:
@@ -98,8 +98,8 @@ def _categories(by: Evaluator, rows: Rows) -> Iterator[Counts]:
         yield Counts(found.index + by.data.cell_index.offsets[f"categories/{name}"][0], found.count)
 
 
-def _flaws(by: Evaluator, rows: Rows) -> Counts:
-    """How many rows there are, and in how many each feature is missing."""
+def _quality(by: Evaluator, rows: Rows) -> Counts:
+    """The number of rows, and of missing values of each feature."""
     offsets = by.data.cell_index.offsets
     starts = [offsets[f"quality/x{i}"][0] + Quality.MISSING for i in range(rows.shape[1])]
     missing = np.isnan(rows).sum(axis=0)

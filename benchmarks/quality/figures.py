@@ -1,4 +1,4 @@
-"""Shares with intervals, and delays as people ask for them."""
+"""Proportions and means with intervals, and quantiles of delays."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from scipy.stats import beta, poisson
 
 
-def share(hits: int, runs: int) -> dict[str, Any]:
-    """With Clopper and Pearson's 95% interval."""
+def proportion(hits: int, runs: int) -> dict[str, Any]:
+    """The proportion of hits with the 95% interval of Clopper and Pearson."""
     low = float(beta.ppf(0.025, hits, runs - hits + 1)) if hits else 0.0
     high = float(beta.ppf(0.975, hits + 1, runs - hits)) if hits < runs else 1.0
     upper = float(beta.ppf(0.95, hits + 1, runs - hits)) if hits < runs else 1.0
@@ -18,7 +18,7 @@ def share(hits: int, runs: int) -> dict[str, Any]:
 
 
 def mean(counts: Sequence[int]) -> dict[str, Any]:
-    """With a normal 95% interval over runs; where all are 0, the exact one of a Poisson count."""
+    """The mean with a normal 95% interval, or an exact Poisson interval if all counts are 0."""
     values = np.asarray(counts, dtype=np.float64)
     reach = 1.96 * float(values.std(ddof=1)) / np.sqrt(values.size) if values.size > 1 else 0.0
     average = float(values.mean())
@@ -33,7 +33,7 @@ def mean(counts: Sequence[int]) -> dict[str, Any]:
 
 
 def delays(found: Sequence[float | None]) -> dict[str, Any]:
-    """None is missed; median and 90th percentile count a miss as endless (None)."""
+    """Quantiles of delays. None is a missed change, and counts as an infinite delay."""
     values = np.sort([np.inf if each is None else each for each in found])
     return {
         "median": _finite(values, 0.5),

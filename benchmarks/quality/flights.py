@@ -1,7 +1,7 @@
-"""Real healthy data: a quarter's flights, half of its days as the reference, the others live.
+"""Real healthy data: half of the days of a quarter are the reference, the others are live.
 
-The days are cut at random, and live ones keep their order. Nothing of Driftline is imported, so
-that a detector with an environment of its own can be shown the same rows.
+Days are drawn at random, and live days keep their order. Nothing of Driftline is imported, so that
+a detector with an environment of its own can read the same rows.
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ CHANGES: dict[str, tuple[str, Callable[[Rows], Rows]]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Quarter:
-    """Its rows in time order, and the three-hour pane that each lies in, from the first day on."""
+    """The rows of a quarter in order of time, with the number of their three-hour pane."""
 
     rows: Rows
     pane: NDArray[np.int64]  # shape (rows,)
 
     def days(self, rng: Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Those of the reference, and ``LIVE_DAYS`` live ones, drawn at random; both in order."""
+        """Days of the reference and ``LIVE_DAYS`` live days, drawn at random, both in order."""
         every = rng.permutation(int(self.pane[-1]) // PANES_PER_DAY + 1)
         return np.sort(every[LIVE_DAYS:]), np.sort(every[:LIVE_DAYS])
 
     def panes(self, days: NDArray[np.int64]) -> list[Rows]:
-        """The panes of some days, side by side; those of nights may be empty."""
+        """The consecutive panes of ``days``. Panes at night may be empty."""
         numbers = (days[:, None] * PANES_PER_DAY + np.arange(PANES_PER_DAY)).ravel()
         edges = self.pane.searchsorted([numbers, numbers + 1])
         return [self.rows[start:end].copy() for start, end in edges.T]
@@ -71,7 +71,7 @@ class Quarter:
 
 @lru_cache(maxsize=4)
 def load_quarter(number: int = 1) -> Quarter:
-    """Of 2013, from 1 to 4, in UTC."""
+    """A quarter of 2013, 1 to 4, in UTC."""
     table = pq.read_table(FILE, columns=["time", *FEATURES])
     time_ms = table["time"].cast(pa.int64()).to_numpy()
     columns = [table[name].cast(pa.float64()).to_numpy() for name in FEATURES]
@@ -82,7 +82,7 @@ def load_quarter(number: int = 1) -> Quarter:
 
 
 def change(panes: list[Rows], name: str, change_at: int) -> None:
-    """Alters the panes in place, from ``change_at`` on."""
+    """Change a feature in place, from pane ``change_at`` on."""
     feature, altered = CHANGES[name]
     column = FEATURES.index(feature)
     for rows in panes[change_at:]:
@@ -90,6 +90,6 @@ def change(panes: list[Rows], name: str, change_at: int) -> None:
 
 
 def _month_ms(month: int) -> int:
-    """Month 13 is the next year's first."""
+    """The start of a month of 2013. Month 13 is January 2014."""
     year, index = divmod(month - 1, 12)
     return int(datetime(2013 + year, index + 1, 1, tzinfo=UTC).timestamp()) * 1000

@@ -1,19 +1,21 @@
-"""Performance, healthy March against healthy March: what alarms, and how soon a fall is told.
+"""Incidents of performance on healthy data, and the delay until a real degradation is detected.
 
     python -m benchmarks.quality.performance [--splits 40]
 
-prints a table and writes ``benchmarks/results/performance.json``. For each split half of March's
-days, drawn at random, are the reference and the others are watched in their order, side by side, in
-windows of three hours and of a day: by the product's code, under its default budget. The model
-learned from January and February.
+prints a table and writes ``benchmarks/results/performance.json``. Each split divides the days of a
+healthy March at random into a reference and live days. The live days are processed in order by the
+product's code with its default budget, in windows of three hours and of a day. The model was
+trained on January and February.
 
-Three questions. How many incidents of performance open where nothing has changed? Those of windows
-in which the model really failed, with an accuracy under 0.6 against 0.92, are told apart: nobody
-put that into the data, but it is there. How long does it take, in days from the change to the end
-of the window that opens an incident, where recall really falls by a tenth or by a fifth: where so
-many of the positives that were recognised, drawn at random from a random hour of the fifth to ninth
-day on, are scored as negatives? And what would labels raise that are judged when the window closes,
-with the quick cases among them alone?
+Three things are measured:
+
+* Incidents of performance if nothing has changed. Windows in which the model really failed (an
+  accuracy below 0.6, against 0.92) are counted separately: they are in the data.
+* The delay of a degradation, in days from the change to the end of the window that opens an
+  incident. From a random hour of the fifth to ninth day on, a tenth or a fifth of the true
+  positives, drawn at random, is scored as negative.
+* What would be raised if performance were tested when a window closes, with the labels that are
+  known by then.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ import click
 import numpy as np
 
 from benchmarks.healthy_flights import THRESHOLD, chosen, moved_together, scored
-from benchmarks.quality.figures import delays, mean, share
+from benchmarks.quality.figures import delays, mean, proportion
 from consumers.batch.findings import findings_of
 from monitor.budget import SHARES
 from monitor.counts.counting import count_outcomes
@@ -45,9 +47,9 @@ from producers.example.training import train
 
 RESULTS = Path(__file__).parents[1] / "results" / "performance.json"
 LENGTHS = {"3 hours": 3 * HOUR, "a day": DAY}
-FALLS = {"recall x 0.9": 0.1, "recall x 0.8": 0.2}
-CALM_DAYS = (4, 9)  # before a fall, at random between these
-FAILED = 0.6  # a healthy window of less accuracy than this is a failure of the model
+DEGRADATIONS = {"recall x 0.9": 0.1, "recall x 0.8": 0.2}
+HEALTHY_DAYS = (4, 9)  # before the change; drawn at random from this range
+FAILED = 0.6  # in a healthy window with a lower accuracy the model has failed
 Figures = dict[str, Any]
 
 
@@ -64,7 +66,7 @@ class Split:
 @click.command()
 @click.option("--splits", default=40, show_default=True)
 def main(splits: int) -> None:
-    """Measure, print, and write down."""
+    """Measure, print the table and write the results."""
     found = measure(splits)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
@@ -73,7 +75,7 @@ def main(splits: int) -> None:
 
 
 def measure(splits: int) -> Figures:
-    """By length of window: what opens, delays, and what early labels would have raised."""
+    """By window length: incidents, delays, and what early labels would have raised."""
     halves = [_split(seed) for seed in range(splits)]
     return {name: _measured(length_ms, halves) for name, length_ms in LENGTHS.items()}
 
@@ -81,9 +83,9 @@ def measure(splits: int) -> Figures:
 def lines(found: Mapping[str, Figures]) -> Iterator[str]:
     for name, figures in found.items():
         yield f"windows of {name}"
-        for what, of in figures.items():
-            said = (f"{key} {_shown(value)}" for key, value in of.items())
-            yield f"  {what:40}{'  '.join(said)}"
+        for title, row in figures.items():
+            values = (f"{key} {_shown(value)}" for key, value in row.items())
+            yield f"  {title:40}{'  '.join(values)}"
 
 
 def _shown(value: object) -> str:
@@ -92,26 +94,26 @@ def _shown(value: object) -> str:
 
 def _measured(length_ms: int, halves: Sequence[Split]) -> Figures:
     healthy, early = [], []
-    falls: dict[str, list[float | str | None]] = {name: [] for name in FALLS}
+    degradations: dict[str, list[float | str | None]] = {name: [] for name in DEGRADATIONS}
     for seed, split in enumerate(halves):
         plan = Plan(Windows(HOUR, length_ms, length_ms), Time(lateness_ms=0))
         evaluator = Evaluator.of(plan, split.reference)
         found = findings_of(evaluator, split.live)[1]
         healthy.append(_healthy(found))
         early.append(_early(evaluator, split.live, found))
-        for name, lost in FALLS.items():
-            falls[name].append(_delay(evaluator, split.live, lost, seed))
+        for name, lost in DEGRADATIONS.items():
+            degradations[name].append(_delay(evaluator, split.live, lost, seed))
     days = float(np.mean([split.days for split in halves]))
     allowance = SHARES["performance"] * Plan().drift.warning.per(DAY) * days
     return {
         "healthy, incidents": {**mean([n for n, _ in healthy]), "budget": allowance, "days": days},
         "healthy, where the model did not fail": mean([n for _, n in healthy]),
-        **{name: _delays(found) for name, found in falls.items()},
+        **{name: _delays(found) for name, found in degradations.items()},
         **_early_figures(early),
     }
 
 
-# -- what opens --------------------------------------------------------------------------------
+# -- incidents ---------------------------------------------------------------------------------
 
 
 def _opened(found: Findings) -> list[int]:
@@ -124,7 +126,7 @@ def _opened(found: Findings) -> list[int]:
 
 
 def _healthy(found: Findings) -> tuple[int, int]:
-    """Incidents, and those among them that opened in a window in which the model did not fail."""
+    """The number of incidents, and of those from windows in which the model did not fail."""
     newest = {window.end_ms: window.performance for window in found.windows}
     ends_ms = _opened(found)
     accuracy = (newest[end_ms].metrics["accuracy"].metric.value for end_ms in ends_ms)
@@ -132,27 +134,29 @@ def _healthy(found: Findings) -> tuple[int, int]:
 
 
 def _delay(evaluator: Evaluator, live: ReferenceRows, lost: float, seed: int) -> float | str | None:
-    """Days; None if no incident opens, ``"early"`` if one had opened before the change."""
+    """The delay in days. None without an incident, ``"early"`` if one opened before the change."""
     rng = np.random.default_rng(1_000 + seed)
     first_ms = int(live.predictions.time_ms.min()) // DAY * DAY
-    at_ms = first_ms + int(rng.integers(CALM_DAYS[0] * 24, CALM_DAYS[1] * 24)) * HOUR
-    ends_ms = _opened(findings_of(evaluator, _fallen(live, lost, at_ms, rng))[1])
+    at_ms = first_ms + int(rng.integers(HEALTHY_DAYS[0] * 24, HEALTHY_DAYS[1] * 24)) * HOUR
+    ends_ms = _opened(findings_of(evaluator, _degraded(live, lost, at_ms, rng))[1])
     if ends_ms and ends_ms[0] <= at_ms:
         return "early"
     return (ends_ms[0] - at_ms) / DAY if ends_ms else None
 
 
-def _fallen(
+def _degraded(
     live: ReferenceRows, lost: float, at_ms: int, rng: np.random.Generator
 ) -> ReferenceRows:
-    """Of the positives that were recognised, a share is not recognised from ``at_ms`` on."""
-    of, label = live.predictions, live.label
+    """A proportion ``lost`` of the true positives become false negatives from ``at_ms`` on."""
+    predictions, label = live.predictions, live.label
     assert label is not None
-    hit = (of.predicted == 1) & (label == 1) & (of.time_ms >= at_ms)
-    missed = hit & (rng.random(len(of)) < lost)
-    score = np.where(missed, np.minimum(1 - of.score, np.nextafter(THRESHOLD, 0)), of.score)
-    predicted = np.where(missed, 0, of.predicted)
-    return replace(live, predictions=replace(of, score=score, predicted=predicted))
+    hit = (predictions.predicted == 1) & (label == 1) & (predictions.time_ms >= at_ms)
+    missed = hit & (rng.random(len(predictions)) < lost)
+    score = np.where(
+        missed, np.minimum(1 - predictions.score, np.nextafter(THRESHOLD, 0)), predictions.score
+    )
+    predicted = np.where(missed, 0, predictions.predicted)
+    return replace(live, predictions=replace(predictions, score=score, predicted=predicted))
 
 
 def _delays(found: Sequence[float | str | None]) -> Figures:
@@ -161,28 +165,28 @@ def _delays(found: Sequence[float | str | None]) -> Figures:
     return {**delays(kept), "early": early / len(found)}
 
 
-# -- labels that come early ---------------------------------------------------------------------
+# -- early labels -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Early:
-    """Of healthy windows: how many there are, how many would raise something, and recall."""
+class EarlyLabels:
+    """Healthy windows, those that would raise an alarm, and their recall."""
 
     windows: int
-    at_close: int  # judged with the labels known when they close
-    final: int  # judged when they are final
-    unripe: int  # incidents that opened of a window that was not final
-    coverage: float  # labelled when the window closes
-    recall_at_close: float  # over all of them
+    at_close: int  # raised if tested with the labels known when the window closes
+    final: int  # raised if tested when the window is final
+    not_final: int  # incidents that opened from a window that was not final
+    coverage: float  # proportion of labels known when the window closes
+    recall_at_close: float  # over all windows
     recall: float
 
 
-def _early(evaluator: Evaluator, live: ReferenceRows, found: Findings) -> Early:
+def _early(evaluator: Evaluator, live: ReferenceRows, found: Findings) -> EarlyLabels:
     length_ms = evaluator.plan.windows.length_ms
-    of, label, known_ms = live.predictions, live.label, live.label_time_ms
+    predictions, label, known_ms = live.predictions, live.label, live.label_time_ms
     assert label is not None
     assert known_ms is not None
-    end_ms = of.time_ms // length_ms * length_ms + length_ms
+    end_ms = predictions.time_ms // length_ms * length_ms + length_ms
     quick = known_ms <= end_ms
     final = {
         w.start_ms: w.performance
@@ -194,14 +198,14 @@ def _early(evaluator: Evaluator, live: ReferenceRows, found: Findings) -> Early:
         for panes in _windows(evaluator, live, quick)
     ]
     positive = label == 1
-    return Early(
+    return EarlyLabels(
         len(final),
         sum(_raises(one) for one in at_close),
         sum(_raises(one) for one in final.values()),
         sum(end - length_ms not in final for end in _opened(found)),
         float(quick.mean()),
-        float(of.predicted[positive & quick].mean()),
-        float(of.predicted[positive].mean()),
+        float(predictions.predicted[positive & quick].mean()),
+        float(predictions.predicted[positive].mean()),
     )
 
 
@@ -210,15 +214,15 @@ def _raises(performance: Any) -> bool:
 
 
 def _windows(evaluator: Evaluator, live: ReferenceRows, which: Any) -> list[list[Cells]]:
-    """The panes with labels of each window, from some of the rows."""
-    of, label = live.predictions, live.label
+    """The labelled panes of each window, from the rows that ``which`` selects."""
+    predictions, label = live.predictions, live.label
     assert label is not None
     counted = count_outcomes(
         evaluator.profile.schema,
-        pane_ms=(of.time_ms - of.time_ms % HOUR)[which],
+        pane_ms=(predictions.time_ms - predictions.time_ms % HOUR)[which],
         part=np.full(int(which.sum()), Part.FINAL, dtype=object),
-        score=of.score[which],
-        predicted=of.predicted[which],
+        score=predictions.score[which],
+        predicted=predictions.predicted[which],
         label=label[which],
         sign=np.ones(int(which.sum()), dtype=np.int64),
     )
@@ -230,12 +234,12 @@ def _windows(evaluator: Evaluator, live: ReferenceRows, which: Any) -> list[list
     return list(windows.values())
 
 
-def _early_figures(found: Sequence[Early]) -> Figures:
+def _early_figures(found: Sequence[EarlyLabels]) -> Figures:
     windows = sum(one.windows for one in found)
     return {
-        "judged at close, windows raised": share(sum(one.at_close for one in found), windows),
-        "judged when final, windows raised": share(sum(one.final for one in found), windows),
-        "incidents of windows not final": {"count": sum(one.unripe for one in found)},
+        "judged at close, windows raised": proportion(sum(one.at_close for one in found), windows),
+        "judged when final, windows raised": proportion(sum(one.final for one in found), windows),
+        "incidents of windows not final": {"count": sum(one.not_final for one in found)},
         "labels at close": {
             "coverage": float(np.mean([one.coverage for one in found])),
             "recall": float(np.mean([one.recall_at_close for one in found])),

@@ -1,4 +1,4 @@
-"""One run each: a fresh reference, a stream, and what Driftline raises in it. All are seeded."""
+"""Single runs of the benchmark: a reference, a stream, and the incidents in it. All are seeded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STORM = flights.PANES_PER_DAY
 
 
 def healthy(name: str, seed: int) -> int:
-    """How many incidents open in 100 healthy panes."""
+    """The number of incidents that open in 100 healthy panes."""
     scenario, rng = SCENARIOS[name], np.random.default_rng(seed)
     by = _evaluator(scenario.reference(rng), scenario.categorical)
     live = scenario.live(rng, PANES)
@@ -32,7 +32,7 @@ def healthy(name: str, seed: int) -> int:
 
 
 def on_time(rng: Generator, panes: Sequence[Rows], delay: float, of: Plan) -> Iterator[Rows]:
-    """The rows that windows are judged by: those on time in their one partition.
+    """The rows that are on time in their single partition, by which windows are tested.
 
     Rows lie anywhere in their panes, and arrive after an exponential ``delay``, in panes.
     """
@@ -53,9 +53,9 @@ def on_time(rng: Generator, panes: Sequence[Rows], delay: float, of: Plan) -> It
 
 
 def delay(name: str, seed: int) -> float | str | None:
-    """Rows from the change to the end of the window that alarms; None if 100 panes show nothing.
+    """Rows from the change to the end of the window that alarms. None without one in 100 panes.
 
-    ``"early"`` if an incident opened before.
+    ``"early"`` if an incident opened before the change.
     """
     scenario, rng = SCENARIOS[name], np.random.default_rng(10_000 + seed)
     by = _evaluator(scenario.reference(rng), scenario.categorical)
@@ -65,8 +65,8 @@ def delay(name: str, seed: int) -> float | str | None:
     return pane if pane is None or isinstance(pane, str) else (pane + 1 - at) * float(PANE_ROWS)
 
 
-def _first(heard: Iterable[Alarm], at: int) -> int | str | None:
-    opened = next((one for one in heard if one.opened), None)
+def _first(alarms_found: Iterable[Alarm], at: int) -> int | str | None:
+    opened = next((one for one in alarms_found if one.opened), None)
     if opened is None:
         return None
     return opened.pane if opened.pane >= at else "early"
@@ -81,18 +81,18 @@ def _evaluator(reference: Rows, categorical: int) -> Evaluator:
 class Healthy:
     """Incidents that opened in 45 healthy days of flights.
 
-    Storms are those that only windows of up to a day raised, and that were over before the last
-    day: of weather, or of the service that measures it, which was silent for hours now and then.
+    Storms are incidents that were raised by windows of up to a day only, and resolved before the
+    last day: from weather, or from gaps of some hours in the weather data.
     """
 
-    distributions: int  # that are no storms
+    distributions: int  # other than storms
     storms: int
-    missing: int  # of missing values, no storms
+    missing: int  # of missing values, other than storms
     missing_storms: int
 
 
 def healthy_flights(quarter: int, seed: int | None) -> Healthy:
-    """Without a seed: the first 45 days of the quarter as reference, then the next."""
+    """Without a seed, the first 45 days of the quarter are the reference of the next 45."""
     found = flights.load_quarter(quarter)
     if seed is None:
         reference, live = np.arange(flights.LIVE_DAYS), np.arange(flights.LIVE_DAYS, 90)
@@ -100,11 +100,11 @@ def healthy_flights(quarter: int, seed: int | None) -> Healthy:
         reference, live = found.days(np.random.default_rng(seed))
     panes = found.panes(live)
     by = evaluator(plan(BUDGET, len(panes)), found.panes(reference))
-    heard = list(alarms(by, counted(by, panes)))
+    alarms_found = list(alarms(by, counted(by, panes)))
     last_day = len(panes) - STORM
-    opened = {one.incident for one in heard}
-    lasting = {one.incident for one in heard if one.longest > STORM or one.pane >= last_day}
-    missing = {one.incident for one in heard if one.primary.startswith("quality/")}
+    opened = {one.incident for one in alarms_found}
+    lasting = {one.incident for one in alarms_found if one.longest > STORM or one.pane >= last_day}
+    missing = {one.incident for one in alarms_found if one.primary.startswith("quality/")}
     storms, moved = opened - lasting, opened - missing
     return Healthy(
         len(moved - storms), len(moved & storms), len(missing - storms), len(missing & storms)
@@ -127,8 +127,8 @@ def flights_delay(change: str, seed: int) -> float | None:
     return _days_until(alarms(by, counted(by, panes)), f"data/x{column}", at)
 
 
-def _days_until(heard: Iterable[Alarm], subject: str, at: int) -> float | None:
-    for one in heard:
+def _days_until(alarms_found: Iterable[Alarm], subject: str, at: int) -> float | None:
+    for one in alarms_found:
         if one.subject == subject and one.pane >= at:
             return (one.pane + 1 - at) / flights.PANES_PER_DAY
     return None

@@ -1,9 +1,9 @@
-"""What the benchmark of performance puts into healthy rows, and what it leaves alone."""
+"""The degradation that the benchmark of performance adds to healthy rows."""
 
 import numpy as np
 import pytest
 
-from benchmarks.quality.performance import _delays, _fallen
+from benchmarks.quality.performance import _degraded, _delays
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows
 
@@ -23,9 +23,9 @@ def recall(of: ReferenceRows, which) -> float:
 
 
 @pytest.mark.parametrize("lost", [0.1, 0.2])
-def test_recall_falls_by_a_share_from_the_change_on_and_nothing_else_does(lost):
+def test_degradation_lowers_recall_from_the_change_on_and_nothing_else(lost):
     healthy = rows()
-    fallen = _fallen(healthy, lost, N // 2, np.random.default_rng(1))
+    fallen = _degraded(healthy, lost, N // 2, np.random.default_rng(1))
     before, after = np.arange(N) < N // 2, np.arange(N) >= N // 2
     assert recall(fallen, before) == recall(healthy, before)
     expected = recall(healthy, after) * (1 - lost)
@@ -34,12 +34,12 @@ def test_recall_falls_by_a_share_from_the_change_on_and_nothing_else_does(lost):
     assert (fallen.predictions.score == healthy.predictions.score)[negative].all()
 
 
-def test_what_is_not_called_positive_has_a_score_below_the_threshold():
-    of = _fallen(rows(), 0.2, 0, np.random.default_rng(1)).predictions
+def test_rows_predicted_negative_have_a_score_below_the_threshold():
+    of = _degraded(rows(), 0.2, 0, np.random.default_rng(1)).predictions
     assert ((of.score >= 0.5) == (of.predicted == 1)).all()
 
 
-def test_delays_leave_out_what_was_open_before_the_change():
+def test_delays_exclude_incidents_from_before_the_change():
     assert _delays([1.0, None, "early", 3.0]) == {
         "median": 3.0,
         "p90": None,
