@@ -1,6 +1,7 @@
 """The page of alerts: open incidents first, then resolved ones, each with evidence and links."""
 
-from tests.dashboard.fake import FakeApi, boxes, incident, model, open_page, page_text, window
+from tests.dashboard.documents import incident, model, window
+from tests.dashboard.fake import FakeApi, boxes, open_page, page_text
 
 RESOLVED = {"state": "resolved", "resolved_at": "2013-04-05T00:00:00Z"}
 

@@ -9,16 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import app_shell
 from dashboard.client import Client
-from tests.dashboard.fake import (
-    ADDRESS,
-    FakeApi,
-    address,
-    boxes,
-    incident,
-    model,
-    page_text,
-    window,
-)
+from tests.dashboard.documents import incident, model, window
+from tests.dashboard.fake import ADDRESS, FakeApi, address, boxes, page_text
 
 APP = str(Path(app_shell.__file__).with_name("app.py"))
 

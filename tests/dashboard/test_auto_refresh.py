@@ -2,16 +2,8 @@
 
 import pytest
 
-from tests.dashboard.fake import (
-    ADDRESS,
-    FakeApi,
-    boxes,
-    charts,
-    model,
-    open_page,
-    page_text,
-    window,
-)
+from tests.dashboard.documents import model, window
+from tests.dashboard.fake import ADDRESS, FakeApi, boxes, charts, open_page, page_text
 
 VIEWS = ("overview", "model", "drift", "alerts", "retraining")
 

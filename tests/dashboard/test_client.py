@@ -4,7 +4,8 @@ import httpx
 import pytest
 
 from dashboard.client import ApiProblem, Client, ModelVersion, connect
-from tests.dashboard.fake import ADDRESS, FakeApi, health, incident, model, window
+from tests.dashboard.documents import health, incident, model, window
+from tests.dashboard.fake import ADDRESS, FakeApi
 
 VERSION = ModelVersion("flight-delay", "1")
 

@@ -2,18 +2,8 @@
 
 import pytest
 
-from tests.dashboard.fake import (
-    FakeApi,
-    address,
-    boxes,
-    charts,
-    drifted,
-    feature,
-    model,
-    open_page,
-    page_text,
-    window,
-)
+from tests.dashboard.documents import drifted, feature, model, window
+from tests.dashboard.fake import FakeApi, address, boxes, charts, open_page, page_text
 
 
 def api_with(*windows):

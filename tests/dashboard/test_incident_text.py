@@ -4,7 +4,7 @@ import pytest
 
 from api.answers import Incident
 from dashboard import incident_text
-from tests.dashboard.fake import day, incident
+from tests.dashboard.documents import day, incident
 
 KS = {"decided_by": "ks", "value": 0.31, "threshold": 0.09, "rows": 66145}
 

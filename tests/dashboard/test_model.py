@@ -1,15 +1,7 @@
 """The page of a model: performance over time, prediction drift and concept drift."""
 
-from tests.dashboard.fake import (
-    FakeApi,
-    boxes,
-    charts,
-    feature,
-    model,
-    open_page,
-    page_text,
-    window,
-)
+from tests.dashboard.documents import feature, model, window
+from tests.dashboard.fake import FakeApi, boxes, charts, open_page, page_text
 
 
 def api_with(*windows):

@@ -2,18 +2,8 @@
 
 import pytest
 
-from tests.dashboard.fake import (
-    FakeApi,
-    boxes,
-    feature,
-    health,
-    incident,
-    model,
-    open_page,
-    page_text,
-    role,
-    window,
-)
+from tests.dashboard.documents import feature, health, incident, model, role, window
+from tests.dashboard.fake import FakeApi, boxes, open_page, page_text
 
 
 def api_with(*windows):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.dashboard.fake import FakeApi, boxes, model, open_page, page_text
+from tests.dashboard.documents import model
+from tests.dashboard.fake import FakeApi, boxes, open_page, page_text
 
 
 def deciding(**status):

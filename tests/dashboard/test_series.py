@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from api.answers import Feature, WindowItem
 from dashboard import chart_styles, formats, labels, series
 from dashboard.window_parameter import to_parameter
-from tests.dashboard.fake import drifted, feature, metric, window
+from tests.dashboard.documents import drifted, feature, metric, window
 
 
 def item(*arguments, **fields):

@@ -2,7 +2,7 @@
 
 from api.answers import Baseline, DataDrift, Feature, Health, LatestMetrics, Retraining, WindowItem
 from dashboard import formats, tables
-from tests.dashboard.fake import BASELINE, feature, health, metric, role, window
+from tests.dashboard.documents import BASELINE, feature, health, metric, role, window
 
 
 def test_columns_exist_without_rows():

@@ -4,7 +4,7 @@ import pytest
 
 from api.answers import Feature
 from dashboard.text import escape, finding, limits
-from tests.dashboard.fake import drifted
+from tests.dashboard.documents import drifted
 
 
 def text_of(**fields):

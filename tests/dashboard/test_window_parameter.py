@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from api.answers import Window, WindowItem
 from dashboard import window_parameter
 from dashboard.window_parameter import Period
-from tests.dashboard.fake import day, window
+from tests.dashboard.documents import day, window
 
 FIRST = datetime(2013, 4, 1, tzinfo=UTC)
 
