@@ -16,7 +16,7 @@ from typing import Any
 
 from api.answers import Health, LabelCounts, RecordCounts, Worker
 from api.answers.health import WorkerState
-from api.times import milliseconds, moment
+from consumers.messages.times import milliseconds, utc_datetime
 
 SILENT_MS = 30_000  # six heartbeats
 REQUIRED_ROLES = ("aggregate", "join", "detect", "store")
@@ -62,7 +62,7 @@ def assess(heartbeats: Sequence[WorkerHeartbeat], now_ms: int) -> Health:
     healthy = not missing and all(worker.status in ("ok", "replaced") for worker in workers)
     return Health(
         status="no_data" if not workers else "ok" if healthy else "degraded",
-        checked_at=moment(now_ms),
+        checked_at=utc_datetime(now_ms),
         missing=missing,
         roles=workers,
         predictions=_record_counts(partition_counts(heartbeats, "aggregate", "predictions")),
@@ -95,9 +95,9 @@ def _worker(
         slot=heartbeat.slot,
         status=_state(heartbeat, heartbeats, now_ms),
         problem=heartbeat.problem,
-        heartbeat_at=moment(heartbeat.received_ms),
+        heartbeat_at=utc_datetime(heartbeat.received_ms),
         heartbeat_age_s=_age_s(heartbeat.received_ms, now_ms),
-        progress_at=None if progress_ms is None else moment(progress_ms),
+        progress_at=None if progress_ms is None else utc_datetime(progress_ms),
         progress_age_s=None if progress_ms is None else _age_s(progress_ms, now_ms),
         lag=sum(_lag(status) for status in heartbeat.partitions.values()),
         watermark=_watermark(heartbeat.partitions.values()),
@@ -131,7 +131,7 @@ def _lag(status: PartitionStatus) -> int:
 
 def _watermark(partitions: Iterable[PartitionStatus]) -> datetime | None:
     watermarks = [status["watermark"] for status in partitions if status.get("watermark")]
-    return moment(min(map(milliseconds, watermarks))) if watermarks else None
+    return utc_datetime(min(map(milliseconds, watermarks))) if watermarks else None
 
 
 def _offset(status: PartitionStatus) -> int:

@@ -9,7 +9,7 @@ from sqlalchemy import Row
 
 from api.answers import HistoryItem, Incident, Window, WindowItem
 from api.queries import ModelVersion
-from api.times import moment
+from consumers.messages.times import utc_datetime
 
 _WINDOW_FIELDS = ("revision", "status")  # of a part of a message; of ``window`` in answers
 
@@ -66,12 +66,12 @@ def incident_fields(row: Row[Any]) -> dict[str, Any]:
     resolved_ms = row.resolved_ms
     return {
         **{name: value for name, value in row._mapping.items() if name in names},
-        "opened_at": moment(row.opened_ms),
-        "updated_at": moment(row.updated_ms),
-        "resolved_at": None if resolved_ms is None else moment(resolved_ms),
+        "opened_at": utc_datetime(row.opened_ms),
+        "updated_at": utc_datetime(row.updated_ms),
+        "resolved_at": None if resolved_ms is None else utc_datetime(resolved_ms),
     }
 
 
 def _window(row: Row[Any], revision: int, status: str) -> Window:
-    start, end = moment(row.start_ms), moment(row.end_ms)
+    start, end = utc_datetime(row.start_ms), utc_datetime(row.end_ms)
     return Window(start=start, end=end, revision=revision, status=status)

@@ -1,35 +1,30 @@
-"""RFC 3339 at the edge, milliseconds since 1970 inside."""
+"""Times in requests: RFC 3339 with an offset."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-_SHAPE = re.compile(
+from consumers.messages.times import milliseconds
+
+_RFC3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
-_EXPECTED = "a time as RFC 3339 has it, with an offset, like 2013-04-01T00:00:00Z"
+_EXPECTED = "an RFC 3339 time with an offset, like 2013-04-01T00:00:00Z"
 
 
-def milliseconds(text: object) -> int:
-    """Since 1970, of a time in RFC 3339; fractions of one are cut off. Raises ``ValueError``."""
-    if not isinstance(text, str) or _SHAPE.fullmatch(text) is None:
+def parse_instant(text: object) -> int:
+    """Milliseconds since 1970 of an RFC 3339 time. Raises ``ValueError``."""
+    if not isinstance(text, str) or _RFC3339.fullmatch(text) is None:
         raise ValueError(f"expected {_EXPECTED} (write %2B for a + in an address)")
     try:
-        return (datetime.fromisoformat(text.upper()) - _EPOCH) // _MILLISECOND
+        return milliseconds(text.upper())
     except ValueError as error:
         raise ValueError(f"expected {_EXPECTED}: {error}") from error
 
 
-def moment(at_ms: int) -> datetime:
-    return _EPOCH + at_ms * _MILLISECOND
-
-
 Instant = Annotated[
-    int, BeforeValidator(milliseconds), WithJsonSchema({"type": "string", "format": "date-time"})
+    int, BeforeValidator(parse_instant), WithJsonSchema({"type": "string", "format": "date-time"})
 ]

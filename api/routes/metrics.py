@@ -14,7 +14,7 @@ from api.parameters import HistoryQuery, ModelQuery
 from api.problems import problem_responses
 from api.queries import EventTimeRange, model_versions, newest_performance, performance_page
 from api.rows_to_answers import history_item, part_fields, performance_window, window_scope
-from api.times import moment
+from consumers.messages.times import utc_datetime
 
 router = APIRouter(prefix="/metrics", tags=["metrics"], responses=problem_responses(400, 404, 422))
 
@@ -68,5 +68,5 @@ def _reference_window(document: Mapping[str, Any]) -> Window | None:
     reference = document.get("reference")
     if reference is None:
         return None
-    start, end = moment(reference["start_ms"]), moment(reference["end_ms"])
+    start, end = utc_datetime(reference["start_ms"]), utc_datetime(reference["end_ms"])
     return Window(start=start, end=end, revision=0, status="reference")

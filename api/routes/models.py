@@ -13,7 +13,7 @@ from api.paging import decode_cursor, page
 from api.parameters import PageQuery
 from api.problems import problem_responses
 from api.queries import model_versions_page
-from api.times import moment
+from consumers.messages.times import utc_datetime
 
 router = APIRouter(tags=["models"], responses=problem_responses(404, 422))
 
@@ -35,8 +35,8 @@ def _model(row: Row[Any]) -> Model:
             **document,
             "model": row.model,
             "version": row.version,
-            "registered_at": moment(row.registered_ms),
-            "reference_start": moment(reference["start_ms"]),
-            "reference_end": moment(reference["end_ms"]),
+            "registered_at": utc_datetime(row.registered_ms),
+            "reference_start": utc_datetime(reference["start_ms"]),
+            "reference_end": utc_datetime(reference["end_ms"]),
         }
     )

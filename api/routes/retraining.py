@@ -13,7 +13,7 @@ from api.parameters import ModelQuery
 from api.problems import problem_responses
 from api.queries import newest_decision
 from api.rows_to_answers import window_scope
-from api.times import moment
+from consumers.messages.times import utc_datetime
 
 router = APIRouter(
     prefix="/retraining", tags=["retraining"], responses=problem_responses(400, 404, 422)
@@ -32,7 +32,7 @@ def status(connection: Snapshot, query: Annotated[ModelQuery, Query()]) -> Retra
             **{name: value for name, value in document.items() if name != "schema"},
             **window_scope(selected, window and Window.model_validate({**_DEFAULTS, **window})),
             "status": "no_data" if row is None else "ok",
-            "decided_at": row and moment(row.decided_ms),
+            "decided_at": row and utc_datetime(row.decided_ms),
         }
     )
 
