@@ -23,7 +23,7 @@ COLOURS = {"critical": "red", "warning": "yellow"}
 @click.option("--severity", "severities", multiple=True, type=click.Choice(("warning", "critical")))
 @click.option("--kind", "kinds", multiple=True, help="data, prediction, performance, …")
 @click.option("--model", "models", multiple=True, help="Only alerts of this model.")
-@click.option("--since", help="From this event time on, UTC: 2013-05-01, 2013-05-01T06:00:00Z.")
+@click.option("--since", help="Since this event time, UTC: 2013-05-01, 2013-05-01T06:00:00Z.")
 @click.pass_obj
 def alerts(  # noqa: PLR0913 - one argument for each option
     settings: Settings,
@@ -64,14 +64,9 @@ def _show(records: Iterable[Record], wanted: AlertFilter, as_json: bool) -> None
         try:
             alert = decode_alert(record)
         except (ForeignMessage, MalformedMessage) as error:
-            click.echo(
-                f"skipped a record that is not an alert, at offset {record.offset}: {error}",
-                err=True,
-            )
+            skipped = f"skipped a record that is not an alert, at offset {record.offset}: {error}"
+            click.echo(skipped, err=True)
             continue
-        if not wanted.matches(alert):
-            continue
-        if as_json:
-            click.echo((record.value or b"").decode())
-        else:
-            click.echo(click.style(alert_line(alert), fg=COLOURS.get(alert.data.severity)))
+        if wanted.matches(alert):
+            line = click.style(alert_line(alert), fg=COLOURS.get(alert.data.severity))
+            click.echo((record.value or b"").decode() if as_json else line)

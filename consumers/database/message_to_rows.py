@@ -32,8 +32,8 @@ def store_reader() -> StoreReader:
     return MessageReader(_DECODERS)
 
 
-def changes_of(records: Iterable[Record], now_ms: int, reader: StoreReader) -> RowBatch:
-    """What a batch changes. Raises ``consumers.messages.reading.UnreadableMessage``."""
+def row_batch(records: Iterable[Record], now_ms: int, reader: StoreReader) -> RowBatch:
+    """The rows of a batch of messages. Raises ``consumers.messages.reading.UnreadableMessage``."""
     batch = _Batch()
     for record in records:
         message = reader.read(record)

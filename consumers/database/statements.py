@@ -26,21 +26,25 @@ def advance_offset(
 
     Raises ``Fenced`` if the database does not hold the start.
     """
-    topic, number = topic_partition
     start, end = offsets_read
+    if _moved_offsets(connection, topic_partition, start, end) != 1:
+        raise Fenced(
+            f"{topic_partition.name}: expected the database to be at"
+            f" {'no offset' if start is None else f'offset {start}'}, but another worker has"
+            " written, or the database was replaced: restart from its positions"
+        )
+
+
+def _moved_offsets(
+    connection: Connection, topic_partition: TopicPartition, start: int | None, end: int
+) -> int:
+    topic, number = topic_partition
     if start is None:
         row = {"topic": topic, "partition": number, "next": end}
-        moved = insert_missing(connection, offsets, [row])
-    else:
-        same_partition = (offsets.c.topic == topic) & (offsets.c.partition == number)
-        move = update(offsets).where(same_partition, offsets.c.next == start).values(next=end)
-        moved = connection.execute(move).rowcount
-    if moved != 1:
-        raise Fenced(
-            f"{topic}/{number}: expected the database to stand at"
-            f" {'its beginning' if start is None else start}, but another worker has written on,"
-            " or the database was replaced: begin anew from its positions"
-        )
+        return insert_missing(connection, offsets, [row])
+    same_partition = (offsets.c.topic == topic) & (offsets.c.partition == number)
+    move = update(offsets).where(same_partition, offsets.c.next == start).values(next=end)
+    return int(connection.execute(move).rowcount)
 
 
 def insert_alerts(connection: Connection, alerts: Sequence[Alert]) -> None:
@@ -96,7 +100,7 @@ def upsert(
     replaced = {
         column.name: statement.excluded[column.name]
         for column in table.columns
-        if column.name not in keys and column.name not in keep
+        if column.name not in {*keys, *keep}
     }
     newer = _NEWER.get(table.name)
     upsert = statement.on_conflict_do_update(

@@ -51,6 +51,14 @@ class ReplayResult:
     sent: Counter[str] = field(default_factory=Counter)  # by topic
     unsendable: list[tuple[DeadLetter, str]] = field(default_factory=list)  # with the reason
 
+    def add(self, letters: Sequence[DeadLetter]) -> None:
+        """Add dead letters that were sent, or skipped because they cannot be."""
+        for letter in letters:
+            if letter.unsendable is None:
+                self.sent[letter.topic] += 1
+            else:
+                self.unsendable.append((letter, letter.unsendable))
+
 
 def replay_dead_letters(settings: Settings, reason: str) -> ReplayResult:
     """Send the dead letters of ``reason`` that no earlier replay has sent.
@@ -98,21 +106,23 @@ def _send(client: Client, records: Sequence[Record], result: ReplayResult) -> No
     letters = [
         letter for letter in map(DeadLetter.from_record, records) if letter.reason == result.reason
     ]
-    sendable = [letter for letter in letters if letter.unsendable is None]
     try:
-        _commit(client, records, sendable)
+        _commit(client, records, [letter for letter in letters if letter.unsendable is None])
     except _TooLarge:
-        if len(records) > 1:
-            _send(client, records[: len(records) // 2], result)
-            _send(client, records[len(records) // 2 :], result)
-            return
-        _commit(client, records, [])
-        result.unsendable.append((sendable[0], "it is larger than its topic accepts"))
+        _send_by_halves(client, records, result)
+    else:
+        result.add(letters)
+
+
+def _send_by_halves(client: Client, records: Sequence[Record], result: ReplayResult) -> None:
+    if len(records) > 1:
+        middle = len(records) // 2
+        _send(client, records[:middle], result)
+        _send(client, records[middle:], result)
         return
-    result.sent.update(letter.topic for letter in sendable)
-    result.unsendable += [
-        (letter, letter.unsendable) for letter in letters if letter.unsendable is not None
-    ]
+    _commit(client, records, [])
+    letter = DeadLetter.from_record(records[0])
+    result.unsendable.append((letter, "it is larger than its topic accepts"))
 
 
 def _commit(client: Client, records: Sequence[Record], letters: Sequence[DeadLetter]) -> None:

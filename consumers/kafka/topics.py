@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException
@@ -100,20 +101,26 @@ def create(settings: Settings, plan: Plan) -> tuple[list[str], list[str]]:
     new_topics = [
         _new_topic(topic, settings.topics.replication) for topic in topics(settings, plan)
     ]
-    created, existing, refused = [], [], []
-    for name, future in admin.create_topics(new_topics, request_timeout=TIMEOUT_S).items():
-        try:
-            future.result()
-            created.append(name)
-        except KafkaException as error:
-            if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
-                existing.append(name)
-            else:
-                refused.append(f"{name}: {reason(error)}")
+    futures = admin.create_topics(new_topics, request_timeout=TIMEOUT_S)
+    errors = {name: _error(future) for name, future in futures.items()}
+    refused = [f"{name}: {reason(e)}" for name, e in errors.items() if e and not _exists(e)]
     if refused:
         servers, reasons = settings.kafka.bootstrap_servers, "; ".join(refused)
         raise TopicsNotCreated(f"Kafka at {servers} did not create these topics: {reasons}")
-    return created, existing
+    created = [name for name, error in errors.items() if error is None]
+    return created, [name for name, error in errors.items() if error is not None]
+
+
+def _error(future: Future[None]) -> KafkaException | None:
+    try:
+        future.result()
+    except KafkaException as error:
+        return error
+    return None
+
+
+def _exists(error: KafkaException) -> bool:
+    return bool(error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS)
 
 
 def _new_topic(topic: Topic, replication: int) -> NewTopic:

@@ -108,17 +108,11 @@ class Aggregate:
         }
 
     def handle(self, batch: Batch) -> Output | None:
-        active = self._idle & {record.topic_partition for record in batch.records}
         if not batch.records and set(batch.idle) <= self._idle:
             return None
+        active = self._idle & {record.topic_partition for record in batch.records}
         self._idle = (self._idle | set(batch.idle)) - active
-        sources = _SourceBatch(
-            SourceValidator(self._profiles, self._plan_of),
-            {
-                partition: PartitionBatch(self._metadata[partition])
-                for partition in batch.next_offsets
-            },
-        )
+        sources = self._source_batch(batch)
         messages = [
             *self._predictions(batch.records, sources),
             *self._labels(batch.records, sources),
@@ -128,6 +122,10 @@ class Aggregate:
             messages += watermark_messages(topic, self._watermarks(), self._partitions(topic))
         offset_metadata = {key: metadata.encode() for key, metadata in self._pending.items()}
         return Output(sources.dead_letters + messages, offset_metadata)
+
+    def _source_batch(self, batch: Batch) -> _SourceBatch:
+        partitions = {key: PartitionBatch(self._metadata[key]) for key in batch.next_offsets}
+        return _SourceBatch(SourceValidator(self._profiles, self._plan_of), partitions)
 
     # -- predictions ---------------------------------------------------------------------------
 
@@ -153,15 +151,9 @@ class Aggregate:
         plans = [self._plan_of(row.model) for row in rows]
         before_ms = newest_before(partition.before.newest_ms, times_ms)
         partition.newest_ms = int(times_ms.max())
-        ends_ms = np.array(
-            [
-                plan.windows.pane_of(row.time_ms) + plan.windows.pane_ms
-                for plan, row in zip(plans, rows, strict=True)
-            ]
-        )
         arrivals = classify_arrivals(
             before_ms,
-            ends_ms,
+            np.array([_pane_end_ms(plan, row) for plan, row in zip(plans, rows, strict=True)]),
             np.array([plan.time.lateness_ms for plan in plans]),
             np.array([plan.time.accept_late_ms for plan in plans]),
         )
@@ -211,6 +203,10 @@ class Aggregate:
                 if partition.topic == topic
             },
         )
+
+
+def _pane_end_ms(plan: Plan, row: PredictionRecord) -> int:
+    return plan.windows.pane_of(row.time_ms) + plan.windows.pane_ms
 
 
 def _valid(

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from consumers.database.database import Database
-from consumers.database.message_to_rows import TOPICS, changes_of, store_reader
+from consumers.database.message_to_rows import TOPICS, row_batch, store_reader
 from consumers.database.model_row import Registration, model_row
 from consumers.database.rows import OffsetRange
 from consumers.messages.records import CommittedOffset, Record, TopicPartition
 from consumers.roles.profiles import PublishedProfiles
+from monitor.counts.profile import Profile
 
 
 def _wall_clock_ms() -> int:
@@ -59,7 +60,7 @@ class Store:
             partition: OffsetRange(self._positions[partition], end)
             for partition, end in ends.items()
         }
-        self._database.apply(changes_of(records, self._clock_ms(), self._reader), read)
+        self._database.apply(row_batch(records, self._clock_ms(), self._reader), read)
         self._positions.update(ends)
 
     def status(self) -> Mapping[str, Mapping[str, object]]:
@@ -77,15 +78,12 @@ class Store:
         if len(profiles) == self._registered:
             return
         self._database.register(
-            [
-                model_row(
-                    Registration(
-                        profile,
-                        self._profiles.content(*version),
-                        self._profiles.registered_ms(*version),
-                    )
-                )
-                for version, profile in profiles.items()
-            ]
+            [model_row(self._registration(profile)) for profile in profiles.values()]
         )
         self._registered = len(profiles)
+
+    def _registration(self, profile: Profile) -> Registration:
+        version = (profile.model, profile.version)
+        return Registration(
+            profile, self._profiles.content(*version), self._profiles.registered_ms(*version)
+        )

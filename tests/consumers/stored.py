@@ -19,7 +19,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from consumers.database.database import Database
-from consumers.database.message_to_rows import changes_of, store_reader
+from consumers.database.message_to_rows import row_batch, store_reader
 from consumers.database.model_row import Registration, model_row
 from consumers.messages.records import Record
 from monitor.counts.columns import Predictions
@@ -85,7 +85,7 @@ class Feed:
 
     def __call__(self, *messages: tuple[str, dict[str, Any]]) -> None:
         records = [record(topic, document) for topic, document in messages]
-        self._database.apply(changes_of(records, self.now_ms, store_reader()), {})
+        self._database.apply(row_batch(records, self.now_ms, store_reader()), {})
 
     def models(self, *registrations: Registration) -> None:
         self._database.register([model_row(registration) for registration in registrations])

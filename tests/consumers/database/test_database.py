@@ -19,7 +19,7 @@ from consumers.database.database import (
     ForeignDatabase,
     InvalidDatabase,
 )
-from consumers.database.message_to_rows import changes_of, store_reader
+from consumers.database.message_to_rows import row_batch, store_reader
 from consumers.database.rows import OffsetRange, RowBatch
 from consumers.database.tables import incidents, transitions, windows
 from consumers.messages.records import TopicPartition
@@ -30,7 +30,7 @@ P0, P1 = TopicPartition("windows", 0), TopicPartition("windows", 1)
 
 def batch(*messages) -> RowBatch:
     read = [record(topic, document) for topic, document in messages]
-    return changes_of(read, NOW, store_reader())
+    return row_batch(read, NOW, store_reader())
 
 
 def rows(database: Database, table, *columns):
@@ -65,14 +65,14 @@ def test_a_batch_that_does_not_start_at_the_position_is_fenced_and_writes_nothin
     database, offsets_read
 ):
     database.apply(RowBatch(), {P0: OffsetRange(None, 10), P1: OffsetRange(None, 3)})
-    with pytest.raises(Fenced, match=r"windows/0: expected the database to stand at"):
+    with pytest.raises(Fenced, match=r"windows/0: expected the database to be at"):
         database.apply(batch(window()), {P0: offsets_read, P1: OffsetRange(3, 4)})
     assert database.positions([P0, P1]) == {P0: 10, P1: 3}
     assert rows(database, windows, "start_ms") == []
 
 
 def test_a_batch_is_fenced_if_the_database_was_emptied_meanwhile(database):
-    with pytest.raises(Fenced, match="begin anew from its positions"):
+    with pytest.raises(Fenced, match="restart from its positions"):
         database.apply(RowBatch(), {P0: OffsetRange(10, 12)})
 
 

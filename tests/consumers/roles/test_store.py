@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from consumers.database.database import Fenced
-from consumers.database.message_to_rows import TOPICS, changes_of, store_reader
+from consumers.database.message_to_rows import TOPICS, row_batch, store_reader
 from consumers.database.tables import decisions, heartbeats, incidents, models, windows
 from consumers.messages.reading import UnreadableMessage
 from consumers.messages.records import CommittedOffset, TopicPartition
@@ -95,7 +95,7 @@ def write(database):
     """Writes messages whatever their offsets."""
 
     def apply(read):
-        database.apply(changes_of(read, NOW, store_reader()), {})
+        database.apply(row_batch(read, NOW, store_reader()), {})
 
     return apply
 
@@ -296,7 +296,7 @@ def test_the_messages_in_the_documentation_are_valid(caplog):
     page = Path(__file__, "../../../../docs/messages.md").resolve().read_text()
     shown = re.findall(r"## `(\w+)`\n.*?```json\n(.*?)```", page, re.DOTALL)
     read = [record(topic, text.encode()) for topic, text in shown if topic in TOPICS]
-    found = changes_of(read, NOW, store_reader())
+    found = row_batch(read, NOW, store_reader())
     assert (len(found.windows), len(found.alerts), len(found.heartbeats)) == (1, 1, 1)
     assert caplog.messages == []
 
