@@ -101,6 +101,7 @@ def _worker(
         progress_age_s=None if progress_ms is None else _age_s(progress_ms, now_ms),
         lag=sum(_lag(status) for status in heartbeat.partitions.values()),
         watermark=_watermark(heartbeat.partitions.values()),
+        foreign=sum(_foreign(status) for status in heartbeat.partitions.values()),
         partitions=dict(heartbeat.partitions),
     )
 
@@ -127,6 +128,10 @@ def _age_s(time_ms: int, now_ms: int) -> float:
 def _lag(status: PartitionStatus) -> int:
     offset, end = status.get("offset"), status.get("end")
     return 0 if offset is None or end is None else max(0, end - offset)
+
+
+def _foreign(status: PartitionStatus) -> int:
+    return int((status.get("counts") or {}).get("foreign") or 0)
 
 
 def _watermark(partitions: Iterable[PartitionStatus]) -> datetime | None:

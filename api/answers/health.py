@@ -34,6 +34,11 @@ class Worker(Answer):
     watermark: datetime | None = Field(
         description="The smallest watermark of its partitions, event time."
     )
+    foreign: int = Field(
+        0,
+        description="Messages in its partitions that it skipped since its start, because Driftline"
+        " did not write them.",
+    )
     partitions: dict[str, Any] = Field(
         description="Status by `topic/partition`, as in the heartbeat."
     )

@@ -24,7 +24,7 @@ from monitor.events.joining import (
 from monitor.windows.detection import advance
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings
-from monitor.windows.state import Closing, Item, JoinWatermark, State
+from monitor.windows.state import Item, JoinWatermark, State, WatermarkUpdate
 
 
 def findings_of(evaluator: Evaluator, rows: ReferenceRows) -> tuple[State, Findings]:
@@ -103,12 +103,12 @@ def _join_policy(evaluator: Evaluator) -> JoinPolicy:
     )
 
 
-def _final_watermarks(evaluator: Evaluator, rows: ReferenceRows) -> Closing:
+def _final_watermarks(evaluator: Evaluator, rows: ReferenceRows) -> WatermarkUpdate:
     """Watermarks that close the window of the last row, and that make its labels final."""
     windows, time = evaluator.plan.windows, evaluator.plan.time
     last_ms = int(rows.predictions.time_ms.max())
     closed_ms = last_ms - last_ms % windows.slide_ms + windows.length_ms + time.lateness_ms
-    return Closing(
+    return WatermarkUpdate(
         Sources(1, {0: Progress(closed_ms)}),
         1,
         {0: JoinWatermark(closed_ms, closed_ms + evaluator.label_wait_ms)},

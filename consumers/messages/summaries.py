@@ -12,7 +12,7 @@ from consumers.messages.records import Message, Record
 from consumers.messages.watermarks import decode_watermark_update
 from monitor.counts.counts import Counts
 from monitor.counts.summary import Summary
-from monitor.windows.state import Closing
+from monitor.windows.state import WatermarkUpdate
 from producers.contract.summaries import decode_summary_table, encode_summaries
 
 KIND = "summaries"
@@ -34,7 +34,7 @@ def summary_messages(model: str, summaries: Sequence[Summary], partitions: int) 
     ]
 
 
-def decode_summary_message(record: Record) -> list[Summary] | Closing:
+def decode_summary_message(record: Record) -> list[Summary] | WatermarkUpdate:
     """What the topic ``summaries`` holds. Raises ``ForeignMessage`` or ``MalformedMessage``."""
     if not is_arrow(record):
         return decode_watermark_update(record.value)

@@ -16,7 +16,7 @@ from consumers.messages.arrow import JSON_HEADERS
 from consumers.messages.reading import decode_json
 from consumers.messages.records import Message
 from monitor.events.event_time import Sources
-from monitor.windows.state import Closing, JoinWatermark
+from monitor.windows.state import JoinWatermark, WatermarkUpdate
 
 
 class SourceWatermarks(Struct, frozen=True, kw_only=True, tag_field="type", tag="sources"):
@@ -50,9 +50,9 @@ def decode_source_watermarks(value: bytes | None) -> SourceWatermarks:
     return decode_json(value, SourceWatermarks)
 
 
-def decode_watermark_update(value: bytes | None) -> Closing:
+def decode_watermark_update(value: bytes | None) -> WatermarkUpdate:
     """From ``summaries``. Raises ``ForeignMessage`` or ``MalformedMessage``."""
     watermarks = decode_json(value, _OF_SUMMARIES)
     if isinstance(watermarks, SourceWatermarks):
-        return Closing(watermarks.predictions)
-    return Closing(None, watermarks.total, watermarks.partitions)
+        return WatermarkUpdate(watermarks.predictions)
+    return WatermarkUpdate(None, watermarks.total, watermarks.partitions)

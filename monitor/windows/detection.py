@@ -37,12 +37,12 @@ from monitor.windows.scale_scanner import ScaleScanner
 from monitor.windows.scales import Blocks, BlockSums
 from monitor.windows.state import (
     Clock,
-    Closing,
     Decisions,
     Item,
     Key,
     State,
     Sums,
+    WatermarkUpdate,
     rewindow,
     window_config,
 )
@@ -65,7 +65,7 @@ def advance(
         if key in evaluators
     }
     for offset, item in items:
-        if isinstance(item, Closing):
+        if isinstance(item, WatermarkUpdate):
             clock = clock.updated(item)
             for model in models.values():
                 model.close_until(clock)

@@ -29,10 +29,10 @@ class JoinWatermark:
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
-    """What a role says at the end of a transaction: how far it has come.
+class WatermarkUpdate:
+    """How far a worker has come at the end of a transaction.
 
-    ``predictions`` comes from ``aggregate``, ``joins`` from ``join``; the other is None.
+    ``aggregate`` sends ``predictions``; ``join`` sends ``joins`` and ``joins_total``.
     """
 
     predictions: Sources | None = None
@@ -51,12 +51,12 @@ class Clock:
     joined_ms: int | None = None  # predictions joined everywhere
     labels_ms: int | None = None  # labels joined everywhere
 
-    def updated(self, closing: Closing) -> Clock:
+    def updated(self, update: WatermarkUpdate) -> Clock:
         sources = self.predictions
-        if closing.predictions is not None:
-            sources = sources.updated(closing.predictions.total, closing.predictions.partitions)
-        joins = {**self.joins, **closing.joins}
-        total = max(self.joins_total, closing.joins_total)
+        if update.predictions is not None:
+            sources = sources.updated(update.predictions.total, update.predictions.partitions)
+        joins = {**self.joins, **update.joins}
+        total = max(self.joins_total, update.joins_total)
         all_joined = 0 < total <= len(joins)
         return Clock(
             sources,
@@ -121,7 +121,7 @@ class Sums:
     errors: BlockSums = field(default_factory=dict)
 
 
-Item = tuple[int, Summary | Closing]  # the offset, and what stands there
+Item = tuple[int, Summary | WatermarkUpdate]  # the offset, and what stands there
 
 
 def rebuilt(state: State, items: Iterable[Item]) -> State:

@@ -64,8 +64,20 @@ def test_worker_has_its_progress_lag_and_watermark(client, feed):
         "progress_age_s": 10.0,
         "lag": 11,
         "watermark": "2013-05-01T00:00:00Z",
+        "foreign": 0,
         "partitions": partitions,
     }
+
+
+def test_worker_has_the_foreign_messages_of_all_its_partitions(client, feed):
+    partitions = {
+        "windows/0": partition(9, foreign=2),
+        "alerts/0": partition(9, foreign=1),
+        "alerts/1": {"offset": 9, "end": 9},
+    }
+    feed(heartbeat("store", partitions=partitions))
+    (role,) = client.get("/health").json()["roles"]
+    assert role["foreign"] == 3
 
 
 def received(feed, age_s, *messages):

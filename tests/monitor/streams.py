@@ -55,7 +55,7 @@ from monitor.windows.findings import (
     WindowFinding,
     evidence_of,
 )
-from monitor.windows.state import Closing, Item, JoinWatermark, Key, State
+from monitor.windows.state import Item, JoinWatermark, Key, State, WatermarkUpdate
 from monitor.windows.window_errors import LEAST_LABELS
 
 PANE, LATENESS, ACCEPTED, HORIZON, WAIT = 10, 7, 20, 30, 10
@@ -200,7 +200,7 @@ class Pipeline:
             read = self._predictions if source[0] == "predictions" else self._labels
             read(source, batch)  # type: ignore[arg-type]
 
-    def _append(self, items: Iterable[Summary | Closing]) -> None:
+    def _append(self, items: Iterable[Summary | WatermarkUpdate]) -> None:
         self.log += [(self._offset, item) for item in items]
         self._offset += 1
 
@@ -242,7 +242,7 @@ class Pipeline:
             )
             for topic, total in totals.items()
         }
-        self._append([Closing(sources["predictions"])])
+        self._append([WatermarkUpdate(sources["predictions"])])
         for joins in self._joins:
             joins.waiting.append((sources["predictions"], sources["labels"]))
 
@@ -263,7 +263,7 @@ class Pipeline:
                 before, mine.entries[ident], join_policy(self.evaluator)
             )
         self._append(outcomes(self.evaluator, additions))
-        self._append([Closing(None, len(self._joins), {number: mine.reflected})])
+        self._append([WatermarkUpdate(None, len(self._joins), {number: mine.reflected})])
 
     @staticmethod
     def _receive(mine: _Joins, predictions: Sources, labels: Sources) -> None:
@@ -280,14 +280,14 @@ class Pipeline:
         return fold({(profile.model, profile.version): self.evaluator}, self.log, seed)
 
 
-def reached(*newest_ms: int | None, idle: tuple[int, ...] = ()) -> list[Closing]:
+def reached(*newest_ms: int | None, idle: tuple[int, ...] = ()) -> list[WatermarkUpdate]:
     """How far each partition of the predictions has come."""
     progress = {i: Progress(at, i in idle) for i, at in enumerate(newest_ms)}
-    return [Closing(Sources(len(newest_ms), progress))]
+    return [WatermarkUpdate(Sources(len(newest_ms), progress))]
 
 
-def joined(predictions_ms: int, labels_ms: int) -> list[Closing]:
-    return [Closing(None, 1, {0: JoinWatermark(predictions_ms, labels_ms)})]
+def joined(predictions_ms: int, labels_ms: int) -> list[WatermarkUpdate]:
+    return [WatermarkUpdate(None, 1, {0: JoinWatermark(predictions_ms, labels_ms)})]
 
 
 def fold(

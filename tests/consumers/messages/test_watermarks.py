@@ -12,7 +12,7 @@ from consumers.messages.records import Message, Record
 from consumers.messages.summaries import decode_summary_message
 from consumers.messages.watermarks import JoinWatermarks, SourceWatermarks, watermark_messages
 from monitor.events.event_time import Progress, Sources
-from monitor.windows.state import Closing, JoinWatermark
+from monitor.windows.state import JoinWatermark, WatermarkUpdate
 
 times_ms = st.none() | st.integers(0, 2**53)
 sources = st.builds(
@@ -35,7 +35,7 @@ def test_source_watermarks_are_read_by_join_and_detect_as_they_were_written(pred
     (of_joins,) = watermark_messages("joins", watermarks, 1)
     (of_summaries,) = watermark_messages("summaries", watermarks, 1)
     assert decode_join_message(record(of_joins)) == watermarks
-    assert decode_summary_message(record(of_summaries)) == Closing(predictions)
+    assert decode_summary_message(record(of_summaries)) == WatermarkUpdate(predictions)
 
 
 @given(
@@ -48,7 +48,7 @@ def test_source_watermarks_are_read_by_join_and_detect_as_they_were_written(pred
 def test_join_watermarks_are_read_by_detect_as_they_were_written(total, joins):
     watermarks = JoinWatermarks(total=total, partitions=joins)
     (message,) = watermark_messages("summaries", watermarks, 1)
-    assert decode_summary_message(record(message)) == Closing(None, total, joins)
+    assert decode_summary_message(record(message)) == WatermarkUpdate(None, total, joins)
 
 
 def test_watermarks_go_to_every_partition_of_a_topic():

@@ -16,7 +16,7 @@ from monitor.counts.summary import Part, Summary
 from monitor.windows import data_windows
 from monitor.windows.detection import advance
 from monitor.windows.findings import Maturity, WindowStatus, evidence_of
-from monitor.windows.state import Closing, Decisions, JoinWatermark, State, rebuilt
+from monitor.windows.state import Decisions, JoinWatermark, State, WatermarkUpdate, rebuilt
 from monitor.windows.window_errors import LEAST_LABELS
 from tests.monitor.streams import KEY, PANE, Row, counted, evaluator, fold, joined, plan, reached
 
@@ -314,8 +314,8 @@ def test_a_window_is_final_only_after_it_has_closed():
 
 
 def test_performance_is_final_only_when_every_partition_of_joins_has_reported():
-    one = Closing(None, 2, {0: JoinWatermark(99, 99)})
-    other = Closing(None, 2, {1: JoinWatermark(99, 99)})
+    one = WatermarkUpdate(None, 2, {0: JoinWatermark(99, 99)})
+    other = WatermarkUpdate(None, 2, {1: JoinWatermark(99, 99)})
     assert finals(CLOSED, [one], [other])[1:] == [[], [("final", 1, 2, 2)]]
 
 
