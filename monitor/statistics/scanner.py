@@ -125,7 +125,7 @@ class Scanner:
             test.upper_bound_exceeds(noises[test.name], bounds, self.ecdf_table, parts)
             for test in TESTS
         ):
-            drifted.update((names[i], found) for i, found in self._most_severe(parts, length))
+            drifted.update((names[i], drift) for i, drift in self._most_severe(parts, length))
         return drifted
 
     def _most_severe(

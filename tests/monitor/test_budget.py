@@ -136,7 +136,7 @@ def test_distributions_are_tested_at_all_lengths_and_metrics_at_windows_of_days(
     ],
 )
 def test_performance_is_tested_in_configured_windows_and_longer_ones(windows, panes):
-    assert performance_lengths(Plan(windows)) == [Length(*of) for of in panes]
+    assert performance_lengths(Plan(windows)) == [Length(*each) for each in panes]
 
 
 def test_scales_double_up_to_the_configured_longest_and_include_the_configured_window():

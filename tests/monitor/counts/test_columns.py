@@ -28,7 +28,7 @@ MISSING, WRONG_TYPE, NOT_FINITE, OUT_OF_RANGE = Quality
 
 
 def one(reference, value):
-    """The cell and the flaw that a single value is counted as, None for none."""
+    """The cell and the quality of a single value, None for none."""
     return together(reference, [value])
 
 
@@ -39,7 +39,7 @@ def together(reference, values):
 
 
 @pytest.mark.parametrize(
-    ("value", "cell", "flaw"),
+    ("value", "cell", "quality"),
     [
         pytest.param(0.5, BELOW, None, id="below the sample, within the reference"),
         pytest.param(1.0, ON_FIRST, None, id="a value of the sample"),
@@ -65,17 +65,17 @@ def together(reference, values):
     ],
 )
 @pytest.mark.parametrize("beside", [[], ["a text among them"], [0.5]])
-def test_numeric_tally_of_a_single_value(value, cell, flaw, beside):
+def test_numeric_tally_of_a_single_value(value, cell, quality, beside):
     values = [value, *beside]
     group = np.arange(len(values))
     found = temp.tally(values, group, len(values))
     assert found.values[0].index.tolist() == ([] if cell is None else [cell])
-    assert found.quality[0].index.tolist() == ([] if flaw is None else [flaw])
+    assert found.quality[0].index.tolist() == ([] if quality is None else [quality])
     assert found.unseen[0] == {}
 
 
 @pytest.mark.parametrize(
-    ("value", "cell", "flaw", "unseen"),
+    ("value", "cell", "quality", "unseen"),
     [
         pytest.param("UA", 0, None, {}, id="a category of the reference"),
         pytest.param("AA", 4, None, {"AA": 1}, id="one that it never held"),
@@ -95,10 +95,10 @@ def test_numeric_tally_of_a_single_value(value, cell, flaw, beside):
         pytest.param(np.nan, None, MISSING, {}, id="NaN"),
     ],
 )
-def test_categorical_tally_of_a_single_value(value, cell, flaw, unseen):
+def test_categorical_tally_of_a_single_value(value, cell, quality, unseen):
     found = carrier.tally([value], np.zeros(1, dtype=np.int64), 1)
     assert found.values[0] == Counts.of([] if cell is None else [cell])
-    assert found.quality[0] == Counts.of([] if flaw is None else [flaw])
+    assert found.quality[0] == Counts.of([] if quality is None else [quality])
     assert found.unseen[0] == unseen
 
 
@@ -125,7 +125,7 @@ def test_tally_counts_each_group_separately(reference, column):
     group = np.array([of for _, of in column], dtype=np.int64)
     found = reference.tally([value for value, _ in column], group, 3)
     for number in range(3):
-        mine = [value for value, of in column if of == number]
+        mine = [value for value, group in column if group == number]
         alone = reference.tally(mine, np.zeros(len(mine), dtype=np.int64), 1)
         assert found.values[number] == alone.values[0]
         assert found.quality[number] == alone.quality[0]
@@ -196,9 +196,9 @@ def test_infinite_rows_count_equally_in_reference_and_window():
     values[rng.random(1_000) < 0.15] = np.inf
     reference = numeric_reference(values, 10_000, rng)
     (counted,) = reference.tally(values[:100], np.zeros(100, dtype=np.int64), 1).values
-    of = EcdfTable.of({"x": reference.sample})
+    ecdf_table = EcdfTable.of({"x": reference.sample})
     theirs = ks_2samp(values, values[:100]).statistic
-    assert compare(of, [counted]).ks[0] == pytest.approx(theirs, abs=1e-12)
+    assert compare(ecdf_table, [counted]).ks[0] == pytest.approx(theirs, abs=1e-12)
 
 
 @pytest.mark.parametrize("values", [[], [None, "x", np.inf], np.array([np.nan])])

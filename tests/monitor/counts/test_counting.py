@@ -102,10 +102,16 @@ def test_each_feature_is_counted_with_its_data_quality(rows):
             values[np.inf],
             values[9.0],
         ]
-        met = Counter(r[5] for r in mine)
-        assert dense(cells, "categories/state", 3) == [met["CA"], met["NY"], met["TX"]]
-        assert dense(cells, "quality/state", 2) == [met[None], met[1.5]]
-        assert names.get("unseen/state", {}) == ({"TX": met["TX"]} if met["TX"] else {})
+        occurrences = Counter(r[5] for r in mine)
+        assert dense(cells, "categories/state", 3) == [
+            occurrences["CA"],
+            occurrences["NY"],
+            occurrences["TX"],
+        ]
+        assert dense(cells, "quality/state", 2) == [occurrences[None], occurrences[1.5]]
+        assert names.get("unseen/state", {}) == (
+            {"TX": occurrences["TX"]} if occurrences["TX"] else {}
+        )
 
 
 @given(rows=rows)

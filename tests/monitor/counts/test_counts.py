@@ -89,10 +89,10 @@ def test_total_is_the_sum_of_every_cell_for_dense_and_sparse_counts(many):
 @given(many=many_counts.filter(bool))
 @settings(max_examples=100)
 def test_aligned_counts_cover_every_cell_of_any_counts(many):
-    met, found = aligned(many)
-    assert met.tolist() == sorted({int(cell) for each in many for cell in each.index})
+    cells, found = aligned(many)
+    assert cells.tolist() == sorted({int(cell) for each in many for cell in each.index})
     assert [column.tolist() for column in found] == [
-        [each.at(cell) for cell in met.tolist()] for each in many
+        [each.at(cell) for cell in cells.tolist()] for each in many
     ]
 
 
@@ -101,9 +101,9 @@ def test_aligned_counts_cover_every_cell_of_any_counts(many):
 def test_totals_do_not_depend_on_the_dense_or_sparse_method(many):
     beyond = Counts.of([2**40])
     assert Counts.total([*many, beyond]) - beyond == Counts.total(many)
-    met, found = aligned(many)
-    far_met, far_found = aligned([*many, beyond])
-    assert far_met.tolist() == [*met.tolist(), 2**40]
+    cells, found = aligned(many)
+    far_cells, far_found = aligned([*many, beyond])
+    assert far_cells.tolist() == [*cells.tolist(), 2**40]
     for near, far in zip(found, far_found, strict=False):
         assert far.tolist() == [*near.tolist(), 0]
 
@@ -163,5 +163,5 @@ def test_tally_of_cells_counts_each_group_separately(rows):
         if (rows)
         else (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
     )
-    expected = [Counts.of([c for g, c in rows if g == of]) for of in range(4)]
+    expected = [Counts.of([c for g, c in rows if g == group]) for group in range(4)]
     assert tally(group, cell, groups=4, cells=5) == expected

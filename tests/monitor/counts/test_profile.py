@@ -42,14 +42,14 @@ def learned(rows: ReferenceRows, **settings) -> Profile:
     return build_profile("credit", "1", rows, pane_ms=PANE, threshold=0.5, **settings)
 
 
-def said(profile: Profile) -> object:
+def contents(profile: Profile) -> object:
     """Everything in a profile, comparable."""
-    of = [*profile.schema.features.items(), ("score", profile.schema.score)]
+    references = [*profile.schema.features.items(), ("score", profile.schema.score)]
     cut = [
         (name, r.categories, r.counts.tolist())
         if isinstance(r, Categorical)
         else (name, r.sample.values.tolist(), r.sample.weights.tolist(), r.low, r.high)
-        for name, r in [*of, ("error", profile.schema.errors)]
+        for name, r in [*references, ("error", profile.schema.errors)]
         if r is not None
     ]
     return cut, profile.panes, profile.label_delay_ms, profile.model_file
@@ -57,8 +57,8 @@ def said(profile: Profile) -> object:
 
 def test_profile_is_reproducible_for_the_same_rows_and_seed(monkeypatch):
     monkeypatch.setattr("monitor.counts.profile.SAMPLE_SIZE", 50)
-    assert said(learned(reference(), seed=3)) == said(learned(reference(), seed=3))
-    assert said(learned(reference(), seed=3)) != said(learned(reference(), seed=4))
+    assert contents(learned(reference(), seed=3)) == contents(learned(reference(), seed=3))
+    assert contents(learned(reference(), seed=3)) != contents(learned(reference(), seed=4))
 
 
 def test_profile_panes_count_every_reference_row(monkeypatch):

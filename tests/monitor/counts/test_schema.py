@@ -1,4 +1,4 @@
-"""A schema tells numbers from categories, in the order in which the features came."""
+"""A schema separates numeric from categorical features and keeps their order."""
 
 import numpy as np
 

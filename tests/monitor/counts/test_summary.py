@@ -1,4 +1,4 @@
-"""The texts that go with a summary: what was met outside the reference, kept small."""
+"""The texts of a summary: values outside the reference, limited in number and length."""
 
 from collections import Counter
 from functools import reduce

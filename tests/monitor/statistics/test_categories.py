@@ -146,7 +146,7 @@ def test_an_unseen_category_is_significant_and_reported_as_the_last():
 
 
 def test_expected_unseen_categories_are_not_significant():
-    """A tenth of the reference was met only once; a tenth of the live rows never before."""
+    """A tenth of the reference rows are unique; a tenth of the live rows are unseen."""
     fixed = np.append(np.concatenate([[900], np.ones(100, int)]), 0)
     live = np.append(np.concatenate([[900], np.zeros(100, int)]), 100)
     assert judged(live, fixed).p_value == 1.0
@@ -160,7 +160,7 @@ def test_far_more_unseen_categories_than_expected_are_significant():
 
 
 def test_a_new_category_among_many_rare_ones_is_significant():
-    """All rare ones together hardly grew; only that 12 of 2,000 rows were never met tells."""
+    """The rare categories together hardly grew, but 12 of 2,000 rows are unseen."""
     rare = np.full(60, 5)
     fixed = np.append(np.concatenate([[9_700], rare]), 0)
     live = np.append(np.concatenate([[1_928], rare // 5]), 12)
@@ -211,9 +211,9 @@ SHARES = {
     "one rules": np.append(0.9, np.full(9, 0.1 / 9)),
     "long tail": zipf(50),
     "longer than the list": zipf(400),
-    "each hardly met": np.full(600, 1 / 600),
+    "each very rare": np.full(600, 1 / 600),
     "hardly longer than the list": np.full(120, 1 / 120),
-    "each met twice": np.append(0.6, np.full(100, 0.004)),
+    "each about twice": np.append(0.6, np.full(100, 0.004)),
 }
 
 

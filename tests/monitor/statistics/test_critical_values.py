@@ -1,4 +1,4 @@
-"""Critical values are what sampling noise exceeds no more often than they say."""
+"""Sampling noise exceeds critical values no more often than their level."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""When is it drift? More than sampling noise, and more persistent than the reference's straying."""
+"""The drift rule: beyond sampling noise, and beyond the natural variation of the reference."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def numeric(values) -> Sample:
 
 
 def variation(excess: float) -> NaturalVariation:
-    """A reference whose many blocks have strayed by no more than that."""
+    """Many blocks with this excess."""
     rows, excess = np.ones(ENOUGH_BLOCKS, np.int64), np.full(ENOUGH_BLOCKS, excess)
     return NaturalVariation((Blocks(1, rows, excess, 0.0),))
 

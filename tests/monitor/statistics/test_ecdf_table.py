@@ -60,14 +60,14 @@ def test_kuiper_and_persistent_distances_equal_those_over_all_bins(drawn):
         first, second = (cell_index.dense(half, name) for half in halves)
         reference = sample.counts().dense(sample.bins)
         whole = deviation(first + second, reference) if found.rows[i] else np.zeros(1)
-        persisting = whole
+        persistent = whole
         if first.any() and second.any():
-            persisting = persistent_deviation(
+            persistent = persistent_deviation(
                 deviation(first, reference), deviation(second, reference)
             )
         assert found.kuiper[i] == pytest.approx(reach(whole), abs=1e-12)
-        assert found.persistent_kuiper[i] == pytest.approx(reach(persisting), abs=1e-12)
-        assert found.persistent_ks[i] == pytest.approx(np.abs(persisting).max(), abs=1e-12)
+        assert found.persistent_kuiper[i] == pytest.approx(reach(persistent), abs=1e-12)
+        assert found.persistent_ks[i] == pytest.approx(np.abs(persistent).max(), abs=1e-12)
 
 
 def reach(deviations) -> float:

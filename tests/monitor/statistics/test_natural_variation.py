@@ -1,4 +1,4 @@
-"""What a reference strays from itself is tolerated, and no more than that."""
+"""The allowance covers the natural variation of the reference, and no more."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def cdf(values, edges):
     return (values[:, None] <= edges).mean(axis=0) if values.size else np.zeros(edges.size)
 
 
-def told(slots, panes: int, statistic: str):
+def block_figures(slots, panes: int, statistic: str):
     """Of each block with rows: how many, what persists, its noise, and the square to expect."""
     starts = range(0, len(slots) - panes + 1, max(1, panes // 2))
     found = []
@@ -69,23 +69,23 @@ def told(slots, panes: int, statistic: str):
 
 
 def by_definition(slots, panes: int, rows: float, statistic: str) -> tuple[float, float]:
-    """Tolerance and spread of a window of ``panes`` with ``rows``."""
-    tolerated, square, enough = 0.0, 0.0, False
+    """Block excess and overdispersion of a window of ``panes`` with ``rows``."""
+    excess_of_chain, square, enough = 0.0, 0.0, False
     for length in (2**k for k in range(10) if 2**k <= panes and 2**k * 2 <= len(slots)):
-        blocks = told(slots, length, statistic)
+        blocks = block_figures(slots, length, statistic)
         if len(blocks) < 4:
             continue
         need = min(0.5 * rows * length / panes, max(n for n, *_ in blocks))
-        ascending = sorted((of[0], of[1] - of[2]) for of in blocks)
+        ascending = sorted((block[0], block[1] - block[2]) for block in blocks)
         large = sorted(excess for n, excess in ascending if n >= need)[-5:]
         excess = sum(large) / len(large)
-        tolerated = max(tolerated * (0.6 if length > 1 else 1), excess, 0.0)
+        excess_of_chain = max(excess_of_chain * (0.6 if length > 1 else 1), excess, 0.0)
         over = np.array([e**2 - expected for _, e, _, expected in blocks])
         square = max(
             square / (2 if length > 1 else 1), over.mean() - 2 * over.std() / over.size**0.5
         )
         enough = len(blocks) >= ENOUGH_BLOCKS
-    return tolerated, 0.0 if enough else np.sqrt(max(square, 0.0))
+    return excess_of_chain, 0.0 if enough else np.sqrt(max(square, 0.0))
 
 
 values = arrays(np.float64, st.integers(1, 5), elements=st.integers(-3, 3).map(float))
@@ -212,7 +212,7 @@ def days(shift: float, seed: int) -> list[np.ndarray]:
 
 
 def day_after(shift: float, reference: list[np.ndarray], seed: int) -> Verdict:
-    """What is said of a day whose mean lies ``shift`` higher, after such a reference."""
+    """The verdict of a day whose mean is ``shift`` higher than usual, after such a reference."""
     sample = Sample.of(np.concatenate(reference))
     length, level = Length(PER_DAY, PER_DAY), Levels(warning=1e-4, critical=1e-5)
     found = learned(reference, (1, 2, 4), sample)

@@ -140,10 +140,10 @@ def test_persistent_proportion_uses_the_other_half_if_one_has_no_rows():
 @given(first=shares(), second=shares(), fixed=shares(least=1))
 def test_persistent_proportion_never_exceeds_that_of_the_whole_window(first, second, fixed):
     whole = (first + second).value - fixed.value
-    persisting = persistent(first, second, fixed)
+    deviation_kept = persistent(first, second, fixed)
     if first.rows + second.rows:
-        assert abs(persisting) <= abs(whole) + 1e-12
-    assert persisting * whole >= 0
+        assert abs(deviation_kept) <= abs(whole) + 1e-12
+    assert deviation_kept * whole >= 0
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Mean scores of ranks: those of the raw rows, and by chance no larger than they are said to be."""
+"""Mean scores equal those of the raw rows, and exceed their noise no more often than the level."""
 
 import numpy as np
 import pytest
@@ -166,19 +166,19 @@ def test_wilcoxon_keeps_its_level_if_the_sample_underestimates_a_rare_value(expe
     for held in range(1, most):
         ecdf_table = EcdfTable.of({"x": Sample.of((np.arange(m) < held).astype(float))})
         score = ecdf_table.scores[0].per_bin[[1, 3]]
-        met = np.arange(min(n, 5 * most * max(n // m, 1)) + 1)
-        value = ((n - met) * score[0] + met * score[1]) / n
-        square = ((n - met) * score[0] ** 2 + met * score[1] ** 2) / n
-        n_, m_ = np.full(met.size, n), np.full(met.size, m)
-        unit = pooled_unit(np.full(met.size, WILCOXON.units(ecdf_table)[0]), square, n_, m_)
+        occurrences = np.arange(min(n, 5 * most * max(n // m, 1)) + 1)
+        value = ((n - occurrences) * score[0] + occurrences * score[1]) / n
+        square = ((n - occurrences) * score[0] ** 2 + occurrences * score[1] ** 2) / n
+        n_, m_ = np.full(occurrences.size, n), np.full(occurrences.size, m)
+        unit = pooled_unit(np.full(occurrences.size, WILCOXON.units(ecdf_table)[0]), square, n_, m_)
         z = skewed_quantile(
-            np.full(met.size, normal_quantile(alpha)),
-            np.full(met.size, WILCOXON.skewness(ecdf_table)[0]),
+            np.full(occurrences.size, normal_quantile(alpha)),
+            np.full(occurrences.size, WILCOXON.skewness(ecdf_table)[0]),
             n_,
             m_,
         )
         beyond = np.abs(value) > z * unit / np.sqrt(n * m / (n + m))
-        rate += binom.pmf(held, m, share) * binom.pmf(met[beyond], n, share).sum()
+        rate += binom.pmf(held, m, share) * binom.pmf(occurrences[beyond], n, share).sum()
     assert rate <= alpha
 
 

@@ -1,4 +1,4 @@
-"""Many features in one scan: what each would be told alone, and no more alarms than that."""
+"""Scans of many features equal those of single features, and keep the level of false alarms."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ FACTORS = {"ks": 1, "kuiper": 2, "wilcoxon": 1.5, "mood": 0.5}  # of the excess 
 
 
 def variation_of(excess: float) -> NaturalVariation:
-    """A reference of four panes that all strayed alike."""
+    """Four blocks with the same excess."""
     return NaturalVariation((Blocks(1, np.full(4, 10), np.full(4, excess), 0.0),))
 
 
@@ -51,9 +51,13 @@ def scanner(
     )
 
 
-def parts(of: Scanner, samples: dict[str, Sample], *halves: dict[str, np.ndarray]) -> list[Counts]:
+def parts(
+    under_test: Scanner, samples: dict[str, Sample], *halves: dict[str, np.ndarray]
+) -> list[Counts]:
     return [
-        of.cell_index.gather({name: Counts.of(samples[name].locate(x)) for name, x in half.items()})
+        under_test.cell_index.gather(
+            {name: Counts.of(samples[name].locate(x)) for name, x in half.items()}
+        )
         for half in halves
     ]
 
@@ -71,17 +75,19 @@ effects = st.sampled_from([Drift(0.05, 0.0, 0.0), Drift(0.05, 0.1, 0.3), Drift(0
 class World:
     def __init__(self, found, drift: Drift, *, split: bool = True) -> None:
         names = [str(i) for i in range(len(found))]
-        self.samples = {name: Sample.of(of[0]) for name, of in zip(names, found, strict=True)}
+        self.samples = {
+            name: Sample.of(feature[0]) for name, feature in zip(names, found, strict=True)
+        }
         self.scanner = scanner(
             self.samples,
-            levels=[of[3] for of in found],
+            levels=[feature[3] for feature in found],
             variations={
-                name: [variation_of(of[4] * factor) for of in found]
+                name: [variation_of(feature[4] * factor) for feature in found]
                 for name, factor in FACTORS.items()
             },
             drift=drift,
         )
-        halves = ({n: of[k] for n, of in zip(names, found, strict=True)} for k in (1, 2))
+        halves = ({n: feature[k] for n, feature in zip(names, found, strict=True)} for k in (1, 2))
         self.parts = parts(self.scanner, self.samples, *halves)
         if not split:
             self.parts = [Counts.total(self.parts)]
@@ -154,7 +160,7 @@ def test_a_comparison_carries_its_limits(found, drift):
 @settings(max_examples=30, deadline=None)
 def test_features_without_rows_are_left_out(found, drift):
     world = World(found, drift)
-    held = {str(i) for i, of in enumerate(found) if of[1].size + of[2].size}
+    held = {str(i) for i, feature in enumerate(found) if feature[1].size + feature[2].size}
     assert set(world.scan()) == set(world.judge()) == held
 
 
@@ -163,9 +169,9 @@ LEVEL = [Levels(0.01, 0.001)] * 2
 
 
 def test_scan_reports_only_the_feature_that_drifted():
-    of = scanner(GRID, levels=LEVEL)
+    under_test = scanner(GRID, levels=LEVEL)
     half = {"x": np.arange(100.0) + 40, "y": np.arange(100.0)}
-    found = of.scan(parts(of, GRID, half, half), WINDOW)
+    found = under_test.scan(parts(under_test, GRID, half, half), WINDOW)
     assert found["y"] is None
     assert found["x"] is not None
     assert (found["x"].severity, found["x"].detail) == (Severity.CRITICAL, "higher")
@@ -173,32 +179,32 @@ def test_scan_reports_only_the_feature_that_drifted():
 
 
 def test_kuiper_and_mood_detect_a_widening_that_ks_misses():
-    of = scanner(GRID, levels=LEVEL)
+    under_test = scanner(GRID, levels=LEVEL)
     wide = {"x": np.concatenate([np.arange(0, 35), np.arange(65, 100), [-1] * 15, [101] * 15])}
-    found = of.judge(parts(of, GRID, wide, wide), WINDOW)["x"]
+    found = under_test.judge(parts(under_test, GRID, wide, wide), WINDOW)["x"]
     severities = {tested.test: tested.severity for tested in found}
     assert severities["ks"] is severities["wilcoxon"] is None
     assert severities["kuiper"] is severities["mood"] is Severity.CRITICAL
     most_severe = max(found, key=lambda tested: tested.severity_order)
-    assert of.scan(parts(of, GRID, wide, wide), WINDOW)["x"] == most_severe
+    assert under_test.scan(parts(under_test, GRID, wide, wide), WINDOW)["x"] == most_severe
 
 
 @pytest.mark.parametrize("by", [40, 200, 1_000])
 def test_a_large_shift_is_reported_as_higher_not_as_wider(by):
-    of = scanner(GRID, levels=LEVEL)
+    under_test = scanner(GRID, levels=LEVEL)
     half = {"x": np.arange(100.0) + by}
-    found = of.scan(parts(of, GRID, half, half), WINDOW)["x"]
+    found = under_test.scan(parts(under_test, GRID, half, half), WINDOW)["x"]
     assert found.test != "mood"
     assert found.detail in ("higher", None)
 
 
 def test_features_without_ranks_do_not_force_exact_comparisons(monkeypatch):
     samples = {**GRID, "constant": Sample.of(np.full(100, 7.0)), "coin": Sample.of([0.0, 1.0] * 50)}
-    of = scanner(samples, levels=[Levels(0.001, 0.0001)] * 4)
+    under_test = scanner(samples, levels=[Levels(0.001, 0.0001)] * 4)
     half = {"x": GRID["x"].values, "constant": np.full(9, 7.0), "coin": np.array([0.0, 1.0])}
     compared = []
     monkeypatch.setattr("monitor.statistics.scanner.compare", lambda *_: compared.append(1))
-    assert not any(of.scan(parts(of, samples, half, half), WINDOW).values())
+    assert not any(under_test.scan(parts(under_test, samples, half, half), WINDOW).values())
     assert not compared
 
 
@@ -207,26 +213,26 @@ def test_min_effect_applies_to_rank_tests_too(rows):
     """A shift whose true KS distance is 0.088 is no effect of 0.1, however certain."""
     rng = np.random.default_rng(3)
     samples = {"x": Sample.of(rng.normal(size=10_000))}
-    of = scanner(samples, levels=[Levels(1e-3, 1e-4)], drift=Drift(min_effect=0.1))
+    under_test = scanner(samples, levels=[Levels(1e-3, 1e-4)], drift=Drift(min_effect=0.1))
     for _ in range(20):
         halves = [{"x": rng.normal(0.22, 1, rows // 2)} for _ in "ab"]
-        assert of.scan(parts(of, samples, *halves), WINDOW)["x"] is None
+        assert under_test.scan(parts(under_test, samples, *halves), WINDOW)["x"] is None
 
 
 def test_a_change_in_one_half_of_a_window_only_is_not_drift():
-    of = scanner(GRID, levels=LEVEL)
+    under_test = scanner(GRID, levels=LEVEL)
     moved, as_ever = {"x": np.arange(100.0) + 90}, {"x": np.arange(100.0)}
-    assert of.scan(parts(of, GRID, moved, as_ever), WINDOW) == {"x": None}
+    assert under_test.scan(parts(under_test, GRID, moved, as_ever), WINDOW) == {"x": None}
 
 
 def test_each_window_length_has_its_own_levels():
     strict = scanner(GRID, levels=LEVEL)
     two = {PANE: [Levels(1e-12, 1e-13)] * 2, WINDOW: LEVEL}
-    of = Scanner(strict.cell_index, strict.ecdf_table, two, strict.variations, strict.drift)
+    under_test = Scanner(strict.cell_index, strict.ecdf_table, two, strict.variations, strict.drift)
     half = {"x": np.arange(100.0) + 25}
-    held = parts(of, GRID, half, half)
-    assert of.scan(held, WINDOW)["x"] is not None
-    assert of.scan([Counts.total(held)], PANE)["x"] is None
+    held = parts(under_test, GRID, half, half)
+    assert under_test.scan(held, WINDOW)["x"] is not None
+    assert under_test.scan([Counts.total(held)], PANE)["x"] is None
 
 
 # -- independent rows --------------------------------------------------------------------------
@@ -237,9 +243,9 @@ def test_ks_p_values_of_independent_rows_are_uniform():
     found = []
     for _ in range(30):
         samples = {str(i): Sample.of(rng.normal(size=400)) for i in range(10)}
-        of = scanner(samples)
+        under_test = scanner(samples)
         half = [{name: rng.normal(size=100) for name in samples} for _ in "ab"]
-        judged = of.judge(parts(of, samples, *half), WINDOW)
+        judged = under_test.judge(parts(under_test, samples, *half), WINDOW)
         found += [tests[0].p_value for tests in judged.values()]
     assert kstest(found, "uniform").pvalue > 0.01
 
@@ -248,9 +254,9 @@ def test_scans_of_independent_rows_keep_the_level():
     rng, alarms, trials = np.random.default_rng(12), 0, 0
     for _ in range(30):
         samples = {str(i): Sample.of(rng.normal(size=400)) for i in range(20)}
-        of = scanner(samples, levels=[Levels(0.1, 0.01)] * 20)
+        under_test = scanner(samples, levels=[Levels(0.1, 0.01)] * 20)
         half = {name: rng.normal(size=100) for name in samples}
-        found = of.scan(parts(of, samples, half), PANE)
+        found = under_test.scan(parts(under_test, samples, half), PANE)
         alarms += sum(tested is not None for tested in found.values())
         trials += len(DISTRIBUTION_TESTS) * len(found)
     assert 0 < alarms <= 0.1 * trials
@@ -307,9 +313,9 @@ def by_chance(statistic: str, alpha: float, every, n, m) -> tuple[np.ndarray, fl
     """What exceeds it with that probability, and the mean squares of a whole and of halves."""
     if statistic in QUANTILES:
         return QUANTILES[statistic](alpha) / np.sqrt(n * m / (n + m)), *MEAN_SQUARE[statistic]
-    of = scores(every, every)[statistic]
-    unit, z = of.std(), norm.isf(alpha / 2)
-    third = np.mean((of - of.mean()) ** 3) / unit**3 if unit > 1e-9 else 0.0
+    score = scores(every, every)[statistic]
+    unit, z = score.std(), norm.isf(alpha / 2)
+    third = np.mean((score - score.mean()) ** 3) / unit**3 if unit > 1e-9 else 0.0
     skewness = np.abs(third * (n**-2.0 - m**-2.0)) / (1 / n + 1 / m) ** 1.5
     noise = unit * (z + skewness * max(z**2 - 1, 0) / 6) * np.sqrt(1 / n + 1 / m)
     return noise, unit**2, (1 - 2 / np.pi) * unit**2
@@ -346,20 +352,24 @@ def test_learned_blocks_equal_their_definition_on_raw_rows(first, second):
     if not sum(pane.size for pane in first):
         return
     features = {"x": first} | ({"y": first[::-1]} if second else {})
-    samples = {name: Sample.of(np.concatenate(of)) for name, of in features.items()}
+    samples = {name: Sample.of(np.concatenate(blocks)) for name, blocks in features.items()}
     cell_index = CellIndex.of({name: sample.bins for name, sample in samples.items()})
     counted = [
-        cell_index.gather({n: Counts.of(samples[n].locate(of[i])) for n, of in features.items()})
+        cell_index.gather(
+            {n: Counts.of(samples[n].locate(blocks[i])) for n, blocks in features.items()}
+        )
         for i in range(len(first))
     ]
     found, lengths = learn_distributions(samples, counted, [1, 2, 3, 4, 4, 8]), (1, 2, 3, 4, 8)
     assert set(found) == set(DISTRIBUTION_TESTS)
     for statistic, variations in found.items():
         if statistic == "mood":
-            continue  # it has nothing to say of so few rows, and learns as Wilcoxon's
+            continue  # undefined for so few rows; it learns like Wilcoxon's
         for variation, slots in zip(variations, features.values(), strict=True):
-            of = [blocks_by_definition(slots, k, statistic) for k in lengths if 2 * k <= len(slots)]
-            expected = [blocks for blocks in of if blocks is not None]
+            blocks = [
+                blocks_by_definition(slots, k, statistic) for k in lengths if 2 * k <= len(slots)
+            ]
+            expected = [each for each in blocks if each is not None]
             assert [blocks.panes for blocks in variation.lengths] == [b.panes for b in expected]
             for mine, theirs in zip(variation.lengths, expected, strict=True):
                 assert mine.rows.tolist() == theirs.rows.tolist()
@@ -386,14 +396,16 @@ def days(shift: float, seed: int) -> list[np.ndarray]:
 
 
 def day_after(shift: float, reference: list[np.ndarray], seed: int) -> Severity | None:
-    """What is said of a day whose mean lies ``shift`` higher, after such a reference."""
+    """The severity of a day whose mean is ``shift`` higher than usual, after such a reference."""
     samples = {"x": Sample.of(np.concatenate(reference))}
     bins = [Counts.of(samples["x"].locate(rows)) for rows in reference]
     levels = [Levels(warning=1e-4, critical=1e-5)]
-    of = scanner(samples, levels=levels, variations=learn_distributions(samples, bins, [1, 2, 4]))
+    under_test = scanner(
+        samples, levels=levels, variations=learn_distributions(samples, bins, [1, 2, 4])
+    )
     rng = np.random.default_rng(seed)
     half = [{"x": rng.normal(shift, size=PER_DAY * ROWS // 2)} for _ in "ab"]
-    tested = of.scan(parts(of, samples, *half), WINDOW)["x"]
+    tested = under_test.scan(parts(under_test, samples, *half), WINDOW)["x"]
     return None if tested is None else tested.severity
 
 
