@@ -6,8 +6,10 @@ that is restarted cannot continue there.
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from confluent_kafka import Producer
 
@@ -20,13 +22,14 @@ class EmbeddedBroker:
     """Lives as long as this object. Other processes connect to it over loopback."""
 
     def __init__(self) -> None:
-        self._producer = Producer(
-            {
-                "test.mock.num.brokers": 1,
-                "bootstrap.servers": "embedded",
-                "log_level": 4,  # at 5 it logs that it is a mock
-            }
-        )
+        with _signals_blocked():
+            self._producer = Producer(
+                {
+                    "test.mock.num.brokers": 1,
+                    "bootstrap.servers": "embedded",
+                    "log_level": 4,  # at 5 it logs that it is a mock
+                }
+            )
         broker = next(iter(self._producer.list_topics(timeout=TIMEOUT_S).brokers.values()))
         self.bootstrap_servers = f"{broker.host}:{broker.port}"
 
@@ -38,3 +41,17 @@ class EmbeddedBroker:
                 if time.monotonic() > deadline_s:
                     raise Trouble(f"the embedded broker did not create the topic {name}")
                 time.sleep(0.05)
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """Threads that start meanwhile do not receive signals.
+
+    Otherwise a signal may interrupt the thread of the broker, which logs this as an error.
+    """
+    blocked = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
