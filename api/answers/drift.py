@@ -36,9 +36,9 @@ class Detector(PassThrough):
     """A change detector of the library river."""
 
     name: str = Field(description="`adwin` or `page_hinkley`.")
-    drifting: bool = Field(description="Whether the newest final window has a detection.")
+    drifting: bool = Field(description="Whether there is a detection within the window.")
     detected_at: datetime | None = Field(
-        None, description="End of the window of the newest detection; null if there is none."
+        None, description="End of the pane of the newest detection; null if there is none."
     )
 
 
@@ -65,7 +65,7 @@ class ConceptPart(PassThrough):
     )
     detectors: list[Detector] = Field(
         [],
-        description="Change detectors on the error rates of final windows. Informative: they open"
+        description="Change detectors on the error rates of final panes. Informative: they open"
         " no incidents.",
     )
 

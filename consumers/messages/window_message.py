@@ -76,9 +76,7 @@ def _concept(finding: WindowFinding, p_value_threshold: float) -> ConceptPart:
         expected={name: _estimate(metric) for name, metric in expected.items()} or None,
         realised=_realised(performance),
         difference=_difference(performance.labels, expected),
-        detectors=[
-            _detector(detector, finding.end_ms - finding.start_ms) for detector in finding.detectors
-        ],
+        detectors=[_detector(detector) for detector in finding.detectors],
     )
 
 
@@ -100,10 +98,9 @@ def _estimate(estimate: Expected | Estimate) -> EstimateResult:
     )
 
 
-def _detector(detector: Detector, length_ms: int) -> DetectorResult:
-    end_ms = None if detector.at is None else detector.at + length_ms
+def _detector(detector: Detector) -> DetectorResult:
     return DetectorResult(
-        name=detector.name, drifting=detector.drifting, detected_at=optional_rfc3339(end_ms)
+        name=detector.name, drifting=detector.drifting, detected_at=optional_rfc3339(detector.at)
     )
 
 

@@ -14,9 +14,9 @@ from monitor.counts.summary import Part, Summary
 from monitor.performance.adwin_page_hinkley import Detector
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Maturity, WindowFinding
+from monitor.windows.pane_errors import PaneErrors
 from monitor.windows.panes import PaneStore, cells_by_pane, names_in, row_count
 from monitor.windows.state import WindowState
-from monitor.windows.window_errors import WindowErrors
 
 DATA, PERFORMANCE = (Part.ON_TIME, Part.LATE), (Part.FINAL, Part.AMENDED)
 
@@ -28,12 +28,13 @@ class ClosedWindows:
         self,
         evaluator: Evaluator,
         panes: PaneStore,
-        errors: WindowErrors,
+        errors: PaneErrors,
         states: Mapping[int, WindowState],
     ) -> None:
         self.states = dict(states)
         self.published: list[WindowFinding] = []
-        self._evaluator, self._panes, self._errors = evaluator, panes, errors
+        self.errors = errors
+        self._evaluator, self._panes = evaluator, panes
         self._windows = evaluator.plan.windows
         # Windows that have changed since they were last published.
         self._changed_data: set[int] = set()
@@ -62,8 +63,6 @@ class ClosedWindows:
         self._changed_performance.add(start_ms)
         self._count_revisions(start_ms)
         finding = self._finding(start_ms, amended=False)
-        if self.states[start_ms].complete:
-            self._errors.add(finding)
         self._publish(finding)
         if any(self._panes.window_has(start_ms, part) for part in (Part.AMENDED, Part.LATE)):
             self._changed_performance.add(start_ms)
@@ -106,7 +105,7 @@ class ClosedWindows:
     def _publish(self, finding: WindowFinding) -> None:
         detectors: tuple[Detector, ...] = ()
         if finding.performance.status is Maturity.FINAL:
-            detectors = self._errors.detectors(finding.start_ms)
+            detectors = self.errors.detectors(finding.start_ms, finding.end_ms)
         self.published.append(replace(finding, detectors=detectors))
 
     def _finding(self, start_ms: int, *, amended: bool = True) -> WindowFinding:

@@ -30,6 +30,7 @@ from monitor.windows.data_windows import DataWindows
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings, Transition, WindowFinding
 from monitor.windows.incident_tracker import IncidentTracker
+from monitor.windows.pane_errors import PaneErrors
 from monitor.windows.pane_scan import PaneScan
 from monitor.windows.panes import Pane, PaneStore
 from monitor.windows.performance_windows import PerformanceWindows
@@ -46,7 +47,6 @@ from monitor.windows.state import (
     rewindow,
     window_config,
 )
-from monitor.windows.window_errors import WindowErrors
 
 
 def advance(
@@ -95,8 +95,8 @@ class ModelDetection:
             self._windows, dict(panes), decisions.first_pane_ms, decisions.pruned_ms
         )
         self._incidents = IncidentTracker(evaluator, decisions.incidents)
-        self._errors = WindowErrors(self._windows.length_ms, decisions.errors)
-        self._closed = ClosedWindows(evaluator, self._panes, self._errors, decisions.windows)
+        errors = PaneErrors(evaluator.error_scale, self._panes, decisions.errors)
+        self._closed = ClosedWindows(evaluator, self._panes, errors, decisions.windows)
         self._data = DataWindows(
             self._panes,
             self._scan(evaluator.data, Part.ON_TIME, sums.data, decisions.next_pane_ms),
@@ -197,7 +197,7 @@ class ModelDetection:
             empty_run=self._data.empty_run,
             windows=self._closed.states,
             incidents=self._incidents.open,
-            errors=self._errors.errors,
+            errors=self._closed.errors.history,
             first_needed=self._panes.first_offset,
         )
 

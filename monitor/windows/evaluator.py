@@ -11,6 +11,7 @@ from monitor.counts.counts import Cells, Counts, add_cells
 from monitor.counts.profile import Profile
 from monitor.counts.schema import ERROR, SCORE
 from monitor.counts.summary import Names, most_frequent
+from monitor.performance.adwin_page_hinkley import ErrorScale
 from monitor.performance.cbpe import PerformanceEstimator
 from monitor.performance.degradation import INCIDENT_METRICS, Overdispersion, degraded
 from monitor.performance.labelled_counts import labelled_rows
@@ -82,6 +83,20 @@ class Evaluator:
     def label_wait_ms(self) -> int:
         time = self.plan.time
         return self.profile.label_wait_ms(time.label_wait_ms, time.label_horizon_ms)
+
+    @property
+    def error_scale(self) -> ErrorScale | None:
+        """The error rate to expect of a pane; None if the reference has no labels.
+
+        It varies like the accuracy in windows of ``windows.length``.
+        """
+        accuracy, errors = self.baseline["accuracy"].value, self.profile.schema.errors
+        if accuracy is None or errors is None:
+            return None
+        least = 0.5 / errors.sample.size
+        variation = self.dispersions.get(own_length(self.plan), {}).get("accuracy")
+        rate = min(max(1 - accuracy, least), 1 - least)
+        return ErrorScale(rate, 1.0 if variation is None else variation.factor)
 
     @property
     def longest_panes(self) -> int:

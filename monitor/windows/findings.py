@@ -106,7 +106,7 @@ class WindowFinding:
     end_ms: int
     data: DataFinding
     performance: PerformanceFinding
-    detectors: tuple[Detector, ...] = ()  # on the errors of windows side by side, by their start
+    detectors: tuple[Detector, ...] = ()  # on the errors of panes up to its end
 
     @property
     def revision(self) -> int:

@@ -35,6 +35,7 @@ class PerformanceWindows:
             return
         if self.scan is not None:
             for end_ms in self.scan.close_until(final_ms):
+                self._closed.errors.add_pane(end_ms - self._panes.windows.pane_ms)
                 self._finish_windows(end_ms)
                 self._incidents.apply_verdicts(end_ms)
         self._finish_windows(final_ms)

@@ -81,6 +81,16 @@ class WindowState:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorHistory:
+    """The newest error rates of final panes, and the detections in them. See ``pane_errors``."""
+
+    errors: Mapping[int, float] = field(default_factory=dict)  # standardized, by end of the pane
+    detections: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # ends, by detector
+    labels: int = 0  # of panes whose error rate waits for more labels
+    wrong: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Decisions:
     """What was decided of one model version. Cannot be had again from the summaries."""
 
@@ -93,7 +103,7 @@ class Decisions:
     empty_run: int = 0
     windows: Mapping[int, WindowState] = field(default_factory=dict)  # closed, by start
     incidents: Mapping[str, Incident] = field(default_factory=dict)  # open, by subject
-    errors: Mapping[int, float] = field(default_factory=dict)  # of final windows side by side
+    errors: ErrorHistory = field(default_factory=ErrorHistory)
     first_needed: int | None = None  # offset of the summaries that rebuilding starts from
 
 
@@ -136,13 +146,18 @@ def rebuilt(state: State, items: Iterable[Item]) -> State:
 
 
 def rewindow(decisions: Decisions, plan: Plan) -> Decisions:
-    """If the configuration has changed, go on with windows of the new shape over what is next."""
+    """After a change of the configuration, continue with windows of the new length and slide."""
     if decisions.shape == window_config(plan):
         return decisions
     due = [ms for ms in (decisions.first_pane_ms, decisions.next_start_ms) if ms is not None]
     next_ms = max((plan.windows.over(plan.windows.pane_of(ms))[0] for ms in due), default=None)
+    same_pane = decisions.shape[0] == plan.windows.pane_ms
     return replace(
-        decisions, shape=window_config(plan), next_start_ms=next_ms, windows={}, errors={}
+        decisions,
+        shape=window_config(plan),
+        next_start_ms=next_ms,
+        windows={},
+        errors=decisions.errors if same_pane else ErrorHistory(),
     )
 
 

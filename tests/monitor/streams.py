@@ -20,7 +20,7 @@ import numpy as np
 from monitor.budget import Length
 from monitor.counts.columns import Predictions
 from monitor.counts.counting import count_data, count_outcomes
-from monitor.counts.counts import Cells, add_cells
+from monitor.counts.counts import Cells, Counts, add_cells
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.counts.summary import Names, Part, Summary, add_names
 from monitor.decisions.signals import MetricVerdict
@@ -41,10 +41,11 @@ from monitor.events.joining import (
     joined_rows,
 )
 from monitor.events.joining import Label as JoinLabel
-from monitor.performance.adwin_page_hinkley import Detector, detect
+from monitor.performance.adwin_page_hinkley import DETECTORS, Detector, detects
 from monitor.performance.metrics import measure
 from monitor.plan import Budget, Drift, Incidents, Plan, Time, Windows
 from monitor.statistics.drift_rule import Comparison
+from monitor.windows import pane_errors
 from monitor.windows.detection import advance
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import (
@@ -56,7 +57,6 @@ from monitor.windows.findings import (
     evidence_of,
 )
 from monitor.windows.state import Item, JoinWatermark, Key, State, WatermarkUpdate
-from monitor.windows.window_errors import LEAST_LABELS
 
 PANE, LATENESS, ACCEPTED, HORIZON, WAIT = 10, 7, 20, 30, 10
 LONGEST = 8  # panes in a window of the largest scale
@@ -376,16 +376,29 @@ class Definition:
         )
 
     def detectors(self, start: int) -> tuple[Detector, ...]:
-        """On the error rates of the final windows side by side, up to the one that starts there."""
-        length_ms, errors = self.evaluator.plan.windows.length_ms, {}
-        for at in (at for at in self.final if self.first_ms <= at <= start):
-            found = self.performance(at, Part.FINAL, rows=(Part.ON_TIME,))
-            if (
-                found.labels >= LEAST_LABELS
-                and at >= max(errors, default=at - length_ms) + length_ms
-            ):
-                errors[at] = 1 - found.metrics["accuracy"].metric.value
-        return detect(errors)
+        """The newest detection up to the end of a window, in the errors of the final panes."""
+        end = start + self.evaluator.plan.windows.length_ms
+        errors = list(self._pane_errors(end))
+        return tuple(self._detector(name, errors, start, end) for name in DETECTORS)
+
+    def _pane_errors(self, end: int) -> Iterator[tuple[int, float]]:
+        """End and standardized error rate; panes with few labels are taken together."""
+        scale, outcomes = self.evaluator.error_scale, Counts.empty()
+        for pane in range(self.first_ms, end, PANE):
+            outcomes += self.cells(Part.FINAL, pane, pane + PANE).get("outcomes", Counts.empty())
+            if outcomes.size >= pane_errors.LEAST_LABELS:
+                wrong = outcomes.at(1) + outcomes.at(2)
+                yield pane + PANE, scale.standardized(wrong, outcomes.size)
+                outcomes = Counts.empty()
+
+    @staticmethod
+    def _detector(name: str, errors: Sequence[tuple[int, float]], start: int, end: int) -> Detector:
+        since, at = [], None
+        for pane_end, error in errors:
+            since.append(error)
+            if detects(name, since[-pane_errors.MOST_ERRORS :]):
+                since, at = [], pane_end
+        return Detector(name, at is not None and start < at <= end, at)
 
     def cells(self, part: Part, start: int, end: int) -> Cells:
         """The sums of the panes from one moment to another."""

@@ -20,7 +20,7 @@ from consumers.messages.records import Message, Record
 from monitor.decisions.incidents import Incident
 from monitor.events.event_time import Progress, Sources
 from monitor.statistics.drift_rule import Evidence, Severity
-from monitor.windows.state import Clock, Decisions, JoinWatermark, WindowState
+from monitor.windows.state import Clock, Decisions, ErrorHistory, JoinWatermark, WindowState
 
 times_ms = st.none() | st.integers(0, 2**53)
 sources = st.builds(
@@ -70,7 +70,13 @@ decisions = st.builds(
         max_size=3,
     ),
     st.dictionaries(st.just("data/x"), incidents, max_size=1),
-    st.dictionaries(st.integers(0, 2**53), st.floats(0, 1), max_size=3),
+    st.builds(
+        ErrorHistory,
+        st.dictionaries(st.integers(0, 2**53), st.floats(-99, 99), max_size=3),
+        st.dictionaries(st.just("adwin"), st.tuples(st.integers(0, 2**53)), max_size=1),
+        st.integers(0, 29),
+        st.integers(0, 29),
+    ),
     times_ms,
 )
 clocks = st.builds(

@@ -19,7 +19,6 @@ from monitor.windows.findings import WindowFinding
 from tests.consumers.in_memory import T0
 from tests.consumers.messages.examples import (
     CATEGORICAL,
-    DAY,
     KS,
     KUIPER,
     MESSAGES,
@@ -139,11 +138,11 @@ def test_expected_performance_is_null_if_the_reference_has_no_labels():
     assert (concept["expected"], concept["difference"]) == (None, None)
 
 
-def test_detectors_name_the_end_of_the_window_of_their_newest_detection():
+def test_detectors_name_the_end_of_the_pane_of_their_newest_detection():
     detectors = (Detector("adwin", False, None), Detector("page_hinkley", True, T0))
     concept = document(replace(window(), detectors=detectors), 0.05)["concept"]
     assert concept["detectors"] == [
         {"name": "adwin", "drifting": False, "detected_at": None},
-        {"name": "page_hinkley", "drifting": True, "detected_at": rfc3339(T0 + DAY)},
+        {"name": "page_hinkley", "drifting": True, "detected_at": rfc3339(T0)},
     ]
     assert document(window(), 0.05)["concept"]["detectors"] == []

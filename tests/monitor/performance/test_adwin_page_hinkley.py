@@ -1,87 +1,82 @@
-"""ADWIN and Page-Hinkley see errors that rise, and say when they last did."""
+"""ADWIN and Page-Hinkley detect error rates that rise, and seldom anything in healthy ones."""
 
 import numpy as np
 import pytest
 from river.drift import ADWIN, PageHinkley
+from scipy.stats import norm
 
-from monitor.performance.adwin_page_hinkley import Detector, detect
+from monitor.performance.adwin_page_hinkley import DETECTORS, ErrorScale, detects
 
-HEALTHY = {(False, None)}
+LABELS = 100  # in each pane
+SCALE = ErrorScale(0.1, 1.0)
 
 
-def errors(*levels, stray=0.02, windows=60):
-    """So many windows at each level."""
+def errors(*rates: float, panes: int = 60) -> list[float]:
+    """Standardized errors of so many panes at each error rate."""
     rng = np.random.default_rng(1)
-    drawn = [rng.normal(level, stray, size=windows) for level in levels]
-    return np.clip(np.concatenate(drawn), 0, 1).tolist()
+    wrong = [rng.binomial(LABELS, rate, panes) for rate in rates]
+    return [SCALE.standardized(int(each), LABELS) for each in np.concatenate(wrong)]
 
 
-def said(sequence):
-    return {detector.name: detector for detector in detect(numbered(sequence))}
+def detections(name: str, sequence: list[float]) -> list[int]:
+    """Positions of all detections, each searched from the last one on."""
+    found, first = [], 0
+    for i in range(len(sequence)):
+        if detects(name, sequence[first : i + 1]):
+            found, first = [*found, i], i + 1
+    return found
 
 
-def numbered(sequence):
-    return dict(enumerate(sequence))
+@pytest.mark.parametrize("name", DETECTORS)
+def test_no_errors_are_no_detection(name):
+    assert not detects(name, [])
 
 
-def test_nothing_is_said_of_no_window():
-    assert detect({}) == (Detector("adwin", False, None), Detector("page_hinkley", False, None))
+@pytest.mark.parametrize("name", DETECTORS)
+def test_healthy_errors_are_not_detected(name):
+    assert detections(name, errors(0.1, panes=200)) == []
 
 
-@pytest.mark.parametrize("level", [0.0, 0.1, 0.4])
-def test_healthy_errors_are_let_be(level):
-    assert {(d.drifting, d.at) for d in detect(numbered(errors(level, level, level)))} == {
-        (False, None)
-    }
+@pytest.mark.parametrize("name", DETECTORS)
+def test_constant_errors_are_not_detected(name):
+    assert detections(name, [0.0] * 40) == []
 
 
-def test_windows_without_any_error_are_let_be():
-    assert {(d.drifting, d.at) for d in said([0.0] * 40).values()} == HEALTHY
+@pytest.mark.parametrize(("name", "panes"), [("page_hinkley", 8), ("adwin", 30)])
+def test_a_doubled_error_rate_is_detected_within_panes(name, panes):
+    (at,) = detections(name, errors(0.1, 0.2))
+    assert 60 <= at < 60 + panes
 
 
-def test_both_see_errors_that_have_risen_fourfold():
-    found = said(errors(0.1, 0.4))
-    assert 60 <= found["page_hinkley"].at <= 62
-    assert 60 <= found["adwin"].at <= 100
+def test_page_hinkley_ignores_errors_that_fall():
+    assert detections("page_hinkley", errors(0.4, 0.1)) == []
 
 
-def test_page_hinkley_is_not_worried_by_errors_that_fall():
-    assert said(errors(0.4, 0.1))["page_hinkley"].at is None
+@pytest.mark.parametrize("name", DETECTORS)
+def test_each_of_two_rises_is_detected(name):
+    first, second = detections(name, errors(0.1, 0.2, 0.4))
+    assert 60 <= first < 120 <= second
 
 
-def test_it_drifts_in_the_window_of_a_detection_and_no_longer_in_the_next():
-    sequence = errors(0.1, 0.4)
-    at = said(sequence)["page_hinkley"].at
-    assert said(sequence[: at + 1])["page_hinkley"] == Detector("page_hinkley", True, at)
-    assert said(sequence[: at + 2])["page_hinkley"] == Detector("page_hinkley", False, at)
-    assert said(sequence[:at])["page_hinkley"].at is None
+def test_detections_are_those_of_river():
+    sequence = np.array(errors(0.1, 0.3))
+    for end in range(1, sequence.size + 1):
+        part = sequence[:end]
+        adwin = ADWIN(delta=0.05, clock=1)
+        hinkley = PageHinkley(min_instances=10, delta=0.5, threshold=10, mode="up")
+        for name, river, values in (
+            ("adwin", adwin, norm.cdf(part - part.mean())),
+            ("page_hinkley", hinkley, part),
+        ):
+            found = False
+            for value in values:
+                river.update(value)
+                found |= river.drift_detected
+            assert detects(name, part.tolist()) == found
 
 
-def test_windows_are_taken_in_their_order_however_they_are_given():
-    sequence = numbered(errors(0.1, 0.4))
-    assert detect(dict(reversed(sequence.items()))) == detect(sequence)
-
-
-def test_of_several_detections_the_newest_is_told():
-    found = said(errors(0.1, 0.4, 0.8))
-    assert found["page_hinkley"].at >= 120
-    assert found["adwin"].at >= 120
-
-
-def test_they_are_rivers():
-    sequence = errors(0.1, 0.3)
-    shares = np.array(sequence) / max(sequence)
-    adwin = ADWIN(delta=0.05, clock=1)
-    hinkley = PageHinkley(min_instances=10, delta=0.01, threshold=0.3, mode="up")
-    for name, river, values in (("adwin", adwin, shares), ("page_hinkley", hinkley, sequence)):
-        detections = []
-        for i, value in enumerate(values):
-            river.update(value)
-            detections += [i] if river.drift_detected else []
-        assert said(sequence)[name].at == detections[-1]
-
-
-@pytest.mark.parametrize("wrong", [-0.1, 1.1, float("nan")])
-def test_an_error_is_a_number_between_0_and_1(wrong):
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        detect({0: 0.1, 1: wrong})
+def test_errors_are_standardized_by_the_variance_of_healthy_panes():
+    assert ErrorScale(0.1, 1.0).standardized(10, 100) == 0.0
+    assert ErrorScale(0.1, 1.0).standardized(13, 100) == pytest.approx(1.0)
+    assert ErrorScale(0.1, 4.0).standardized(13, 100) == pytest.approx(0.5)
+    assert ErrorScale(0.1, 1.0).standardized(52, 400) == pytest.approx(2.0)

@@ -13,11 +13,17 @@ import pytest
 
 from monitor.counts.counts import Counts
 from monitor.counts.summary import Part, Summary
-from monitor.windows import data_windows
+from monitor.windows import data_windows, pane_errors
 from monitor.windows.detection import advance
 from monitor.windows.findings import Maturity, WindowStatus, evidence_of
-from monitor.windows.state import Decisions, JoinWatermark, State, WatermarkUpdate, rebuilt
-from monitor.windows.window_errors import LEAST_LABELS
+from monitor.windows.state import (
+    Decisions,
+    ErrorHistory,
+    JoinWatermark,
+    State,
+    WatermarkUpdate,
+    rebuilt,
+)
 from tests.monitor.streams import KEY, PANE, Row, counted, evaluator, fold, joined, plan, reached
 
 EVALUATOR = evaluator()
@@ -495,23 +501,75 @@ def test_the_state_of_a_model_without_an_evaluator_is_kept():
 # -- detectors on the errors -------------------------------------------------------------------
 
 
-def errors_of(each: int, wrong: int = 0, by=EVALUATOR, first: int = 0):
-    """The remembered errors of windows of four panes with ``each`` labels in each pane."""
-    labels = [s for pane in range(0, 160, 10) for s in correct(pane, each - wrong, wrong=wrong)]
-    items = [*rows(*range(first, 200, 10)), *labels, *reached(170), *joined(199, 199)]
-    return advance({KEY: by}, State(), enumerate(items))[0].decisions[KEY].errors
+def errors_of(*wrong: int, labels: int = 30, first: int = 0):
+    """The error history of panes with so many wrong labels each, all of them final."""
+    ends = range(0, 10 * len(wrong), 10)
+    found = [
+        summary
+        for pane, errors in zip(ends, wrong, strict=True)
+        for summary in correct(pane, labels - errors, wrong=errors)
+    ]
+    last = 10 * len(wrong) + 60
+    items = [*rows(*range(first, last, 10)), *found, *reached(last), *joined(last, last)]
+    return advance({KEY: EVALUATOR}, State(), enumerate(items))
 
 
-def test_detectors_get_the_errors_of_consecutive_final_windows():
-    assert errors_of(10, wrong=2) == pytest.approx({0: 0.2, 40: 0.2, 80: 0.2, 120: 0.2})
-    assert sorted(errors_of(10, by=evaluator(plan(4, 2)))) == [0, 40, 80, 120]
+def history_of(*wrong: int, **settings):
+    return errors_of(*wrong, **settings)[0].decisions[KEY].errors
 
 
-def test_detectors_skip_windows_with_few_labels_and_incomplete_ones():
-    assert 4 * 7 < LEAST_LABELS <= 4 * 8
-    assert errors_of(7) == {}
-    assert sorted(errors_of(8)) == [0, 40, 80, 120]
-    assert sorted(errors_of(8, first=20)) == [40, 80, 120]
+def test_detectors_get_the_standardized_error_rate_of_each_final_pane():
+    scale = EVALUATOR.error_scale
+    assert scale.rate == pytest.approx(1 - EVALUATOR.baseline["accuracy"].value)
+    deviation = (scale.factor * scale.rate * (1 - scale.rate) / 30) ** 0.5
+    assert history_of(6, 12).errors == pytest.approx(
+        {10: (0.2 - scale.rate) / deviation, 20: (0.4 - scale.rate) / deviation}
+    )
+
+
+def test_panes_with_few_labels_are_taken_together_for_the_detectors():
+    history = history_of(2, 2, 2, 2, 2, labels=10)
+    assert (sorted(history.errors), history.labels, history.wrong) == ([30], 20, 4)
+    assert history.errors[30] == history_of(6).errors[10]
+
+
+def test_panes_without_labels_are_skipped_by_the_detectors():
+    assert sorted(history_of(0, 0, labels=0).errors) == []
+
+
+def test_error_rates_and_detections_do_not_depend_on_batches():
+    wrong = [6] * 20 + [24] * 20
+    _, findings = errors_of(*wrong)
+    state, found = State(), []
+    last = 10 * len(wrong) + 60
+    items = [(0, item) for item in rows(*range(0, last, 10))]
+    for pane, errors in enumerate(wrong):
+        items += [(1, item) for item in correct(10 * pane, 30 - errors, wrong=errors)]
+    for at in range(0, last + 1, 5):
+        items += [(2, item) for item in (*reached(at), *joined(at, at))]
+    for item in items:
+        state, batch = advance({KEY: EVALUATOR}, state, [item])
+        found += batch.windows
+    once = {w.start_ms: w.detectors for w in findings.windows if w.performance.status == "final"}
+    assert {w.start_ms: w.detectors for w in found if w.performance.status == "final"} == once
+
+
+def test_detectors_report_a_change_in_the_window_that_holds_it_and_remember_it_afterwards():
+    _, findings = errors_of(*[6] * 20, *[24] * 40)
+    final = {w.start_ms: w for w in findings.windows if w.performance.status == "final"}
+    by_start = {at: {d.name: d for d in final[at].detectors} for at in final}
+    for name in ("adwin", "page_hinkley"):
+        assert (by_start[160][name].drifting, by_start[160][name].at) == (False, None)
+        (at,) = {by_start[start][name].at for start in by_start} - {None}
+        drifting = [start for start in by_start if by_start[start][name].drifting]
+        assert drifting == [start for start in by_start if start < at <= start + 40]
+        assert at > 200
+    assert by_start[200]["page_hinkley"].drifting
+
+
+def test_the_error_history_is_bounded(monkeypatch):
+    monkeypatch.setattr(pane_errors, "MOST_ERRORS", 5)
+    assert sorted(history_of(*[6] * 8).errors) == [40, 50, 60, 70, 80]
 
 
 # -- another configuration ---------------------------------------------------------------------
@@ -535,12 +593,14 @@ def test_windows_of_a_new_configuration_continue_after_the_old_ones(length, slid
     assert {w.data.revision for w in found.windows} == {0}
 
 
-def test_errors_of_windows_of_an_old_configuration_are_dropped():
-    old = {KEY: replace(Decisions((PANE, 4 * PANE, 4 * PANE)), errors={0: 0.1})}
-    state, _ = advance({KEY: EVALUATOR}, State(decisions=old), [])
-    assert state.decisions[KEY].errors == {0: 0.1}
+def test_errors_of_panes_are_kept_with_a_new_length_of_windows_and_dropped_with_a_new_pane():
+    history = ErrorHistory({0: 0.1})
+    old = {KEY: replace(Decisions((PANE, 4 * PANE, 4 * PANE)), errors=history)}
     state, _ = advance({KEY: evaluator(plan(2))}, State(decisions=old), [])
-    assert state.decisions[KEY].errors == {}
+    assert state.decisions[KEY].errors == history
+    other = {KEY: replace(Decisions((2 * PANE, 4 * PANE, 4 * PANE)), errors=history)}
+    state, _ = advance({KEY: EVALUATOR}, State(decisions=other), [])
+    assert state.decisions[KEY].errors == ErrorHistory()
 
 
 def test_a_new_configuration_before_any_window_has_closed_starts_with_the_first_row():
