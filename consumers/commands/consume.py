@@ -62,9 +62,9 @@ def create(settings: Settings, only_print: bool) -> None:
 
 def worker_options(context: click.Context) -> list[str]:
     """The options of ``driftline`` itself that its worker processes get."""
-    given = context.find_root().params
-    options = ["--log-level", str(given.get("log_level") or "INFO")]
-    options += ["--log-format", str(given.get("log_format") or "text")]
-    if given.get("config"):
-        options += ["--config", str(given["config"])]
+    parameters = context.find_root().params
+    options = ["--log-level", str(parameters.get("log_level") or "INFO")]
+    options += ["--log-format", str(parameters.get("log_format") or "text")]
+    if parameters.get("config"):
+        options += ["--config", str(parameters["config"])]
     return options

@@ -68,8 +68,8 @@ class Database:
         """The next offset to read of each partition that something was written from."""
         with self.write() as connection:
             rows = connection.execute(select(offsets)).all()
-        known = {TopicPartition(row.topic, row.partition): int(row.next) for row in rows}
-        return {partition: known[partition] for partition in partitions if partition in known}
+        positions = {TopicPartition(row.topic, row.partition): int(row.next) for row in rows}
+        return {key: positions[key] for key in partitions if key in positions}
 
     def apply(self, batch: RowBatch, offsets_read: Mapping[TopicPartition, OffsetRange]) -> None:
         """Write rows and offsets, or nothing. Raises ``Fenced`` or ``DatabaseUnavailable``."""

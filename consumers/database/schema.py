@@ -14,10 +14,10 @@ def create_tables(connection: Connection, location: str) -> None:
     if connection.dialect.name == "postgresql":  # two stores may start at the same moment
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('driftline'))"))
     existing = set(inspect(connection).get_table_names())
-    taken = sorted(existing & set(metadata.tables))
-    if taken and meta.name not in existing:
+    names = sorted(existing & set(metadata.tables))
+    if names and meta.name not in existing:
         raise ForeignDatabase(
-            f"{location} has a table {taken[0]!r} that is not Driftline's: set store.url to a"
+            f"{location} has a table {names[0]!r} that is not Driftline's: set store.url to a"
             " database of its own"
         )
     metadata.create_all(connection)

@@ -52,8 +52,9 @@ def insert_alerts(connection: Connection, alerts: Sequence[Alert]) -> None:
     if not alerts:
         return
     last = _locked_sequence(connection)
-    known = _known_ids(connection, [alert.transition["id"] for alert in alerts])
-    new = list({a.transition["id"]: a for a in alerts if a.transition["id"] not in known}.values())
+    existing = _existing_ids(connection, [alert.transition["id"] for alert in alerts])
+    by_id = {alert.transition["id"]: alert for alert in alerts}
+    new = [alert for id_, alert in by_id.items() if id_ not in existing]
     upsert(connection, incidents, [alert.incident for alert in new])
     numbered = [{**a.transition, "sequence": last + i} for i, a in enumerate(new, start=1)]
     insert_missing(connection, transitions, numbered)
@@ -66,12 +67,12 @@ def _locked_sequence(connection: Connection) -> int:
     return int(connection.execute(select(func.max(transitions.c.sequence))).scalar() or 0)
 
 
-def _known_ids(connection: Connection, ids: Sequence[str]) -> set[str]:
-    known: set[str] = set()
+def _existing_ids(connection: Connection, ids: Sequence[str]) -> set[str]:
+    existing: set[str] = set()
     for first in range(0, len(ids), IDS_PER_QUERY):
         among = transitions.c.id.in_(ids[first : first + IDS_PER_QUERY])
-        known.update(connection.execute(select(transitions.c.id).where(among)).scalars())
-    return known
+        existing.update(connection.execute(select(transitions.c.id).where(among)).scalars())
+    return existing
 
 
 def insert_missing(connection: Connection, table: Table, rows: Sequence[Row]) -> int:

@@ -117,7 +117,7 @@ class Aggregate:
             *self._predictions(batch.records, sources),
             *self._labels(batch.records, sources),
         ]
-        self._pending = {partition: its.after() for partition, its in sources.partitions.items()}
+        self._pending = {key: partition.after() for key, partition in sources.partitions.items()}
         for topic in ("summaries", "joins"):
             messages += watermark_messages(topic, self._watermarks(), self._partitions(topic))
         offset_metadata = {key: metadata.encode() for key, metadata in self._pending.items()}

@@ -49,17 +49,17 @@ def join_messages(rows: JoinRows, partitions: int) -> Iterable[Message]:
     """A message for each partition of ``joins`` that gets some of the rows."""
     target = np.array([identity_partition(ident, partitions) for ident in rows.ident])
     for number in np.unique(target):
-        mine = np.flatnonzero(target == number)
+        selected = np.flatnonzero(target == number)
         yield join_message(
             JoinRows(
                 rows.model,
-                [rows.ident[i] for i in mine],
-                [rows.version[i] for i in mine],
-                rows.time_ms[mine],
-                rows.late[mine],
-                rows.score[mine],
-                rows.value[mine],
-                rows.seen_ms[mine],
+                [rows.ident[i] for i in selected],
+                [rows.version[i] for i in selected],
+                rows.time_ms[selected],
+                rows.late[selected],
+                rows.score[selected],
+                rows.value[selected],
+                rows.seen_ms[selected],
             ),
             int(number),
         )

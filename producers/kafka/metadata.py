@@ -34,11 +34,11 @@ def partitions(client: Any, settings: Settings, topic: str) -> list[int]:
     Waits shortly for brokers that create topics on first use. Raises ``MissingTopic``.
     """
     deadline_s = time.monotonic() + NEW_TOPIC_S
-    while not (found := metadata(client, settings, topic).topics[topic].partitions):
+    while not (numbers := metadata(client, settings, topic).topics[topic].partitions):
         if time.monotonic() > deadline_s:
             raise MissingTopic(f"there is no topic {topic}: run `driftline topics create` first")
         time.sleep(0.1)
-    return sorted(found)
+    return sorted(numbers)
 
 
 def unavailable(settings: Settings, error: KafkaException) -> KafkaUnavailable:
