@@ -13,6 +13,7 @@ from consumers.messages.alerts import (
     AlertWindow,
     IncidentData,
 )
+from consumers.messages.reading import SCHEMA
 from consumers.messages.times import rfc3339
 from consumers.messages.window_message import finite
 from monitor.decisions.incidents import Change
@@ -39,6 +40,7 @@ def _data(transition: Transition) -> IncidentData:
     resolved = transition.change is Change.RESOLVED
     window = AlertWindow(start=rfc3339(transition.start_ms), end=rfc3339(transition.window_end_ms))
     return IncidentData(
+        schema=SCHEMA,
         incident=incident.id,
         model=transition.model,
         version=transition.version,

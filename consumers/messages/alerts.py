@@ -47,7 +47,7 @@ class AlertWindow(Struct, frozen=True, kw_only=True):
 class IncidentData(Struct, frozen=True, kw_only=True):
     """The incident after the change."""
 
-    schema: Literal[1] = 1
+    schema: Literal[1]
     incident: str
     model: Name
     version: Name

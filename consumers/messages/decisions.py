@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from consumers.messages.names import Name
-from consumers.messages.reading import decode_json
+from consumers.messages.reading import SCHEMA, decode_json
 from consumers.messages.records import Record
 from consumers.messages.times import milliseconds, rfc3339
 from monitor.decisions.retraining import Decision, Outcome
@@ -23,7 +23,7 @@ class Reason(Struct, frozen=True, kw_only=True):
 
 
 class RetrainingDecision(Struct, frozen=True, kw_only=True):
-    schema: Literal[1] = 1
+    schema: Literal[1]
     model: Name
     version: Name
     decision: Outcome
@@ -40,6 +40,7 @@ class RetrainingDecision(Struct, frozen=True, kw_only=True):
 
 def retraining_decision(model: str, version: str, decision: Decision) -> RetrainingDecision:
     return RetrainingDecision(
+        schema=SCHEMA,
         model=model,
         version=version,
         decision=decision.outcome,

@@ -26,7 +26,7 @@ class PartitionStatus(Struct, frozen=True, kw_only=True):
 
 
 class HeartbeatMessage(Struct, frozen=True, kw_only=True):
-    schema: Literal[1] = 1
+    schema: Literal[1]
     role: str
     slot: Count
     at: str  # the worker's clock

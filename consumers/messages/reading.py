@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -24,7 +24,7 @@ from driftline.errors import Trouble
 
 log = logging.getLogger(__name__)
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 CONTENT_TYPE = "content-type"
 
 T = TypeVar("T")

@@ -22,7 +22,7 @@ from monitor.windows.state import JoinWatermark, WatermarkUpdate
 class SourceWatermarks(Struct, frozen=True, kw_only=True, tag_field="type", tag="sources"):
     """The progress of the partitions of ``predictions`` and ``labels`` that a worker reads."""
 
-    schema: Literal[1] = 1
+    schema: Literal[1]
     predictions: Sources
     labels: Sources
 
@@ -30,7 +30,7 @@ class SourceWatermarks(Struct, frozen=True, kw_only=True, tag_field="type", tag=
 class JoinWatermarks(Struct, frozen=True, kw_only=True, tag_field="type", tag="joins"):
     """How far the rows had come that the partitions of ``joins`` of a worker have joined."""
 
-    schema: Literal[1] = 1
+    schema: Literal[1]
     total: int  # partitions of ``joins``
     partitions: Mapping[int, JoinWatermark]
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET
 
+from consumers.messages.reading import SCHEMA
 from consumers.messages.times import optional_rfc3339, rfc3339
 from consumers.messages.windows import (
     ConceptPart,
@@ -41,6 +42,7 @@ DIGITS = 5  # of proportions that are only drawn
 
 def window_message(finding: WindowFinding, p_value_threshold: float) -> WindowMessage:
     return WindowMessage(
+        schema=SCHEMA,
         model=finding.model,
         version=finding.version,
         revision=finding.revision,

@@ -140,7 +140,7 @@ class PerformancePart(Struct, frozen=True, kw_only=True):
 
 
 class WindowMessage(Struct, frozen=True, kw_only=True):
-    schema: Literal[1] = 1
+    schema: Literal[1]
     model: Name
     version: Name
     revision: Count

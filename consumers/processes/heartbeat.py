@@ -10,6 +10,7 @@ import msgspec
 from confluent_kafka import Producer
 
 from consumers.messages.heartbeats import HeartbeatMessage, PartitionStatus
+from consumers.messages.reading import SCHEMA
 from consumers.messages.records import TopicPartition
 from consumers.messages.times import optional_rfc3339, rfc3339
 from driftline.settings import Settings
@@ -54,6 +55,7 @@ class Heartbeat:
 
     def send(self, status: Status, problem: str | None = None) -> None:
         message = HeartbeatMessage(
+            schema=SCHEMA,
             role=self._role,
             slot=self._slot,
             at=rfc3339(_now_ms()),

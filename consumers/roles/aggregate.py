@@ -16,6 +16,7 @@ from typing import TypeVar
 import numpy as np
 
 from consumers.dead_letters.dead_letter import dead_letter_message
+from consumers.messages.reading import SCHEMA
 from consumers.messages.records import (
     Batch,
     CommittedOffset,
@@ -189,7 +190,7 @@ class Aggregate:
 
     def _watermarks(self) -> SourceWatermarks:
         return SourceWatermarks(
-            predictions=self._sources(PREDICTIONS), labels=self._sources(LABELS)
+            schema=SCHEMA, predictions=self._sources(PREDICTIONS), labels=self._sources(LABELS)
         )
 
     def _sources(self, topic: str) -> Sources:

@@ -1,14 +1,14 @@
 """The role ``detect``: adds summaries up, closes windows, opens and resolves incidents.
 
-The thinking is ``monitor.windows.detection``. This module keeps its state: the decisions are
-published on ``detect-state`` in the transaction that they belong to, so they are never lost; the
-sums go to a snapshot on disk now and then, and come back from it and from the summaries behind it.
+``monitor.windows.detection`` decides; this module keeps the state. Decisions are published on
+``detect-state`` in the transaction that they belong to, so they are never lost. The sums of panes
+are written to a snapshot on disk from time to time, and rebuilt from it and from later summaries.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -58,7 +58,7 @@ class _Owned:
 
 
 class Detect:
-    """One owner for each model: everything of a model is in one partition of the summaries."""
+    """Runs detection for the models of its partitions; a model is in one partition only."""
 
     reads = ("summaries",)
 
@@ -82,12 +82,11 @@ class Detect:
     ) -> Mapping[TopicPartition, int]:
         behind = {}
         for topic_partition, at in committed.items():
-            decided, published = self._decided(topic_partition.partition)
-            start, panes = self._snapshot(topic_partition).load(
-                decided.first_needed, at.next_offset
+            state, published = self._published_state(topic_partition.partition)
+            start, panes = self._snapshot(topic_partition).load(state.first_needed, at.next_offset)
+            self._owned[topic_partition] = _Owned(
+                replace(state, panes=panes), published, at.next_offset
             )
-            state = State(decided.clock, decided.decisions, panes)
-            self._owned[topic_partition] = _Owned(state, published, at.next_offset)
             if start < at.next_offset:
                 behind[topic_partition] = start
         return behind
@@ -146,8 +145,8 @@ class Detect:
     def _snapshot(self, topic_partition: TopicPartition) -> Snapshot:
         return Snapshot(self._directory / f"{topic_partition.partition}.snapshot")
 
-    def _decided(self, partition: int) -> tuple[State, dict[bytes | None, bytes | None]]:
-        """The published state of a partition without its panes, and the values it came in."""
+    def _published_state(self, partition: int) -> tuple[State, dict[bytes | None, bytes | None]]:
+        """The state of a partition without its panes, and the values it was published in."""
         clock, decisions = Clock(), dict[Key, Decisions]()
         published: dict[bytes | None, bytes | None] = {}
         for record in self._state_records(partition):

@@ -28,29 +28,33 @@ class _Saved(Struct, frozen=True):
 
 
 class Snapshot:
-    """The sums of a partition's panes on disk, with the offset that they reflect. Only a cache."""
+    """The sums of a partition's panes on disk, with the offset up to which they were added."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def save(self, next_offset: int, panes: Panes) -> None:
-        """Replaces the file in one step; a disk that does not take it costs a longer restart."""
+        """Replace the file atomically. If that fails, a restart reads more summaries."""
         document = msgspec.msgpack.encode(_saved(next_offset, panes))
-        beside = self._path.with_suffix(".new")
+        temporary = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_bytes(_checksum(document) + document)
-            beside.replace(self._path)
+            temporary.write_bytes(_checksum(document) + document)
+            temporary.replace(self._path)
         except OSError as error:
             log.warning("%s could not be written: %s", self._path, error)
 
     def load(self, needed: int | None, committed: int) -> tuple[int, Panes]:
-        """The sums as far as they are known, and the offset to replay the log from."""
+        """The offset to replay the summaries from, and the sums up to it.
+
+        ``needed`` is the first offset that any window still needs (None: no window does), and
+        ``committed`` the next offset of the consumer group. A snapshot outside of them is ignored.
+        """
         if needed is None:
             return committed, {}
         saved = self._read()
         if saved is None or not needed <= saved.next <= committed:
-            log.info("%s is missing or not of use: adding up the log", self._path)
+            log.info("%s is missing or out of range: reading the summaries again", self._path)
             return needed, {}
         return saved.next, _panes(saved)
 
@@ -65,15 +69,15 @@ class Snapshot:
             return None
         try:
             return msgspec.msgpack.decode(document, type=_Saved)
-        except msgspec.MsgspecError:  # of another release
+        except msgspec.MsgspecError:  # written by another release
             return None
 
 
 def _saved(next_offset: int, panes: Panes) -> _Saved:
     flat = [
         (model, version, pane_ms, pane)
-        for (model, version), mine in panes.items()
-        for pane_ms, pane in mine.items()
+        for (model, version), of_model in panes.items()
+        for pane_ms, pane in of_model.items()
     ]
     summaries = [
         Summary(model, version, pane_ms, part, cells, pane.names.get(part, {}))
@@ -91,8 +95,8 @@ def _panes(saved: _Saved) -> Panes:
     for model, version, pane_ms, first_offset in saved.firsts:
         panes.setdefault((model, version), {})[pane_ms] = Pane({}, {}, first_offset)
     for summary in (summary for value in saved.body for summary in decode_summaries(value)):
-        mine = panes[summary.model, summary.version]
-        mine[summary.pane_ms] = mine[summary.pane_ms].plus(summary)
+        of_model = panes[summary.model, summary.version]
+        of_model[summary.pane_ms] = of_model[summary.pane_ms].plus(summary)
     return panes
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from consumers.messages.joins import JoinRows, decode_join_message
-from consumers.messages.reading import MessageReader
+from consumers.messages.reading import SCHEMA, MessageReader
 from consumers.messages.records import (
     Batch,
     CommittedOffset,
@@ -171,7 +171,9 @@ class Join:
             partition.partition: JoinWatermark(step.state.predictions_ms, step.state.labels_ms)
             for partition, step in self._pending.items()
         }
-        message = JoinWatermarks(total=self._partitions("joins"), partitions=watermarks)
+        message = JoinWatermarks(
+            schema=SCHEMA, total=self._partitions("joins"), partitions=watermarks
+        )
         return watermark_messages("summaries", message, self._partitions("summaries"))
 
     def _summaries(self, step: JoinStep) -> Iterable[Summary]:

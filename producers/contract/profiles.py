@@ -29,12 +29,12 @@ from monitor.counts.profile import Profile
 from monitor.counts.schema import Schema
 from monitor.counts.summary import Summary
 from producers.contract.summaries import (
-    arrays,
+    arrays_of_lists,
     decode_summaries,
     decode_table,
     encode_summaries,
     encode_table,
-    lists,
+    list_column,
 )
 
 PART_BYTES = 500_000
@@ -252,15 +252,16 @@ def _samples(schema: Schema) -> list[Sample]:
 def _encode_samples(schema: Schema) -> bytes:
     samples = _samples(schema)
     columns = {
-        "values": lists([sample.values for sample in samples], pa.float64()),
-        "weights": lists([sample.weights for sample in samples], pa.int64()),
+        "values": list_column([sample.values for sample in samples], pa.float64()),
+        "weights": list_column([sample.weights for sample in samples], pa.int64()),
     }
     return encode_table(pa.table(columns))
 
 
 def _decode_samples(blob: bytes) -> Iterator[Sample]:
     table = decode_table(blob)
-    return map(Sample, arrays(table["values"], np.float64), arrays(table["weights"], np.int64))
+    values = arrays_of_lists(table["values"], np.float64)
+    return map(Sample, values, arrays_of_lists(table["weights"], np.int64))
 
 
 def _content(profile: Profile) -> Iterator[bytes]:

@@ -1,15 +1,15 @@
 """Summaries as bytes: an Arrow IPC stream, zstd, with a row for every name in a summary.
 
 ===========  ==================================================================================
-``summary``  number of the summary in the list; its rows stand together, in order
-``name``     of its counts or of its texts; null in the only row of a summary that holds neither
-``index``    cells that were met, ascending; empty in a row of texts
-``text``     texts that were met; null in a row of counts
-``count``    how often each was met
+``summary``  number of the summary in the list; its rows are consecutive
+``name``     of the counts or texts; null in the only row of a summary without any
+``index``    cells with a count, ascending; empty in a row of texts
+``text``     texts with a count; null in a row of counts
+``count``    count of each cell or text
 ===========  ==================================================================================
 
-Beside them stand the summary's own ``model``, ``version``, ``pane_ms`` and ``part``. Decoding gives
-back exactly what was encoded, in its order, and the same summaries give the same bytes.
+The other columns are ``model``, ``version``, ``pane_ms`` and ``part`` of the summary. Decoding
+returns exactly what was encoded, in its order, and the same summaries have the same bytes.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ def encode_summaries(
     summary_of_row = [summaries[row.summary] for row in rows]
     columns = {
         "summary": pa.array([row.summary for row in rows], pa.int32()),
-        "model": words([summary.model for summary in summary_of_row]),
-        "version": words([summary.version for summary in summary_of_row]),
+        "model": text_column([summary.model for summary in summary_of_row]),
+        "version": text_column([summary.version for summary in summary_of_row]),
         "pane_ms": pa.array([summary.pane_ms for summary in summary_of_row], pa.int64()),
-        "part": words([summary.part.value for summary in summary_of_row]),
-        "name": words([row.name for row in rows]),
-        "index": lists([row.counts.index for row in rows], pa.int32()),
+        "part": text_column([summary.part.value for summary in summary_of_row]),
+        "name": text_column([row.name for row in rows]),
+        "index": list_column([row.counts.index for row in rows], pa.int32()),
         "text": pa.array([row.texts for row in rows], pa.list_(pa.string())),
-        "count": lists([row.counts.count for row in rows], pa.int64()),
+        "count": list_column([row.counts.count for row in rows], pa.int64()),
     }
     return encode_table(pa.table(columns).replace_schema_metadata(metadata))
 
@@ -85,23 +85,27 @@ def decode_table(value: bytes) -> pa.Table:
         return reader.read_all()
 
 
-def words(texts: Sequence[str | None]) -> pa.Array:
-    """A column of texts that repeat."""
+def text_column(texts: Sequence[str | None]) -> pa.Array:
+    """A dictionary-encoded column."""
     return pa.array(texts, pa.string()).dictionary_encode()
 
 
-def lists(parts: Sequence[NDArray[Any]], of: pa.DataType) -> pa.Array:
+def list_column(parts: Sequence[NDArray[Any]], item_type: pa.DataType) -> pa.Array:
     """A column whose row ``i`` is the list ``parts[i]``."""
     ends = np.cumsum([0, *map(len, parts)], dtype=np.int32)
     flat = np.concatenate(parts) if parts else _NO_CELLS
-    return pa.ListArray.from_arrays(pa.array(ends), pa.array(flat).cast(of))
+    return pa.ListArray.from_arrays(pa.array(ends), pa.array(flat).cast(item_type))
 
 
-def arrays(column: pa.ChunkedArray, of: type[np.generic]) -> list[NDArray[Any]]:
-    """The inverse of ``lists``: one array for every row."""
+def arrays_of_lists(column: pa.ChunkedArray, dtype: type[np.generic]) -> list[NDArray[Any]]:
+    """The inverse of ``list_column``: one array for every row."""
     whole = column.combine_chunks()
-    flat = whole.values.to_numpy(zero_copy_only=False).astype(of)
+    flat = whole.values.to_numpy(zero_copy_only=False).astype(dtype)
     return [flat[a:b] for a, b in pairwise(whole.offsets.to_pylist())]
+
+
+def _int64_arrays(column: pa.ChunkedArray) -> list[NDArray[Any]]:
+    return arrays_of_lists(column, np.int64)
 
 
 class _Row(NamedTuple):
@@ -114,9 +118,9 @@ class _Row(NamedTuple):
 def _rows(number: int, summary: Summary) -> Iterator[_Row]:
     for name, counts in summary.cells.items():
         yield _Row(number, name, counts, None)
-    for name, met in summary.names.items():
-        times = np.fromiter(met.values(), dtype=np.int64, count=len(met))
-        yield _Row(number, name, Counts(_NO_CELLS, times), list(met))
+    for name, text_counts in summary.names.items():
+        values = np.fromiter(text_counts.values(), dtype=np.int64, count=len(text_counts))
+        yield _Row(number, name, Counts(_NO_CELLS, values), list(text_counts))
     if not summary.cells and not summary.names:
         yield _Row(number, None, _NO_COUNTS, None)
 
@@ -126,11 +130,11 @@ _Decoded = tuple[str | None, Counts, list[str] | None]  # name, counts, texts
 
 def _decoded_rows(table: pa.Table) -> list[_Decoded]:
     names = table["name"].combine_chunks()
-    word = [*names.dictionary.to_pylist(), None]
-    index = names.indices.fill_null(len(word) - 1).to_pylist()
-    counts = map(Counts, arrays(table["index"], np.int64), arrays(table["count"], np.int64))
+    distinct = [*names.dictionary.to_pylist(), None]
+    index = names.indices.fill_null(len(distinct) - 1).to_pylist()
+    counts = map(Counts, _int64_arrays(table["index"]), _int64_arrays(table["count"]))
     texts = table["text"].to_pylist()
-    return [(word[i], c, t) for i, c, t in zip(index, counts, texts, strict=True)]
+    return [(distinct[i], c, t) for i, c, t in zip(index, counts, texts, strict=True)]
 
 
 def _summary(own: dict[str, Any], rows: Iterable[_Decoded]) -> Summary:

@@ -120,6 +120,15 @@ def test_state_with_another_key_is_foreign(key):
 
 
 @pytest.mark.parametrize("key", [b"clock/0", b"model/m/1"])
-def test_state_of_another_schema_is_refused(key):
+@pytest.mark.parametrize("value", [b'{"schema": 2}', b"{}", b'{"clock": {}, "decisions": {}}'])
+def test_state_of_another_schema_or_without_one_is_refused(key, value):
+    """Skipping it would forget what was decided."""
     with pytest.raises(MalformedMessage):
-        decode_state(Record("detect-state", 0, 0, key, b'{"schema": 2}'))
+        decode_state(Record("detect-state", 0, 0, key, value))
+
+
+@pytest.mark.parametrize("key", [b"clock/0", b"model/m/1"])
+@pytest.mark.parametrize("value", [None, b"junk"])
+def test_a_tombstone_or_junk_is_foreign_under_any_key(key, value):
+    with pytest.raises(ForeignMessage):
+        decode_state(Record("detect-state", 0, 0, key, value))

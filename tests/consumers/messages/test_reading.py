@@ -111,6 +111,14 @@ def test_a_foreign_message_among_arrow_messages_is_skipped(topic, value, headers
     assert read(record(topic, value, headers)) is None
 
 
+@pytest.mark.parametrize("topic", DOCUMENTS)
+def test_a_complete_message_without_its_schema_is_foreign(topic):
+    document = {name: value for name, value in DOCUMENTS[topic].items() if name != "schema"}
+    if topic == "alerts":
+        document["data"] = {n: v for n, v in document["data"].items() if n != "schema"}
+    assert read(record(topic, document)) is None
+
+
 def refused(a_record: Record) -> str:
     with pytest.raises(UnreadableMessage) as error:
         read(a_record)

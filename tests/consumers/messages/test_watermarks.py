@@ -31,7 +31,7 @@ def record(message: Message) -> Record:
 @given(predictions=sources, labels=sources)
 @settings(max_examples=40, deadline=None)
 def test_source_watermarks_are_read_by_join_and_detect_as_they_were_written(predictions, labels):
-    watermarks = SourceWatermarks(predictions=predictions, labels=labels)
+    watermarks = SourceWatermarks(schema=1, predictions=predictions, labels=labels)
     (of_joins,) = watermark_messages("joins", watermarks, 1)
     (of_summaries,) = watermark_messages("summaries", watermarks, 1)
     assert decode_join_message(record(of_joins)) == watermarks
@@ -46,13 +46,13 @@ def test_source_watermarks_are_read_by_join_and_detect_as_they_were_written(pred
 )
 @settings(max_examples=40, deadline=None)
 def test_join_watermarks_are_read_by_detect_as_they_were_written(total, joins):
-    watermarks = JoinWatermarks(total=total, partitions=joins)
+    watermarks = JoinWatermarks(schema=1, total=total, partitions=joins)
     (message,) = watermark_messages("summaries", watermarks, 1)
     assert decode_summary_message(record(message)) == WatermarkUpdate(None, total, joins)
 
 
 def test_watermarks_go_to_every_partition_of_a_topic():
-    watermarks = SourceWatermarks(predictions=Sources(), labels=Sources())
+    watermarks = SourceWatermarks(schema=1, predictions=Sources(), labels=Sources())
     messages = watermark_messages("joins", watermarks, 3)
     assert [message.partition for message in messages] == [0, 1, 2]
     assert len({message.value for message in messages}) == 1
@@ -60,8 +60,10 @@ def test_watermarks_go_to_every_partition_of_a_topic():
 
 def test_the_json_of_watermarks_is_that_of_schema_1():
     """A field that is renamed needs another schema."""
-    sources = SourceWatermarks(predictions=Sources(2, {0: Progress(7, True)}), labels=Sources(1))
-    joins = JoinWatermarks(total=1, partitions={0: JoinWatermark(7, None)})
+    sources = SourceWatermarks(
+        schema=1, predictions=Sources(2, {0: Progress(7, True)}), labels=Sources(1)
+    )
+    joins = JoinWatermarks(schema=1, total=1, partitions={0: JoinWatermark(7, None)})
     assert json.loads(watermark_messages("joins", sources, 1)[0].value or b"") == {
         "type": "sources",
         "schema": 1,

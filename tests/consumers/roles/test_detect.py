@@ -1,4 +1,4 @@
-"""Detect: a worker may die anywhere and lose all on its disk; what it finds stays the same."""
+"""The role detect: a worker may crash anywhere and lose its disk, and writes the same."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import consumers.roles.detect
-from consumers.messages.arrow import ARROW_HEADERS
+from consumers.messages.arrow import ARROW_HEADERS, JSON_HEADERS
+from consumers.messages.reading import UnreadableMessage
 from consumers.messages.records import Message, Record, TopicPartition
 from consumers.messages.summaries import encode_pieces
 from consumers.messages.watermarks import JoinWatermarks, SourceWatermarks, watermark_messages
@@ -148,16 +149,16 @@ def documents(log: Log, topic: str) -> list[Any]:
     return [json.loads(record.value or b"") for record in log.all(topic)]
 
 
-def test_the_stream_has_something_of_everything():
-    """Else what follows would prove little."""
+def test_stream_of_these_tests_has_late_rows_drift_and_final_windows():
+    """Otherwise the following tests would prove little."""
     log, _ = undisturbed(4)
     found = documents(log, "windows")
     assert {(d["model"], d["version"]) for d in found} == {("m", "1"), ("m", "2"), ("n", "1")}
     assert len({(d["model"], d["version"], d["start"]) for d in found}) == 3 * (WINDOWS - 1)
     assert {d["data"]["revision"] for d in found} >= {0, 1, 2}
     assert {d["performance"]["status"] for d in found} == {"provisional", "final"}
-    told = [(e["subject"], e["type"].rpartition(".")[2]) for e in documents(log, "alerts")]
-    assert told.count(("data/x", "opened")) == told.count(("data/x", "resolved")) == 3
+    changes = [(e["subject"], e["type"].rpartition(".")[2]) for e in documents(log, "alerts")]
+    assert changes.count(("data/x", "opened")) == changes.count(("data/x", "resolved")) == 3
 
 
 # -- the law -----------------------------------------------------------------------------------
@@ -185,7 +186,7 @@ troubles = st.lists(
 
 @given(most=st.sampled_from([4, 9]), troubles=troubles)
 @settings(max_examples=10, deadline=None)
-def test_what_it_finds_does_not_depend_on_what_befalls_it(most, troubles):
+def test_detect_writes_the_same_whatever_fails_in_between(most, troubles):
     log = new_log()
     expected, future = undisturbed(most)
     with TemporaryDirectory() as directory:
@@ -199,8 +200,8 @@ def work_through(
 ) -> None:
     worker = Worker(detect(log, directory), log, [S0], chunk=7)
     old = b""
-    for calm, trouble in troubles:
-        for _ in range(calm):
+    for undisturbed_batches, trouble in troubles:
+        for _ in range(undisturbed_batches):
             worker.work(most)
         snapshot = directory / "0.snapshot"
         old = old or (snapshot.read_bytes() if snapshot.exists() else b"")
@@ -234,7 +235,7 @@ def befall(directory: Path, trouble: str, old: bytes, future: bytes) -> None:
 
 
 @pytest.mark.parametrize("most", [1, 9, 1_000])
-def test_however_it_is_batched_windows_and_incidents_are_the_same(most):
+def test_detect_writes_the_same_windows_and_incidents_for_any_batch_size(most):
     expected, found = undisturbed(4)[0], undisturbed(most)[0]
     assert agreed(found) == agreed(expected)
     assert {e["id"] for e in documents(found, "alerts")} == {
@@ -258,7 +259,7 @@ def agreed(log: Log) -> Any:
 # -- what it writes ----------------------------------------------------------------------------
 
 
-def test_windows_go_by_their_key_and_each_revision_is_newer():
+def test_detect_keys_windows_and_increases_their_revision():
     log, _ = undisturbed(4)
     newest: dict[bytes, int] = {}
     for record, document in zip(log.all("windows"), documents(log, "windows"), strict=True):
@@ -268,25 +269,25 @@ def test_windows_go_by_their_key_and_each_revision_is_newer():
         newest[record.key] = document["revision"]
 
 
-def test_alerts_are_cloud_events_keyed_by_their_incident_and_told_once():
+def test_detect_writes_each_alert_once_as_a_cloud_event_keyed_by_its_incident():
     log, _ = undisturbed(4)
-    told = documents(log, "alerts")
+    alerts = documents(log, "alerts")
     assert [record.key for record in log.all("alerts")] == [
-        event["data"]["incident"].encode() for event in told
+        event["data"]["incident"].encode() for event in alerts
     ]
     assert {tuple(record.headers) for record in log.all("alerts")} == {
         (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
     }
-    assert len({event["id"] for event in told}) == len(told)
+    assert len({event["id"] for event in alerts}) == len(alerts)
 
 
-def test_an_incident_opens_with_the_drift_and_resolves_after_two_calm_windows():
-    told = [
+def test_incident_opens_with_the_drift_and_resolves_after_two_healthy_windows():
+    changes = [
         (event["type"].rpartition(".")[2], event["time"][17:19])
         for event in documents(undisturbed(4)[0], "alerts")
         if event["subject"] == "data/x" and event["source"] == "/models/n"
     ]
-    opened, resolved = told
+    opened, resolved = changes
     assert opened[0] == "opened"
     assert 4 * 3 < int(opened[1]) < 4 * (3 + 1)  # in the window that drifts, before its end
     assert resolved == ("resolved", f"{4 * (4 + 1 + 2)}")
@@ -314,8 +315,8 @@ def passed(ms: int, topic_partition: TopicPartition = S0) -> list[Message]:
     sources = Sources(1, {0: Progress(T0 + ms)})
     joined = {0: JoinWatermark(T0 + ms, T0 + ms)}
     watermarks = (
-        SourceWatermarks(predictions=sources, labels=sources),
-        JoinWatermarks(total=1, partitions=joined),
+        SourceWatermarks(schema=1, predictions=sources, labels=sources),
+        JoinWatermarks(schema=1, total=1, partitions=joined),
     )
     return [watermark_messages("summaries", of, 2)[topic_partition.partition] for of in watermarks]
 
@@ -327,28 +328,28 @@ def handled(worker: Worker[Detect], log: Log, *messages: Message) -> list[Messag
     return [] if output is None else list(output.messages)
 
 
-def remembered(messages: list[Message]) -> set[bytes | None]:
+def state_keys(messages: list[Message]) -> set[bytes | None]:
     return {message.key for message in messages if message.topic == "detect-state"}
 
 
-def test_only_what_changed_is_remembered_each_model_version_for_itself(log, tmp_path):
+def test_detect_state_is_written_only_for_what_changed_one_record_per_model_version(log, tmp_path):
     worker = Worker(detect(log, tmp_path), log, [S0])
     first = handled(worker, log, row("m", 0), row("m", 0, version="2"), row("n", 0))
-    assert remembered(first) == {b"clock/0", b"model/m/1", b"model/m/2", b"model/n/1"}
-    assert remembered(handled(worker, log, row("n", -1))) == {b"model/n/1"}
+    assert state_keys(first) == {b"clock/0", b"model/m/1", b"model/m/2", b"model/n/1"}
+    assert state_keys(handled(worker, log, row("n", -1))) == {b"model/n/1"}
     handled(worker, log, *passed(1))
-    assert remembered(handled(worker, log, *passed(2))) == {b"clock/0"}
-    assert remembered(handled(worker, log, *passed(2))) == set()
+    assert state_keys(handled(worker, log, *passed(2))) == {b"clock/0"}
+    assert state_keys(handled(worker, log, *passed(2))) == set()
 
 
-def test_it_remembers_beside_the_summaries_in_the_partition_of_the_same_number(log, tmp_path):
+def test_detect_state_goes_to_the_partition_with_the_number_of_the_summaries(log, tmp_path):
     worker = Worker(detect(log, tmp_path), log, [S0, S1])
     messages = handled(worker, log, row("m", 0), row("n", 0, S1))
     partitions = {m.key: m.partition for m in messages if m.topic == "detect-state"}
     assert partitions == {b"clock/0": 0, b"model/m/1": 0, b"clock/1": 1, b"model/n/1": 1}
 
 
-def test_a_successor_knows_all_models_of_a_partition_and_none_of_another(log, tmp_path):
+def test_successor_restores_the_models_of_its_partitions_only(log, tmp_path):
     worker = Worker(detect(log, tmp_path), log, [S0, S1])
     handled(worker, log, row("m", 0), row("m", 0, version="2"), row("n", 0, S1))
     successor = detect(log, tmp_path)
@@ -357,7 +358,7 @@ def test_a_successor_knows_all_models_of_a_partition_and_none_of_another(log, tm
     assert counts == {"summaries/0": {"models": 2, "panes": 2, "open_incidents": 0, "foreign": 0}}
 
 
-def test_a_partition_that_is_lost_leaves_the_others_as_they_were(log, tmp_path):
+def test_losing_a_partition_keeps_the_state_of_the_others(log, tmp_path):
     role = detect(log, tmp_path)
     worker = Worker(role, log, [S0, S1])
     handled(worker, log, row("m", 0), row("n", 0, S1))
@@ -367,7 +368,7 @@ def test_a_partition_that_is_lost_leaves_the_others_as_they_were(log, tmp_path):
     assert set(role.status()) == {"summaries/0", "summaries/1"}
 
 
-def test_an_aborted_batch_is_not_added_up(log, tmp_path):
+def test_aborted_batch_is_not_added_to_the_sums(log, tmp_path):
     role = detect(log, tmp_path)
     worker = Worker(role, log, [S0])
     handled(worker, log, row("m", 0))
@@ -381,7 +382,7 @@ def test_an_aborted_batch_is_not_added_up(log, tmp_path):
     }
 
 
-def test_a_rebuild_reads_only_what_a_window_may_still_need():
+def test_rebuild_reads_only_the_summaries_that_a_window_still_needs():
     log, _ = undisturbed(4)
     with TemporaryDirectory() as directory:
         behind = detect(log, Path(directory)).on_partitions_assigned({S0: log.committed[S0]})
@@ -389,7 +390,7 @@ def test_a_rebuild_reads_only_what_a_window_may_still_need():
     assert offsets[-1] / 4 < behind[S0] < offsets[-1]
 
 
-def test_a_snapshot_spares_reading_again_what_it_holds(log, tmp_path):
+def test_snapshot_saves_reading_the_summaries_that_it_holds(log, tmp_path):
     worker = Worker(detect(log, tmp_path), log, [S0])
     for pane in range(EVERY):
         handled(worker, log, row("m", pane))
@@ -399,7 +400,7 @@ def test_a_snapshot_spares_reading_again_what_it_holds(log, tmp_path):
     assert saved == log.all("summaries")[EVERY].offset
 
 
-def test_a_disk_that_takes_no_snapshot_does_not_stop_it(log, tmp_path, caplog):
+def test_snapshot_that_cannot_be_written_is_logged_and_does_not_stop_detect(log, tmp_path, caplog):
     (tmp_path / "full").write_text("no directory")
     worker = Worker(detect(log, tmp_path / "full"), log, [S0])
     with caplog.at_level(logging.WARNING):
@@ -408,21 +409,21 @@ def test_a_disk_that_takes_no_snapshot_does_not_stop_it(log, tmp_path, caplog):
     assert "could not be written" in caplog.text
 
 
-def test_nothing_committed_and_nothing_remembered_is_a_beginning(log, tmp_path):
+def test_detect_starts_empty_without_committed_offsets_and_state(log, tmp_path):
     assert detect(log, tmp_path).on_partitions_assigned({S0: log.position(S0)}) == {}
 
 
-def test_without_records_nothing_is_written(log, tmp_path):
+def test_detect_writes_nothing_without_records(log, tmp_path):
     assert Worker(detect(log, tmp_path), log, [S0]).work() is None
 
 
-def test_a_profile_that_is_gone_is_named(log, tmp_path):
+def test_missing_profile_is_named_in_the_error(log, tmp_path):
     worker = Worker(detect(log, tmp_path, Table()), log, [S0])
     with pytest.raises(MissingProfile, match="the profile of m/1 is gone"):
         handled(worker, log, row("m", 0))
 
 
-def test_its_status_tells_how_far_it_is(log, tmp_path):
+def test_status_of_detect_has_offset_watermark_and_counts(log, tmp_path):
     role = detect(log, tmp_path)
     worker = Worker(role, log, [S0])
     assert role.status()["summaries/0"]["offset"] == 0
@@ -433,3 +434,40 @@ def test_its_status_tells_how_far_it_is(log, tmp_path):
         "idle": False,
         "counts": {"models": 1, "panes": 1, "open_incidents": 0, "foreign": 0},
     }
+
+
+# -- messages that cannot be used --------------------------------------------------------------
+
+
+def test_foreign_messages_in_summaries_are_skipped_and_counted(log, tmp_path):
+    role = detect(log, tmp_path)
+    worker = Worker(role, log, [S0])
+    foreign = [Message("summaries", None, value, 0) for value in (None, b"junk", b"{}")]
+    handled(worker, log, *foreign, row("m", 0))
+    counts: Any = role.status()["summaries/0"]["counts"]
+    assert (counts["foreign"], counts["panes"]) == (3, 1)
+
+
+def test_summaries_of_another_schema_end_detect_with_their_place(log, tmp_path):
+    value = b'{"type": "sources", "schema": 2}'
+    worker = Worker(detect(log, tmp_path), log, [S0])
+    log.append(row("m", 0))
+    log.append(Message("summaries", None, value, 0, JSON_HEADERS))
+    with pytest.raises(UnreadableMessage, match="topic summaries, partition 0, offset 1: "):
+        worker.work()
+
+
+def test_foreign_messages_in_detect_state_are_skipped_and_counted(log, tmp_path):
+    handled(Worker(detect(log, tmp_path), log, [S0]), log, row("m", 0))
+    for key, value in ((b"clock/0", None), (b"model/m/1", b"junk"), (b"other", b"{}"), (None, b"")):
+        log.append(Message("detect-state", key, value, 0))
+    successor = detect(log, tmp_path)
+    Worker(successor, log, [S0])
+    counts: Any = successor.status()["summaries/0"]["counts"]
+    assert (counts["foreign"], counts["models"], counts["panes"]) == (4, 1, 1)
+
+
+def test_detect_state_of_another_schema_ends_detect_with_its_place(log, tmp_path):
+    log.append(Message("detect-state", b"model/m/1", b'{"schema": 2}', 0))
+    with pytest.raises(UnreadableMessage, match="topic detect-state, partition 0, offset 0: "):
+        Worker(detect(log, tmp_path), log, [S0])

@@ -373,7 +373,7 @@ def passed(at_ms: int, *, labels_idle: bool = False) -> Message:
 
 
 def watermarks(predictions: Sources, labels: Sources) -> Message:
-    message = SourceWatermarks(predictions=predictions, labels=labels)
+    message = SourceWatermarks(schema=1, predictions=predictions, labels=labels)
     return watermark_messages("joins", message, 1)[0]
 
 
@@ -698,3 +698,10 @@ def test_a_thousand_ids_expire_in_one_batch(log, role):
     joined(log, role, *rows, passed(1_000 + KEPT))
     assert outcome_counts(role)["joins/0"]["expired"] == 1_000
     assert time.monotonic() - began_s < 10
+
+
+def test_foreign_messages_in_joins_are_skipped_and_counted(log, role):
+    foreign = [Message("joins", None, value, 0) for value in (None, b"junk", b"{}")]
+    joined(log, role, *foreign, scored("a", 0), truth("a", 100))
+    assert outcome_counts(role)["joins/0"]["foreign"] == 3
+    assert outcome_counts(role)["joins/0"]["matched"] == 1

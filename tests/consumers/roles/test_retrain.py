@@ -1,4 +1,4 @@
-"""Retrain: what it decides, with every reason, once; and again only when something has changed."""
+"""The role retrain: each decision with its reasons, written again only if it has changed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumers.messages.reading import UnreadableMessage
 from consumers.messages.records import Message, Output, TopicPartition
 from consumers.messages.times import rfc3339
 from consumers.roles.retrain import Retrain
@@ -111,11 +112,11 @@ def reasons(decision: dict[str, Any]) -> dict[str, tuple[str, bool]]:
         ),
     ],
 )
-def test_what_it_decides(messages, decision):
+def test_retrain_decides(messages, decision):
     assert decided(*messages)["decision"] == decision
 
 
-def test_a_decision_comes_with_every_condition_as_its_page_shows_it():
+def test_decision_has_every_condition_as_the_documentation_shows_it():
     page = (Path(__file__).parents[3] / "docs" / "messages.md").read_text()
     shown = json.loads(page.partition("## `retraining`")[2].split("```json\n")[1].split("```")[0])
     windows = [window(-7 * i, 6_566, days=7) for i in range(6)]
@@ -126,7 +127,7 @@ def test_a_decision_comes_with_every_condition_as_its_page_shows_it():
     assert found == expected
 
 
-def test_it_is_decided_at_the_end_of_the_newest_window():
+def test_decision_is_dated_at_the_end_of_the_newest_window():
     assert decided(window(3, 1), window(1, 1))["decided_at"] == rfc3339(T0 + 4 * DAY)
 
 
@@ -135,18 +136,18 @@ def test_labels_of_overlapping_windows_count_once():
     assert reasons(decided(*halves))["fresh_labels"] == ("80", False)
 
 
-def test_a_newer_revision_of_a_window_replaces_the_older():
+def test_newer_revision_of_a_window_replaces_its_labels():
     assert reasons(decided(window(0, 40), window(0, 60)))["fresh_labels"] == ("60", False)
 
 
-def test_without_a_window_there_is_no_time_to_decide_at():
+def test_no_decision_is_written_before_the_first_window():
     log = new_log()
     log.append(alert("critical"))
     Worker(retrain(), log, PLACES).work()
     assert decisions(log) == []
 
 
-def test_each_model_is_decided_for_itself():
+def test_each_model_has_its_own_decision():
     log = new_log()
     for message in (window(0, 500), window(0, 500, model="n"), alert("critical", model="n")):
         log.append(message)
@@ -161,7 +162,7 @@ def test_each_model_is_decided_for_itself():
 # -- once, and not again -----------------------------------------------------------------------
 
 
-def test_what_has_not_changed_is_not_said_again():
+def test_unchanged_decision_is_not_written_again():
     log = new_log()
     worker = Worker(retrain(), log, PLACES)
     for message in (window(0, 500), window(0, 500), alert("warning")):
@@ -170,7 +171,7 @@ def test_what_has_not_changed_is_not_said_again():
     assert len(decisions(log)) == 1
 
 
-def test_a_restart_reads_the_past_again_and_repeats_nothing():
+def test_restart_reads_the_history_again_and_repeats_no_decision():
     log = new_log()
     for message in (window(0, 500), alert("critical")):
         log.append(message)
@@ -184,7 +185,7 @@ def test_a_restart_reads_the_past_again_and_repeats_nothing():
     assert [reasons(d)["fresh_labels"][0] for d in decisions(log)] == ["500", "1000"]
 
 
-def test_an_aborted_decision_was_never_said():
+def test_aborted_decision_is_written_by_the_next_transaction():
     log = new_log()
     log.append(window(0, 500))
     worker = Worker(retrain(), log, PLACES)
@@ -194,7 +195,7 @@ def test_an_aborted_decision_was_never_said():
     assert [d["decision"] for d in decisions(log)] == ["none"]
 
 
-def test_what_was_learned_of_an_aborted_batch_does_not_speak_before_its_turn():
+def test_messages_of_an_aborted_batch_count_only_when_they_are_read_again():
     log = new_log()
     log.append(window(0, 50))
     log.append(window(1, 50))
@@ -204,7 +205,7 @@ def test_what_was_learned_of_an_aborted_batch_does_not_speak_before_its_turn():
     assert [reasons(d)["fresh_labels"][0] for d in decisions(log)] == ["50"]
 
 
-def test_a_partition_lost_for_a_while_takes_nothing_away_from_what_the_others_said():
+def test_partition_that_is_lost_and_assigned_again_keeps_the_history_of_the_others():
     log = new_log()
     for message in (window(0, 50), window(1, 50, partition=1), alert("critical")):
         log.append(message)
@@ -243,17 +244,17 @@ turns = st.lists(
 
 @given(story=stories, turns=turns)
 @settings(max_examples=60, deadline=None)
-def test_in_the_end_the_decision_is_the_same_whatever_befell_it(story, turns):
+def test_last_decision_is_the_same_whatever_fails_in_between(story, turns):
     log, expected = new_log(), new_log()
     for message in story:
         log.append(message)
         expected.append(message)
     Worker(retrain(), expected, PLACES).work()
     worker = Worker(retrain(), log, PLACES, chunk=2)
-    for most, fate in turns:
-        if fate == "commit":
+    for most, event in turns:
+        if event == "commit":
             worker.work(most)
-        elif fate == "abort":
+        elif event == "abort":
             worker.abort(most)
         else:
             worker.commit_and_die(most)
@@ -261,25 +262,25 @@ def test_in_the_end_the_decision_is_the_same_whatever_befell_it(story, turns):
     while not worker.done:
         worker.work(2)
     assert decisions(log)[-1:] == decisions(expected)[-1:]
-    said = decisions(log)
-    assert all(a != b for a, b in itertools.pairwise(said))
+    written = decisions(log)
+    assert all(a != b for a, b in itertools.pairwise(written))
 
 
 # -- the rest ----------------------------------------------------------------------------------
 
 
-def test_without_records_nothing_is_written():
+def test_retrain_writes_nothing_without_records():
     assert Worker(retrain(), new_log(), PLACES).work() is None
 
 
-def test_a_batch_without_news_is_committed_all_the_same():
+def test_batch_that_changes_no_decision_is_committed():
     log = new_log()
     log.append(alert("warning"))
     assert Worker(retrain(), log, PLACES).work() == Output([])
     assert log.committed[A0].next_offset == 1
 
 
-def test_its_status_tells_where_it_is():
+def test_status_of_retrain_has_the_offset_of_each_partition():
     role = retrain()
     log = new_log()
     log.append(window(0, 1))
@@ -289,3 +290,30 @@ def test_its_status_tells_where_it_is():
         "windows/1": {"offset": 0, "counts": {"foreign": 0}},
         "alerts/0": {"offset": 0, "counts": {"foreign": 0}},
     }
+
+
+def test_foreign_messages_are_skipped_and_counted():
+    log, role = new_log(), retrain()
+    for value in (None, b"hello", b"{}"):
+        log.append(Message("alerts", None, value, 0))
+    log.append(window(0, 500))
+    Worker(role, log, PLACES).work()
+    assert [d["decision"] for d in decisions(log)] == ["none"]
+    assert role.status()["alerts/0"]["counts"] == {"foreign": 3}
+
+
+def test_foreign_messages_are_skipped_by_a_replay_too():
+    log = new_log()
+    log.append(Message("windows", None, b"hello", 0))
+    log.append(window(0, 500))
+    Worker(retrain(), log, PLACES).work()
+    successor = retrain()
+    Worker(successor, log, PLACES)
+    assert successor.status()["windows/0"]["counts"] == {"foreign": 1}
+
+
+def test_message_of_another_schema_ends_retrain_with_its_place():
+    log = new_log()
+    log.append(Message("windows", None, b'{"schema": 2}', 1))
+    with pytest.raises(UnreadableMessage, match="topic windows, partition 1, offset 0: "):
+        Worker(retrain(), log, PLACES).work()
