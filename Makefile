@@ -15,12 +15,13 @@ test: ## Run all tests; those that need Kafka take Docker, or Java 17 and Maven
 	@scripts/venv requirements-dev.lock
 	@$(BIN)/python -m pytest
 
-check: ## Run ruff, mypy (strict) and import-linter
+check: ## Run ruff, mypy (strict), import-linter and the limits of files and functions
 	@scripts/venv requirements-dev.lock
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/limits.py
 
 kafka: ## Run a real Kafka on localhost:9092 until Ctrl-C; needs Java 17 and, once, Maven
 	@scripts/venv requirements-dev.lock
