@@ -44,7 +44,7 @@ class Decision:
 
 
 def decide(plan: Retraining, facts: Facts) -> Decision:
-    """Retrain if every condition is met; wait if only that of the incidents is."""
+    """Retrain if every condition is met; wait if only the condition on incidents is met."""
     conditions = (
         _critical(plan, facts),
         _labels(plan, facts),

@@ -22,7 +22,7 @@ DATA, PERFORMANCE = (Part.ON_TIME, Part.LATE), (Part.FINAL, Part.AMENDED)
 
 
 class ClosedWindows:
-    """The closed windows by their start. Windows that are not known here are still open."""
+    """The closed windows by their start. Every other window is still open or pruned."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class ClosedWindows:
         self.published.append(replace(finding, detectors=detectors))
 
     def _finding(self, start_ms: int, *, amended: bool = True) -> WindowFinding:
-        """All that is known of a window; without ``amended``, only the final performance."""
+        """The finding of a window; without ``amended``, of its final performance only."""
         window, evaluator = self.states[start_ms], self._evaluator
         panes = self._panes.of_window(start_ms)
         parts = DATA if window.data_revision else DATA[:1]

@@ -2,7 +2,7 @@
 
     summaries -> panes -> windows of all lengths -> verdicts -> incidents
 
-``advance`` is a pure function; the state between two calls is ``monitor.windows.state``.
+``advance`` is a pure function; the state between two calls is in ``monitor.windows.state``.
 
 Theory of operation
 -------------------

@@ -1,4 +1,4 @@
-"""What detection has to tell: a window in its newest revision, and the changes of incidents."""
+"""The results of detection: windows in their newest revision, and changes of incidents."""
 
 from __future__ import annotations
 
@@ -28,20 +28,22 @@ class Maturity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FeatureFinding:
-    """One feature of one window. ``tests`` is empty where the window holds no value of it."""
+    """One feature of one window. ``tests`` is empty if the window holds no value of it."""
 
     name: str
     kind: str
-    cells: str  # that it was counted in
+    cells: str  # name of its cells in the summaries
     rows: int
     missing: int = 0
     wrong_type: int = 0
     not_finite: int = 0
     out_of_range: int = 0
     tests: tuple[Comparison, ...] = ()
-    quality: Comparison | None = None  # of the share that is missing or of a wrong type
+    quality: Comparison | None = None  # of missing and wrong-typed values
     effects: Effects | None = None
-    unseen: Mapping[str, int] | None = None  # most frequent values outside the reference
+    unseen: Mapping[str, int] | None = (
+        None  # most frequent categories that the reference does not hold
+    )
     unseen_rows: int = 0
     distribution: Distribution | None = None
 
@@ -55,11 +57,11 @@ class FeatureFinding:
 
     @property
     def verdict(self) -> Verdict:
-        """Drift if any test says so; insufficient data only if no distance could have."""
-        told = (of for of in self.tests if of.severity or of.test not in RANK_TESTS)
-        verdicts = {tested.verdict for tested in told}
-        found = (v for v in (Verdict.DRIFT, Verdict.OK) if v in verdicts)
-        return next(found, Verdict.INSUFFICIENT)
+        """Drift if any test found drift; insufficient data if no distance could have shown any."""
+        deciding = (one for one in self.tests if one.severity or one.test not in RANK_TESTS)
+        verdicts = {comparison.verdict for comparison in deciding}
+        ordered = (Verdict.DRIFT, Verdict.OK)
+        return next((each for each in ordered if each in verdicts), Verdict.INSUFFICIENT)
 
     def test(self, statistic: str) -> Comparison | None:
         return next((tested for tested in self.tests if tested.test == statistic), None)
@@ -67,6 +69,8 @@ class FeatureFinding:
 
 @dataclass(frozen=True, slots=True)
 class DataFinding:
+    """The rows of a window, compared with the reference feature by feature."""
+
     revision: int
     status: WindowStatus
     rows: int
@@ -78,27 +82,31 @@ class DataFinding:
 
 @dataclass(frozen=True, slots=True)
 class MetricFinding:
+    """A metric of a window beside its baseline. Warning and critical are falls below it."""
+
     name: str
     metric: Metric
     baseline: Metric
     threshold: float | None = None
     severity: Severity | None = None
-    decided: bool = False  # whether enough was known to tell a fall from none
+    decided: bool = False  # whether the metric could be tested
 
 
 @dataclass(frozen=True, slots=True)
 class PerformanceFinding:
+    """The metrics of the labelled rows of a window. ``rows`` counts all predictions."""
+
     revision: int
     status: Maturity
     rows: int
     labels: int
     metrics: Mapping[str, MetricFinding]
-    expected: Mapping[str, Expected] | None = None  # without a reference with labels, or any row
+    expected: Mapping[str, Expected] | None = None  # None without labels in the reference, or rows
 
 
 @dataclass(frozen=True, slots=True)
 class WindowFinding:
-    """All that is known of ``[start_ms, end_ms)`` of one model version."""
+    """The window ``[start_ms, end_ms)`` of one model version."""
 
     model: str
     version: str
@@ -114,24 +122,24 @@ class WindowFinding:
 
 
 def evidence_of(
-    found: MetricFinding, start_ms: int, end_ms: int, *, rows: int, labels: int
+    finding: MetricFinding, start_ms: int, end_ms: int, *, rows: int, labels: int
 ) -> Evidence | None:
-    """None while the metric has not fallen."""
-    if found.severity is None or found.metric.value is None:
+    """The evidence that a metric has fallen in a window; None if it has not."""
+    if finding.severity is None or finding.metric.value is None:
         return None
-    low, high = found.metric.interval()
+    low, high = finding.metric.interval()
     return Evidence(
-        decided_by=found.name,
-        value=found.metric.value,
-        severity=found.severity,
+        decided_by=finding.name,
+        value=finding.metric.value,
+        severity=finding.severity,
         start_ms=start_ms,
         end_ms=end_ms,
         rows=rows,
-        threshold=found.threshold,
+        threshold=finding.threshold,
         low=low,
         high=high,
-        baseline=found.baseline.value,
-        resolution=found.metric.resolution,
+        baseline=finding.baseline.value,
+        resolution=finding.metric.resolution,
         labels=labels,
         coverage=labels / rows if rows else None,
     )
@@ -139,7 +147,7 @@ def evidence_of(
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """An incident that changed, and the window that changed it."""
+    """A change of an incident, and the window that changed it."""
 
     model: str
     version: str
@@ -154,11 +162,13 @@ class Transition:
 
     @property
     def window_end_ms(self) -> int:
-        """Of the window that is spoken of: an old one, where something else has changed now."""
+        """End of the window that the change is reported with."""
         return self.end_ms if self.change is Change.RESOLVED else self.evidence.end_ms
 
 
 @dataclass(slots=True)
 class Findings:
+    """The windows to publish and the changes of incidents, each in order."""
+
     windows: list[WindowFinding] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)

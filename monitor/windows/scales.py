@@ -1,18 +1,18 @@
-"""Windows of 1, 2, 4, 8, … panes, each sliding by half its length: one fits every shift.
+"""Windows of 1, 2, 4, 8, … panes, each sliding by half its length.
 
 Theory of operation
 -------------------
-A large shift shows in a small window at once, a small one only in a large window. Instead of one
-length that is wrong for most, all are looked at. A window is two *blocks* side by side, and a block
-of ``2^k`` panes, aligned to its own length, is the sum of two of half its length::
+A large shift is visible in a small window at once, a small shift only in a large window. So all
+lengths are tested. A window is two adjacent *blocks*, and a block of ``2^k`` panes, aligned to its
+own length, is the sum of two blocks of half its length::
 
     panes      0  1  2  3  4  5  6  7
     blocks     [01]  [23]  [45]  [67]          level 1
                [ 0123 ]    [ 4567 ]            level 2
     windows of four panes: 01|23, 23|45, 45|67
 
-So a pane that closes costs about three windows whatever the longest scale, and two blocks of each
-level are all that has to be remembered: memory grows with the logarithm of the longest scale.
+So a pane that closes costs about three windows for any longest scale, and only two or three blocks
+of each level are kept: memory grows with the logarithm of the longest scale.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BlockSums = dict[tuple[int, int], Counts]  # by level and number of the block
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScaleWindow:
-    """The panes ``[start, start + panes)``, numbered since 1970, as one part or as two halves."""
+    """The panes ``[start, start + panes)``, numbered since 1970, as one part or two halves."""
 
     panes: int
     start: int
@@ -36,16 +36,16 @@ class ScaleWindow:
 
 @dataclass(slots=True, eq=False)
 class Blocks:
-    """Sums of aligned blocks, made from panes when first asked for and kept while needed.
+    """Sums of aligned blocks, computed when first needed and kept while needed.
 
-    ``pane`` gives the counts of a pane by its number; whoever changes one says so (``changed``).
+    ``pane`` returns the counts of a pane by its number. Call ``changed`` after a pane has changed.
     """
 
     pane: Callable[[int], Counts]
     sums: BlockSums = field(default_factory=dict)
 
     def ending(self, number: int, longest: int, first: int) -> Iterator[ScaleWindow]:
-        """The windows, up to ``longest`` panes, from pane ``first`` on, that end with a pane."""
+        """The windows of up to ``longest`` panes with this end that start at ``first`` or later."""
         self._drop_old(number)
         yield ScaleWindow(1, number, (self._block(0, number),))
         level = 0
@@ -57,13 +57,13 @@ class Blocks:
             level, number = level + 1, number // 2
 
     def changed(self, number: int) -> None:
-        """A pane holds more than it did: what was made of it is to be made again."""
+        """A pane has changed: drop the sums of the blocks that contain it."""
         for level, block in list(self.sums):
             if block == number >> level:
                 del self.sums[level, block]
 
     def _drop_old(self, number: int) -> None:
-        """Of each level the newest blocks are needed, the one that is still filling among them."""
+        """Drop blocks that no window needs any more; those that are still filling are kept."""
         for level, block in list(self.sums):
             if block < (number >> level) - 2:
                 del self.sums[level, block]

@@ -1,8 +1,7 @@
-"""What detection remembers: clocks, the sums of panes, and what was decided.
+"""The state of detection: watermarks, the sums of the panes, and the decisions.
 
-It has two halves with different fates. The *sums* of the panes can be had again by adding up the
-summaries from ``first_needed`` on; the *decisions* (watermarks, revisions, incidents) cannot, are
-small, and are published with every step.
+The *sums* of the panes can be rebuilt from the summaries from ``first_needed`` on. The *decisions*
+(watermarks, revisions, incidents) cannot; they are small and are published with every transaction.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ Key = tuple[str, str]  # model, version
 
 @dataclass(frozen=True, slots=True)
 class JoinWatermark:
-    """How far the predictions and labels had come that a partition of ``joins`` has joined."""
+    """The watermarks of the predictions and labels that a partition of ``joins`` has joined."""
 
     predictions_ms: int | None
     labels_ms: int | None
@@ -30,7 +29,7 @@ class JoinWatermark:
 
 @dataclass(frozen=True, slots=True)
 class WatermarkUpdate:
-    """How far a worker has come at the end of a transaction.
+    """The progress of a worker at the end of a transaction.
 
     ``aggregate`` sends ``predictions``; ``join`` sends ``joins`` and ``joins_total``.
     """
@@ -42,16 +41,17 @@ class WatermarkUpdate:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Event time as the summaries know it. Raw: each model subtracts its own lateness."""
+    """The watermarks in the summaries, before each model subtracts its own lateness."""
 
     predictions: Sources = field(default_factory=Sources)
     joins_total: int = 0
     joins: Mapping[int, JoinWatermark] = field(default_factory=dict)
     data_ms: int | None = None
-    joined_ms: int | None = None  # predictions joined everywhere
-    labels_ms: int | None = None  # labels joined everywhere
+    joined_ms: int | None = None  # predictions joined in all partitions of ``joins``
+    labels_ms: int | None = None  # labels joined in all partitions of ``joins``
 
     def updated(self, update: WatermarkUpdate) -> Clock:
+        """Watermarks never go back."""
         sources = self.predictions
         if update.predictions is not None:
             sources = sources.updated(update.predictions.total, update.predictions.partitions)
@@ -92,52 +92,53 @@ class ErrorHistory:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """What was decided of one model version. Cannot be had again from the summaries."""
+    """The decisions about one model version. They cannot be rebuilt from the summaries."""
 
-    shape: tuple[int, int, int]  # pane, length and slide that the windows were cut with
+    window_config: tuple[int, int, int]  # pane, length and slide of the windows, in ms
     first_pane_ms: int | None = None
-    next_pane_ms: int | None = None  # to close next
-    final_pane_ms: int | None = None  # whose errors to judge next
-    next_start_ms: int | None = None  # of the window to close next
-    pruned_ms: int | None = None  # panes before it were let go
-    empty_run: int = 0
+    next_pane_ms: int | None = None  # the pane to close next
+    final_pane_ms: int | None = None  # the pane whose errors to test next
+    next_start_ms: int | None = None  # start of the window to close next
+    pruned_ms: int | None = None  # panes before it were dropped
+    empty_run: int = 0  # windows without a row since the last one that held any
     windows: Mapping[int, WindowState] = field(default_factory=dict)  # closed, by start
     incidents: Mapping[str, Incident] = field(default_factory=dict)  # open, by subject
     errors: ErrorHistory = field(default_factory=ErrorHistory)
-    first_needed: int | None = None  # offset of the summaries that rebuilding starts from
+    first_needed: int | None = None  # offset of the first summary needed to rebuild the panes
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything remembered between two batches of one partition of the summaries."""
+    """Everything that is kept between two batches of one partition of the summaries."""
 
     clock: Clock = field(default_factory=Clock)
     decisions: Mapping[Key, Decisions] = field(default_factory=dict)
     panes: Mapping[Key, Mapping[int, Pane]] = field(default_factory=dict)
-    # Made of the panes, and kept to be quick: no part of what is remembered.
+    # A cache, computed from the panes.
     sums: Mapping[Key, Sums] = field(default_factory=dict, compare=False)
 
     @property
     def first_needed(self) -> int | None:
-        known = [d.first_needed for d in self.decisions.values() if d.first_needed is not None]
-        return min(known) if known else None
+        """Offset of the first summary needed to rebuild the panes of all model versions."""
+        offsets = (decisions.first_needed for decisions in self.decisions.values())
+        return min((offset for offset in offsets if offset is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """The blocks of the scales, of the data and of the errors."""
+    """The sums of the blocks of the scales, for the data and for the errors."""
 
     data: BlockSums = field(default_factory=dict)
     errors: BlockSums = field(default_factory=dict)
 
 
-Item = tuple[int, Summary | WatermarkUpdate]  # the offset, and what stands there
+Item = tuple[int, Summary | WatermarkUpdate]  # with its offset
 
 
 def rebuilt(state: State, items: Iterable[Item]) -> State:
-    """``state`` with the sums of ``items`` and nothing decided: how a lost cache comes back."""
+    """``state`` with its panes rebuilt from ``items``; no decision is made."""
     pruned_ms = {key: decisions.pruned_ms for key, decisions in state.decisions.items()}
-    panes = {key: kept_from(mine, pruned_ms.get(key)) for key, mine in state.panes.items()}
+    panes = {key: kept_from(kept, pruned_ms.get(key)) for key, kept in state.panes.items()}
     for offset, item in items:
         if isinstance(item, Summary):
             key = (item.model, item.version)
@@ -147,14 +148,14 @@ def rebuilt(state: State, items: Iterable[Item]) -> State:
 
 def rewindow(decisions: Decisions, plan: Plan) -> Decisions:
     """After a change of the configuration, continue with windows of the new length and slide."""
-    if decisions.shape == window_config(plan):
+    if decisions.window_config == window_config(plan):
         return decisions
     due = [ms for ms in (decisions.first_pane_ms, decisions.next_start_ms) if ms is not None]
     next_ms = max((plan.windows.over(plan.windows.pane_of(ms))[0] for ms in due), default=None)
-    same_pane = decisions.shape[0] == plan.windows.pane_ms
+    same_pane = decisions.window_config[0] == plan.windows.pane_ms
     return replace(
         decisions,
-        shape=window_config(plan),
+        window_config=window_config(plan),
         next_start_ms=next_ms,
         windows={},
         errors=decisions.errors if same_pane else ErrorHistory(),
@@ -165,5 +166,5 @@ def window_config(plan: Plan) -> tuple[int, int, int]:
     return plan.windows.pane_ms, plan.windows.length_ms, plan.windows.slide_ms
 
 
-def _smallest(known: bool, times_ms: Iterable[int | None]) -> int | None:
-    return earliest(times_ms) if known else None
+def _smallest(all_joined: bool, times_ms: Iterable[int | None]) -> int | None:
+    return earliest(times_ms) if all_joined else None

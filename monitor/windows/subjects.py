@@ -15,7 +15,7 @@ from __future__ import annotations
 
 
 def family_of(cells: str) -> str:
-    """The family whose share of the budget pays for the tests of some cells."""
+    """The family of the tests of some cells in the budget."""
     kind = cells.partition("/")[0]
     return {"score": "prediction", "errors": "errors", "quality": "quality"}.get(kind, "data")
 

@@ -169,9 +169,9 @@ def test_the_status_of_a_window(sent, complete, status):
 
 def test_the_persistent_distance_excludes_what_only_one_half_shows():
     passed = [Row(str(i), i, 4.0 if i < 20 else float(i % 4)) for i in range(40)]
-    lasting = [Row(str(i), i, 4.0) for i in range(40)]
+    persistent = [Row(str(i), i, 4.0) for i in range(40)]
     assert judged(passed).features[0].test("ks").persistent < 0.3
-    assert judged(lasting).features[0].test("ks").persistent > 0.7
+    assert judged(persistent).features[0].test("ks").persistent > 0.7
 
 
 def test_a_profile_with_another_pane_is_refused():
