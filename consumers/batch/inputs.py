@@ -42,14 +42,14 @@ class Flights:
 
     def learn(self, settings: Settings, output: Path) -> tuple[Profile, dict[str, Any]]:
         model, version = self.name
-        found = train_flight_delay(settings, model, version, seed=0)
-        (output / f"{model}-{version}.skops").write_bytes(found.model_file)
+        trained = train_flight_delay(settings, model, version, seed=0)
+        (output / f"{model}-{version}.skops").write_bytes(trained.model_file)
         source = {
-            "rows": found.training_rows,
+            "rows": trained.training_rows,
             "from": rfc3339(TRAINING_MS[0]),
             "until": rfc3339(TRAINING_MS[1]),
         }
-        return found.profile, source
+        return trained.profile, source
 
     def rows(self, profile: Profile) -> ReferenceRows:
         return scored_flights(profile, self.simulation)

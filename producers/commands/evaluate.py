@@ -79,11 +79,11 @@ def evaluate(
     directory = trained or settings.state.directory / "models"
     simulation = simulation_of(given)
     profile = trained_profile(directory, simulation.model, simulation.version)
-    found = evaluated(profile, scored_flights(profile, simulation))
-    click.echo("\n".join(evaluation_lines(found)))
+    evaluation = evaluated(profile, scored_flights(profile, simulation))
+    click.echo("\n".join(evaluation_lines(evaluation)))
     path = output or directory / f"{simulation.model}-{simulation.version}.evaluation.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(evaluation_document(found), indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(evaluation_document(evaluation), indent=2) + "\n", encoding="utf-8")
     click.echo(f"\nsaved {path}")
 
 

@@ -169,13 +169,13 @@ def _outcomes(profile: Profile, rows: ReferenceRows) -> list[Summary]:
 
 def _blocks(summaries: Iterable[Summary]) -> list[Cells]:
     """Sums over blocks of whole days, as long as needed for at most ``MOST_BLOCKS`` blocks."""
-    known = list(summaries)
-    if not known:
+    counted = list(summaries)
+    if not counted:
         return []
-    days = [summary.pane_ms // DAY for summary in known]
+    days = [summary.pane_ms // DAY for summary in counted]
     length = (max(days) - min(days)) // MOST_BLOCKS + 1
     blocks: dict[int, list[Cells]] = {}
-    for day, summary in zip(days, known, strict=True):
+    for day, summary in zip(days, counted, strict=True):
         blocks.setdefault((day - min(days)) // length, []).append(summary.cells)
     return [add_cells(inside) for _, inside in sorted(blocks.items())]
 

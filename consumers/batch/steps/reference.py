@@ -1,4 +1,4 @@
-"""The steps ``train`` and ``evaluate``: the reference, and the metrics over all judged rows."""
+"""The steps ``train`` and ``evaluate``: the reference, and the metrics over all tested rows."""
 
 from __future__ import annotations
 
