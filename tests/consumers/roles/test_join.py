@@ -70,7 +70,7 @@ def join(
 
 def outcome_counts(role: Join) -> dict[str, Counter[str]]:
     """The counts in the status, by partition."""
-    return {name: Counter(of["counts"]) for name, of in role.status().items()}  # type: ignore[call-overload]
+    return {name: Counter(status["counts"]) for name, status in role.status().items()}  # type: ignore[call-overload]
 
 
 Outcomes = dict[tuple[str, str, int], dict[str, Counter[int]]]  # final or whole, version, pane
@@ -90,10 +90,10 @@ def outcomes(records: list[Record]) -> Outcomes:
 
 def _without_zeros(found: Any) -> Outcomes:
     cleaned = {
-        key: {name: Counter({c: n for c, n in cells.items() if n}) for name, cells in of.items()}
-        for key, of in found.items()
+        key: {name: Counter({c: n for c, n in cells.items() if n}) for name, cells in sums.items()}
+        for key, sums in found.items()
     }
-    return {key: of for key, of in cleaned.items() if any(of.values())}
+    return {key: sums for key, sums in cleaned.items() if any(sums.values())}
 
 
 # -- the law, against the definition -----------------------------------------------------------
@@ -134,30 +134,30 @@ class ByDefinition:
         fitting = {label for label in known for p in predictions if self._fits(label, p)}
         self.label_outcomes["superseded"] += len(fitting - chosen)
 
-    def _count(self, sum_: str, scored: Any, labels: list[Any]) -> set[Any]:
-        fitting = [label for label in labels if self._fits(label, scored)]
+    def _count(self, sum_: str, prediction_row: Any, labels: list[Any]) -> set[Any]:
+        fitting = [label for label in labels if self._fits(label, prediction_row)]
         if not fitting:
             return set()
-        time_ms, score, predicted, version, _ = scored
-        truth = max(fitting)
+        time_ms, score, predicted, version, _ = prediction_row
+        label_row = max(fitting)
         into = self.found[sum_, version, time_ms - time_ms % PANE]
         errors = profile(version=version).schema.errors
         assert errors is not None
-        distance = np.array([abs(truth[1] - score)])
-        into["outcomes"][2 * predicted + truth[1]] += 1
-        into["scores_labels"][2 * min(int(score * 10_000), 9_999) + truth[1]] += 1
+        distance = np.array([abs(label_row[1] - score)])
+        into["outcomes"][2 * predicted + label_row[1]] += 1
+        into["scores_labels"][2 * min(int(score * 10_000), 9_999) + label_row[1]] += 1
         into["errors"][int(errors.sample.locate(distance)[0])] += 1
-        return {truth}
+        return {label_row}
 
-    def _fits(self, label: Any, scored: Any) -> bool:
+    def _fits(self, label: Any, prediction_row: Any) -> bool:
         time_ms, _, seen_ms = label
-        prediction_ms = scored[0]
+        prediction_ms = prediction_row[0]
         not_gone = seen_ms - LATENESS <= prediction_ms + self.horizon_ms
         return 0 <= time_ms - prediction_ms <= self.horizon_ms and bool(not_gone)
 
-    def _in_time(self, label: Any, scored: Any) -> bool:
+    def _in_time(self, label: Any, prediction_row: Any) -> bool:
         time_ms, _, seen_ms = label
-        deadline_ms = scored[0] - scored[0] % PANE + PANE + WAIT
+        deadline_ms = prediction_row[0] - prediction_row[0] % PANE + PANE + WAIT
         return bool(time_ms < deadline_ms and seen_ms - LATENESS < deadline_ms)
 
 
@@ -227,8 +227,8 @@ def sent(found: list[Event]) -> list[Event]:
     """Ordered by the time of sending; ticks start with the first ids."""
     shift = 100
     moved = [event._replace(number=event.number - shift) for event in ticks()]
-    nobody = [event._replace(after_ms=0) for event in moved]
-    return sorted(found + nobody, key=lambda event: event.at_ms + event.delay_ms)
+    others = [event._replace(after_ms=0) for event in moved]
+    return sorted(found + others, key=lambda event: event.at_ms + event.delay_ms)
 
 
 def joins_of(found: list[Event], most: int, plan_: Plan) -> Log:
@@ -357,11 +357,13 @@ def row(id_: str, at_ms: int, version: str | None, value: int, **fields: Any) ->
     return join_message(columns, 0)
 
 
-def scored(id_: str, at_ms: int, predicted: int = 1, version: str = "1", **fields: Any) -> Message:
+def prediction_row(
+    id_: str, at_ms: int, predicted: int = 1, version: str = "1", **fields: Any
+) -> Message:
     return row(id_, at_ms, version, predicted, **fields)
 
 
-def truth(id_: str, at_ms: int, label: int = 1, **fields: Any) -> Message:
+def label_row(id_: str, at_ms: int, label: int = 1, **fields: Any) -> Message:
     return row(id_, at_ms, None, label, **fields)
 
 
@@ -390,8 +392,8 @@ def joined(log: Log, role: Join, *messages: Message, most: int = 1_000_000) -> O
 def counted(found: Outcomes, sum_: str, version: str = "1") -> dict[tuple[int, int], int]:
     """How often each prediction was joined with each label, in all panes."""
     cells = Counter[int]()
-    for (of, mine, _), counts in found.items():
-        if (of, mine) == (sum_, version):
+    for (name, own, _), counts in found.items():
+        if (name, own) == (sum_, version):
             cells += counts["outcomes"]
     return {divmod(cell, 2): count for cell, count in cells.items()}
 
@@ -405,35 +407,39 @@ def counted(found: Outcomes, sum_: str, version: str = "1") -> dict[tuple[int, i
 def test_a_label_joins_within_the_horizon_in_either_order_of_arrival(
     log, role, after_ms, fits, first
 ):
-    rows = [scored("a", 5_000), truth("a", 5_000 + after_ms)]
+    rows = [prediction_row("a", 5_000), label_row("a", 5_000 + after_ms)]
     found = joined(log, role, *(rows if first == "prediction" else rows[::-1]))
     assert counted(found, "whole") == ({(1, 1): 1} if fits else {})
 
 
 def test_a_label_counts_in_the_pane_of_its_prediction(log, role):
-    found = joined(log, role, scored("a", 5_999), truth("a", 8_000))
+    found = joined(log, role, prediction_row("a", 5_999), label_row("a", 8_000))
     assert {pane_ms for _, _, pane_ms in found} == {T0 + 5_000}
 
 
 def test_a_label_applies_to_every_version_that_scored_the_id(log, role):
     found = joined(
-        log, role, scored("a", 0), truth("a", 9), scored("a", 0, version="2", predicted=0)
+        log,
+        role,
+        prediction_row("a", 0),
+        label_row("a", 9),
+        prediction_row("a", 0, version="2", predicted=0),
     )
     assert (counted(found, "whole"), counted(found, "whole", "2")) == ({(1, 1): 1}, {(0, 1): 1})
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_earliest_of_duplicate_predictions_counts(log, role, order):
-    twice = [scored("a", 200, predicted=0), scored("a", 100, predicted=1)][::order]
-    found = joined(log, role, *twice, truth("a", 300))
+    twice = [prediction_row("a", 200, predicted=0), prediction_row("a", 100, predicted=1)][::order]
+    found = joined(log, role, *twice, label_row("a", 300))
     assert counted(found, "whole") == counted(found, "final") == {(1, 1): 1}
     assert outcome_counts(role)["joins/0"]["repeated_predictions"] == 1
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_latest_of_several_labels_counts_and_the_larger_one_at_the_same_time(log, role, order):
-    several = [truth("a", 300, 1), truth("a", 400, 0), truth("a", 400, 1)][::order]
-    found = joined(log, role, scored("a", 100), *several)
+    several = [label_row("a", 300, 1), label_row("a", 400, 0), label_row("a", 400, 1)][::order]
+    found = joined(log, role, prediction_row("a", 100), *several)
     assert counted(found, "whole") == {(1, 1): 1}
     assert outcome_counts(role)["joins/0"] == Counter(
         predictions=1, labels=3, matched=1, superseded=2, waiting=0, duplicates=0
@@ -441,7 +447,7 @@ def test_the_latest_of_several_labels_counts_and_the_larger_one_at_the_same_time
 
 
 def test_a_label_that_is_sent_twice_counts_once(log, role):
-    found = joined(log, role, scored("a", 100), truth("a", 300), truth("a", 300))
+    found = joined(log, role, prediction_row("a", 100), label_row("a", 300), label_row("a", 300))
     assert counted(found, "whole") == {(1, 1): 1}
     assert outcome_counts(role)["joins/0"]["duplicates"] == 1
 
@@ -450,20 +456,20 @@ def test_a_label_that_is_sent_twice_counts_once(log, role):
 @pytest.mark.parametrize(
     ("message", "final"),
     [
-        pytest.param(truth("a", 2_499), {(1, 1): 1}, id="in time"),
-        pytest.param(truth("a", 2_500), {}, id="known too late"),
-        pytest.param(truth("a", 400, seen_ms=T0 + 2_999), {(1, 1): 1}, id="sent in time"),
-        pytest.param(truth("a", 400, seen_ms=T0 + 3_000), {}, id="sent too late"),
+        pytest.param(label_row("a", 2_499), {(1, 1): 1}, id="in time"),
+        pytest.param(label_row("a", 2_500), {}, id="known too late"),
+        pytest.param(label_row("a", 400, seen_ms=T0 + 2_999), {(1, 1): 1}, id="sent in time"),
+        pytest.param(label_row("a", 400, seen_ms=T0 + 3_000), {}, id="sent too late"),
     ],
 )
 def test_only_labels_in_time_are_final_and_all_others_amend(log, role, message, final):
-    found = joined(log, role, scored("a", 0), message)
+    found = joined(log, role, prediction_row("a", 0), message)
     assert counted(found, "final") == final
     assert counted(found, "whole") == {(1, 1): 1}
 
 
 def test_a_late_prediction_is_never_final(log, role):
-    found = joined(log, role, scored("a", 0, late=True), truth("a", 100))
+    found = joined(log, role, prediction_row("a", 0, late=True), label_row("a", 100))
     assert (counted(found, "final"), counted(found, "whole")) == ({}, {(1, 1): 1})
 
 
@@ -484,7 +490,12 @@ def entries(tmp_path: Path, *ids: str) -> list[bool]:
 def test_entries_expire_behind_the_watermarks_and_waiting_labels_are_counted_as_expired(
     log, role, tmp_path, most
 ):
-    rows = [scored("joined", 0), truth("joined", 100), truth("alone", 100), scored("new", 101)]
+    rows = [
+        prediction_row("joined", 0),
+        label_row("joined", 100),
+        label_row("alone", 100),
+        prediction_row("new", 101),
+    ]
     joined(log, role, *rows, passed(100 + KEPT + 1), most=most)
     counts = outcome_counts(role)["joins/0"]
     assert (counts["matched"], counts["waiting"], counts["expired"]) == (1, 0, 1)
@@ -493,7 +504,7 @@ def test_entries_expire_behind_the_watermarks_and_waiting_labels_are_counted_as_
 
 
 def test_expired_entries_are_removed_from_the_store_with_their_index(log, role, tmp_path):
-    rows = [scored("a", 0), truth("a", 100), truth("a", 900), truth("b", 200)]
+    rows = [prediction_row("a", 0), label_row("a", 100), label_row("a", 900), label_row("b", 200)]
     joined(log, role, *rows, passed(900 + KEPT + 1), most=1)
     role.on_partitions_lost([J0])
     stored = Rdict(str(tmp_path / "0"), options=Options(raw_mode=True))
@@ -502,7 +513,7 @@ def test_expired_entries_are_removed_from_the_store_with_their_index(log, role, 
 
 
 def test_an_entry_does_not_expire_at_its_expiry_time(log, role, tmp_path):
-    joined(log, role, truth("alone", 100), passed(100 + KEPT))
+    joined(log, role, label_row("alone", 100), passed(100 + KEPT))
     assert outcome_counts(role)["joins/0"]["waiting"] == 1
     role.on_partitions_lost([J0])
     assert entries(tmp_path, "alone") == [True]
@@ -512,13 +523,13 @@ def test_an_entry_does_not_expire_at_its_expiry_time(log, role, tmp_path):
 def test_no_entry_expires_while_one_topic_is_behind(log, role, behind):
     far, near = Sources(1, {0: Progress(T0 + 10**6)}), Sources(1, {0: Progress(T0)})
     sources = (near, far) if behind == "predictions" else (far, near)
-    joined(log, role, truth("alone", 100), watermarks(*sources))
+    joined(log, role, label_row("alone", 100), watermarks(*sources))
     assert outcome_counts(role)["joins/0"]["waiting"] == 1
 
 
 def test_no_entry_expires_while_a_partition_has_no_watermark(log, role):
     sources = Sources(2, {0: Progress(T0 + 10**6)})
-    joined(log, role, truth("alone", 100), watermarks(sources, sources))
+    joined(log, role, label_row("alone", 100), watermarks(sources, sources))
     assert outcome_counts(role)["joins/0"]["waiting"] == 1
 
 
@@ -527,11 +538,11 @@ def test_an_id_that_is_used_again_after_it_expired_is_a_new_one_in_any_batches(l
     found = joined(
         log,
         role,
-        scored("a", 0, predicted=0),
-        truth("a", 100),
+        prediction_row("a", 0, predicted=0),
+        label_row("a", 100),
         passed(100 + KEPT + 1),
-        scored("a", 20_000, predicted=1),
-        truth("a", 20_100),
+        prediction_row("a", 20_000, predicted=1),
+        label_row("a", 20_100),
         most=most,
     )
     assert counted(found, "whole") == {(0, 1): 1, (1, 1): 1}
@@ -545,9 +556,9 @@ def test_a_row_that_arrives_expired_is_not_stored(log, role, most):
         log,
         role,
         passed(100 + KEPT + 1),
-        truth("a", 100),
-        truth("a", 100),
-        scored("a", 100),
+        label_row("a", 100),
+        label_row("a", 100),
+        prediction_row("a", 100),
         most=most,
     )
     assert found == {}
@@ -563,7 +574,7 @@ def last_closing(log: Log, number: int) -> Any:
 
 
 def test_every_transaction_ends_with_the_join_watermarks_in_every_partition(log, role):
-    joined(log, role, truth("a", 100), passed(5_000))
+    joined(log, role, label_row("a", 100), passed(5_000))
     for number in (0, 1):
         closing = last_closing(log, number)
         assert (closing.joins_total, closing.predictions) == (1, None)
@@ -598,7 +609,7 @@ def restarted(log: Log, tmp_path: Path, first_offset: int = 0) -> tuple[dict[Any
 def worked(log: Log, tmp_path: Path) -> Log:
     """Two batches of a row each were committed, then the worker was closed."""
     role = join(log, tmp_path)
-    joined(log, role, scored("a", 0), truth("a", 100), most=1)
+    joined(log, role, prediction_row("a", 0), label_row("a", 100), most=1)
     role.on_partitions_lost([J0])
     return log
 
@@ -672,18 +683,18 @@ def test_a_store_that_another_process_keeps_open_is_reported(worked, tmp_path, m
 def test_a_version_that_was_registered_meanwhile_is_found(log, tmp_path):
     profiles = Table(profile(), later=[profile(version="2")])
     role = join(log, tmp_path, profiles=profiles)
-    found = joined(log, role, scored("a", 0, version="2"), truth("a", 100))
+    found = joined(log, role, prediction_row("a", 0, version="2"), label_row("a", 100))
     assert (counted(found, "whole", "2"), profiles.catch_ups) == ({(1, 1): 1}, 1)
     role.on_partitions_lost([J0])
 
 
 def test_a_missing_profile_is_reported_by_its_name(log, role):
     with pytest.raises(MissingProfile, match="the profile of m/9 is gone"):
-        joined(log, role, scored("a", 0, version="9"))
+        joined(log, role, prediction_row("a", 0, version="9"))
 
 
 def test_the_status_has_offset_watermark_and_counts(log, role):
-    joined(log, role, scored("a", 0), truth("a", 100), passed(1_500))
+    joined(log, role, prediction_row("a", 0), label_row("a", 100), passed(1_500))
     status = role.status()["joins/0"]
     assert (status["offset"], status["watermark"], status["idle"]) == (
         3,
@@ -693,7 +704,7 @@ def test_the_status_has_offset_watermark_and_counts(log, role):
 
 
 def test_a_thousand_ids_expire_in_one_batch(log, role):
-    rows = [truth(f"r{i}", i) for i in range(1_000)]
+    rows = [label_row(f"r{i}", i) for i in range(1_000)]
     began_s = time.monotonic()
     joined(log, role, *rows, passed(1_000 + KEPT))
     assert outcome_counts(role)["joins/0"]["expired"] == 1_000
@@ -702,6 +713,6 @@ def test_a_thousand_ids_expire_in_one_batch(log, role):
 
 def test_foreign_messages_in_joins_are_skipped_and_counted(log, role):
     foreign = [Message("joins", None, value, 0) for value in (None, b"junk", b"{}")]
-    joined(log, role, *foreign, scored("a", 0), truth("a", 100))
+    joined(log, role, *foreign, prediction_row("a", 0), label_row("a", 100))
     assert outcome_counts(role)["joins/0"]["foreign"] == 3
     assert outcome_counts(role)["joins/0"]["matched"] == 1
