@@ -84,7 +84,7 @@ def resolved(deployment: Deployment) -> list[dict[str, Any]]:
 def test_alerts_are_printed_as_lines_in_the_order_of_their_append(drifted):
     opened, *_, closed = drifted.cli("alerts").splitlines()
     assert opened.startswith(
-        "2025-02-01T04:00:00Z  critical  opened     loans/1  data/income: the values rank higher "
+        "2025-02-01T04:00:00Z  critical  opened     loans/1  data/income: values are higher than "
     )
     assert closed.startswith(
         "2025-02-06T08:00:00Z  critical  resolved   loans/1  data/income: back"
@@ -169,7 +169,7 @@ def test_the_example_subscriber_prints_the_alerts(drifted):
     program = [str(EXAMPLES / "alert_subscriber.py"), drifted.servers, drifted.prefix]
     with running(drifted, *program) as process:
         lines = [process.stdout.readline() for _ in range(2)]
-        assert lines[0].startswith("driftline.incident.opened critical data/income: the values ran")
+        assert lines[0].startswith("driftline.incident.opened critical data/income: values are h")
         assert lines[1].startswith("driftline.incident.resolved critical data/income: back to nor")
 
 
