@@ -106,36 +106,36 @@ def fragment(found: Calibration, *, everywhere: bool = False) -> str:
 
 def verdict(found: Calibration) -> str:
     """The conclusion for the configuration, as a sentence."""
-    budget, advice, rate = found.plan.drift.warning, found.recommendation, found.rule.rate
+    budget, rate = found.plan.drift.warning, found.rule.rate
     measured = f"the rate may be as high as {rate.high:.2f} per {span(budget.period_ms)}"
-    if advice.verdict == "far_below":
+    accepted = f"{measured}, and {budget.alarms:g} is accepted"
+    match found.recommendation.verdict:
+        case "far_below":
+            return f"Far below the budget: {accepted}. Nothing is recommended."
+        case "fits":
+            return f"Within the budget: {accepted}. Nothing is recommended."
+        case "unproven":
+            return (
+                f"Not proven: {rate.mean:.2f} were measured, {accepted}; even without any incident"
+                " so few days would not show that it is kept. Nothing is recommended: take a"
+                " longer history, or more --splits."
+            )
+    return f"Beyond the budget: {measured}, {_recommendation(found)}"
+
+
+def _recommendation(found: Calibration) -> str:
+    accepted = f"{found.plan.drift.warning.alarms:g} is accepted"
+    rate, min_effect = found.recommendation.rate, found.recommendation.min_effect
+    if rate is None or min_effect is None:
         return (
-            f"Far below the budget: {measured}, and {budget.alarms:g} is accepted. Nothing is"
-            " recommended."
-        )
-    if advice.verdict == "fits":
-        return (
-            f"Within the budget: {measured}, and {budget.alarms:g} is accepted. Nothing is"
-            " recommended."
-        )
-    if advice.verdict == "unproven":
-        return (
-            f"Not proven: {rate.mean:.2f} were measured, {measured}, and {budget.alarms:g} is"
-            " accepted; even without any incident so few days would not show that it is kept."
-            " Nothing is recommended: take a longer history, or more --splits."
-        )
-    if advice.rate is None or advice.min_effect is None:
-        return (
-            f"Beyond the budget: {measured}, {budget.alarms:g} is accepted, and no drift.min_effect"
-            " measured brings it there. See which features raise it: leave them out, or take a"
-            " longer history as the reference."
+            f"{accepted}, and no drift.min_effect measured brings it there. See which features"
+            " raise it: leave them out, or take a longer history as the reference."
         )
     return (
-        f"Beyond the budget: {measured}, and {budget.alarms:g} is accepted. With drift.min_effect ="
-        f" {advice.min_effect:g} it was {advice.rate.mean:.2f} ({advice.rate.low:.2f} to"
-        f" {advice.rate.high:.2f}) in the same splits; a shift of about"
-        f" {advice.min_effect / 0.4:.2g} standard deviations of a normal feature is then no longer"
-        f" reported.{_above_critical(found.plan, advice.min_effect)}"
+        f"and {accepted}. With drift.min_effect = {min_effect:g} it was {rate.mean:.2f}"
+        f" ({rate.low:.2f} to {rate.high:.2f}) in the same splits; a shift of about"
+        f" {min_effect / 0.4:.2g} standard deviations of a normal feature is then no longer"
+        f" reported.{_above_critical(found.plan, min_effect)}"
     )
 
 

@@ -115,7 +115,7 @@ def _lines(
     yield ""
     yield (
         f"{'subject':28} {'test':10} {'window':>8} {'share':>7} {'warning':>8} {'critical':>8}"
-        f" {'limit':>7} {'varies':>7} {'power':>7} {'shift':>7}"
+        f" {'limit':>7} {'varies':>7} {'detect':>7} {'shift':>7}"
     )
     for test in shown:
         yield (
@@ -132,7 +132,7 @@ def _legend(min_effect: float) -> Iterator[str]:
     yield "share: part of the budget; warning, critical: levels of one window of this length"
     yield "limit: distance that sampling noise explains"
     yield "varies: natural variation of the reference, or drift.min_effect where that is larger"
-    yield "power: distance detected with 80% probability; shift: the same for a normal feature"
+    yield "detect: distance detected with 80% probability; shift: the same for a normal feature"
     yield "-: no distance is large enough, or it depends on the window (proportions)"
     if min_effect:
         yield "rank tests also need a KS distance beyond drift.min_effect; shift includes that"
