@@ -1,4 +1,4 @@
-"""Arrow IPC streams as messages: marked with their kind and schema, told apart by a header."""
+"""Arrow IPC streams as messages: marked with kind and schema, and distinguished by a header."""
 
 from __future__ import annotations
 

@@ -32,11 +32,11 @@ Decoder = Callable[[Record], T]  # raises ForeignMessage or MalformedMessage
 
 
 class ForeignMessage(ValueError):
-    """A message that Driftline did not write. The text says what it is."""
+    """A message that Driftline did not write. The text describes it."""
 
 
 class MalformedMessage(ValueError):
-    """A message of Driftline that this version cannot decode. The text says where it differs."""
+    """A message of Driftline that this version cannot decode. The text gives the reason."""
 
 
 class UnreadableMessage(Trouble):

@@ -52,7 +52,7 @@ def plan(**time: Any) -> Plan:
 def profile(
     model: str = "m", version: str = "1", pane_ms: int = PANE, threshold: float = 0.5
 ) -> Profile:
-    """Of a number ``x`` around 0, a category ``c`` of a and b, and scores that keep their word."""
+    """Of a number ``x`` around 0, a category ``c`` of a and b, and calibrated scores."""
     rng = np.random.default_rng(1)
     n = 400
     time_ms = T0 - 20_000 + np.arange(n) * 50

@@ -243,7 +243,7 @@ def unlabelled_window(day: int = 0) -> tuple[str, dict[str, Any]]:
 def alert(
     change: str = "opened", *, incident: str = "91ab", day: int = 0, **fields: Any
 ) -> tuple[str, dict[str, Any]]:
-    """The incident opened on day 0, unless ``opened_at`` says otherwise."""
+    """The incident opened on day 0, unless ``opened_at`` is given."""
     start, end = rfc3339(APRIL + day * DAY), rfc3339(APRIL + (day + 1) * DAY)
     resolved = change == "resolved"
     data = {

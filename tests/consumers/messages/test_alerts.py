@@ -46,10 +46,10 @@ def test_an_alert_has_the_fields_that_its_page_shows_and_no_others():
 def test_an_alert_of_performance_has_the_evidence_that_its_page_lists():
     listed = re.search(r"Evidence of performance: (.*?)\.\n", MESSAGES.read_text(), re.DOTALL)
     assert listed is not None
-    told = alert(about=DEGRADED, subject="performance/recall")["data"]["evidence"]
-    assert set(told) == set(re.findall(r"`(\w+)`", listed[1])) | {"severity"}
-    assert (told["decided_by"], told["labels"]) == ("recall", 700)
-    assert told["coverage"] == pytest.approx(700 / 912)
+    evidence = alert(about=DEGRADED, subject="performance/recall")["data"]["evidence"]
+    assert set(evidence) == set(re.findall(r"`(\w+)`", listed[1])) | {"severity"}
+    assert (evidence["decided_by"], evidence["labels"]) == ("recall", 700)
+    assert evidence["coverage"] == pytest.approx(700 / 912)
 
 
 def test_an_alert_names_the_window_of_its_evidence_even_if_it_comes_later():
@@ -62,18 +62,18 @@ def test_an_alert_names_the_window_of_its_evidence_even_if_it_comes_later():
 
 def test_an_alert_names_the_other_subjects_of_its_incident():
     grouped = ("quality/dewp", "quality/humid")
-    told = alert(subject="quality/temp", grouped=grouped)["data"]
-    assert told["evidence"]["grouped"] == list(grouped)
-    assert told["message"].endswith(" Also affected: quality/dewp, quality/humid.")
+    data = alert(subject="quality/temp", grouped=grouped)["data"]
+    assert data["evidence"]["grouped"] == list(grouped)
+    assert data["message"].endswith(" Also affected: quality/dewp, quality/humid.")
     resolved = alert(Change.RESOLVED, subject="quality/temp", grouped=grouped)["data"]
     assert "dewp" not in resolved["message"]
     assert "grouped" not in alert()["data"]["evidence"]
 
 
 def test_an_alert_of_categories_names_the_category_and_its_proportions():
-    told = alert(about=raised(SHARES), subject="data/carrier")["data"]
-    assert told["evidence"]["detail"] == "'UA': 20% before, 40% now"
-    assert "'UA': 20% before, 40% now" in told["message"]
+    data = alert(about=raised(SHARES), subject="data/carrier")["data"]
+    assert data["evidence"]["detail"] == "'UA': 20% before, 40% now"
+    assert "'UA': 20% before, 40% now" in data["message"]
 
 
 @pytest.mark.parametrize("change", list(Change))
@@ -86,6 +86,6 @@ def test_an_alert_has_the_change_in_its_type_and_whether_it_is_open_in_its_state
 
 
 def test_the_id_of_an_alert_is_repeated_by_a_replay_and_differs_for_other_content():
-    said = [alert(), alert(Change.REPEATED), alert(end_ms=T0 + 2 * DAY)]
-    assert alert()["id"] == said[0]["id"]
-    assert len({event["id"] for event in said}) == 3
+    events = [alert(), alert(Change.REPEATED), alert(end_ms=T0 + 2 * DAY)]
+    assert alert()["id"] == events[0]["id"]
+    assert len({event["id"] for event in events}) == 3

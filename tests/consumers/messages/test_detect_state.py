@@ -108,6 +108,34 @@ def test_the_state_of_a_partition_goes_to_the_partition_of_the_same_number():
     assert [message.key for message in messages] == [b"clock/3", b"model/m/1"]
 
 
+def test_the_json_of_the_state_is_that_of_schema_1():
+    """Once there is a release, a field that is renamed needs another schema."""
+    evidence = Evidence("ks", 0.3, Severity.WARNING, 1, 2, 909)
+    incident = Incident("91ab", "data/x", Severity.WARNING, 2, 2, evidence, 3)
+    decided = Decisions((1, 2, 3), windows={4: WindowState()}, incidents={"data/x": incident})
+    clock = json.loads(clock_message(0, Clock()).value or b"")["clock"]
+    state = json.loads(decisions_message(0, ("m", "1"), decided).value or b"")["decisions"]
+    assert list(clock) == [
+        *("predictions", "joins_total", "joins", "data_ms", "joined_ms", "labels_ms")
+    ]
+    assert list(state) == [
+        *("shape", "first_pane_ms", "next_pane_ms", "final_pane_ms", "next_start_ms", "pruned_ms"),
+        *("empty_run", "windows", "incidents", "errors", "first_needed"),
+    ]
+    assert list(state["windows"]["4"]) == [
+        *("data_revision", "performance_revision", "complete", "final")
+    ]
+    assert list(state["incidents"]["data/x"]) == [
+        *("id", "subject", "severity", "opened_ms", "notified_ms", "evidence", "due_ms"),
+        *("since_ms", "primary", "grouped"),
+    ]
+    assert list(state["incidents"]["data/x"]["evidence"]) == [
+        *("decided_by", "value", "severity", "start_ms", "end_ms", "rows", "threshold"),
+        *("allowance", "persistent", "p_value", "detail", "low", "high", "baseline"),
+        *("resolution", "labels", "coverage"),
+    ]
+
+
 def test_every_state_message_carries_its_schema():
     messages = [clock_message(0, Clock()), decisions_message(0, ("m", "1"), Decisions((1, 2, 3)))]
     assert [json.loads(message.value or b"")["schema"] for message in messages] == [1, 1]

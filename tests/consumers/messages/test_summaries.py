@@ -43,7 +43,7 @@ def text(length: int) -> str:
         pytest.param([summary({})], id="a summary of nothing"),
         pytest.param(
             [summary({f"bins/{i}": random_counts(20_001) for i in range(12)})],
-            id="a dozen features whose every bin was met",
+            id="a dozen features with a count in every bin",
         ),
         pytest.param(
             [summary({f"quality/feature-number-{i}": random_counts(1) for i in range(12_000)})],
@@ -78,7 +78,7 @@ def test_summaries_of_any_size_fit_their_messages_and_add_up_to_the_same(many):
 
 names = st.sampled_from(["rows", "score", "bins/x", "bins/y", "quality/x", "outcomes"])
 counts = st.dictionaries(st.integers(0, 50), st.integers(-3, 3).filter(bool), max_size=9).map(
-    lambda met: Counts.of(list(met), list(met.values()))
+    lambda counts: Counts.of(list(counts), list(counts.values()))
 )
 some_summaries = st.lists(
     st.builds(

@@ -1,4 +1,4 @@
-"""The message of a window: what its page shows, and what its finding says."""
+"""The message of a window: the fields of its documentation, and the figures of its finding."""
 
 from __future__ import annotations
 

@@ -95,9 +95,9 @@ def rows() -> list[tuple[str, bytes]]:
                 row = prediction(**own, model=model, version=version)
                 sent.append((at_ms + delay_ms, "predictions", row))
             known_ms = at_ms + int(rng.choice([300, 1_000, 3_800]))
-            truth = int(rng.random() < (0.5 if far else score))
+            outcome = int(rng.random() < (0.5 if far else score))
             for model in ("m", "n"):
-                value = label(id=own["id"], time=known_ms, model=model, label=truth)
+                value = label(id=own["id"], time=known_ms, model=model, label=outcome)
                 sent.append((known_ms, "labels", value))
     return [(topic, value) for _, topic, value in sorted(sent, key=lambda row: row[0])]
 
@@ -212,13 +212,13 @@ def work_through(
         if trouble == "lose the partition for a while":
             other = Worker(detect(log, directory / "of another machine"), log, [S0])
             other.work(most)
-        befall(directory, trouble, old, future)
+        damage_snapshot(directory, trouble, old, future)
         worker = Worker(detect(log, directory), log, [S0], chunk=7)
     while not worker.done:
         worker.work(most)
 
 
-def befall(directory: Path, trouble: str, old: bytes, future: bytes) -> None:
+def damage_snapshot(directory: Path, trouble: str, old: bytes, future: bytes) -> None:
     snapshot = directory / "0.snapshot"
     now = snapshot.read_bytes() if snapshot.exists() else b""
     left = {

@@ -221,7 +221,7 @@ def test_partition_that_is_lost_and_assigned_again_keeps_the_history_of_the_othe
 
 
 def revised(start: int, labels: int) -> Message:
-    """All revisions of a window stand in one partition, or nobody knew which is the newest."""
+    """All revisions of a window are in one partition, so that the last one is the newest."""
     return window(start, labels, partition=start % 2)
 
 
