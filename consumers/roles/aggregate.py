@@ -34,6 +34,7 @@ from consumers.roles.profiles import Profiles
 from consumers.roles.source_progress import OffsetMetadata, PartitionBatch
 from consumers.roles.source_validation import Rejected, SourceValidator
 from monitor.counts.counting import count_data
+from monitor.counts.profile import Profile
 from monitor.counts.summary import Part
 from monitor.events.event_time import Arrival, Progress, Sources, classify_arrivals, newest_before
 from monitor.plan import Plan
@@ -141,8 +142,8 @@ class Aggregate:
                 partition.counts["counted"] += 1
                 partition.counts["late"] += late
                 rows[row.model, row.version].append((row, Part.LATE if late else Part.ON_TIME))
-        for (model, version), its_rows in sorted(rows.items()):
-            yield from self._count(model, version, its_rows)
+        for key, its_rows in sorted(rows.items()):
+            yield from self._count(batch.validator.profiles[key], its_rows)
 
     def _arrivals(
         self, partition: PartitionBatch, rows: Sequence[PredictionRecord]
@@ -161,15 +162,13 @@ class Aggregate:
         return map(Arrival, arrivals.tolist())
 
     def _count(
-        self, model: str, version: str, rows: Sequence[tuple[PredictionRecord, Part]]
+        self, profile: Profile, rows: Sequence[tuple[PredictionRecord, Part]]
     ) -> Iterable[Message]:
-        profile = self._profiles.get(model, version)
-        assert profile is not None
         parts = np.array([part for _, part in rows], dtype=object)
         columns = prediction_columns([row for row, _ in rows], profile)
         summaries = count_data(profile.schema, columns, parts)
-        yield from summary_messages(model, summaries, self._partitions("summaries"))
-        join_rows = prediction_rows(model, version, columns, parts)
+        yield from summary_messages(profile.model, summaries, self._partitions("summaries"))
+        join_rows = prediction_rows(profile.model, profile.version, columns, parts)
         yield from join_messages(join_rows, self._partitions("joins"))
 
     # -- labels --------------------------------------------------------------------------------

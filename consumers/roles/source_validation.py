@@ -39,6 +39,8 @@ class SourceValidator:
 
     def __init__(self, profiles: Profiles, plan_of: Callable[[str], Plan]) -> None:
         self._profiles, self._plan_of = profiles, plan_of
+        # Profiles of the valid predictions. The table may lose one when it catches up.
+        self.profiles: dict[tuple[str, str], Profile] = {}
         self._registered: set[str] = set()  # models
         self._caught_up = False
 
@@ -54,6 +56,7 @@ class SourceValidator:
             )
         self._require_pane(profile)
         self._require_past(record, row)
+        self.profiles[row.model, row.version] = profile
         return row
 
     def label(self, record: Record) -> LabelRecord:

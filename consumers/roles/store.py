@@ -36,7 +36,7 @@ class Store:
         self._database, self._profiles, self._clock_ms = database, profiles, clock_ms
         # The offset of each partition in the database; None: nothing was written from it.
         self._positions: dict[TopicPartition, int | None] = {}
-        self._registered = 0  # profiles
+        self._registered: dict[tuple[str, str], int] = {}  # registration times of versions
         self._reader = store_reader()
 
     def on_partitions_assigned(self, committed: Mapping[TopicPartition, CommittedOffset]) -> None:
@@ -75,12 +75,13 @@ class Store:
     def _write_new_models(self) -> None:
         self._profiles.refresh()
         profiles = self._profiles.all()
-        if len(profiles) == self._registered:
+        registered = {key: self._profiles.registered_ms(*key) for key in profiles}
+        if registered == self._registered:
             return
         self._database.register(
             [model_row(self._registration(profile)) for profile in profiles.values()]
         )
-        self._registered = len(profiles)
+        self._registered = registered
 
     def _registration(self, profile: Profile) -> Registration:
         version = (profile.model, profile.version)

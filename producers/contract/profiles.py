@@ -39,6 +39,7 @@ from producers.contract.summaries import (
 
 PART_BYTES = 500_000
 MANIFEST = "manifest"
+KEY_EXCERPT = 80  # characters of a key in an error message
 
 Key = tuple[str, str]  # model, version
 
@@ -69,6 +70,20 @@ def content_hash(profile: Profile) -> str:
     return digest.hexdigest()
 
 
+def split_key(key: bytes | None) -> tuple[str, str, str]:
+    """Model, version and part of the key of a message. Raises ``InvalidProfile``."""
+    try:
+        pieces = (key or b"").decode().split("/")
+    except UnicodeDecodeError:
+        pieces = []
+    if len(pieces) != 3:
+        excerpt = (key or b"").decode(errors="replace")[:KEY_EXCERPT]
+        raise InvalidProfile(
+            f"{excerpt!r} is not the key of a profile: expected model/version/part"
+        )
+    return pieces[0], pieces[1], pieces[2]
+
+
 class ProfileReader:
     """Assembles profiles from messages in any order, and keeps the content hash of each."""
 
@@ -81,28 +96,30 @@ class ProfileReader:
         """The profile that this message completes, or None.
 
         A profile never changes: later messages of the same model and version are ignored if their
-        content is the same. Raises ``InvalidProfile`` if it differs, or if the message is not part
-        of a profile; everything read before stays valid.
+        content is the same. The tombstone of a manifest (a message without a value) deletes the
+        profile, so that it can be published again; tombstones of parts are ignored.
+
+        Raises ``InvalidProfile`` if the content differs, or if the message is not part of a
+        profile; everything read before stays valid.
         """
-        if value is None:  # deleted in the topic; a profile that was read before stays
-            return None
-        model, version, part = _split(key)
+        model, version, part = split_key(key)
         if part == MANIFEST:
             self._add_manifest((model, version), value)
-        elif (model, version) not in self.content:
+        elif value is not None:
             self._parts.setdefault((model, version), {})[part] = value
         return self._completed((model, version))
 
-    def _add_manifest(self, key: Key, value: bytes) -> None:
-        try:
-            manifest = msgspec.json.decode(value, type=_Manifest)
-        except msgspec.MsgspecError as error:
-            raise InvalidProfile(
-                f"the manifest of {_described(key)} cannot be read: {error}"
-            ) from error
+    def _add_manifest(self, key: Key, value: bytes | None) -> None:
+        if value is None:
+            self.content.pop(key, None)
+            self._manifests.pop(key, None)
+            return
+        manifest = _decoded_manifest(key, value)
         if key not in self.content:
             self._manifests[key] = manifest
-        elif self.content[key] != manifest.content:
+            return
+        self._parts.pop(key, None)  # those of a profile that was published twice
+        if self.content[key] != manifest.content:
             raise InvalidProfile(
                 f"{_described(key)} was published again with other content: the first profile is"
                 " used, publish the other one as a new version"
@@ -173,6 +190,15 @@ def _parts(profile: Profile) -> Iterator[tuple[str, bytes]]:
     for name, blob in blobs.items():
         for number, start in enumerate(range(0, len(blob) or 1, PART_BYTES)):
             yield f"{name}-{number}", blob[start : start + PART_BYTES]
+
+
+def _decoded_manifest(key: Key, value: bytes) -> _Manifest:
+    try:
+        return msgspec.json.decode(value, type=_Manifest)
+    except msgspec.MsgspecError as error:
+        raise InvalidProfile(
+            f"the manifest of {_described(key)} cannot be read: {error}"
+        ) from error
 
 
 def _decoded(key: Key, manifest: _Manifest, parts: Mapping[str, bytes]) -> Profile:
@@ -281,15 +307,6 @@ def _summary_content(summary: Summary) -> Iterator[bytes]:
     for counts in summary.cells.values():
         yield counts.index.tobytes()
         yield counts.count.tobytes()
-
-
-def _split(key: bytes | None) -> tuple[str, str, str]:
-    pieces = (key or b"").decode(errors="replace").split("/")
-    if len(pieces) != 3:
-        raise InvalidProfile(
-            f"{'/'.join(pieces)!r} is not the key of a profile: expected model/version/part"
-        )
-    return pieces[0], pieces[1], pieces[2]
 
 
 def _described(key: Key) -> str:

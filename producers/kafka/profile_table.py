@@ -17,7 +17,7 @@ from confluent_kafka import (
 
 from driftline.settings import Settings
 from monitor.counts.profile import Profile
-from producers.contract.profiles import MANIFEST, InvalidProfile, ProfileReader
+from producers.contract.profiles import MANIFEST, InvalidProfile, ProfileReader, split_key
 from producers.kafka.configuration import create_client, groupless_reader_config
 from producers.kafka.errors import RETRIABLE, KafkaUnavailable
 from producers.kafka.metadata import metadata, unavailable
@@ -25,7 +25,7 @@ from producers.kafka.metadata import metadata, unavailable
 LOG = logging.getLogger(__name__)
 PROFILES = "profiles"
 LOOK_UP_TIMEOUT_S = 10.0
-READ_TIMEOUT_S = 60.0
+STALL_TIMEOUT_S = 60.0
 LOOK_UP_INTERVAL_S = 1.0  # for a topic that does not exist yet
 
 ModelVersion = tuple[str, str]
@@ -51,6 +51,7 @@ class ProfileTable:
         self._registered_ms: dict[ModelVersion, int] = {}
         self._positions: dict[int, int] = {}  # by partition: all before this offset was read
         self._looked_up_s = float("-inf")
+        self._skipped: set[str] = set()  # reasons that were logged
 
     def get(self, model: str, version: str) -> Profile | None:
         return self._profiles.get((model, version))
@@ -76,14 +77,22 @@ class ProfileTable:
             self._take(messages)
 
     def catch_up(self) -> None:
-        """Read everything that was published before this call. Raises ``KafkaUnavailable``."""
+        """Read everything that was published before this call.
+
+        Raises ``KafkaUnavailable`` if nothing is read for ``STALL_TIMEOUT_S``.
+        """
         self._find_partitions()
         ends = {partition: self._end(partition) for partition in self._positions}
-        deadline_s = time.monotonic() + READ_TIMEOUT_S
+        progress_s = time.monotonic()
         while any(self._positions[partition] < end for partition, end in ends.items()):
-            self._take(self._consumer.consume(100, timeout=0.1))
-            if time.monotonic() > deadline_s:
-                raise KafkaUnavailable(f"reading {self._topic} to its end took over a minute")
+            messages = self._consumer.consume(100, timeout=0.1)
+            if self._take(messages):
+                progress_s = time.monotonic()
+            elif time.monotonic() - progress_s > STALL_TIMEOUT_S:
+                raise KafkaUnavailable(
+                    f"nothing could be read from {self._topic} for {STALL_TIMEOUT_S:.0f} s,"
+                    " before its end"
+                )
 
     def close(self) -> None:
         self._consumer.close()
@@ -125,7 +134,9 @@ class ProfileTable:
                     raise unavailable(self._settings, error) from error
             time.sleep(0.1)
 
-    def _take(self, messages: list[Message]) -> None:
+    def _take(self, messages: list[Message]) -> bool:
+        """Whether a position has moved."""
+        before = dict(self._positions)
         for message in messages:
             error, partition, offset = message.error(), *_position(message)
             if error is None:
@@ -136,19 +147,32 @@ class ProfileTable:
                 self._positions[partition] = offset
             elif error.code() not in RETRIABLE:
                 raise KafkaUnavailable(f"{self._topic} cannot be read: {error.str()}")
+        return self._positions != before
 
     def _add(self, message: Message) -> None:
-        key = message.key() or b""
+        """Add a message to the table. One that belongs to no profile is skipped and logged."""
         try:
-            profile = self._reader.add(key, message.value())
+            model, version, part = split_key(message.key())
+            profile = self._reader.add(message.key(), message.value())
         except InvalidProfile as error:
-            LOG.warning("skipped a message of %s: %s", self._topic, error)
+            self._skip(str(error))
             return
-        model, version, part = key.decode().split("/")
-        if part == MANIFEST:
+        if part == MANIFEST and message.value() is None:
+            self._delete((model, version))
+        elif part == MANIFEST:
             self._registered_ms.setdefault((model, version), message.timestamp()[1])
         if profile is not None:
             self._profiles[model, version] = profile
+
+    def _delete(self, version: ModelVersion) -> None:
+        self._registered_ms.pop(version, None)
+        if self._profiles.pop(version, None) is not None:
+            LOG.warning("the profile of %s/%s was deleted from %s", *version, self._topic)
+
+    def _skip(self, reason: str) -> None:
+        if reason not in self._skipped:
+            self._skipped.add(reason)
+            LOG.warning("skipped a message of %s: %s", self._topic, reason)
 
 
 def read_profiles(settings: Settings) -> dict[ModelVersion, tuple[Profile, str]]:

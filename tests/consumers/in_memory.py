@@ -71,10 +71,16 @@ def profile(
 
 
 class Table:
-    """Profiles, of which those that come ``later`` are found by reading on."""
+    """Profiles. Reading on finds those that come ``later``, and removes those ``deleted``."""
 
-    def __init__(self, *known: Profile, later: Sequence[Profile] = ()) -> None:
+    def __init__(
+        self,
+        *known: Profile,
+        later: Sequence[Profile] = (),
+        deleted: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self._known = {(p.model, p.version): p for p in known}
+        self._deleted = deleted
         self._later = {(p.model, p.version): p for p in later}
         self.catch_ups = 0  # number of calls
 
@@ -87,6 +93,8 @@ class Table:
     def catch_up(self) -> None:
         self.catch_ups += 1
         self._known |= self._later
+        for key in self._deleted:
+            self._known.pop(key, None)
 
 
 class Log:

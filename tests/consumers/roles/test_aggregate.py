@@ -549,6 +549,14 @@ def test_the_profiles_are_read_to_their_end_once_a_batch():
     assert profiles.catch_ups == 2
 
 
+def test_rows_before_the_deletion_of_their_version_are_counted_and_later_ones_rejected():
+    log, profiles = new_log(), table(deleted=[("m", "1")])
+    send(log, (P0, prediction()), (P0, prediction(model="nobody")), (P0, prediction(id="b")))
+    Worker(aggregate(log, profiles), log, SOURCES).work()
+    assert reasons(log) == ["unknown_model", "unknown_model"]
+    assert metadata(log, P0)["counts"]["counted"] == 1
+
+
 def test_a_profile_with_another_pane_is_rejected_with_both_lengths():
     log = counted((P0, prediction(model="coarse")))
     assert headers(dead_letters(log)[0])["driftline.error"] == (

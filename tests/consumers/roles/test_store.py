@@ -355,3 +355,14 @@ def test_model_versions_are_written_only_when_there_are_new_ones(database):
     profiles.registrations.append(registration(version="2"))
     role.write([])
     assert [row["version"] for row in rows(database, models.c.version)] == ["1", "2"]
+
+
+def test_model_version_that_takes_the_place_of_a_deleted_one_is_written(database):
+    profiles = Published(registration())
+    role = assigned(database, profiles=profiles)
+    role.write([])
+    profiles.registrations = []
+    role.write([])
+    profiles.registrations = [registration(version="2")]
+    role.write([])
+    assert [row["version"] for row in rows(database, models.c.version)] == ["1", "2"]

@@ -1,5 +1,6 @@
 """A profile in parts: whole again in whatever order they come, and never another one."""
 
+import hashlib
 import json
 import random
 import zipfile
@@ -147,10 +148,31 @@ def test_profile_that_does_not_match_its_manifest_is_refused():
         read([*parts, (key, json.dumps(promised).encode())])
 
 
-@pytest.mark.parametrize("key", [None, b"", b"m/1", b"a/b/c/d", b"\xff"])
-def test_key_that_is_not_of_a_profile_is_refused(key):
+@pytest.mark.parametrize("value", [b"x", None])
+@pytest.mark.parametrize("key", [None, b"", b"m/1", b"a/b/c/d", b"\xff", b"\xff/1/head-0"])
+def test_key_that_is_not_of_a_profile_is_refused(key, value):
     with pytest.raises(InvalidProfile, match="is not the key of a profile"):
-        ProfileReader().add(key, b"x")
+        ProfileReader().add(key, value)
+
+
+def test_error_about_a_key_quotes_only_its_beginning():
+    with pytest.raises(InvalidProfile) as refusal:
+        ProfileReader().add(b"x" * 10_000, b"x")
+    assert len(str(refusal.value)) < 200
+
+
+@pytest.mark.parametrize("damaged", ["head-0", "samples-0", "panes-0"])
+@pytest.mark.parametrize("blob", [b"", b"x", b"{}", b"ARROW1\x00\x00" * 3])
+def test_parts_that_match_their_manifest_but_cannot_be_decoded_are_refused(damaged, blob):
+    parts = {key.decode().split("/")[2]: value for key, value in encode_profile(profile())}
+    manifest = json.loads(parts.pop("manifest"))
+    parts[damaged] = blob
+    for part in manifest["parts"]:
+        if part["name"] == damaged:
+            part["sha256"] = hashlib.sha256(blob).hexdigest()
+    messages = [(f"m/1/{name}".encode(), value) for name, value in parts.items()]
+    with pytest.raises(InvalidProfile, match="do not form a profile"):
+        read([*messages, (b"m/1/manifest", json.dumps(manifest).encode())])
 
 
 def test_unreadable_manifest_is_refused():
@@ -161,6 +183,29 @@ def test_unreadable_manifest_is_refused():
 def test_deleted_part_does_not_remove_what_was_read():
     first, *others = encode_profile(profile())
     assert len(read([first, (first[0], None), *others])) == 1
+
+
+def test_profile_whose_manifest_was_deleted_can_be_published_again_with_other_content():
+    other = encode_profile(profile(seed=1))
+    reader = ProfileReader()
+    for message in encode_profile(profile()):
+        reader.add(*message)
+    reader.add(b"m/1/manifest", None)
+    assert ("m", "1") not in reader.content
+    assert [found for message in other if (found := reader.add(*message)) is not None]
+    assert reader.content["m", "1"] == content_hash(profile(seed=1))
+
+
+def test_deletion_may_be_read_after_parts_of_the_next_publication():
+    """Parts of one profile may be in several partitions, which are read in any order."""
+    *parts, manifest = encode_profile(profile(seed=1))
+    deletion = (b"m/1/manifest", None)
+    assert len(read([*encode_profile(profile()), *parts, deletion, manifest])) == 2
+
+
+def test_deleted_manifest_does_not_complete_a_profile():
+    *parts, manifest = encode_profile(profile())
+    assert read([manifest, (manifest[0], None), *parts]) == []
 
 
 def test_profile_file_contains_the_same_profile(tmp_path):

@@ -1,7 +1,7 @@
 """Profiles and records over the broker inside librdkafka: the normal case, and error messages."""
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Message, Producer
 
 from driftline.errors import InvalidSettings, Trouble
 from driftline.settings import load_settings
@@ -30,6 +30,14 @@ def settings(embedded, prefix):
 
 def unreachable(**client: str):
     return load_settings(kafka={"bootstrap_servers": "127.0.0.1:1", "client": client})
+
+
+def send(settings, *messages):
+    """Send messages to ``profiles``. None is a tombstone as a value, no key as a key."""
+    producer = Producer(client_config(settings, {}))
+    for key, value in messages:
+        producer.produce(settings.topic("profiles"), value, key)
+    assert producer.flush(10) == 0
 
 
 def test_a_topic_that_does_not_exist_yet_has_no_profiles(settings):
@@ -64,6 +72,100 @@ def test_a_message_that_is_not_a_profile_is_skipped(settings, caplog):
     publish_profile(settings, profile())
     assert list(read_profiles(settings)) == [("m", "1")]
     assert "skipped a message" in caplog.text
+
+
+ODD = [(b"x", None), (b"\xff/1/head-0", b"z"), (b"\xff", None), (None, b"z"), (None, None)]
+
+
+@pytest.mark.parametrize(("key", "value"), ODD)
+def test_a_message_with_an_odd_key_is_skipped_and_logged_once(settings, caplog, key, value):
+    send(settings, (key, value), (key, value))
+    publish_profile(settings, profile())
+    caplog.clear()
+    assert list(read_profiles(settings)) == [("m", "1")]
+    assert caplog.text.count("skipped a message") == 1
+
+
+def test_the_tombstone_of_a_manifest_deletes_the_version_from_the_table(settings, caplog):
+    with ProfileTable(settings) as table:
+        for version in ("1", "2"):
+            publish_profile(settings, profile(version))
+        table.catch_up()
+        send(settings, (b"m/1/manifest", None))
+        table.catch_up()
+        assert list(table.all()) == [("m", "2")]
+        assert table.get("m", "1") is None
+        assert "the profile of m/1 was deleted" in caplog.text
+        with pytest.raises(KeyError):
+            table.registered_ms("m", "1")
+    assert list(read_profiles(settings)) == [("m", "2")]
+
+
+def test_a_version_that_was_deleted_can_be_published_with_other_content(settings):
+    publish_profile(settings, profile())
+    send(settings, (b"m/1/manifest", None))
+    assert publish_profile(settings, profile(seed=1))
+    (found, _) = read_profiles(settings)["m", "1"]
+    assert encode_profile(found) == encode_profile(profile(seed=1))
+
+
+def test_the_tombstone_of_a_part_or_of_an_unknown_version_changes_nothing(settings):
+    publish_profile(settings, profile())
+    send(settings, (b"m/1/head-0", None), (b"n/7/manifest", None))
+    assert list(read_profiles(settings)) == [("m", "1")]
+
+
+class SlowConsumer:
+    """Returns one message a call, or nothing, and every call takes a minute of the clock."""
+
+    def __init__(self, clock, messages):
+        self.clock, self.messages = clock, messages
+
+    def assign(self, _):
+        pass
+
+    def consume(self, _count, timeout):
+        assert timeout > 0
+        self.clock.now_s += 45.0
+        return [self.messages.pop(0)] if self.messages else []
+
+
+class Clock:
+    now_s = 0.0
+
+    def monotonic(self):
+        return self.now_s
+
+
+@pytest.fixture
+def slow(settings, monkeypatch):
+    """A table that reads messages slowly; the topic ends after ten."""
+    clock = Clock()
+    monkeypatch.setattr("producers.kafka.profile_table.time", clock)
+    with ProfileTable(settings) as table:
+        consumer = table._consumer
+        table._positions = {0: 0}
+        monkeypatch.setattr(table, "_find_partitions", lambda: None)
+        monkeypatch.setattr(table, "_end", lambda _: 10)
+
+        def reads(count):
+            messages = [Message(topic="p", partition=0, offset=n, key=b"x") for n in range(count)]
+            table._consumer = SlowConsumer(clock, messages)
+            return table
+
+        yield reads
+        table._consumer = consumer
+
+
+def test_reading_the_table_may_take_longer_than_the_stall_timeout(slow):
+    table = slow(10)
+    table.catch_up()
+    assert table._positions == {0: 10}
+
+
+def test_a_stall_while_the_table_is_read_is_reported(slow):
+    with pytest.raises(KafkaUnavailable, match=r"nothing could be read from .*profiles for 60 s"):
+        slow(9).catch_up()
 
 
 def test_a_publisher_counts_the_records_that_kafka_has_confirmed(settings):
