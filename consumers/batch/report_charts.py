@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+from msgspec import UNSET
+
 from consumers.batch.svg import Cell, Point, heat_map, histogram, line_chart
+from consumers.messages.windows import (
+    ConceptPart,
+    DataPart,
+    DistributionBins,
+    FeatureResult,
+    MetricResult,
+    PerformancePart,
+)
+from monitor.statistics.drift_rule import Verdict
 
 Document = Mapping[str, Any]
 
@@ -14,17 +26,32 @@ MOST_HISTOGRAMS = 6
 DARKEST = 0.4  # KS distance
 
 
+# The windows in the documents of the steps: a part of the message, with the start of the window.
+
+
+class _DataWindow(DataPart, frozen=True, kw_only=True):
+    start: str
+
+
+class _ConceptWindow(ConceptPart, frozen=True, kw_only=True):
+    start: str
+
+
+class _PerformanceWindow(PerformancePart, frozen=True, kw_only=True):
+    start: str
+
+
 def drift_map(data: Document, concept: Document) -> str:
     """SVG: the distance from the reference by feature and window."""
-    windows = data["windows"][-MOST_WINDOWS:]
+    windows = msgspec.convert(data["windows"][-MOST_WINDOWS:], list[_DataWindow])
     rows = {
-        feature["name"]: [_cell(w, w["features"][i]) for w in windows]
+        feature["name"]: [_cell(w.start, w.features[i]) for w in windows]
         for i, feature in enumerate(data["features"])
     }
     return heat_map(
         "Distance from the reference, by feature and window",
         [*rows, *(name for name, _ in _concept_rows(concept))],
-        [w["start"] for w in windows],
+        [w.start for w in windows],
         [*rows.values(), *(cells for _, cells in _concept_rows(concept))],
     )
 
@@ -35,72 +62,72 @@ def feature_histograms(data: Document) -> list[tuple[str, str]]:
         (feature for feature in data["features"] if feature["drifted"]),
         key=lambda feature: -feature["statistic"],
     )
-    charts = [_histogram(feature, data["windows"]) for feature in drifted[:MOST_HISTOGRAMS]]
+    windows = msgspec.convert(data["windows"], list[_DataWindow])
+    charts = [_histogram(feature, windows) for feature in drifted[:MOST_HISTOGRAMS]]
     return [chart for chart in charts if chart is not None]
 
 
 def metric_charts(performance: Document) -> list[tuple[str, str]]:
     """Names and SVG of every metric over the windows."""
-    windows = performance["windows"][-MOST_WINDOWS:]
+    newest = performance["windows"][-MOST_WINDOWS:]
+    windows = msgspec.convert(newest, list[_PerformanceWindow])
     return [(metric["name"], _metric_chart(metric, windows)) for metric in performance["metrics"]]
 
 
 def _concept_rows(concept: Document) -> list[tuple[str, list[Cell]]]:
-    windows = concept["windows"][-MOST_WINDOWS:]
-    rows = [("score", [_cell(w, w["prediction"]) for w in windows])]
+    windows = msgspec.convert(concept["windows"][-MOST_WINDOWS:], list[_ConceptWindow])
+    rows = [("score", [_cell(w.start, w.prediction) for w in windows])]
     if concept["errors"] is not None:
-        rows.append(("error", [_cell(w, w["errors"]) for w in windows]))
+        rows.append(("error", [_cell(w.start, w.errors) for w in windows]))
     return rows
 
 
-def _cell(window: Document, finding: Document | None) -> Cell:
-    """Empty without a finding; shaded by the PSI if there is no distance."""
-    if finding is None:
+def _cell(start: str, feature: FeatureResult | None) -> Cell:
+    """Empty without a result; shaded by the PSI if there is no distance."""
+    if feature is None:
         return Cell(None, False, "")
-    distance, psi = finding["statistic"], finding["psi"]
-    tip = f"{finding['name']}, {window['start'][:10]}: {finding['rows']:,} rows"
+    distance, psi = feature.statistic, feature.psi
+    tip = f"{feature.name}, {start[:10]}: {feature.rows:,} rows"
     if distance is None:
         index = "-" if psi is None else f"{psi:.3f}"
         return Cell(psi, False, f"{tip}, PSI {index}")
-    is_drifted = finding["verdict"] == "drift"
+    is_drifted = feature.verdict is Verdict.DRIFT
     return Cell(
-        distance / DARKEST, is_drifted, f"{tip}, distance {distance:.3f}, {_outcome(finding)}"
+        distance / DARKEST, is_drifted, f"{tip}, distance {distance:.3f}, {_outcome(feature)}"
     )
 
 
-def _outcome(finding: Document) -> str:
-    severity, test = finding["severity"], finding["decided_by"]
-    return "healthy" if severity is None else f"{severity} by {test}"
+def _outcome(feature: FeatureResult) -> str:
+    severity = feature.severity
+    return "healthy" if severity is None else f"{severity} by {feature.decided_by}"
 
 
-def _histogram(feature: Document, windows: Sequence[Document]) -> tuple[str, str] | None:
+def _histogram(history: Document, windows: Sequence[_DataWindow]) -> tuple[str, str] | None:
     """None if the window has no distribution."""
-    window = next(w for w in windows if w["start"] == feature["worst"])
-    finding = next(f for f in window["features"] if f["name"] == feature["name"])
-    distribution, caption = finding["distribution"], f"{feature['name']}, {window['start'][:10]}"
-    if distribution is None:
+    window = next(w for w in windows if w.start == history["worst"])
+    feature = next(f for f in window.features if f.name == history["name"])
+    bins, caption = feature.distribution, f"{feature.name}, {window.start[:10]}"
+    if bins is None:
         return None
-    labels, reference = _bin_labels(distribution), distribution["reference"]
-    return caption, histogram(caption, labels, reference, distribution["window"])
+    return caption, histogram(caption, _bin_labels(bins), bins.reference, bins.window)
 
 
-def _bin_labels(distribution: Document) -> list[str]:
-    if "categories" in distribution:
-        return list(distribution["categories"])
-    edges = [f"{edge:.4g}" for edge in distribution["edges"]]
+def _bin_labels(bins: DistributionBins) -> list[str]:
+    if bins.categories is not UNSET:
+        return bins.categories
+    edges = [] if bins.edges is UNSET else [f"{edge:.4g}" for edge in bins.edges]
     return [f"≤ {edge}" for edge in edges] + [f"> {edges[-1]}" if edges else "all"]
 
 
-def _metric_chart(metric: Document, windows: Sequence[Document]) -> str:
-    name, baseline = metric["name"], metric["baseline"]
+def _metric_chart(history: Document, windows: Sequence[_PerformanceWindow]) -> str:
+    name, baseline = history["name"], history["baseline"]
     return line_chart(
         f"{name} by window",
-        [_point(window, window["metrics"][name]) for window in windows],
+        [_point(window.start, window.metrics[name]) for window in windows],
         [] if baseline is None else [("baseline", baseline)],
     )
 
 
-def _point(window: Document, metric: Document) -> Point:
-    return Point(
-        window["start"], metric["value"], metric["low"], metric["high"], metric["severity"] or ""
-    )
+def _point(start: str, metric: MetricResult) -> Point:
+    severity = "" if metric.severity is None else metric.severity.value
+    return Point(start, metric.value, metric.low, metric.high, severity)
