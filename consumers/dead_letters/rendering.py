@@ -8,6 +8,7 @@ from typing import Any
 
 from consumers.dead_letters.dead_letter import DeadLetter
 from consumers.messages.times import rfc3339
+from driftline.terminal import printable
 
 VALUE_CHARACTERS = 60  # of a value in a line
 UTF8_BYTES = 4  # of one character at most
@@ -36,16 +37,11 @@ def dead_letter_document(letter: DeadLetter, *, sent_back: bool | None) -> Mappi
 
 def dead_letter_line(letter: DeadLetter, *, sent_back: bool | None) -> str:
     """Time, reason, source, error, whether it was sent again, and the start of the value."""
-    line = (
+    return printable(
         f"{rfc3339(letter.record.append_ms)[:19]}Z  {letter.reason:13}"
         f"  {letter.topic}/{letter.partition}/{letter.offset}  {letter.error}"
         f"{'; sent back' if sent_back else ''}  | {_excerpt(letter.record.value)}"
     )
-    return line.translate(_PRINTABLE)
-
-
-# A record may contain control characters, which a terminal would execute.
-_PRINTABLE = dict.fromkeys((*range(32), *range(127, 160)), "·")
 
 
 def _excerpt(value: bytes | None) -> str:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from consumers.messages.alerts import AlertMessage
-
-# A name of a feature may hold anything; control characters, which a terminal obeys, become dots.
-_PRINTABLE = dict.fromkeys((*range(32), *range(127, 160)), "·")
+from driftline.terminal import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +28,9 @@ class AlertFilter:
 
 
 def alert_line(alert: AlertMessage) -> str:
-    """Time, severity, change, model, subject and sentence."""
+    """Time, severity, change, model, subject and sentence, without control characters."""
     data = alert.data
-    line = (
+    return printable(
         f"{alert.time}  {data.severity:8}  {alert.change:9}"
         f"  {data.model}/{data.version}  {alert.subject}: {alert.sentence}"
     )
-    return line.translate(_PRINTABLE)
