@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from consumers.kafka.topic_configuration import configuration_warnings
 from consumers.kafka.topics import commands as topic_commands
 from consumers.kafka.topics import create as create_topics
 from consumers.processes.stop_signal import StopSignal
@@ -49,7 +50,11 @@ def topics() -> None:
 @click.option("--print", "only_print", is_flag=True, help="Print the commands and ACLs instead.")
 @click.pass_obj
 def create(settings: Settings, only_print: bool) -> None:
-    """Create missing topics. Existing topics are not changed."""
+    """Create missing topics. Existing topics are not changed.
+
+    Warns of an existing topic whose retention is shorter than the configuration needs, or whose
+    cleanup policy differs, with the command that changes it.
+    """
     if only_print:
         click.echo("\n".join(topic_commands(settings, settings.plan())))
         return
@@ -58,6 +63,8 @@ def create(settings: Settings, only_print: bool) -> None:
         click.echo(f"created {name}")
     for name in existing:
         click.echo(f"{name} exists")
+    for warning in configuration_warnings(settings, settings.plan(), existing):
+        click.echo(f"warning: {warning}", err=True)
 
 
 def worker_options(context: click.Context) -> list[str]:

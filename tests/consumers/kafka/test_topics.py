@@ -6,9 +6,14 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import ConfigEntry, ConfigResource
 
+import consumers.kafka.topic_configuration
 import consumers.kafka.topics
+from consumers.commands.consume import topics as topics_command
+from consumers.kafka.topic_configuration import configuration_warnings
 from consumers.kafka.topics import TopicsNotCreated, commands, create, topics
 from driftline.settings import Settings, load_settings
 from monitor.plan import DAY, HOUR
@@ -104,6 +109,7 @@ class Admin:
     def __init__(self, existing: set[str], refused: set[str]) -> None:
         self.existing, self.refused, self.created = existing, refused, []
         self.unreachable = False
+        self.configs: dict[str, dict[str, str]] = {}  # of existing topics, that differ
 
     def __call__(self, _config: Any) -> Admin:
         return self
@@ -120,6 +126,23 @@ class Admin:
         self.created += new_topics
         return {topic.topic: self._answer(topic.topic) for topic in new_topics}
 
+    def describe_configs(
+        self, resources: list[ConfigResource], request_timeout: float
+    ) -> dict[ConfigResource, Future[dict[str, ConfigEntry]]]:
+        assert request_timeout > 0
+        return {resource: self._described(resource.name) for resource in resources}
+
+    def _described(self, name: str) -> Future[dict[str, ConfigEntry]]:
+        answer: Future[dict[str, ConfigEntry]] = Future()
+        assert name in self.existing
+        if name in self.refused:
+            code = KafkaError.TOPIC_AUTHORIZATION_FAILED
+            answer.set_exception(KafkaException(KafkaError(code, "refused by the test")))
+            return answer
+        config = {**by_name()[name.removeprefix("d.")].config, **self.configs.get(name, {})}
+        answer.set_result({key: ConfigEntry(key, value) for key, value in config.items()})
+        return answer
+
     def _answer(self, name: str) -> Future[None]:
         answer: Future[None] = Future()
         code = KafkaError.TOPIC_ALREADY_EXISTS if name in self.existing else None
@@ -135,6 +158,7 @@ class Admin:
 def admin(monkeypatch: pytest.MonkeyPatch) -> Admin:
     made = Admin({"d.alerts", "d.windows"}, set())
     monkeypatch.setattr(consumers.kafka.topics, "AdminClient", made)
+    monkeypatch.setattr(consumers.kafka.topic_configuration, "AdminClient", made)
     return made
 
 
@@ -166,6 +190,90 @@ def test_an_unreachable_broker_is_reported_once_not_for_each_topic(admin):
     with pytest.raises(KafkaUnavailable, match="could not reach Kafka at localhost:9092"):
         create(settings(), settings().plan())
     assert admin.created == []
+
+
+# -- the configuration of existing topics ------------------------------------------------------
+
+
+def warnings(admin: Admin, **sections: Any) -> list[str]:
+    """The warnings for topics that all exist, created with the defaults."""
+    admin.existing = {f"d.{name}" for name in by_name()}
+    own = settings(**sections)
+    return configuration_warnings(own, own.plan(), admin.existing)
+
+
+def test_topics_that_were_created_with_the_same_plan_fit(admin):
+    assert warnings(admin) == []
+
+
+def test_a_longer_label_horizon_warns_of_each_topic_that_needs_a_longer_retention(admin):
+    lines = warnings(admin, time={"label_horizon": "60d"})
+    assert [line.split(":")[0] for line in lines] == [
+        *("d.predictions", "d.labels", "d.joins", "d.summaries"),
+    ]
+    needed = by_name(time={"label_horizon": "60d"})
+    for line in lines:
+        name = line.split(":")[0]
+        config = f"retention.ms={needed[name.removeprefix('d.')].config['retention.ms']}"
+        assert line.endswith(
+            "kafka-configs.sh --bootstrap-server localhost:9092 --alter --entity-type topics"
+            f" --entity-name {name} --add-config {config}"
+        )
+
+
+def test_the_warning_of_a_short_retention_has_the_current_and_the_needed_one(admin):
+    admin.configs = {"d.windows": {"retention.ms": "604800000"}}
+    (line,) = warnings(admin)
+    assert line.startswith(
+        "d.windows: retention.ms is 604800000 (7d), needed at least 31536000000 (365d): kafka-"
+    )
+
+
+@pytest.mark.parametrize("retention", ["-1", "99999999999999"])
+def test_a_topic_with_a_longer_retention_fits(admin, retention):
+    admin.configs = {name: {"retention.ms": retention} for name in ("d.joins", "d.windows")}
+    assert warnings(admin) == []
+
+
+def test_the_retention_of_a_compacted_topic_does_not_matter(admin):
+    admin.configs = {"d.profiles": {"retention.ms": "1"}}
+    assert warnings(admin) == []
+
+
+def test_another_cleanup_policy_or_timestamp_type_is_reported_in_one_line_a_topic(admin):
+    admin.configs = {
+        "d.profiles": {"cleanup.policy": "compact,delete"},
+        "d.joins": {"message.timestamp.type": "CreateTime", "retention.ms": "3600000"},
+        "d.dead-letters": {"message.timestamp.type": "CreateTime"},  # as needed
+    }
+    joins, profiles = warnings(admin)
+    assert joins.startswith(
+        "d.joins: message.timestamp.type is CreateTime, needed LogAppendTime,"
+        " retention.ms is 3600000 (1h), needed at least "
+    )
+    assert "--add-config message.timestamp.type=LogAppendTime,retention.ms=" in joins
+    assert profiles.startswith("d.profiles: cleanup.policy is compact,delete, needed compact: ")
+
+
+def test_topics_that_do_not_exist_are_not_compared(admin):
+    admin.configs = {"d.joins": {"retention.ms": "1"}}
+    assert configuration_warnings(settings(), settings().plan(), []) == []
+
+
+def test_a_configuration_that_may_not_be_read_is_reported(admin):
+    admin.refused = {"d.joins"}
+    (line,) = warnings(admin)
+    assert line == "the configuration of existing topics could not be read: refused by the test"
+
+
+def test_topics_create_prints_the_warnings_and_succeeds(admin):
+    admin.configs = {"d.alerts": {"retention.ms": "86400000"}}
+    done = CliRunner().invoke(topics_command, ["create"], obj=settings())
+    assert done.exit_code == 0
+    assert "created d.joins" in done.stdout
+    assert "d.alerts exists" in done.stdout
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("warning: d.alerts: retention.ms is 86400000 (1d), needed at least")
 
 
 # -- commands for administrators-----------------------------------------------------------------
