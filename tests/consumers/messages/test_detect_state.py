@@ -119,7 +119,14 @@ def test_the_json_of_the_state_is_that_of_schema_1():
         *("predictions", "joins_total", "joins", "data_ms", "joined_ms", "labels_ms")
     ]
     assert list(state) == [
-        *("shape", "first_pane_ms", "next_pane_ms", "final_pane_ms", "next_start_ms", "pruned_ms"),
+        *(
+            "window_config",
+            "first_pane_ms",
+            "next_pane_ms",
+            "final_pane_ms",
+            "next_start_ms",
+            "pruned_ms",
+        ),
         *("empty_run", "windows", "incidents", "errors", "first_needed"),
     ]
     assert list(state["windows"]["4"]) == [
