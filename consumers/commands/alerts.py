@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from consumers.messages.alert_text import AlertFilter
+    from consumers.messages.alert_terminal import AlertFilter
     from consumers.messages.records import Record
     from driftline.settings import Settings
 
@@ -40,7 +40,7 @@ def alerts(  # noqa: PLR0913 - one argument for each option
     Reads the topic from its beginning and commits nothing. Repeated options are alternatives.
     """
     from consumers.kafka.topic_reader import TopicReader
-    from consumers.messages.alert_text import AlertFilter
+    from consumers.messages.alert_terminal import AlertFilter
     from producers.contract.times import parse_time_ms
 
     wanted = AlertFilter(
@@ -56,7 +56,7 @@ def alerts(  # noqa: PLR0913 - one argument for each option
 
 
 def _show(records: Iterable[Record], wanted: AlertFilter, as_json: bool) -> None:
-    from consumers.messages.alert_text import alert_line
+    from consumers.messages.alert_terminal import alert_line
     from consumers.messages.alerts import decode_alert
     from consumers.messages.reading import ForeignMessage, MalformedMessage
 

@@ -30,7 +30,7 @@ def run_role(  # noqa: PLR0913 - collaborators and times
     role: Role,
     heartbeat: Heartbeat,
     *,
-    commit_s: float,
+    poll_s: float,
     idle_s: float | None,
     stopped: Callable[[], bool],
 ) -> None:
@@ -40,7 +40,7 @@ def run_role(  # noqa: PLR0913 - collaborators and times
     """
     aborts = 0
     while not stopped():
-        records = client.poll(commit_s)
+        records = client.poll(poll_s)
         lost = _rebalance(client, role)
         idle = {} if idle_s is None else client.idle_partitions(idle_s)
         batch = Batch([record for record in records if record.topic_partition not in lost], idle)
@@ -57,14 +57,14 @@ def run_sink(
     role: SinkRole,
     heartbeat: Heartbeat,
     *,
-    commit_s: float,
+    poll_s: float,
     stopped: Callable[[], bool],
 ) -> None:
     """Run a sink until ``stopped``. Its successor starts from the positions that it wrote."""
     while not stopped():
-        records = client.poll(commit_s)
+        records = client.poll(poll_s)
         assigned, lost = client.take_rebalance()
-        role.on_partitions_lost(sorted(lost))
+        role.on_partitions_revoked(sorted(lost))
         role.on_partitions_assigned(assigned)
         client.resume_all()
         role.write(records)
@@ -101,7 +101,7 @@ def _reassign(
     """
     all_lost = set(lost)
     while True:
-        role.on_partitions_lost(sorted({*lost, *assigned}))
+        role.on_partitions_revoked(sorted({*lost, *assigned}))
         client.pause_all()
         _catch_up(client, role, assigned)
         new, lost = client.take_rebalance()

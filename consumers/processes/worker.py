@@ -58,7 +58,7 @@ def _run_transactional(
                 client,
                 role,
                 heartbeat,
-                commit_s=_commit_s(settings),
+                poll_s=_commit_s(settings),
                 idle_s=None if idle_ms is None or name != "aggregate" else idle_ms / 1000,
                 stopped=stopped,
             )
@@ -78,7 +78,7 @@ def _run_store(settings: Settings, slot: int, stopped: Callable[[], bool], gaple
             role = Store(database, profiles)
             heartbeat = Heartbeat(settings, "store", slot, client)
             log.info("store-%d is reading", slot)
-            run_sink(client, role, heartbeat, commit_s=_commit_s(settings), stopped=stopped)
+            run_sink(client, role, heartbeat, poll_s=_commit_s(settings), stopped=stopped)
             heartbeat.close(role)
     finally:
         client.close()

@@ -86,7 +86,7 @@ class Aggregate:
     def replay(self, records: Sequence[Record]) -> None:
         raise AssertionError(f"there is no cache, but {len(records)} records were replayed")
 
-    def on_partitions_lost(self, partitions: Sequence[TopicPartition]) -> None:
+    def on_partitions_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         self._pending = {}
         for partition in partitions:
             self._metadata.pop(partition, None)

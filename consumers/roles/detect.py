@@ -96,7 +96,7 @@ class Detect:
             owned = self._owned[topic_partition]
             owned.state = rebuilt(owned.state, self._items(records, topic_partition))
 
-    def on_partitions_lost(self, topic_partitions: Sequence[TopicPartition]) -> None:
+    def on_partitions_revoked(self, topic_partitions: Sequence[TopicPartition]) -> None:
         self._pending = {}
         for topic_partition in topic_partitions:
             self._owned.pop(topic_partition, None)

@@ -73,7 +73,7 @@ class Join:
         for partition, step in self._steps(records).items():
             self._stores[partition].write(step.state, step.entries)
 
-    def on_partitions_lost(self, partitions: Sequence[TopicPartition]) -> None:
+    def on_partitions_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         self._pending = {}
         for partition in partitions:
             store = self._stores.pop(partition, None)

@@ -82,7 +82,7 @@ class Retrain:
         for key, history in self._histories.items():
             self._published[key] = self._decision(key, history)
 
-    def on_partitions_lost(self, topic_partitions: Sequence[TopicPartition]) -> None:
+    def on_partitions_revoked(self, topic_partitions: Sequence[TopicPartition]) -> None:
         for topic_partition in topic_partitions:
             self._next.pop(topic_partition, None)
         if not self._next:  # the next assignment reads everything again

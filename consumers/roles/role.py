@@ -12,7 +12,7 @@ class Role(Protocol):
     """One step of the pipeline whose output is written in a Kafka transaction.
 
     ``handle`` may change the role's state. Until ``committed`` confirms the change,
-    ``on_partitions_lost`` must be able to discard it.
+    ``on_partitions_revoked`` must be able to discard it.
     """
 
     def on_partitions_assigned(
@@ -33,7 +33,7 @@ class Role(Protocol):
         """The last output was committed, together with these offsets."""
         ...
 
-    def on_partitions_lost(self, partitions: Sequence[TopicPartition]) -> None:
+    def on_partitions_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Release partitions, and discard everything that was not committed."""
         ...
 
@@ -49,7 +49,7 @@ class SinkRole(Protocol):
         """Take over partitions at the offsets that were written; negative: nothing was."""
         ...
 
-    def on_partitions_lost(self, partitions: Sequence[TopicPartition]) -> None:
+    def on_partitions_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Release partitions."""
         ...
 

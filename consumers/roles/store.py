@@ -43,7 +43,7 @@ class Store:
         for partition, at in committed.items():
             self._positions[partition] = at.next_offset if at.next_offset >= 0 else None
 
-    def on_partitions_lost(self, partitions: Iterable[TopicPartition]) -> None:
+    def on_partitions_revoked(self, partitions: Iterable[TopicPartition]) -> None:
         for partition in partitions:
             self._positions.pop(partition, None)
 

@@ -4,8 +4,9 @@ Names of cells, and what the numbers of the cells mean:
 
 ===================  ==========================================================================
 ``rows``             cell 0: rows received
-``bins/<feature>``   bins cut by the reference sample (``monitor.counts.bins``), for the score
-``score`` ``categories/<f>``   position in the reference's categories; the one past the last: unseen
+``bins/<feature>``   bins cut by the reference sample (``monitor.counts.bins``)
+``score``            the same for the score
+``categories/<f>``   position in the reference's categories; the one past the last: unseen
 ``quality/<f>``      ``Quality``
 ``classes``          predicted class, 0 or 1
 ``outcomes``         ``2 * predicted + label``, labelled rows

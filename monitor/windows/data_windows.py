@@ -9,7 +9,7 @@ from __future__ import annotations
 from monitor.windows.closed_windows import ClosedWindows
 from monitor.windows.findings import WindowStatus
 from monitor.windows.incident_tracker import IncidentTracker
-from monitor.windows.pane_scan import PaneScan
+from monitor.windows.pane_closer import PaneCloser
 from monitor.windows.panes import PaneStore
 from monitor.windows.state import Decisions
 
@@ -26,7 +26,7 @@ class DataWindows:
     def __init__(
         self,
         panes: PaneStore,
-        scan: PaneScan,
+        scan: PaneCloser,
         closed: ClosedWindows,
         incidents: IncidentTracker,
         decisions: Decisions,

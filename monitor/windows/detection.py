@@ -9,7 +9,7 @@ Theory of operation
 1. A summary is added to its pane (``panes``). Closed windows over that pane are marked as changed
    (``closed_windows``).
 2. When the watermark of the predictions passes the end of a pane, the pane closes, and with it
-   every window that ends there: the windows of all scales (``pane_scan``) and those of
+   every window that ends there: the windows of all scales (``pane_closer``) and those of
    ``windows.length`` (``data_windows``). Their verdicts open, continue and resolve incidents
    (``incident_tracker``). The first publication of a window, revision 0, holds the on-time rows
    alone; whatever comes later only amends it.
@@ -30,8 +30,8 @@ from monitor.windows.data_windows import DataWindows
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings, Transition, WindowFinding
 from monitor.windows.incident_tracker import IncidentTracker
+from monitor.windows.pane_closer import PaneCloser
 from monitor.windows.pane_errors import PaneErrors
-from monitor.windows.pane_scan import PaneScan
 from monitor.windows.panes import Pane, PaneStore
 from monitor.windows.performance_windows import PerformanceWindows
 from monitor.windows.scale_scanner import ScaleScanner
@@ -114,12 +114,14 @@ class ModelDetection:
             self._incidents,
         )
 
-    def _scan(self, scanner: Scanner, part: Part, sums: BlockSums, next_ms: int | None) -> PaneScan:
+    def _scan(
+        self, scanner: Scanner, part: Part, sums: BlockSums, next_ms: int | None
+    ) -> PaneCloser:
         evaluator, panes = self._evaluator, self._panes
         blocks = Blocks(lambda number: panes.counts(number, scanner.cell_index, part), dict(sums))
         scales = ScaleScanner(scanner, self._windows, evaluator.longest_scale, blocks)
         reach_ms = evaluator.longest_panes * self._windows.pane_ms
-        return PaneScan(scales, reach_ms, panes, self._incidents, next_ms)
+        return PaneCloser(scales, reach_ms, panes, self._incidents, next_ms)
 
     @classmethod
     def new(cls, evaluator: Evaluator) -> ModelDetection:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from monitor.windows.closed_windows import ClosedWindows
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.incident_tracker import IncidentTracker
-from monitor.windows.pane_scan import PaneScan
+from monitor.windows.pane_closer import PaneCloser
 from monitor.windows.panes import PaneStore
 from monitor.windows.performance_signals import coverage_signals, metric_signals
 
@@ -21,7 +21,7 @@ class PerformanceWindows:
         self,
         evaluator: Evaluator,
         panes: PaneStore,
-        scan: PaneScan | None,
+        scan: PaneCloser | None,
         closed: ClosedWindows,
         incidents: IncidentTracker,
     ) -> None:

@@ -250,7 +250,7 @@ class Worker(Generic[R]):
         self.assign()
 
     def release(self) -> None:
-        self.role.on_partitions_lost(self.topic_partitions)
+        self.role.on_partitions_revoked(self.topic_partitions)
 
     @property
     def done(self) -> bool:

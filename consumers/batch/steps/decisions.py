@@ -9,7 +9,7 @@ import msgspec
 
 from consumers.batch.inputs import PipelineInputs
 from consumers.batch.steps.step import PipelineStep, header
-from consumers.messages.alert_text import alert_line
+from consumers.messages.alert_terminal import alert_line
 from consumers.messages.alerts import AlertMessage
 from consumers.messages.decisions import Reason, RetrainingDecision
 from consumers.messages.windows import WindowMessage

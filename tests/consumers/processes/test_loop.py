@@ -48,14 +48,12 @@ class World:
 
     def run(self, idle_s: float | None = None) -> list[Any]:
         client: Any = self
-        run_role(
-            client, client, client, commit_s=1.0, idle_s=idle_s, stopped=lambda: not self.polls
-        )
+        run_role(client, client, client, poll_s=1.0, idle_s=idle_s, stopped=lambda: not self.polls)
         return self.calls
 
     def run_sink(self) -> list[Any]:
         client: Any = self
-        run_sink(client, client, client, commit_s=1.0, stopped=lambda: not self.polls)
+        run_sink(client, client, client, poll_s=1.0, stopped=lambda: not self.polls)
         return self.calls
 
     # -- as Kafka ------------------------------------------------------------------------------
@@ -139,8 +137,8 @@ class World:
     def write(self, records: Sequence[Record]) -> None:
         self.calls.append(("write", *((r.topic_partition, r.offset) for r in records)))
 
-    def on_partitions_lost(self, partitions: Sequence[TopicPartition]) -> None:
-        self.calls.append(("on_partitions_lost", *partitions))
+    def on_partitions_revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        self.calls.append(("on_partitions_revoked", *partitions))
 
     # -- as the heartbeat --------------------------------------------------------------------------
 
@@ -188,7 +186,7 @@ def test_an_abort_takes_everything_back_to_the_committed_offsets():
         ("handle", (P0, 7)),
         ("commit", {P0: 8}, OUTPUT),
         "rewind",
-        ("on_partitions_lost", P0, P1),
+        ("on_partitions_revoked", P0, P1),
         "pause_all",
         ("on_partitions_assigned", {P0: 7, P1: 2}),
         ("replay", (P0, 6)),
@@ -201,7 +199,7 @@ def test_the_cache_of_an_assigned_partition_is_replayed_before_records_are_handl
     world = World(Polled(record(P0, 7), assigned={P1: 5}))
     world.owned, world.behind = {P0: CommittedOffset(7)}, {P1: 3}
     assert world.run()[:6] == [
-        ("on_partitions_lost", P1),
+        ("on_partitions_revoked", P1),
         "pause_all",
         ("on_partitions_assigned", {P1: 5}),
         ("replay", (P1, 3)),
@@ -214,7 +212,7 @@ def test_the_cache_of_an_assigned_partition_is_replayed_before_records_are_handl
 def test_a_lost_partition_is_released_first_and_its_records_are_dropped():
     world = World(Polled(record(P0, 7), record(P1, 3), lost=[P1]))
     assert world.run() == [
-        ("on_partitions_lost", P1),
+        ("on_partitions_revoked", P1),
         "pause_all",
         ("on_partitions_assigned", {}),
         "resume_all",
@@ -228,7 +226,7 @@ def test_a_lost_partition_is_released_first_and_its_records_are_dropped():
 def test_records_of_a_partition_that_was_lost_and_assigned_again_are_dropped():
     world = World(Polled(record(P0, 7), assigned={P0: 5}, lost=[P0]))
     assert world.run() == [
-        ("on_partitions_lost", P0),
+        ("on_partitions_revoked", P0),
         "pause_all",
         ("on_partitions_assigned", {P0: 5}),
         "resume_all",
@@ -243,11 +241,11 @@ def test_a_loss_during_a_replay_restarts_it_for_the_partitions_that_are_left():
     world.behind = {P0: 0, P1: 0}
     world.while_replaying = [Polled(), Polled(lost=[P1])]
     assert world.run() == [
-        ("on_partitions_lost", P0, P1),
+        ("on_partitions_revoked", P0, P1),
         "pause_all",
         ("on_partitions_assigned", {P0: 3, P1: 2}),
         ("replay", (P0, 0)),
-        ("on_partitions_lost", P0, P1),
+        ("on_partitions_revoked", P0, P1),
         "pause_all",
         ("on_partitions_assigned", {P0: 3}),
         ("replay", (P0, 0)),
@@ -284,10 +282,10 @@ def test_a_loss_during_the_replay_after_an_abort_restarts_the_replay():
     world.while_replaying = [Polled(lost=[P1])]
     assert world.run()[2:] == [
         "rewind",
-        ("on_partitions_lost", P0, P1),
+        ("on_partitions_revoked", P0, P1),
         "pause_all",
         ("on_partitions_assigned", {P0: 7, P1: 2}),
-        ("on_partitions_lost", P0, P1),
+        ("on_partitions_revoked", P0, P1),
         "pause_all",
         ("on_partitions_assigned", {P0: 7}),
         ("replay", (P0, 6)),
@@ -341,17 +339,17 @@ def test_a_loop_stops_between_batches():
 def test_a_sink_is_rebalanced_then_resumed_then_writes():
     polls = [Polled(assigned={P0: 3, P1: -2}), Polled(record(P0, 3), record(P0, 4)), Polled()]
     assert World(*polls).run_sink() == [
-        ("on_partitions_lost",),
+        ("on_partitions_revoked",),
         ("on_partitions_assigned", {P0: 3, P1: -2}),
         "resume_all",
         ("write",),
         "heartbeat",
-        ("on_partitions_lost",),
+        ("on_partitions_revoked",),
         ("on_partitions_assigned", {}),
         "resume_all",
         ("write", (P0, 3), (P0, 4)),
         "progressed",
-        ("on_partitions_lost",),
+        ("on_partitions_revoked",),
         ("on_partitions_assigned", {}),
         "resume_all",
         ("write",),
@@ -361,7 +359,7 @@ def test_a_sink_is_rebalanced_then_resumed_then_writes():
 
 def test_a_sink_releases_lost_partitions_before_it_takes_over_others():
     assert World(Polled(assigned={P0: 5}, lost=[P0, P1])).run_sink()[:3] == [
-        ("on_partitions_lost", P0, P1),
+        ("on_partitions_revoked", P0, P1),
         ("on_partitions_assigned", {P0: 5}),
         "resume_all",
     ]

@@ -596,7 +596,7 @@ def test_a_worker_does_not_report_the_watermark_of_a_lost_partition():
     send(log, (P0, prediction()), (P1, prediction()))
     role = aggregate(log)
     Worker(role, log, SOURCES).work()
-    role.on_partitions_lost([P1])
+    role.on_partitions_revoked([P1])
     send(log, (P0, prediction()))
     role.handle(Batch(log.read(P0, 1)))
     assert set(role.status()) == {"predictions/0", "labels/0", "labels/1"}

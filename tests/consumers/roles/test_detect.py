@@ -362,7 +362,7 @@ def test_losing_a_partition_keeps_the_state_of_the_others(log, tmp_path):
     role = detect(log, tmp_path)
     worker = Worker(role, log, [S0, S1])
     handled(worker, log, row("m", 0), row("n", 0, S1))
-    role.on_partitions_lost([S1])
+    role.on_partitions_revoked([S1])
     assert set(role.status()) == {"summaries/0"}
     assert role.on_partitions_assigned({S1: log.committed[S1]}) == {S1: 0}
     assert set(role.status()) == {"summaries/0", "summaries/1"}

@@ -283,12 +283,12 @@ def test_the_join_equals_its_definition_for_any_order_batches_and_crashes(case, 
             assert {outcome: counts[outcome] for outcome in EXACT} == {
                 outcome: expected.label_outcomes[outcome] for outcome in EXACT
             }
-        role.on_partitions_lost(log.topic_partitions("joins"))
+        role.on_partitions_revoked(log.topic_partitions("joins"))
     undisturbed = log.only("joins")
     with TemporaryDirectory() as directory:
         role = take_turns(undisturbed, Path(directory), plan_, [], chunk)
         assert role.status() == after
-        role.on_partitions_lost(log.topic_partitions("joins"))
+        role.on_partitions_revoked(log.topic_partitions("joins"))
 
 
 def take_turns(
@@ -339,7 +339,7 @@ def log() -> Log:
 def role(log: Log, tmp_path: Path) -> Iterator[Join]:
     made = join(log, tmp_path)
     yield made
-    made.on_partitions_lost([J0])
+    made.on_partitions_revoked([J0])
 
 
 def row(id_: str, at_ms: int, version: str | None, value: int, **fields: Any) -> Message:
@@ -499,14 +499,14 @@ def test_entries_expire_behind_the_watermarks_and_waiting_labels_are_counted_as_
     joined(log, role, *rows, passed(100 + KEPT + 1), most=most)
     counts = outcome_counts(role)["joins/0"]
     assert (counts["matched"], counts["waiting"], counts["expired"]) == (1, 0, 1)
-    role.on_partitions_lost([J0])
+    role.on_partitions_revoked([J0])
     assert entries(tmp_path, "joined", "alone", "new") == [False, False, True]
 
 
 def test_expired_entries_are_removed_from_the_store_with_their_index(log, role, tmp_path):
     rows = [prediction_row("a", 0), label_row("a", 100), label_row("a", 900), label_row("b", 200)]
     joined(log, role, *rows, passed(900 + KEPT + 1), most=1)
-    role.on_partitions_lost([J0])
+    role.on_partitions_revoked([J0])
     stored = Rdict(str(tmp_path / "0"), options=Options(raw_mode=True))
     assert list(stored.keys()) == [b"m"]
     stored.close()
@@ -515,7 +515,7 @@ def test_expired_entries_are_removed_from_the_store_with_their_index(log, role, 
 def test_an_entry_does_not_expire_at_its_expiry_time(log, role, tmp_path):
     joined(log, role, label_row("alone", 100), passed(100 + KEPT))
     assert outcome_counts(role)["joins/0"]["waiting"] == 1
-    role.on_partitions_lost([J0])
+    role.on_partitions_revoked([J0])
     assert entries(tmp_path, "alone") == [True]
 
 
@@ -610,7 +610,7 @@ def worked(log: Log, tmp_path: Path) -> Log:
     """Two batches of a row each were committed, then the worker was closed."""
     role = join(log, tmp_path)
     joined(log, role, prediction_row("a", 0), label_row("a", 100), most=1)
-    role.on_partitions_lost([J0])
+    role.on_partitions_revoked([J0])
     return log
 
 
@@ -618,14 +618,14 @@ def test_a_store_that_was_closed_needs_no_replay(worked, tmp_path):
     behind, role = restarted(worked, tmp_path)
     assert behind == {}
     assert outcome_counts(role)["joins/0"]["matched"] == 1
-    role.on_partitions_lost([J0])
+    role.on_partitions_revoked([J0])
 
 
 def test_a_missing_store_is_rebuilt_from_the_log(worked, tmp_path):
     join_store.shutil.rmtree(tmp_path)
     behind, role = restarted(worked, tmp_path)
     assert behind == {J0: 0}
-    role.on_partitions_lost([J0])
+    role.on_partitions_revoked([J0])
 
 
 def test_a_store_ahead_of_the_committed_offset_is_rebuilt(worked, tmp_path, caplog):
@@ -633,7 +633,7 @@ def test_a_store_ahead_of_the_committed_offset_is_rebuilt(worked, tmp_path, capl
     behind, role = restarted(worked, tmp_path)
     assert behind == {J0: 0}
     assert "is ahead of the committed offset: rebuilding it" in caplog.text
-    role.on_partitions_lost([J0])
+    role.on_partitions_revoked([J0])
 
 
 def test_a_store_older_than_the_oldest_record_of_the_log_is_rebuilt(worked, tmp_path, caplog):
@@ -642,7 +642,7 @@ def test_a_store_older_than_the_oldest_record_of_the_log_is_rebuilt(worked, tmp_
     behind, role = restarted(worked, tmp_path, first_offset=5)
     assert behind == {J0: 0}
     assert "older than the oldest record of the log" in caplog.text
-    role.on_partitions_lost([J0])
+    role.on_partitions_revoked([J0])
 
 
 def test_a_corrupt_store_is_rebuilt(worked, tmp_path, caplog):
@@ -650,7 +650,7 @@ def test_a_corrupt_store_is_rebuilt(worked, tmp_path, caplog):
     behind, role = restarted(worked, tmp_path)
     assert behind == {J0: 0}
     assert "is corrupt: rebuilding it" in caplog.text
-    role.on_partitions_lost([J0])
+    role.on_partitions_revoked([J0])
 
 
 def test_a_failing_disk_does_not_empty_the_store(worked, tmp_path):
@@ -666,7 +666,7 @@ def test_a_store_that_another_worker_is_closing_is_waited_for(worked, tmp_path):
     threading.Timer(0.4, store.close).start()
     behind, role = restarted(worked, tmp_path)
     assert behind == {}
-    role.on_partitions_lost([J0])
+    role.on_partitions_revoked([J0])
 
 
 def test_a_store_that_another_process_keeps_open_is_reported(worked, tmp_path, monkeypatch):
@@ -685,7 +685,7 @@ def test_a_version_that_was_registered_meanwhile_is_found(log, tmp_path):
     role = join(log, tmp_path, profiles=profiles)
     found = joined(log, role, prediction_row("a", 0, version="2"), label_row("a", 100))
     assert (counted(found, "whole", "2"), profiles.catch_ups) == ({(1, 1): 1}, 1)
-    role.on_partitions_lost([J0])
+    role.on_partitions_revoked([J0])
 
 
 def test_a_missing_profile_is_reported_by_its_name(log, role):

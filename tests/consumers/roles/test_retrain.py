@@ -212,7 +212,7 @@ def test_partition_that_is_lost_and_assigned_again_keeps_the_history_of_the_othe
     role = retrain()
     worker = Worker(role, log, PLACES)
     worker.work()
-    role.on_partitions_lost([W1])
+    role.on_partitions_revoked([W1])
     assert role.on_partitions_assigned({W1: log.committed[W1]}) == {W1: 0}
     role.replay(log.read(W1))
     log.append(window(2, 50))

@@ -149,7 +149,7 @@ def test_a_fenced_store_writes_again_once_it_was_assigned_the_new_position(datab
     rival.write(records(window(0), window(1)))
     with pytest.raises(Fenced):
         role.write(records(window(0)))
-    role.on_partitions_lost([P0])
+    role.on_partitions_revoked([P0])
     assign(role, database, P0)
     role.write(records(window(2), first=2))
     assert database.positions([P0]) == {P0: 3}
@@ -159,7 +159,7 @@ def test_the_status_of_a_store_has_the_offsets_of_the_partitions_it_owns(databas
     role = assigned(database, P0, ALERTS)
     role.write(records(window(), first=4))
     assert offsets(role) == {"windows/0": 5, "alerts/0": 0}
-    role.on_partitions_lost([ALERTS])
+    role.on_partitions_revoked([ALERTS])
     assert offsets(role) == {"windows/0": 5}
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from consumers.messages.alert_text import AlertFilter, alert_line
+from consumers.messages.alert_terminal import AlertFilter, alert_line
 from consumers.messages.alerts import AlertMessage
 from tests.consumers import stored
 

@@ -10,7 +10,7 @@ from monitor.windows.scale_scanner import ScaleScanner
 from monitor.windows.scales import BlockSums
 
 
-class PaneScan:
+class PaneCloser:
     """One part of the panes (on-time rows, or final labels), closed oldest first."""
 
     def __init__(
