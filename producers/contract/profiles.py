@@ -18,24 +18,11 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import msgspec
-import numpy as np
-import pyarrow as pa
 from msgspec import Struct
 
 from driftline.errors import BadInput
-from monitor.counts.bins import Sample
-from monitor.counts.columns import Categorical, Numeric, Reference
 from monitor.counts.profile import Profile
-from monitor.counts.schema import Schema
-from monitor.counts.summary import Summary
-from producers.contract.summaries import (
-    arrays_of_lists,
-    decode_summaries,
-    decode_table,
-    encode_summaries,
-    encode_table,
-    list_column,
-)
+from producers.contract.profile_blobs import decode_blobs, encode_blobs, profile_content
 
 PART_BYTES = 500_000
 MANIFEST = "manifest"
@@ -64,7 +51,7 @@ def encode_profile(profile: Profile) -> list[tuple[bytes, bytes]]:
 def content_hash(profile: Profile) -> str:
     """SHA-256 of the content of the profile, the same on every machine and in every release."""
     digest = hashlib.sha256()
-    for piece in _content(profile):
+    for piece in profile_content(profile):
         digest.update(len(piece).to_bytes(8, "little"))
         digest.update(piece)
     return digest.hexdigest()
@@ -155,39 +142,8 @@ class _Manifest(Struct, frozen=True, kw_only=True):
         )
 
 
-class _NumericHead(Struct, frozen=True, tag="numeric"):
-    low: float
-    high: float
-
-
-class _CategoricalHead(Struct, frozen=True, tag="categorical"):
-    categories: list[str]
-    counts: list[int]
-
-
-class _Head(Struct, frozen=True, kw_only=True):
-    """Everything except samples and panes, as readable JSON. Samples have the features' order."""
-
-    schema: Literal[1] = 1
-    model: str
-    version: str
-    pane_ms: int
-    threshold: float
-    features: dict[str, _NumericHead | _CategoricalHead]
-    score: _NumericHead
-    errors: _NumericHead | None
-    label_delay_ms: dict[str, int]
-
-
 def _parts(profile: Profile) -> Iterator[tuple[str, bytes]]:
-    blobs = {
-        "head": msgspec.json.encode(_head(profile)),
-        "samples": _encode_samples(profile.schema),
-        "panes": encode_summaries(profile.panes),
-    }
-    if profile.model_file is not None:
-        blobs["model"] = profile.model_file
-    for name, blob in blobs.items():
+    for name, blob in encode_blobs(profile).items():
         for number, start in enumerate(range(0, len(blob) or 1, PART_BYTES)):
             yield f"{name}-{number}", blob[start : start + PART_BYTES]
 
@@ -207,7 +163,7 @@ def _decoded(key: Key, manifest: _Manifest, parts: Mapping[str, bytes]) -> Profi
         name = part.name.rpartition("-")[0]
         blobs[name] = blobs.get(name, b"") + parts[part.name]
     try:
-        profile = _profile(blobs)
+        profile = decode_blobs(blobs)
     except (KeyError, ValueError, StopIteration, msgspec.MsgspecError) as error:
         raise InvalidProfile(
             f"the parts of {_described(key)} do not form a profile: {error}"
@@ -215,98 +171,6 @@ def _decoded(key: Key, manifest: _Manifest, parts: Mapping[str, bytes]) -> Profi
     if content_hash(profile) != manifest.content or (profile.model, profile.version) != key:
         raise InvalidProfile(f"the parts of {_described(key)} do not match its manifest")
     return profile
-
-
-def _profile(blobs: Mapping[str, bytes]) -> Profile:
-    head = msgspec.json.decode(blobs["head"], type=_Head)
-    samples = _decode_samples(blobs["samples"])
-    features = {name: _reference(part, samples) for name, part in head.features.items()}
-    schema = Schema(
-        head.model,
-        head.version,
-        head.pane_ms,
-        head.threshold,
-        features,
-        _numeric(head.score, samples),
-        None if head.errors is None else _numeric(head.errors, samples),
-    )
-    panes = tuple(decode_summaries(blobs["panes"]))
-    return Profile(schema, panes, head.label_delay_ms, blobs.get("model"))
-
-
-def _head(profile: Profile) -> _Head:
-    schema = profile.schema
-    return _Head(
-        model=schema.model,
-        version=schema.version,
-        pane_ms=schema.pane_ms,
-        threshold=schema.threshold,
-        features={name: _reference_head(ref) for name, ref in schema.features.items()},
-        score=_numeric_head(schema.score),
-        errors=None if schema.errors is None else _numeric_head(schema.errors),
-        label_delay_ms=dict(profile.label_delay_ms),
-    )
-
-
-def _reference_head(reference: Reference) -> _NumericHead | _CategoricalHead:
-    if isinstance(reference, Categorical):
-        return _CategoricalHead(list(reference.categories), reference.counts.tolist())
-    return _numeric_head(reference)
-
-
-def _numeric_head(numeric: Numeric) -> _NumericHead:
-    return _NumericHead(numeric.low, numeric.high)
-
-
-def _reference(head: _NumericHead | _CategoricalHead, samples: Iterator[Sample]) -> Reference:
-    if isinstance(head, _CategoricalHead):
-        return Categorical(tuple(head.categories), np.array(head.counts, dtype=np.int64))
-    return _numeric(head, samples)
-
-
-def _numeric(head: _NumericHead, samples: Iterator[Sample]) -> Numeric:
-    return Numeric(next(samples), head.low, head.high)
-
-
-def _samples(schema: Schema) -> list[Sample]:
-    """The samples of the numeric features in their order, of the score and of the errors."""
-    features = [numeric.sample for _, numeric in schema.numeric]
-    last = [] if schema.errors is None else [schema.errors.sample]
-    return [*features, schema.score.sample, *last]
-
-
-def _encode_samples(schema: Schema) -> bytes:
-    samples = _samples(schema)
-    columns = {
-        "values": list_column([sample.values for sample in samples], pa.float64()),
-        "weights": list_column([sample.weights for sample in samples], pa.int64()),
-    }
-    return encode_table(pa.table(columns))
-
-
-def _decode_samples(blob: bytes) -> Iterator[Sample]:
-    table = decode_table(blob)
-    values = arrays_of_lists(table["values"], np.float64)
-    return map(Sample, values, arrays_of_lists(table["weights"], np.int64))
-
-
-def _content(profile: Profile) -> Iterator[bytes]:
-    yield msgspec.json.encode(_head(profile))
-    for sample in _samples(profile.schema):
-        yield sample.values.tobytes()
-        yield sample.weights.tobytes()
-    for summary in profile.panes:
-        yield from _summary_content(summary)
-    if profile.model_file is not None:
-        yield profile.model_file
-
-
-def _summary_content(summary: Summary) -> Iterator[bytes]:
-    own = [summary.model, summary.version, summary.pane_ms, summary.part.value]
-    yield msgspec.json.encode([own, list(summary.cells), summary.names])
-    for counts in summary.cells.values():
-        yield counts.index.tobytes()
-        yield counts.count.tobytes()
 
 
 def _described(key: Key) -> str:

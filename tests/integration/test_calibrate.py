@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
 
-import driftline
+import driftline.__main__
 from producers.contract.records import PredictionRecord, encode_prediction
 
 pytestmark = pytest.mark.kafka
@@ -39,7 +39,7 @@ def test_calibrate_reads_the_predictions_of_an_unregistered_model(kafka, monkeyp
 
 
 def _run(*words: str):
-    return CliRunner().invoke(driftline.main, words)
+    return CliRunner().invoke(driftline.__main__.main, words)
 
 
 def _send(kafka: str, topic: str) -> None:

@@ -1,0 +1,153 @@
+"""The blobs of a profile: head, samples, panes and, if there is one, the model file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from msgspec import Struct
+
+from monitor.counts.bins import Sample
+from monitor.counts.columns import Categorical, Numeric, Reference
+from monitor.counts.profile import Profile
+from monitor.counts.schema import Schema
+from monitor.counts.summary import Summary
+from producers.contract.summaries import (
+    arrays_of_lists,
+    decode_summaries,
+    decode_table,
+    encode_summaries,
+    encode_table,
+    list_column,
+)
+
+
+class _NumericHead(Struct, frozen=True, tag="numeric"):
+    low: float
+    high: float
+
+
+class _CategoricalHead(Struct, frozen=True, tag="categorical"):
+    categories: list[str]
+    counts: list[int]
+
+
+class _Head(Struct, frozen=True, kw_only=True):
+    """Everything except samples and panes, as readable JSON. Samples have the features' order."""
+
+    schema: Literal[1] = 1
+    model: str
+    version: str
+    pane_ms: int
+    threshold: float
+    features: dict[str, _NumericHead | _CategoricalHead]
+    score: _NumericHead
+    errors: _NumericHead | None
+    label_delay_ms: dict[str, int]
+
+
+def encode_blobs(profile: Profile) -> dict[str, bytes]:
+    """By name; the same profile gives the same bytes with the same release of Arrow."""
+    blobs = {
+        "head": msgspec.json.encode(_head(profile)),
+        "samples": _encode_samples(profile.schema),
+        "panes": encode_summaries(profile.panes),
+    }
+    return blobs if profile.model_file is None else {**blobs, "model": profile.model_file}
+
+
+def decode_blobs(blobs: Mapping[str, bytes]) -> Profile:
+    """Raises ``KeyError``, ``ValueError``, ``StopIteration`` or ``msgspec.MsgspecError``."""
+    head = msgspec.json.decode(blobs["head"], type=_Head)
+    samples = _decode_samples(blobs["samples"])
+    features = {name: _reference(part, samples) for name, part in head.features.items()}
+    schema = Schema(
+        head.model,
+        head.version,
+        head.pane_ms,
+        head.threshold,
+        features,
+        _numeric(head.score, samples),
+        None if head.errors is None else _numeric(head.errors, samples),
+    )
+    panes = tuple(decode_summaries(blobs["panes"]))
+    return Profile(schema, panes, head.label_delay_ms, blobs.get("model"))
+
+
+def _head(profile: Profile) -> _Head:
+    schema = profile.schema
+    return _Head(
+        model=schema.model,
+        version=schema.version,
+        pane_ms=schema.pane_ms,
+        threshold=schema.threshold,
+        features={name: _reference_head(ref) for name, ref in schema.features.items()},
+        score=_numeric_head(schema.score),
+        errors=None if schema.errors is None else _numeric_head(schema.errors),
+        label_delay_ms=dict(profile.label_delay_ms),
+    )
+
+
+def _reference_head(reference: Reference) -> _NumericHead | _CategoricalHead:
+    if isinstance(reference, Categorical):
+        return _CategoricalHead(list(reference.categories), reference.counts.tolist())
+    return _numeric_head(reference)
+
+
+def _numeric_head(numeric: Numeric) -> _NumericHead:
+    return _NumericHead(numeric.low, numeric.high)
+
+
+def _reference(head: _NumericHead | _CategoricalHead, samples: Iterator[Sample]) -> Reference:
+    if isinstance(head, _CategoricalHead):
+        return Categorical(tuple(head.categories), np.array(head.counts, dtype=np.int64))
+    return _numeric(head, samples)
+
+
+def _numeric(head: _NumericHead, samples: Iterator[Sample]) -> Numeric:
+    return Numeric(next(samples), head.low, head.high)
+
+
+def _samples(schema: Schema) -> list[Sample]:
+    """The samples of the numeric features in their order, of the score and of the errors."""
+    features = [numeric.sample for _, numeric in schema.numeric]
+    last = [] if schema.errors is None else [schema.errors.sample]
+    return [*features, schema.score.sample, *last]
+
+
+def _encode_samples(schema: Schema) -> bytes:
+    samples = _samples(schema)
+    columns = {
+        "values": list_column([sample.values for sample in samples], pa.float64()),
+        "weights": list_column([sample.weights for sample in samples], pa.int64()),
+    }
+    return encode_table(pa.table(columns))
+
+
+def _decode_samples(blob: bytes) -> Iterator[Sample]:
+    table = decode_table(blob)
+    values = arrays_of_lists(table["values"], np.float64)
+    return map(Sample, values, arrays_of_lists(table["weights"], np.int64))
+
+
+def profile_content(profile: Profile) -> Iterator[bytes]:
+    """The content of a profile in pieces, uncompressed."""
+    yield msgspec.json.encode(_head(profile))
+    for sample in _samples(profile.schema):
+        yield sample.values.tobytes()
+        yield sample.weights.tobytes()
+    for summary in profile.panes:
+        yield from _summary_content(summary)
+    if profile.model_file is not None:
+        yield profile.model_file
+
+
+def _summary_content(summary: Summary) -> Iterator[bytes]:
+    own = [summary.model, summary.version, summary.pane_ms, summary.part.value]
+    yield msgspec.json.encode([own, list(summary.cells), summary.names])
+    for counts in summary.cells.values():
+        yield counts.index.tobytes()
+        yield counts.count.tobytes()
