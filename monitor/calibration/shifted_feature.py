@@ -13,6 +13,7 @@ from monitor.counts.counts import Counts
 from monitor.statistics.cell_index import CellIndex
 from monitor.statistics.ecdf_table import EcdfTable
 from monitor.statistics.scanner import Scanner
+from monitor.statistics.wide_range import LARGEST, standard_deviation
 from monitor.windows.evaluator import Evaluator
 
 
@@ -31,15 +32,19 @@ class ShiftedFeature:
         reference = backtest.evaluator.profile.schema.features[feature]
         assert isinstance(reference, Numeric)
         values = numbers(backtest.live.features[feature])
-        finite = values[np.isfinite(values)]
-        deviation = float(finite.std()) if finite.size else 0.0
+        deviation = standard_deviation(values[np.isfinite(values)])
         evaluator = _of_one_feature(backtest.evaluator, feature, reference)
         return cls(backtest, reference, evaluator, values, deviation)
 
     def panes(self, shift: float = 0.0) -> list[Counts]:
-        """The counts of each pane after a shift by so many standard deviations."""
+        """The counts of each pane after a shift by so many standard deviations.
+
+        Values that this moves beyond the largest double become infinite.
+        """
         group = self.backtest.live.time_ms // self.backtest.evaluator.plan.windows.pane_ms
-        values = self.values + shift * self.deviation if shift else self.values
+        difference = float(np.clip(shift * self.deviation, -LARGEST, LARGEST))
+        with np.errstate(over="ignore"):
+            values = self.values + difference if shift else self.values
         return self.reference.tally(values, group, len(self.backtest.panes)).values
 
 

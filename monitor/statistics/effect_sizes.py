@@ -28,12 +28,19 @@ from numpy.typing import NDArray
 from scipy.special import chdtri, rel_entr
 
 from monitor.counts.bins import Sample, cumulative
+from monitor.statistics.wide_range import (
+    SAFELY_SQUARED,
+    Differences,
+    relative_deviation,
+    value_range,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 COARSE_BINS = 10  # of a numeric feature
 PSI_LEVEL = 0.05  # level of the noise that the stability index is shown with
+MIN_RELATIVE_SPREAD = 1e-10  # of a deviation to the values, for plain arithmetic to be accurate
 MIN_PROPORTION = 1e-4  # replaces an empty cell, whose logarithm would be infinite
 
 
@@ -79,8 +86,9 @@ def _of_cells(live: Ints, reference: Ints) -> tuple[float, float, float]:
 def wasserstein(sample: Sample, live: Ints, low: float, high: float) -> Wasserstein | None:
     """Bounds of the first Wasserstein distance between ``live``, shape (bins,), and the sample.
 
-    None without live rows, or if the sample has only one value and so no deviation. Raises
-    ``ValueError`` unless ``low`` and ``high`` are finite and enclose the finite sample.
+    None without live rows, if the sample has only one value and so no deviation, or if the upper
+    bound is too large for a double. Raises ``ValueError`` unless ``low`` and ``high`` are finite
+    and enclose the finite sample.
     """
     finite = sample.finite
     values, weights = sample.values[finite], sample.weights[finite]
@@ -90,12 +98,11 @@ def wasserstein(sample: Sample, live: Ints, low: float, high: float) -> Wasserst
         raise ValueError(f"the range {low:g} to {high:g} must enclose {first:g} to {last:g}")
     if not live.any() or first == last:
         return None
-    scale = max(abs(low), abs(high))  # so that no square overflows or vanishes
-    widths = np.diff(np.concatenate([[low], values, [high]]) / scale)
-    lower, upper = _gaps(cumulative(live), np.cumsum(weights) / weights.sum())
-    deviation = _deviation(values / scale, weights)
+    edges = np.concatenate([[low], values, [high]])
+    heights = _gaps(cumulative(live), np.cumsum(weights) / weights.sum())
+    areas = _plain_areas(edges, weights, heights) or _wide_areas(edges, weights, heights)
     beyond = float(live[0] + live[-1]) / float(live.sum())
-    return Wasserstein(float(widths @ lower) / deviation, float(widths @ upper) / deviation, beyond)
+    return Wasserstein(*areas, beyond) if np.isfinite(areas).all() else None
 
 
 def coarse(live: Ints, reference: Ints) -> tuple[Ints, Ints]:
@@ -154,6 +161,35 @@ def _gaps(live: Floats, reference: Floats) -> tuple[Floats, Floats]:
     start, end = np.append(0.0, live[1::2]) - height, live[::2] - height
     least = np.maximum(0.0, np.maximum(start, -end))
     return least, np.maximum(np.abs(start), np.abs(end))
+
+
+def _plain_areas(
+    edges: Floats, weights: Ints, heights: tuple[Floats, Floats]
+) -> tuple[float, float] | None:
+    """The sums of widths times heights, in standard deviations of the sample.
+
+    ``edges``, shape (d + 2,), are the values of the sample between the ends of the range. None if
+    the deviation is so small compared with the edges that it vanishes, or with the values that it
+    is inexact.
+    """
+    scaled = edges / max(abs(edges[0]), abs(edges[-1]))  # so that no square overflows
+    values = scaled[1:-1]
+    deviation = _deviation(values, weights)
+    if deviation < max(SAFELY_SQUARED, MIN_RELATIVE_SPREAD * np.abs(values).max()):
+        return None
+    widths = np.diff(scaled)
+    return float(widths @ heights[0]) / deviation, float(widths @ heights[1]) / deviation
+
+
+def _wide_areas(
+    edges: Floats, weights: Ints, heights: tuple[Floats, Floats]
+) -> tuple[float, float]:
+    """The same for any finite edges, ten times as slow; infinite if too large for a double."""
+    values, widths = edges[1:-1], Differences.of(edges[1:], edges[:-1])
+    spread, deviation = value_range(values), relative_deviation(values, weights)
+    with np.errstate(over="ignore"):
+        least, most = (float(widths.over(spread, h / deviation).sum()) for h in heights)
+    return least, most
 
 
 def _deviation(values: Floats, weights: Ints) -> float:

@@ -58,7 +58,7 @@ def _whole(column: pd.Series[Any]) -> NDArray[np.int64]:
             f"column {column.name!r} has the value {column.iloc[0]!s}: expected whole milliseconds"
             f" since 1970, or times such as {EXAMPLE}"
         )
-    return numbers.astype(np.int64)
+    return np.clip(numbers, -1, END_MS).astype(np.int64)  # both are outside, and can be cast
 
 
 def _timestamps(column: pd.Series[Any]) -> pd.Series[Any]:

@@ -15,9 +15,11 @@ from monitor.calibration.backtest import Backtest
 from monitor.calibration.delays import Delay, delays, summarize_delays
 from monitor.calibration.history import History, Split, TooShort, forward_split, random_split
 from monitor.calibration.rates import rate
+from monitor.calibration.shifted_feature import ShiftedFeature
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows
 from monitor.plan import DAY, HOUR, Budget, Drift, Plan, Windows
+from tests.monitor.doubles import LARGEST, SENTINELS
 
 PLAN = Plan(
     Windows(4 * HOUR, DAY, DAY, 8 * DAY),
@@ -172,3 +174,16 @@ class TestRate:
         found = rate([0] * 20, 1.0)
         assert (found.mean, found.low) == (0.0, 0.0)
         assert found.high == pytest.approx(3.689 / 20, rel=1e-3)
+
+
+@pytest.mark.parametrize("value", SENTINELS.values(), ids=SENTINELS)
+def test_a_feature_with_huge_values_is_shifted_without_losing_rows(value):
+    history = rows(8)
+    at = history.predictions.time_ms.size - 1
+    history.predictions.features["steady"][[at - 1, at]] = value, -np.inf
+    half = Split(tuple(range(4)), tuple(range(4, 8)))
+    backtest = Backtest.of(PLAN, History.of(history, PLAN.windows), half, "loans", ())
+    shifted = ShiftedFeature.of(backtest, "steady")
+    assert 0 < shifted.deviation <= LARGEST
+    for shift in (0.0, 0.5, 1e10):
+        assert sum(counts.size for counts in shifted.panes(shift)) == shifted.values.size
