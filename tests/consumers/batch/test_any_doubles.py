@@ -29,7 +29,7 @@ from producers.contract.profiles import ProfileReader, content_hash, encode_prof
 from tests.monitor.doubles import EDGES, LARGEST, SENTINELS, SMALLEST, any_double, score
 
 PLAN = Plan(
-    Windows(6 * HOUR, DAY, DAY, 4 * DAY),
+    Windows(12 * HOUR, DAY, DAY, 2 * DAY),
     drift=Drift(warning=Budget(1, 30 * DAY), critical=Budget(1, 60 * DAY)),
 )
 REFERENCE_DAYS, LIVE_DAYS, PER_DAY = 10, 3, 12

@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from monitor.counts.bins import Sample
 from monitor.counts.counts import Counts
+from monitor.statistics import effect_sizes
 from monitor.statistics.effect_sizes import (
     Effects,
     jensen_shannon,
@@ -114,6 +115,18 @@ def test_a_sentinel_outside_the_sample_leaves_the_distance_of_the_other_rows_as_
         wide = wasserstein(sample, counts, first, value)
         assert wide.lower == pytest.approx(plain.lower, rel=1e-12)
         assert wide.upper == pytest.approx(plain.upper, rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-100, 1e-3, 1.0, 1e9, 1e100])
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_wasserstein_of_usual_values_uses_plain_arithmetic(monkeypatch, scale, offset):
+    """Its results have been published: another formula would change their last digits."""
+    monkeypatch.setattr(effect_sizes, "_wide_areas", pytest.fail)
+    rng = np.random.default_rng(6)
+    sample = Sample.of((rng.normal(size=200) + offset) * scale)
+    live = live_counts(sample, (rng.normal(0.2, size=50) + offset) * scale)
+    low, high = (offset - 10) * scale, (offset + 10) * scale
+    assert wasserstein(sample, live, low, high).upper > 0
 
 
 def test_wasserstein_is_none_if_a_double_cannot_hold_it():
