@@ -41,9 +41,8 @@ class Differences:
     def over(self, divisor: Differences, factor: Floats | float = 1.0) -> Floats:
         """``self / divisor * factor``; infinite if that is too large for a double."""
         with np.errstate(over="ignore"):
-            return np.ldexp(
-                self.mantissa / divisor.mantissa * factor, self.exponent - divisor.exponent
-            )
+            mantissa = self.mantissa / divisor.mantissa * factor
+            return np.asarray(np.ldexp(mantissa, self.exponent - divisor.exponent))
 
 
 def value_range(values: Floats) -> Differences:

@@ -58,7 +58,8 @@ def _whole(column: pd.Series[Any]) -> NDArray[np.int64]:
             f"column {column.name!r} has the value {column.iloc[0]!s}: expected whole milliseconds"
             f" since 1970, or times such as {EXAMPLE}"
         )
-    return np.clip(numbers, -1, END_MS).astype(np.int64)  # both are outside, and can be cast
+    castable = np.clip(numbers, -1, END_MS)  # both ends are outside of the years
+    return np.asarray(castable, dtype=np.int64)
 
 
 def _timestamps(column: pd.Series[Any]) -> pd.Series[Any]:

@@ -7,6 +7,7 @@ evaluator, findings, messages of windows and alerts, documents of the pipeline a
 import json
 from dataclasses import dataclass, replace
 from typing import Any
+from unittest import mock
 
 import msgspec
 import numpy as np
@@ -26,13 +27,14 @@ from monitor.counts.profile import Profile, ReferenceRows, build_profile
 from monitor.plan import DAY, HOUR, Budget, Drift, Plan, Windows
 from monitor.windows.evaluator import Evaluator
 from producers.contract.profiles import ProfileReader, content_hash, encode_profile
-from tests.monitor.doubles import EDGES, LARGEST, SENTINELS, SMALLEST, any_double, score
+from tests.monitor.doubles import EDGES, LARGEST, SENTINELS, SMALLEST, any_double, finite, score
 
 PLAN = Plan(
     Windows(12 * HOUR, DAY, DAY, 2 * DAY),
     drift=Drift(warning=Budget(1, 30 * DAY), critical=Budget(1, 60 * DAY)),
 )
-REFERENCE_DAYS, LIVE_DAYS, PER_DAY = 10, 3, 12
+REFERENCE, LIVE, PER_DAY = range(10), range(10, 13), 12  # days
+SAMPLE_SIZE = 60  # of the 120 reference rows
 
 
 @dataclass(frozen=True)
@@ -43,18 +45,19 @@ class Values:
     live: tuple[float, ...]
     reference_scores: tuple[float, ...] = (0.1, 0.4, 0.8)
     live_scores: tuple[float, ...] = (0.1, 0.4, 0.8)
+    rare: tuple[float, ...] = ()  # each in one row of the reference, which its sample may lack
     seed: int = 0
 
 
-def scored(values, scores, first_day: int, days: int, seed: int) -> ReferenceRows:
+def scored(values, scores, days: range, seed: int, rare=()) -> ReferenceRows:
     rng = np.random.default_rng(seed)
-    n = days * PER_DAY
-    x = np.concatenate([values, rng.choice(values, n)])[:n]
+    n = len(days) * PER_DAY
+    x = np.concatenate([rare, values, rng.choice(values, n)])[:n]
     score = rng.choice(scores, n)
     label = np.concatenate([[0, 1], rng.integers(0, 2, n - 2)])
     rows = Predictions(
-        ids=[f"{first_day}/{i}" for i in range(n)],
-        time_ms=(20_000 + first_day) * DAY + np.arange(n) * (DAY // PER_DAY),
+        ids=[f"{days.start}/{i}" for i in range(n)],
+        time_ms=(20_000 + days.start) * DAY + np.arange(n) * (DAY // PER_DAY),
         score=score,
         predicted=(score >= 0.5).astype(np.int64),
         features={"x": rng.permutation(x), "whole": rng.integers(0, 9, n)},
@@ -63,11 +66,14 @@ def scored(values, scores, first_day: int, days: int, seed: int) -> ReferenceRow
 
 
 def inputs(values: Values) -> PipelineInputs:
-    reference = scored(values.reference, values.reference_scores, 0, REFERENCE_DAYS, values.seed)
-    live = scored(values.live, values.live_scores, REFERENCE_DAYS, LIVE_DAYS, values.seed + 1)
-    profile = build_profile(
-        "m", "1", reference, pane_ms=PLAN.windows.pane_ms, threshold=0.5, seed=values.seed
+    reference = scored(
+        values.reference, values.reference_scores, REFERENCE, values.seed, values.rare
     )
+    live = scored(values.live, values.live_scores, LIVE, values.seed + 1)
+    with mock.patch("monitor.counts.profile.SAMPLE_SIZE", SAMPLE_SIZE):
+        profile = build_profile(
+            "m", "1", reference, pane_ms=PLAN.windows.pane_ms, threshold=0.5, seed=values.seed
+        )
     return PipelineInputs(decoded(profile), live, None)
 
 
@@ -96,17 +102,17 @@ def x_of(message: WindowMessage) -> dict[str, Any]:
 floats = st.lists(any_double, min_size=1, max_size=12).map(tuple)
 any_values = st.builds(
     Values,
-    floats.filter(lambda values: np.isfinite(values).any()),
+    st.tuples(floats, finite).map(lambda both: (*both[0], both[1])),
     floats,
     st.lists(score, min_size=1, max_size=6).map(tuple),
     st.lists(score, min_size=1, max_size=6).map(tuple),
+    st.lists(any_double, max_size=3).map(tuple),
     st.integers(0, 9),
 )
 NAMED = {
-    **{
-        name: Values((1.0, 2.0, 3.5, 7.0, value), (1.0, 3.5, 7.0))
-        for name, value in SENTINELS.items()
-    },
+    **{name: Values((1.0, 2.0, 7.0), (0.5, 3.5), rare=(at,)) for name, at in SENTINELS.items()},
+    "in the sample": Values((1.0, 2.0, 7.0, 1e200), (1.0, 3.5, 7.0)),
+    "more than a double holds": Values((0.1, 0.2), (0.3, 9.0), rare=(LARGEST, -LARGEST)),
     "both ends": Values((-LARGEST, LARGEST), (LARGEST, 0.0, -LARGEST)),
     "huge live rows": Values((0.1, 0.2), (LARGEST, -LARGEST, 1e200)),
     "subnormal": Values((SMALLEST, 1e-310, 3e-310), (0.0, 2e-310, -1e-310)),
@@ -130,6 +136,8 @@ def assert_documents_and_page_are_made(values: Values) -> None:
 @settings(max_examples=20)
 @given(values=any_values)
 @example(values=NAMED["every edge"])
+@example(values=NAMED["1e200"])
+@example(values=NAMED["more than a double holds"])
 def test_window_messages_of_any_doubles_are_read_as_they_were_written(values):
     for message in messages(inputs(values)):
         encoded = msgspec.json.encode(message)
@@ -150,13 +158,18 @@ def test_documents_and_page_are_made_for_extreme_values(values):
 
 def ranked(values: Values) -> Values:
     """The positions of the values in their common order; infinities stay."""
-    every = np.unique(np.array([*values.reference, *values.live]) + 0.0)
+    every = np.unique(np.array([*values.reference, *values.live, *values.rare]) + 0.0)
 
     def ranks(part: tuple[float, ...]) -> tuple[float, ...]:
         places = np.searchsorted(every, np.array(part) + 0.0).astype(float)
         return tuple(np.where(np.isfinite(part), places, part).tolist())
 
-    return replace(values, reference=ranks(values.reference), live=ranks(values.live))
+    return replace(
+        values,
+        reference=ranks(values.reference),
+        live=ranks(values.live),
+        rare=ranks(values.rare),
+    )
 
 
 @settings(max_examples=10)
