@@ -27,6 +27,8 @@ class HasStatus(Protocol):
 
     def status(self) -> Status: ...
 
+    def problem(self) -> str | None: ...
+
 
 class EndOffsets(Protocol):
     """The end offsets of partitions, as far as they are known."""
@@ -51,7 +53,7 @@ class Heartbeat:
             self._progress_ms = _now_ms()
         if time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + INTERVAL_S
-            self.send(role.status())
+            self.send(role.status(), role.problem())
 
     def send(self, status: Status, problem: str | None = None) -> None:
         message = HeartbeatMessage(
@@ -68,7 +70,7 @@ class Heartbeat:
 
     def close(self, role: HasStatus) -> None:
         """Send a last heartbeat with the final counts."""
-        self.send(role.status())
+        self.send(role.status(), role.problem())
         self._producer.flush(FLUSH_S)
 
     def _with_end(self, name: str, values: Mapping[str, object]) -> PartitionStatus:

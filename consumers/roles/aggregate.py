@@ -98,6 +98,9 @@ class Aggregate:
         self._next.update(next_offsets)
         self._pending = {}
 
+    def problem(self) -> str | None:
+        return None
+
     def status(self) -> Mapping[str, Mapping[str, object]]:
         return {
             partition.name: {

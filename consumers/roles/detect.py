@@ -33,12 +33,12 @@ from consumers.messages.summaries import decode_summary_message
 from consumers.messages.times import optional_rfc3339
 from consumers.messages.window_message import window_message
 from consumers.roles.detect_snapshot import Snapshot
-from consumers.roles.profiles import Profiles, required
-from monitor.counts.summary import Summary
+from consumers.roles.profiles import MissingProfile, Profiles, required
+from consumers.roles.set_aside import SetAside
 from monitor.plan import Plan
-from monitor.windows.detection import advance
+from monitor.windows.detection import advance, due_models
 from monitor.windows.evaluator import Evaluator
-from monitor.windows.findings import Findings
+from monitor.windows.findings import Findings, Transition, WindowFinding
 from monitor.windows.state import Clock, Decisions, Item, Key, State, rebuilt
 
 SNAPSHOT_EVERY = 200  # commits: the most that a restart has to read again
@@ -72,6 +72,7 @@ class Detect:
         self._profiles, self._plan_of, self._state_records = profiles, plan_of, state_records
         self._directory = directory
         self._evaluators: dict[Key, Evaluator] = {}
+        self._set_aside = SetAside(profiles)
         self._owned: dict[TopicPartition, _Owned] = {}
         self._pending: dict[TopicPartition, State] = {}
         self._reader = MessageReader({"summaries": decode_summary_message})
@@ -81,6 +82,7 @@ class Detect:
         self, committed: Mapping[TopicPartition, CommittedOffset]
     ) -> Mapping[TopicPartition, int]:
         behind = {}
+        self._set_aside.clear()
         for topic_partition, at in committed.items():
             state, published = self._published_state(topic_partition.partition)
             start, panes = self._snapshot(topic_partition).load(state.first_needed, at.next_offset)
@@ -98,20 +100,20 @@ class Detect:
 
     def on_partitions_revoked(self, topic_partitions: Sequence[TopicPartition]) -> None:
         self._pending = {}
+        self._set_aside.clear()
         for topic_partition in topic_partitions:
             self._owned.pop(topic_partition, None)
 
     def handle(self, batch: Batch) -> Output | None:
         if not batch.records:
             return None
+        for key in self._set_aside.changed_profiles():
+            self._evaluators.pop(key, None)
         messages: list[Message] = []
         for topic_partition in sorted({record.topic_partition for record in batch.records}):
             items = list(self._items(batch.records, topic_partition))
-            state = self._owned[topic_partition].state
-            evaluators = self._evaluators_of(state, items)
-            self._pending[topic_partition], findings = advance(evaluators, state, items)
-            messages += self._messages(findings)
-            messages += self._state_messages(topic_partition, self._pending[topic_partition])
+            messages += self._advance(topic_partition, items)
+            messages += self._state_messages(topic_partition)
         return Output(messages)
 
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
@@ -136,6 +138,9 @@ class Detect:
             }
             for topic_partition, owned in self._owned.items()
         }
+
+    def problem(self) -> str | None:
+        return self._set_aside.problem
 
     def _foreign(self, partition: int) -> int:
         return self._reader.foreign(
@@ -170,32 +175,71 @@ class Detect:
             elif content is not None:
                 yield record.offset, content
 
-    def _evaluators_of(self, state: State, items: Iterable[Item]) -> Mapping[Key, Evaluator]:
-        named = {(item.model, item.version) for _, item in items if isinstance(item, Summary)}
-        for key in named | set(state.decisions):
-            if key not in self._evaluators:
-                profile = required(self._profiles, *key)
-                self._evaluators[key] = Evaluator.of(self._plan_of(key[0]), profile)
-        return self._evaluators
+    def _advance(self, topic_partition: TopicPartition, items: Sequence[Item]) -> list[Message]:
+        """The messages about what ``items`` change. Sets the versions aside that fail.
 
-    def _messages(self, findings: Findings) -> Iterable[Message]:
-        for finding in findings.windows:
+        If the messages of a version fail, the batch is done again without it.
+        """
+        state = self._owned[topic_partition].state
+        keys = due_models(state, items)
+        while True:
+            after, findings = advance(self._evaluators_of(keys), state, items)
+            messages, failures = self._messages(findings)
+            for key, error in {**findings.failures, **failures}.items():
+                self._set_aside.add(key, error)
+            if not failures:
+                self._pending[topic_partition] = after
+                return messages
+
+    def _evaluators_of(self, keys: Iterable[Key]) -> Mapping[Key, Evaluator]:
+        """The evaluators of model versions that are not set aside."""
+        evaluators = {key: self._evaluator(key) for key in keys if key not in self._set_aside}
+        return {key: found for key, found in evaluators.items() if found is not None}
+
+    def _evaluator(self, key: Key) -> Evaluator | None:
+        """The evaluator of a model version. None if there is none: then it is set aside."""
+        if key in self._evaluators:
+            return self._evaluators[key]
+        try:
+            profile = required(self._profiles, *key)
+        except MissingProfile as error:
+            self._set_aside.add(key, error)
+            return None
+        try:
+            self._evaluators[key] = Evaluator.of(self._plan_of(key[0]), profile)
+        except Exception as error:  # whatever it is, it must not stop the other versions
+            self._set_aside.add(key, error)
+        return self._evaluators.get(key)
+
+    def _messages(self, findings: Findings) -> tuple[list[Message], dict[Key, Exception]]:
+        """The messages about all findings, and the exceptions by model version."""
+        messages, failures = list[Message](), dict[Key, Exception]()
+        all_findings: list[WindowFinding | Transition] = [*findings.windows, *findings.transitions]
+        for finding in all_findings:
+            try:
+                messages.append(self._message(finding))
+            except Exception as error:  # it must not stop the other versions
+                failures.setdefault((finding.model, finding.version), error)
+        return messages, failures
+
+    def _message(self, finding: WindowFinding | Transition) -> Message:
+        if isinstance(finding, WindowFinding):
             threshold = self._plan_of(finding.model).drift.p_value_threshold
             window = window_message(finding, threshold)
-            yield Message("windows", window.key, msgspec.json.encode(window))
-        for transition in findings.transitions:
-            alert, key = alert_message(transition), transition.incident.id.encode()
-            yield Message("alerts", key, msgspec.json.encode(alert), headers=CLOUD_EVENT)
+            return Message("windows", window.key, msgspec.json.encode(window))
+        alert, key = alert_message(finding), finding.incident.id.encode()
+        return Message("alerts", key, msgspec.json.encode(alert), headers=CLOUD_EVENT)
 
-    def _state_messages(self, topic_partition: TopicPartition, state: State) -> Iterable[Message]:
+    def _state_messages(self, topic_partition: TopicPartition) -> Iterable[Message]:
         """The state that differs from what was published last."""
-        published = self._owned[topic_partition].published
-        messages = [clock_message(topic_partition.partition, state.clock)]
-        for key, decisions in state.decisions.items():
-            messages.append(decisions_message(topic_partition.partition, key, decisions))
+        owned, after = self._owned[topic_partition], self._pending[topic_partition]
+        messages = [clock_message(topic_partition.partition, after.clock)]
+        for key, decisions in after.decisions.items():
+            if decisions is not owned.state.decisions.get(key):
+                messages.append(decisions_message(topic_partition.partition, key, decisions))
         for message in messages:
-            if published.get(message.key) != message.value:
-                published[message.key] = message.value
+            if owned.published.get(message.key) != message.value:
+                owned.published[message.key] = message.value
                 yield message
 
 

@@ -92,6 +92,9 @@ class Join:
             self._stores[partition].write(step.state, step.entries)
         self._pending = {}
 
+    def problem(self) -> str | None:
+        return None
+
     def status(self) -> Mapping[str, Mapping[str, object]]:
         return {
             partition.name: {

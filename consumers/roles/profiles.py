@@ -16,6 +16,10 @@ class Profiles(Protocol):
 
     def all(self) -> Mapping[tuple[str, str], Profile]: ...
 
+    def refresh(self) -> None:
+        """Read what has arrived, without waiting for more."""
+        ...
+
     def catch_up(self) -> None:
         """Read everything that was published before this call."""
         ...

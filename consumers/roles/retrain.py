@@ -91,6 +91,9 @@ class Retrain:
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
         self._next.update(next_offsets)
 
+    def problem(self) -> str | None:
+        return None
+
     def status(self) -> Mapping[str, Mapping[str, object]]:
         return {
             topic_partition.name: {

@@ -41,6 +41,10 @@ class Role(Protocol):
         """The status of each partition for the heartbeat, by ``topic/partition``."""
         ...
 
+    def problem(self) -> str | None:
+        """What the heartbeat reports as a problem: it makes ``/health`` ``degraded``."""
+        ...
+
 
 class SinkRole(Protocol):
     """A role that writes its output and offsets itself, not in a Kafka transaction."""
@@ -59,4 +63,8 @@ class SinkRole(Protocol):
 
     def status(self) -> Mapping[str, Mapping[str, object]]:
         """The status of each partition for the heartbeat, by ``topic/partition``."""
+        ...
+
+    def problem(self) -> str | None:
+        """What the heartbeat reports as a problem: it makes ``/health`` ``degraded``."""
         ...

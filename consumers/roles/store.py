@@ -63,6 +63,9 @@ class Store:
         self._database.apply(row_batch(records, self._clock_ms(), self._reader), read)
         self._positions.update(ends)
 
+    def problem(self) -> str | None:
+        return None
+
     def status(self) -> Mapping[str, Mapping[str, object]]:
         return {
             partition.name: {

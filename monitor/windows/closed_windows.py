@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from monitor.counts.counts import Counts, add_cells
-from monitor.counts.summary import Part, Summary
+from monitor.counts.summary import Part
 from monitor.performance.adwin_page_hinkley import Detector
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Maturity, WindowFinding
@@ -40,11 +40,10 @@ class ClosedWindows:
         self._changed_data: set[int] = set()
         self._changed_performance: set[int] = set()
 
-    def add(self, summary: Summary) -> None:
-        """Mark the closed windows over the pane of a summary as changed."""
-        performance = summary.part in PERFORMANCE
-        changed = self._changed_performance if performance else self._changed_data
-        over = self._windows.over(summary.pane_ms)
+    def pane_changed(self, pane_ms: int, part: Part) -> None:
+        """Mark the closed windows over a pane as changed."""
+        changed = self._changed_performance if part in PERFORMANCE else self._changed_data
+        over = self._windows.over(pane_ms)
         changed.update(start_ms for start_ms in over if start_ms in self.states)
 
     def close(self, start_ms: int) -> WindowFinding:
@@ -67,6 +66,19 @@ class ClosedWindows:
         if any(self._panes.window_has(start_ms, part) for part in (Part.AMENDED, Part.LATE)):
             self._changed_performance.add(start_ms)
         return finding
+
+    @property
+    def unfinished_end_ms(self) -> int | None:
+        """The end of the oldest window without final performance."""
+        starts = (start_ms for start_ms, window in self.states.items() if not window.final)
+        first_ms = min(starts, default=None)
+        return None if first_ms is None else first_ms + self._windows.length_ms
+
+    @property
+    def first_final_ms(self) -> int | None:
+        """The start of the oldest window with final performance."""
+        starts = (start_ms for start_ms, window in self.states.items() if window.final)
+        return min(starts, default=None)
 
     def unfinished(self, until_ms: int) -> list[int]:
         """Windows that end at ``until_ms`` or earlier without final performance, oldest first."""

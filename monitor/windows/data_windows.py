@@ -11,7 +11,7 @@ from monitor.windows.findings import WindowStatus
 from monitor.windows.incident_tracker import IncidentTracker
 from monitor.windows.pane_closer import PaneCloser
 from monitor.windows.panes import PaneStore
-from monitor.windows.state import Decisions
+from monitor.windows.state import Decisions, soonest
 
 MOST_EMPTY = 1_000  # consecutive empty windows to publish; further ones are skipped
 
@@ -64,6 +64,24 @@ class DataWindows:
         self._close_windows(watermark_ms)
         self._incidents.apply_verdicts(watermark_ms)
 
+    @property
+    def due_ms(self) -> int | None:
+        """The end of the pane or window to close next. None if there is none so far."""
+        start_ms, length_ms = self._due_start_ms(), self._windows.length_ms
+        return soonest((self.scan.due_ms, None if start_ms is None else start_ms + length_ms))
+
+    @property
+    def skips_empty(self) -> bool:
+        """Whether empty windows are not published any more."""
+        return self.empty_run >= MOST_EMPTY
+
+    def _due_start_ms(self) -> int | None:
+        """The start of the window to publish next."""
+        if self.next_start_ms is None or not self.skips_empty:
+            return self.next_start_ms
+        row_ms = self._panes.first_on_time(self.next_start_ms)
+        return None if row_ms is None else max(self.next_start_ms, self._windows.over(row_ms)[0])
+
     def _close_windows(self, watermark_ms: int) -> None:
         if self.next_start_ms is None:
             return
@@ -79,7 +97,7 @@ class DataWindows:
         After ``MOST_EMPTY`` empty windows, it is the next that holds an on-time row, or else the
         first that is still open. The result does not depend on the steps of the watermark.
         """
-        if self.empty_run < MOST_EMPTY:
+        if not self.skips_empty:
             return start_ms
         last_closed_ms, slide_ms = watermark_ms - self._windows.length_ms, self._windows.slide_ms
         next_ms = last_closed_ms - last_closed_ms % slide_ms + slide_ms

@@ -16,210 +16,136 @@ Theory of operation
 3. When the labels have had their time, errors and performance are final (``performance_windows``).
 4. Changed windows are published again, with a higher revision.
 5. Panes and windows that no row or label can reach any more are dropped.
+
+Model versions do not affect each other: each is judged by itself, and one that fails is set aside
+(``model_state``). A version is only touched if it gets a summary or if the clock has passed the
+time at which it has something to do next, so idle versions cost next to nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from monitor.counts.summary import Part, Summary
-from monitor.events.event_time import earliest
-from monitor.statistics.scanner import Scanner
-from monitor.windows.closed_windows import ClosedWindows
-from monitor.windows.data_windows import DataWindows
+from monitor.counts.summary import Summary
 from monitor.windows.evaluator import Evaluator
-from monitor.windows.findings import Findings, Transition, WindowFinding
-from monitor.windows.incident_tracker import IncidentTracker
-from monitor.windows.pane_closer import PaneCloser
-from monitor.windows.pane_errors import PaneErrors
-from monitor.windows.panes import Pane, PaneStore
-from monitor.windows.performance_windows import PerformanceWindows
-from monitor.windows.scale_scanner import ScaleScanner
-from monitor.windows.scales import Blocks, BlockSums
-from monitor.windows.state import (
-    Clock,
-    Decisions,
-    Item,
-    Key,
-    State,
-    Sums,
-    WatermarkUpdate,
-    rewindow,
-    window_config,
+from monitor.windows.findings import Findings
+from monitor.windows.model_detection import ModelDetection
+from monitor.windows.model_state import (
+    ModelState,
+    model_state,
+    reached,
+    set_aside,
+    with_models,
 )
+from monitor.windows.state import Clock, Item, Key, State, WatermarkUpdate, window_config
+
+OffsetSummary = tuple[int, Summary]  # with its offset
 
 
 def advance(
     evaluators: Mapping[Key, Evaluator], state: State, items: Iterable[Item]
 ) -> tuple[State, Findings]:
-    """Add ``items`` to ``state``, in order. ``evaluators`` holds every model version in them.
+    """Add ``items`` to ``state``, in order.
 
-    A model version of ``state`` without an evaluator stays as it is.
+    A model version without an evaluator is set aside, as is one whose detection fails; its
+    exception is in the findings. ``due_models`` returns the versions that need an evaluator.
     """
-    clock = state.clock
-    models = {
-        key: ModelDetection(
-            evaluators[key], decisions, state.panes.get(key, {}), state.sums.get(key, Sums())
-        )
-        for key, decisions in state.decisions.items()
-        if key in evaluators
-    }
-    for offset, item in items:
-        if isinstance(item, WatermarkUpdate):
-            clock = clock.updated(item)
-            for model in models.values():
-                model.close_until(clock)
-        else:
-            key = (item.model, item.version)
-            if key not in models:
-                models[key] = ModelDetection.new(evaluators[key])
-            models[key].add(offset, item)
-    for model in models.values():
-        model.publish_changed()
-        model.prune(clock)
-    return _next_state(state, clock, models), _findings(models.values())
+    batch = _Batch.of(state.clock, items)
+    models: dict[Key, ModelState] = {}
+    findings = Findings()
+    for key in _touched(state, batch, evaluators):
+        before = model_state(state, key)
+        evaluator = evaluators.get(key)
+        judged = None if evaluator is None else _judged(evaluator, before, key, batch, findings)
+        if judged is not None:
+            models[key] = judged
+        elif key in batch.summaries:
+            models[key] = set_aside(before, batch.summaries_of(key))
+    return with_models(state, batch.clock, models), findings
 
 
-class ModelDetection:
-    """One model version during one batch. Works on copies: the state it came from stays.
+def due_models(state: State, items: Iterable[Item]) -> list[Key]:
+    """The model versions that ``items`` name, or that have something to do after them."""
+    return list(_touched(state, _Batch.of(state.clock, items), {}))
 
-    Its parts share the panes and the incidents; each keeps the positions that it has reached.
-    """
 
-    def __init__(
-        self, evaluator: Evaluator, decisions: Decisions, panes: Mapping[int, Pane], sums: Sums
-    ) -> None:
-        decisions = rewindow(decisions, evaluator.plan)
-        self._evaluator, self._windows = evaluator, evaluator.plan.windows
-        self._panes = PaneStore(
-            self._windows, dict(panes), decisions.first_pane_ms, decisions.pruned_ms
-        )
-        self._incidents = IncidentTracker(evaluator, decisions.incidents)
-        errors = PaneErrors(evaluator.error_scale, self._panes, decisions.errors)
-        self._closed = ClosedWindows(evaluator, self._panes, errors, decisions.windows)
-        self._data = DataWindows(
-            self._panes,
-            self._scan(evaluator.data, Part.ON_TIME, sums.data, decisions.next_pane_ms),
-            self._closed,
-            self._incidents,
-            decisions,
-        )
-        self._performance = PerformanceWindows(
-            evaluator,
-            self._panes,
-            None
-            if evaluator.errors is None
-            else self._scan(evaluator.errors, Part.FINAL, sums.errors, decisions.final_pane_ms),
-            self._closed,
-            self._incidents,
-        )
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The items of a batch; each clock and summary has its position among them."""
 
-    def _scan(
-        self, scanner: Scanner, part: Part, sums: BlockSums, next_ms: int | None
-    ) -> PaneCloser:
-        evaluator, panes = self._evaluator, self._panes
-        blocks = Blocks(lambda number: panes.counts(number, scanner.cell_index, part), dict(sums))
-        scales = ScaleScanner(scanner, self._windows, evaluator.longest_scale, blocks)
-        reach_ms = evaluator.longest_panes * self._windows.pane_ms
-        return PaneCloser(scales, reach_ms, panes, self._incidents, next_ms)
+    start: Clock
+    clock: Clock  # after the batch
+    clocks: Sequence[tuple[int, Clock]]
+    summaries: Mapping[Key, Sequence[tuple[int, OffsetSummary]]]
 
     @classmethod
-    def new(cls, evaluator: Evaluator) -> ModelDetection:
-        """A model version without any summary yet."""
-        return cls(evaluator, Decisions(window_config(evaluator.plan)), {}, Sums())
+    def of(cls, clock: Clock, items: Iterable[Item]) -> _Batch:
+        start, clocks = clock, list[tuple[int, Clock]]()
+        summaries: dict[Key, list[tuple[int, OffsetSummary]]] = defaultdict(list)
+        for position, (offset, item) in enumerate(items):
+            if isinstance(item, WatermarkUpdate):
+                clock = clock.updated(item)
+                clocks.append((position, clock))
+            else:
+                summaries[item.model, item.version].append((position, (offset, item)))
+        return cls(start, clock, clocks, summaries)
 
-    def add(self, offset: int, summary: Summary) -> None:
-        """Add a summary to its pane, and mark what it changes."""
-        if not self._panes.add(offset, summary):
-            return
-        if summary.part is Part.ON_TIME:
-            self._data.add_pane(summary.pane_ms)
-            self._data.scan.changed(summary.pane_ms)
-        elif summary.part is Part.FINAL and self._performance.scan is not None:
-            self._performance.scan.changed(summary.pane_ms)
-        self._closed.add(summary)
+    def summaries_of(self, key: Key) -> Iterator[OffsetSummary]:
+        return (summary for _, summary in self.summaries.get(key, ()))
 
-    def close_until(self, clock: Clock) -> None:
-        """Close and finish every pane and window that the watermarks have passed, oldest first."""
-        lateness_ms = self._evaluator.plan.time.lateness_ms
-        self._data.close_until(_minus(clock.data_ms, lateness_ms))
-        joined_ms = _minus(clock.joined_ms, lateness_ms)
-        labels_ms = _minus(clock.labels_ms, lateness_ms + self._evaluator.label_wait_ms)
-        self._performance.finish_until(earliest((joined_ms, labels_ms)))
-
-    def publish_changed(self) -> None:
-        self._closed.publish_changed()
-
-    def prune(self, clock: Clock) -> None:
-        """Drop the panes and windows that no row, label or open window can reach any more."""
-        past_ms = earliest((clock.data_ms, clock.joined_ms, clock.labels_ms))
-        if past_ms is None:
-            return
-        time, windows = self._evaluator.plan.time, self._windows
-        kept_ms = max(time.accept_late_ms, time.label_horizon_ms) + self._evaluator.label_wait_ms
-        horizon_ms = past_ms - time.lateness_ms - kept_ms - 2 * windows.length_ms
-        scans = (self._data.scan, self._performance.scan)
-        needed = [None if scan is None else scan.needed_from_ms() for scan in scans]
-        open_ms = [ms for ms in needed if ms is not None]
-        self._panes.prune(
-            earliest((windows.pane_of(horizon_ms), self._data.next_start_ms, *open_ms))
-        )
-        if self._panes.pruned_ms is not None:
-            self._closed.prune(self._panes.pruned_ms)
-
-    @property
-    def windows(self) -> list[WindowFinding]:
-        """The windows that were published, in order."""
-        return self._closed.published
-
-    @property
-    def transitions(self) -> list[Transition]:
-        """The changes of incidents, in order."""
-        return self._incidents.transitions
-
-    @property
-    def panes(self) -> Mapping[int, Pane]:
-        return self._panes.panes
-
-    @property
-    def sums(self) -> Sums:
-        errors = self._performance.scan
-        return Sums(self._data.scan.sums, {} if errors is None else errors.sums)
-
-    @property
-    def decisions(self) -> Decisions:
-        errors = self._performance.scan
-        return Decisions(
-            window_config(self._evaluator.plan),
-            first_pane_ms=self._panes.first_ms,
-            next_pane_ms=self._data.scan.next_ms,
-            final_pane_ms=None if errors is None else errors.next_ms,
-            next_start_ms=self._data.next_start_ms,
-            pruned_ms=self._panes.pruned_ms,
-            empty_run=self._data.empty_run,
-            windows=self._closed.states,
-            incidents=self._incidents.open,
-            errors=self._closed.errors.history,
-            first_needed=self._panes.first_offset,
-        )
+    def of_model(self, key: Key) -> Iterator[Clock | OffsetSummary]:
+        """The clocks, and the summaries of one model version, in the order of the batch."""
+        steps: list[tuple[int, Clock | OffsetSummary]] = [*self.clocks]
+        steps += self.summaries.get(key, ())
+        return (step for _, step in sorted(steps, key=lambda step: step[0]))
 
 
-def _next_state(state: State, clock: Clock, models: Mapping[Key, ModelDetection]) -> State:
-    return State(
-        clock,
-        {**state.decisions, **{key: model.decisions for key, model in models.items()}},
-        {**state.panes, **{key: model.panes for key, model in models.items()}},
-        {**state.sums, **{key: model.sums for key, model in models.items()}},
-    )
+def _touched(state: State, batch: _Batch, evaluators: Mapping[Key, Evaluator]) -> Iterator[Key]:
+    """The model versions to look at: first those of ``state`` in their order, then new ones."""
+    named, known = batch.summaries.keys(), state.decisions.keys()
+    due = reached(state, batch.clock)
+    other_config = {
+        key
+        for key in known & evaluators.keys()
+        if state.decisions[key].window_config != window_config(evaluators[key].plan)
+    }
+    touched = (known & named) | due | other_config
+    if len(touched) > 1:
+        yield from (key for key in known if key in touched)
+    else:
+        yield from touched
+    yield from (key for key in named if key not in known)
 
 
-def _findings(models: Iterable[ModelDetection]) -> Findings:
-    models = list(models)
-    return Findings(
-        [window for model in models for window in model.windows],
-        [transition for model in models for transition in model.transitions],
-    )
+def _judged(
+    evaluator: Evaluator, before: ModelState, key: Key, batch: _Batch, findings: Findings
+) -> ModelState | None:
+    """The state of a model version after a batch; None if its detection failed.
+
+    What it has found is added to ``findings``.
+    """
+    try:
+        model = ModelDetection(evaluator, before)
+        if key not in batch.summaries and model.is_idle(batch.clock):
+            return replace(before, due=model.due)
+        _detect(model, key, batch)
+        after = model.state
+    except Exception as error:  # a bug in the judgement of one version must not stop the others
+        findings.failures[key] = error
+        return None
+    findings.windows += model.windows
+    findings.transitions += model.transitions
+    return after
 
 
-def _minus(time_ms: int | None, span_ms: int) -> int | None:
-    return None if time_ms is None else time_ms - span_ms
+def _detect(model: ModelDetection, key: Key, batch: _Batch) -> None:
+    model.wake(batch.start)
+    for step in batch.of_model(key):
+        if isinstance(step, Clock):
+            model.close_until(step)
+        else:
+            model.add(*step)
+    model.publish_changed()
+    model.prune(batch.clock)

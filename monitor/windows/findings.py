@@ -168,7 +168,11 @@ class Transition:
 
 @dataclass(slots=True)
 class Findings:
-    """The windows to publish and the changes of incidents, each in order."""
+    """The windows to publish and the changes of incidents, each in order.
+
+    ``failures`` holds the exceptions of the model versions whose detection failed, by key.
+    """
 
     windows: list[WindowFinding] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
+    failures: dict[tuple[str, str], Exception] = field(default_factory=dict)

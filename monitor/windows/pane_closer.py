@@ -41,6 +41,12 @@ class PaneCloser:
             yield pane_ms + self._pane_ms
             self.next_ms = pane_ms + self._pane_ms
 
+    @property
+    def due_ms(self) -> int | None:
+        """The end of the pane to close next. None if there is none so far."""
+        pane_ms = self._panes.next_due(self.next_ms, self._reach_ms)
+        return None if pane_ms is None else pane_ms + self._pane_ms
+
     def needed_from_ms(self) -> int | None:
         """The first pane that a window still to be tested may hold. None before the first row."""
         next_ms = self._panes.first_ms if self.next_ms is None else self.next_ms

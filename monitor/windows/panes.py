@@ -38,6 +38,11 @@ def add_summary(
     return True
 
 
+def first_offset(panes: Mapping[int, Pane]) -> int | None:
+    """The smallest offset of the summaries in some panes."""
+    return min((pane.first_offset for pane in panes.values()), default=None)
+
+
 def kept_from(panes: Mapping[int, Pane], from_ms: int | None) -> dict[int, Pane]:
     return {ms: pane for ms, pane in panes.items() if from_ms is None or ms >= from_ms}
 
@@ -89,13 +94,19 @@ class PaneStore:
         window of up to ``reach_ms`` can hold a row, empty panes are skipped.
         """
         size_ms = self.windows.pane_ms
-        pane_ms = self.first_ms if next_ms is None else next_ms
+        pane_ms = self.next_due(next_ms, reach_ms)
         while pane_ms is not None and pane_ms + size_ms <= watermark_ms:
-            if pane_ms in self.panes or self._any_between(pane_ms - reach_ms, pane_ms):
-                yield pane_ms
-                pane_ms += size_ms
-            else:
-                pane_ms = min((ms for ms in self.panes if ms > pane_ms), default=watermark_ms)
+            yield pane_ms
+            pane_ms = self.next_due(pane_ms + size_ms, reach_ms)
+
+    def next_due(self, next_ms: int | None, reach_ms: int) -> int | None:
+        """The pane to close next, whatever the watermark. None if there is none so far."""
+        pane_ms = self.first_ms if next_ms is None else next_ms
+        if pane_ms is None or pane_ms in self.panes:
+            return pane_ms
+        if self._any_between(pane_ms - reach_ms, pane_ms):
+            return pane_ms
+        return min((ms for ms in self.panes if ms > pane_ms), default=None)
 
     def _any_between(self, from_ms: int, until_ms: int) -> bool:
         return any(from_ms <= ms <= until_ms for ms in self.panes)
@@ -111,7 +122,7 @@ class PaneStore:
 
     @property
     def first_offset(self) -> int | None:
-        return min((pane.first_offset for pane in self.panes.values()), default=None)
+        return first_offset(self.panes)
 
 
 def cells_by_pane(panes: Sequence[Pane | None], parts: Sequence[Part]) -> list[Cells]:

@@ -12,6 +12,7 @@ from monitor.windows.incident_tracker import IncidentTracker
 from monitor.windows.pane_closer import PaneCloser
 from monitor.windows.panes import PaneStore
 from monitor.windows.performance_signals import coverage_signals, metric_signals
+from monitor.windows.state import soonest
 
 
 class PerformanceWindows:
@@ -40,6 +41,12 @@ class PerformanceWindows:
                 self._incidents.apply_verdicts(end_ms)
         self._finish_windows(final_ms)
         self._incidents.apply_verdicts(final_ms)
+
+    @property
+    def due_ms(self) -> int | None:
+        """The end of the pane or window to finish next. None if there is none so far."""
+        pane_ms = None if self.scan is None else self.scan.due_ms
+        return soonest((pane_ms, self._closed.unfinished_end_ms))
 
     def _finish_windows(self, final_ms: int) -> None:
         for start_ms in self._closed.unfinished(final_ms):

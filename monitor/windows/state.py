@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from monitor.counts.summary import Summary
+from monitor.counts.summary import Part, Summary
 from monitor.decisions.incidents import Incident
 from monitor.events.event_time import Sources, earliest, latest
 from monitor.plan import Plan
@@ -17,6 +18,7 @@ from monitor.windows.panes import Pane, add_summary, kept_from
 from monitor.windows.scales import BlockSums
 
 Key = tuple[str, str]  # model, version
+BEFORE_ALL, AFTER_ALL = -(1 << 62), 1 << 62  # for comparisons with times that are None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,11 @@ class Clock:
     data_ms: int | None = None
     joined_ms: int | None = None  # predictions joined in all partitions of ``joins``
     labels_ms: int | None = None  # labels joined in all partitions of ``joins``
+
+    @property
+    def past_ms(self) -> int | None:
+        """The earliest of the three times."""
+        return earliest((self.data_ms, self.joined_ms, self.labels_ms))
 
     def updated(self, update: WatermarkUpdate) -> Clock:
         """Watermarks never go back."""
@@ -105,6 +112,47 @@ class Decisions:
     incidents: Mapping[str, Incident] = field(default_factory=dict)  # open, by subject
     errors: ErrorHistory = field(default_factory=ErrorHistory)
     first_needed: int | None = None  # offset of the first summary needed to rebuild the panes
+    # Panes and parts that changed while the version was set aside. See ``model_state``.
+    unjudged: tuple[tuple[int, Part], ...] = ()
+
+
+class Times(NamedTuple):
+    """The times of a clock, without None."""
+
+    data_ms: int
+    joined_ms: int
+    labels_ms: int
+    past_ms: int
+
+    @classmethod
+    def of(cls, clock: Clock) -> Times:
+        times_ms = (clock.data_ms, clock.joined_ms, clock.labels_ms, clock.past_ms)
+        return cls(*(BEFORE_ALL if ms is None else ms for ms in times_ms))
+
+
+class Due(NamedTuple):
+    """The clock at which a model version has something to do next.
+
+    Panes and windows close at ``data_ms``. They become final once both ``joined_ms`` and
+    ``labels_ms`` are reached. Once all three times are past ``past_ms``, some can be dropped.
+    """
+
+    data_ms: int
+    joined_ms: int
+    labels_ms: int
+    past_ms: int
+
+    @classmethod
+    def of(cls, **times_ms: int | None) -> Due:
+        """None: never."""
+        return cls(**{name: AFTER_ALL if ms is None else ms for name, ms in times_ms.items()})
+
+    def is_reached(self, times: Times) -> bool:
+        return (
+            self.data_ms <= times.data_ms
+            or (self.joined_ms <= times.joined_ms and self.labels_ms <= times.labels_ms)
+            or self.past_ms <= times.past_ms
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +162,9 @@ class State:
     clock: Clock = field(default_factory=Clock)
     decisions: Mapping[Key, Decisions] = field(default_factory=dict)
     panes: Mapping[Key, Mapping[int, Pane]] = field(default_factory=dict)
-    # A cache, computed from the panes.
+    # Caches, computed from the decisions and panes.
     sums: Mapping[Key, Sums] = field(default_factory=dict, compare=False)
+    due: Mapping[Key, Due | None] = field(default_factory=dict, compare=False)
 
     @property
     def first_needed(self) -> int | None:
@@ -143,7 +192,7 @@ def rebuilt(state: State, items: Iterable[Item]) -> State:
         if isinstance(item, Summary):
             key = (item.model, item.version)
             add_summary(panes.setdefault(key, {}), pruned_ms.get(key), offset, item)
-    return replace(state, panes=panes, sums={})
+    return replace(state, panes=panes, sums={}, due={})
 
 
 def rewindow(decisions: Decisions, plan: Plan) -> Decisions:
@@ -160,6 +209,11 @@ def rewindow(decisions: Decisions, plan: Plan) -> Decisions:
         windows={},
         errors=decisions.errors if same_pane else ErrorHistory(),
     )
+
+
+def soonest(times_ms: Iterable[int | None]) -> int | None:
+    """The minimum of the times that are not None."""
+    return min((ms for ms in times_ms if ms is not None), default=None)
 
 
 def window_config(plan: Plan) -> tuple[int, int, int]:

@@ -90,6 +90,13 @@ class Table:
     def all(self) -> Mapping[tuple[str, str], Profile]:
         return self._known
 
+    def publish(self, *profiles: Profile) -> None:
+        """Found by a later ``refresh`` or ``catch_up``."""
+        self._later |= {(p.model, p.version): p for p in profiles}
+
+    def refresh(self) -> None:
+        self._known |= self._later
+
     def catch_up(self) -> None:
         self.catch_ups += 1
         self._known |= self._later

@@ -23,6 +23,7 @@ class World:
         self.now_s = 0.0
         self.calls: list[str] = []
         self.sent: list[Any] = []
+        self.reported: str | None = None
 
     def poll(self, _seconds: float) -> None:
         pass
@@ -36,6 +37,9 @@ class World:
 
     def status(self) -> Any:
         return {"predictions/0": {"offset": 1_200, "counts": {"received": 1_200}}}
+
+    def problem(self) -> str | None:
+        return self.reported
 
     def end_offset(self, topic_partition: TopicPartition) -> int | None:
         return {TopicPartition("predictions", 0): 1_300}.get(topic_partition)
@@ -104,3 +108,12 @@ def test_progress_at_is_the_time_of_the_last_commit(world, beat):
 def test_a_last_heartbeat_is_flushed_when_it_is_closed(world, beat):
     beat.close(world)
     assert world.calls == ["produce", "flush"]
+
+
+def test_a_heartbeat_has_the_problem_of_the_role_while_there_is_one(world, beat):
+    world.reported = "1 model version is set aside: m/1: its profile is gone"
+    sent_at(world, beat, 6)
+    world.reported = None
+    beat.close(world)
+    problems = [document["problem"] for *_, document in world.sent]
+    assert problems == ["1 model version is set aside: m/1: its profile is gone"] * 2 + [None]

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +26,6 @@ from consumers.messages.watermarks import JoinWatermarks, SourceWatermarks, wate
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.detect import Detect
 from consumers.roles.join import Join
-from consumers.roles.profiles import MissingProfile
 from monitor.counts.counts import Counts
 from monitor.counts.summary import Part, Summary
 from monitor.events.event_time import Progress, Sources
@@ -417,12 +417,6 @@ def test_detect_writes_nothing_without_records(log, tmp_path):
     assert Worker(detect(log, tmp_path), log, [S0]).work() is None
 
 
-def test_missing_profile_is_named_in_the_error(log, tmp_path):
-    worker = Worker(detect(log, tmp_path, Table()), log, [S0])
-    with pytest.raises(MissingProfile, match="the profile of m/1 is gone"):
-        handled(worker, log, row("m", 0))
-
-
 def test_status_of_detect_has_offset_watermark_and_counts(log, tmp_path):
     role = detect(log, tmp_path)
     worker = Worker(role, log, [S0])
@@ -434,6 +428,147 @@ def test_status_of_detect_has_offset_watermark_and_counts(log, tmp_path):
         "idle": False,
         "counts": {"models": 1, "panes": 1, "open_incidents": 0, "foreign": 0},
     }
+
+
+# -- versions that are set aside ---------------------------------------------------------------
+
+M2 = ("m", "2")
+OTHER_PANE = "the profile of n/1 was taken with panes of 1 s, the configuration says 2 s"
+
+
+def of_versions(log: Log, *keys: tuple[str, str]) -> dict[str, list[bytes | None]]:
+    """The messages on ``windows`` and ``alerts`` about some model versions."""
+    subjects = {f"/models/{model}": model for model, _ in keys}
+    windows = [
+        record.value
+        for record, document in zip(log.all("windows"), documents(log, "windows"), strict=True)
+        if (document["model"], document["version"]) in keys
+    ]
+    alerts = [
+        record.value
+        for record, event in zip(log.all("alerts"), documents(log, "alerts"), strict=True)
+        if (subjects.get(event["source"]), event["data"]["version"]) in keys
+    ]
+    return {"windows": windows, "alerts": alerts}
+
+
+def results_of(log: Log, key: tuple[str, str]) -> Any:
+    """What must not depend on when a version was judged.
+
+    Labels may be known when it is, so those of a first, provisional publication are left out.
+    """
+    found = {
+        window: {**results, "decided": {**results["decided"], "errors": None}}
+        for window, results in agreed(log).items()
+        if window.startswith("/".join((*key, "")))
+    }
+    events = [json.loads(value or b"") for value in of_versions(log, key)["alerts"]]
+    return found, sorted(events, key=lambda event: event["subject"])  # kinds do not interact
+
+
+def reconfigured(directory: Path, log: Log) -> Detect:
+    """A role that is configured with other panes for the model n."""
+    other = replace(PLAN, windows=replace(PLAN.windows, pane_ms=2 * PANE))
+    role = detect(log, directory)
+    role._plan_of = lambda model: other if model == "n" else PLAN
+    return role
+
+
+@pytest.mark.parametrize("lose_disk", [False, True])
+@pytest.mark.parametrize(("first", "last"), [(0, 9), (5, 15), (12, 200)])
+def test_version_of_another_pane_is_set_aside_and_closes_what_is_due_once_it_fits(
+    tmp_path, first, last, lose_disk
+):
+    log, expected = new_log(), undisturbed(4)[0]
+    worker = Worker(detect(log, tmp_path), log, [S0], chunk=7)
+    for _ in range(first):
+        worker.work(4)
+    written_before = of_versions(log, ("n", "1"))
+    role = reconfigured(tmp_path, log)
+    worker = Worker(role, log, [S0], chunk=7)
+    for _ in range(first, last):
+        worker.work(4)
+    assert role.problem() is not None
+    assert role.problem().startswith(f"1 model version is set aside: n/1: {OTHER_PANE}")
+    assert of_versions(log, ("n", "1")) == written_before
+    if lose_disk:
+        shutil.rmtree(tmp_path)
+    role = detect(log, tmp_path)
+    worker = Worker(role, log, [S0], chunk=7)
+    log.append(Message("summaries", *update_of(log), 0, JSON_HEADERS))
+    while not worker.done:
+        worker.work(4)
+    assert role.problem() is None
+    assert of_versions(log, ("m", "1"), M2) == of_versions(expected, ("m", "1"), M2)
+    assert results_of(log, ("n", "1")) == results_of(expected, ("n", "1"))
+
+
+def update_of(log: Log) -> tuple[bytes | None, bytes | None]:
+    """The newest watermarks of a log again, which change nothing."""
+    record = next(
+        record for record in reversed(log.all("summaries")) if b"sources" in (record.value or b"")
+    )
+    return record.key, record.value
+
+
+def test_version_without_a_profile_is_judged_as_soon_as_the_profile_is_published(tmp_path, caplog):
+    log, expected = new_log(), undisturbed(4)[0]
+    profiles = Table(profile(), profile("n"))
+    role = detect(log, tmp_path, profiles)
+    worker = Worker(role, log, [S0])
+    for _ in range(12):
+        worker.work(4)
+    reason = "the profile of m/2 is gone from the topic 'profiles'"
+    assert (role.problem() or "").startswith(f"1 model version is set aside: m/2: {reason}")
+    assert caplog.text.count(f"m/2 is set aside: {reason}") == 1
+    assert profiles.catch_ups == 1  # it waits for the end of the topic once, not in each batch
+    assert of_versions(log, M2) == {"windows": [], "alerts": []}
+    profiles.publish(profile(version="2", threshold=0.8))
+    while not worker.done:
+        worker.work(4)
+    assert role.problem() is None
+    others = (("m", "1"), ("n", "1"))
+    assert of_versions(log, *others) == of_versions(expected, *others)
+    assert results_of(log, M2) == results_of(expected, M2)
+
+
+@pytest.mark.parametrize("fails", ["judge_data", "judge_performance", "window_message"])
+def test_version_that_cannot_be_judged_does_not_stop_the_others(tmp_path, monkeypatch, fails):
+    log, expected = new_log(), undisturbed(4)[0]
+    module: Any = consumers.roles.detect
+    owner = module if fails == "window_message" else Evaluator
+    works = getattr(owner, fails)
+
+    def failing(subject: Any, *args: Any, **settings: Any) -> Any:
+        found = subject.profile if owner is Evaluator else subject
+        if (found.model, found.version) == M2:
+            raise OverflowError("too large")
+        return works(subject, *args, **settings)
+
+    role = detect(log, tmp_path)
+    worker = Worker(role, log, [S0], chunk=7)
+    for i in range(20):
+        if i == 7:
+            monkeypatch.setattr(owner, fails, failing)
+        worker.work(4)
+    assert role.problem() == "1 model version is set aside: m/2: OverflowError('too large')"
+    monkeypatch.setattr(owner, fails, works)
+    worker = Worker(detect(log, tmp_path), log, [S0], chunk=7)
+    while not worker.done:
+        worker.work(4)
+    others = (("m", "1"), ("n", "1"))
+    assert of_versions(log, *others) == of_versions(expected, *others)
+    assert results_of(log, M2) == results_of(expected, M2)
+
+
+def test_problem_names_few_versions_and_the_number_of_all(log, tmp_path):
+    role = detect(log, tmp_path, Table())
+    handled(Worker(role, log, [S0]), log, *(row("m", 0, version=str(v)) for v in (1, 2, 3, 4, 5)))
+    problem = role.problem() or ""
+    assert problem.startswith("5 model versions are set aside: m/1: the profile of m/1 is gone")
+    assert problem.endswith("; and 2 more, see the log")
+    role.on_partitions_lost([S0])
+    assert role.problem() is None
 
 
 # -- messages that cannot be used --------------------------------------------------------------

@@ -1,0 +1,82 @@
+"""The model versions that a role cannot process at the moment. The others are not affected."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from consumers.roles.profiles import Profiles
+from driftline.errors import Trouble
+from monitor.counts.profile import Profile
+from monitor.windows.state import Key
+
+log = logging.getLogger(__name__)
+
+MAX_LISTED = 3  # versions in the heartbeat; their number is always complete
+MAX_REASON = 300  # characters
+
+
+class SetAside:
+    """Model versions with the reason why each is set aside, for the log and the heartbeat.
+
+    A version is tried again with the next assignment of partitions, and once its profile is
+    published or replaced.
+    """
+
+    def __init__(self, profiles: Profiles) -> None:
+        self._profiles = profiles
+        self._reasons: dict[Key, str] = {}
+        self._tried: dict[Key, Profile | None] = {}  # the profile that did not work
+        self._logged: dict[Key, str] = {}
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._reasons
+
+    def add(self, key: Key, error: Exception) -> None:
+        """Set a version aside. Logs its reason unless it is the one that was logged last."""
+        reason = _sentence(error)
+        self._reasons[key], self._tried[key] = reason, self._profiles.get(*key)
+        if self._logged.get(key) != reason:
+            self._logged[key] = reason
+            trace = None if isinstance(error, Trouble) else error
+            log.error("%s/%s is set aside: %s", *key, reason, exc_info=trace)
+
+    def changed_profiles(self) -> list[Key]:
+        """The versions whose profile has changed since; they are not set aside any more."""
+        if not self._reasons:
+            return []
+        self._profiles.refresh()
+        changed = [
+            key for key, tried in self._tried.items() if self._profiles.get(*key) is not tried
+        ]
+        for key in changed:
+            del self._reasons[key], self._tried[key]
+        return changed
+
+    def clear(self) -> None:
+        """Try all versions again."""
+        self._reasons, self._tried = {}, {}
+
+    @property
+    def problem(self) -> str | None:
+        """The problem to report in the heartbeat; None if no version is set aside."""
+        count = len(self._reasons)
+        if count == 0:
+            return None
+        subject = "1 model version is" if count == 1 else f"{count} model versions are"
+        return f"{subject} set aside: {'; '.join(self._listed())}"
+
+    def _listed(self) -> Iterator[str]:
+        for model, version in sorted(self._reasons)[:MAX_LISTED]:
+            yield f"{model}/{version}: {self._reasons[model, version]}"
+        if len(self._reasons) > MAX_LISTED:
+            yield f"and {len(self._reasons) - MAX_LISTED} more, see the log"
+
+
+def _sentence(error: Exception) -> str:
+    """The message of an error that is meant for people; the type as well, of any other."""
+    text = (
+        str(error) if isinstance(error, ValueError | RuntimeError) and str(error) else repr(error)
+    )
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_REASON else text[: MAX_REASON - 1] + "…"

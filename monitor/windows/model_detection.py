@@ -1,0 +1,202 @@
+"""Detection for one model version, during one batch."""
+
+from __future__ import annotations
+
+from monitor.counts.summary import Part, Summary
+from monitor.events.event_time import earliest
+from monitor.statistics.scanner import Scanner
+from monitor.windows.closed_windows import ClosedWindows
+from monitor.windows.data_windows import DataWindows
+from monitor.windows.evaluator import Evaluator
+from monitor.windows.findings import Transition, WindowFinding
+from monitor.windows.incident_tracker import IncidentTracker
+from monitor.windows.model_state import ModelState
+from monitor.windows.pane_closer import PaneCloser
+from monitor.windows.pane_errors import PaneErrors
+from monitor.windows.panes import PaneStore
+from monitor.windows.performance_windows import PerformanceWindows
+from monitor.windows.scale_scanner import ScaleScanner
+from monitor.windows.scales import Blocks, BlockSums
+from monitor.windows.state import (
+    Clock,
+    Decisions,
+    Due,
+    Sums,
+    Times,
+    rewindow,
+    soonest,
+    window_config,
+)
+
+
+class ModelDetection:
+    """One model version during one batch. Works on copies: the state it came from stays.
+
+    Its parts share the panes and the incidents; each keeps the positions that it has reached.
+    """
+
+    def __init__(self, evaluator: Evaluator, model: ModelState) -> None:
+        decisions, sums = rewindow(model.decisions, evaluator.plan), model.sums
+        self._changed = bool(decisions.unjudged) or decisions is not model.decisions
+        self._evaluator, self._windows = evaluator, evaluator.plan.windows
+        self._panes = PaneStore(
+            self._windows, dict(model.panes), decisions.first_pane_ms, decisions.pruned_ms
+        )
+        self._incidents = IncidentTracker(evaluator, decisions.incidents)
+        errors = PaneErrors(evaluator.error_scale, self._panes, decisions.errors)
+        self._closed = ClosedWindows(evaluator, self._panes, errors, decisions.windows)
+        self._data = DataWindows(
+            self._panes,
+            self._scan(evaluator.data, Part.ON_TIME, sums.data, decisions.next_pane_ms),
+            self._closed,
+            self._incidents,
+            decisions,
+        )
+        self._performance = PerformanceWindows(
+            evaluator,
+            self._panes,
+            None
+            if evaluator.errors is None
+            else self._scan(evaluator.errors, Part.FINAL, sums.errors, decisions.final_pane_ms),
+            self._closed,
+            self._incidents,
+        )
+        for pane_ms, part in decisions.unjudged:
+            self._pane_changed(pane_ms, part)
+
+    def _scan(
+        self, scanner: Scanner, part: Part, sums: BlockSums, next_ms: int | None
+    ) -> PaneCloser:
+        evaluator, panes = self._evaluator, self._panes
+        blocks = Blocks(lambda number: panes.counts(number, scanner.cell_index, part), dict(sums))
+        scales = ScaleScanner(scanner, self._windows, evaluator.longest_scale, blocks)
+        reach_ms = evaluator.longest_panes * self._windows.pane_ms
+        return PaneCloser(scales, reach_ms, panes, self._incidents, next_ms)
+
+    def add(self, offset: int, summary: Summary) -> None:
+        """Add a summary to its pane, and mark what it changes."""
+        if self._panes.add(offset, summary):
+            self._pane_changed(summary.pane_ms, summary.part)
+
+    def _pane_changed(self, pane_ms: int, part: Part) -> None:
+        if part is Part.ON_TIME:
+            self._data.add_pane(pane_ms)
+            self._data.scan.changed(pane_ms)
+        elif part is Part.FINAL and self._performance.scan is not None:
+            self._performance.scan.changed(pane_ms)
+        self._closed.pane_changed(pane_ms, part)
+
+    def is_idle(self, clock: Clock) -> bool:
+        """Whether there is nothing to do at a clock, apart from adding summaries."""
+        return not self._changed and not self.due.is_reached(Times.of(clock))
+
+    def wake(self, clock: Clock) -> None:
+        """Bring a version up to a clock that has passed without anything to publish."""
+        if not self.due.is_reached(Times.of(clock)):
+            self.close_until(clock)
+            self.prune(clock)
+
+    def close_until(self, clock: Clock) -> None:
+        """Close and finish every pane and window that the watermarks have passed, oldest first."""
+        lateness_ms = self._evaluator.plan.time.lateness_ms
+        self._data.close_until(_minus(clock.data_ms, lateness_ms))
+        joined_ms = _minus(clock.joined_ms, lateness_ms)
+        labels_ms = _minus(clock.labels_ms, lateness_ms + self._evaluator.label_wait_ms)
+        self._performance.finish_until(earliest((joined_ms, labels_ms)))
+
+    def publish_changed(self) -> None:
+        self._closed.publish_changed()
+
+    def prune(self, clock: Clock) -> None:
+        """Drop the panes and windows that no row, label or open window can reach any more."""
+        if clock.past_ms is None:
+            return
+        horizon_ms = clock.past_ms - self._kept_ms
+        self._panes.prune(
+            earliest((self._windows.pane_of(horizon_ms), self._data.next_start_ms, *self._open_ms))
+        )
+        if self._panes.pruned_ms is not None:
+            self._closed.prune(self._panes.pruned_ms)
+
+    @property
+    def _kept_ms(self) -> int:
+        """How far behind the clocks a pane may still be reached."""
+        time = self._evaluator.plan.time
+        late_ms = max(time.accept_late_ms, time.label_horizon_ms)
+        wait_ms = self._evaluator.label_wait_ms
+        return time.lateness_ms + late_ms + wait_ms + 2 * self._windows.length_ms
+
+    @property
+    def _open_ms(self) -> list[int]:
+        """The first panes that the windows of all scales still need."""
+        scans = (self._data.scan, self._performance.scan)
+        needed = [None if scan is None else scan.needed_from_ms() for scan in scans]
+        return [ms for ms in needed if ms is not None]
+
+    @property
+    def due(self) -> Due:
+        """The clock before which only ``wake`` has anything to do."""
+        time, final_ms = self._evaluator.plan.time, self._performance.due_ms
+        labels_ms = _plus(final_ms, self._evaluator.label_wait_ms)
+        return Due.of(
+            data_ms=_plus(self._data.due_ms, time.lateness_ms),
+            joined_ms=_plus(final_ms, time.lateness_ms),
+            labels_ms=_plus(labels_ms, time.lateness_ms),
+            past_ms=self._prune_due_ms(),
+        )
+
+    def _prune_due_ms(self) -> int | None:
+        """The clock at which the oldest pane or window is dropped.
+
+        None if an open window needs it: then something else is due first.
+        """
+        first_ms = soonest((min(self._panes.panes, default=None), self._closed.first_final_ms))
+        next_start_ms = None if self._data.skips_empty else self._data.next_start_ms
+        open_ms = soonest((next_start_ms, *self._open_ms))
+        if first_ms is None or (open_ms is not None and open_ms <= first_ms):
+            return None
+        return self._windows.pane_of(first_ms) + self._windows.pane_ms + self._kept_ms
+
+    @property
+    def windows(self) -> list[WindowFinding]:
+        """The windows that were published, in order."""
+        return self._closed.published
+
+    @property
+    def transitions(self) -> list[Transition]:
+        """The changes of incidents, in order."""
+        return self._incidents.transitions
+
+    @property
+    def state(self) -> ModelState:
+        return ModelState(self._decisions, self._panes.panes, self._sums, self.due)
+
+    @property
+    def _sums(self) -> Sums:
+        errors = self._performance.scan
+        return Sums(self._data.scan.sums, {} if errors is None else errors.sums)
+
+    @property
+    def _decisions(self) -> Decisions:
+        errors = self._performance.scan
+        return Decisions(
+            window_config(self._evaluator.plan),
+            first_pane_ms=self._panes.first_ms,
+            next_pane_ms=self._data.scan.next_ms,
+            final_pane_ms=None if errors is None else errors.next_ms,
+            next_start_ms=self._data.next_start_ms,
+            pruned_ms=self._panes.pruned_ms,
+            empty_run=self._data.empty_run,
+            windows=self._closed.states,
+            incidents=self._incidents.open,
+            errors=self._closed.errors.history,
+            first_needed=self._panes.first_offset,
+        )
+
+
+def _plus(time_ms: int | None, span_ms: int) -> int | None:
+    return None if time_ms is None else time_ms + span_ms
+
+
+def _minus(time_ms: int | None, span_ms: int) -> int | None:
+    return None if time_ms is None else time_ms - span_ms
