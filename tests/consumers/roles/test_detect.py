@@ -567,7 +567,7 @@ def test_problem_names_few_versions_and_the_number_of_all(log, tmp_path):
     problem = role.problem() or ""
     assert problem.startswith("5 model versions are set aside: m/1: the profile of m/1 is gone")
     assert problem.endswith("; and 2 more, see the log")
-    role.on_partitions_lost([S0])
+    role.on_partitions_revoked([S0])
     assert role.problem() is None
 
 
