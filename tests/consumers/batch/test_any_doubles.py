@@ -109,10 +109,16 @@ any_values = st.builds(
     st.lists(any_double, max_size=3).map(tuple),
     st.integers(0, 9),
 )
+BEYOND_SAMPLE = {  # the seed decides it
+    **{
+        name: Values((1.0, 2.0, 7.0), (0.5, 3.5, 9.0), rare=(value,), seed=2)
+        for name, value in SENTINELS.items()
+    },
+    "more than a double holds": Values((0.1, 0.2), (0.3, 9.0), rare=(LARGEST, -LARGEST), seed=2),
+}
 NAMED = {
-    **{name: Values((1.0, 2.0, 7.0), (0.5, 3.5), rare=(at,)) for name, at in SENTINELS.items()},
+    **BEYOND_SAMPLE,
     "in the sample": Values((1.0, 2.0, 7.0, 1e200), (1.0, 3.5, 7.0)),
-    "more than a double holds": Values((0.1, 0.2), (0.3, 9.0), rare=(LARGEST, -LARGEST)),
     "both ends": Values((-LARGEST, LARGEST), (LARGEST, 0.0, -LARGEST)),
     "huge live rows": Values((0.1, 0.2), (LARGEST, -LARGEST, 1e200)),
     "subnormal": Values((SMALLEST, 1e-310, 3e-310), (0.0, 2e-310, -1e-310)),
@@ -149,6 +155,13 @@ def test_window_messages_of_any_doubles_are_read_as_they_were_written(values):
 @given(values=any_values)
 def test_documents_and_page_are_made_for_any_doubles(values):
     assert_documents_and_page_are_made(values)
+
+
+@pytest.mark.parametrize("values", BEYOND_SAMPLE.values(), ids=BEYOND_SAMPLE)
+def test_the_sample_of_the_examples_lacks_the_sentinel(values):
+    x = inputs(values).profile.schema.features["x"]
+    assert x.high == max(values.rare)
+    assert not np.isin(values.rare, x.sample.values).any()
 
 
 @pytest.mark.parametrize("values", NAMED.values(), ids=NAMED)
