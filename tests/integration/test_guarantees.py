@@ -18,7 +18,8 @@ from confluent_kafka.admin import AdminClient, ConfigResource
 from consumers.kafka import configuration
 from consumers.kafka.client import Client
 from consumers.kafka.errors import SlotTaken, TransactionAborted
-from consumers.kafka.topics import create
+from consumers.kafka.topic_configuration import configuration_warnings
+from consumers.kafka.topics import create, topics
 from consumers.messages.records import CommittedOffset, Message, Output, Record, TopicPartition
 from driftline.settings import Settings, load_settings
 from producers.kafka.errors import MissingTopic
@@ -113,6 +114,20 @@ def test_topics_are_created_once_and_existing_ones_are_reported(settings, kafka,
         f"{prefix}.{name}": 1 if name in ("alerts", "retraining", "profiles", "heartbeats") else 2
         for name in (name.removeprefix(f"{prefix}.") for name in existing)
     }
+
+
+def test_existing_topics_are_compared_with_the_retention_that_a_longer_horizon_needs(
+    settings, prefix
+):
+    existing = [topic.name for topic in topics(settings, settings.plan())]
+    assert configuration_warnings(settings, settings.plan(), existing) == []
+    longer = settings.model_copy(
+        update={"time": settings.time.model_copy(update={"label_horizon": "60d"})}
+    )
+    lines = configuration_warnings(longer, longer.plan(), existing)
+    assert [line.split(":")[0] for line in lines] == [
+        f"{prefix}.{name}" for name in ("predictions", "labels", "joins", "summaries")
+    ]
 
 
 def test_a_missing_topic_is_reported_with_the_remedy(kafka, prefix):

@@ -361,8 +361,8 @@ def test_model_version_that_takes_the_place_of_a_deleted_one_is_written(database
     profiles = Published(registration())
     role = assigned(database, profiles=profiles)
     role.write([])
-    profiles.registrations = []
-    role.write([])
     profiles.registrations = [registration(version="2")]
+    role.write([])
+    profiles.registrations = []
     role.write([])
     assert [row["version"] for row in rows(database, models.c.version)] == ["1", "2"]

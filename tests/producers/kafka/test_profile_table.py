@@ -165,8 +165,10 @@ def test_reading_the_table_may_take_longer_than_the_stall_timeout(slow):
 
 
 def test_a_stall_while_the_table_is_read_is_reported(slow):
+    table = slow(9)
     with pytest.raises(KafkaUnavailable, match=r"nothing could be read from .*profiles for 60 s"):
-        slow(9).catch_up()
+        table.catch_up()
+    assert table._consumer.calls == 19  # the last message in the 17th call, 90 s before
 
 
 def test_a_publisher_counts_the_records_that_kafka_has_confirmed(settings):
