@@ -13,6 +13,7 @@ import driftline.__main__
 from consumers.__main__ import main as consumers_main
 from dashboard.api_address import API_VARIABLE, TOKEN_VARIABLE
 from driftline.configuration.sections import ModelSection
+from driftline.fault_points import VARIABLE as FAULT_VARIABLE
 from driftline.settings import Settings
 from producers.__main__ import main as producers_main
 
@@ -24,7 +25,7 @@ PROGRAMS: dict[tuple[str, ...], click.Command] = {
     ("python", "-m", "consumers"): consumers_main,
 }
 # Not of the settings: the dashboard's, and those of the tests.
-OTHERS = {API_VARIABLE, TOKEN_VARIABLE, "DRIFTLINE_TEST_KAFKA", "DRIFTLINE_REQUIRE"}
+OTHERS = {API_VARIABLE, TOKEN_VARIABLE, "DRIFTLINE_TEST_KAFKA", "DRIFTLINE_REQUIRE", FAULT_VARIABLE}
 
 
 def parse(words: Sequence[str], *, whole: bool = True) -> bool:

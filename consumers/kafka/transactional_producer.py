@@ -12,6 +12,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from consumers.kafka.configuration import TIMEOUT_S, producer_config
 from consumers.kafka.errors import TransactionAborted, TransactionUnsettled, translated
 from consumers.messages.records import Message
+from driftline.fault_points import fault_point
 from driftline.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -35,10 +36,14 @@ class TransactionalProducer:
         """
         try:
             self._producer.begin_transaction()
+            fault_point("after-begin")
             for message in messages:
                 self._produce(message)
+            fault_point("after-output")
             if offsets:
                 self._producer.send_offsets_to_transaction(offsets, group_metadata)
+            fault_point("after-offsets")
+            fault_point("before-commit", prepare=self._producer.flush)
             self._producer.commit_transaction(TIMEOUT_S)
         except KafkaException as error:
             self._abort(error)

@@ -15,6 +15,7 @@ from consumers.messages.records import Batch, CommittedOffset, Output, TopicPart
 from consumers.processes.heartbeat import Heartbeat
 from consumers.roles.role import Role, SinkRole
 from driftline.errors import Trouble
+from driftline.fault_points import fault_point
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,8 @@ def run_sink(
         role.on_partitions_assigned(assigned)
         client.resume_all()
         role.write(records)
+        if records:
+            fault_point("after-database")
         heartbeat.send_if_due(role, progressed=bool(records))
 
 
@@ -79,7 +82,9 @@ def _commit(client: Client, role: Role, batch: Batch, output: Output) -> bool:
     except TransactionAborted:
         _reassign(client, role, client.rewind(), set())
         return False
+    fault_point("after-commit")
     role.committed(offsets)
+    fault_point("after-disk")
     return True
 
 

@@ -18,6 +18,7 @@ from consumers.roles.join import Join
 from consumers.roles.retrain import Retrain
 from consumers.roles.role import Role
 from consumers.roles.store import Store
+from driftline import fault_points
 from driftline.settings import Settings
 from monitor.plan import Plan, duration_ms
 from producers.kafka.profile_table import ProfileTable
@@ -37,6 +38,7 @@ def run_worker(
     settings: Settings, role: str, slot: int, stopped: Callable[[], bool], *, gapless: bool = False
 ) -> None:
     """Run one member of one role until ``stopped``. For ``gapless`` see ``Client``."""
+    fault_points.set_up(role)
     if role == "store":
         _run_store(settings, slot, stopped, gapless)
     else:

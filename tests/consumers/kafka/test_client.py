@@ -186,6 +186,9 @@ class World:
     def abort_transaction(self, _timeout: float) -> None:
         self._call("abort")
 
+    def flush(self) -> None:
+        self._call("flush")
+
     # -- as the group --------------------------------------------------------------------------
 
     def assigns(self, *topic_partitions: TopicPartition) -> Callable[[], None]:
@@ -248,6 +251,21 @@ def test_a_transaction_has_the_messages_and_the_offsets_with_their_metadata(worl
         ("produce", "d.joins", {"key": None, "value": b"w", "partition": 3}),
         ("send offsets", {0: (8, "metadata"), 1: (2, "")}, "generation 0"),
         "commit",
+    ]
+
+
+def test_the_fault_points_of_a_transaction_lie_between_its_steps(world, reading, monkeypatch):
+    def reach(name: str, prepare: Callable[[], object] | None = None) -> None:
+        world.calls.append(name)
+        if prepare is not None:
+            prepare()
+
+    monkeypatch.setattr(transactional_producer, "fault_point", reach)
+    polled(world, reading, KafkaMessage(P0, 7))
+    reading.commit({P0: 8}, Output([Message("alerts", b"", b"")]))
+    assert [call if isinstance(call, str) else call[0] for call in world.calls] == [
+        *("begin", "after-begin", "produce", "after-output", "send offsets", "after-offsets"),
+        *("before-commit", "flush", "commit"),
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from consumers.kafka.errors import TransactionAborted
 from consumers.messages.records import Batch, CommittedOffset, Output, Record, TopicPartition
+from consumers.processes import loop
 from consumers.processes.loop import MAX_ABORTS, TooManyAborts, run_role, run_sink
 
 P0, P1, P2 = (TopicPartition("joins", number) for number in range(3))
@@ -156,6 +157,18 @@ def test_a_role_handles_then_commits_then_is_confirmed():
         ("handle", (P0, 7), (P0, 8), (P1, 3)),
         ("commit", {P0: 9, P1: 4}, OUTPUT),
         ("committed", {P0: 9, P1: 4}),
+        "progressed",
+    ]
+
+
+def test_the_fault_points_of_a_role_are_after_the_commit_and_after_its_confirmation(monkeypatch):
+    world = World(Polled(record(P0, 7)))
+    monkeypatch.setattr(loop, "fault_point", world.calls.append)
+    assert world.run()[1:] == [
+        ("commit", {P0: 8}, OUTPUT),
+        "after-commit",
+        ("committed", {P0: 8}),
+        "after-disk",
         "progressed",
     ]
 
@@ -355,6 +368,14 @@ def test_a_sink_is_rebalanced_then_resumed_then_writes():
         ("write",),
         "heartbeat",
     ]
+
+
+def test_the_fault_point_of_a_sink_is_after_each_batch_with_records(monkeypatch):
+    world = World(Polled(), Polled(record(P0, 7)))
+    monkeypatch.setattr(loop, "fault_point", world.calls.append)
+    calls = world.run_sink()
+    assert calls[-3:] == [("write", (P0, 7)), "after-database", "progressed"]
+    assert calls.count("after-database") == 1
 
 
 def test_a_sink_releases_lost_partitions_before_it_takes_over_others():
