@@ -76,13 +76,15 @@ class Deployment:
         assert done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def start(self, *roles: str, slot: int = 0) -> None:
+    def start(self, *roles: str, slot: int = 0, fault: str | None = None) -> None:
+        """Start workers. ``fault``: POINT:COUNT, where they end; see CONTRIBUTING.md."""
         for role in roles or ROLES:
             name = f"{role}-{slot}"
             command = [sys.executable, "-m", "consumers", role, "--slot", str(slot)]
+            faults = {} if fault is None else {"DRIFTLINE_FAULT": f"{role}:{fault}"}
             with (self.directory / f"{name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(
-                    command, env=self.environment, stdout=log, stderr=log
+                    command, env={**self.environment, **faults}, stdout=log, stderr=log
                 )
 
     def stop(self, name: str) -> None:

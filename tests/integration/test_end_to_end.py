@@ -25,11 +25,12 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from driftline.fault_points import EXIT_CODE
 from driftline.settings import load_settings
 from monitor.counts.profile import Profile
 from producers.kafka.profile_publication import publish_profile
 from producers.kafka.profile_table import read_profiles
-from tests.integration.deployment import Deployment, Sent, Windows
+from tests.integration.deployment import TIMEOUT_S, Deployment, Sent, Windows
 
 pytestmark = pytest.mark.kafka
 
@@ -161,24 +162,26 @@ def test_results_do_not_depend_on_order_polls_keys_and_workers(april, kafka, tmp
         agree(deployment, april)
 
 
-@pytest.mark.parametrize("role", ["aggregate", "join", "detect", "store"])
-def test_results_do_not_depend_on_a_role_that_is_killed_twice(role, april, kafka, tmp_path, prefix):
+def test_results_do_not_depend_on_roles_that_end_at_every_fault_point(
+    april, kafka, tmp_path, prefix
+):
+    """Every role is ended at each point of its transactions in turn, while records arrive."""
+    records = by_time(april.records)
     with Deployment(kafka, prefix, tmp_path, WAIT) as deployment:
         publish(deployment, april)
-        deployment.start()
-        half = len(april.records) // 2
-        interleaved = by_time(april.records)
-        deployment.send(interleaved[:half])
-        for pause_s in (3.0, 1.5):  # while it starts, and while it works
-            time.sleep(pause_s)
-            deployment.kill(f"{role}-0")
-            deployment.start(role)
-        deployment.send(interleaved[half:])
+        workers = FaultyWorkers(deployment)
+        deadline_s = time.monotonic() + 2 * TIMEOUT_S
+        while workers.restart():
+            assert time.monotonic() < deadline_s, f"not reached: {workers.faults}"
+            some = len(records) // 200 + 1  # fewer and fewer, so that they last for all faults
+            deployment.send(records[:some])
+            del records[:some]
+            time.sleep(0.4)
+        deployment.send(records)
         deployment.await_final(LAST_END)
         stop_all(deployment)
         agree(deployment, april)
-        if role == "store":
-            stored_as_published(deployment)
+        stored_as_published(deployment)
 
 
 def test_one_malformed_record_in_a_hundred_becomes_a_dead_letter_and_the_others_count(
@@ -214,6 +217,46 @@ def test_one_malformed_record_in_a_hundred_becomes_a_dead_letter_and_the_others_
 
 
 # -- helpers -----------------------------------------------------------------------------------
+
+TRANSACTION_FAULTS = (
+    *("after-begin:2", "after-output:2", "after-offsets:1", "before-commit:2"),
+    *("after-commit:2", "after-disk:1"),
+)
+FAULTS = {
+    "aggregate": TRANSACTION_FAULTS,
+    "join": TRANSACTION_FAULTS,
+    "detect": TRANSACTION_FAULTS,
+    "store": ("after-database:1", "after-database:2"),
+}
+
+
+class FaultyWorkers:
+    """One worker of each role, each ending at its faults in turn; without one at the end."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self.faults = {role: list(faults) for role, faults in FAULTS.items()}
+        for role, faults in self.faults.items():
+            deployment.start(role, fault=faults[0])
+
+    def restart(self) -> bool:
+        """Restart the workers that have ended. Whether any fault has not been reached yet."""
+        for role, faults in self.faults.items():
+            status = self._deployment.processes[f"{role}-0"].poll()
+            if status is not None:
+                assert status == EXIT_CODE, self._deployment.logs()
+                assert self._last_log_line(role) == f"DRIFTLINE_FAULT: ended at {point(faults[0])}"
+                del faults[0]
+                self._deployment.start(role, fault=faults[0] if faults else None)
+        return any(self.faults.values())
+
+    def _last_log_line(self, role: str) -> str:
+        return (self._deployment.directory / f"{role}-0.log").read_text().splitlines()[-1]
+
+
+def point(fault: str) -> str:
+    return fault.partition(":")[0]
+
 
 GOOD = {
     "schema": 1,
