@@ -19,6 +19,7 @@ NO_LABELS = (
     "No labels yet. The performance of a window appears as soon as labels of its predictions"
     " arrive; the simulator sends them."
 )
+NO_ROWS = "None of the windows shown holds a row."
 NO_REFERENCE_LABELS = "The reference has no labels, so there is no baseline."
 METRIC_HELP = (
     "Band: 95% interval of each window. ● final. ▽ provisional: labels are still expected, and"
@@ -67,12 +68,12 @@ def _show(context: PageContext, data: Data) -> None:
     _show_performance(data, labelled=context.model.labelled)
     st.subheader("Prediction drift")
     st.caption("Distribution of the scores, compared with the reference. Needs no labels.")
-    _show_distance(data.windows, series.score)
+    _show_distance(data.windows, series.score, NO_ROWS)
     if data.concept.prediction is not None:
         render.distribution(data.concept.prediction)
     st.subheader("Concept drift")
     st.caption("Distribution of |label - score| of labelled rows, compared with the reference.")
-    _show_distance(data.windows, series.error)
+    _show_distance(data.windows, series.error, NO_LABELS)
     _show_expected(data.windows)
     _show_detectors(data.windows)
 
@@ -89,10 +90,12 @@ def _show_performance(data: Data, *, labelled: bool) -> None:
     render.table(tables.performance(data.baseline, data.latest))
 
 
-def _show_distance(windows: Sequence[WindowItem], get_feature: GetFeature) -> None:
+def _show_distance(
+    windows: Sequence[WindowItem], get_feature: GetFeature, without_rows: str
+) -> None:
     rows = series.distance_rows(windows, get_feature)
     if rows.empty:
-        st.info(NO_LABELS)
+        st.info(without_rows)
         return
     item, newest = next(
         (item, feature) for item in reversed(windows) if (feature := get_feature(item)) is not None

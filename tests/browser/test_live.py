@@ -116,9 +116,13 @@ def screenshot_page(page: Page, name: str) -> None:
 
 @contextmanager
 def simulating(deployment: Deployment) -> Iterator[None]:
-    """Two weeks of disturbed flights, a day every two seconds."""
+    """Two weeks of disturbed flights, a day every four seconds; event time ends a few days later.
+
+    So the newest windows hold rows, however late a busy machine opens the page.
+    """
     command = [sys.executable, "-m", "driftline", "simulate", "--until", "2013-04-15"]
-    command += ["--speed", "43200", "--scenario", SCENARIO, "--finish"]
+    command += ["--speed", "21600", "--scenario", SCENARIO]
+    command += ["--finish", "--finish-after", "3d"]
     with running(deployment, command, "simulate"):
         yield
 
