@@ -71,7 +71,7 @@ def test_register_builds_a_profile_from_a_file_of_rows(loans, tmp_path):
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["--time", "then"], "there is no column 'then' in .*: there are when, p, outcome"),
+        (["--time", "then"], "there is no column 'then' in .*: its columns are when, p, outcome"),
         (["--score", "income"], "expected probabilities between 0 and 1"),
         (["--label", "branch"], "only binary classification is supported"),
         (["--label", "outcome"], "give the positive one with --positive"),
