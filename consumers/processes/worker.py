@@ -100,7 +100,7 @@ def _role(name: str, settings: Settings, client: Client, profiles: ProfileTable)
     directory = _directory(settings, client, name)
     if name == "join":
         return Join(profiles, plan_of, client.partitions, directory, client.first_offset)
-    return Detect(profiles, plan_of, _state_records(client), directory)
+    return Detect(profiles, plan_of, _state_records(client), directory, client.first_offset)
 
 
 def _plans(settings: Settings) -> Callable[[str], Plan]:

@@ -32,7 +32,7 @@ from consumers.messages.records import (
 from consumers.messages.summaries import decode_summary_message
 from consumers.messages.times import optional_rfc3339
 from consumers.messages.window_message import window_message
-from consumers.roles.detect_snapshot import Snapshot
+from consumers.roles.detect_snapshot import Snapshot, SummariesLost, incomplete
 from consumers.roles.profiles import MissingProfile, Profiles, required
 from consumers.roles.set_aside import SetAside
 from monitor.plan import Plan
@@ -54,6 +54,7 @@ class _Owned:
     state: State
     published: dict[bytes | None, bytes | None]  # values on ``detect-state`` by key
     next: int
+    incomplete: frozenset[Key] = frozenset()  # versions whose panes could not be rebuilt
     commits: int = 0
 
 
@@ -68,9 +69,10 @@ class Detect:
         plan_of: Callable[[str], Plan],
         state_records: StateRecords,
         directory: Path,
+        first_offset: Callable[[TopicPartition], int],
     ) -> None:
         self._profiles, self._plan_of, self._state_records = profiles, plan_of, state_records
-        self._directory = directory
+        self._directory, self._first_offset = directory, first_offset
         self._evaluators: dict[Key, Evaluator] = {}
         self._set_aside = SetAside(profiles)
         self._owned: dict[TopicPartition, _Owned] = {}
@@ -86,11 +88,12 @@ class Detect:
         for topic_partition, at in committed.items():
             state, published = self._published_state(topic_partition.partition)
             start, panes = self._snapshot(topic_partition).load(state.first_needed, at.next_offset)
-            self._owned[topic_partition] = _Owned(
-                replace(state, panes=panes), published, at.next_offset
-            )
+            owned = _Owned(replace(state, panes=panes), published, at.next_offset)
+            self._owned[topic_partition] = owned
             if start < at.next_offset:
                 behind[topic_partition] = start
+                oldest = self._first_offset(topic_partition)
+                owned.incomplete = incomplete(state, start, oldest)
         return behind
 
     def replay(self, records: Sequence[Record]) -> None:
@@ -121,7 +124,8 @@ class Detect:
             owned = self._owned[topic_partition]
             owned.state, owned.next = self._pending[topic_partition], next_offset
             owned.commits += 1
-            if owned.commits % SNAPSHOT_EVERY == 0:
+            # A snapshot of incomplete panes would be taken for complete by the next worker.
+            if owned.commits % SNAPSHOT_EVERY == 0 and not owned.incomplete:
                 self._snapshot(topic_partition).save(owned.next, owned.state.panes)
         self._pending = {}
 
@@ -198,6 +202,9 @@ class Detect:
 
     def _evaluator(self, key: Key) -> Evaluator | None:
         """The evaluator of a model version. None if there is none: then it is set aside."""
+        if any(key in owned.incomplete for owned in self._owned.values()):
+            self._set_aside.add(key, SummariesLost(*key))
+            return None
         if key in self._evaluators:
             return self._evaluators[key]
         try:

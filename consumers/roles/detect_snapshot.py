@@ -11,14 +11,36 @@ import msgspec
 from msgspec import Struct
 
 from consumers.messages.summaries import encode_pieces
+from driftline.errors import Trouble
 from monitor.counts.summary import Summary
 from monitor.windows.panes import Pane
-from monitor.windows.state import Key
+from monitor.windows.state import Key, State
 from producers.contract.summaries import decode_summaries
 
 log = logging.getLogger(__name__)
 
 Panes = Mapping[Key, Mapping[int, Pane]]
+
+
+class SummariesLost(Trouble):
+    """Retention has deleted summaries that the windows of a model version still need."""
+
+    def __init__(self, model: str, version: str) -> None:
+        super().__init__(
+            f"summaries that the windows of {model}/{version} still need were deleted by retention"
+            " before they were read again: register the model as a new version"
+        )
+
+
+def incomplete(state: State, start: int, oldest: int) -> frozenset[Key]:
+    """The model versions whose panes cannot be rebuilt by reading the summaries from ``start``.
+
+    ``oldest`` is the oldest offset that retention has left.
+    """
+    if start >= oldest:
+        return frozenset()
+    needed = {key: decisions.first_needed for key, decisions in state.decisions.items()}
+    return frozenset(key for key, first in needed.items() if first is not None and first < oldest)
 
 
 class _Saved(Struct, frozen=True):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from monitor.counts.summary import Summary
 from monitor.windows.data_windows import MOST_EMPTY
 from monitor.windows.panes import Pane, add_summary, first_offset
-from monitor.windows.state import Clock, Decisions, Due, Key, State, Sums, Times
+from monitor.windows.state import Clock, Decisions, Due, Key, State, Sums, Times, soonest
 
 NOT_JUDGED = Decisions((0, 0, 0))  # no windows of any length yet
 
@@ -56,8 +56,10 @@ def set_aside(model: ModelState, summaries: Iterable[tuple[int, Summary]]) -> Mo
     for offset, summary in summaries:
         if add_summary(panes, model.decisions.pruned_ms, offset, summary):
             unjudged.add((summary.pane_ms, summary.part))
+    # Not of the panes alone: a part of them may be lost.
+    first_needed = soonest((model.decisions.first_needed, first_offset(panes)))
     decisions = replace(
-        model.decisions, unjudged=tuple(sorted(unjudged)), first_needed=first_offset(panes)
+        model.decisions, unjudged=tuple(sorted(unjudged)), first_needed=first_needed
     )
     return replace(model, decisions=decisions, panes=panes, due=None)
 

@@ -211,9 +211,9 @@ def rewindow(decisions: Decisions, plan: Plan) -> Decisions:
     )
 
 
-def soonest(times_ms: Iterable[int | None]) -> int | None:
-    """The minimum of the times that are not None."""
-    return min((ms for ms in times_ms if ms is not None), default=None)
+def soonest(times: Iterable[int | None]) -> int | None:
+    """The minimum of the times or offsets that are not None."""
+    return min((time for time in times if time is not None), default=None)
 
 
 def window_config(plan: Plan) -> tuple[int, int, int]:

@@ -73,7 +73,7 @@ def detect(log: Log, directory: Path, profiles: Table | None = None) -> Detect:
     def state_records(partition: int) -> list[Record]:
         return log.read(TopicPartition("detect-state", partition))
 
-    return Detect(profiles or table(), constant(PLAN), state_records, directory)
+    return Detect(profiles or table(), constant(PLAN), state_records, directory, log.first_offset)
 
 
 # -- a stream with everything in it ------------------------------------------------------------
@@ -433,6 +433,8 @@ def test_status_of_detect_has_offset_watermark_and_counts(log, tmp_path):
 # -- versions that are set aside ---------------------------------------------------------------
 
 M2 = ("m", "2")
+VERSIONS = (("m", "1"), M2, ("n", "1"))
+LOST = "summaries that the windows of m/1 still need were deleted by retention"
 OTHER_PANE = "the profile of n/1 was taken with panes of 1 s, the configuration says 2 s"
 
 
@@ -559,6 +561,49 @@ def test_version_that_cannot_be_judged_does_not_stop_the_others(tmp_path, monkey
     others = (("m", "1"), ("n", "1"))
     assert of_versions(log, *others) == of_versions(expected, *others)
     assert results_of(log, M2) == results_of(expected, M2)
+
+
+def retained(log: Log, oldest: int) -> None:
+    """Let retention delete the summaries before an offset."""
+    log._records[S0] = [record for record in log._records[S0] if record.offset >= oldest]
+
+
+def test_version_whose_summaries_were_deleted_before_a_rebuild_is_set_aside(tmp_path):
+    log, expected = new_log(), undisturbed(4)[0]
+    worker = Worker(detect(log, tmp_path / "lost"), log, [S0])
+    for _ in range(8):
+        worker.work(4)
+    written_before = of_versions(log, *VERSIONS)
+    retained(log, log.position(S0).next_offset)
+    for message in (*(row("o", pane) for pane in range(40, 45)), *passed(60 * PANE)):
+        log.append(message)
+    profiles = Table(*table().all().values(), profile("o"))
+    for disk in ("empty", "empty", "of another machine"):  # a restart must not forget it
+        role = detect(log, tmp_path / disk, profiles)
+        worker = Worker(role, log, [S0])
+        for _ in range(2 * EVERY):
+            worker.work(1)
+        assert (role.problem() or "").startswith(f"3 model versions are set aside: m/1: {LOST}")
+    while not worker.done:
+        worker.work(4)
+    assert of_versions(log, *VERSIONS) == written_before != of_versions(expected, *VERSIONS)
+    assert of_versions(log, ("o", "1"))["windows"]
+
+
+def test_version_whose_panes_are_in_the_snapshot_needs_no_deleted_summaries(tmp_path):
+    log, expected = new_log(), undisturbed(4)[0]
+    worker = Worker(detect(log, tmp_path), log, [S0])
+    for _ in range(4 * EVERY):
+        worker.work(4)
+    saved = log.position(S0).next_offset
+    worker.work(4)
+    retained(log, saved)
+    role = detect(log, tmp_path)
+    worker = Worker(role, log, [S0])
+    while not worker.done:
+        worker.work(4)
+    assert role.problem() is None
+    assert of_versions(log, *VERSIONS) == of_versions(expected, *VERSIONS)
 
 
 def test_problem_names_few_versions_and_the_number_of_all(log, tmp_path):
