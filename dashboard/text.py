@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from api.answers import Feature
+from api.answers import Feature, Model
 from dashboard import formats, labels
 from dashboard.limits import distance_test, noise_part, sustained_limit
+from producers.contract.version_info import is_link
 
 NO_WINDOWS = (
     "No windows yet. Start the simulator (`driftline simulate`) or your own service, and the roles"
@@ -48,6 +49,19 @@ def _explanation(test: str | None, threshold: float, allowance: float) -> str:
     part = noise_part(test)
     noise = f"{_PARTS[part]} of the noise {formats.number(part * threshold)}"
     return f"normal variation {formats.number(allowance)} + {noise}"
+
+
+def about(model: Model) -> list[str]:
+    """Description, owner, runbook and tags of a version, without those that it does not have.
+
+    The runbook is a link only if it is an address of http or https.
+    """
+    runbook = model.runbook or ""
+    link = f"[{escape(runbook)}](<{runbook}>)" if is_link(runbook) else escape(runbook)
+    tags = ", ".join(f"{name}={value}" for name, value in model.tags.items())
+    facts = (("Owner", escape(model.owner or "")), ("Runbook", link), ("Tags", escape(tags)))
+    lines = [escape(model.description or ""), *(f"{name}: {text}" for name, text in facts if text)]
+    return [line for line in lines if line]
 
 
 def finding(feature: Feature) -> str:

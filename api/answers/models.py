@@ -31,6 +31,12 @@ class Model(Answer):
     reference_end: datetime = Field(
         description="End of the last pane of the reference, event time, exclusive."
     )
+    owner: str | None = Field(None, description="Who is responsible for the model.")
+    description: str | None = Field(None, description="What the model does.")
+    runbook: str | None = Field(
+        None, description="Link to a page that says what to do about alerts."
+    )
+    tags: dict[str, str] = Field({}, description="Tags of the registration, by name.")
     label_delay_ms: dict[str, int] = Field(
         description="Quantiles (`p50`, `p90`, `p99`) of the time from prediction to label in the"
         " reference."

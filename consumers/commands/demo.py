@@ -36,6 +36,11 @@ SIMULATOR_DELAY_S = 8.0  # the roles start meanwhile
 END_TIMEOUT_S = 4.0  # short: nothing of a demo is kept, so no process has to finish its work
 SPEED = 86_400  # a day of flights per second: April to December in less than five minutes
 
+ABOUT = (
+    *("--owner", "demo", "--tag", "data=flights-2013"),
+    *("--description", "Predicts whether a flight arrives more than 15 minutes late"),
+)
+
 PORT = click.IntRange(1, 65535)
 
 
@@ -123,7 +128,8 @@ def _trained(
 ) -> bool:
     """False if it was stopped meanwhile. Raises ``Trouble`` if the training failed."""
     click.echo("training a model on January and February …")
-    process = start([*driftline, "train", "--output", str(directory / "model")], environment)
+    train = [*driftline, "train", *ABOUT, "--output", str(directory / "model")]
+    process = start(train, environment)
     try:
         while process.poll() is None and not stopped():
             time.sleep(0.1)

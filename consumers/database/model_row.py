@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import msgspec
 
 from consumers.database.rows import Row
 from monitor.counts.columns import Numeric
 from monitor.counts.profile import Profile
 from monitor.performance.metrics import Metric
 from monitor.windows.evaluator_builder import baseline
+from producers.contract.version_info import VersionInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,7 @@ class Registration:
     profile: Profile
     content_hash: str
     registered_ms: int  # wall clock; the newest version is the default of the API
+    info: VersionInfo = field(default_factory=VersionInfo)
 
 
 def model_row(registration: Registration) -> Row:
@@ -35,6 +39,7 @@ def model_row(registration: Registration) -> Row:
             "labelled": profile.labelled,
             "label_delay_ms": dict(profile.label_delay_ms),
             "reference": _reference_span(profile),
+            **msgspec.to_builtins(registration.info),
             "baseline": {name: _metric(metric) for name, metric in baseline(profile).items()},
         },
     }

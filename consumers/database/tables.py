@@ -29,7 +29,7 @@ models = Table(
     Column("version", Name, primary_key=True),
     Column("registered_ms", BigInteger, nullable=False),
     Column("content_hash", Text, nullable=False),
-    Column("document", JSON, nullable=False),  # schema, baseline metrics, label delays
+    Column("document", JSON, nullable=False),  # schema, baseline metrics, owner, tags
 )
 
 windows = Table(

@@ -19,10 +19,14 @@ from consumers.messages.window_message import finite
 from monitor.decisions.incidents import Change
 from monitor.statistics.drift_rule import Evidence
 from monitor.windows.findings import Transition
+from producers.contract.version_info import VersionInfo
 
 
-def alert_message(transition: Transition) -> AlertMessage:
-    """The id is derived from the content, so a replay repeats it."""
+def alert_message(transition: Transition, info: VersionInfo | None = None) -> AlertMessage:
+    """The id is derived from what has changed and when, so a replay repeats it.
+
+    ``info`` is that of the model version.
+    """
     incident, change = transition.incident, transition.change
     content = f"{incident.id}\x1f{change}\x1f{transition.end_ms}"
     return AlertMessage(
@@ -31,11 +35,11 @@ def alert_message(transition: Transition) -> AlertMessage:
         source=f"/models/{transition.model}",
         subject=incident.subject,
         time=rfc3339(transition.end_ms),
-        data=_data(transition),
+        data=_data(transition, info or VersionInfo()),
     )
 
 
-def _data(transition: Transition) -> IncidentData:
+def _data(transition: Transition, info: VersionInfo) -> IncidentData:
     incident = transition.incident
     resolved = transition.change is Change.RESOLVED
     window = AlertWindow(start=rfc3339(transition.start_ms), end=rfc3339(transition.window_end_ms))
@@ -52,6 +56,7 @@ def _data(transition: Transition) -> IncidentData:
         window=window,
         evidence=_evidence(transition.evidence, incident.grouped),
         message=alert_sentence(transition),
+        version_info=info,
     )
 
 

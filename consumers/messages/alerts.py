@@ -14,6 +14,7 @@ from consumers.messages.reading import decode_json
 from consumers.messages.records import Record
 from consumers.messages.times import milliseconds
 from monitor.statistics.drift_rule import Severity
+from producers.contract.version_info import VersionInfo
 
 TYPE_PREFIX = "driftline.incident."
 
@@ -59,6 +60,7 @@ class IncidentData(Struct, frozen=True, kw_only=True):
     window: AlertWindow
     evidence: AlertEvidence
     message: str
+    version_info: VersionInfo = VersionInfo()
 
     def __post_init__(self) -> None:
         for time in (self.opened_at, self.resolved_at):

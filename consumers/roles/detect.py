@@ -221,6 +221,8 @@ class Detect:
     def _messages(self, findings: Findings) -> tuple[list[Message], dict[Key, Exception]]:
         """The messages about all findings, and the exceptions by model version."""
         messages, failures = list[Message](), dict[Key, Exception]()
+        if findings.transitions:
+            self._profiles.refresh()  # owner, runbook and tags may have changed
         all_findings: list[WindowFinding | Transition] = [*findings.windows, *findings.transitions]
         for finding in all_findings:
             try:
@@ -234,7 +236,8 @@ class Detect:
             threshold = self._plan_of(finding.model).drift.p_value_threshold
             window = window_message(finding, threshold)
             return Message("windows", window.key, msgspec.json.encode(window))
-        alert, key = alert_message(finding), finding.incident.id.encode()
+        info = self._profiles.info(finding.model, finding.version)
+        alert, key = alert_message(finding, info), finding.incident.id.encode()
         return Message("alerts", key, msgspec.json.encode(alert), headers=CLOUD_EVENT)
 
     def _state_messages(self, topic_partition: TopicPartition) -> Iterable[Message]:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from driftline.errors import Trouble
 from monitor.counts.profile import Profile
+from producers.contract.version_info import VersionInfo
 
 
 class Profiles(Protocol):
@@ -24,6 +25,10 @@ class Profiles(Protocol):
         """Read everything that was published before this call."""
         ...
 
+    def info(self, model: str, version: str) -> VersionInfo:
+        """Owner, description, runbook and tags; empty if the version is not published."""
+        ...
+
 
 class PublishedProfiles(Protocol):
     """Registered model versions with the metadata of their publication."""
@@ -36,6 +41,10 @@ class PublishedProfiles(Protocol):
 
     def content(self, model: str, version: str) -> str:
         """The hash of the published content."""
+        ...
+
+    def info(self, model: str, version: str) -> VersionInfo:
+        """Owner, description, runbook and tags; empty if the version is not published."""
         ...
 
     def registered_ms(self, model: str, version: str) -> int:

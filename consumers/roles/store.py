@@ -16,6 +16,7 @@ from consumers.database.rows import OffsetRange
 from consumers.messages.records import CommittedOffset, Record, TopicPartition
 from consumers.roles.profiles import PublishedProfiles
 from monitor.counts.profile import Profile
+from producers.contract.version_info import VersionInfo
 
 
 def _wall_clock_ms() -> int:
@@ -36,7 +37,8 @@ class Store:
         self._database, self._profiles, self._clock_ms = database, profiles, clock_ms
         # The offset of each partition in the database; None: nothing was written from it.
         self._positions: dict[TopicPartition, int | None] = {}
-        self._registered: dict[tuple[str, str], int] = {}  # registration times of versions
+        # When each version was registered, and its info, as they are in the database.
+        self._registered: dict[tuple[str, str], tuple[int, VersionInfo]] = {}
         self._reader = store_reader()
 
     def on_partitions_assigned(self, committed: Mapping[TopicPartition, CommittedOffset]) -> None:
@@ -78,7 +80,9 @@ class Store:
     def _write_new_models(self) -> None:
         self._profiles.refresh()
         profiles = self._profiles.all()
-        registered = {key: self._profiles.registered_ms(*key) for key in profiles}
+        registered = {
+            key: (self._profiles.registered_ms(*key), self._profiles.info(*key)) for key in profiles
+        }
         if registered == self._registered:
             return
         self._database.register(
@@ -89,5 +93,8 @@ class Store:
     def _registration(self, profile: Profile) -> Registration:
         version = (profile.model, profile.version)
         return Registration(
-            profile, self._profiles.content(*version), self._profiles.registered_ms(*version)
+            profile,
+            self._profiles.content(*version),
+            self._profiles.registered_ms(*version),
+            self._profiles.info(*version),
         )

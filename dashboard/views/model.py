@@ -12,7 +12,7 @@ from dashboard import formats, labels, render, series, tables
 from dashboard.auto_refresh import auto_refresh, fetch
 from dashboard.context import PageContext
 from dashboard.series import GetFeature
-from dashboard.text import NO_WINDOWS, escape, finding
+from dashboard.text import NO_WINDOWS, about, escape, finding
 
 METRICS_SHOWN = ("accuracy", "precision", "recall", "roc_auc")
 NO_LABELS = (
@@ -38,6 +38,8 @@ class Data:
 
 def page(context: PageContext) -> None:
     st.title(escape(formats.model_version(context.model)))
+    for line in about(context.model):
+        st.markdown(line)
 
     def part() -> None:
         limit = render.window_limit(len(context.model.features))

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from producers.contract.version_info import VersionInfo
     from producers.registration.rows_file import Columns
     from producers.simulation.sending import Pacing
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
+_INFO = ("owner", "description", "runbook", "tags")
 ABOVE_ZERO = click.FloatRange(0, min_open=True)
 
 
@@ -27,7 +29,7 @@ def _combined(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 
 def _name(_: click.Context, __: click.Parameter, value: str) -> str:
-    from producers.contract.records import is_name
+    from producers.contract.names import is_name
 
     if not is_name(value):
         raise click.BadParameter(
@@ -54,6 +56,14 @@ flight_model = _combined(
         show_default=True,
         callback=_name,
         help="Version of the model.",
+    ),
+)
+version_info = _combined(
+    click.option("--owner", help="Who is responsible for the model: a team or a person."),
+    click.option("--description", help="What the model does, in one line."),
+    click.option("--runbook", help="Link to a page that says what to do about alerts."),
+    click.option(
+        "--tag", "tags", multiple=True, metavar="NAME=VALUE", help="A tag; can be repeated."
     ),
 )
 publish = click.option("--publish/--no-publish", default=True, help="Publish the profile to Kafka.")
@@ -120,6 +130,13 @@ def columns_of(given: dict[str, Any]) -> Columns:
         ignore=_listed(given.pop("ignore")),
         label_delay_ms=None if delay is None else duration_ms(delay),
     )
+
+
+def info_of(given: dict[str, Any]) -> VersionInfo:
+    """Removes its options from ``given``. Raises ``BadInput``."""
+    from producers.contract.version_info import given_info
+
+    return given_info(**{name: given.pop(name) for name in _INFO})
 
 
 def pacing_of(given: dict[str, Any]) -> Pacing:

@@ -15,6 +15,7 @@ from producers.commands import options
 if TYPE_CHECKING:
     from driftline.settings import Settings
     from monitor.counts.profile import Profile
+    from producers.contract.version_info import VersionInfo
 
 
 @click.command()
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     help="Directory for the model; by default models/ in state.directory.",
 )
 @click.option("--seed", default=0, show_default=True, help="Random seed of the training.")
+@options.version_info
 @options.publish
 @click.pass_obj
 def train(settings: Settings, /, output: Path | None, publish: bool, **given: Any) -> None:
@@ -36,6 +38,7 @@ def train(settings: Settings, /, output: Path | None, publish: bool, **given: An
     from producers.example.flight_delay import train_flight_delay
     from producers.registration.profile_file import write_profile
 
+    info = options.info_of(given)
     trained = train_flight_delay(settings, **given)
     directory = output or settings.state.directory / "models"
     directory.mkdir(parents=True, exist_ok=True)
@@ -47,7 +50,7 @@ def train(settings: Settings, /, output: Path | None, publish: bool, **given: An
     click.echo(f"on {trained.reference_rows:,} flights of March: {metrics}")
     click.echo(f"saved {stem}.skops and {stem}.profile in {directory}")
     if publish:
-        _publish(settings, trained.profile)
+        _publish(settings, trained.profile, info)
 
 
 @click.command()
@@ -56,6 +59,7 @@ def train(settings: Settings, /, output: Path | None, publish: bool, **given: An
     "--reference", type=options.PATH, required=True, help="File of scored rows, .csv or .parquet."
 )
 @options.column_names
+@options.version_info
 @click.option("--output", type=options.PATH, help="Also write the profile to this file.")
 @options.publish
 @click.pass_obj
@@ -65,12 +69,13 @@ def register(
     """Build the reference profile of your own model from a file of rows that it has scored.
 
     All columns that are not named by an option are features: numbers, strings or booleans. If the
-    times have no UTC offset, give --timezone.
+    times have no UTC offset, give --timezone. Registering a version again updates its owner,
+    description, runbook and tags; what is not given stays as it is, an empty text removes it.
     """
     from producers.registration.profile_file import write_profile
     from producers.registration.register import profile_of_file
 
-    columns = options.columns_of(given)
+    columns, info = options.columns_of(given), options.info_of(given)
     profile = profile_of_file(settings, given["model"], given["version"], reference, columns)
     click.echo(f"numeric features: {_listed(profile.schema.numeric)}")
     click.echo(f"categorical features: {_listed(profile.schema.categorical)}")
@@ -78,7 +83,7 @@ def register(
         write_profile(output, profile)
         click.echo(f"saved {output}")
     if publish:
-        _publish(settings, profile)
+        _publish(settings, profile, info)
 
 
 @click.command()
@@ -175,12 +180,11 @@ def replay(settings: Settings, /, file: Path, limit: int | None, **given: Any) -
     send_replay(settings, Replay(*name, rows).first(limit), pacing)
 
 
-def _publish(settings: Settings, profile: Profile) -> None:
+def _publish(settings: Settings, profile: Profile, info: VersionInfo) -> None:
     from producers.kafka.profile_publication import publish_profile
     from producers.kafka.profile_table import PROFILES
 
-    is_new = publish_profile(settings, profile)
-    outcome = "published to" if is_new else "is already in"
+    outcome = publish_profile(settings, profile, info)
     click.echo(f"{profile.model} version {profile.version} {outcome} {settings.topic(PROFILES)}")
 
 

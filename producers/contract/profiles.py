@@ -23,6 +23,7 @@ from msgspec import Struct
 from driftline.errors import BadInput
 from monitor.counts.profile import Profile
 from producers.contract.profile_blobs import decode_blobs, encode_blobs, profile_content
+from producers.contract.version_info import VersionInfo
 
 PART_BYTES = 500_000
 MANIFEST = "manifest"
@@ -35,17 +36,44 @@ class InvalidProfile(BadInput):
     """Messages that do not form a profile, or differ from a profile of the same model version."""
 
 
-def encode_profile(profile: Profile) -> list[tuple[bytes, bytes]]:
+class Part(Struct, frozen=True):
+    name: str
+    size: int
+    sha256: str
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    schema: Literal[1] = 1
+    model: str
+    version: str
+    content: str  # hash
+    parts: list[Part]
+    info: VersionInfo = VersionInfo()
+    registered_ms: int | None = None  # of the first manifest, in those that replace it
+
+    def matches(self, parts: Mapping[str, bytes]) -> bool:
+        """Whether all parts are there with the right hashes."""
+        return all(part.name in parts for part in self.parts) and all(
+            _sha256(parts[part.name]) == part.sha256 for part in self.parts
+        )
+
+    def message(self) -> tuple[bytes, bytes]:
+        key = f"{self.model}/{self.version}/{MANIFEST}"
+        return key.encode(), msgspec.json.encode(self)
+
+
+def encode_profile(profile: Profile, info: VersionInfo | None = None) -> list[tuple[bytes, bytes]]:
     """Keys and values, the manifest last. The same profile gives the same bytes."""
     parts = list(_parts(profile))
-    manifest = _Manifest(
+    manifest = Manifest(
         model=profile.model,
         version=profile.version,
         content=content_hash(profile),
-        parts=[_Part(name, len(value), _sha256(value)) for name, value in parts],
+        parts=[Part(name, len(value), _sha256(value)) for name, value in parts],
+        info=info or VersionInfo(),
     )
-    parts.append((MANIFEST, msgspec.json.encode(manifest)))
-    return [(f"{profile.model}/{profile.version}/{name}".encode(), v) for name, v in parts]
+    own = [(f"{profile.model}/{profile.version}/{name}".encode(), value) for name, value in parts]
+    return [*own, manifest.message()]
 
 
 def content_hash(profile: Profile) -> str:
@@ -72,19 +100,19 @@ def split_key(key: bytes | None) -> tuple[str, str, str]:
 
 
 class ProfileReader:
-    """Assembles profiles from messages in any order, and keeps the content hash of each."""
+    """Assembles profiles from messages in any order, and keeps the newest manifest of each."""
 
     def __init__(self) -> None:
-        self.content: dict[Key, str] = {}
-        self._manifests: dict[Key, _Manifest] = {}
+        self.manifests: dict[Key, Manifest] = {}  # also of profiles that are not complete yet
+        self._complete: set[Key] = set()
         self._parts: dict[Key, dict[str, bytes]] = {}
 
     def add(self, key: bytes | None, value: bytes | None) -> Profile | None:
         """The profile that this message completes, or None.
 
-        A profile never changes: later messages of the same model and version are ignored if their
-        content is the same. The tombstone of a manifest (a message without a value) deletes the
-        profile, so that it can be published again; tombstones of parts are ignored.
+        A profile never changes: a later manifest of the same model and version with the same
+        content changes only the info. The tombstone of a manifest (a message without a value)
+        deletes the profile, so that it can be published again; tombstones of parts are ignored.
 
         Raises ``InvalidProfile`` if the content differs, or if the message is not part of a
         profile; everything read before stays valid.
@@ -98,48 +126,28 @@ class ProfileReader:
 
     def _add_manifest(self, key: Key, value: bytes | None) -> None:
         if value is None:
-            self.content.pop(key, None)
-            self._manifests.pop(key, None)
+            self.manifests.pop(key, None)
+            self._complete.discard(key)
             return
         manifest = _decoded_manifest(key, value)
-        if key not in self.content:
-            self._manifests[key] = manifest
-            return
-        self._parts.pop(key, None)  # those of a profile that was published twice
-        if self.content[key] != manifest.content:
-            raise InvalidProfile(
-                f"{_described(key)} was published again with other content: the first profile is"
-                " used, publish the other one as a new version"
-            )
+        if key in self._complete:
+            self._parts.pop(key, None)  # those of a profile that was published twice
+            if self.manifests[key].content != manifest.content:
+                raise InvalidProfile(
+                    f"{_described(key)} was published again with other content: the first profile"
+                    " is used, publish the other one as a new version"
+                )
+        self.manifests[key] = manifest
 
     def _completed(self, key: Key) -> Profile | None:
-        manifest, parts = self._manifests.get(key), self._parts.get(key, {})
-        if manifest is None or not manifest.matches(parts):
+        manifest, parts = self.manifests.get(key), self._parts.get(key, {})
+        if key in self._complete or manifest is None or not manifest.matches(parts):
             return None
-        del self._manifests[key], self._parts[key]
+        del self.manifests[key], self._parts[key]
         profile = _decoded(key, manifest, parts)
-        self.content[key] = manifest.content
+        self.manifests[key] = manifest
+        self._complete.add(key)
         return profile
-
-
-class _Part(Struct, frozen=True):
-    name: str
-    size: int
-    sha256: str
-
-
-class _Manifest(Struct, frozen=True, kw_only=True):
-    schema: Literal[1] = 1
-    model: str
-    version: str
-    content: str
-    parts: list[_Part]
-
-    def matches(self, parts: Mapping[str, bytes]) -> bool:
-        """Whether all parts are there with the right hashes."""
-        return all(part.name in parts for part in self.parts) and all(
-            _sha256(parts[part.name]) == part.sha256 for part in self.parts
-        )
 
 
 def _parts(profile: Profile) -> Iterator[tuple[str, bytes]]:
@@ -148,16 +156,16 @@ def _parts(profile: Profile) -> Iterator[tuple[str, bytes]]:
             yield f"{name}-{number}", blob[start : start + PART_BYTES]
 
 
-def _decoded_manifest(key: Key, value: bytes) -> _Manifest:
+def _decoded_manifest(key: Key, value: bytes) -> Manifest:
     try:
-        return msgspec.json.decode(value, type=_Manifest)
+        return msgspec.json.decode(value, type=Manifest)
     except msgspec.MsgspecError as error:
         raise InvalidProfile(
             f"the manifest of {_described(key)} cannot be read: {error}"
         ) from error
 
 
-def _decoded(key: Key, manifest: _Manifest, parts: Mapping[str, bytes]) -> Profile:
+def _decoded(key: Key, manifest: Manifest, parts: Mapping[str, bytes]) -> Profile:
     blobs: dict[str, bytes] = {}
     for part in manifest.parts:
         name = part.name.rpartition("-")[0]

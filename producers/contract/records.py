@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
+from producers.contract.names import is_name
 from producers.contract.profiles import InvalidProfile, ProfileReader, content_hash, encode_profile
 
 Feature = bool | int | float | str | None
@@ -24,7 +24,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 # Later times are refused: a time plus the length of a window must stay a valid date.
 END_MS = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // _MILLISECOND
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 _EXPECTED = {
     "schema": "1",
@@ -166,15 +165,6 @@ def _since_epoch_ms(time: datetime | int) -> int:
 def _check_name(field: str, text: str) -> None:
     if not is_name(text):
         raise ContractViolation(f"'{field}' is not a name: expected {_EXPECTED[field]}")
-
-
-@lru_cache(maxsize=10_000)
-def is_name(text: str) -> bool:
-    """Whether ``text`` can name a model or a version.
-
-    Cached because matching takes as long as decoding a record, and there are few models.
-    """
-    return _NAME.fullmatch(text) is not None
 
 
 def _sentence(message: str) -> str:

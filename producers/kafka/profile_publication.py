@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from enum import StrEnum
 from typing import Any
 
 from confluent_kafka import KafkaException, Producer
+from msgspec.structs import replace
 
 from driftline.settings import Settings
 from monitor.counts.profile import Profile
 from producers.contract.profiles import content_hash, encode_profile
+from producers.contract.version_info import VersionInfo
 from producers.kafka.configuration import client_config, create_client
 from producers.kafka.errors import DeliveryFailed, ProfileConflict, reason
 from producers.kafka.metadata import partitions
@@ -19,15 +23,27 @@ INIT_TIMEOUT_S = READ_BACK_TIMEOUT_S = 30.0
 COMMIT_TIMEOUT_S = 60.0
 TRANSACTION_MS = 60_000
 
+Messages = list[tuple[bytes, bytes]]
 
-def publish_profile(settings: Settings, profile: Profile) -> bool:
-    """Publish a profile. Returns False if the version is already published with this content.
+
+class Publication(StrEnum):
+    """What ``publish_profile`` has done, as the command says it."""
+
+    NEW = "published to"
+    UPDATED = "updated in"  # its info only
+    UNCHANGED = "is already in"
+
+
+def publish_profile(
+    settings: Settings, profile: Profile, info: VersionInfo | None = None
+) -> Publication:
+    """Publish a profile, or update the info of a version that is published with this content.
 
     The check and the write are one step, because the transactional id fences off other publishers.
-    After the return, everybody who catches up finds the profile. Raises ``ProfileConflict`` if the
-    version is published with other content.
+    After the return, everybody who catches up finds what was written. Raises ``ProfileConflict`` if
+    the version is published with other content, ``BadInput`` if ``info`` has too many tags.
     """
-    topic = settings.topic(PROFILES)
+    given, topic = info or VersionInfo(), settings.topic(PROFILES)
     required = {"transactional.id": topic, "transaction.timeout.ms": TRANSACTION_MS}
     producer = create_client(Producer, client_config(settings, required))
     partitions(producer, settings, topic)
@@ -35,36 +51,52 @@ def publish_profile(settings: Settings, profile: Profile) -> bool:
         try:
             producer.init_transactions(INIT_TIMEOUT_S)
             table.catch_up()
-            if _is_published(table, profile):
-                return False
-            _write(producer, topic, encode_profile(profile))
+            publication, updated, messages = _due(table, profile, given)
+            if messages:
+                _write(producer, topic, messages)
         except KafkaException as error:
             raise DeliveryFailed(f"the profile was not published: {reason(error)}") from error
-        _read_back(table, profile)
-    return True
+        _read_back(table, lambda: _info(table, profile) == updated)
+    return publication
 
 
-def _is_published(table: ProfileTable, profile: Profile) -> bool:
-    if table.get(profile.model, profile.version) is None:
-        return False
-    if table.content(profile.model, profile.version) != content_hash(profile):
+def _due(
+    table: ProfileTable, profile: Profile, given: VersionInfo
+) -> tuple[Publication, VersionInfo, Messages]:
+    """What is to be done, the info after it, and the messages to write."""
+    before = _info(table, profile)
+    if before is None:
+        updated = VersionInfo().updated(given)
+        return Publication.NEW, updated, encode_profile(profile, updated)
+    manifest = table.manifest(profile.model, profile.version)
+    if manifest.content != content_hash(profile):
         raise ProfileConflict(
             f"model {profile.model!r} version {profile.version!r} is published already, with other"
             " content: a reference never changes, choose another --version"
         )
-    return True
+    updated = before.updated(given)
+    if updated == before:
+        return Publication.UNCHANGED, updated, []
+    return Publication.UPDATED, updated, [replace(manifest, info=updated).message()]
 
 
-def _read_back(table: ProfileTable, profile: Profile) -> None:
-    """Wait until readers see the profile, shortly after the commit is confirmed."""
+def _info(table: ProfileTable, profile: Profile) -> VersionInfo | None:
+    """None if the version is not published."""
+    if table.get(profile.model, profile.version) is None:
+        return None
+    return table.info(profile.model, profile.version)
+
+
+def _read_back(table: ProfileTable, found: Callable[[], bool]) -> None:
+    """Wait until readers see what was written, shortly after the commit is confirmed."""
     deadline_s = time.monotonic() + READ_BACK_TIMEOUT_S
-    while table.get(profile.model, profile.version) is None:
+    while not found():
         if time.monotonic() > deadline_s:
             raise DeliveryFailed("the profile was sent, but cannot be read back from Kafka")
         table.catch_up()
 
 
-def _write(producer: Any, topic: str, messages: list[tuple[bytes, bytes]]) -> None:
+def _write(producer: Any, topic: str, messages: Messages) -> None:
     producer.begin_transaction()
     for key, value in messages:
         producer.produce(topic, value, key)

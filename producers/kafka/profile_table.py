@@ -14,10 +14,18 @@ from confluent_kafka import (
     Message,
     TopicPartition,
 )
+from msgspec.structs import replace
 
 from driftline.settings import Settings
 from monitor.counts.profile import Profile
-from producers.contract.profiles import MANIFEST, InvalidProfile, ProfileReader, split_key
+from producers.contract.profiles import (
+    MANIFEST,
+    InvalidProfile,
+    Manifest,
+    ProfileReader,
+    split_key,
+)
+from producers.contract.version_info import VersionInfo
 from producers.kafka.configuration import create_client, groupless_reader_config
 from producers.kafka.errors import RETRIABLE, KafkaUnavailable
 from producers.kafka.metadata import metadata, unavailable
@@ -63,7 +71,17 @@ class ProfileTable:
 
     def content(self, model: str, version: str) -> str:
         """The hash of the published content. Raises ``KeyError``."""
-        return self._reader.content[model, version]
+        return self._reader.manifests[model, version].content
+
+    def info(self, model: str, version: str) -> VersionInfo:
+        """That of the newest manifest; empty if the version is not published."""
+        manifest = self._reader.manifests.get((model, version))
+        return VersionInfo() if manifest is None else manifest.info
+
+    def manifest(self, model: str, version: str) -> Manifest:
+        """The newest manifest, for the next one. Raises ``KeyError``."""
+        manifest = self._reader.manifests[model, version]
+        return replace(manifest, registered_ms=self._registered_ms[model, version])
 
     def registered_ms(self, model: str, version: str) -> int:
         """The broker's clock when the profile was published. Raises ``KeyError``."""
@@ -160,7 +178,9 @@ class ProfileTable:
         if part == MANIFEST and message.value() is None:
             self._delete((model, version))
         elif part == MANIFEST:
-            self._registered_ms.setdefault((model, version), message.timestamp()[1])
+            first_ms = self._reader.manifests[model, version].registered_ms
+            registered_ms = message.timestamp()[1] if first_ms is None else first_ms
+            self._registered_ms.setdefault((model, version), registered_ms)
         if profile is not None:
             self._profiles[model, version] = profile
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from producers.contract.version_info import VersionInfo
 from tests.consumers.stored import NOW, alert, registration, window
 
 ONE_OBJECT = [
@@ -96,7 +99,8 @@ def test_requested_model_is_a_404_before_the_first_registration(client):
 
 
 def test_models_have_all_documented_fields(client, feed):
-    feed.models(registration())
+    info = VersionInfo(owner="risk", runbook="https://wiki.example", tags={"tier": "1"})
+    feed.models(replace(registration(), info=info))
     (item,) = client.get("/models").json()["items"]
     assert item == {
         "model": "flight-delay",
@@ -112,5 +116,9 @@ def test_models_have_all_documented_fields(client, feed):
         "labelled": True,
         "reference_start": "2013-03-01T00:00:00Z",
         "reference_end": "2013-03-01T04:00:00Z",
+        "owner": "risk",
+        "description": None,
+        "runbook": "https://wiki.example",
+        "tags": {"tier": "1"},
         "label_delay_ms": {"p50": 3_600_000, "p90": 3_600_000, "p99": 3_600_000},
     }

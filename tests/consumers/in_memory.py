@@ -30,6 +30,7 @@ from monitor.counts.counts import add_cells
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
 from monitor.counts.summary import Part, Summary, add_names
 from monitor.plan import Plan, Time, Windows
+from producers.contract.version_info import VersionInfo
 
 T0 = 1_364_774_400_000  # 2013-04-01, in milliseconds since 1970
 PANE, LATENESS, ACCEPT_LATE, HORIZON, WAIT = 1_000, 500, 3_000, 4_000, 1_500
@@ -83,6 +84,8 @@ class Table:
         self._deleted = deleted
         self._later = {(p.model, p.version): p for p in later}
         self.catch_ups = 0  # number of calls
+        self._info: dict[tuple[str, str], VersionInfo] = {}
+        self._later_info: dict[tuple[str, str], VersionInfo] = {}
 
     def get(self, model: str, version: str) -> Profile | None:
         return self._known.get((model, version))
@@ -90,12 +93,20 @@ class Table:
     def all(self) -> Mapping[tuple[str, str], Profile]:
         return self._known
 
+    def info(self, model: str, version: str) -> VersionInfo:
+        return self._info.get((model, version), VersionInfo())
+
+    def describe(self, model: str, version: str, info: VersionInfo) -> None:
+        """Found by a later ``refresh``."""
+        self._later_info[model, version] = info
+
     def publish(self, *profiles: Profile) -> None:
         """Found by a later ``refresh`` or ``catch_up``."""
         self._later |= {(p.model, p.version): p for p in profiles}
 
     def refresh(self) -> None:
         self._known |= self._later
+        self._info |= self._later_info
 
     def catch_up(self) -> None:
         self.catch_ups += 1

@@ -17,6 +17,13 @@ def test_page_without_windows_names_the_command_that_starts_the_simulator():
     assert charts(app) == 0
 
 
+def test_page_shows_the_owner_of_the_model_and_its_runbook():
+    api = FakeApi({**model(), "owner": "risk", "runbook": "https://wiki.example"})
+    text = page_text(open_page("model", api))
+    assert "Owner: risk" in text
+    assert "(<https://wiki.example>)" in text
+
+
 def test_one_window_shows_four_metrics_the_score_and_the_error():
     app = open_page("model", api_with(window()))
     assert not app.exception

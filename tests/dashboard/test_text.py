@@ -2,13 +2,33 @@
 
 import pytest
 
-from api.answers import Feature
-from dashboard.text import escape, finding, limits
-from tests.dashboard.documents import drifted
+from api.answers import Feature, Model
+from dashboard.text import about, escape, finding, limits
+from tests.dashboard.documents import drifted, model
 
 
 def text_of(**fields):
     return finding(Feature.model_validate(drifted("temp", **fields)))
+
+
+def about_model(**fields):
+    return about(Model.model_validate({**model(), **fields}))
+
+
+def test_owner_runbook_and_tags_of_a_model_are_plain_text_apart_from_the_link():
+    link = "https://wiki.example/a_b"
+    assert about_model(owner="*risk*", description="L_1", runbook=link, tags={"tier": "1"}) == [
+        "L\\_1",
+        "Owner: \\*risk\\*",
+        "Runbook: [https\\://wiki.example/a\\_b](<https://wiki.example/a_b>)",
+        "Tags: tier=1",
+    ]
+    assert about_model() == []
+
+
+@pytest.mark.parametrize("runbook", ["javascript:alert(1)", "https://a/>b", "page 7"])
+def test_runbook_that_is_not_an_http_address_is_not_a_link(runbook):
+    assert about_model(runbook=runbook) == [f"Runbook: {escape(runbook)}"]
 
 
 def test_both_conditions_are_shown_with_their_figures():

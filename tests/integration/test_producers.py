@@ -28,7 +28,7 @@ from producers.contract.profiles import encode_profile
 from producers.contract.records import decode_label, decode_prediction
 from producers.example.flight_delay import train_flight_delay
 from producers.kafka.errors import MissingTopic, ProfileConflict
-from producers.kafka.profile_publication import publish_profile
+from producers.kafka.profile_publication import Publication, publish_profile
 from producers.kafka.profile_table import ProfileTable, read_profiles
 from tests.producers.contract.test_profiles import profile
 
@@ -95,7 +95,7 @@ def test_a_profile_is_complete_for_readers_that_catch_up_after_its_publication(s
 def test_publishing_the_same_content_again_writes_nothing(settings):
     assert publish_profile(settings, profile())
     count = len(list(messages(settings, "profiles")))
-    assert not publish_profile(settings, profile())
+    assert publish_profile(settings, profile()) is Publication.UNCHANGED
     assert len(list(messages(settings, "profiles"))) == count == len(encode_profile(profile()))
 
 

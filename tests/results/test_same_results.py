@@ -21,6 +21,7 @@ RENAMED = {
     "tolerance": "allowance",
     "marked": "significant",
 }
+ADDED = ("version_info",)
 REWORDED = ("message",)  # of alerts; ``tests/consumers/messages/test_alert_sentences.py``
 RENAMED_IN_EVIDENCE = {"statistic": "decided_by", "effect": "persistent", "also": "grouped"}
 # These metrics are shown and open no incident. Their `resolution` was a worst-case bound on which
@@ -90,7 +91,7 @@ def renamed(found: Any, names: Mapping[str, str] = RENAMED) -> Any:
 def differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
     """Every place in which two documents differ."""
     if isinstance(then, dict) and isinstance(now, dict):
-        for name in sorted({*then, *now} - {*REWORDED}):
+        for name in sorted({*then, *now} - {*REWORDED, *ADDED}):
             yield from differences(
                 then.get(name, "(absent)"), now.get(name, "(absent)"), f"{where}/{name}"
             )

@@ -11,6 +11,7 @@ import pytest
 
 from consumers.messages.alert_message import alert_message
 from monitor.decisions.incidents import Change
+from producers.contract.version_info import VersionInfo
 from tests.consumers.in_memory import T0
 from tests.consumers.messages.examples import (
     DAY,
@@ -22,9 +23,16 @@ from tests.consumers.messages.examples import (
     transition,
 )
 
+INFO = VersionInfo(
+    owner="operations",
+    description="Late arrivals",
+    runbook="https://wiki.example/flight-delay",
+    tags={"tier": "1"},
+)
+
 
 def alert(*arguments: Any, **options: Any) -> Any:
-    message = alert_message(transition(*arguments, **options))
+    message = alert_message(transition(*arguments, **options), INFO)
     return json.loads(msgspec.json.encode(message))
 
 
@@ -41,6 +49,7 @@ def test_an_alert_has_the_fields_that_its_page_shows_and_no_others():
     assert alert()["type"] == shown["type"]
     assert alert()["source"] == shown["source"]
     assert alert()["data"]["evidence"] == shown["data"]["evidence"]
+    assert alert()["data"]["version_info"] == shown["data"]["version_info"]
 
 
 def test_an_alert_of_performance_has_the_evidence_that_its_page_lists():
@@ -87,5 +96,5 @@ def test_an_alert_has_the_change_in_its_type_and_whether_it_is_open_in_its_state
 
 def test_the_id_of_an_alert_is_repeated_by_a_replay_and_differs_for_other_content():
     events = [alert(), alert(Change.REPEATED), alert(end_ms=T0 + 2 * DAY)]
-    assert alert()["id"] == events[0]["id"]
+    assert alert()["id"] == events[0]["id"] == alert_message(transition()).id
     assert len({event["id"] for event in events}) == 3

@@ -31,6 +31,7 @@ from monitor.counts.summary import Part, Summary
 from monitor.events.event_time import Progress, Sources
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.state import JoinWatermark
+from producers.contract.version_info import VersionInfo
 from tests.consumers.in_memory import (
     PANE,
     T0,
@@ -279,6 +280,25 @@ def test_detect_writes_each_alert_once_as_a_cloud_event_keyed_by_its_incident():
         (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
     }
     assert len({event["id"] for event in alerts}) == len(alerts)
+
+
+def test_alert_has_the_info_of_its_model_version_as_of_now_and_the_same_id(tmp_path):
+    log, profiles = new_log(), table()
+    worker = Worker(detect(log, tmp_path, profiles), log, [S0])
+    while not worker.done:
+        opened = len(log.all("alerts"))
+        profiles.describe("n", "1", VersionInfo(owner=f"owner {opened}"))
+        worker.work(4)
+    owners = [
+        event["data"]["version_info"]["owner"]
+        for event in documents(log, "alerts")
+        if event["source"] == "/models/n"
+    ]
+    assert owners[0] == "owner 0"
+    assert len(set(owners)) > 1
+    expected = documents(undisturbed(4)[0], "alerts")
+    assert {e["id"] for e in documents(log, "alerts")} == {e["id"] for e in expected}
+    assert {e["data"]["version_info"]["owner"] for e in expected} == {None}
 
 
 def test_incident_opens_with_the_drift_and_resolves_after_two_healthy_windows():

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from consumers.messages.reading import UnreadableMessage
 from consumers.messages.records import CommittedOffset, TopicPartition
 from consumers.roles.store import Store
 from monitor.windows.evaluator_builder import baseline
+from producers.contract.version_info import VersionInfo
 from tests.consumers.stored import (
     APRIL,
     DAY,
@@ -39,6 +41,9 @@ from tests.consumers.stored import (
 P0, ALERTS = TopicPartition("windows", 0), TopicPartition("alerts", 0)
 
 
+RISK = VersionInfo(owner="risk", runbook="https://wiki.example/risk", tags={"tier": "1"})
+
+
 class Published:
     """Stands in for the profile table."""
 
@@ -55,6 +60,9 @@ class Published:
     def content(self, model, version):
         self.described += 1
         return self._of(model, version).content_hash
+
+    def info(self, model, version):
+        return self._of(model, version).info
 
     def registered_ms(self, model, version):
         return self._of(model, version).registered_ms
@@ -305,7 +313,8 @@ def test_the_messages_in_the_documentation_are_valid(caplog):
 
 
 def test_a_model_version_is_described_by_its_profile(database):
-    assigned(database, profiles=Published(registration())).write([])
+    described = replace(registration(), info=RISK)
+    assigned(database, profiles=Published(described)).write([])
     (row,) = rows(database, models)
     document = row.pop("document")
     measured = baseline(profile())["accuracy"]
@@ -331,6 +340,10 @@ def test_a_model_version_is_described_by_its_profile(database):
         "rows": 400,
         "labelled": True,
         "label_delay_ms": {"p50": HOUR, "p90": HOUR, "p99": HOUR},
+        "owner": "risk",
+        "description": None,
+        "runbook": "https://wiki.example/risk",
+        "tags": {"tier": "1"},
         "reference": {"start_ms": APRIL - 31 * DAY, "end_ms": APRIL - 31 * DAY + 4 * HOUR},
     }
 
@@ -355,6 +368,16 @@ def test_model_versions_are_written_only_when_there_are_new_ones(database):
     profiles.registrations.append(registration(version="2"))
     role.write([])
     assert [row["version"] for row in rows(database, models.c.version)] == ["1", "2"]
+
+
+def test_model_version_whose_owner_changes_is_written_again(database):
+    profiles = Published(registration(at_ms=NOW))
+    role = assigned(database, profiles=profiles)
+    role.write([])
+    profiles.registrations = [replace(registration(at_ms=NOW), info=RISK)]
+    role.write([])
+    (row,) = rows(database, models)
+    assert (row["document"]["owner"], row["registered_ms"]) == ("risk", NOW)
 
 
 def test_model_version_that_takes_the_place_of_a_deleted_one_is_written(database):

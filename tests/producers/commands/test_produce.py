@@ -79,6 +79,8 @@ def test_register_builds_a_profile_from_a_file_of_rows(loans, tmp_path):
         (["--reference", "gone.csv"], "the file does not exist"),
         (["--model", "a b"], "'a b' is not a valid name: expected 1 to 100 letters"),
         (["--threshold", "2"], "2.0 is not in the range"),
+        (["--runbook", "wiki"], "the runbook 'wiki' is not a link"),
+        (["--tag", "tier"], "the tag 'tier' has no '='"),
     ],
 )
 def test_invalid_input_of_register_is_one_sentence_and_exit_code_2(loans, words, why):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
@@ -20,6 +21,7 @@ from producers.contract.profiles import (
     content_hash,
     encode_profile,
 )
+from producers.contract.version_info import VersionInfo
 from producers.registration.profile_file import read_profile, write_profile
 
 HOUR = 3_600_000
@@ -123,6 +125,27 @@ def test_profile_published_twice_is_returned_once():
     assert len(read(messages * 2)) == 1
 
 
+def test_later_manifest_with_the_same_content_changes_only_the_info():
+    reader = ProfileReader()
+    for message in encode_profile(profile(), VersionInfo(owner="risk")):
+        reader.add(*message)
+    first = reader.manifests["m", "1"]
+    assert first.info == VersionInfo(owner="risk")
+    later = structs.replace(first, info=VersionInfo(owner="fraud", tags={"tier": "1"}))
+    assert reader.add(*later.message()) is None
+    assert reader.manifests["m", "1"] == later
+    assert later.content == content_hash(profile())
+
+
+def test_manifest_without_info_is_one_with_an_empty_info():
+    *_, (key, value) = encode_profile(profile())
+    document = json.loads(value)
+    del document["info"], document["registered_ms"]
+    reader = ProfileReader()
+    reader.add(key, json.dumps(document).encode())
+    assert reader.manifests["m", "1"].info == VersionInfo()
+
+
 def test_profile_with_other_content_under_the_same_version_is_refused():
     reader = ProfileReader()
     for key, value in encode_profile(profile()):
@@ -133,7 +156,7 @@ def test_profile_with_other_content_under_the_same_version_is_refused():
         InvalidProfile, match="was published again with other content: the first profile is used"
     ):
         reader.add(*manifest)
-    assert reader.content["m", "1"] == content_hash(profile())
+    assert reader.manifests["m", "1"].content == content_hash(profile())
 
 
 def test_damaged_part_does_not_complete_a_profile():
@@ -191,9 +214,9 @@ def test_profile_whose_manifest_was_deleted_can_be_published_again_with_other_co
     for message in encode_profile(profile()):
         reader.add(*message)
     reader.add(b"m/1/manifest", None)
-    assert ("m", "1") not in reader.content
+    assert ("m", "1") not in reader.manifests
     assert [found for message in other if (found := reader.add(*message)) is not None]
-    assert reader.content["m", "1"] == content_hash(profile(seed=1))
+    assert reader.manifests["m", "1"].content == content_hash(profile(seed=1))
 
 
 def test_deletion_may_be_read_after_parts_of_the_next_publication():

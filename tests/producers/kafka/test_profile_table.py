@@ -2,13 +2,15 @@
 
 import pytest
 from confluent_kafka import Message, Producer
+from msgspec.structs import replace
 
 from driftline.errors import InvalidSettings, Trouble
 from driftline.settings import load_settings
 from producers.contract.profiles import encode_profile
+from producers.contract.version_info import VersionInfo
 from producers.kafka.configuration import client_config
 from producers.kafka.errors import KafkaUnavailable
-from producers.kafka.profile_publication import publish_profile
+from producers.kafka.profile_publication import Publication, publish_profile
 from producers.kafka.profile_table import ProfileTable, read_profiles
 from producers.kafka.publisher import Publisher
 from tests.producers.contract.test_profiles import profile
@@ -46,6 +48,37 @@ def test_a_topic_that_does_not_exist_yet_has_no_profiles(settings):
         table.catch_up()
         assert table.all() == {}
         assert table.get("m", "1") is None
+
+
+def test_registering_a_version_again_updates_its_info_and_nothing_else(settings):
+    assert publish_profile(settings, profile(), VersionInfo(owner="risk")) is Publication.NEW
+    with ProfileTable(settings) as table:
+        table.catch_up()
+        found, content = table.get("m", "1"), table.content("m", "1")
+        registered_ms = table.registered_ms("m", "1")
+        given = VersionInfo(runbook="https://wiki.example", owner="")
+        assert publish_profile(settings, profile(), given) is Publication.UPDATED
+        table.catch_up()
+        assert table.info("m", "1") == VersionInfo(runbook="https://wiki.example")
+        assert (table.get("m", "1"), table.content("m", "1")) == (found, content)
+    assert publish_profile(settings, profile(), given) is Publication.UNCHANGED
+    with ProfileTable(settings) as later:
+        later.catch_up()
+        assert later.info("m", "1") == VersionInfo(runbook="https://wiki.example")
+        assert later.registered_ms("m", "1") == registered_ms
+
+
+def test_a_version_whose_first_manifest_was_compacted_away_keeps_its_registration(settings):
+    publish_profile(settings, profile())
+    with ProfileTable(settings) as table:
+        table.catch_up()
+        *parts, _ = encode_profile(profile())
+        renewed = replace(table.manifest("m", "1"), registered_ms=12)
+    send(settings, (b"m/1/manifest", None), *parts, renewed.message())
+    with ProfileTable(settings) as later:
+        later.catch_up()
+        assert later.registered_ms("m", "1") == 12
+        assert later.info("m", "2") == VersionInfo()
 
 
 def test_a_profile_table_sees_profiles_that_are_published_later(settings):
