@@ -1,4 +1,9 @@
-"""How many partitions topics have, cached for a while."""
+"""How many partitions topics have, cached for a while.
+
+The partition of a message on ``joins`` and ``summaries`` follows from their partition count, and
+the state of a model version or prediction is in the partition of its messages. So these counts
+must not change.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +12,16 @@ import time
 from confluent_kafka import Consumer
 
 from consumers.kafka.configuration import TIMEOUT_S
+from driftline.errors import Trouble
 from driftline.settings import Settings
 from producers.kafka.errors import MissingTopic
 
 REFRESH_S = 30.0
+FIXED = ("joins", "summaries", "detect-state")  # created with the same count
+
+
+class PartitionsChanged(Trouble):
+    """The partition count of a topic whose count must not change has changed."""
 
 
 class PartitionCounts:
@@ -21,7 +32,10 @@ class PartitionCounts:
         self._counts: dict[str, tuple[float, int]] = {}  # by topic: when it was looked up, count
 
     def count(self, topic: str) -> int:
-        """Raises ``MissingTopic``. A count never shrinks: a broker may not know a topic yet."""
+        """Raises ``MissingTopic`` or ``PartitionsChanged``.
+
+        A count never shrinks: a broker may not know a topic yet.
+        """
         looked_up_s, last = self._counts.get(topic, (float("-inf"), 0))
         if time.monotonic() - looked_up_s < REFRESH_S:
             return last
@@ -29,8 +43,23 @@ class PartitionCounts:
         if count == 0:
             name = self._settings.topic(topic)
             raise MissingTopic(f"there is no topic {name!r}: run `driftline topics create` first")
+        if topic in FIXED:
+            self._require_unchanged(topic, count, last)
         self._counts[topic] = (time.monotonic(), count)
         return count
+
+    def _require_unchanged(self, topic: str, count: int, last: int) -> None:
+        """Compare with the other topics as well: this process may have started after the change."""
+        others = {other: self._look_up(other) for other in FIXED if other != topic}
+        known = {topic: last, **others}
+        changed = {other: number for other, number in known.items() if number not in (0, count)}
+        for other, number in changed.items():
+            before = "had" if other == topic else f"{self._settings.topic(other)} has"
+            raise PartitionsChanged(
+                f"{self._settings.topic(topic)} has {count} partitions and {before} {number}: their"
+                " number must not change, because state does not move between partitions; use new"
+                " topics, with another kafka.prefix"
+            )
 
     def _look_up(self, topic: str) -> int:
         name = self._settings.topic(topic)

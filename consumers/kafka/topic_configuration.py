@@ -1,4 +1,4 @@
-"""Compares the configuration of existing topics with what the plans need.
+"""Compares the configuration of existing topics with what the plans and this release need.
 
 Topics are configured when they are created. A longer label horizon, set later, needs a longer
 retention, without which a lost store or snapshot cannot be rebuilt.
@@ -23,6 +23,7 @@ from producers.kafka.errors import reason
 
 RETENTION = "retention.ms"
 UNLIMITED = "-1"
+_AT_LEAST = (RETENTION, "max.message.bytes")
 # A topic with more than one policy is both compacted and deleted from.
 _EQUAL = ("cleanup.policy", "message.timestamp.type")
 
@@ -30,7 +31,7 @@ _EQUAL = ("cleanup.policy", "message.timestamp.type")
 def configuration_warnings(settings: Settings, plan: Plan, existing: Collection[str]) -> list[str]:
     """One line for each existing topic whose configuration does not fit, and how to change it.
 
-    A topic that keeps records for longer than needed fits.
+    A topic that keeps more records or takes larger messages than needed fits.
     """
     wanted = [topic for topic in topics(settings, plan) if topic.name in existing]
     if not wanted:
@@ -60,20 +61,23 @@ def _current(settings: Settings, wanted: Sequence[Topic]) -> Mapping[str, Config
 
 def _misfits(needed: Config, current: Config) -> list[str]:
     """The keys whose current value does not fit."""
-    misfits = [key for key in _EQUAL if key in needed and current.get(key) != needed[key]]
-    if RETENTION in needed and _shorter(current.get(RETENTION, UNLIMITED), needed[RETENTION]):
-        misfits.append(RETENTION)
-    return misfits
+    differ = [key for key in _EQUAL if key in needed and current.get(key) != needed[key]]
+    less = [
+        key
+        for key in _AT_LEAST
+        if key in needed and _less(current.get(key, UNLIMITED), needed[key])
+    ]
+    return differ + less
 
 
-def _shorter(current_ms: str, needed_ms: str) -> bool:
-    return current_ms != UNLIMITED and int(current_ms) < int(needed_ms)
+def _less(current: str, needed: str) -> bool:
+    return current != UNLIMITED and int(current) < int(needed)
 
 
 def _warning(settings: Settings, topic: Topic, current: Config, misfits: Sequence[str]) -> str:
     differences = ", ".join(
         f"{key} is {_text(key, current.get(key, 'not set'))}, needed"
-        f" {'at least ' if key == RETENTION else ''}{_text(key, topic.config[key])}"
+        f" {'at least ' if key in _AT_LEAST else ''}{_text(key, topic.config[key])}"
         for key in misfits
     )
     changes = ",".join(f"{key}={topic.config[key]}" for key in misfits)

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from consumers.kafka.configuration import MAX_MESSAGE_BYTES
 from driftline.errors import Trouble
 from driftline.settings import Settings
 from monitor.plan import DAY, Plan
@@ -18,7 +19,7 @@ from producers.kafka.errors import reason
 from producers.kafka.metadata import require_answer
 
 TIMEOUT_S = 30.0
-MAX_MESSAGE_BYTES = 1_048_588  # Kafka's default, which the source topics keep
+MAX_SOURCE_BYTES = 1_048_588  # Kafka's default, which the source topics keep
 YEAR = 365 * DAY
 
 Config = Mapping[str, str]
@@ -27,6 +28,8 @@ Config = Mapping[str, str]
 _APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
 _TABLE = {"cleanup.policy": "compact", **_APPEND_TIME}
 _STATE = {**_TABLE, "segment.ms": str(DAY)}
+# The size of a message grows with the number of features.
+_LARGE = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
 _SINGLE_PARTITION = {"alerts", "retraining", "profiles", "heartbeats"}
 
 
@@ -49,13 +52,13 @@ def topics(settings: Settings, plan: Plan) -> list[Topic]:
         "labels": _log(_source_retention_ms(plans)),
         "joins": _log(max(map(_joins_retention_ms, plans))),
         "summaries": _log(max(map(_summaries_retention_ms, plans))),
-        "windows": _log(YEAR),
+        "windows": {**_log(YEAR), **_LARGE},
         "alerts": _log(YEAR),
         "retraining": _log(YEAR),
         "profiles": _TABLE,
         "heartbeats": _STATE,
-        "detect-state": _STATE,
-        "dead-letters": {**_deleted(30 * DAY), "max.message.bytes": str(2 * MAX_MESSAGE_BYTES)},
+        "detect-state": {**_STATE, **_LARGE},
+        "dead-letters": {**_deleted(30 * DAY), "max.message.bytes": str(2 * MAX_SOURCE_BYTES)},
     }
     partitions = settings.topics.partitions
     return [

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from consumers.kafka.configuration import MAX_MESSAGE_BYTES
 from consumers.messages.alert_message import alert_message
 from consumers.messages.detect_state import (
     ClockEntry,
@@ -35,6 +36,7 @@ from consumers.messages.window_message import window_message
 from consumers.roles.detect_snapshot import Snapshot, SummariesLost, incomplete
 from consumers.roles.profiles import MissingProfile, Profiles, required
 from consumers.roles.set_aside import SetAside
+from driftline.errors import Trouble
 from monitor.plan import Plan
 from monitor.windows.detection import advance, due_models
 from monitor.windows.evaluator import Evaluator
@@ -42,6 +44,7 @@ from monitor.windows.findings import Findings, Transition, WindowFinding
 from monitor.windows.state import Clock, Decisions, Item, Key, State, rebuilt
 
 SNAPSHOT_EVERY = 200  # commits: the most that a restart has to read again
+MAX_WINDOW_BYTES = MAX_MESSAGE_BYTES - 100_000  # with key and headers under the limit of Kafka
 CLOUD_EVENT = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
 
 StateRecords = Callable[[int], Iterable[Record]]
@@ -56,6 +59,16 @@ class _Owned:
     next: int
     incomplete: frozenset[Key] = frozenset()  # versions whose panes could not be rebuilt
     commits: int = 0
+
+
+class WindowTooLarge(Trouble):
+    """The message of a window exceeds the limit of Kafka's clients."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            f"the message of a window has {size:,} bytes, the limit is {MAX_WINDOW_BYTES:,}:"
+            " register the model with fewer features"
+        )
 
 
 class Detect:
@@ -235,7 +248,10 @@ class Detect:
         if isinstance(finding, WindowFinding):
             threshold = self._plan_of(finding.model).drift.p_value_threshold
             window = window_message(finding, threshold)
-            return Message("windows", window.key, msgspec.json.encode(window))
+            value = msgspec.json.encode(window)
+            if len(value) > MAX_WINDOW_BYTES:
+                raise WindowTooLarge(len(value))
+            return Message("windows", window.key, value)
         info = self._profiles.info(finding.model, finding.version)
         alert, key = alert_message(finding, info), finding.incident.id.encode()
         return Message("alerts", key, msgspec.json.encode(alert), headers=CLOUD_EVENT)

@@ -23,6 +23,7 @@ from consumers.kafka.errors import (
     TransactionAborted,
     TransactionUnsettled,
 )
+from consumers.kafka.partition_counts import PartitionsChanged
 from consumers.messages.records import CommittedOffset, Message, Output, TopicPartition
 from driftline.settings import load_settings
 from producers.kafka.errors import MissingTopic
@@ -559,6 +560,28 @@ def test_partition_counts_are_looked_up_again_after_30_seconds(world, client):
     assert client.partitions("predictions") == 2
     world.now_s += 31
     assert client.partitions("predictions") == 3
+
+
+@pytest.mark.parametrize("name", ["joins", "summaries"])
+def test_a_partition_count_that_state_depends_on_must_not_change(world, client, name):
+    world.topics |= dict.fromkeys(("d.joins", "d.summaries", "d.detect-state"), 4)
+    assert client.partitions(name) == 4
+    world.topics[f"d.{name}"] = 6
+    assert client.partitions(name) == 4
+    world.now_s += 31
+    with pytest.raises(PartitionsChanged, match=f"d.{name} has 6 partitions and had 4"):
+        client.partitions(name)
+
+
+def test_a_partition_count_that_changed_before_the_start_is_refused(world, client):
+    world.topics |= {"d.summaries": 6, "d.joins": 6, "d.detect-state": 4}
+    with pytest.raises(PartitionsChanged, match=r"d.summaries has 6 .* d.detect-state has 4"):
+        client.partitions("summaries")
+
+
+def test_a_topic_that_a_broker_does_not_know_yet_is_not_compared(world, client):
+    world.topics["d.summaries"] = 4
+    assert client.partitions("summaries") == 4
 
 
 def test_a_partition_count_is_kept_if_a_broker_does_not_know_the_topic(world, client):

@@ -13,6 +13,7 @@ from confluent_kafka.admin import ConfigEntry, ConfigResource
 import consumers.kafka.topic_configuration
 import consumers.kafka.topics
 from consumers.commands.consume import topics as topics_command
+from consumers.kafka.configuration import producer_config
 from consumers.kafka.topic_configuration import configuration_warnings
 from consumers.kafka.topics import TopicsNotCreated, commands, create, topics
 from driftline.settings import Settings, load_settings
@@ -94,6 +95,12 @@ def test_the_model_with_the_longest_label_horizon_sets_the_retention(tmp_path):
     slow = {t.name.removeprefix("driftline."): t for t in topics(own, own.plan())}
     for name in ("predictions", "labels", "joins", "summaries"):
         assert retention_ms(slow[name]) >= 90 * DAY > retention_ms(by_name()[name])
+
+
+@pytest.mark.parametrize("name", ["windows", "detect-state"])
+def test_messages_that_grow_with_the_features_may_be_as_large_as_the_producer_sends(name):
+    limit = producer_config(settings(), "id")["message.max.bytes"]
+    assert by_name()[name].config["max.message.bytes"] == str(limit)
 
 
 def test_a_dead_letter_may_be_larger_than_its_record():
@@ -232,6 +239,16 @@ def test_the_warning_of_a_short_retention_has_the_current_and_the_needed_one(adm
 @pytest.mark.parametrize("retention", ["-1", "99999999999999"])
 def test_a_topic_with_a_longer_retention_fits(admin, retention):
     admin.configs = {name: {"retention.ms": retention} for name in ("d.joins", "d.windows")}
+    assert warnings(admin) == []
+
+
+def test_a_lower_message_limit_is_reported_and_a_higher_one_fits(admin):
+    admin.configs = {name: {"max.message.bytes": "1048588"} for name in ("d.windows", "d.alerts")}
+    (line,) = warnings(admin)
+    assert line.startswith(
+        "d.windows: max.message.bytes is 1048588, needed at least 4000000: kafka-"
+    )
+    admin.configs = {"d.windows": {"max.message.bytes": "9999999"}}
     assert warnings(admin) == []
 
 

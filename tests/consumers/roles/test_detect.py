@@ -626,6 +626,20 @@ def test_version_whose_panes_are_in_the_snapshot_needs_no_deleted_summaries(tmp_
     assert of_versions(log, *VERSIONS) == of_versions(expected, *VERSIONS)
 
 
+def test_version_whose_windows_exceed_the_message_limit_is_set_aside(tmp_path, monkeypatch):
+    log, expected = new_log(), undisturbed(4)[0]
+    sizes = [len(value or b"") for value in of_versions(expected, M2)["windows"]]
+    others = (("m", "1"), ("n", "1"))
+    assert max(sizes) > max(len(v or b"") for v in of_versions(expected, *others)["windows"])
+    monkeypatch.setattr(consumers.roles.detect, "MAX_WINDOW_BYTES", max(sizes) - 1)
+    role = detect(log, tmp_path)
+    worker = Worker(role, log, [S0])
+    while not worker.done:
+        worker.work(4)
+    assert f"m/2: the message of a window has {max(sizes):,} bytes" in (role.problem() or "")
+    assert of_versions(log, *others) == of_versions(expected, *others)
+
+
 def test_problem_names_few_versions_and_the_number_of_all(log, tmp_path):
     role = detect(log, tmp_path, Table())
     handled(Worker(role, log, [S0]), log, *(row("m", 0, version=str(v)) for v in (1, 2, 3, 4, 5)))
