@@ -108,7 +108,7 @@ def _open_incidents(connection: Connection) -> Metric:
         "Incidents that are open.",
         labels,
         [
-            ([getattr(row, label) for label in labels], row.incidents)
+            ([getattr(row, label) or "" for label in labels], row.incidents)
             for row in open_incident_counts(connection)
         ],
     )

@@ -25,6 +25,13 @@ def subject(incident: Incident) -> str:
     )
 
 
+def about(incident: Incident) -> str:
+    """The model version, or Driftline itself."""
+    if incident.model is None:
+        return "Driftline"
+    return f"{escape(incident.model)} · version {escape(incident.version)}"
+
+
 def headline(incident: Incident) -> str:
     """Symbol, subject, severity, state, and since when."""
     opened = formats.instant(incident.opened_at)
@@ -32,6 +39,8 @@ def headline(incident: Incident) -> str:
     when = f"since {opened}"
     if incident.resolved_at is not None:
         when = f"{opened} to {formats.instant(incident.resolved_at)}"
+    if incident.reason is not None:
+        state = f"{state} ({escape(incident.reason)})"
     resolved = incident.state == "resolved"
     symbol = "✔" if resolved else labels.SYMBOLS.get(incident.severity, "?")
     return f"{symbol} {subject(incident)} · {severity} · {state} · {when}"

@@ -45,11 +45,18 @@ DEGRADED = {"warning": "▲ degraded, warning", "critical": "◆ degraded, criti
 NOT_DEGRADED = "✔ not degraded"
 
 
+def degraded(severity: str) -> str:
+    return DEGRADED.get(severity, f"? degraded, {severity}")
+
+
 def verdict(feature: Feature) -> str:
+    """A verdict that this release does not know is shown as it is."""
     if feature.verdict == "drift":
         return CRITICAL if feature.severity == "critical" else WARNING
     if feature.verdict == "insufficient_data":
         return TOO_FEW_ROWS
+    if feature.verdict != "ok":
+        return f"? {feature.verdict}"
     return NOT_TESTED if feature.statistic is None else NO_DRIFT
 
 

@@ -58,7 +58,7 @@ def _metric_kind(metric: Metric, status: str) -> str:
     """A key of ``chart_styles.METRIC_KINDS``."""
     if status != "final":
         return labels.PROVISIONAL
-    return labels.DEGRADED[metric.severity] if metric.severity else labels.FINAL
+    return labels.degraded(metric.severity) if metric.severity else labels.FINAL
 
 
 EXPECTED_COLUMNS = ["start", "window", "line", "value", "shown"]

@@ -10,6 +10,7 @@ from dashboard import formats
 from dashboard.text import NO_WINDOWS, escape
 
 _SEVERITIES = ("critical", "warning")  # most severe first
+_VERDICTS = ("ok", "drift", "insufficient_data")
 _UNHEALTHY = ("problem", "silent")  # statuses of a role
 
 
@@ -64,6 +65,9 @@ def _without_incidents(newest: WindowItem, metrics: LatestMetrics) -> ModelStatu
         reason = f"The newest window, {window}, has no rows."
     elif len(too_few_rows) == len(newest.data.features) > 0:
         reason = f"No open incidents, but {window} has too few rows to judge any feature."
+    elif unknown := [f for f in newest.data.features if f.verdict not in _VERDICTS]:
+        names = ", ".join(escape(f"{f.name} ({f.verdict})") for f in unknown)
+        reason = f"No open incidents, but in {window} not every feature is judged: {names}."
     else:
         reason = f"No open incidents up to the window {window}. {_performance(metrics)}"
         return ModelStatus("good", "Healthy", f"{reason}{_too_few_rows(too_few_rows)}")

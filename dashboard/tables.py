@@ -64,7 +64,7 @@ def _metric_verdict(metric: Metric) -> str:
     if metric.value is None:
         return NO_VALUE
     if metric.severity is not None:
-        return labels.DEGRADED.get(metric.severity, f"? degraded, {escape(metric.severity)}")
+        return escape(labels.degraded(metric.severity))
     return labels.NOT_DEGRADED if metric.threshold is not None else labels.NOT_TESTED
 
 

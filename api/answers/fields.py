@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 T = TypeVar("T")
 
+# Enumerations are texts: a client of an older release reads values that it does not know.
 Severity = Annotated[str, Field(json_schema_extra={"enum": ["warning", "critical"]})]
-Verdict = Annotated[str, Field(json_schema_extra={"enum": ["ok", "drift", "insufficient_data"]})]
+Verdict = Annotated[
+    str,
+    Field(json_schema_extra={"enum": ["ok", "drift", "insufficient_data", "cannot_judge"]}),
+]
+Found = Annotated[str, Field(json_schema_extra={"enum": ["ok", "no_data"]})]
 Kind = Annotated[str, Field(json_schema_extra={"enum": ["numeric", "categorical"]})]
 
 
@@ -64,4 +69,4 @@ class WindowScope(PassThrough):
     model: str | None = Field(description="Null if no model is registered.")
     version: str | None = Field(description="Null if no model is registered.")
     window: Window | None = Field(description="Null if there is no such window yet.")
-    status: Literal["ok", "no_data"] = Field(description="`no_data` if `window` is null.")
+    status: Found = Field(description="`no_data` if `window` is null.")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from api.answers.fields import Answer
 
-WorkerState = Literal["ok", "problem", "silent", "replaced"]
+WorkerState = Annotated[
+    str, Field(json_schema_extra={"enum": ["ok", "problem", "silent", "replaced"]})
+]
+HealthStatus = Annotated[str, Field(json_schema_extra={"enum": ["ok", "degraded", "no_data"]})]
 
 
 class Worker(Answer):
@@ -76,7 +79,7 @@ class LabelCounts(Answer):
 class Health(Answer):
     """Health of all workers, and counts of all records."""
 
-    status: Literal["ok", "degraded", "no_data"] = Field(
+    status: HealthStatus = Field(
         description="`degraded`: a worker has a problem or is silent, or a required role has never"
         " sent a heartbeat. `no_data`: no role has ever sent one. The HTTP status is 200 in all"
         " three cases, and 503 if the database cannot be read."

@@ -14,14 +14,20 @@ class Incident(Answer):
     """An incident in its current state."""
 
     id: str
-    model: str
-    version: str
+    model: str | None = Field(description="Null for an incident about Driftline itself.")
+    version: str | None = Field(description="Null for an incident about Driftline itself.")
     kind: str = Field(description="First part of `subject`: `data`, `concept`, …")
     subject: str = Field(
         description="What the incident is about, such as `data/temp` or `performance/recall`."
     )
     severity: Severity
     state: str = Field(json_schema_extra={"enum": ["open", "resolved"]})
+    reason: str | None = Field(
+        None,
+        description="Why it is resolved: `recovered` if its subject was healthy for long enough."
+        " Null while the incident is open.",
+        json_schema_extra={"enum": ["recovered", "retired", "stale", "rebased", None]},
+    )
     opened_at: datetime = Field(
         description="End of the window that opened the incident, event time."
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
-from api.answers.fields import PassThrough, WindowScope
+from api.answers.fields import Found, PassThrough, WindowScope
 
 
 class Reason(PassThrough):
@@ -25,7 +25,7 @@ class Retraining(WindowScope):
     `window` is null if the decision does not refer to a single window.
     """
 
-    status: Literal["ok", "no_data"] = Field(description="`no_data` before the first decision.")
+    status: Found = Field(description="`no_data` before the first decision.")
     decision: str = Field(
         "none",
         description="`none` before the first decision.",

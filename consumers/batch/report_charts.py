@@ -91,7 +91,7 @@ def _cell(start: str, feature: FeatureResult | None) -> Cell:
     if distance is None:
         index = "-" if psi is None else f"{psi:.3f}"
         return Cell(psi, False, f"{tip}, PSI {index}")
-    is_drifted = feature.verdict is Verdict.DRIFT
+    is_drifted = feature.verdict == Verdict.DRIFT
     return Cell(
         distance / DARKEST, is_drifted, f"{tip}, distance {distance:.3f}, {_outcome(feature)}"
     )
@@ -129,5 +129,5 @@ def _metric_chart(history: Document, windows: Sequence[_PerformanceWindow]) -> s
 
 
 def _point(start: str, metric: MetricResult) -> Point:
-    severity = "" if metric.severity is None else metric.severity.value
+    severity = "" if metric.severity is None else metric.severity
     return Point(start, metric.value, metric.low, metric.high, severity)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, MetaData, Table, Text
 
-SCHEMA_VERSION = "1"  # of these tables; databases with another one are refused
+SCHEMA_VERSION = "2"  # of these tables; databases with another one are refused
 
 metadata = MetaData()
 
@@ -51,12 +51,13 @@ incidents = Table(
     "incidents",
     metadata,
     Column("id", Name, primary_key=True),
-    Column("model", Name, nullable=False),
-    Column("version", Name, nullable=False),
+    Column("model", Name),  # null, as the version: it is about Driftline itself
+    Column("version", Name),
     Column("kind", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("severity", Text, nullable=False),
     Column("state", Text, nullable=False),
+    Column("reason", Text),  # why it is resolved
     Column("opened_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
     Column("resolved_ms", BigInteger),

@@ -16,7 +16,7 @@ from consumers.messages.alerts import (
 from consumers.messages.reading import SCHEMA
 from consumers.messages.times import rfc3339
 from consumers.messages.window_message import finite
-from monitor.decisions.incidents import Change
+from monitor.decisions.incidents import Change, Resolution
 from monitor.statistics.drift_rule import Evidence
 from monitor.windows.findings import Transition
 from producers.contract.version_info import VersionInfo
@@ -51,6 +51,7 @@ def _data(transition: Transition, info: VersionInfo) -> IncidentData:
         kind=incident.kind,
         severity=incident.severity,
         state="resolved" if resolved else "open",
+        reason=Resolution.RECOVERED if resolved else None,
         opened_at=rfc3339(incident.opened_ms),
         resolved_at=rfc3339(transition.end_ms) if resolved else None,
         window=window,

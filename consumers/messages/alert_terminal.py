@@ -30,7 +30,8 @@ class AlertFilter:
 def alert_line(alert: AlertMessage) -> str:
     """Time, severity, change, model, subject and sentence, without control characters."""
     data = alert.data
+    about = "Driftline" if data.model is None else f"{data.model}/{data.version}"
     return printable(
         f"{alert.time}  {data.severity:8}  {alert.change:9}"
-        f"  {data.model}/{data.version}  {alert.subject}: {alert.sentence}"
+        f"  {about}  {alert.subject}: {alert.sentence}"
     )

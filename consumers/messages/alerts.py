@@ -9,11 +9,10 @@ from typing import Literal
 
 from msgspec import Struct
 
-from consumers.messages.names import Name
+from consumers.messages.names import Enumerated, Name
 from consumers.messages.reading import decode_json
 from consumers.messages.records import Record
 from consumers.messages.times import milliseconds
-from monitor.statistics.drift_rule import Severity
 from producers.contract.version_info import VersionInfo
 
 TYPE_PREFIX = "driftline.incident."
@@ -36,7 +35,7 @@ class AlertEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     rows: int | None = None
     labels: int | None = None
     coverage: float | None = None
-    severity: Severity
+    severity: Enumerated  # Severity
     grouped: list[str] | None = None  # other subjects that the incident stands for
 
 
@@ -50,11 +49,12 @@ class IncidentData(Struct, frozen=True, kw_only=True):
 
     schema: Literal[1]
     incident: str
-    model: Name
-    version: Name
+    model: Name | None  # None: it is about Driftline itself
+    version: Name | None
     kind: str
-    severity: Severity
-    state: Literal["open", "resolved"]
+    severity: Enumerated  # Severity
+    state: Enumerated  # open or resolved
+    reason: Enumerated | None = None  # Resolution; None while it is open
     opened_at: str
     resolved_at: str | None
     window: AlertWindow

@@ -6,11 +6,11 @@ from typing import Literal
 
 from msgspec import Struct
 
-from consumers.messages.names import Name
+from consumers.messages.names import Enumerated, Name
 from consumers.messages.reading import SCHEMA, decode_json
 from consumers.messages.records import Record
 from consumers.messages.times import milliseconds, rfc3339
-from monitor.decisions.retraining import Decision, Outcome
+from monitor.decisions.retraining import Decision
 
 
 class Reason(Struct, frozen=True, kw_only=True):
@@ -26,7 +26,7 @@ class RetrainingDecision(Struct, frozen=True, kw_only=True):
     schema: Literal[1]
     model: Name
     version: Name
-    decision: Outcome
+    decision: Enumerated  # Outcome
     reasons: list[Reason]
     decided_at: str  # event time
 

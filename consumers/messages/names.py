@@ -7,4 +7,5 @@ from typing import Annotated
 from msgspec import Meta
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,100}\Z")]  # of a model or version
+Enumerated = str  # a value of an enumeration; as text, because readers accept unknown ones
 Count = Annotated[int, Meta(ge=0, le=2**53)]

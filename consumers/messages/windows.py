@@ -10,12 +10,10 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from consumers.messages.names import Count, Name
+from consumers.messages.names import Count, Enumerated, Name
 from consumers.messages.reading import decode_json
 from consumers.messages.records import Record
 from consumers.messages.times import milliseconds
-from monitor.statistics.drift_rule import Severity, Verdict
-from monitor.windows.findings import Maturity, WindowStatus
 
 
 class WassersteinEffect(Struct, frozen=True, kw_only=True):
@@ -41,8 +39,8 @@ class DataQuality(Struct, frozen=True, kw_only=True):
     threshold: float | None
     allowance: float | None
     persistent: float | None
-    verdict: Verdict
-    severity: Severity | None
+    verdict: Enumerated  # Verdict
+    severity: Enumerated | None  # Severity
 
 
 class UnseenCategories(Struct, frozen=True, kw_only=True):
@@ -81,8 +79,8 @@ class FeatureResult(Struct, frozen=True, kw_only=True):
     mood: float | None
     psi: float | None
     effects: EffectSizes | None
-    verdict: Verdict
-    severity: Severity | None
+    verdict: Enumerated  # Verdict
+    severity: Enumerated | None  # Severity
     decided_by: str | None
     detectable: float | None
     detail: str | None
@@ -110,12 +108,12 @@ class MetricResult(Struct, frozen=True, kw_only=True):
     baseline: float | None
     resolution: float | None
     threshold: float | None
-    severity: Severity | None
+    severity: Enumerated | None  # Severity
 
 
 class DataPart(Struct, frozen=True, kw_only=True):
     revision: Count
-    status: WindowStatus
+    status: Enumerated  # WindowStatus
     rows: int
     unknown_features: Mapping[str, int]
     features: list[FeatureResult]
@@ -132,7 +130,7 @@ class ConceptPart(Struct, frozen=True, kw_only=True):
 
 class PerformancePart(Struct, frozen=True, kw_only=True):
     revision: Count
-    status: Maturity
+    status: Enumerated  # Maturity
     rows: int
     labels: int
     coverage: float | None

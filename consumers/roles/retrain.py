@@ -43,7 +43,7 @@ class ModelHistory:
         if isinstance(message, WindowMessage):
             self.now_ms = max(self.now_ms, message.end_ms)
             self.labels[message.start_ms, message.end_ms] = message.performance.labels
-        elif message.data.severity is Severity.CRITICAL:
+        elif message.data.severity == Severity.CRITICAL:
             self.critical[message.data.incident] = message.data.resolved_ms
 
     def decision(self, model: str, version: str, plan: Plan) -> RetrainingDecision:
@@ -114,6 +114,8 @@ class Retrain:
             message = self._reader.read(record)
             if message is not None:
                 about = message.data if isinstance(message, AlertMessage) else message
+                if about.model is None or about.version is None:
+                    continue  # an incident about Driftline itself
                 key = (about.model, about.version)
                 self._histories.setdefault(key, ModelHistory()).add(message)
 

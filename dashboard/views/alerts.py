@@ -12,7 +12,6 @@ from dashboard import incident_text, url_state
 from dashboard.auto_refresh import auto_refresh, fetch
 from dashboard.client import ApiProblem, Client
 from dashboard.context import PageContext
-from dashboard.text import escape
 
 RESOLVED_LIMIT = 50
 NO_OPEN_INCIDENTS = (
@@ -104,7 +103,7 @@ def _history(context: PageContext, chosen: IncidentHistory | str) -> None:
         return
     with st.container(border=True):
         st.markdown(incident_text.headline(chosen))
-        st.caption(f"{escape(chosen.model)} · version {escape(chosen.version)}")
+        st.caption(incident_text.about(chosen))
         for event in chosen.transitions:
             st.markdown(incident_text.transition(event))
         st.markdown(f"Evidence: {incident_text.evidence(chosen.evidence)}")

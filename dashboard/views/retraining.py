@@ -45,7 +45,8 @@ def _show(status: Retraining) -> None:
     if status.decided_at is None:
         st.info(NO_DECISION)
         return
-    box, icon, decision = _DECISIONS.get(status.decision, _DECISIONS["none"])
+    unknown = (st.info, ":material/help:", f"**{escape(status.decision)}**")
+    box, icon, decision = _DECISIONS.get(status.decision, unknown)
     box(decision, icon=icon)
     window = f", window {formats.window(status.window)}" if status.window else ""
     st.caption(f"Decided at {formats.instant(status.decided_at)} (event time, UTC){window}.")

@@ -23,6 +23,15 @@ class Change(StrEnum):
     RESOLVED = "resolved"
 
 
+class Resolution(StrEnum):
+    """Why an incident is resolved."""
+
+    RECOVERED = "recovered"  # its subject was healthy for long enough
+    RETIRED = "retired"  # the model version was retired
+    STALE = "stale"  # no rows came any more that could show a recovery
+    REBASED = "rebased"  # the version is compared with another reference
+
+
 @dataclass(frozen=True, slots=True)
 class Incident:
     """An open incident of one model version. Times are ends of windows, in event time."""

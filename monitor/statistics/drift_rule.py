@@ -24,6 +24,7 @@ class Verdict(StrEnum):
     OK = "ok"
     DRIFT = "drift"
     INSUFFICIENT = "insufficient_data"
+    CANNOT_JUDGE = "cannot_judge"  # reserved: no test gives it yet
 
 
 class Severity(StrEnum):

@@ -14,6 +14,7 @@ OPENED = {
     "subject": "data/distance",
     "severity": "warning",
     "state": "open",
+    "reason": None,
     "opened_at": "2013-04-02T00:00:00Z",
     "updated_at": "2013-04-02T00:00:00Z",
     "resolved_at": None,

@@ -17,6 +17,19 @@ def test_message_shows_its_window_in_short_form_and_everything_else_escaped():
     )
 
 
+def test_headline_of_a_resolved_incident_says_why():
+    end = day(3)[1]
+    of = {"state": "resolved", "resolved_at": end, "reason": "stale", "severity": "notice"}
+    headline = incident_text.headline(Incident.model_validate(incident(**of)))
+    assert headline == "✔ **temp** (data) · Notice · Resolved (stale) · 2013-04-03 to 2013-04-04"
+
+
+def test_incident_without_a_model_is_about_driftline():
+    own = Incident.model_validate(incident(model=None, version=None))
+    assert incident_text.about(own) == "Driftline"
+    assert incident_text.about(Incident.model_validate(incident())) == "flight-delay · version 1"
+
+
 @pytest.mark.parametrize(
     ("test", "name"),
     [

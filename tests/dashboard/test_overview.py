@@ -56,6 +56,13 @@ def test_most_severe_open_incident_is_the_status(severities, box, answer):
     assert answer in page_text(app)
 
 
+def test_unknown_verdict_is_shown_as_it_is_and_not_taken_for_health():
+    newest = window(1, feature("temp", verdict="cannot_judge"), feature("distance"))
+    app = open_page("overview", api_with(newest))
+    assert boxes(app) == ["info"]
+    assert r"not every feature is judged: temp \(cannot\_judge\)" in page_text(app)
+
+
 def test_open_incident_is_shown_with_its_message_and_links():
     api = api_with(window())
     api.incidents["flight-delay"] = [incident()]

@@ -24,7 +24,7 @@ def test_page_without_a_decision_says_so():
         ("retrain", "warning", "**Retrain.**"),
         ("wait", "info", "**Wait.**"),
         ("none", "success", "No retraining needed."),
-        ("something new", "success", "No retraining needed."),
+        ("something new", "info", "**something new**"),
     ],
 )
 def test_decision_is_shown_with_its_time(decision, box, answer):

@@ -1,7 +1,7 @@
 """Tables of text."""
 
 from api.answers import Baseline, DataDrift, Feature, Health, LatestMetrics, Retraining, WindowItem
-from dashboard import formats, tables
+from dashboard import formats, series, tables
 from tests.dashboard.documents import BASELINE, feature, health, metric, role, window
 
 
@@ -148,3 +148,12 @@ def test_names_in_static_tables_are_escaped_because_their_cells_are_markdown():
     assert tables.roles(Health.model_validate(health_with_problem))["problem"].tolist() == [
         r"\*full\*"
     ]
+
+
+def test_unknown_verdicts_and_severities_are_shown_as_they_are():
+    about = {"model": "m", "version": "1", "window": None, "status": "sampled"}
+    drift = DataDrift.model_validate({**about, "features": [feature(verdict="cannot_judge")]})
+    assert tables.features(drift)["verdict"].tolist() == ["? cannot_judge"]
+    of_later = WindowItem.model_validate(window(1))
+    of_later.performance.metrics["recall"].severity = "notice"
+    assert series.metric_rows([of_later], "recall")["kind"].tolist()[0] == "? degraded, notice"

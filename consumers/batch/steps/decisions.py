@@ -24,7 +24,7 @@ def alerts_step(inputs: PipelineInputs, alerts: Sequence[AlertMessage]) -> Pipel
     document = {
         "opened": changes["opened"],
         "resolved": changes["resolved"],
-        "open": [{"subject": a.subject, "severity": a.data.severity.value} for a in still_open],
+        "open": [{"subject": a.subject, "severity": a.data.severity} for a in still_open],
         "events": msgspec.to_builtins(alerts),
     }
     return PipelineStep(

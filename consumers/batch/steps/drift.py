@@ -68,13 +68,13 @@ def _history(name: str, results: Sequence[Result]) -> Document:
 
     ``results`` are pairs of a window and the result of the feature in it, oldest first.
     """
-    drifted = [(w, feature) for w, feature in results if feature.verdict is Verdict.DRIFT]
+    drifted = [(w, feature) for w, feature in results if feature.verdict == Verdict.DRIFT]
     starts = [window.start for window, _ in drifted]
-    severities = [f.severity.value for _, f in drifted if f.severity is not None]
+    severities = [f.severity for _, f in drifted if f.severity is not None]
     farthest = max(drifted, key=lambda result: result[1].statistic or 0.0, default=None)
     return {
         "name": name,
-        "tested": any(feature.verdict is not Verdict.INSUFFICIENT for _, feature in results),
+        "tested": any(feature.verdict != Verdict.INSUFFICIENT for _, feature in results),
         "drifted": len(drifted),
         "first": starts[0] if starts else None,
         "last": starts[-1] if starts else None,

@@ -65,7 +65,7 @@ def _metric_history(name: str, labelled: Sequence[WindowMessage]) -> Document:
         ((metric.value, window, metric) for window, metric in results if metric.value is not None),
         key=lambda result: result[0],
     )
-    severities = [m.severity.value for _, _, m in defined if m.severity is not None]
+    severities = [m.severity for _, _, m in defined if m.severity is not None]
     return {
         "name": name,
         "judged": name in INCIDENT_METRICS,

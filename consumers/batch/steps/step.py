@@ -33,7 +33,7 @@ def header(inputs: PipelineInputs, step: str) -> Document:
 
 
 def closed_windows(windows: Sequence[WindowMessage]) -> list[WindowMessage]:
-    return [window for window in windows if window.data.status is WindowStatus.CLOSED]
+    return [window for window in windows if window.data.status == WindowStatus.CLOSED]
 
 
 def section_of_windows(windows: Sequence[WindowMessage], section: str) -> list[Document]:

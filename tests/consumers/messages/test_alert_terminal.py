@@ -25,6 +25,14 @@ def test_a_line_has_time_severity_change_model_subject_and_sentence():
     )
 
 
+def test_an_alert_about_no_model_is_about_driftline():
+    line = alert_line(alert("driftline/store", model=None, version=None, severity="notice"))
+    assert line == (
+        "2013-04-02T00:00:00Z  notice    opened     Driftline  driftline/store: it moved."
+    )
+    assert not AlertFilter(models=frozenset({"m"})).matches(alert(model=None, version=None))
+
+
 def test_a_message_that_does_not_begin_with_the_subject_is_kept_whole():
     assert alert_line(alert(message="It moved.")).endswith("data/income: It moved.")
 

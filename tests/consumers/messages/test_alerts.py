@@ -91,6 +91,7 @@ def test_an_alert_has_the_change_in_its_type_and_whether_it_is_open_in_its_state
     assert event["type"] == f"driftline.incident.{change.value}"
     resolved = change is Change.RESOLVED
     assert event["data"]["state"] == ("resolved" if resolved else "open")
+    assert event["data"]["reason"] == ("recovered" if resolved else None)
     assert event["data"]["resolved_at"] == ("2013-04-02T00:00:00Z" if resolved else None)
 
 

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
+from msgspec import inspect
 
-from consumers.messages.alerts import decode_alert
+from consumers.messages.alerts import AlertMessage, decode_alert
 from consumers.messages.arrow import ARROW_HEADERS, JSON_HEADERS
-from consumers.messages.decisions import decode_decision
-from consumers.messages.heartbeats import decode_heartbeat
+from consumers.messages.decisions import RetrainingDecision, decode_decision
+from consumers.messages.heartbeats import HeartbeatMessage, decode_heartbeat
 from consumers.messages.joins import JoinRows, decode_join_message, join_message
 from consumers.messages.reading import MessageReader, UnreadableMessage
 from consumers.messages.records import Message, Record, TopicPartition
 from consumers.messages.summaries import decode_summary_message, summary_messages
-from consumers.messages.windows import decode_window
+from consumers.messages.windows import WindowMessage, decode_window
 from driftline.errors import Trouble
 from monitor.counts.counts import Counts
 from monitor.counts.summary import Part, Summary
+from monitor.decisions.incidents import Change
 from producers.contract.summaries import encode_table
 from tests.consumers import stored
 
@@ -71,6 +76,43 @@ def of_schema(topic: str, schema: object) -> Any:
 def test_a_message_with_fields_of_a_later_release_is_read(topic):
     document = {**DOCUMENTS[topic], "later": {"field": 1}}
     assert read(record(topic, document)) == read(record(topic, DOCUMENTS[topic]))
+
+
+def parts(found: inspect.Type) -> Iterator[inspect.Type]:
+    """A type and all types inside it."""
+    yield found
+    if isinstance(found, inspect.StructType):
+        inside = [field.type for field in found.fields if field.name != "schema"]
+    else:
+        names = ("types", "item_type", "key_type", "value_type")
+        inside = list(itertools.chain(*(_listed(getattr(found, name, ())) for name in names)))
+    for one in inside:
+        yield from parts(one)
+
+
+def _listed(found: Any) -> Iterable[inspect.Type]:
+    return found if isinstance(found, tuple) else (found,)
+
+
+@pytest.mark.parametrize(
+    "message", [WindowMessage, AlertMessage, RetrainingDecision, HeartbeatMessage]
+)
+def test_no_field_of_a_message_refuses_fields_or_values_of_a_later_release(message):
+    found = list(parts(inspect.type_info(message)))
+    assert not [one for one in found if isinstance(one, inspect.EnumType | inspect.LiteralType)]
+    structs = [one for one in found if isinstance(one, inspect.StructType)]
+    assert structs
+    assert not any(one.forbid_unknown_fields for one in structs)
+
+
+def test_closed_enumerations_of_a_message_would_be_found():
+    class Closed(msgspec.Struct):
+        inside: list[Change | None]
+        state: Literal["open", "resolved"]
+
+    kinds = [type(one) for one in parts(inspect.type_info(Closed))]
+    assert inspect.EnumType in kinds
+    assert inspect.LiteralType in kinds
 
 
 @pytest.mark.parametrize("topic", DOCUMENTS)
@@ -149,7 +191,7 @@ def test_a_message_of_another_schema_is_refused_with_its_topic_partition_and_off
         ("alerts", {"id": None}, "id"),
         ("heartbeats", {"slot": -1}, "slot"),
         ("heartbeats", {"at": "spring"}, "spring"),
-        ("retraining", {"decision": "perhaps"}, "decision"),
+        ("retraining", {"reasons": "many"}, "reasons"),
     ],
 )
 def test_a_malformed_message_is_refused_with_its_topic_partition_and_offset(topic, changes, why):

@@ -317,3 +317,9 @@ def test_message_of_another_schema_ends_retrain_with_its_place():
     log.append(Message("windows", None, b'{"schema": 2}', 1))
     with pytest.raises(UnreadableMessage, match="topic windows, partition 1, offset 0: "):
         Worker(retrain(), log, PLACES).work()
+
+
+def test_alert_about_driftline_itself_or_of_an_unknown_severity_changes_no_decision():
+    own = Message("alerts", None, json.dumps(stored.alert(model=None, version=None)[1]).encode(), 0)
+    messages = [window(0, 500), own, alert("notice")]
+    assert decided(*messages) == decided(window(0, 500))

@@ -222,7 +222,7 @@ def test_a_window_without_labels_is_stored_with_its_documents(write, database):
 
 
 def test_an_incident_has_the_fields_of_its_event(write, database):
-    _, message = alert("resolved", day=3)
+    _, message = alert("resolved", day=3, reason="recovered")
     write(records(("alerts", message)))
     assert rows(database, incidents) == [
         {
@@ -233,6 +233,7 @@ def test_an_incident_has_the_fields_of_its_event(write, database):
             "subject": "data/distance",
             "severity": "warning",
             "state": "resolved",
+            "reason": "recovered",
             "opened_ms": APRIL + DAY,
             "updated_ms": APRIL + 4 * DAY,
             "resolved_ms": APRIL + 4 * DAY,
