@@ -64,8 +64,9 @@ def _encode(rows: JoinRows) -> bytes:
             "time_ms": rows.time_ms,
             "late": rows.late,
             "score": rows.score,
-            "value": rows.value.astype(np.int8),
+            "value": rows.value.astype(np.float64),
             "seen_ms": rows.seen_ms,
+            "segments": _no_segments(len(rows.ident)),
         }
     )
     metadata = {**arrow_metadata(KIND), "model": rows.model}
@@ -80,6 +81,20 @@ def _decode(table: pa.Table) -> JoinRows:
         table["time_ms"].to_numpy(),
         table["late"].to_numpy(),
         table["score"].to_numpy(),
-        table["value"].to_numpy().astype(np.int64),
+        _whole(table["value"].to_numpy()),
         table["seen_ms"].to_numpy(),
     )
+
+
+def _no_segments(rows: int) -> pa.Array:
+    """The segments of each row: a list of texts, empty so far."""
+    return pa.ListArray.from_arrays(np.zeros(rows + 1, dtype=np.int32), pa.array([], pa.string()))
+
+
+def _whole(values: NDArray[np.float64] | NDArray[np.int8]) -> NDArray[np.int64]:
+    """Classes and labels; earlier releases wrote int8. Raises ``ValueError`` for other numbers."""
+    with np.errstate(invalid="ignore"):
+        whole = values.astype(np.int64)
+    if not np.array_equal(whole, values):
+        raise ValueError("its values are not whole numbers, which this version does not know")
+    return whole

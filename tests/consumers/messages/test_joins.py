@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumers.messages.arrow import ARROW_HEADERS, arrow_metadata, read_arrow
 from consumers.messages.joins import (
     JoinRows,
     decode_join_message,
@@ -15,8 +18,10 @@ from consumers.messages.joins import (
     identity_partition,
     join_message,
 )
+from consumers.messages.reading import MalformedMessage
 from consumers.messages.records import Record
 from monitor.events.event_time import NEVER
+from producers.contract.summaries import encode_table
 
 rows = st.lists(
     st.tuples(
@@ -51,6 +56,44 @@ def test_join_rows_are_read_as_they_were_written(rows):
     for name in ("time_ms", "late", "score", "value", "seen_ms"):
         assert getattr(read, name).tolist() == getattr(written, name).tolist()
         assert getattr(read, name).dtype == getattr(written, name).dtype
+
+
+def message_of(columns: dict[str, Any]) -> Record:
+    ones = {"time_ms": [1], "late": [False], "score": [0.5], "value": [1.0], "seen_ms": [1]}
+    table = pa.table({"ident": [bytes(16)], "version": ["1"], **ones, **columns})
+    metadata = {**arrow_metadata("joins"), "model": "m"}
+    value = encode_table(table.replace_schema_metadata(metadata))
+    return Record("joins", 0, 0, None, value, ARROW_HEADERS)
+
+
+def test_join_rows_have_values_as_float64_and_a_list_of_segments():
+    one: Any = np.array([1])
+    rows = JoinRows("m", [bytes(16)], ["1"], one, one.astype(bool), one.astype(float), one, one)
+    message = join_message(rows, 0)
+    table = read_arrow(message.value, "joins")
+    assert table.schema.field("value").type == pa.float64()
+    assert table.schema.field("segments").type == pa.list_(pa.string())
+    assert table["segments"].to_pylist() == [[]]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        pytest.param({"value": pa.array([1], pa.int8())}, id="of an earlier release"),
+        pytest.param({"segments": [["country=fr", "tier=1"]]}, id="with segments"),
+        pytest.param({"later": [1]}, id="of a later release"),
+    ],
+)
+def test_join_rows_of_other_releases_are_read(columns):
+    read = decode_join_message(message_of(columns))
+    assert isinstance(read, JoinRows)
+    assert (read.value.tolist(), read.value.dtype) == ([1], np.int64)
+
+
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf])
+def test_join_rows_with_values_of_another_task_are_refused_and_not_rounded(value):
+    with pytest.raises(MalformedMessage, match="not whole numbers"):
+        decode_join_message(message_of({"value": [value]}))
 
 
 def test_an_id_keeps_its_partition():
