@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from consumers.database.database import Database
 from consumers.kafka.client import Client
 from consumers.messages.records import Record, TopicPartition
 from consumers.processes.heartbeat import Heartbeat
@@ -17,7 +16,6 @@ from consumers.roles.detect import Detect
 from consumers.roles.join import Join
 from consumers.roles.retrain import Retrain
 from consumers.roles.role import Role
-from consumers.roles.store import Store
 from driftline import fault_points
 from driftline.settings import Settings
 from monitor.plan import Plan, duration_ms
@@ -70,6 +68,10 @@ def _run_transactional(
 
 
 def _run_store(settings: Settings, slot: int, stopped: Callable[[], bool], gapless: bool) -> None:
+    # Slow to import, and no other role needs them.
+    from consumers.database.database import Database
+    from consumers.roles.store import Store
+
     database = Database.to_write(settings.store.url)
     client = Client(
         settings, "store", slot, Store.reads, positions=database.positions, gapless=gapless

@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import kolmogorov
-from scipy.stats import kstwo
 
 from monitor.counts.counts import Counts
 from monitor.counts.grid import MIN_VALUES, Grid
@@ -121,4 +120,6 @@ def p_value(statistic: float, n: int, m: int) -> float:
         return 1.0
     if en > 1e5:
         return float(kolmogorov(np.sqrt(en) * statistic))
+    from scipy.stats import kstwo  # slow to import, and only ``detect`` needs it
+
     return float(np.clip(kstwo.sf(statistic, max(1, round(en))), 0.0, 1.0))

@@ -17,9 +17,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import erf, sqrt
+from typing import TYPE_CHECKING
 
-from river.base import DriftDetector
-from river.drift import ADWIN, PageHinkley
+if TYPE_CHECKING:
+    # Imported when a detector is made: river imports scikit-learn, which only ``detect`` can use.
+    from river.base import DriftDetector
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,14 @@ class ErrorScale:
 
 
 def _page_hinkley() -> DriftDetector:
+    from river.drift import PageHinkley
+
     return PageHinkley(min_instances=10, delta=0.5, threshold=10, mode="up")
 
 
 def _adwin() -> DriftDetector:
+    from river.drift import ADWIN
+
     return ADWIN(delta=0.05, clock=1)  # type: ignore[no-untyped-call]
 
 

@@ -40,7 +40,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from monitor.counts.bins import Sample
 from monitor.counts.columns import score_bin
@@ -144,7 +144,7 @@ class PerformanceEstimator:
         if over is None:
             return Estimate(value)
         se = float(np.sqrt(expected.calibration_variance + over.factor * expected.label_variance))
-        margin = float(student.ppf(0.5 + LEVEL / 2, over.degrees)) * se
+        margin = float(stdtrit(over.degrees, 0.5 + LEVEL / 2)) * se
         return Estimate(value, max(minimum, value - margin), min(1.0, value + margin))
 
     def _labelled_rows(self, labelled: LabelledCounts) -> RatedRows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from monitor.performance.metrics import Metric
 
@@ -48,6 +48,6 @@ def degraded(
         return False, bound
     independent = float(np.hypot(current.independent_se, scale * baseline.independent_se))
     noise = independent * float(np.sqrt(overdispersion.factor))
-    margin = float(student.isf(alpha, overdispersion.degrees)) * noise
+    margin = -float(stdtrit(overdispersion.degrees, alpha)) * noise
     above = current.adjusted - overdispersion.offset - bound
     return (above if current.lower_is_better else -above) > margin, bound

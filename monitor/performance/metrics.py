@@ -30,7 +30,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from monitor.counts.counts import Cells
 from monitor.performance import formulas, standard_errors
@@ -69,7 +69,7 @@ class Metric:
         """The two-sided interval, clipped to [0, ``maximum``]."""
         if self.value is None or self.se is None:
             return None, None
-        margin = float(student.ppf(0.5 + level / 2, self.panes - 1)) * self.se
+        margin = float(stdtrit(self.panes - 1, 0.5 + level / 2)) * self.se
         return max(0.0, self.value - margin), min(self.maximum, self.value + margin)
 
 
