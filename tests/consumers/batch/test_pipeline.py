@@ -25,6 +25,7 @@ from driftline.cli import program
 from driftline.commands import COMMANDS
 from monitor.performance.metrics import METRICS
 from producers.registration.profile_file import read_profile
+from tests.monitor.doubles import LARGEST
 
 STEPS = (
     *("train", "evaluate", "data-drift", "concept-drift", "performance", "alerts"),
@@ -412,3 +413,28 @@ def test_pipeline_refuses_duplicate_ids(healthy_loans):
     done = run(*MODEL, *LABELS, frame=frame)
     assert done.exit_code == 2
     assert "the id 'loan/6' in column 'id' belongs to 2 rows: ids must be unique" in done.stderr
+
+
+def test_sentinels_in_a_csv_file_of_the_reference_change_no_verdict(healthy_loans, monkeypatch):
+    """Huge numbers for missing values, each in one row that the sample lacks."""
+    monkeypatch.setattr("monitor.counts.profile.SAMPLE_SIZE", 1_000)
+    frame = healthy_loans.astype({"age": float})
+    sentinels = {"income": LARGEST, "age": 1e155}  # the square of either is infinite
+    for name, value in sentinels.items():
+        frame.loc[77, name] = value
+    frame.to_csv("loans.csv", index=False)
+    done = run("--data", "loans.csv", *MODEL, *LABELS)
+    assert done.exit_code == 0, done.output
+    features = read_profile(Path("driftline-report/loans-1.profile")).schema.features
+    for name, value in sentinels.items():
+        assert features[name].high == value
+        assert not np.isin(value, features[name].sample.values)
+
+
+def test_drift_of_subnormal_values_is_found(healthy_loans):
+    frame = with_larger_incomes(healthy_loans)
+    done = run(*MODEL, *LABELS, frame=frame.assign(income=frame.income * 1e-314))
+    assert done.exit_code == 3, done.output
+    drifted = {f["name"]: f for f in report("data-drift")["features"] if f["drifted"]}
+    assert set(drifted) == {"income"}
+    assert drifted["income"]["first"] == "2025-01-21T00:00:00Z"
