@@ -25,7 +25,7 @@ from producers.contract.records import (
 )
 from producers.example.flight_delay import train_flight_delay
 from producers.example.flights import CATEGORICAL, REFERENCE_MS
-from producers.kafka.profile_table import read_profiles
+from producers.kafka.profile_table import registered_versions
 from producers.registration.rows_file import Columns, read_rows
 from producers.simulation.simulate import Simulation, scored_flights
 
@@ -84,8 +84,8 @@ class TopicHistory:
     def read(self, settings: Settings, model: str, version: str) -> ScoredHistory:
         with TopicReader(settings, "predictions") as reader:
             rows = predictions_of(reader.records(), model, version, self.ignore)
-        registered = read_profiles(settings).get((model, version))
-        names = () if registered is None else (n for n, _ in registered[0].schema.categorical)
+        head = registered_versions(settings).get((model, version))
+        names = [] if head is None else head.categorical
         categorical = tuple(sorted({*self.categorical, *names} & set(rows.predictions.features)))
         chosen = between(rows, self.from_ms, self.until_ms)
         return ScoredHistory(f"the topic {settings.topic('predictions')}", chosen, categorical)

@@ -63,7 +63,7 @@ def budget(  # noqa: PLR0913 - its options
 def _profile(settings: Settings, model: str, version: str, saved: Path | None) -> Profile:
     from driftline.errors import BadInput
     from producers.example.evaluate import trained_profile
-    from producers.kafka.profile_table import read_profiles
+    from producers.kafka.profile_table import published_profile, registered_versions
     from producers.registration.profile_file import read_profile
 
     if saved is not None and saved.is_file():
@@ -76,14 +76,15 @@ def _profile(settings: Settings, model: str, version: str, saved: Path | None) -
         return profile
     if saved is not None:
         return trained_profile(saved, model, version)
-    known = read_profiles(settings)
-    if (model, version) not in known:
-        names = ", ".join("/".join(name) for name in sorted(known)) or "none"
+    published = published_profile(settings, model, version)
+    if published is None:
+        known = sorted(registered_versions(settings))
+        names = ", ".join("/".join(name) for name in known) or "none"
         raise BadInput(
             f"{model}/{version} is not registered (registered: {names}): choose with --model and"
             " --version, or name a directory with --saved"
         )
-    return known[model, version][0]
+    return published
 
 
 def _best(tests: Sequence[PowerOfTest]) -> list[PowerOfTest]:

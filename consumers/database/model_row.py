@@ -7,56 +7,45 @@ from dataclasses import dataclass, field
 import msgspec
 
 from consumers.database.rows import Row
-from monitor.counts.columns import Numeric
-from monitor.counts.profile import Profile
-from monitor.performance.metrics import Metric
-from monitor.windows.evaluator_builder import baseline
+from producers.contract.profile_blobs import Head, NumericHead
+from producers.contract.profile_overview import Overview
 from producers.contract.version_info import VersionInfo
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A profile with the metadata of its publication."""
+    """What is shown of a profile, with the metadata of its publication."""
 
-    profile: Profile
+    head: Head
+    overview: Overview
     content_hash: str
     registered_ms: int  # wall clock; the newest version is the default of the API
     info: VersionInfo = field(default_factory=VersionInfo)
 
 
 def model_row(registration: Registration) -> Row:
-    profile = registration.profile
+    head, overview = registration.head, registration.overview
     return {
-        "model": profile.model,
-        "version": profile.version,
+        "model": head.model,
+        "version": head.version,
         "registered_ms": registration.registered_ms,
         "content_hash": registration.content_hash,
         "document": {
-            "features": _features(profile),
-            "threshold": profile.schema.threshold,
-            "pane_ms": profile.schema.pane_ms,
-            "rows": sum(pane.cells["rows"].size for pane in profile.panes if "rows" in pane.cells),
-            "labelled": profile.labelled,
-            "label_delay_ms": dict(profile.label_delay_ms),
-            "reference": _reference_span(profile),
+            "features": _features(head),
+            "threshold": head.threshold,
+            "pane_ms": head.pane_ms,
+            "rows": overview.rows,
+            "labelled": head.errors is not None,
+            "label_delay_ms": dict(head.label_delay_ms),
+            "reference": {"start_ms": overview.start_ms, "end_ms": overview.end_ms},
             **msgspec.to_builtins(registration.info),
-            "baseline": {name: _metric(metric) for name, metric in baseline(profile).items()},
+            "baseline": msgspec.to_builtins(overview.baseline),
         },
     }
 
 
-def _features(profile: Profile) -> list[dict[str, str]]:
+def _features(head: Head) -> list[dict[str, str]]:
     return [
-        {"name": name, "kind": "numeric" if isinstance(reference, Numeric) else "categorical"}
-        for name, reference in profile.schema.features.items()
+        {"name": name, "kind": "numeric" if isinstance(feature, NumericHead) else "categorical"}
+        for name, feature in head.features.items()
     ]
-
-
-def _reference_span(profile: Profile) -> dict[str, int]:
-    starts = [pane.pane_ms for pane in profile.panes]
-    return {"start_ms": min(starts), "end_ms": max(starts) + profile.schema.pane_ms}
-
-
-def _metric(metric: Metric) -> dict[str, float | None]:
-    low, high = metric.interval()
-    return {"value": metric.value, "low": low, "high": high, "resolution": metric.resolution}

@@ -34,7 +34,7 @@ from consumers.roles.profiles import Profiles
 from consumers.roles.source_progress import OffsetMetadata, PartitionBatch
 from consumers.roles.source_validation import Rejected, SourceValidator
 from monitor.counts.counting import count_data
-from monitor.counts.profile import Profile
+from monitor.counts.schema import Schema
 from monitor.counts.summary import Part
 from monitor.events.event_time import Arrival, Progress, Sources, classify_arrivals, newest_before
 from monitor.plan import Plan
@@ -146,7 +146,7 @@ class Aggregate:
                 partition.counts["late"] += late
                 rows[row.model, row.version].append((row, Part.LATE if late else Part.ON_TIME))
         for key, its_rows in sorted(rows.items()):
-            yield from self._count(batch.validator.profiles[key], its_rows)
+            yield from self._count(batch.validator.schemas[key], its_rows)
 
     def _arrivals(
         self, partition: PartitionBatch, rows: Sequence[PredictionRecord]
@@ -165,13 +165,13 @@ class Aggregate:
         return map(Arrival, arrivals.tolist())
 
     def _count(
-        self, profile: Profile, rows: Sequence[tuple[PredictionRecord, Part]]
+        self, schema: Schema, rows: Sequence[tuple[PredictionRecord, Part]]
     ) -> Iterable[Message]:
         parts = np.array([part for _, part in rows], dtype=object)
-        columns = prediction_columns([row for row, _ in rows], profile)
-        summaries = count_data(profile.schema, columns, parts)
-        yield from summary_messages(profile.model, summaries, self._partitions("summaries"))
-        join_rows = prediction_rows(profile.model, profile.version, columns, parts)
+        columns = prediction_columns([row for row, _ in rows], schema)
+        summaries = count_data(schema, columns, parts)
+        yield from summary_messages(schema.model, summaries, self._partitions("summaries"))
+        join_rows = prediction_rows(schema.model, schema.version, columns, parts)
         yield from join_messages(join_rows, self._partitions("joins"))
 
     # -- labels --------------------------------------------------------------------------------

@@ -30,8 +30,9 @@ from consumers.messages.times import rfc3339
 from consumers.messages.watermarks import JoinWatermarks, watermark_messages
 from consumers.roles.join_step import JoinStep, join_step
 from consumers.roles.join_store import JoinStore
-from consumers.roles.profiles import Profiles, required
+from consumers.roles.profiles import Profiles, required_schema
 from monitor.counts.counting import count_outcomes
+from monitor.counts.profile import label_wait_ms
 from monitor.counts.summary import Summary
 from monitor.events.joining import JoinedRow, JoinPolicy
 from monitor.plan import Plan
@@ -141,11 +142,11 @@ class Join:
     def _require_profiles(self, rows: JoinRows) -> None:
         """Catch up with the profiles until all versions are known: ``aggregate`` knew them."""
         for version in {version for version in rows.version if version is not None}:
-            required(self._profiles, rows.model, version)
+            required_schema(self._profiles, rows.model, version)
 
     def _join_policy(self, model: str) -> JoinPolicy:
         plan = self._plan_of(model)
-        profiles = {v: p for (m, v), p in self._profiles.all().items() if m == model}
+        heads = {v: head for (m, v), head in self._profiles.versions().items() if m == model}
         time = plan.time
         return JoinPolicy(
             pane_ms=plan.windows.pane_ms,
@@ -153,8 +154,10 @@ class Join:
             accept_late_ms=time.accept_late_ms,
             horizon_ms=time.label_horizon_ms,
             label_wait_ms={
-                version: profile.label_wait_ms(time.label_wait_ms, time.label_horizon_ms)
-                for version, profile in profiles.items()
+                version: label_wait_ms(
+                    head.label_delay_ms, time.label_wait_ms, time.label_horizon_ms
+                )
+                for version, head in heads.items()
             },
         )
 
@@ -190,11 +193,11 @@ class Join:
     def _count(
         self, model: str, version: str, rows: Sequence[tuple[JoinedRow, int]]
     ) -> list[Summary]:
-        profile = required(self._profiles, model, version)
-        pane_ms = profile.schema.pane_ms
+        schema = required_schema(self._profiles, model, version)
+        pane_ms = schema.pane_ms
         times = np.array([prediction.time_ms for (_, prediction, _), _ in rows], dtype=np.int64)
         return count_outcomes(
-            profile.schema,
+            schema,
             pane_ms=times - times % pane_ms,
             part=np.array([part for (part, _, _), _ in rows], dtype=object),
             score=np.array([prediction.score for (_, prediction, _), _ in rows]),

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from monitor.counts.columns import Predictions
-from monitor.counts.profile import Profile
+from monitor.counts.schema import Schema
 from monitor.counts.summary import MAX_NAMES, add_names, shortened
 from producers.contract.records import PredictionRecord
 
 
-def prediction_columns(records: Sequence[PredictionRecord], profile: Profile) -> Predictions:
+def prediction_columns(records: Sequence[PredictionRecord], schema: Schema) -> Predictions:
     """Columns of one version. The default prediction is whether the score reaches the threshold."""
     score = np.array([record.score for record in records], dtype=np.float64)
-    default = (score >= profile.schema.threshold).astype(np.int64)
+    default = (score >= schema.threshold).astype(np.int64)
     predicted = [
         int(default[i]) if record.prediction is None else record.prediction
         for i, record in enumerate(records)
     ]
-    names = [*profile.schema.features, *_unknown_features(records, profile)]
+    names = [*schema.features, *_unknown_features(records, schema)]
     return Predictions(
         [record.id for record in records],
         np.array([record.time_ms for record in records], dtype=np.int64),
@@ -30,9 +30,9 @@ def prediction_columns(records: Sequence[PredictionRecord], profile: Profile) ->
     )
 
 
-def _unknown_features(records: Sequence[PredictionRecord], profile: Profile) -> list[str]:
-    """Features that the profile does not have, at most as many as a sum of their names keeps."""
+def _unknown_features(records: Sequence[PredictionRecord], schema: Schema) -> list[str]:
+    """Features that the schema does not have, at most as many as a sum of their names keeps."""
     names = set().union(*(record.features for record in records))
-    unknown = sorted(names - profile.schema.features.keys())
+    unknown = sorted(names - schema.features.keys())
     kept = add_names([{"unknown": dict.fromkeys(map(shortened, unknown), 1)}])["unknown"]
     return [name for name in unknown if shortened(name) in kept][:MAX_NAMES]

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
 
 from driftline.errors import Trouble
 from monitor.counts.profile import Profile
+from monitor.counts.schema import Schema
+from producers.contract.profile_blobs import Head
+from producers.contract.profile_overview import Overview
 from producers.contract.version_info import VersionInfo
+
+T = TypeVar("T")
 
 
 class Profiles(Protocol):
-    """Every registered model version. Read without a consumer group."""
+    """Every registered model version. Read without a consumer group.
+
+    Only the heads are in memory. A schema or a profile is read when it is first asked for.
+    """
+
+    def versions(self) -> Mapping[tuple[str, str], Head]: ...
+
+    def schema(self, model: str, version: str) -> Schema | None: ...
 
     def get(self, model: str, version: str) -> Profile | None: ...
-
-    def all(self) -> Mapping[tuple[str, str], Profile]: ...
 
     def refresh(self) -> None:
         """Read what has arrived, without waiting for more."""
@@ -33,7 +43,9 @@ class Profiles(Protocol):
 class PublishedProfiles(Protocol):
     """Registered model versions with the metadata of their publication."""
 
-    def all(self) -> Mapping[tuple[str, str], Profile]: ...
+    def versions(self) -> Mapping[tuple[str, str], Head]: ...
+
+    def overview(self, model: str, version: str) -> Overview | None: ...
 
     def refresh(self) -> None:
         """Read what has arrived, without waiting for more."""
@@ -58,12 +70,24 @@ class MissingProfile(Trouble):
 
 def required(profiles: Profiles, model: str, version: str) -> Profile:
     """The profile of a version that rows were counted with. Raises ``MissingProfile``."""
-    if profiles.get(model, version) is None:
+    return _required(profiles, profiles.get, model, version)
+
+
+def required_schema(profiles: Profiles, model: str, version: str) -> Schema:
+    """The schema of a version that rows were counted with. Raises ``MissingProfile``."""
+    return _required(profiles, profiles.schema, model, version)
+
+
+def _required(
+    profiles: Profiles, look_up: Callable[[str, str], T | None], model: str, version: str
+) -> T:
+    found = look_up(model, version)
+    if found is None:
         profiles.catch_up()
-    profile = profiles.get(model, version)
-    if profile is None:
+        found = look_up(model, version)
+    if found is None:
         raise MissingProfile(
             f"the profile of {model}/{version} is gone from the topic 'profiles', although rows"
             " were counted with it: register the same profile again"
         )
-    return profile
+    return found

@@ -8,7 +8,7 @@ from typing import TypeVar
 from consumers.messages.records import Record
 from consumers.messages.times import rfc3339
 from consumers.roles.profiles import Profiles
-from monitor.counts.profile import Profile
+from monitor.counts.schema import Schema
 from monitor.plan import Plan
 from producers.contract.records import (
     ContractViolation,
@@ -39,24 +39,24 @@ class SourceValidator:
 
     def __init__(self, profiles: Profiles, plan_of: Callable[[str], Plan]) -> None:
         self._profiles, self._plan_of = profiles, plan_of
-        # Profiles of the valid predictions. The table may lose one when it catches up.
-        self.profiles: dict[tuple[str, str], Profile] = {}
+        # Schemas of the valid predictions. The table may lose one when it catches up.
+        self.schemas: dict[tuple[str, str], Schema] = {}
         self._registered: set[str] = set()  # models
         self._caught_up = False
 
     def prediction(self, record: Record) -> PredictionRecord:
         """Raises ``Rejected``."""
         row = _decoded(decode_prediction, record)
-        profile = self._found(lambda: self._profiles.get(row.model, row.version))
-        if profile is None:
+        schema = self._found(lambda: self._profiles.schema(row.model, row.version))
+        if schema is None:
             raise Rejected(
                 "unknown_model",
                 f"no profile of model {row.model!r}, version {row.version!r}: register it, then"
                 " replay the dead letters",
             )
-        self._require_pane(profile)
+        self._require_pane(schema)
         self._require_past(record, row)
-        self.profiles[row.model, row.version] = profile
+        self.schemas[row.model, row.version] = schema
         return row
 
     def label(self, record: Record) -> LabelRecord:
@@ -70,13 +70,13 @@ class SourceValidator:
         self._require_past(record, row)
         return row
 
-    def _require_pane(self, profile: Profile) -> None:
-        pane_ms = self._plan_of(profile.model).windows.pane_ms
-        if profile.schema.pane_ms != pane_ms:
+    def _require_pane(self, schema: Schema) -> None:
+        pane_ms = self._plan_of(schema.model).windows.pane_ms
+        if schema.pane_ms != pane_ms:
             raise Rejected(
                 "unknown_model",
-                f"the profile of {profile.model}/{profile.version} was built with panes of"
-                f" {profile.schema.pane_ms / 1000:g} s, but windows.pane is {pane_ms / 1000:g} s:"
+                f"the profile of {schema.model}/{schema.version} was built with panes of"
+                f" {schema.pane_ms / 1000:g} s, but windows.pane is {pane_ms / 1000:g} s:"
                 " make them equal, or register a new version, then replay the dead letters",
             )
 
@@ -93,7 +93,7 @@ class SourceValidator:
         """Whether any version of a model is registered."""
 
         def registered() -> bool:
-            return any(name == model for name, _ in self._profiles.all())
+            return any(name == model for name, _ in self._profiles.versions())
 
         if model not in self._registered and self._found(registered):
             self._registered.add(model)

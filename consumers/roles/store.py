@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from consumers.database.database import Database
 from consumers.database.message_to_rows import TOPICS, row_batch, store_reader
 from consumers.database.model_row import Registration, model_row
-from consumers.database.rows import OffsetRange
+from consumers.database.rows import OffsetRange, Row
 from consumers.messages.records import CommittedOffset, Record, TopicPartition
 from consumers.roles.profiles import PublishedProfiles
-from monitor.counts.profile import Profile
+from producers.contract.profile_blobs import Head
 from producers.contract.version_info import VersionInfo
 
 
@@ -37,7 +37,7 @@ class Store:
         self._database, self._profiles, self._clock_ms = database, profiles, clock_ms
         # The offset of each partition in the database; None: nothing was written from it.
         self._positions: dict[TopicPartition, int | None] = {}
-        # When each version was registered, and its info, as they are in the database.
+        # What was written of each version.
         self._registered: dict[tuple[str, str], tuple[int, VersionInfo]] = {}
         self._reader = store_reader()
 
@@ -78,23 +78,22 @@ class Store:
         }
 
     def _write_new_models(self) -> None:
+        """Write the versions that are new, or have new info, or replace a deleted one."""
         self._profiles.refresh()
-        profiles = self._profiles.all()
+        heads = self._profiles.versions()
         registered = {
-            key: (self._profiles.registered_ms(*key), self._profiles.info(*key)) for key in profiles
+            key: (self._profiles.registered_ms(*key), self._profiles.info(*key)) for key in heads
         }
-        if registered == self._registered:
-            return
-        self._database.register(
-            [model_row(self._registration(profile)) for profile in profiles.values()]
-        )
+        new = [key for key, found in registered.items() if self._registered.get(key) != found]
+        rows = [row for key in new if (row := self._model_row(key, heads[key])) is not None]
+        if rows:
+            self._database.register(rows)
         self._registered = registered
 
-    def _registration(self, profile: Profile) -> Registration:
-        version = (profile.model, profile.version)
-        return Registration(
-            profile,
-            self._profiles.content(*version),
-            self._profiles.registered_ms(*version),
-            self._profiles.info(*version),
-        )
+    def _model_row(self, key: tuple[str, str], head: Head) -> Row | None:
+        """None if the profile cannot be read."""
+        content, at_ms = self._profiles.content(*key), self._profiles.registered_ms(*key)
+        info, overview = self._profiles.info(*key), self._profiles.overview(*key)
+        if overview is None:
+            return None
+        return model_row(Registration(head, overview, content, at_ms, info))

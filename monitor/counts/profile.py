@@ -49,10 +49,17 @@ class Profile:
         return self.schema.errors is not None
 
     def label_wait_ms(self, configured_ms: int | None, horizon_ms: int) -> int:
-        """The time a pane waits for its labels: configured, else learned, else the horizon."""
-        if configured_ms is not None:
-            return configured_ms
-        return min(max(self.label_delay_ms.get("p99", horizon_ms), 0), horizon_ms)
+        """The time a pane waits for its labels. See ``label_wait_ms``."""
+        return label_wait_ms(self.label_delay_ms, configured_ms, horizon_ms)
+
+
+def label_wait_ms(
+    label_delay_ms: Mapping[str, int], configured_ms: int | None, horizon_ms: int
+) -> int:
+    """The time a pane waits for its labels: configured, else learned, else the horizon."""
+    if configured_ms is not None:
+        return configured_ms
+    return min(max(label_delay_ms.get("p99", horizon_ms), 0), horizon_ms)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

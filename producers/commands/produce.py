@@ -163,7 +163,7 @@ def replay(settings: Settings, /, file: Path, limit: int | None, **given: Any) -
     All columns that are not named by an option are features. Without --label-time or --label-delay
     a label is sent right after its prediction.
     """
-    from producers.kafka.profile_table import read_profiles
+    from producers.kafka.profile_table import registered_versions
     from producers.registration.rows_file import read_rows
     from producers.simulation.replay import Replay
     from producers.simulation.sending import send_replay
@@ -171,7 +171,7 @@ def replay(settings: Settings, /, file: Path, limit: int | None, **given: Any) -
     pacing, columns = options.pacing_of(given), options.columns_of(given)
     rows = read_rows(file, columns)
     name = (given["model"], given["version"])
-    if name not in read_profiles(settings):
+    if name not in registered_versions(settings):
         click.echo(
             f"warning: {' version '.join(name)} is not registered, so its records become dead"
             " letters: run `driftline register` first",

@@ -25,17 +25,17 @@ from producers.contract.summaries import (
 )
 
 
-class _NumericHead(Struct, frozen=True, tag="numeric"):
+class NumericHead(Struct, frozen=True, tag="numeric"):
     low: float
     high: float
 
 
-class _CategoricalHead(Struct, frozen=True, tag="categorical"):
+class CategoricalHead(Struct, frozen=True, tag="categorical"):
     categories: list[str]
     counts: list[int]
 
 
-class _Head(Struct, frozen=True, kw_only=True):
+class Head(Struct, frozen=True, kw_only=True):
     """Everything except samples and panes, as readable JSON. Samples have the features' order."""
 
     schema: Literal[1] = 1
@@ -43,16 +43,21 @@ class _Head(Struct, frozen=True, kw_only=True):
     version: str
     pane_ms: int
     threshold: float
-    features: dict[str, _NumericHead | _CategoricalHead]
-    score: _NumericHead
-    errors: _NumericHead | None
+    features: dict[str, NumericHead | CategoricalHead]
+    score: NumericHead
+    errors: NumericHead | None
     label_delay_ms: dict[str, int]
+
+    @property
+    def categorical(self) -> list[str]:
+        """The names of the categorical features."""
+        return [n for n, each in self.features.items() if isinstance(each, CategoricalHead)]
 
 
 def encode_blobs(profile: Profile) -> dict[str, bytes]:
     """By name; the same profile gives the same bytes with the same release of Arrow."""
     blobs = {
-        "head": msgspec.json.encode(_head(profile)),
+        "head": msgspec.json.encode(head_of(profile)),
         "samples": _encode_samples(profile.schema),
         "panes": encode_summaries(profile.panes),
     }
@@ -61,10 +66,21 @@ def encode_blobs(profile: Profile) -> dict[str, bytes]:
 
 def decode_blobs(blobs: Mapping[str, bytes]) -> Profile:
     """Raises ``KeyError``, ``ValueError``, ``StopIteration`` or ``msgspec.MsgspecError``."""
-    head = msgspec.json.decode(blobs["head"], type=_Head)
-    samples = _decode_samples(blobs["samples"])
+    panes = tuple(decode_summaries(blobs["panes"]))
+    label_delay_ms = decode_head(blobs).label_delay_ms
+    return Profile(decode_schema(blobs), panes, label_delay_ms, blobs.get("model"))
+
+
+def decode_head(blobs: Mapping[str, bytes]) -> Head:
+    """Raises ``KeyError`` or ``msgspec.MsgspecError``."""
+    return msgspec.json.decode(blobs["head"], type=Head)
+
+
+def decode_schema(blobs: Mapping[str, bytes]) -> Schema:
+    """From head and samples. Raises like ``decode_blobs``."""
+    head, samples = decode_head(blobs), _decode_samples(blobs["samples"])
     features = {name: _reference(part, samples) for name, part in head.features.items()}
-    schema = Schema(
+    return Schema(
         head.model,
         head.version,
         head.pane_ms,
@@ -73,13 +89,11 @@ def decode_blobs(blobs: Mapping[str, bytes]) -> Profile:
         _numeric(head.score, samples),
         None if head.errors is None else _numeric(head.errors, samples),
     )
-    panes = tuple(decode_summaries(blobs["panes"]))
-    return Profile(schema, panes, head.label_delay_ms, blobs.get("model"))
 
 
-def _head(profile: Profile) -> _Head:
+def head_of(profile: Profile) -> Head:
     schema = profile.schema
-    return _Head(
+    return Head(
         model=schema.model,
         version=schema.version,
         pane_ms=schema.pane_ms,
@@ -91,23 +105,23 @@ def _head(profile: Profile) -> _Head:
     )
 
 
-def _reference_head(reference: Reference) -> _NumericHead | _CategoricalHead:
+def _reference_head(reference: Reference) -> NumericHead | CategoricalHead:
     if isinstance(reference, Categorical):
-        return _CategoricalHead(list(reference.categories), reference.counts.tolist())
+        return CategoricalHead(list(reference.categories), reference.counts.tolist())
     return _numeric_head(reference)
 
 
-def _numeric_head(numeric: Numeric) -> _NumericHead:
-    return _NumericHead(numeric.low, numeric.high)
+def _numeric_head(numeric: Numeric) -> NumericHead:
+    return NumericHead(numeric.low, numeric.high)
 
 
-def _reference(head: _NumericHead | _CategoricalHead, samples: Iterator[Sample]) -> Reference:
-    if isinstance(head, _CategoricalHead):
+def _reference(head: NumericHead | CategoricalHead, samples: Iterator[Sample]) -> Reference:
+    if isinstance(head, CategoricalHead):
         return Categorical(tuple(head.categories), np.array(head.counts, dtype=np.int64))
     return _numeric(head, samples)
 
 
-def _numeric(head: _NumericHead, samples: Iterator[Sample]) -> Numeric:
+def _numeric(head: NumericHead, samples: Iterator[Sample]) -> Numeric:
     return Numeric(next(samples), head.low, head.high)
 
 
@@ -135,7 +149,7 @@ def _decode_samples(blob: bytes) -> Iterator[Sample]:
 
 def profile_content(profile: Profile) -> Iterator[bytes]:
     """The content of a profile in pieces, uncompressed."""
-    yield msgspec.json.encode(_head(profile))
+    yield msgspec.json.encode(head_of(profile))
     for sample in _samples(profile.schema):
         yield sample.values.tobytes()
         yield sample.weights.tobytes()

@@ -15,7 +15,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from producers.contract.names import is_name
-from producers.contract.profiles import InvalidProfile, ProfileReader, content_hash, encode_profile
+from producers.contract.profile_index import InvalidProfile
+from producers.contract.profiles import ProfileReader, content_hash, encode_profile
 
 Feature = bool | int | float | str | None
 T = TypeVar("T")

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from driftline.settings import Settings
 from monitor.counts.profile import Profile
+from producers.contract.profile_overview import encode_overview, overview_of
 from producers.contract.profiles import content_hash, encode_profile
 from producers.contract.version_info import VersionInfo
 from producers.kafka.configuration import client_config, create_client
@@ -67,7 +68,8 @@ def _due(
     before = _info(table, profile)
     if before is None:
         updated = VersionInfo().updated(given)
-        return Publication.NEW, updated, encode_profile(profile, updated)
+        derived = {"overview": encode_overview(overview_of(profile))}
+        return Publication.NEW, updated, encode_profile(profile, updated, derived)
     manifest = table.manifest(profile.model, profile.version)
     if manifest.content != content_hash(profile):
         raise ProfileConflict(

@@ -6,7 +6,8 @@ import zipfile
 from pathlib import Path
 
 from monitor.counts.profile import Profile
-from producers.contract.profiles import InvalidProfile, ProfileReader, encode_profile
+from producers.contract.profile_index import InvalidProfile
+from producers.contract.profiles import ProfileReader, encode_profile
 
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # so that the same profile gives the same file
 

@@ -15,7 +15,7 @@ from monitor.counts.profile import Profile, ReferenceRows
 from producers.example.flights import PRODUCTION_MS, load_flights
 from producers.example.history import History
 from producers.example.model_file import load_model
-from producers.kafka.profile_table import read_profiles
+from producers.kafka.profile_table import published_profile
 from producers.simulation.replay import PREDICTIONS, Event, Replay
 from producers.simulation.scenarios import Scenario, apply_scenarios, malformed_ids
 
@@ -52,7 +52,7 @@ def simulated(settings: Settings, simulation: Simulation) -> Replay:
     Raises ``BadInput`` if the model is not published or there are no flights in that time.
     """
     model, version = simulation.model, simulation.version
-    profile, _ = read_profiles(settings).get((model, version), (None, None))
+    profile = published_profile(settings, model, version)
     if profile is None:
         raise BadInput(
             f"model {model!r} version {version!r} is not published: run `driftline train` first"

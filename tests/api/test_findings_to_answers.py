@@ -8,7 +8,6 @@ import pytest
 from scipy.stats import ks_2samp
 
 from consumers.batch.findings import findings_of
-from consumers.database.model_row import Registration
 from consumers.messages.alert_message import alert_message
 from consumers.messages.decisions import retraining_decision
 from consumers.messages.window_message import window_message
@@ -17,7 +16,7 @@ from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.decisions.retraining import Facts, decide
 from monitor.plan import HOUR, Plan, Windows
 from monitor.windows.evaluator import Evaluator
-from tests.consumers.stored import APRIL, NOW
+from tests.consumers.stored import APRIL, NOW, registered
 
 N = 6_000
 PLAN = Plan(windows=Windows(pane_ms=HOUR, length_ms=4 * HOUR, slide_ms=4 * HOUR))
@@ -53,7 +52,7 @@ def found(feed):
     ]
     assert findings.windows
     assert findings.transitions
-    feed.models(Registration(profile, "hash", NOW))
+    feed.models(registered(profile, "hash", NOW))
     feed(*((topic, msgspec.json.decode(msgspec.json.encode(d))) for topic, d in documents))
     return findings
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from consumers.database.model_row import Registration
 from monitor.windows.evaluator_builder import baseline
-from tests.consumers.stored import NOW, metric, profile, window
+from tests.consumers.stored import NOW, metric, profile, registered, window
 
 
 def test_latest_metrics_are_the_newest_final_window_and_the_newest_provisional_one(client, watched):
@@ -74,7 +73,7 @@ def test_baseline_has_the_metrics_of_the_profile(client):
 
 
 def test_baseline_of_a_reference_without_labels_has_no_metrics(client, feed):
-    feed.models(Registration(profile("m", labelled=False), "hash", NOW))
+    feed.models(registered(profile("m", labelled=False), "hash", NOW))
     answer = client.get("/metrics/baseline").json()
     assert (answer["status"], answer["rows"], answer["metrics"]) == ("ok", 400, {})
 

@@ -28,8 +28,10 @@ from consumers.roles.role import Role
 from monitor.counts.columns import Predictions
 from monitor.counts.counts import add_cells
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
+from monitor.counts.schema import Schema
 from monitor.counts.summary import Part, Summary, add_names
 from monitor.plan import Plan, Time, Windows
+from producers.contract.profile_blobs import Head, head_of
 from producers.contract.version_info import VersionInfo
 
 T0 = 1_364_774_400_000  # 2013-04-01, in milliseconds since 1970
@@ -90,8 +92,12 @@ class Table:
     def get(self, model: str, version: str) -> Profile | None:
         return self._known.get((model, version))
 
-    def all(self) -> Mapping[tuple[str, str], Profile]:
-        return self._known
+    def schema(self, model: str, version: str) -> Schema | None:
+        found = self.get(model, version)
+        return None if found is None else found.schema
+
+    def versions(self) -> Mapping[tuple[str, str], Head]:
+        return {key: head_of(profile) for key, profile in self._known.items()}
 
     def info(self, model: str, version: str) -> VersionInfo:
         return self._info.get((model, version), VersionInfo())

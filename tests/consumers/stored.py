@@ -24,6 +24,8 @@ from consumers.database.model_row import Registration, model_row
 from consumers.messages.records import Record
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
+from producers.contract.profile_blobs import head_of
+from producers.contract.profile_overview import overview_of
 
 DAY = 86_400_000
 HOUR = 3_600_000
@@ -311,7 +313,11 @@ def decision(day: int = 0, **fields: Any) -> tuple[str, dict[str, Any]]:
 def registration(
     model: str = "flight-delay", version: str = "1", *, at_ms: int = NOW - DAY
 ) -> Registration:
-    return Registration(profile(model, version), f"hash of {model} {version}", at_ms)
+    return registered(profile(model, version), f"hash of {model} {version}", at_ms)
+
+
+def registered(of: Profile, content_hash: str, at_ms: int) -> Registration:
+    return Registration(head_of(of), overview_of(of), content_hash, at_ms)
 
 
 def profile(model: str = "flight-delay", version: str = "1", *, labelled: bool = True) -> Profile:

@@ -29,8 +29,8 @@ from driftline.fault_points import EXIT_CODE
 from driftline.settings import load_settings
 from monitor.counts.profile import Profile
 from producers.kafka.profile_publication import publish_profile
-from producers.kafka.profile_table import read_profiles
 from tests.integration.deployment import TIMEOUT_S, Deployment, Sent, Windows
+from tests.producers.published import read_profiles
 
 pytestmark = pytest.mark.kafka
 

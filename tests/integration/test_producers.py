@@ -24,13 +24,15 @@ from driftline.cli import program
 from driftline.commands import COMMANDS
 from driftline.settings import Settings, load_settings
 from monitor.counts.profile import Profile
+from producers.contract.profile_overview import encode_overview, overview_of
 from producers.contract.profiles import encode_profile
 from producers.contract.records import decode_label, decode_prediction
 from producers.example.flight_delay import train_flight_delay
 from producers.kafka.errors import MissingTopic, ProfileConflict
 from producers.kafka.profile_publication import Publication, publish_profile
-from producers.kafka.profile_table import ProfileTable, read_profiles
+from producers.kafka.profile_table import ProfileTable
 from tests.producers.contract.test_profiles import profile
+from tests.producers.published import read_profiles
 
 PARTITIONS = 3
 DAY_MS = 86_400_000
@@ -80,10 +82,14 @@ def run(settings: Settings, *words: str) -> Result:
     return CliRunner().invoke(main, words, env=variables(settings))
 
 
+def published(of: Profile) -> list[tuple[bytes, bytes]]:
+    return encode_profile(of, derived={"overview": encode_overview(overview_of(of))})
+
+
 def test_a_profile_is_complete_for_readers_that_catch_up_after_its_publication(settings):
     with ProfileTable(settings) as early:
         early.catch_up()
-        assert early.all() == {}
+        assert early.versions() == {}
         assert publish_profile(settings, profile(model_file=b"x" * 1_200_000))
         early.catch_up()
         found = early.get("m", "1")
@@ -96,7 +102,7 @@ def test_publishing_the_same_content_again_writes_nothing(settings):
     assert publish_profile(settings, profile())
     count = len(list(messages(settings, "profiles")))
     assert publish_profile(settings, profile()) is Publication.UNCHANGED
-    assert len(list(messages(settings, "profiles"))) == count == len(encode_profile(profile()))
+    assert len(list(messages(settings, "profiles"))) == count == len(published(profile()))
 
 
 def test_publishing_other_content_for_a_version_is_refused(settings):
@@ -105,7 +111,7 @@ def test_publishing_other_content_for_a_version_is_refused(settings):
     with pytest.raises(ProfileConflict, match=r"'m' version '1' is published already.*--version"):
         publish_profile(settings, profile(seed=1))
     assert read_profiles(settings)["m", "1"][1] == before
-    assert len(list(messages(settings, "profiles"))) == len(encode_profile(profile()))
+    assert len(list(messages(settings, "profiles"))) == len(published(profile()))
 
 
 def test_profiles_are_listed_in_the_order_of_their_registration(settings):

@@ -54,8 +54,11 @@ class Published:
     def refresh(self):
         pass
 
-    def all(self):
-        return {(r.profile.model, r.profile.version): r.profile for r in self.registrations}
+    def versions(self):
+        return {(r.head.model, r.head.version): r.head for r in self.registrations}
+
+    def overview(self, model, version):
+        return self._of(model, version).overview
 
     def content(self, model, version):
         self.described += 1
@@ -69,9 +72,7 @@ class Published:
 
     def _of(self, model, version):
         (found,) = [
-            r
-            for r in self.registrations
-            if (r.profile.model, r.profile.version) == (model, version)
+            r for r in self.registrations if (r.head.model, r.head.version) == (model, version)
         ]
         return found
 
@@ -379,6 +380,21 @@ def test_model_version_whose_owner_changes_is_written_again(database):
     role.write([])
     (row,) = rows(database, models)
     assert (row["document"]["owner"], row["registered_ms"]) == ("risk", NOW)
+
+
+def test_only_new_model_versions_are_read_and_written(database):
+    profiles = Published(registration(), registration(version="2"))
+    role = assigned(database, profiles=profiles)
+    role.write([])
+    profiles.registrations.append(registration(version="3"))
+    role.write([])
+    assert profiles.described == 3
+
+
+def test_a_model_version_whose_profile_cannot_be_read_is_left_out(database):
+    damaged = replace(registration(), overview=None)
+    assigned(database, profiles=Published(damaged, registration(version="2"))).write([])
+    assert [row["version"] for row in rows(database, models.c.version)] == ["2"]
 
 
 def test_model_version_that_takes_the_place_of_a_deleted_one_is_written(database):

@@ -14,9 +14,9 @@ from msgspec import structs
 
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
+from producers.contract.profile_index import InvalidProfile, ProfileIndex
 from producers.contract.profiles import (
     PART_BYTES,
-    InvalidProfile,
     ProfileReader,
     content_hash,
     encode_profile,
@@ -126,24 +126,26 @@ def test_profile_published_twice_is_returned_once():
 
 
 def test_later_manifest_with_the_same_content_changes_only_the_info():
-    reader = ProfileReader()
-    for message in encode_profile(profile(), VersionInfo(owner="risk")):
-        reader.add(*message)
-    first = reader.manifests["m", "1"]
+    index = ProfileIndex[int]()
+    for place, message in enumerate(encode_profile(profile(), VersionInfo(owner="risk"))):
+        index.add(*message, place)
+    first, places = index.complete["m", "1"].manifest, index.complete["m", "1"].places
     assert first.info == VersionInfo(owner="risk")
     later = structs.replace(first, info=VersionInfo(owner="fraud", tags={"tier": "1"}))
-    assert reader.add(*later.message()) is None
-    assert reader.manifests["m", "1"] == later
+    assert index.add(*later.message(), 99) is None
+    assert index.complete["m", "1"].manifest == later
+    assert index.complete["m", "1"].places == places
     assert later.content == content_hash(profile())
 
 
 def test_manifest_without_info_is_one_with_an_empty_info():
-    *_, (key, value) = encode_profile(profile())
+    *parts, (key, value) = encode_profile(profile())
     document = json.loads(value)
     del document["info"], document["registered_ms"]
-    reader = ProfileReader()
-    reader.add(key, json.dumps(document).encode())
-    assert reader.manifests["m", "1"].info == VersionInfo()
+    index = ProfileIndex[None]()
+    for message in [*parts, (key, json.dumps(document).encode())]:
+        index.add(*message, None)
+    assert index.complete["m", "1"].manifest.info == VersionInfo()
 
 
 def test_profile_with_other_content_under_the_same_version_is_refused():
@@ -156,7 +158,7 @@ def test_profile_with_other_content_under_the_same_version_is_refused():
         InvalidProfile, match="was published again with other content: the first profile is used"
     ):
         reader.add(*manifest)
-    assert reader.manifests["m", "1"].content == content_hash(profile())
+    assert reader.add(*encode_profile(profile())[-1]) is None
 
 
 def test_damaged_part_does_not_complete_a_profile():
@@ -203,6 +205,21 @@ def test_unreadable_manifest_is_refused():
         ProfileReader().add(b"m/1/manifest", b"{}")
 
 
+def test_manifest_under_the_key_of_another_version_is_refused():
+    manifest = encode_profile(profile("2"))[-1][1]
+    with pytest.raises(InvalidProfile, match="of model 'm' version '1' is that of model 'm' v"):
+        ProfileReader().add(b"m/1/manifest", manifest)
+
+
+def test_derived_blobs_do_not_change_a_profile():
+    messages = encode_profile(
+        profile(), derived={"overview": b"x", "unknown": b"y" * PART_BYTES * 2}
+    )
+    (found,) = read(messages)
+    assert same(found, profile())
+    assert json.loads(messages[-1][1])["content"] == content_hash(profile())
+
+
 def test_deleted_part_does_not_remove_what_was_read():
     first, *others = encode_profile(profile())
     assert len(read([first, (first[0], None), *others])) == 1
@@ -214,9 +231,8 @@ def test_profile_whose_manifest_was_deleted_can_be_published_again_with_other_co
     for message in encode_profile(profile()):
         reader.add(*message)
     reader.add(b"m/1/manifest", None)
-    assert ("m", "1") not in reader.manifests
-    assert [found for message in other if (found := reader.add(*message)) is not None]
-    assert reader.manifests["m", "1"].content == content_hash(profile(seed=1))
+    (found,) = [found for message in other if (found := reader.add(*message)) is not None]
+    assert same(found, profile(seed=1))
 
 
 def test_deletion_may_be_read_after_parts_of_the_next_publication():

@@ -1,19 +1,24 @@
 """Profiles and records over the broker inside librdkafka: the normal case, and error messages."""
 
+import json
+
 import pytest
 from confluent_kafka import Message, Producer
 from msgspec.structs import replace
 
 from driftline.errors import InvalidSettings, Trouble
 from driftline.settings import load_settings
+from producers.contract.profile_overview import encode_overview, overview_of
 from producers.contract.profiles import encode_profile
 from producers.contract.version_info import VersionInfo
 from producers.kafka.configuration import client_config
 from producers.kafka.errors import KafkaUnavailable
+from producers.kafka.part_reader import PartReader
 from producers.kafka.profile_publication import Publication, publish_profile
-from producers.kafka.profile_table import ProfileTable, read_profiles
+from producers.kafka.profile_table import ProfileTable
 from producers.kafka.publisher import Publisher
 from tests.producers.contract.test_profiles import profile
+from tests.producers.published import read_profiles
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +39,14 @@ def unreachable(**client: str):
     return load_settings(kafka={"bootstrap_servers": "127.0.0.1:1", "client": client})
 
 
-def send(settings, *messages):
-    """Send messages to ``profiles``. None is a tombstone as a value, no key as a key."""
+def send(settings, *messages, partition=-1):
+    """Send messages to ``profiles``. None is a tombstone as a value, no key as a key.
+
+    Without ``partition`` the key decides, as for everybody who publishes.
+    """
     producer = Producer(client_config(settings, {}))
     for key, value in messages:
-        producer.produce(settings.topic("profiles"), value, key)
+        producer.produce(settings.topic("profiles"), value, key, partition)
     assert producer.flush(10) == 0
 
 
@@ -46,7 +54,7 @@ def test_a_topic_that_does_not_exist_yet_has_no_profiles(settings):
     with ProfileTable(settings) as table:
         table.refresh()
         table.catch_up()
-        assert table.all() == {}
+        assert table.versions() == {}
         assert table.get("m", "1") is None
 
 
@@ -72,7 +80,8 @@ def test_a_version_whose_first_manifest_was_compacted_away_keeps_its_registratio
     publish_profile(settings, profile())
     with ProfileTable(settings) as table:
         table.catch_up()
-        *parts, _ = encode_profile(profile())
+        overview = encode_overview(overview_of(profile()))
+        *parts, _ = encode_profile(profile(), derived={"overview": overview})
         renewed = replace(table.manifest("m", "1"), registered_ms=12)
     send(settings, (b"m/1/manifest", None), *parts, renewed.message())
     with ProfileTable(settings) as later:
@@ -126,7 +135,7 @@ def test_the_tombstone_of_a_manifest_deletes_the_version_from_the_table(settings
         table.catch_up()
         send(settings, (b"m/1/manifest", None))
         table.catch_up()
-        assert list(table.all()) == [("m", "2")]
+        assert list(table.versions()) == [("m", "2")]
         assert table.get("m", "1") is None
         assert "the profile of m/1 was deleted" in caplog.text
         with pytest.raises(KeyError):
@@ -146,6 +155,118 @@ def test_the_tombstone_of_a_part_or_of_an_unknown_version_changes_nothing(settin
     publish_profile(settings, profile())
     send(settings, (b"m/1/head-0", None), (b"n/7/manifest", None))
     assert list(read_profiles(settings)) == [("m", "1")]
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The offsets of the parts that are read again, one set for each time."""
+    seen = []
+    read = PartReader.read
+
+    def recorded(self, places):
+        seen.append({offset for _, offset in places})
+        return read(self, places)
+
+    monkeypatch.setattr(PartReader, "read", recorded)
+    return seen
+
+
+def test_samples_and_panes_are_read_when_a_version_is_asked_for_and_once(settings, reads):
+    for version in ("1", "2"):
+        send(settings, *encode_profile(profile(version), derived={"overview": b"{}"}), partition=0)
+    with ProfileTable(settings) as table:
+        table.catch_up()
+        assert [head.version for head in table.versions().values()] == ["1", "2"]
+        assert reads == []
+        schema = table.schema("m", "2")
+        assert reads == [{6}]  # version 1 has five messages
+        assert table.schema("m", "2") is schema
+        assert schema.score.sample.size == profile("2").schema.score.sample.size
+        assert table.get("m", "2") is table.get("m", "2")
+        assert reads == [{6}, {6, 7}]
+
+
+def test_parts_in_several_places_are_read_wherever_they_are(settings, reads):
+    parts, others = encode_profile(profile("1")), encode_profile(profile("2"))
+    send(
+        settings,
+        *(message for pair in zip(parts, others, strict=True) for message in pair),
+        partition=0,
+    )
+    with ProfileTable(settings) as table:
+        table.catch_up()
+        assert encode_profile(table.get("m", "1")) == parts
+        assert encode_profile(table.get("m", "2")) == others
+        assert reads == [{2, 4}, {3, 5}]
+
+
+def test_parts_that_were_published_again_are_read_from_their_new_place(settings, reads):
+    messages = encode_profile(profile())
+    with ProfileTable(settings) as table:
+        send(settings, *messages, partition=0)
+        table.catch_up()
+        send(settings, *messages, partition=0)
+        table.catch_up()
+        table.get("m", "1")
+        assert reads == [{5, 6}]
+
+
+def test_parts_that_compaction_removed_are_looked_for_once_more(settings, reads, monkeypatch):
+    """The table has not read yet that they were published again."""
+    messages, read = encode_profile(profile()), PartReader.read
+
+    def without_removed(self, places):
+        return {place: value for place, value in read(self, places).items() if place[1] > 3}
+
+    monkeypatch.setattr(PartReader, "read", without_removed)
+    with ProfileTable(settings) as table:
+        send(settings, *messages, partition=0)
+        table.catch_up()
+        send(settings, *messages, partition=0)
+        assert encode_profile(table.get("m", "1")) == messages
+        assert reads == [{1, 2}, {5, 6}]
+
+
+def test_a_version_whose_parts_are_gone_is_not_registered_any_more(settings, caplog, monkeypatch):
+    monkeypatch.setattr(PartReader, "read", lambda *_: {})
+    send(settings, *encode_profile(profile()))
+    with ProfileTable(settings) as table:
+        table.catch_up()
+        assert table.get("m", "1") is None
+        assert table.versions() == {}
+    assert "parts of model 'm' version '1' are gone: register it again" in caplog.text
+
+
+def test_a_profile_that_cannot_be_decoded_is_logged_and_not_registered(settings, caplog):
+    messages = encode_profile(profile())
+    manifest = json.loads(messages[-1][1])
+    messages[-1] = (messages[-1][0], json.dumps({**manifest, "content": "0" * 64}).encode())
+    send(settings, *messages)
+    with ProfileTable(settings) as table:
+        table.catch_up()
+        assert table.get("m", "1") is None
+        assert table.versions() == {}
+        assert "do not match its manifest" in caplog.text
+        assert publish_profile(settings, profile())
+        table.catch_up()
+        assert table.get("m", "1") is not None
+
+
+def test_the_overview_is_published_with_a_profile(settings, reads):
+    publish_profile(settings, profile())
+    with ProfileTable(settings) as table:
+        table.catch_up()
+        before = list(reads)  # by the publisher, which reads the profile back
+        assert table.overview("m", "1") == overview_of(profile())
+        assert reads == before
+
+
+def test_the_overview_of_an_old_profile_is_computed(settings):
+    send(settings, *encode_profile(profile()))
+    with ProfileTable(settings) as table:
+        table.catch_up()
+        assert table.overview("m", "1") == overview_of(profile())
+        assert table.overview("m", "2") is None
 
 
 class SlowConsumer:
@@ -175,33 +296,33 @@ class Clock:
 def slow(settings, monkeypatch):
     """A table that reads messages slowly; the topic ends after ten."""
     clock = Clock()
-    monkeypatch.setattr("producers.kafka.profile_table.time", clock)
+    monkeypatch.setattr("producers.kafka.topic_follower.time", clock)
     with ProfileTable(settings) as table:
-        consumer = table._consumer
-        table._positions = {0: 0}
-        monkeypatch.setattr(table, "_find_partitions", lambda: None)
-        monkeypatch.setattr(table, "_end", lambda _: 10)
+        follower, consumer = table._follower, table._follower._consumer
+        follower._positions = {0: 0}
+        monkeypatch.setattr(follower, "_find_partitions", lambda: None)
+        monkeypatch.setattr(follower, "_end", lambda _: 10)
 
         def reads(count):
             messages = [Message(topic="p", partition=0, offset=n, key=b"x") for n in range(count)]
-            table._consumer = SlowConsumer(clock, messages)
-            return table
+            follower._consumer = SlowConsumer(clock, messages)
+            return follower
 
         yield reads
-        table._consumer = consumer
+        follower._consumer = consumer
 
 
 def test_reading_the_table_may_take_longer_than_the_stall_timeout(slow):
-    table = slow(10)
-    table.catch_up()
-    assert table._positions == {0: 10}
+    follower = slow(10)
+    follower.catch_up()
+    assert follower._positions == {0: 10}
 
 
 def test_a_stall_while_the_table_is_read_is_reported(slow):
-    table = slow(9)
+    follower = slow(9)
     with pytest.raises(KafkaUnavailable, match=r"nothing could be read from .*profiles for 60 s"):
-        table.catch_up()
-    assert table._consumer.calls == 19  # the last message in the 17th call, 90 s before
+        follower.catch_up()
+    assert follower._consumer.calls == 19  # the last message in the 17th call, 90 s before
 
 
 def test_a_publisher_counts_the_records_that_kafka_has_confirmed(settings):

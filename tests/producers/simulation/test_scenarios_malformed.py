@@ -28,8 +28,8 @@ def simulation(*scenarios):
 @pytest.fixture
 def events(monkeypatch, trained):
     """What a day of them sends, by topic."""
-    profiles = {("flight-delay", "1"): (trained.profile, "hash")}
-    monkeypatch.setattr(simulate, "read_profiles", lambda _: profiles)
+    profiles = {("flight-delay", "1"): trained.profile}
+    monkeypatch.setattr(simulate, "published_profile", lambda _, *key: profiles.get(key))
 
     def sent(*scenarios):
         replay = simulated(load_settings(), simulation(*scenarios))

@@ -21,8 +21,8 @@ DAYS = {day: parse_time_ms(f"2013-04-0{day}") for day in range(1, 5)}
 @pytest.fixture
 def published(monkeypatch, trained):
     """What Kafka would answer."""
-    profiles = {("flight-delay", "1"): (trained.profile, "hash")}
-    monkeypatch.setattr(simulate, "read_profiles", lambda _: profiles)
+    profiles = {("flight-delay", "1"): trained.profile}
+    monkeypatch.setattr(simulate, "published_profile", lambda _, *key: profiles.get(key))
     return profiles
 
 
@@ -77,7 +77,7 @@ def test_simulation_of_an_unpublished_model_is_refused():
 
 def test_simulation_of_a_model_without_model_file_is_refused(published, trained):
     bare = dataclasses.replace(trained.profile, model_file=None)
-    published["flight-delay", "1"] = (bare, "hash")
+    published["flight-delay", "1"] = bare
     with pytest.raises(BadInput, match=r"registered without its model file.*driftline replay"):
         rows(1, 2)
 
