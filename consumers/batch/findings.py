@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from monitor.counts.counting import count_data, count_outcomes
 from monitor.counts.profile import ReferenceRows
 from monitor.counts.summary import Part, Summary
+from monitor.counts.task import BINARY
 from monitor.events.event_time import NEVER, Progress, Sources
 from monitor.events.joining import (
     Entry,
@@ -70,7 +71,7 @@ def _entries(evaluator: Evaluator, rows: ReferenceRows) -> list[Entry]:
         return []
     ids, model = rows.predictions.ids, evaluator.profile.model
     entries: dict[str, Entry] = {}
-    for i in np.flatnonzero(rows.label >= 0).tolist():
+    for i in np.flatnonzero(BINARY.is_known(rows.label)).tolist():
         pair = (_prediction(rows, i, evaluator.profile.version), _label(rows, rows.label, i))
         entries[ids[i]] = add_rows(entries.get(ids[i], Entry(model)), pair)
     return list(entries.values())

@@ -15,7 +15,7 @@ from producers.contract.records import PredictionRecord
 def prediction_columns(records: Sequence[PredictionRecord], schema: Schema) -> Predictions:
     """Columns of one version. The default prediction is whether the score reaches the threshold."""
     score = np.array([record.score for record in records], dtype=np.float64)
-    default = (score >= schema.threshold).astype(np.int64)
+    default = schema.task.predicted(score, schema.threshold)
     predicted = [
         int(default[i]) if record.prediction is None else record.prediction
         for i, record in enumerate(records)

@@ -19,6 +19,7 @@ from monitor.counts.counting import count_data
 from monitor.counts.counts import Counts
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.counts.summary import Part
+from monitor.counts.task import BINARY
 from monitor.decisions.incident_groups import apply_signals
 from monitor.decisions.incidents import Change, Incident
 from monitor.decisions.signals import WindowVerdict, most_severe
@@ -177,7 +178,7 @@ def _alarms_at(
 
 def _learned(plan: Plan, rows: ReferenceRows, model: str, categorical: Sequence[str]) -> Evaluator:
     """The evaluator of the data alone, with the budget that labels leave for it."""
-    if rows.label is not None and set(np.unique(rows.label[rows.label >= 0]).tolist()) != {0, 1}:
+    if rows.label is not None and not BINARY.has_all_classes(rows.label):
         rows = ReferenceRows(rows.predictions)
     profile = build_profile(
         model,

@@ -28,7 +28,7 @@ def count_data(schema: Schema, rows: Predictions, part: NDArray[np.object_]) -> 
     names: list[dict[str, dict[str, int]]] = [{} for _ in keys]
     _put(cells, "rows", tally(group, np.zeros(n, dtype=np.int64), groups, 1))
     _put(cells, "score", tally(group, score.locate(rows.score), groups, score.bins))
-    _put(cells, "classes", tally(group, rows.predicted, groups, 2))
+    _put(cells, "classes", tally(group, rows.predicted, groups, schema.task.classes))
     for name, reference in schema.features.items():
         tallied = reference.tally(rows.features.get(name, [None] * n), group, groups)
         kind = "categories" if isinstance(reference, Categorical) else "bins"
@@ -54,9 +54,12 @@ def count_outcomes(  # noqa: PLR0913 - the columns of a labelled row
 ) -> list[Summary]:
     """Summaries of labelled rows, all arrays of shape (n,); a ``sign`` of -1 removes a row."""
     keys, group = _groups(pane_ms, part)
-    cell = {"outcomes": 2 * predicted + label, "scores_labels": 2 * score_bin(score) + label}
+    cell = {
+        "outcomes": schema.task.outcome(predicted, label),
+        "scores_labels": schema.task.with_label(score_bin(score), label),
+    }
     if schema.errors is not None:
-        cell["errors"] = schema.errors.sample.locate(np.abs(label - score))
+        cell["errors"] = schema.errors.sample.locate(schema.task.errors(score, label))
     summaries = []
     order = np.argsort(group, kind="stable")
     cuts = np.searchsorted(group[order], np.arange(len(keys) + 1))

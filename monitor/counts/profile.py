@@ -19,6 +19,7 @@ from monitor.counts.columns import (
 from monitor.counts.counting import count_data, count_outcomes
 from monitor.counts.schema import Schema
 from monitor.counts.summary import Part, Summary
+from monitor.counts.task import BINARY, Task
 
 SAMPLE_SIZE = 10_000
 
@@ -67,7 +68,7 @@ class ReferenceRows:
     """Scored rows in time order, with their labels where known."""
 
     predictions: Predictions
-    label: NDArray[np.int64] | None = None  # shape (n,): 0, 1, or -1 where unknown
+    label: NDArray[np.int64] | None = None  # shape (n,): the class, or ``NO_LABEL``
     label_time_ms: NDArray[np.int64] | None = None  # shape (n,)
 
 
@@ -81,13 +82,14 @@ def build_profile(  # noqa: PLR0913 - the settings of a profile
     categorical: Sequence[str] = (),
     seed: int = 0,
     model_file: bytes | None = None,
+    task: Task = BINARY,
 ) -> Profile:
     """Learn a profile from ``rows``. It is reproducible for the same rows and seed.
 
-    Raises ``InvalidReference`` if there are no rows, a feature has no usable value, a score is
-    outside [0, 1], or the labels are not 0 and 1, or all of one class.
+    Raises ``InvalidReference`` if there are no rows, a feature has no usable value, or scores or
+    labels are not those of the task.
     """
-    _check(rows)
+    _check(rows, task)
     rng = np.random.default_rng(seed)
     predictions = rows.predictions
     features = {
@@ -95,35 +97,21 @@ def build_profile(  # noqa: PLR0913 - the settings of a profile
         for name, values in predictions.features.items()
     }
     score = numeric_reference(predictions.score, SAMPLE_SIZE, rng)
-    errors = _learn_errors(rows, rng)
-    schema = Schema(model, version, pane_ms, threshold, features, score, errors)
+    errors = _learn_errors(rows, rng, task)
+    schema = Schema(model, version, pane_ms, threshold, features, score, errors, task)
     panes = count_data(schema, predictions, np.full(len(predictions), Part.ON_TIME, dtype=object))
     panes += _outcomes(schema, rows)
     ordered = tuple(sorted(panes, key=lambda summary: (summary.pane_ms, summary.part)))
-    return Profile(schema, ordered, _label_delays(rows), model_file)
+    return Profile(schema, ordered, _label_delays(rows, task), model_file)
 
 
-def _check(rows: ReferenceRows) -> None:
-    score = rows.predictions.score
-    if score.size == 0:
+def _check(rows: ReferenceRows, task: Task) -> None:
+    if len(rows.predictions) == 0:
         raise InvalidReference("the reference holds no rows: expected at least one scored row")
-    if not ((score >= 0) & (score <= 1)).all():
-        raise InvalidReference(
-            f"scores must be probabilities between 0 and 1, found {_outside(score)}"
-            " (a regression or a margin is not supported; only binary classification is)"
-        )
-    if rows.label is None:
-        return
-    classes = set(np.unique(rows.label[_labelled(rows.label)]).tolist())
-    if not classes <= {0, 1}:
-        raise InvalidReference(f"labels must be 0 or 1, found {max(classes)}")
-    if classes != {0, 1}:
-        raise InvalidReference("the labels hold only one class: a reference needs both, 0 and 1")
-
-
-def _outside(score: NDArray[np.float64]) -> str:
-    first = score[~((score >= 0) & (score <= 1))][0]
-    return "a missing one" if np.isnan(first) else f"{first:g}"
+    try:
+        task.check_reference(rows.predictions.score, rows.label)
+    except ValueError as error:
+        raise InvalidReference(str(error)) from error
 
 
 def _learn(name: str, values: Column, categorical: bool, rng: np.random.Generator) -> Reference:
@@ -145,24 +133,19 @@ def _looks_categorical(values: Column) -> bool:
     return isinstance(next(present, None), str | bool | np.bool_)
 
 
-def _labelled(label: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether the label of each row is known, shape (n,)."""
-    return label >= 0
-
-
-def _learn_errors(rows: ReferenceRows, rng: np.random.Generator) -> Numeric | None:
-    """The reference of ``|label - score|``; None without labels."""
+def _learn_errors(rows: ReferenceRows, rng: np.random.Generator, task: Task) -> Numeric | None:
+    """The reference of the errors; None without labels."""
     if rows.label is None:
         return None
-    labelled = _labelled(rows.label)
-    errors = np.abs(rows.label[labelled] - rows.predictions.score[labelled])
+    known = task.is_known(rows.label)
+    errors = task.errors(rows.predictions.score[known], rows.label[known])
     return numeric_reference(errors, SAMPLE_SIZE, rng)
 
 
 def _outcomes(schema: Schema, rows: ReferenceRows) -> list[Summary]:
     if rows.label is None:
         return []
-    labelled, predictions = _labelled(rows.label), rows.predictions
+    labelled, predictions = schema.task.is_known(rows.label), rows.predictions
     count = int(labelled.sum())
     return count_outcomes(
         schema,
@@ -175,9 +158,9 @@ def _outcomes(schema: Schema, rows: ReferenceRows) -> list[Summary]:
     )
 
 
-def _label_delays(rows: ReferenceRows) -> dict[str, int]:
+def _label_delays(rows: ReferenceRows, task: Task) -> dict[str, int]:
     """Quantiles of label time minus prediction time in milliseconds, rounded up."""
     if rows.label_time_ms is None or rows.label is None:
         return {}
-    delay = (rows.label_time_ms - rows.predictions.time_ms)[_labelled(rows.label)]
+    delay = (rows.label_time_ms - rows.predictions.time_ms)[task.is_known(rows.label)]
     return {f"p{q}": int(np.ceil(np.percentile(delay, q))) for q in (50, 90, 99)}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from monitor.counts.columns import Categorical, Numeric, Reference
+from monitor.counts.task import BINARY, Task
 
 SCORE, ERROR = "score", "error"
 
@@ -19,6 +20,7 @@ class Schema:
     features: Mapping[str, Reference]
     score: Numeric
     errors: Numeric | None  # None: the reference had no labels
+    task: Task = BINARY
 
     @property
     def numeric(self) -> Iterator[tuple[str, Numeric]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitor.counts.counts import Cells, Counts
+from monitor.counts.task import BINARY
 from monitor.performance.formulas import Array, Bins
 from monitor.performance.standard_errors import jackknife
 
@@ -25,10 +26,12 @@ class LabelledCounts:
     def from_panes(cls, panes: Sequence[Cells]) -> LabelledCounts:
         """Panes without a label are left out."""
         labelled = [cells for cells in panes if cells.get("outcomes", Counts.empty()).size > 0]
-        outcomes = np.array([cells["outcomes"].dense(4) for cells in labelled], dtype=np.float64)
+        outcomes = np.array(
+            [cells["outcomes"].dense(BINARY.outcomes) for cells in labelled], dtype=np.float64
+        )
         scores = [cells.get("scores_labels", Counts.empty()) for cells in labelled]
         bins, by_label = _by_label(scores)
-        return cls(outcomes.reshape(-1, 4), bins, by_label[0], by_label[1])
+        return cls(outcomes.reshape(-1, BINARY.outcomes), bins, by_label[0], by_label[1])
 
     @property
     def panes(self) -> int:
@@ -47,11 +50,11 @@ class LabelledCounts:
 
 def _by_label(scores: Sequence[Counts]) -> tuple[Bins, Array]:
     """The bins that occur, and the counts by label, pane and bin, shape (2, k, b)."""
-    indices = [score.index // 2 for score in scores]
-    bins = np.unique(np.concatenate(indices)) if indices else np.empty(0, dtype=np.int64)
-    counts = np.zeros((2, len(scores), bins.size))
-    for i, score in enumerate(scores):
-        counts[score.index % 2, i, np.searchsorted(bins, indices[i])] = score.count
+    split = [BINARY.bin_and_label(score.index) for score in scores]
+    bins = np.unique(np.concatenate([b for b, _ in split])) if split else np.empty(0, np.int64)
+    counts = np.zeros((BINARY.classes, len(scores), bins.size))
+    for i, (score, (own, label)) in enumerate(zip(scores, split, strict=True)):
+        counts[label, i, np.searchsorted(bins, own)] = score.count
     return bins, counts
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from monitor.counts.summary import Part
+from monitor.counts.task import BINARY
 from monitor.performance.adwin_page_hinkley import DETECTORS, Detector, ErrorScale, detects
 from monitor.windows.panes import PaneStore
 from monitor.windows.state import ErrorHistory
@@ -45,7 +46,9 @@ class PaneErrors:
         """Final labels of a pane, and how many of them were predicted wrongly."""
         (pane,) = self._panes.between(pane_ms, pane_ms + 1)
         outcomes = None if pane is None else pane.cells.get(Part.FINAL, {}).get("outcomes")
-        return (0, 0) if outcomes is None else (outcomes.size, outcomes.at(1) + outcomes.at(2))
+        if outcomes is None:
+            return 0, 0
+        return outcomes.size, sum(outcomes.at(cell) for cell in BINARY.wrong_outcomes)
 
     def _add_error(self, end_ms: int, error: float) -> None:
         errors = dict(sorted({**self.history.errors, end_ms: error}.items())[-MOST_ERRORS:])

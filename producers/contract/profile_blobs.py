@@ -15,6 +15,7 @@ from monitor.counts.columns import Categorical, Numeric, Reference
 from monitor.counts.profile import Profile
 from monitor.counts.schema import Schema
 from monitor.counts.summary import Summary
+from monitor.counts.task import Task
 from producers.contract.summaries import (
     arrays_of_lists,
     decode_summaries,
@@ -64,11 +65,11 @@ def encode_blobs(profile: Profile) -> dict[str, bytes]:
     return blobs if profile.model_file is None else {**blobs, "model": profile.model_file}
 
 
-def decode_blobs(blobs: Mapping[str, bytes]) -> Profile:
+def decode_blobs(blobs: Mapping[str, bytes], task: Task) -> Profile:
     """Raises ``KeyError``, ``ValueError``, ``StopIteration`` or ``msgspec.MsgspecError``."""
     panes = tuple(decode_summaries(blobs["panes"]))
     label_delay_ms = decode_head(blobs).label_delay_ms
-    return Profile(decode_schema(blobs), panes, label_delay_ms, blobs.get("model"))
+    return Profile(decode_schema(blobs, task), panes, label_delay_ms, blobs.get("model"))
 
 
 def decode_head(blobs: Mapping[str, bytes]) -> Head:
@@ -76,7 +77,7 @@ def decode_head(blobs: Mapping[str, bytes]) -> Head:
     return msgspec.json.decode(blobs["head"], type=Head)
 
 
-def decode_schema(blobs: Mapping[str, bytes]) -> Schema:
+def decode_schema(blobs: Mapping[str, bytes], task: Task) -> Schema:
     """From head and samples. Raises like ``decode_blobs``."""
     head, samples = decode_head(blobs), _decode_samples(blobs["samples"])
     features = {name: _reference(part, samples) for name, part in head.features.items()}
@@ -88,6 +89,7 @@ def decode_schema(blobs: Mapping[str, bytes]) -> Schema:
         features,
         _numeric(head.score, samples),
         None if head.errors is None else _numeric(head.errors, samples),
+        task,
     )
 
 

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from driftline.errors import BadInput
+from monitor.counts.task import BINARY, TASKS
 from producers.contract.version_info import VersionInfo
 
 MANIFEST = "manifest"
@@ -38,6 +39,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     parts: list[PartEntry]
     info: VersionInfo = VersionInfo()
     registered_ms: int | None = None  # of the first manifest, in those that replace it
+    task: str = BINARY.name
 
     @property
     def key(self) -> Key:
@@ -174,4 +176,9 @@ def _decoded_manifest(key: Key, value: bytes) -> Manifest:
     if manifest.key != key:
         other = described(manifest.key)
         raise InvalidProfile(f"the manifest of {described(key)} is that of {other}")
+    if manifest.task not in TASKS:
+        raise InvalidProfile(
+            f"{described(key)} has the task {manifest.task!r}, which this release does not know:"
+            f" expected {', '.join(TASKS)}"
+        )
     return manifest

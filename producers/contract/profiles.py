@@ -19,11 +19,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TypeVar
 
 import msgspec
 
 from monitor.counts.profile import Profile
+from monitor.counts.task import TASKS
 from producers.contract.profile_blobs import decode_blobs, encode_blobs, profile_content
 from producers.contract.profile_index import (
     InvalidProfile,
@@ -53,6 +55,7 @@ def encode_profile(
         content=content_hash(profile),
         parts=[PartEntry(name, len(value), sha256(value)) for name, value in parts],
         info=info or VersionInfo(),
+        task=profile.schema.task.name,
     )
     own = [(f"{profile.model}/{profile.version}/{name}".encode(), value) for name, value in parts]
     return [*own, manifest.message()]
@@ -69,7 +72,7 @@ def content_hash(profile: Profile) -> str:
 
 def decode_profile(manifest: Manifest, parts: Mapping[str, bytes]) -> Profile:
     """The profile of all its parts, by name. Raises ``InvalidProfile``."""
-    profile = decode_parts(manifest, parts, decode_blobs)
+    profile = decode_parts(manifest, parts, partial(decode_blobs, task=TASKS[manifest.task]))
     key = (profile.model, profile.version)
     if content_hash(profile) != manifest.content or key != manifest.key:
         raise InvalidProfile(f"the parts of {described(manifest.key)} do not match its manifest")

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from monitor.counts.task import BINARY
 from producers.contract.names import is_name
 from producers.contract.profile_index import InvalidProfile
 from producers.contract.profiles import ProfileReader, content_hash, encode_profile
@@ -33,9 +34,9 @@ _EXPECTED = {
     "model": "1 to 100 letters, digits, '.', '_' or '-'",
     "version": "1 to 100 letters, digits, '.', '_' or '-', as a string",
     "features": "a flat object of numbers, booleans, strings or nulls",
-    "score": "a number from 0 to 1",
-    "prediction": "0, 1 or null",
-    "label": "0 or 1",
+    "score": BINARY.expected_score,
+    "prediction": f"{BINARY.expected_class.replace(' or ', ', ')} or null",
+    "label": BINARY.expected_class,
 }
 
 
@@ -113,7 +114,9 @@ def encode_label(record: LabelRecord) -> bytes:
 
 
 _Id = Annotated[str, Meta(min_length=1, max_length=200)]
-_Class = Annotated[int, Meta(ge=0, le=1)]
+# A record is decoded before its model is known; there is one task so far.
+_Class = Annotated[int, Meta(ge=0, le=BINARY.classes - 1)]
+_Score = Annotated[float, Meta(ge=BINARY.score_low, le=BINARY.score_high)]
 _Time = Annotated[datetime, Meta(tz=True)] | int
 
 
@@ -124,7 +127,7 @@ class _Prediction(Struct, kw_only=True, gc=False):
     model: str
     version: str
     features: dict[str, Feature]
-    score: Annotated[float, Meta(ge=0, le=1)]
+    score: _Score
     prediction: _Class | None = None
 
 

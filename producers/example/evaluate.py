@@ -22,6 +22,7 @@ from monitor.counts.counting import count_outcomes
 from monitor.counts.counts import Cells, add_cells
 from monitor.counts.profile import Profile, ReferenceRows
 from monitor.counts.summary import Part, Summary
+from monitor.counts.task import BINARY
 from monitor.performance.degradation import INCIDENT_METRICS
 from monitor.performance.metrics import METRICS, Metric, measure
 from monitor.plan import DAY
@@ -64,7 +65,7 @@ def evaluated(profile: Profile, rows: ReferenceRows) -> Evaluation:
         from_ms=int(time_ms.min()),
         until_ms=int(time_ms.max()),
         rows=time_ms.size,
-        labels=0 if rows.label is None else int((rows.label >= 0).sum()),
+        labels=0 if rows.label is None else int(BINARY.is_known(rows.label).sum()),
         metrics=measure(_blocks(summaries)),
         baseline=measure(_blocks(s for s in profile.panes if s.part is Part.FINAL)),
         months={month: measure(_blocks(inside)) for month, inside in _by_month(summaries).items()},
@@ -153,7 +154,7 @@ def _outcomes(profile: Profile, rows: ReferenceRows) -> list[Summary]:
     """The labelled rows, counted a day at a time."""
     if rows.label is None:
         return []
-    labelled = np.flatnonzero(rows.label >= 0)
+    labelled = np.flatnonzero(BINARY.is_known(rows.label))
     predictions = rows.predictions
     time_ms = predictions.time_ms[labelled]
     return count_outcomes(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from driftline.errors import BadInput
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows
+from monitor.counts.task import BINARY, NO_LABEL
 from producers.contract.times import times_ms
 
 
@@ -118,7 +119,7 @@ def _scores(column: pd.Series[Any]) -> NDArray[np.float64]:
     if not _is_number(column):
         raise InvalidFile(f"column {column.name!r} is not numeric: expected scores from 0 to 1")
     score = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    wrong = score[~((score >= 0) & (score <= 1))]
+    wrong = score[~BINARY.is_score(score)]
     if wrong.size:
         value = "is missing" if np.isnan(wrong[0]) else f"is {wrong[0]:g}"
         raise InvalidFile(
@@ -148,9 +149,9 @@ def _predicted(
     frame: pd.DataFrame, columns: Columns, score: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     if columns.prediction is None:
-        return (score >= columns.threshold).astype(np.int64)
+        return BINARY.predicted(score, columns.threshold)
     predicted = _classes(frame[columns.prediction], columns.positive, also_numbers=True)
-    if (predicted < 0).any():
+    if not BINARY.is_known(predicted).all():
         raise InvalidFile(f"a prediction in column {columns.prediction!r} is missing")
     return predicted
 
@@ -158,7 +159,7 @@ def _predicted(
 def _classes(
     column: pd.Series[Any], positive: str | None, *, also_numbers: bool = False
 ) -> NDArray[np.int64]:
-    """0 and 1, and -1 where the value is missing.
+    """0 and 1, and ``NO_LABEL`` where the value is missing.
 
     With ``also_numbers`` the column may have 0 and 1 although ``positive`` is another name.
     """
@@ -167,7 +168,7 @@ def _classes(
     named = _class(positive)
     has_numbers = also_numbers and named not in distinct
     one = _positive(str(column.name), sorted(distinct), None if has_numbers else named)
-    return np.array([-1 if text is None else text == one for text in texts], dtype=np.int64)
+    return np.array([NO_LABEL if text is None else text == one for text in texts], dtype=np.int64)
 
 
 def _positive(column: str, values: Sequence[str], positive: str | None) -> str:
@@ -217,7 +218,7 @@ def _label_times(
     time_ms = frame[columns.time].to_numpy(dtype=np.int64)
     if columns.label_time is None:
         return None if columns.label_delay_ms is None else time_ms + columns.label_delay_ms
-    is_labelled = label >= 0
+    is_labelled = BINARY.is_known(label)
     label_time_ms = time_ms.copy()
     label_time_ms[is_labelled] = times_ms(
         frame.loc[is_labelled, columns.label_time], columns.timezone

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from monitor.counts.columns import Column, Predictions
 from monitor.counts.profile import ReferenceRows
+from monitor.counts.task import BINARY
 from producers.contract.records import (
     Feature,
     LabelRecord,
@@ -55,7 +56,7 @@ class Replay:
         """Positions of the labelled rows, in the order in which their labels became known."""
         if self.rows.label is None:
             return np.empty(0, dtype=np.int64)
-        labelled = np.flatnonzero(self.rows.label >= 0)
+        labelled = np.flatnonzero(BINARY.is_known(self.rows.label))
         return labelled[np.argsort(self._label_times(labelled), kind="stable")]
 
     def __len__(self) -> int:

@@ -14,6 +14,7 @@ from msgspec import structs
 
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
+from monitor.counts.task import BINARY
 from producers.contract.profile_index import InvalidProfile, ProfileIndex
 from producers.contract.profiles import (
     PART_BYTES,
@@ -146,6 +147,17 @@ def test_manifest_without_info_is_one_with_an_empty_info():
     for message in [*parts, (key, json.dumps(document).encode())]:
         index.add(*message, None)
     assert index.complete["m", "1"].manifest.info == VersionInfo()
+
+
+def test_manifest_names_the_task_and_a_task_of_a_later_release_is_refused():
+    *parts, (key, value) = encode_profile(profile())
+    document = json.loads(value)
+    assert document.pop("task") == "binary"
+    (found,) = read([*parts, (key, json.dumps(document).encode())])
+    assert found.schema.task is BINARY
+    later = json.dumps({**document, "task": "regression"}).encode()
+    with pytest.raises(InvalidProfile, match="the task 'regression', which this release does not"):
+        read([*parts, (key, later)])
 
 
 def test_profile_with_other_content_under_the_same_version_is_refused():
