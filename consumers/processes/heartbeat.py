@@ -13,6 +13,7 @@ from consumers.messages.heartbeats import HeartbeatMessage, PartitionStatus
 from consumers.messages.reading import SCHEMA
 from consumers.messages.records import TopicPartition
 from consumers.messages.times import optional_rfc3339, rfc3339
+from consumers.processes.restarts import Restarts
 from driftline.settings import Settings
 from producers.kafka.configuration import client_config
 
@@ -39,9 +40,11 @@ class EndOffsets(Protocol):
 class Heartbeat:
     """Sends heartbeats outside transactions, so that they never wait for one."""
 
-    def __init__(self, settings: Settings, role: str, slot: int, ends: EndOffsets) -> None:
+    def __init__(
+        self, settings: Settings, role: str, slot: int, ends: EndOffsets, restarts: Restarts
+    ) -> None:
         self._topic = settings.topic("heartbeats")
-        self._role, self._slot, self._ends = role, slot, ends
+        self._role, self._slot, self._ends, self._restarts = role, slot, ends, restarts
         self._producer = Producer(client_config(settings, {"linger.ms": 0}))
         self._next_s = 0.0
         self._progress_ms: int | None = None
@@ -63,7 +66,7 @@ class Heartbeat:
             at=rfc3339(_now_ms()),
             progress_at=optional_rfc3339(self._progress_ms),
             partitions={name: self._with_end(name, values) for name, values in status.items()},
-            problem=problem,
+            problem="; ".join(filter(None, (self._restarts.problem(), problem))) or None,
         )
         key = f"{self._role}-{self._slot}".encode()
         self._producer.produce(self._topic, key=key, value=msgspec.json.encode(message))

@@ -11,6 +11,7 @@ from consumers.kafka.client import Client
 from consumers.messages.records import Record, TopicPartition
 from consumers.processes.heartbeat import Heartbeat
 from consumers.processes.loop import run_role, run_sink
+from consumers.processes.restarts import Restarts
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.detect import Detect
 from consumers.roles.join import Join
@@ -37,19 +38,27 @@ def run_worker(
 ) -> None:
     """Run one member of one role until ``stopped``. For ``gapless`` see ``Client``."""
     fault_points.set_up(role)
-    if role == "store":
-        _run_store(settings, slot, stopped, gapless)
-    else:
-        _run_transactional(settings, role, slot, stopped, gapless)
+    file = f"{role}-{slot}.json"
+    restarts = Restarts(settings.state.directory / "workers" / settings.kafka.prefix / file)
+    with restarts.recorded():
+        if role == "store":
+            _run_store(settings, slot, restarts, stopped, gapless)
+        else:
+            _run_transactional(settings, role, slot, restarts, stopped, gapless)
 
 
-def _run_transactional(
-    settings: Settings, name: str, slot: int, stopped: Callable[[], bool], gapless: bool
+def _run_transactional(  # noqa: PLR0913 - what a worker is and has
+    settings: Settings,
+    name: str,
+    slot: int,
+    restarts: Restarts,
+    stopped: Callable[[], bool],
+    gapless: bool,
 ) -> None:
     with ProfileTable(settings) as profiles:
         profiles.catch_up()
         client = Client(settings, name, slot, _TOPICS[name], gapless=gapless)
-        heartbeat = Heartbeat(settings, name, slot, client)
+        heartbeat = Heartbeat(settings, name, slot, client, restarts)
         role = _role(name, settings, client, profiles)
         log.info("%s-%d is reading", name, slot)
         idle_ms = settings.plan().time.idle_after_ms
@@ -67,7 +76,9 @@ def _run_transactional(
             client.close()
 
 
-def _run_store(settings: Settings, slot: int, stopped: Callable[[], bool], gapless: bool) -> None:
+def _run_store(
+    settings: Settings, slot: int, restarts: Restarts, stopped: Callable[[], bool], gapless: bool
+) -> None:
     # Slow to import, and no other role needs them.
     from consumers.database.database import Database
     from consumers.roles.store import Store
@@ -80,7 +91,7 @@ def _run_store(settings: Settings, slot: int, stopped: Callable[[], bool], gaple
         database.claim(client.cluster_id(), settings.kafka.prefix)
         with ProfileTable(settings) as profiles:
             role = Store(database, profiles)
-            heartbeat = Heartbeat(settings, "store", slot, client)
+            heartbeat = Heartbeat(settings, "store", slot, client, restarts)
             log.info("store-%d is reading", slot)
             run_sink(client, role, heartbeat, poll_s=_commit_s(settings), stopped=stopped)
             heartbeat.close(role)

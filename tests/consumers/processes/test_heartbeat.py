@@ -12,6 +12,8 @@ import pytest
 from consumers.messages.records import TopicPartition
 from consumers.processes import heartbeat
 from consumers.processes.heartbeat import Heartbeat
+from consumers.processes.restarts import TOO_MANY, Restarts
+from driftline.errors import Trouble
 from driftline.settings import load_settings
 from tests.consumers.in_memory import T0
 
@@ -55,8 +57,13 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 @pytest.fixture
-def beat(world: World) -> Heartbeat:
-    return Heartbeat(load_settings(None, kafka={"prefix": "d"}), "aggregate", 3, world)
+def restarts(tmp_path: Path) -> Restarts:
+    return Restarts(tmp_path / "aggregate-3.json")
+
+
+@pytest.fixture
+def beat(world: World, restarts: Restarts) -> Heartbeat:
+    return Heartbeat(load_settings(None, kafka={"prefix": "d"}), "aggregate", 3, world, restarts)
 
 
 def sent_at(
@@ -117,3 +124,17 @@ def test_a_heartbeat_has_the_problem_of_the_role_while_there_is_one(world, beat)
     beat.close(world)
     problems = [document["problem"] for *_, document in world.sent]
     assert problems == ["1 model version is set aside: m/1: its profile is gone"] * 2 + [None]
+
+
+def test_a_heartbeat_says_that_its_worker_ends_again_and_again_beside_the_problem_of_the_role(
+    world, beat, restarts
+):
+    for _ in range(TOO_MANY):
+        with pytest.raises(Trouble), restarts.recorded():
+            raise Trouble("the disk is full")
+    beat.close(world)
+    world.reported = "1 model version is set aside"
+    beat.close(world)
+    ended = "it ended 3 times in the last 10 minutes, last: the disk is full"
+    problems = [document["problem"] for *_, document in world.sent]
+    assert problems == [ended, f"{ended}; 1 model version is set aside"]
