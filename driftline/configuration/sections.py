@@ -139,7 +139,11 @@ class RetrainingSection(Section):
         default="24h", description="They must have been open within this much event time."
     )
     min_labels: int = Field(default=1000, description="Fresh labels that are needed.")
-    cooldown: str = Field(default="7d", description="Shortest event time between two retrainings.")
+    cooldown: str = Field(
+        default="7d",
+        description="Shortest event time between two retrainings. Without effect so far: nothing"
+        " tells Driftline of a retraining.",
+    )
 
 
 class IncidentsSection(Section):

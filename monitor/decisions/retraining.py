@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from monitor.plan import Retraining
 
+NOT_KNOWN = "not known"  # the condition is met then
+
 
 class Outcome(StrEnum):
     RETRAIN = "retrain"
@@ -22,8 +24,8 @@ class Facts:
     now_ms: int
     critical_open_ms: Sequence[int]  # when each critical incident was last open; now, if it is
     fresh_labels: int  # labelled rows since the model was trained last
-    last_retraining_ms: int | None = None
-    running: bool = False
+    last_retraining_ms: int | None = None  # None: not known
+    running: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def decide(plan: Retraining, facts: Facts) -> Decision:
         _critical(plan, facts),
         _labels(plan, facts),
         _cooldown(plan, facts),
-        Condition("not_running", "no", "yes" if facts.running else "no", not facts.running),
+        _not_running(facts),
     )
     if not conditions[0].met:
         outcome = Outcome.NONE
@@ -77,9 +79,14 @@ def _labels(plan: Retraining, facts: Facts) -> Condition:
 def _cooldown(plan: Retraining, facts: Facts) -> Condition:
     required = f"at least {_days(plan.cooldown_ms)} since the last retraining"
     if facts.last_retraining_ms is None:
-        return Condition("cooldown", required, "never retrained", True)
+        return Condition("cooldown", required, NOT_KNOWN, True)
     passed_ms = facts.now_ms - facts.last_retraining_ms
     return Condition("cooldown", required, _days(passed_ms), passed_ms >= plan.cooldown_ms)
+
+
+def _not_running(facts: Facts) -> Condition:
+    actual = NOT_KNOWN if facts.running is None else "yes" if facts.running else "no"
+    return Condition("not_running", "no", actual, not facts.running)
 
 
 def _days(span_ms: int) -> str:

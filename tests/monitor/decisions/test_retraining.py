@@ -17,7 +17,7 @@ def facts(critical=(NOW, NOW), labels=100, last=NOW - 7 * DAY, running=False) ->
     ("given", "outcome", "unmet"),
     [
         pytest.param(facts(), Outcome.RETRAIN, set(), id="every condition is met"),
-        pytest.param(facts(last=None), Outcome.RETRAIN, set(), id="never retrained before"),
+        pytest.param(facts(last=None, running=None), Outcome.RETRAIN, set(), id="not known"),
         pytest.param(facts(critical=(NOW - DAY,) * 2), Outcome.RETRAIN, set(), id="a day ago"),
         pytest.param(
             facts(critical=(NOW, NOW - DAY - 1)), Outcome.NONE, {"critical_incidents"}, id="longer"
@@ -53,3 +53,9 @@ def test_every_condition_states_the_required_and_the_actual_value():
         "cooldown": ("at least 7 d since the last retraining", "1.5 d"),
         "not_running": ("no", "no"),
     }
+
+
+def test_condition_that_nothing_is_known_about_says_so_and_is_met():
+    conditions = {c.name: c for c in decide(PLAN, Facts(NOW, [NOW, NOW], 100)).conditions}
+    for name in ("cooldown", "not_running"):
+        assert (conditions[name].actual, conditions[name].met) == ("not known", True)
