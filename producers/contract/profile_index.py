@@ -81,6 +81,8 @@ class ProfileIndex(Generic[P]):
     def __init__(self) -> None:
         self.complete: dict[Key, CompleteProfile[P]] = {}
         self._manifests: dict[Key, Manifest] = {}  # of profiles that lack parts
+        # Kept for good: a deleted profile may be published again with the same parts, which may
+        # lie in other partitions than the manifest and have been read before its deletion.
         self._parts: dict[Key, dict[str, _Arrived[P]]] = {}
 
     def add(self, key: bytes | None, value: bytes | None, place: P) -> Key | None:
@@ -112,7 +114,6 @@ class ProfileIndex(Generic[P]):
             return
         manifest, known = _decoded_manifest(key, value), self.complete.get(key)
         if known is not None and known.manifest.content != manifest.content:
-            self._parts.pop(key, None)
             raise InvalidProfile(
                 f"{described(key)} was published again with other content: the first profile is"
                 " used, publish the other one as a new version"
@@ -130,7 +131,6 @@ class ProfileIndex(Generic[P]):
         is_new = key not in self.complete
         self.complete[key] = CompleteProfile(manifest, places)
         del self._manifests[key]
-        self._parts.pop(key, None)
         return key if is_new else None
 
 

@@ -254,6 +254,14 @@ def test_deletion_may_be_read_after_parts_of_the_next_publication():
     assert len(read([*encode_profile(profile()), *parts, deletion, manifest])) == 2
 
 
+def test_profile_that_was_deleted_and_published_again_is_found_if_all_parts_are_read_first():
+    *parts, manifest = encode_profile(profile())
+    index = ProfileIndex[int]()
+    for place, message in enumerate([*parts, *parts, manifest, (manifest[0], None), manifest]):
+        index.add(*message, place)
+    assert list(index.complete["m", "1"].places.values()) == [3, 4, 5]
+
+
 def test_deleted_manifest_does_not_complete_a_profile():
     *parts, manifest = encode_profile(profile())
     assert read([manifest, (manifest[0], None), *parts]) == []
