@@ -4,14 +4,17 @@ The data are thirty days of loans, five hundred a day. The older half is the ref
 start on the twenty-first day.
 """
 
+import contextlib
 import json
+import shutil
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from scipy.stats import ks_2samp
 from sklearn.metrics import (
     accuracy_score,
@@ -37,12 +40,15 @@ LABELS = ["--label", "bad", "--label-time", "known"]
 CHANGE = pd.Timestamp("2025-01-21", tz="UTC")
 
 
+BUDGET = {  # with hardly any false alarm
+    f"DRIFTLINE_DRIFT__FALSE_ALARMS__{severity}": "1 per 5000d"
+    for severity in ("WARNING", "CRITICAL")
+}
+
+
 @pytest.fixture(autouse=True)
 def isolated_directory(monkeypatch, tmp_path):
-    """An empty directory, and a budget with hardly any false alarm."""
     monkeypatch.chdir(tmp_path)
-    for severity in ("WARNING", "CRITICAL"):
-        monkeypatch.setenv(f"DRIFTLINE_DRIFT__FALSE_ALARMS__{severity}", "1 per 5000d")
 
 
 def loans(*, seed: int = 0, days: int = DAYS, start: str = "2025-01-01") -> pd.DataFrame:
@@ -78,12 +84,31 @@ def run(*words: object, frame: pd.DataFrame | None = None, **environment: str):
         frame.to_parquet("loans.parquet")
         words = ("--data", "loans.parquet", *words)
     return CliRunner().invoke(
-        program("driftline", COMMANDS, "help"), ["pipeline", *map(str, words)], env=environment
+        program("driftline", COMMANDS, "help"),
+        ["pipeline", *map(str, words)],
+        env={**BUDGET, **environment},
     )
 
 
-def report(step: str, folder: str = "driftline-report") -> dict:
+def report(step: str, folder: str | Path = "driftline-report") -> dict:
     return json.loads(Path(folder, f"{step}.json").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run of the pipeline on labelled rows, for several tests."""
+
+    result: Result
+    frame: pd.DataFrame
+    directory: Path
+
+    def report(self, step: str) -> dict:
+        return report(step, self.directory / "driftline-report")
+
+
+def finished(frame: pd.DataFrame, directory: Path) -> Finished:
+    with contextlib.chdir(directory):
+        return Finished(run(*MODEL, *LABELS, frame=frame), frame, directory)
 
 
 @pytest.fixture(scope="module")
@@ -91,29 +116,37 @@ def healthy_loans():
     return loans()
 
 
-def test_pipeline_on_healthy_rows_exits_with_0_and_reports_every_step(healthy_loans):
-    done = run(*MODEL, *LABELS, frame=healthy_loans)
-    assert done.exit_code == 0, done.output
-    assert tuple(line.split()[0] for line in done.stdout.splitlines()[:7]) == STEPS
-    assert [report(step)["model"] for step in STEPS] == ["loans"] * 7
-    assert report("data-drift")["drift"] is False
-    assert report("performance")["degraded"] is False
-    assert report("alerts")["opened"] == 0
-    assert report("retraining")["decision"] == "none"
+@pytest.fixture(scope="module")
+def healthy(healthy_loans, tmp_path_factory):
+    return finished(healthy_loans, tmp_path_factory.mktemp("healthy"))
 
 
-def test_pipeline_with_a_drifted_feature_exits_with_3_and_names_it(healthy_loans):
-    done = run(*MODEL, *LABELS, frame=with_larger_incomes(healthy_loans))
-    assert done.exit_code == 3, done.output
-    drifted = {f["name"]: f for f in report("data-drift")["features"] if f["drifted"]}
-    assert set(drifted) == {"income"}
-    assert drifted["income"]["first"] == "2025-01-21T00:00:00Z"
-    assert drifted["income"]["drifted"] == 10
-    alerts = report("alerts")
+@pytest.fixture(scope="module")
+def drifted(healthy_loans, tmp_path_factory):
+    return finished(with_larger_incomes(healthy_loans), tmp_path_factory.mktemp("drifted"))
+
+
+def test_pipeline_on_healthy_rows_exits_with_0_and_reports_every_step(healthy):
+    assert healthy.result.exit_code == 0, healthy.result.output
+    assert tuple(line.split()[0] for line in healthy.result.stdout.splitlines()[:7]) == STEPS
+    assert [healthy.report(step)["model"] for step in STEPS] == ["loans"] * 7
+    assert healthy.report("data-drift")["drift"] is False
+    assert healthy.report("performance")["degraded"] is False
+    assert healthy.report("alerts")["opened"] == 0
+    assert healthy.report("retraining")["decision"] == "none"
+
+
+def test_pipeline_with_a_drifted_feature_exits_with_3_and_names_it(drifted):
+    assert drifted.result.exit_code == 3, drifted.result.output
+    features = {f["name"]: f for f in drifted.report("data-drift")["features"] if f["drifted"]}
+    assert set(features) == {"income"}
+    assert features["income"]["first"] == "2025-01-21T00:00:00Z"
+    assert features["income"]["drifted"] == 10
+    alerts = drifted.report("alerts")
     assert alerts["events"][0]["type"] == "driftline.incident.opened"
     assert "2025-01-21T00:00:00Z" < alerts["events"][0]["time"] < "2025-01-22T00:00:00Z"
     assert alerts["open"] == [{"subject": "data/income", "severity": "critical"}]
-    assert report("retraining")["decision"] == "retrain"
+    assert drifted.report("retraining")["decision"] == "retrain"
 
 
 def test_pipeline_with_degraded_performance_exits_with_3_without_data_drift(healthy_loans):
@@ -143,25 +176,23 @@ def test_rows_without_labels_are_tested_for_drift_only(healthy_loans):
     assert "no metrics: the rows or the reference have no labels" in done.stdout
 
 
-def test_every_ks_distance_equals_scipy_on_the_rows_of_its_window(healthy_loans):
-    frame = with_larger_incomes(healthy_loans)
-    run(*MODEL, *LABELS, frame=frame)
-    sample = read_profile(Path("driftline-report/loans-1.profile")).schema.features["income"].sample
+def test_every_ks_distance_equals_scipy_on_the_rows_of_its_window(drifted):
+    profile = read_profile(drifted.directory / "driftline-report/loans-1.profile")
+    sample = profile.schema.features["income"].sample
     fixed = np.repeat(sample.values, sample.weights)
-    windows = report("data-drift")["windows"]
+    windows = drifted.report("data-drift")["windows"]
     assert len(windows) == 15
     for window in windows:
-        live = inside(frame, window)
+        live = inside(drifted.frame, window)
         expected = ks_2samp(live.income, fixed, method="asymp").statistic
         income = next(f for f in window["features"] if f["name"] == "income")
         assert income["statistic"] == pytest.approx(expected, abs=1e-12)
         assert window["rows"] == len(live)
 
 
-def test_every_metric_equals_scikit_learn_on_the_labelled_rows_of_its_window(healthy_loans):
-    run(*MODEL, *LABELS, frame=healthy_loans)
-    for window in report("performance")["windows"]:
-        live = inside(healthy_loans, window)
+def test_every_metric_equals_scikit_learn_on_the_labelled_rows_of_its_window(healthy):
+    for window in healthy.report("performance")["windows"]:
+        live = inside(healthy.frame, window)
         metrics = window["metrics"]
         accuracy = accuracy_score(live.bad, live.p >= 0.5)
         assert metrics["accuracy"]["value"] == pytest.approx(accuracy)
@@ -176,9 +207,8 @@ def test_every_metric_equals_scikit_learn_on_the_labelled_rows_of_its_window(hea
             assert abs(found["value"] - exact) <= resolution + 1e-12, name
 
 
-def test_performance_report_has_the_worst_window_of_each_metric(healthy_loans):
-    run(*MODEL, *LABELS, frame=healthy_loans)
-    performance = report("performance")
+def test_performance_report_has_the_worst_window_of_each_metric(healthy):
+    performance = healthy.report("performance")
     for name, worst in {"recall": min, "brier": max}.items():
         of = next(m for m in performance["metrics"] if m["name"] == name)
         values = {w["start"]: w["metrics"][name]["value"] for w in performance["windows"]}
@@ -197,15 +227,14 @@ def test_late_labels_count_in_the_newest_revision_of_their_window(healthy_loans)
         assert window["status"] == "final"
 
 
-def test_default_reference_is_the_older_half_up_to_the_start_of_a_window(healthy_loans):
-    run(*MODEL, *LABELS, frame=healthy_loans)
-    reference = report("train")["reference"]
+def test_default_reference_is_the_older_half_up_to_the_start_of_a_window(healthy):
+    reference = healthy.report("train")["reference"]
     assert (reference["from"], reference["until"]) == (
         "2025-01-01T00:00:00Z",
         "2025-01-16T00:00:00Z",
     )
-    assert reference["rows"] == (healthy_loans["at"] < "2025-01-16").sum()
-    assert report("evaluate")["rows"] == (healthy_loans["at"] >= "2025-01-16").sum()
+    assert reference["rows"] == (healthy.frame["at"] < "2025-01-16").sum()
+    assert healthy.report("evaluate")["rows"] == (healthy.frame["at"] >= "2025-01-16").sum()
 
 
 def test_from_and_until_select_the_tested_rows_and_earlier_rows_are_the_reference(healthy_loans):
@@ -226,10 +255,10 @@ def test_reference_file_leaves_all_rows_of_the_data_to_be_tested(healthy_loans):
     assert report("evaluate")["rows"] == DAYS * PER_DAY
 
 
-def test_skip_training_uses_the_saved_reference_with_the_same_results(healthy_loans):
-    run(*MODEL, *LABELS, frame=with_larger_incomes(healthy_loans))
-    before = {step: report(step) for step in STEPS}
-    done = run(*MODEL, *LABELS, "--skip-training", frame=with_larger_incomes(healthy_loans))
+def test_skip_training_uses_the_saved_reference_with_the_same_results(drifted):
+    before = {step: drifted.report(step) for step in STEPS}
+    shutil.copytree(drifted.directory / "driftline-report", "driftline-report")
+    done = run(*MODEL, *LABELS, "--skip-training", frame=drifted.frame)
     assert done.exit_code == 3, done.output
     assert {step: report(step) for step in STEPS[1:]} == {s: before[s] for s in STEPS[1:]}
     assert report("train")["trained"] is None
@@ -245,9 +274,9 @@ def test_skip_training_without_a_saved_reference_is_refused_in_one_sentence(heal
     )
 
 
-def test_verbose_prints_the_key_figures_of_each_step(healthy_loans):
-    few = run(*MODEL, *LABELS, frame=with_larger_incomes(healthy_loans)).stdout
-    many = run(*MODEL, *LABELS, "--verbose", frame=with_larger_incomes(healthy_loans)).stdout
+def test_verbose_prints_the_key_figures_of_each_step(drifted):
+    few = drifted.result.stdout
+    many = run(*MODEL, *LABELS, "--verbose", frame=drifted.frame).stdout
     assert len(few.splitlines()) == 8
     for figure in (
         "numeric features: income, age",
@@ -301,10 +330,10 @@ def test_output_directory_that_cannot_be_created_is_reported(healthy_loans):
     assert done.stderr.startswith("driftline: the reports cannot be written to taken/reports: ")
 
 
-def test_saved_reference_with_another_pane_is_refused(healthy_loans):
-    run(*MODEL, *LABELS, frame=healthy_loans)
+def test_saved_reference_with_another_pane_is_refused(healthy):
+    shutil.copytree(healthy.directory / "driftline-report", "driftline-report")
     words = (*MODEL, *LABELS, "--skip-training")
-    done = run(*words, frame=healthy_loans, DRIFTLINE_WINDOWS__PANE="2h")
+    done = run(*words, frame=healthy.frame, DRIFTLINE_WINDOWS__PANE="2h")
     assert done.exit_code == 2
     assert "was taken with panes of 3600 s, the configuration says 7200 s" in done.stderr
 
