@@ -13,7 +13,7 @@ demo: ## Watch a model of winter flights meet spring and summer; needs only Pyth
 
 test: ## Run all tests; those that need Kafka take Docker, or Java 17 and Maven
 	@scripts/venv requirements-dev.lock
-	@$(BIN)/python -m pytest
+	@$(BIN)/python scripts/run_tests.py
 
 check: ## Run ruff, mypy (strict), import-linter and the limits of files and functions
 	@scripts/venv requirements-dev.lock

@@ -1,0 +1,47 @@
+"""All tests in two processes beside each other, because those on a real Kafka mostly wait.
+
+    python scripts/run_tests.py [OPTIONS OF PYTEST]
+
+The output of the tests on Kafka follows that of the others.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import IO
+
+FAILED = 1
+
+
+def main(options: Sequence[str]) -> int:
+    """Returns 0 if both processes have ended without a failure."""
+    with tempfile.TemporaryFile() as output:
+        # Its cache is its own: `pytest --last-failed` reads the cache of the last to end.
+        on_kafka = _pytest("kafka", "-o", "cache_dir=.pytest_cache/kafka", *options, output=output)
+        others = _pytest("not kafka", *options)
+        codes = [_code(others), _code(on_kafka)]
+        output.seek(0)
+        shutil.copyfileobj(output, sys.stdout.buffer)
+    return FAILED if any(codes) else 0
+
+
+def _pytest(marked: str, *options: str, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "pytest", "-m", marked, *options]
+    return subprocess.Popen(command, stdout=output, stderr=output and subprocess.STDOUT)
+
+
+def _code(process: subprocess.Popen[bytes]) -> int:
+    """The exit code. After Ctrl-C both processes get it too, and end by themselves."""
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
