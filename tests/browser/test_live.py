@@ -44,12 +44,12 @@ def browser() -> Iterator[Browser]:
 
 
 def test_dashboard_shows_a_drift_live_and_links_reopen_the_same_view(
-    browser, kafka, prefix, tmp_path
+    browser, kafka, prefix, tmp_path, trained
 ):
     SCREENSHOTS.mkdir(exist_ok=True)
     settings = {"DRIFTLINE_API__PORT": str(free_port())}
     with Deployment(kafka, prefix, tmp_path, settings) as deployment:
-        deployment.cli("train", "--output", str(tmp_path / "model"))
+        deployment.publish(trained.profile)
         deployment.start("aggregate", "join", "detect", "retrain", "store")
         with serving(deployment) as address:
             page = browser.new_context(viewport={"width": 1300, "height": 1100}).new_page()

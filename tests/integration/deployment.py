@@ -13,9 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from click.testing import CliRunner
 from confluent_kafka import Consumer, Producer, TopicPartition
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
+
+import driftline.__main__
+from driftline.settings import load_settings
+from monitor.counts.profile import Profile
+from producers.kafka.profile_publication import publish_profile
 
 ROLES = ("aggregate", "join", "detect", "store")
 TIMEOUT_S = 240.0
@@ -46,8 +52,7 @@ class Deployment:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for name in list(self.processes):
-            self.stop(name)
+        self.stop()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -68,13 +73,15 @@ class Deployment:
         return f"sqlite:///{self.directory / 'driftline.db'}"
 
     def cli(self, *words: str) -> str:
-        """Run a command of the CLI to its end. Returns its output."""
-        command = [sys.executable, "-m", "driftline", *words]
-        done = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=300, check=False
-        )
-        assert done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
+        """Run a command of the CLI to its end, in this process. Returns its standard output."""
+        done = CliRunner().invoke(driftline.__main__.main, words, env=self.environment)
+        assert done.exit_code == 0, f"{' '.join(words)}: {done.output}{done.exception!r}"
         return done.stdout
+
+    def publish(self, profile: Profile) -> None:
+        """Publish the profile of a model that was trained elsewhere."""
+        own = {"bootstrap_servers": self.servers, "prefix": self.prefix}
+        assert publish_profile(load_settings(None, kafka=own), profile)
 
     def start(self, *roles: str, slot: int = 0, fault: str | None = None) -> None:
         """Start workers. ``fault``: POINT:COUNT, where they end; see CONTRIBUTING.md."""
@@ -87,14 +94,17 @@ class Deployment:
                     command, env={**self.environment, **faults}, stdout=log, stderr=log
                 )
 
-    def stop(self, name: str) -> None:
-        process = self.processes.pop(name)
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    def stop(self, *names: str) -> None:
+        """Stop these workers, or all of them, at the same time."""
+        ending = [self.processes.pop(name) for name in names or list(self.processes)]
+        for process in ending:
+            process.terminate()
+        for process in ending:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
     def kill(self, name: str) -> None:
         """As the out-of-memory killer: without any warning."""
@@ -188,9 +198,12 @@ class Deployment:
                         totals[key] += count
         return dict(totals)
 
-    def await_final(self, last_end: str, quiet_s: float = 4.0) -> None:
-        """Wait until the window that ends at ``last_end`` is final, and nothing changes."""
-        self.until(lambda: self._is_final(last_end), f"the window to {last_end} to be final")
+    def await_final(self, last_end: str, *, model: str = "%", quiet_s: float = 4.0) -> None:
+        """Wait until the window that ends at ``last_end`` is final, and nothing changes.
+
+        ``model``: as a pattern of SQL.
+        """
+        self.until(lambda: self._is_final(last_end, model), f"the window to {last_end} to be final")
         last_count, since_s = -1, time.monotonic()
         deadline_s = time.monotonic() + TIMEOUT_S
         while time.monotonic() - since_s < quiet_s and time.monotonic() < deadline_s:
@@ -207,11 +220,12 @@ class Deployment:
             assert time.monotonic() < deadline_s, f"no {what} in time\n{self.logs()}"
             time.sleep(0.3)
 
-    def _is_final(self, last_end: str) -> bool:
+    def _is_final(self, last_end: str, model: str) -> bool:
         count = self._query(
             "select count(*) from windows where performance_status = 'final' and end_ms ="
-            " cast(strftime('%s', :at) as integer) * 1000",
+            " cast(strftime('%s', :at) as integer) * 1000 and model like :model",
             at=last_end,
+            model=model,
         )
         return count > 0
 

@@ -72,8 +72,7 @@ def drifted(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
         deployment.start("aggregate", "join", "detect")
         deployment.cli("replay", str(directory / "live.parquet"), *COLUMNS, "--finish")
         deployment.until(lambda: len(resolved(deployment)) == 1, "the drift to be over")
-        for name in list(deployment.processes):
-            deployment.stop(name)
+        deployment.stop()
         yield deployment
 
 

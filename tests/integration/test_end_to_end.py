@@ -26,11 +26,9 @@ from sklearn.metrics import (
 )
 
 from driftline.fault_points import EXIT_CODE
-from driftline.settings import load_settings
 from monitor.counts.profile import Profile
-from producers.kafka.profile_publication import publish_profile
+from producers.example.flight_delay import Trained
 from tests.integration.deployment import TIMEOUT_S, Deployment, Sent, Windows
-from tests.producers.published import read_profiles
 
 pytestmark = pytest.mark.kafka
 
@@ -53,10 +51,12 @@ class April:
 
 
 @pytest.fixture(scope="module")
-def april(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[April]:
+def april(
+    kafka: str, tmp_path_factory: pytest.TempPathFactory, trained: Trained
+) -> Iterator[April]:
     directory = tmp_path_factory.mktemp("april")
     with Deployment(kafka, f"april-{time.time_ns():x}", directory, WAIT) as deployment:
-        deployment.cli("train", "--output", str(directory / "model"))
+        deployment.publish(trained.profile)
         deployment.cli("simulate", "--from", FIRST, "--until", LAST, "--finish")
         records = [
             Sent(topic, partition, key, value)
@@ -65,15 +65,13 @@ def april(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apri
         ]
         deployment.start()
         deployment.await_final(LAST_END)
-        kafka_settings = {"bootstrap_servers": kafka, "prefix": deployment.prefix}
-        profiles = read_profiles(load_settings(None, kafka=kafka_settings))
-        stop_all(deployment)
+        deployment.stop()
         yield April(
             records,
             deployment.windows(),
             deployment.alerts(),
             totals(deployment),
-            profiles["flight-delay", "1"][0],
+            trained.profile,
         )
 
 
@@ -153,12 +151,12 @@ def test_results_do_not_depend_on_order_polls_keys_and_workers(april, kafka, tmp
     predictions = [r for r in april.records if r.topic == "predictions"]
     settings = {**WAIT, "DRIFTLINE_KAFKA__COMMIT_INTERVAL": "170ms"}
     with Deployment(kafka, prefix, tmp_path, settings) as deployment:
-        publish(deployment, april)
+        deployment.publish(april.profile)
         deployment.start(slot=0)
         deployment.start(slot=1)
         deployment.send(shuffled(predictions, rng) + shuffled(by_time(labels), rng))
         deployment.await_final(LAST_END)
-        stop_all(deployment)
+        deployment.stop()
         agree(deployment, april)
 
 
@@ -168,7 +166,7 @@ def test_results_do_not_depend_on_roles_that_end_at_every_fault_point(
     """Every role is ended at each point of its transactions in turn, while records arrive."""
     records = by_time(april.records)
     with Deployment(kafka, prefix, tmp_path, WAIT) as deployment:
-        publish(deployment, april)
+        deployment.publish(april.profile)
         workers = FaultyWorkers(deployment)
         deadline_s = time.monotonic() + 2 * TIMEOUT_S
         while workers.restart():
@@ -179,7 +177,7 @@ def test_results_do_not_depend_on_roles_that_end_at_every_fault_point(
             time.sleep(0.4)
         deployment.send(records)
         deployment.await_final(LAST_END)
-        stop_all(deployment)
+        deployment.stop()
         agree(deployment, april)
         stored_as_published(deployment)
 
@@ -198,11 +196,11 @@ def test_one_malformed_record_in_a_hundred_becomes_a_dead_letter_and_the_others_
     for record in bad:
         mixed.insert(rng.randrange(len(mixed)), record)
     with Deployment(kafka, prefix, tmp_path, WAIT) as deployment:
-        publish(deployment, april)
+        deployment.publish(april.profile)
         deployment.start()
         deployment.send(mixed)
         deployment.await_final(LAST_END)
-        stop_all(deployment)
+        deployment.stop()
         agree(deployment, april, dead=len(bad))
         letters = list(deployment.read("dead-letters"))
         assert len(letters) == len(bad)
@@ -281,17 +279,6 @@ MALFORMED = {
 
 def malformed(kind: str, rng: random.Random) -> Sent:
     return Sent("predictions", rng.randrange(4), b"bad", MALFORMED[kind])
-
-
-def publish(deployment: Deployment, april: April) -> None:
-    """The profile that was trained once."""
-    own = {"bootstrap_servers": deployment.servers, "prefix": deployment.prefix}
-    assert publish_profile(load_settings(None, kafka=own), april.profile)
-
-
-def stop_all(deployment: Deployment) -> None:
-    for name in list(deployment.processes):
-        deployment.stop(name)
 
 
 def totals(deployment: Deployment) -> dict[str, dict[str, int]]:

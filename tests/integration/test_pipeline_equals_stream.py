@@ -1,4 +1,7 @@
-"""The batch pipeline and the stream give identical numbers for the same rows."""
+"""The batch pipeline and the stream give identical numbers for the same rows.
+
+The stream judges another model beside it, with a sentinel in its reference.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,15 @@ from typing import Any
 
 import pytest
 
-from tests.integration.deployment import Deployment
+from producers.example.flight_delay import Trained
+from producers.registration.profile_file import write_profile
+from tests.integration.deployment import Deployment, Windows
+from tests.integration.test_user_stories import loans
+from tests.monitor.doubles import LARGEST
 
 pytestmark = pytest.mark.kafka
 
+MODEL = "flight-delay"
 UNTIL = "2013-04-05"
 LAST_END = f"{UNTIL}T00:00:00Z"
 SCENARIOS = (
@@ -27,34 +35,65 @@ ENOUGH = ("--finish", "--finish-after", "12h")
 SETTINGS = {"DRIFTLINE_TIME__MAX_CLOCK_SKEW": "off"}
 
 
-def test_pipeline_and_stream_publish_identical_numbers(kafka, prefix, tmp_path):
+def test_pipeline_and_stream_publish_identical_numbers(kafka, prefix, tmp_path, trained):
     disturbed = [word for scenario in SCENARIOS for word in ("--scenario", scenario)]
     with Deployment(kafka, prefix, tmp_path, SETTINGS) as deployment:
-        deployment.cli("train", "--output", str(tmp_path / "reports"))
+        save(trained, tmp_path / "reports")
+        deployment.publish(trained.profile)
         deployment.start()
         deployment.start("retrain")
+        replay_sentinel(deployment, tmp_path)
         deployment.cli("simulate", "--until", UNTIL, *disturbed, *ENOUGH)
         reports = piped(deployment, tmp_path / "reports", "--until", UNTIL, *disturbed)
-        deployment.await_final(LAST_END)
+        deployment.await_final(LAST_END, model=MODEL)
 
         windows = deployment.windows()
-        assert len(windows.last) == 4
+        of_flights = {n: found for n, found in windows.last.items() if n.startswith(f"{MODEL}/")}
+        assert len(of_flights) == 4
         for step, part in (
             ("data-drift", "data"),
             ("concept-drift", "concept"),
             ("performance", "performance"),
         ):
             batch = {key(reports[step], w): bare(w) for w in reports[step]["windows"]}
-            assert batch == {name: found[part] for name, found in windows.last.items()}
-        assert by_id(reports["alerts"]["events"]) == by_id(deployment.alerts())
+            assert batch == {name: found[part] for name, found in of_flights.items()}
+        alerts = [event for event in deployment.alerts() if event["data"]["model"] == MODEL]
+        assert by_id(reports["alerts"]["events"]) == by_id(alerts)
         assert {"data/distance", "performance/accuracy"} <= {
             event["subject"] for event in reports["alerts"]["events"]
         }
         deployment.until(
             lambda: decisions(deployment)[-1:] == [reports["retraining"]],
-            f"the stream to decide like {reports['retraining']}, not {decisions(deployment)[-1:]}",
+            f"the stream to decide like {reports['retraining']}",
             timeout_s=60,
         )
+        assert_sentinel_is_judged(windows)
+
+
+def save(trained: Trained, directory: Path) -> None:
+    """As ``driftline train`` does."""
+    directory.mkdir()
+    (directory / f"{MODEL}-1.skops").write_bytes(trained.model_file)
+    write_profile(directory / f"{MODEL}-1.profile", trained.profile)
+
+
+def replay_sentinel(deployment: Deployment, directory: Path) -> None:
+    """A model whose rows end before the flights begin. One income in its reference is huge."""
+    reference, live = loans(1, 20, "2013-03-01"), loans(2, 4, "2013-03-26")
+    reference.loc[77, "income"] = LARGEST
+    reference.to_csv(directory / "reference.csv", index=False)
+    live.to_csv(directory / "live.csv", index=False)
+    columns = ["--model", "sentinel", "--version", "1", "--time", "asked_at", "--label", "outcome"]
+    columns += ["--score", "p_default", "--positive", "defaulted", "--id", "application"]
+    deployment.cli("register", "--reference", str(directory / "reference.csv"), *columns)
+    deployment.cli("replay", str(directory / "live.csv"), *columns, "--label-delay", "3h")
+
+
+def assert_sentinel_is_judged(windows: Windows) -> None:
+    found = [of for name, of in windows.last.items() if name.startswith("sentinel/")]
+    with_rows = [of for of in found if of["data"]["rows"]]
+    incomes = [f for of in with_rows for f in of["data"]["features"] if f["name"] == "income"]
+    assert [income["verdict"] for income in incomes] == ["ok"] * 4
 
 
 def piped(deployment: Deployment, output: Path, *words: str) -> dict[str, Any]:
@@ -86,4 +125,8 @@ def by_id(events: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def decisions(deployment: Deployment) -> list[dict[str, Any]]:
-    return [json.loads(value or b"") for _, _, value, _ in deployment.read("retraining")]
+    return [
+        json.loads(value or b"")
+        for _, key, value, _ in deployment.read("retraining")
+        if key == MODEL.encode()
+    ]

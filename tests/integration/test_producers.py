@@ -9,7 +9,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -27,7 +26,6 @@ from monitor.counts.profile import Profile
 from producers.contract.profile_overview import encode_overview, overview_of
 from producers.contract.profiles import encode_profile
 from producers.contract.records import decode_label, decode_prediction
-from producers.example.flight_delay import train_flight_delay
 from producers.kafka.errors import MissingTopic, ProfileConflict
 from producers.kafka.profile_publication import Publication, publish_profile
 from producers.kafka.profile_table import ProfileTable
@@ -175,8 +173,8 @@ def test_a_simulated_day_of_flights_is_sent_completely(settings, tmp_path: Path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_simulation_which_reports_what_was_sent(settings, number):
-    publish_profile(settings, _flight_delay())
+def test_a_signal_ends_a_simulation_which_reports_what_was_sent(settings, number, trained):
+    publish_profile(settings, trained.profile)
     words = [sys.executable, "-m", "producers", "simulate", "--rate", "300", "--finish"]
     environment = {**os.environ, **variables(settings)}
     running = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
@@ -230,11 +228,6 @@ def test_another_file_is_registered_once_and_replayed(settings, tmp_path: Path):
     assert (replayed.exit_code, replayed.stderr) == (0, "")
     assert "sent 499 predictions and 499 labels" in replayed.output
     assert len(list(messages(settings, "labels"))) == 500
-
-
-@cache
-def _flight_delay() -> Profile:
-    return train_flight_delay(load_settings(), "flight-delay", "1", seed=0).profile
 
 
 def _check_order(records: list) -> None:

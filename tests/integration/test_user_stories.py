@@ -23,10 +23,12 @@ DISTURBED_FROM = "2013-04-04T00:00:00Z"  # the start of a window
 FIRST_DISTURBED_END = "2013-04-05T00:00:00Z"
 
 
-def test_a_growth_of_distances_by_a_fifth_opens_an_incident_within_the_day(kafka, prefix, tmp_path):
+def test_a_growth_of_distances_by_a_fifth_opens_an_incident_within_the_day(
+    kafka, prefix, tmp_path, trained
+):
     scenario = f"scale:feature=distance,by=1.2,from={DISTURBED_FROM}"
     with Deployment(kafka, prefix, tmp_path) as deployment:
-        deployment.cli("train", "--output", str(tmp_path / "model"))
+        deployment.publish(trained.profile)
         deployment.start()
         simulate = ("simulate", "--until", "2013-04-06", "--scenario", scenario, "--finish")
         deployment.cli(*simulate)
