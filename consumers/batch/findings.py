@@ -13,7 +13,7 @@ from monitor.counts.counting import count_data, count_outcomes
 from monitor.counts.profile import ReferenceRows
 from monitor.counts.summary import Part, Summary
 from monitor.counts.task import BINARY
-from monitor.events.event_time import NEVER, Progress, Sources
+from monitor.events.event_time import NEVER
 from monitor.events.joining import (
     Entry,
     JoinPolicy,
@@ -22,10 +22,12 @@ from monitor.events.joining import (
     add_rows,
     joined_rows,
 )
+from monitor.events.progress import AppendTimes, EventTime, Seen
+from monitor.windows.clocks import JoinedTime, Progress
 from monitor.windows.detection import advance
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings
-from monitor.windows.state import Item, JoinWatermark, State, WatermarkUpdate
+from monitor.windows.state import Item, State
 
 
 def findings_of(evaluator: Evaluator, rows: ReferenceRows) -> tuple[State, Findings]:
@@ -35,7 +37,7 @@ def findings_of(evaluator: Evaluator, rows: ReferenceRows) -> tuple[State, Findi
     """
     summaries = [*_count_data(evaluator, rows), *_count_labelled(evaluator, rows)]
     items: list[Item] = list(enumerate(summaries))
-    items.append((len(items), _final_watermarks(evaluator, rows)))
+    items.append((len(items), _final_progress(evaluator, rows)))
     key = (evaluator.profile.model, evaluator.profile.version)
     return advance({key: evaluator}, State(), items)
 
@@ -104,13 +106,13 @@ def _join_policy(evaluator: Evaluator) -> JoinPolicy:
     )
 
 
-def _final_watermarks(evaluator: Evaluator, rows: ReferenceRows) -> WatermarkUpdate:
-    """Watermarks that close the window of the last row, and that make its labels final."""
+def _final_progress(evaluator: Evaluator, rows: ReferenceRows) -> Progress:
+    """Event times that close the window of the last row, and that make its labels final."""
     windows, time = evaluator.plan.windows, evaluator.plan.time
     last_ms = int(rows.predictions.time_ms.max())
     closed_ms = last_ms - last_ms % windows.slide_ms + windows.length_ms + time.lateness_ms
-    return WatermarkUpdate(
-        Sources(1, {0: Progress(closed_ms)}),
-        1,
-        {0: JoinWatermark(closed_ms, closed_ms + evaluator.label_wait_ms)},
-    )
+    final = JoinedTime(EventTime(closed_ms), EventTime(closed_ms + evaluator.label_wait_ms))
+    key = (evaluator.profile.model, evaluator.profile.version)
+    one_partition = AppendTimes(1, {0: closed_ms})
+    seen = Seen(closed_ms, closed_ms, closed_ms, closed_ms)
+    return Progress(one_partition, {key: {0: seen}}, one_partition, {key: {0: final}})

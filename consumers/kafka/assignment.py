@@ -15,6 +15,7 @@ from consumers.messages.records import CommittedOffset, TopicPartition
 
 log = logging.getLogger(__name__)
 
+# The positions of partitions that are kept outside of the group.
 Positions = Callable[[Sequence[TopicPartition]], Mapping[TopicPartition, int]]
 
 
@@ -30,10 +31,14 @@ class Assignment:
     """Owned partitions. Assigned ones are paused at their committed offset or position."""
 
     def __init__(
-        self, consumer: Consumer, conversion: Conversion, positions: Positions | None
+        self,
+        consumer: Consumer,
+        conversion: Conversion,
+        positions: Positions | None,
     ) -> None:
         self._consumer, self._conversion = consumer, conversion
         self._positions = positions
+        self.recover: Positions | None = None  # where the group has no offset
         self._owned: set[TopicPartition] = set()
         self._rebalance = _Rebalance()
         self._on_removed: Callable[[TopicPartition], None] = lambda _: None
@@ -130,9 +135,19 @@ class Assignment:
         for answer in answers:
             if answer.error:
                 raise KafkaException(answer.error)
+        offsets = {self._conversion.from_kafka(answer): int(answer.offset) for answer in answers}
+        offsets |= self._recovered([p for p, offset in offsets.items() if offset < 0])
         return {
-            self._conversion.from_kafka(answer): CommittedOffset(
-                answer.offset if answer.offset >= 0 else OFFSET_BEGINNING, answer.metadata or ""
-            )
-            for answer in answers
+            partition: CommittedOffset(offset if offset >= 0 else OFFSET_BEGINNING)
+            for partition, offset in offsets.items()
         }
+
+    def _recovered(self, forgotten: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Positions in place of offsets that the group does not have, or has lost."""
+        if self.recover is None or not forgotten:
+            return {}
+        found = self.recover(forgotten)
+        if found:
+            names = ", ".join(partition.name for partition in found)
+            log.warning("the consumer group has lost its offsets of %s: using positions", names)
+        return found

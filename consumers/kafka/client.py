@@ -72,6 +72,13 @@ class Client:
             self.partitions(topic)
         self._assignment.subscribe([settings.topic(name) for name in reads], self._idle.remove)
 
+    def recover_with(self, positions: Positions) -> None:
+        """Start from ``positions`` where the group has no offset, for example if Kafka forgot it.
+
+        To be called before the first ``poll``.
+        """
+        self._assignment.recover = positions
+
     # -- reading -------------------------------------------------------------------------------
 
     def poll(self, seconds: float) -> list[Record]:
@@ -117,7 +124,7 @@ class Client:
         """
         assert self._producer is not None
         offsets = [
-            self._conversion.to_kafka(partition, offset, output.offset_metadata.get(partition, ""))
+            self._conversion.to_kafka(partition, offset)
             for partition, offset in next_offsets.items()
         ]
         self._producer.commit(output.messages, offsets, self._group_metadata)

@@ -18,12 +18,12 @@ class Conversion:
         self._settings, self._prefix = settings, settings.topic("")
 
     def to_kafka(
-        self, topic_partition: TopicPartition, offset: int | None = None, metadata: str = ""
+        self, topic_partition: TopicPartition, offset: int | None = None
     ) -> KafkaPartition:
         topic = self._settings.topic(topic_partition.topic)
         if offset is None:
             return KafkaPartition(topic, topic_partition.partition)
-        return KafkaPartition(topic, topic_partition.partition, offset, metadata)
+        return KafkaPartition(topic, topic_partition.partition, offset)
 
     def from_kafka(self, partition: KafkaPartition) -> TopicPartition:
         return TopicPartition(self._short(partition.topic), partition.partition)

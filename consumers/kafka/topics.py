@@ -13,7 +13,7 @@ from confluent_kafka.cimpl import NewTopic
 from consumers.kafka.configuration import MAX_MESSAGE_BYTES
 from driftline.errors import Trouble
 from driftline.settings import Settings
-from monitor.plan import DAY, Plan
+from monitor.plan import DAY, HOUR, Plan
 from producers.kafka.configuration import client_config
 from producers.kafka.errors import reason
 from producers.kafka.metadata import require_answer
@@ -27,7 +27,8 @@ Config = Mapping[str, str]
 # With the timestamps of producers, a replay of an old year would be deleted within minutes.
 _APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
 _TABLE = {"cleanup.policy": "compact", **_APPEND_TIME}
-_STATE = {**_TABLE, "segment.ms": str(DAY)}
+# Read whole at each start: Kafka compacts only segments that are closed.
+_STATE = {**_TABLE, "segment.ms": str(HOUR)}
 # The size of a message grows with the number of features.
 _LARGE = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
 _SINGLE_PARTITION = {"alerts", "retraining", "profiles", "heartbeats"}
@@ -57,6 +58,7 @@ def topics(settings: Settings, plan: Plan) -> list[Topic]:
         "retraining": _log(YEAR),
         "profiles": _TABLE,
         "heartbeats": _STATE,
+        "positions": _STATE,
         "detect-state": {**_STATE, **_LARGE},
         "dead-letters": {**_deleted(30 * DAY), "max.message.bytes": str(2 * MAX_SOURCE_BYTES)},
     }

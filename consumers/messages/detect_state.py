@@ -1,7 +1,8 @@
 """The messages of the topic ``detect-state``: decisions that nothing else holds.
 
 =======================  ==================================================================
-``clock/<partition>``    ``ClockState``: event time of a partition of ``summaries``
+``clock/<partition>``    ``ClockState``: append time of a partition of ``summaries``
+``time/<m>/<version>``   ``TimeState``: event time of a model version
 ``model/<m>/<version>``  ``DecisionsState``: windows and incidents of a model version
 =======================  ==================================================================
 """
@@ -16,14 +17,20 @@ from msgspec import Struct
 
 from consumers.messages.reading import SCHEMA, ForeignMessage, decode_json
 from consumers.messages.records import Message, Record
-from monitor.windows.state import Clock, Decisions, Key
+from monitor.windows.clocks import AppendClock, Key, VersionTime
+from monitor.windows.state import Decisions
 
 TOPIC = "detect-state"
 
 
 class ClockState(Struct, frozen=True, kw_only=True):
     schema: Literal[1]
-    clock: Clock
+    clock: AppendClock
+
+
+class TimeState(Struct, frozen=True, kw_only=True):
+    schema: Literal[1]
+    time: VersionTime
 
 
 class DecisionsState(Struct, frozen=True, kw_only=True):
@@ -33,7 +40,13 @@ class DecisionsState(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class ClockEntry:
-    clock: Clock
+    clock: AppendClock
+
+
+@dataclass(frozen=True, slots=True)
+class TimeEntry:
+    key: Key
+    time: VersionTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +55,14 @@ class DecisionsEntry:
     decisions: Decisions
 
 
-def clock_message(partition: int, clock: Clock) -> Message:
+def clock_message(partition: int, clock: AppendClock) -> Message:
     value = msgspec.json.encode(ClockState(schema=SCHEMA, clock=clock))
     return Message(TOPIC, f"clock/{partition}".encode(), value, partition)
+
+
+def time_message(partition: int, key: Key, time: VersionTime) -> Message:
+    value = msgspec.json.encode(TimeState(schema=SCHEMA, time=time))
+    return Message(TOPIC, "/".join(("time", *key)).encode(), value, partition)
 
 
 def decisions_message(partition: int, key: Key, decisions: Decisions) -> Message:
@@ -56,11 +74,14 @@ class _AnyObject(Struct):
     """The key says that a value is Driftline's, so any JSON object must be readable."""
 
 
-def decode_state(record: Record) -> ClockEntry | DecisionsEntry:
+def decode_state(record: Record) -> ClockEntry | TimeEntry | DecisionsEntry:
     """Raises ``ForeignMessage`` or ``MalformedMessage``."""
     match (record.key or b"").decode(errors="replace").split("/"):
         case ["clock", _]:
             return ClockEntry(decode_json(record.value, ClockState, _AnyObject).clock)
+        case ["time", model, version]:
+            time = decode_json(record.value, TimeState, _AnyObject).time
+            return TimeEntry((model, version), time)
         case ["model", model, version]:
             decisions = decode_json(record.value, DecisionsState, _AnyObject).decisions
             return DecisionsEntry((model, version), decisions)

@@ -10,9 +10,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from consumers.messages.arrow import ARROW_HEADERS, arrow_metadata, is_arrow, read_arrow
+from consumers.messages.progress import SourceProgress, decode_source_progress
 from consumers.messages.reading import MalformedMessage
 from consumers.messages.records import Message, Record
-from consumers.messages.watermarks import SourceWatermarks, decode_source_watermarks
 from producers.contract.summaries import encode_table
 
 KIND = "joins"
@@ -45,10 +45,10 @@ def join_message(rows: JoinRows, partition: int) -> Message:
     return Message("joins", None, _encode(rows), partition, ARROW_HEADERS)
 
 
-def decode_join_message(record: Record) -> JoinRows | SourceWatermarks:
+def decode_join_message(record: Record) -> JoinRows | SourceProgress:
     """What the topic ``joins`` holds. Raises ``ForeignMessage`` or ``MalformedMessage``."""
     if not is_arrow(record):
-        return decode_source_watermarks(record.value)
+        return decode_source_progress(record.value)
     table = read_arrow(record.value, KIND)
     try:
         return _decode(table)

@@ -50,18 +50,22 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class CommittedOffset:
-    """The committed offset of a partition, with its metadata."""
+    """The committed offset of a partition."""
 
     next_offset: int  # the offset to read next; negative: nothing is committed
-    metadata: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The records of one poll, and the end offset of each partition that is idle."""
+    """The records of one poll, and the end offset of each partition that is idle.
+
+    A partition is idle if no record was appended to it for some time before ``now_ms``, by the
+    clock of the worker.
+    """
 
     records: Sequence[Record] = ()
     idle: Mapping[TopicPartition, int] = field(default_factory=dict)
+    now_ms: int = 0
 
     @property
     def next_offsets(self) -> dict[TopicPartition, int]:
@@ -78,7 +82,6 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One transaction: messages to write, and metadata to commit with each partition's offset."""
+    """The messages to write in one transaction."""
 
     messages: Sequence[Message] = ()
-    offset_metadata: Mapping[TopicPartition, str] = field(default_factory=dict)

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from consumers.messages.arrow import ARROW_HEADERS, arrow_metadata, is_arrow, read_arrow
+from consumers.messages.partitions import model_partition
+from consumers.messages.progress import decode_progress
 from consumers.messages.reading import MalformedMessage
 from consumers.messages.records import Message, Record
-from consumers.messages.watermarks import decode_watermark_update
 from monitor.counts.counts import Counts
 from monitor.counts.summary import Summary
-from monitor.windows.state import WatermarkUpdate
+from monitor.windows.clocks import Progress
 from producers.contract.summaries import decode_summary_table, encode_summaries
 
 KIND = "summaries"
 MOST_BYTES = 450_000  # of summaries in a message: with the overhead of Arrow, under 512 kB
 ROW_BYTES, CELL_BYTES = 48, 12  # of a name besides its text, and of each of its cells
-
-
-def model_partition(model: str, partitions: int) -> int:
-    """The partition with everything of a model: a hash that is the same in every client."""
-    return zlib.crc32(model.encode()) % partitions
 
 
 def summary_messages(model: str, summaries: Sequence[Summary], partitions: int) -> list[Message]:
@@ -34,10 +29,10 @@ def summary_messages(model: str, summaries: Sequence[Summary], partitions: int) 
     ]
 
 
-def decode_summary_message(record: Record) -> list[Summary] | WatermarkUpdate:
+def decode_summary_message(record: Record) -> list[Summary] | Progress:
     """What the topic ``summaries`` holds. Raises ``ForeignMessage`` or ``MalformedMessage``."""
     if not is_arrow(record):
-        return decode_watermark_update(record.value)
+        return decode_progress(record.value)
     table = read_arrow(record.value, KIND)
     try:
         return decode_summary_table(table)

@@ -14,6 +14,7 @@ from consumers.messages.reading import SCHEMA
 from consumers.messages.records import TopicPartition
 from consumers.messages.times import optional_rfc3339, rfc3339
 from consumers.processes.restarts import Restarts
+from driftline.clock import wall_clock_ms
 from driftline.settings import Settings
 from producers.kafka.configuration import client_config
 
@@ -53,7 +54,7 @@ class Heartbeat:
         """Send a heartbeat if the last one is five seconds old."""
         self._producer.poll(0)
         if progressed:
-            self._progress_ms = _now_ms()
+            self._progress_ms = wall_clock_ms()
         if time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + INTERVAL_S
             self.send(role.status(), role.problem())
@@ -63,7 +64,7 @@ class Heartbeat:
             schema=SCHEMA,
             role=self._role,
             slot=self._slot,
-            at=rfc3339(_now_ms()),
+            at=rfc3339(wall_clock_ms()),
             progress_at=optional_rfc3339(self._progress_ms),
             partitions={name: self._with_end(name, values) for name, values in status.items()},
             problem="; ".join(filter(None, (self._restarts.problem(), problem))) or None,
@@ -80,7 +81,3 @@ class Heartbeat:
         topic, _, partition = name.rpartition("/")
         end = self._ends.end_offset(TopicPartition(topic, int(partition)))
         return msgspec.convert({**values, "end": end}, PartitionStatus)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

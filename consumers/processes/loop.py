@@ -14,6 +14,7 @@ from consumers.kafka.errors import TransactionAborted
 from consumers.messages.records import Batch, CommittedOffset, Output, TopicPartition
 from consumers.processes.heartbeat import Heartbeat
 from consumers.roles.role import Role, SinkRole
+from driftline.clock import wall_clock_ms
 from driftline.errors import Trouble
 from driftline.fault_points import fault_point
 
@@ -44,7 +45,8 @@ def run_role(  # noqa: PLR0913 - collaborators and times
         records = client.poll(poll_s)
         lost = _rebalance(client, role)
         idle = {} if idle_s is None else client.idle_partitions(idle_s)
-        batch = Batch([record for record in records if record.topic_partition not in lost], idle)
+        owned = [record for record in records if record.topic_partition not in lost]
+        batch = Batch(owned, idle, wall_clock_ms())
         output = role.handle(batch)
         committed = output is not None and _commit(client, role, batch, output)
         aborts = 0 if committed else aborts + (output is not None)

@@ -17,6 +17,7 @@ from consumers.roles.detect import Detect
 from consumers.roles.join import Join
 from consumers.roles.retrain import Retrain
 from consumers.roles.role import Role
+from consumers.roles.source_position import Positions
 from driftline import fault_points
 from driftline.settings import Settings
 from monitor.plan import Plan, duration_ms
@@ -107,13 +108,16 @@ def _commit_s(settings: Settings) -> float:
 def _role(name: str, settings: Settings, client: Client, profiles: ProfileTable) -> Role:
     plan_of = _plans(settings)
     if name == "aggregate":
-        return Aggregate(profiles, plan_of, client.partitions)
+        positions = Positions(_records(client, "positions"), client.partitions)
+        client.recover_with(positions.next_offsets)
+        return Aggregate(profiles, plan_of, client.partitions, positions)
     if name == "retrain":
         return Retrain(plan_of)
     directory = _directory(settings, client, name)
     if name == "join":
         return Join(profiles, plan_of, client.partitions, directory, client.first_offset)
-    return Detect(profiles, plan_of, _state_records(client), directory, client.first_offset)
+    state_records = _records(client, "detect-state")
+    return Detect(profiles, plan_of, state_records, directory, client.first_offset)
 
 
 def _plans(settings: Settings) -> Callable[[str], Plan]:
@@ -127,5 +131,6 @@ def _directory(settings: Settings, client: Client, role: str) -> Path:
     return settings.state.directory / owner
 
 
-def _state_records(client: Client) -> Callable[[int], Iterable[Record]]:
-    return lambda partition: client.read_all(TopicPartition("detect-state", partition))
+def _records(client: Client, topic: str) -> Callable[[int], Iterable[Record]]:
+    """The records of a partition of a compacted topic."""
+    return lambda partition: client.read_all(TopicPartition(topic, partition))

@@ -1,9 +1,9 @@
 """The role ``aggregate``: validates predictions and labels, and counts predictions.
 
 Every record is classified once, in this order: undecodable, contract, unknown model, clock skew
-(these become dead letters), too late for its partition, counted. The role has no files. The newest
-event time and the counts of a partition are committed as the metadata of its offset, so both are
-exact after a restart or a rebalance.
+(these become dead letters), too late for its model version and partition, counted. The role has no
+files. The event time of each model version in a partition and the counts of the partition are
+written to ``positions`` in the transaction of a batch, so both are exact after a restart.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from consumers.dead_letters.dead_letter import dead_letter_message
-from consumers.messages.reading import SCHEMA
 from consumers.messages.records import (
     Batch,
     CommittedOffset,
@@ -26,23 +26,28 @@ from consumers.messages.records import (
     TopicPartition,
 )
 from consumers.messages.summaries import summary_messages
-from consumers.messages.times import rfc3339
-from consumers.messages.watermarks import SourceWatermarks, watermark_messages
+from consumers.messages.times import optional_rfc3339
 from consumers.roles.join_rows import join_messages, label_rows, prediction_rows
 from consumers.roles.prediction_columns import prediction_columns
 from consumers.roles.profiles import Profiles
-from consumers.roles.source_progress import OffsetMetadata, PartitionBatch
+from consumers.roles.progress_reports import ProgressReports
+from consumers.roles.source_position import PartitionBatch, Position, Positions, append_times
 from consumers.roles.source_validation import Rejected, SourceValidator
 from monitor.counts.counting import count_data
 from monitor.counts.schema import Schema
 from monitor.counts.summary import Part
-from monitor.events.event_time import Arrival, Progress, Sources, classify_arrivals, newest_before
+from monitor.events.event_time import Arrival, classify_arrivals
 from monitor.plan import Plan
 from producers.contract.records import LabelRecord, PredictionRecord
 
 PREDICTIONS, LABELS = "predictions", "labels"
 
 R = TypeVar("R", PredictionRecord, LabelRecord)
+K = TypeVar("K")
+Times = NDArray[np.int64]
+
+
+REACHED_EVERY_MS = 1_000  # append times that have moved by less are not reported
 
 
 @dataclass(slots=True)
@@ -58,6 +63,14 @@ class _SourceBatch:
         self.dead_letters.append(dead_letter_message(record, rejected.reason, str(rejected)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Row(Generic[R]):
+    """A valid row, and the broker's clock when it was appended."""
+
+    content: R
+    append_ms: int
+
+
 class Aggregate:
     """Counts predictions into summaries, and sends predictions and labels to ``join``."""
 
@@ -68,19 +81,19 @@ class Aggregate:
         profiles: Profiles,
         plan_of: Callable[[str], Plan],
         partitions: Callable[[str], int],
+        positions: Positions,
     ) -> None:
         self._profiles, self._plan_of, self._partitions = profiles, plan_of, partitions
-        self._metadata: dict[TopicPartition, OffsetMetadata] = {}
-        self._pending: dict[TopicPartition, OffsetMetadata] = {}
+        self._store = positions
+        self._positions: dict[TopicPartition, Position] = {}
+        self._pending: dict[TopicPartition, Position] = {}
         self._idle: set[TopicPartition] = set()
-        self._next: dict[TopicPartition, int] = {}
+        self._progress = ProgressReports(partitions)
 
     def on_partitions_assigned(
         self, committed: Mapping[TopicPartition, CommittedOffset]
     ) -> Mapping[TopicPartition, int]:
-        for partition, at in committed.items():
-            self._metadata[partition] = OffsetMetadata.decode(at.metadata)
-            self._next[partition] = at.next_offset
+        self._positions.update(self._store.load(committed))
         return {}
 
     def replay(self, records: Sequence[Record]) -> None:
@@ -88,14 +101,14 @@ class Aggregate:
 
     def on_partitions_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         self._pending = {}
+        self._progress.discard(partitions)
         for partition in partitions:
-            self._metadata.pop(partition, None)
-            self._next.pop(partition, None)
+            self._positions.pop(partition, None)
             self._idle.discard(partition)
 
-    def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
-        self._metadata.update(self._pending)
-        self._next.update(next_offsets)
+    def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:  # noqa: ARG002
+        self._positions.update(self._pending)
+        self._progress.confirm()
         self._pending = {}
 
     def problem(self) -> str | None:
@@ -104,32 +117,35 @@ class Aggregate:
     def status(self) -> Mapping[str, Mapping[str, object]]:
         return {
             partition.name: {
-                "offset": max(self._next.get(partition, 0), 0),
-                "watermark": None if metadata.newest_ms is None else rfc3339(metadata.newest_ms),
+                "offset": position.next_offset,
+                "watermark": optional_rfc3339(position.newest_ms),
                 "idle": partition in self._idle,
-                "counts": {**metadata.counts, "dead": dict(metadata.dead)},
+                "counts": {**position.counts, "dead": dict(position.dead)},
             }
-            for partition, metadata in self._metadata.items()
+            for partition, position in self._positions.items()
         }
 
     def handle(self, batch: Batch) -> Output | None:
-        if not batch.records and set(batch.idle) <= self._idle:
+        reached_ms = {**dict.fromkeys(batch.idle, batch.now_ms), **append_times(batch.records)}
+        if not batch.records and not self._progress.is_due(reached_ms):
             return None
-        active = self._idle & {record.topic_partition for record in batch.records}
-        self._idle = (self._idle | set(batch.idle)) - active
-        sources = self._source_batch(batch)
+        self._idle = (self._idle | set(batch.idle)) - {r.topic_partition for r in batch.records}
+        sources = self._source_batch(batch, reached_ms)
         messages = [
             *self._predictions(batch.records, sources),
             *self._labels(batch.records, sources),
         ]
-        self._pending = {key: partition.after() for key, partition in sources.partitions.items()}
-        for topic in ("summaries", "joins"):
-            messages += watermark_messages(topic, self._watermarks(), self._partitions(topic))
-        offset_metadata = {key: metadata.encode() for key, metadata in self._pending.items()}
-        return Output(sources.dead_letters + messages, offset_metadata)
+        for source, offset in batch.next_offsets.items():
+            self._pending[source] = sources.partitions[source].after(offset)
+            messages += self._store.messages(source, self._positions[source], self._pending[source])
+        messages += self._progress.messages(sources.partitions.values(), reached_ms)
+        return Output(sources.dead_letters + messages)
 
-    def _source_batch(self, batch: Batch) -> _SourceBatch:
-        partitions = {key: PartitionBatch(self._metadata[key]) for key in batch.next_offsets}
+    def _source_batch(self, batch: Batch, reached_ms: Mapping[TopicPartition, int]) -> _SourceBatch:
+        partitions = {
+            source: PartitionBatch(source, self._positions[source], append_ms=reached_ms[source])
+            for source in batch.next_offsets
+        }
         return _SourceBatch(SourceValidator(self._profiles, self._plan_of), partitions)
 
     # -- predictions ---------------------------------------------------------------------------
@@ -137,30 +153,27 @@ class Aggregate:
     def _predictions(self, records: Sequence[Record], batch: _SourceBatch) -> Iterable[Message]:
         rows: dict[tuple[str, str], list[tuple[PredictionRecord, Part]]] = defaultdict(list)
         for partition, valid in _valid(PREDICTIONS, records, batch, batch.validator.prediction):
-            for row, arrival in zip(valid, self._arrivals(partition, valid), strict=True):
-                if arrival is Arrival.TOO_LATE:
-                    partition.counts["too_late"] += 1
-                    continue
-                late = arrival is Arrival.LATE
-                partition.counts["counted"] += 1
-                partition.counts["late"] += late
-                rows[row.model, row.version].append((row, Part.LATE if late else Part.ON_TIME))
-        for key, its_rows in sorted(rows.items()):
-            yield from self._count(batch.validator.schemas[key], its_rows)
+            for key, its_rows in _grouped(valid, lambda row: (row.model, row.version)).items():
+                arrivals = self._arrivals(partition, key, its_rows)
+                rows[key] += _counted(partition, its_rows, arrivals)
+        for key, counted in sorted(rows.items()):
+            if counted:
+                yield from self._count(batch.validator.schemas[key], counted)
 
     def _arrivals(
-        self, partition: PartitionBatch, rows: Sequence[PredictionRecord]
+        self,
+        partition: PartitionBatch,
+        key: tuple[str, str],
+        rows: Sequence[_Row[PredictionRecord]],
     ) -> Iterable[Arrival]:
-        """Whether each row is on time, late or too late for its partition."""
-        times_ms = np.array([row.time_ms for row in rows], dtype=np.int64)
-        plans = [self._plan_of(row.model) for row in rows]
-        before_ms = newest_before(partition.before.newest_ms, times_ms)
-        partition.newest_ms = int(times_ms.max())
+        """Whether each row of a version is on time, late or too late for its partition."""
+        plan = self._plan_of(key[0])
+        times_ms, moved_ms, append_ms = _times(rows, plan)
         arrivals = classify_arrivals(
-            before_ms,
-            np.array([_pane_end_ms(plan, row) for plan, row in zip(plans, rows, strict=True)]),
-            np.array([plan.time.lateness_ms for plan in plans]),
-            np.array([plan.time.accept_late_ms for plan in plans]),
+            partition.newest_before(key, moved_ms, append_ms),
+            times_ms - times_ms % plan.windows.pane_ms + plan.windows.pane_ms,
+            plan.time.lateness_ms,
+            plan.time.accept_late_ms,
         )
         return map(Arrival, arrivals.tolist())
 
@@ -179,50 +192,62 @@ class Aggregate:
     def _labels(self, records: Sequence[Record], batch: _SourceBatch) -> Iterable[Message]:
         rows: dict[str, list[tuple[LabelRecord, int]]] = defaultdict(list)
         for partition, valid in _valid(LABELS, records, batch, batch.validator.label):
-            times_ms = np.array([row.time_ms for row in valid], dtype=np.int64)
-            before_ms = newest_before(partition.before.newest_ms, times_ms)
-            partition.newest_ms = int(times_ms.max())
             partition.counts["counted"] += len(valid)
-            for row, seen_ms in zip(valid, before_ms.tolist(), strict=True):
-                rows[row.model].append((row, seen_ms))
-        for model, labels in sorted(rows.items()):
-            yield from join_messages(label_rows(model, labels), self._partitions("joins"))
-
-    # -- watermarks ----------------------------------------------------------------------------
-
-    def _watermarks(self) -> SourceWatermarks:
-        return SourceWatermarks(
-            schema=SCHEMA, predictions=self._sources(PREDICTIONS), labels=self._sources(LABELS)
-        )
-
-    def _sources(self, topic: str) -> Sources:
-        return Sources(
-            self._partitions(topic),
-            {
-                partition.partition: Progress(
-                    self._pending.get(partition, metadata).newest_ms, partition in self._idle
-                )
-                for partition, metadata in self._metadata.items()
-                if partition.topic == topic
-            },
-        )
-
-
-def _pane_end_ms(plan: Plan, row: PredictionRecord) -> int:
-    return plan.windows.pane_of(row.time_ms) + plan.windows.pane_ms
+            for (model,), its_rows in _grouped(valid, lambda row: (row.model,)).items():
+                _, moved_ms, append_ms = _times(its_rows, self._plan_of(model))
+                before_ms = partition.newest_before((model,), moved_ms, append_ms)
+                labels = (row.content for row in its_rows)
+                rows[model] += zip(labels, before_ms.tolist(), strict=True)
+        for model, labels_of_model in sorted(rows.items()):
+            yield from join_messages(label_rows(model, labels_of_model), self._partitions("joins"))
 
 
 def _valid(
     topic: str, records: Sequence[Record], batch: _SourceBatch, validate: Callable[[Record], R]
-) -> Iterable[tuple[PartitionBatch, list[R]]]:
+) -> Iterable[tuple[PartitionBatch, list[_Row[R]]]]:
     """The valid rows of each partition of a topic, in order. The others become dead letters."""
-    valid: dict[TopicPartition, list[R]] = defaultdict(list)
+    valid: dict[TopicPartition, list[_Row[R]]] = defaultdict(list)
     for record in records:
         if record.topic != topic:
             continue
         batch.partitions[record.topic_partition].counts["received"] += 1
         try:
-            valid[record.topic_partition].append(validate(record))
+            valid[record.topic_partition].append(_Row(validate(record), record.append_ms))
         except Rejected as rejected:
             batch.reject(record, rejected)
     return [(batch.partitions[partition], rows) for partition, rows in valid.items() if rows]
+
+
+def _grouped(rows: Iterable[_Row[R]], key: Callable[[R], K]) -> Mapping[K, list[_Row[R]]]:
+    groups: dict[K, list[_Row[R]]] = defaultdict(list)
+    for row in rows:
+        groups[key(row.content)].append(row)
+    return groups
+
+
+def _counted(
+    partition: PartitionBatch,
+    rows: Iterable[_Row[PredictionRecord]],
+    arrivals: Iterable[Arrival],
+) -> Iterable[tuple[PredictionRecord, Part]]:
+    """The rows that are not too late, each with the part that it belongs to."""
+    for row, arrival in zip(rows, arrivals, strict=True):
+        if arrival is Arrival.TOO_LATE:
+            partition.counts["too_late"] += 1
+            continue
+        late = arrival is Arrival.LATE
+        partition.counts["counted"] += 1
+        partition.counts["late"] += late
+        yield row.content, Part.LATE if late else Part.ON_TIME
+
+
+def _times(rows: Sequence[_Row[R]], plan: Plan) -> tuple[Times, Times, Times]:
+    """The event times of rows, the times to which they move event time on, the append times.
+
+    A row moves event time to its append time at most, unless the limit for clocks is off: a sender
+    whose clock is ahead must not make the rows of others late.
+    """
+    times_ms = np.array([row.content.time_ms for row in rows], dtype=np.int64)
+    append_ms = np.array([row.append_ms for row in rows], dtype=np.int64)
+    capped = plan.time.max_clock_skew_ms is not None
+    return times_ms, np.minimum(times_ms, append_ms) if capped else times_ms, append_ms

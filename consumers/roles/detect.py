@@ -17,9 +17,11 @@ from consumers.kafka.configuration import MAX_MESSAGE_BYTES
 from consumers.messages.alert_message import alert_message
 from consumers.messages.detect_state import (
     ClockEntry,
+    TimeEntry,
     clock_message,
     decisions_message,
     decode_state,
+    time_message,
 )
 from consumers.messages.reading import MessageReader
 from consumers.messages.records import (
@@ -37,11 +39,13 @@ from consumers.roles.detect_snapshot import Snapshot, SummariesLost, incomplete
 from consumers.roles.profiles import MissingProfile, Profiles, required
 from consumers.roles.set_aside import SetAside
 from driftline.errors import Trouble
+from monitor.events.event_time import latest
 from monitor.plan import Plan
+from monitor.windows.clocks import NO_TIME, AppendClock, Key, VersionTime
 from monitor.windows.detection import advance, due_models
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings, Transition, WindowFinding
-from monitor.windows.state import Clock, Decisions, Item, Key, State, rebuilt
+from monitor.windows.state import Decisions, Item, State, rebuilt
 
 SNAPSHOT_EVERY = 200  # commits: the most that a restart has to read again
 MAX_WINDOW_BYTES = MAX_MESSAGE_BYTES - 100_000  # with key and headers under the limit of Kafka
@@ -146,8 +150,7 @@ class Detect:
         return {
             topic_partition.name: {
                 "offset": max(owned.next, 0),
-                "watermark": optional_rfc3339(owned.state.clock.data_ms),
-                "idle": owned.state.clock.predictions.all_idle,
+                "watermark": optional_rfc3339(_newest_ms(owned.state)),
                 "counts": {
                     **_counts(owned.state),
                     "foreign": self._foreign(topic_partition.partition),
@@ -169,7 +172,7 @@ class Detect:
 
     def _published_state(self, partition: int) -> tuple[State, dict[bytes | None, bytes | None]]:
         """The state of a partition without its panes, and the values it was published in."""
-        clock, decisions = Clock(), dict[Key, Decisions]()
+        clock, times, decisions = AppendClock(), dict[Key, VersionTime](), dict[Key, Decisions]()
         published: dict[bytes | None, bytes | None] = {}
         for record in self._state_records(partition):
             entry = self._state_reader.read(record)
@@ -178,9 +181,11 @@ class Detect:
             published[record.key] = record.value
             if isinstance(entry, ClockEntry):
                 clock = entry.clock
+            elif isinstance(entry, TimeEntry):
+                times[entry.key] = entry.time
             else:
                 decisions[entry.key] = entry.decisions
-        return State(clock, decisions), published
+        return State(clock, times, decisions), published
 
     def _items(self, records: Iterable[Record], topic_partition: TopicPartition) -> Iterable[Item]:
         """The contents of the records of one partition, with their offsets."""
@@ -259,14 +264,26 @@ class Detect:
     def _state_messages(self, topic_partition: TopicPartition) -> Iterable[Message]:
         """The state that differs from what was published last."""
         owned, after = self._owned[topic_partition], self._pending[topic_partition]
-        messages = [clock_message(topic_partition.partition, after.clock)]
-        for key, decisions in after.decisions.items():
-            if decisions is not owned.state.decisions.get(key):
-                messages.append(decisions_message(topic_partition.partition, key, decisions))
-        for message in messages:
+        for message in _changes(topic_partition.partition, owned.state, after):
             if owned.published.get(message.key) != message.value:
                 owned.published[message.key] = message.value
                 yield message
+
+
+def _changes(partition: int, before: State, after: State) -> Iterable[Message]:
+    yield clock_message(partition, after.clock)
+    for key, time in after.times.items():
+        if time is not before.times.get(key, NO_TIME):
+            yield time_message(partition, key, time)
+    for key, decisions in after.decisions.items():
+        if decisions is not before.decisions.get(key):
+            yield decisions_message(partition, key, decisions)
+
+
+def _newest_ms(state: State) -> int | None:
+    """The newest event time of all versions."""
+    seen = (one.newest_ms for time in state.times.values() for one in time.seen.values())
+    return latest(*seen)
 
 
 def _counts(state: State) -> dict[str, int]:

@@ -13,8 +13,9 @@ from msgspec import Struct
 from consumers.messages.summaries import encode_pieces
 from driftline.errors import Trouble
 from monitor.counts.summary import Summary
+from monitor.windows.clocks import Key
 from monitor.windows.panes import Pane
-from monitor.windows.state import Key, State
+from monitor.windows.state import State
 from producers.contract.summaries import decode_summaries
 
 log = logging.getLogger(__name__)

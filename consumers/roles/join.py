@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from consumers.messages.joins import JoinRows, decode_join_message
+from consumers.messages.progress import JoinProgress, VersionJoined, join_progress_messages
 from consumers.messages.reading import SCHEMA, MessageReader
 from consumers.messages.records import (
     Batch,
@@ -26,17 +27,17 @@ from consumers.messages.records import (
     TopicPartition,
 )
 from consumers.messages.summaries import summary_messages
-from consumers.messages.times import rfc3339
-from consumers.messages.watermarks import JoinWatermarks, watermark_messages
+from consumers.messages.times import optional_rfc3339
 from consumers.roles.join_step import JoinStep, join_step
 from consumers.roles.join_store import JoinStore
 from consumers.roles.profiles import Profiles, required_schema
 from monitor.counts.counting import count_outcomes
 from monitor.counts.profile import label_wait_ms
 from monitor.counts.summary import Summary
+from monitor.events.event_time import latest
 from monitor.events.joining import JoinedRow, JoinPolicy
-from monitor.plan import Plan
-from monitor.windows.state import JoinWatermark
+from monitor.events.progress import AppendTimes
+from monitor.plan import Plan, Time
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class Join:
         if not batch.records:
             return None
         self._pending = self._steps(batch.records)
-        return Output([*self._summary_messages(), *self._watermark_messages()])
+        return Output([*self._summary_messages(), *self._progress_messages()])
 
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
         for partition in next_offsets:
@@ -100,10 +101,7 @@ class Join:
         return {
             partition.name: {
                 "offset": store.state.next,
-                "watermark": None
-                if store.state.labels_ms is None
-                else rfc3339(store.state.labels_ms),
-                "idle": store.state.labels.all_idle,
+                "watermark": optional_rfc3339(latest(*store.state.expired_ms.values())),
                 "counts": {**store.state.counts, "foreign": self._reader.foreign(partition)},
             }
             for partition, store in self._stores.items()
@@ -137,12 +135,17 @@ class Join:
         for message in messages:
             if isinstance(message, JoinRows):
                 self._require_profiles(message)
-        return join_step(store, records[-1].offset + 1, messages, cache(self._join_policy))
+        return join_step(
+            store, records[-1].offset + 1, messages, cache(self._join_policy), self._time_of
+        )
 
     def _require_profiles(self, rows: JoinRows) -> None:
         """Catch up with the profiles until all versions are known: ``aggregate`` knew them."""
         for version in {version for version in rows.version if version is not None}:
             required_schema(self._profiles, rows.model, version)
+
+    def _time_of(self, model: str) -> Time:
+        return self._plan_of(model).time
 
     def _join_policy(self, model: str) -> JoinPolicy:
         plan = self._plan_of(model)
@@ -172,15 +175,32 @@ class Join:
         for model, summaries in sorted(by_model.items()):
             yield from summary_messages(model, summaries, partitions)
 
-    def _watermark_messages(self) -> list[Message]:
-        watermarks = {
-            partition.partition: JoinWatermark(step.state.predictions_ms, step.state.labels_ms)
+    def _progress_messages(self) -> Iterable[Message]:
+        """The event times and the append times that have changed."""
+        reached_ms = {
+            partition.partition: at_ms
             for partition, step in self._pending.items()
+            if (at_ms := step.state.clock.append_ms) is not None
+            and at_ms != self._stores[partition].state.clock.append_ms
         }
-        message = JoinWatermarks(
-            schema=SCHEMA, total=self._partitions("joins"), partitions=watermarks
+        versions = [
+            VersionJoined(
+                model=model,
+                version=version,
+                partition=partition.partition,
+                predictions=joined.predictions,
+                labels=joined.labels,
+            )
+            for partition, step in self._pending.items()
+            for (model, version), joined in step.joined_times.items()
+        ]
+        progress = JoinProgress(
+            schema=SCHEMA,
+            joins=AppendTimes(self._partitions("joins"), reached_ms),
+            versions=versions,
         )
-        return watermark_messages("summaries", message, self._partitions("summaries"))
+        partitions, moved = self._partitions("summaries"), bool(reached_ms)
+        return join_progress_messages(progress, partitions, has_append_times=moved)
 
     def _summaries(self, step: JoinStep) -> Iterable[Summary]:
         for model, rows in step.joined_rows.items():

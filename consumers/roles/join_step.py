@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from consumers.messages.joins import JoinRows
-from consumers.messages.watermarks import SourceWatermarks
+from consumers.messages.progress import SourceProgress
+from consumers.roles.join_clock import JoinClock, TimeOf
 from consumers.roles.join_store import EntryChange, JoinState, JoinStore, StoredEntry
 from monitor.events.joining import (
     Entry,
@@ -23,6 +24,7 @@ from monitor.events.joining import (
     joined_row_changes,
     label_outcomes,
 )
+from monitor.windows.clocks import JoinedTime, Key
 
 Row = ScoredPrediction | Label
 ArrivedRow = tuple[int | None, Row]  # the watermark at the row's position in the log, and the row
@@ -41,6 +43,8 @@ class JoinStep:
         default_factory=lambda: defaultdict(list)
     )
     counts: Counter[str] = field(default_factory=Counter)
+    # The event times that have changed, by model and version.
+    joined_times: dict[Key, JoinedTime] = field(default_factory=dict)
 
     def add(
         self, model: str, stored: StoredEntry | None, row: Row, policy: JoinPolicy
@@ -70,25 +74,47 @@ class JoinStep:
 def join_step(
     store: JoinStore,
     next_offset: int,
-    messages: Sequence[JoinRows | SourceWatermarks],
+    messages: Sequence[JoinRows | SourceProgress],
     policy_of: PolicyOf,
+    time_of: TimeOf,
 ) -> JoinStep:
     """The changes that ``messages`` make, which end before ``next_offset``."""
     step = JoinStep(replace(store.state, next=next_offset))
     rows: RowsById = defaultdict(list)
+    clock = store.state.clock
     for message in messages:
-        if isinstance(message, SourceWatermarks):
-            step.state = step.state.updated(message)
+        if isinstance(message, SourceProgress):
+            clock = clock.updated(message, time_of)
         else:
-            _collect(rows, message, step.state.watermark_ms)
+            _collect(rows, message, clock.watermark_ms(message.model, time_of(message.model)))
             step.counts["predictions"] += sum(v is not None for v in message.version)
             step.counts["labels"] += sum(v is None for v in message.version)
-    _match(store, step, rows, policy_of)
-    _expire(store, step, policy_of)
+    watermarks = _watermarks(clock, time_of)
+    _match(store, step, rows, policy_of, watermarks)
+    _expire(store, step, policy_of, watermarks)
+    _report(step, clock, time_of)
     counts = Counter(step.state.counts)
     counts.update(step.counts)
-    step.state = replace(step.state, counts=dict(counts))
+    step.state = replace(step.state, clock=clock, counts=dict(counts))
     return step
+
+
+def _watermarks(clock: JoinClock, time_of: TimeOf) -> Mapping[str, int]:
+    """The watermark of each model that has one."""
+    found = {model: clock.watermark_ms(model, time_of(model)) for model in clock.models}
+    return {model: at_ms for model, at_ms in found.items() if at_ms is not None}
+
+
+def _report(step: JoinStep, clock: JoinClock, time_of: TimeOf) -> None:
+    """Note the event times that differ from those reported before."""
+    reported = {model: dict(versions) for model, versions in step.state.reported.items()}
+    for model, progress in clock.models.items():
+        for version in progress.versions:
+            joined = clock.joined(model, version, time_of(model))
+            if reported.setdefault(model, {}).get(version) != joined:
+                reported[model][version] = step.joined_times[model, version] = joined
+    if step.joined_times:
+        step.state = replace(step.state, reported=reported)
 
 
 def _match(
@@ -96,6 +122,7 @@ def _match(
     step: JoinStep,
     rows: Mapping[tuple[str, bytes], Sequence[ArrivedRow]],
     policy_of: PolicyOf,
+    watermarks: Mapping[str, int],
 ) -> None:
     """Add the rows to the entries of their ids."""
     entries = store.entries([ident for _, ident in rows])
@@ -103,19 +130,26 @@ def _match(
         policy, entry = policy_of(model), before
         for watermark_ms, row in arrived:
             entry = step.add(model, step.unexpired(entry, watermark_ms, policy), row, policy)
-        step.entries[ident] = (before, step.unexpired(entry, step.state.watermark_ms, policy))
+        step.entries[ident] = (before, step.unexpired(entry, watermarks.get(model), policy))
 
 
-def _expire(store: JoinStore, step: JoinStep, policy_of: PolicyOf) -> None:
+def _expire(
+    store: JoinStore, step: JoinStep, policy_of: PolicyOf, watermarks: Mapping[str, int]
+) -> None:
     """Remove the entries without rows in this batch that have expired."""
-    watermark_ms = step.state.watermark_ms
-    if watermark_ms is None:
-        return
-    ids = [ident for ident in store.expired(watermark_ms) if ident not in step.entries]
-    for ident, stored in zip(ids, store.entries(ids), strict=True):
-        if stored is not None:
-            policy = policy_of(stored.entry.model)
-            step.entries[ident] = (stored, step.unexpired(stored, watermark_ms, policy))
+    expired_ms = dict(step.state.expired_ms)
+    for model, watermark_ms in watermarks.items():
+        from_ms = expired_ms.get(model, 0)
+        if watermark_ms <= from_ms:
+            continue
+        expired_ms[model] = watermark_ms
+        found = store.expired(model, from_ms, watermark_ms)
+        ids = [ident for ident in found if ident not in step.entries]
+        for ident, stored in zip(ids, store.entries(ids), strict=True):
+            if stored is not None:
+                remaining = step.unexpired(stored, watermark_ms, policy_of(model))
+                step.entries[ident] = (stored, remaining)
+    step.state = replace(step.state, expired_ms=expired_ms)
 
 
 def _collect(into: RowsById, rows: JoinRows, watermark_ms: int | None) -> None:

@@ -2,28 +2,29 @@
 
 The keys of one partition's store::
 
-    m                         the state: offset, watermarks and counts
-    e + id                    the entry of an id, with its expiry time
-    x + expiry time + id      the index, ordered by expiry time
+    m                                 the state: offset, event times and counts
+    e + id                            the entry of an id, with its expiry time
+    x + model + expiry time + id      the index: of each model, ordered by expiry time
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 from rocksdict import AccessType, Options, Rdict, WriteBatch
 
-from consumers.messages.watermarks import SourceWatermarks
+from consumers.roles.join_clock import JoinClock
 from driftline.errors import Trouble
-from monitor.events.event_time import Sources, earliest, latest
 from monitor.events.joining import Entry
+from monitor.windows.clocks import JoinedTime
 
 log = logging.getLogger(__name__)
 
@@ -43,33 +44,10 @@ class JoinState:
     """The state of a store apart from its entries."""
 
     next: int  # the offset of the log up to which the store is updated
-    predictions: Sources = field(default_factory=Sources)
-    labels: Sources = field(default_factory=Sources)
-    predictions_ms: int | None = None
-    labels_ms: int | None = None
+    clock: JoinClock = field(default_factory=JoinClock)
+    reported: Mapping[str, Mapping[str, JoinedTime]] = field(default_factory=dict)
+    expired_ms: Mapping[str, int] = field(default_factory=dict)  # by model: no entry is older
     counts: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def watermark_ms(self) -> int | None:
-        """The earlier watermark of both topics. Entries that expire before it are complete."""
-        return earliest((self.predictions_ms, self.labels_ms))
-
-    def updated(self, watermarks: SourceWatermarks) -> JoinState:
-        predictions = self.predictions.updated(
-            watermarks.predictions.total, watermarks.predictions.partitions
-        )
-        labels = self.labels.updated(watermarks.labels.total, watermarks.labels.partitions)
-        predictions_ms = latest(self.predictions_ms, predictions.min_newest_ms())
-        # If all label partitions are idle, their time follows the predictions. If it stood still,
-        # missing labels would never be noticed.
-        labels_ms = predictions_ms if labels.all_idle else labels.min_newest_ms()
-        return replace(
-            self,
-            predictions=predictions,
-            labels=labels,
-            predictions_ms=predictions_ms,
-            labels_ms=latest(self.labels_ms, labels_ms),
-        )
 
 
 class StoredEntry(NamedTuple):
@@ -101,13 +79,11 @@ class JoinStore:
             for value in values
         ]
 
-    def expired(self, before_ms: int) -> list[bytes]:
-        """The ids that expire before a time, in order of expiry.
-
-        What had expired at the last write was removed by it.
-        """
-        ids, end = [], _time_key(before_ms)
-        keys: Iterator[Any] = self._db.keys(from_key=_time_key(self.state.watermark_ms or 0))
+    def expired(self, model: str, from_ms: int, before_ms: int) -> list[bytes]:
+        """The ids of a model that expire in ``[from_ms, before_ms)``, in order of expiry."""
+        ids, prefix = [], _EXPIRY + _model_key(model)
+        end = prefix + _time_key(before_ms)
+        keys: Iterator[Any] = self._db.keys(from_key=prefix + _time_key(from_ms))
         for key in keys:
             if key >= end:
                 break
@@ -119,12 +95,12 @@ class JoinStore:
         batch = WriteBatch(raw_mode=True)
         for ident, (before, after) in changes.items():
             if before is not None:
-                batch.delete(_time_key(before.expiry_ms) + ident)
+                batch.delete(_index_key(before) + ident)
             if after is None:
                 batch.delete(_ENTRY + ident)
             else:
                 batch.put(_ENTRY + ident, msgspec.msgpack.encode(after))
-                batch.put(_time_key(after.expiry_ms) + ident, b"")
+                batch.put(_index_key(after) + ident, b"")
         batch.put(_STATE, msgspec.msgpack.encode(state))
         self._db.write(batch)
         self.state = state
@@ -139,8 +115,17 @@ class JoinStore:
         return JoinStore(self.path)
 
 
+def _index_key(stored: StoredEntry) -> bytes:
+    return _EXPIRY + _model_key(stored.entry.model) + _time_key(stored.expiry_ms)
+
+
+def _model_key(model: str) -> bytes:
+    """Eight bytes for a model; a collision is not expected in any lifetime."""
+    return hashlib.blake2b(model.encode(), digest_size=8).digest()
+
+
 def _time_key(time_ms: int) -> bytes:
-    return _EXPIRY + max(time_ms, 0).to_bytes(8, "big")
+    return max(time_ms, 0).to_bytes(8, "big")
 
 
 def _open(path: Path) -> Rdict:

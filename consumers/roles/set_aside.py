@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from consumers.roles.profiles import Profiles
 from driftline.errors import Trouble
 from monitor.counts.profile import Profile
-from monitor.windows.state import Key
+from monitor.windows.clocks import Key
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ the database, whose offsets replace Kafka's committed offsets.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from consumers.database.database import Database
@@ -15,12 +14,9 @@ from consumers.database.model_row import Registration, model_row
 from consumers.database.rows import OffsetRange, Row
 from consumers.messages.records import CommittedOffset, Record, TopicPartition
 from consumers.roles.profiles import PublishedProfiles
+from driftline.clock import wall_clock_ms
 from producers.contract.profile_blobs import Head
 from producers.contract.version_info import VersionInfo
-
-
-def _wall_clock_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Store:
@@ -32,7 +28,7 @@ class Store:
         self,
         database: Database,
         profiles: PublishedProfiles,
-        clock_ms: Callable[[], int] = _wall_clock_ms,
+        clock_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         self._database, self._profiles, self._clock_ms = database, profiles, clock_ms
         # The offset of each partition in the database; None: nothing was written from it.

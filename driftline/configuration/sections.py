@@ -61,12 +61,15 @@ class WindowsSection(Section):
 
 
 class TimeSection(Section):
-    """How long to wait for rows and labels. Event time, except for `idle_after`."""
+    """How long to wait for rows and labels.
+
+    Event time, which each model version has for itself, except for `idle_after`.
+    """
 
     lateness: str = Field(
         default="5m",
-        description="A row is on time if it is at most this far behind the newest row of its"
-        " partition.",
+        description="A row is on time if it is at most this far behind the newest row of its model"
+        " version in its partition.",
     )
     accept_late: str = Field(
         default="7d",
@@ -75,8 +78,8 @@ class TimeSection(Section):
     )
     idle_after: str = Field(
         default="30s",
-        description="A partition without records for this long (real time) no longer holds back"
-        " event time; `off`: it always does.",
+        description="A partition without rows of a model version for this long (the broker's"
+        " clock) no longer holds back the version's event time; `off`: it always does.",
     )
     label_horizon: str = Field(
         default="7d",
@@ -89,7 +92,8 @@ class TimeSection(Section):
     )
     max_clock_skew: str = Field(
         default="10m",
-        description="A row may be at most this far ahead of the broker's clock; `off` for replays.",
+        description="A row may be at most this far ahead of the broker's clock, and moves event"
+        " time to the broker's clock at most; `off`: there is no limit, for replays of the future.",
     )
 
 

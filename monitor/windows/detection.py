@@ -8,7 +8,7 @@ Theory of operation
 -------------------
 1. A summary is added to its pane (``panes``). Closed windows over that pane are marked as changed
    (``closed_windows``).
-2. When the watermark of the predictions passes the end of a pane, the pane closes, and with it
+2. When the watermark of its predictions passes the end of a pane, the pane closes, and with it
    every window that ends there: the windows of all scales (``pane_closer``) and those of
    ``windows.length`` (``data_windows``). Their verdicts open, continue and resolve incidents
    (``incident_tracker``). The first publication of a window, revision 0, holds the on-time rows
@@ -18,8 +18,8 @@ Theory of operation
 5. Panes and windows that no row or label can reach any more are dropped.
 
 Model versions do not affect each other: each is judged by itself, and one that fails is set aside
-(``model_state``). A version is only touched if it gets a summary or if the clock has passed the
-time at which it has something to do next, so idle versions cost next to nothing.
+(``model_state``). Each has its own event time (``clocks``). A version is only touched if the batch
+names it, or if its event time has moved with append time, so idle versions cost next to nothing.
 """
 
 from __future__ import annotations
@@ -29,17 +29,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from monitor.counts.summary import Summary
+from monitor.plan import Time
+from monitor.windows.clocks import AppendClock, Clock, Key, Progress, VersionTime
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings
 from monitor.windows.model_detection import ModelDetection
 from monitor.windows.model_state import (
     ModelState,
+    due_at,
     model_state,
-    reached,
     set_aside,
     with_models,
 )
-from monitor.windows.state import Clock, Item, Key, State, WatermarkUpdate, window_config
+from monitor.windows.state import Item, State, Times, window_config
 
 OffsetSummary = tuple[int, Summary]  # with its offset
 
@@ -61,8 +63,9 @@ def advance(
         judged = None if evaluator is None else _judged(evaluator, before, key, batch, findings)
         if judged is not None:
             models[key] = judged
-        elif key in batch.summaries:
-            models[key] = set_aside(before, batch.summaries_of(key))
+        elif key in batch.named:
+            time = batch.time_of(key, before.time)
+            models[key] = set_aside(before, time, batch.summaries_of(key))
     return with_models(state, batch.clock, models), findings
 
 
@@ -73,45 +76,57 @@ def due_models(state: State, items: Iterable[Item]) -> list[Key]:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """The items of a batch; each clock and summary has its position among them."""
+    """The items of a batch; each of them has its position."""
 
-    start: Clock
-    clock: Clock  # after the batch
-    clocks: Sequence[tuple[int, Clock]]
-    summaries: Mapping[Key, Sequence[tuple[int, OffsetSummary]]]
+    start: AppendClock
+    clock: AppendClock  # after the batch
+    progress: Sequence[tuple[int, Progress, AppendClock]]  # with the append time after it
+    named: Mapping[Key, list[tuple[int, OffsetSummary]]]  # the summaries of each version named
 
     @classmethod
-    def of(cls, clock: Clock, items: Iterable[Item]) -> _Batch:
-        start, clocks = clock, list[tuple[int, Clock]]()
-        summaries: dict[Key, list[tuple[int, OffsetSummary]]] = defaultdict(list)
+    def of(cls, clock: AppendClock, items: Iterable[Item]) -> _Batch:
+        start, progress = clock, list[tuple[int, Progress, AppendClock]]()
+        named: dict[Key, list[tuple[int, OffsetSummary]]] = defaultdict(list)
         for position, (offset, item) in enumerate(items):
-            if isinstance(item, WatermarkUpdate):
+            if isinstance(item, Progress):
                 clock = clock.updated(item)
-                clocks.append((position, clock))
+                progress.append((position, item, clock))
+                for key in (*item.seen, *item.joined):
+                    named[key]
             else:
-                summaries[item.model, item.version].append((position, (offset, item)))
-        return cls(start, clock, clocks, summaries)
+                named[item.model, item.version].append((position, (offset, item)))
+        return cls(start, clock, progress, dict(named))
 
     def summaries_of(self, key: Key) -> Iterator[OffsetSummary]:
-        return (summary for _, summary in self.summaries.get(key, ()))
+        return (summary for _, summary in self.named.get(key, ()))
 
-    def of_model(self, key: Key) -> Iterator[Clock | OffsetSummary]:
-        """The clocks, and the summaries of one model version, in the order of the batch."""
-        steps: list[tuple[int, Clock | OffsetSummary]] = [*self.clocks]
-        steps += self.summaries.get(key, ())
-        return (step for _, step in sorted(steps, key=lambda step: step[0]))
+    def time_of(self, key: Key, before: VersionTime, time: Time | None = None) -> VersionTime:
+        """The time of a version after the batch."""
+        at = self.start
+        for _, progress, clock in self.progress:
+            before, at = before.updated(key, progress, at, time), clock
+        return before
+
+    def steps(
+        self, key: Key, before: VersionTime, time: Time
+    ) -> Iterator[tuple[int, Clock | OffsetSummary]]:
+        """The clocks of a version and its summaries, with their positions."""
+        at = self.start
+        for position, progress, clock in self.progress:
+            before, at = before.updated(key, progress, at, time), clock
+            yield position, before.clock(at, time)
+        yield from self.named.get(key, ())
 
 
 def _touched(state: State, batch: _Batch, evaluators: Mapping[Key, Evaluator]) -> Iterator[Key]:
     """The model versions to look at: first those of ``state`` in their order, then new ones."""
-    named, known = batch.summaries.keys(), state.decisions.keys()
-    due = reached(state, batch.clock)
+    named, known = batch.named.keys(), state.decisions.keys()
     other_config = {
         key
         for key in known & evaluators.keys()
         if state.decisions[key].window_config != window_config(evaluators[key].plan)
     }
-    touched = (known & named) | due | other_config
+    touched = (known & named) | due_at(state, batch.clock) | other_config
     if len(touched) > 1:
         yield from (key for key in known if key in touched)
     else:
@@ -127,11 +142,12 @@ def _judged(
     What it has found is added to ``findings``.
     """
     try:
+        after = _if_nothing_is_due(evaluator, before, key, batch)
+        if after is not None:
+            return after
         model = ModelDetection(evaluator, before)
-        if key not in batch.summaries and model.is_idle(batch.clock):
-            return replace(before, due=model.due)
-        _detect(model, key, batch)
-        after = model.state
+        _detect(model, evaluator.plan.time, before.time, key, batch)
+        after = _with_time(model.state, evaluator, before.time, key, batch)
     except Exception as error:  # a bug in the judgement of one version must not stop the others
         findings.failures[key] = error
         return None
@@ -140,12 +156,38 @@ def _judged(
     return after
 
 
-def _detect(model: ModelDetection, key: Key, batch: _Batch) -> None:
-    model.wake(batch.start)
-    for step in batch.of_model(key):
+def _if_nothing_is_due(
+    evaluator: Evaluator, before: ModelState, key: Key, batch: _Batch
+) -> ModelState | None:
+    """The state of a version after a batch if it has nothing to do in it."""
+    if batch.named.get(key) or before.due is None:
+        return None
+    if before.decisions.window_config != window_config(evaluator.plan):
+        return None
+    after = _with_time(before, evaluator, before.time, key, batch)
+    clock = after.time.clock(batch.clock, evaluator.plan.time)
+    return None if before.due.is_reached(Times.of(clock)) else after
+
+
+def _with_time(
+    model: ModelState, evaluator: Evaluator, before: VersionTime, key: Key, batch: _Batch
+) -> ModelState:
+    """``model`` at the time after the batch."""
+    time = evaluator.plan.time
+    after = batch.time_of(key, before, time)
+    clock = after.clock(batch.clock, time)
+    remaining_ms = 0 if model.due is None else model.due.remaining_ms(Times.of(clock))
+    return replace(model, time=after, wake_ms=after.wake_ms(batch.clock, time, remaining_ms))
+
+
+def _detect(
+    model: ModelDetection, time: Time, before: VersionTime, key: Key, batch: _Batch
+) -> None:
+    model.wake(before.clock(batch.start, time))
+    for _, step in sorted(batch.steps(key, before, time), key=lambda step: step[0]):
         if isinstance(step, Clock):
             model.close_until(step)
         else:
             model.add(*step)
     model.publish_changed()
-    model.prune(batch.clock)
+    model.prune(batch.time_of(key, before, time).clock(batch.clock, time))

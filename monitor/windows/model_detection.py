@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from monitor.counts.summary import Part, Summary
 from monitor.events.event_time import earliest
 from monitor.statistics.scanner import Scanner
+from monitor.windows.clocks import Clock
 from monitor.windows.closed_windows import ClosedWindows
 from monitor.windows.data_windows import DataWindows
 from monitor.windows.evaluator import Evaluator
@@ -18,7 +21,6 @@ from monitor.windows.performance_windows import PerformanceWindows
 from monitor.windows.scale_scanner import ScaleScanner
 from monitor.windows.scales import Blocks, BlockSums
 from monitor.windows.state import (
-    Clock,
     Decisions,
     Due,
     Sums,
@@ -37,7 +39,7 @@ class ModelDetection:
 
     def __init__(self, evaluator: Evaluator, model: ModelState) -> None:
         decisions, sums = rewindow(model.decisions, evaluator.plan), model.sums
-        self._changed = bool(decisions.unjudged) or decisions is not model.decisions
+        self._before = model
         self._evaluator, self._windows = evaluator, evaluator.plan.windows
         self._panes = PaneStore(
             self._windows, dict(model.panes), decisions.first_pane_ms, decisions.pruned_ms
@@ -85,10 +87,6 @@ class ModelDetection:
         elif part is Part.FINAL and self._performance.scan is not None:
             self._performance.scan.changed(pane_ms)
         self._closed.pane_changed(pane_ms, part)
-
-    def is_idle(self, clock: Clock) -> bool:
-        """Whether there is nothing to do at a clock, apart from adding summaries."""
-        return not self._changed and not self.due.is_reached(Times.of(clock))
 
     def wake(self, clock: Clock) -> None:
         """Bring a version up to a clock that has passed without anything to publish."""
@@ -169,7 +167,14 @@ class ModelDetection:
 
     @property
     def state(self) -> ModelState:
-        return ModelState(self._decisions, self._panes.panes, self._sums, self.due)
+        """The state of the version, at the time that it had before."""
+        return replace(
+            self._before,
+            decisions=self._decisions,
+            panes=self._panes.panes,
+            sums=self._sums,
+            due=self.due,
+        )
 
     @property
     def _sums(self) -> Sums:

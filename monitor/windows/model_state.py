@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from monitor.counts.summary import Summary
+from monitor.windows.clocks import NO_TIME, AppendClock, Key, VersionTime
 from monitor.windows.data_windows import MOST_EMPTY
 from monitor.windows.panes import Pane, add_summary, first_offset
-from monitor.windows.state import Clock, Decisions, Due, Key, State, Sums, Times, soonest
+from monitor.windows.state import Decisions, Due, State, Sums, soonest
 
 NOT_JUDGED = Decisions((0, 0, 0))  # no windows of any length yet
 
@@ -23,53 +24,67 @@ NOT_JUDGED = Decisions((0, 0, 0))  # no windows of any length yet
 class ModelState:
     """The part of a ``State`` that belongs to one model version."""
 
+    time: VersionTime = NO_TIME
     decisions: Decisions = NOT_JUDGED
     panes: Mapping[int, Pane] = field(default_factory=dict)
     sums: Sums = field(default_factory=Sums)
     due: Due | None = None  # None: not computed yet
+    wake_ms: int | None = None  # append time at which to look again without other news
 
 
 def model_state(state: State, key: Key) -> ModelState:
     """The state of a model version; an empty one if there is none."""
     return ModelState(
+        state.times.get(key, NO_TIME),
         state.decisions.get(key, NOT_JUDGED),
         state.panes.get(key, {}),
         state.sums.get(key, Sums()),
         state.due.get(key),
+        state.wake_ms.get(key),
     )
 
 
-def with_models(state: State, clock: Clock, models: Mapping[Key, ModelState]) -> State:
+def with_models(state: State, clock: AppendClock, models: Mapping[Key, ModelState]) -> State:
     """``state`` with another clock and other states of some model versions."""
+    wake_ms = {key: at_ms for key, at_ms in state.wake_ms.items() if key not in models}
+    woken = {key: m.wake_ms for key, m in models.items() if m.wake_ms is not None}
     return State(
         clock,
+        {**state.times, **{key: model.time for key, model in models.items()}},
         {**state.decisions, **{key: model.decisions for key, model in models.items()}},
         {**state.panes, **{key: model.panes for key, model in models.items()}},
         {**state.sums, **{key: model.sums for key, model in models.items()}},
         {**state.due, **{key: model.due for key, model in models.items()}},
+        {**wake_ms, **woken},
     )
 
 
-def set_aside(model: ModelState, summaries: Iterable[tuple[int, Summary]]) -> ModelState:
-    """``model`` with summaries, each with its offset, in its panes and no further decision."""
+def set_aside(
+    model: ModelState, time: VersionTime, summaries: Iterable[tuple[int, Summary]]
+) -> ModelState:
+    """``model`` at another time, with summaries in its panes and no further decision."""
     panes, unjudged = dict(model.panes), set(model.decisions.unjudged)
     for offset, summary in summaries:
         if add_summary(panes, model.decisions.pruned_ms, offset, summary):
             unjudged.add((summary.pane_ms, summary.part))
-    # Not of the panes alone: a part of them may be lost.
-    first_needed = soonest((model.decisions.first_needed, first_offset(panes)))
-    decisions = replace(
-        model.decisions, unjudged=tuple(sorted(unjudged)), first_needed=first_needed
-    )
-    return replace(model, decisions=decisions, panes=panes, due=None)
+    decisions = model.decisions
+    if panes.keys() != model.panes.keys() or unjudged != set(decisions.unjudged):
+        # Not of the panes alone: a part of them may be lost.
+        first_needed = soonest((decisions.first_needed, first_offset(panes)))
+        decisions = replace(decisions, unjudged=tuple(sorted(unjudged)), first_needed=first_needed)
+    return replace(model, time=time, decisions=decisions, panes=panes, due=None)
 
 
-def reached(state: State, clock: Clock) -> set[Key]:
-    """The model versions that have something to do at a clock, as far as it is known."""
-    times, dues = Times.of(clock), state.due
-    due = {key for key, due in dues.items() if due is None or due.is_reached(times)}
-    if len(dues) < len(state.decisions):
-        due |= {key for key in state.decisions if key not in dues and not _is_asleep(state, key)}
+def due_at(state: State, clock: AppendClock) -> set[Key]:
+    """The versions to look at when the append time is that of ``clock``, as far as is known."""
+    due = {key for key, due in state.due.items() if due is None}
+    if len(state.due) < len(state.decisions):
+        due |= {
+            key for key in state.decisions if key not in state.due and not _is_asleep(state, key)
+        }
+    now_ms = clock.predictions.min_ms
+    if clock != state.clock and now_ms is not None:
+        due |= {key for key, at_ms in state.wake_ms.items() if at_ms <= now_ms}
     return due
 
 

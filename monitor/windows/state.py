@@ -1,7 +1,7 @@
-"""The state of detection: watermarks, the sums of the panes, and the decisions.
+"""The state of detection: event time, the sums of the panes, and the decisions.
 
-The *sums* of the panes can be rebuilt from the summaries from ``first_needed`` on. The *decisions*
-(watermarks, revisions, incidents) cannot; they are small and are published with every transaction.
+The *sums* of the panes can be rebuilt from the summaries from ``first_needed`` on. *Event time* and
+the *decisions* (revisions, incidents) cannot; they are small and are published when they change.
 """
 
 from __future__ import annotations
@@ -12,69 +12,12 @@ from typing import NamedTuple
 
 from monitor.counts.summary import Part, Summary
 from monitor.decisions.incidents import Incident
-from monitor.events.event_time import Sources, earliest, latest
 from monitor.plan import Plan
+from monitor.windows.clocks import AppendClock, Clock, Key, Progress, VersionTime
 from monitor.windows.panes import Pane, add_summary, kept_from
 from monitor.windows.scales import BlockSums
 
-Key = tuple[str, str]  # model, version
 BEFORE_ALL, AFTER_ALL = -(1 << 62), 1 << 62  # for comparisons with times that are None
-
-
-@dataclass(frozen=True, slots=True)
-class JoinWatermark:
-    """The watermarks of the predictions and labels that a partition of ``joins`` has joined."""
-
-    predictions_ms: int | None
-    labels_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class WatermarkUpdate:
-    """The progress of a worker at the end of a transaction.
-
-    ``aggregate`` sends ``predictions``; ``join`` sends ``joins`` and ``joins_total``.
-    """
-
-    predictions: Sources | None = None
-    joins_total: int = 0
-    joins: Mapping[int, JoinWatermark] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """The watermarks in the summaries, before each model subtracts its own lateness."""
-
-    predictions: Sources = field(default_factory=Sources)
-    joins_total: int = 0
-    joins: Mapping[int, JoinWatermark] = field(default_factory=dict)
-    data_ms: int | None = None
-    joined_ms: int | None = None  # predictions joined in all partitions of ``joins``
-    labels_ms: int | None = None  # labels joined in all partitions of ``joins``
-
-    @property
-    def past_ms(self) -> int | None:
-        """The earliest of the three times."""
-        return earliest((self.data_ms, self.joined_ms, self.labels_ms))
-
-    def updated(self, update: WatermarkUpdate) -> Clock:
-        """Watermarks never go back."""
-        sources = self.predictions
-        if update.predictions is not None:
-            sources = sources.updated(update.predictions.total, update.predictions.partitions)
-        joins = {**self.joins, **update.joins}
-        total = max(self.joins_total, update.joins_total)
-        all_joined = 0 < total <= len(joins)
-        return Clock(
-            sources,
-            total,
-            joins,
-            latest(self.data_ms, sources.min_newest_ms()),
-            latest(
-                self.joined_ms, _smallest(all_joined, (r.predictions_ms for r in joins.values()))
-            ),
-            latest(self.labels_ms, _smallest(all_joined, (r.labels_ms for r in joins.values()))),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +60,7 @@ class Decisions:
 
 
 class Times(NamedTuple):
-    """The times of a clock, without None."""
+    """The times of a version's clock, without None."""
 
     data_ms: int
     joined_ms: int
@@ -131,7 +74,7 @@ class Times(NamedTuple):
 
 
 class Due(NamedTuple):
-    """The clock at which a model version has something to do next.
+    """The clock at which a model version has something to do next, in event time.
 
     Panes and windows close at ``data_ms``. They become final once both ``joined_ms`` and
     ``labels_ms`` are reached. Once all three times are past ``past_ms``, some can be dropped.
@@ -154,17 +97,24 @@ class Due(NamedTuple):
             or self.past_ms <= times.past_ms
         )
 
+    def remaining_ms(self, times: Times) -> int:
+        """How far the times have to go until one is reached, if all of them go on equally fast."""
+        joined_ms = max(self.joined_ms - times.joined_ms, self.labels_ms - times.labels_ms)
+        return min(self.data_ms - times.data_ms, joined_ms, self.past_ms - times.past_ms)
+
 
 @dataclass(frozen=True, slots=True)
 class State:
     """Everything that is kept between two batches of one partition of the summaries."""
 
-    clock: Clock = field(default_factory=Clock)
+    clock: AppendClock = field(default_factory=AppendClock)
+    times: Mapping[Key, VersionTime] = field(default_factory=dict)
     decisions: Mapping[Key, Decisions] = field(default_factory=dict)
     panes: Mapping[Key, Mapping[int, Pane]] = field(default_factory=dict)
     # Caches, computed from the decisions and panes.
     sums: Mapping[Key, Sums] = field(default_factory=dict, compare=False)
     due: Mapping[Key, Due | None] = field(default_factory=dict, compare=False)
+    wake_ms: Mapping[Key, int] = field(default_factory=dict, compare=False)  # append time
 
     @property
     def first_needed(self) -> int | None:
@@ -181,7 +131,7 @@ class Sums:
     errors: BlockSums = field(default_factory=dict)
 
 
-Item = tuple[int, Summary | WatermarkUpdate]  # with its offset
+Item = tuple[int, Summary | Progress]  # with its offset
 
 
 def rebuilt(state: State, items: Iterable[Item]) -> State:
@@ -192,7 +142,7 @@ def rebuilt(state: State, items: Iterable[Item]) -> State:
         if isinstance(item, Summary):
             key = (item.model, item.version)
             add_summary(panes.setdefault(key, {}), pruned_ms.get(key), offset, item)
-    return replace(state, panes=panes, sums={}, due={})
+    return replace(state, panes=panes, sums={}, due={}, wake_ms={})
 
 
 def rewindow(decisions: Decisions, plan: Plan) -> Decisions:
@@ -218,7 +168,3 @@ def soonest(times: Iterable[int | None]) -> int | None:
 
 def window_config(plan: Plan) -> tuple[int, int, int]:
     return plan.windows.pane_ms, plan.windows.length_ms, plan.windows.slide_ms
-
-
-def _smallest(all_joined: bool, times_ms: Iterable[int | None]) -> int | None:
-    return earliest(times_ms) if all_joined else None

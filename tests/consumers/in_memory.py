@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from consumers.messages.joins import JoinRows, decode_join_message
+from consumers.messages.progress import SourceProgress
 from consumers.messages.records import (
     Batch,
     CommittedOffset,
@@ -23,8 +24,8 @@ from consumers.messages.records import (
     TopicPartition,
 )
 from consumers.messages.summaries import decode_summary_message
-from consumers.messages.watermarks import SourceWatermarks
 from consumers.roles.role import Role
+from consumers.roles.source_position import Positions
 from monitor.counts.columns import Predictions
 from monitor.counts.counts import add_cells
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
@@ -53,14 +54,23 @@ def plan(**time: Any) -> Plan:
 
 @cache
 def profile(
-    model: str = "m", version: str = "1", pane_ms: int = PANE, threshold: float = 0.5
+    model: str = "m",
+    version: str = "1",
+    pane_ms: int = PANE,
+    threshold: float = 0.5,
+    sentinel: float | None = None,
 ) -> Profile:
-    """Of a number ``x`` around 0, a category ``c`` of a and b, and calibrated scores."""
+    """Of a number ``x`` around 0, a category ``c`` of a and b, and calibrated scores.
+
+    One value of ``x`` is the ``sentinel``.
+    """
     rng = np.random.default_rng(1)
     n = 400
     time_ms = T0 - 20_000 + np.arange(n) * 50
     score = rng.random(n).round(2)
     features = {"x": rng.normal(size=n).round(1), "c": np.array(["a", "b"])[np.arange(n) % 2]}
+    if sentinel is not None:
+        features["x"][0] = sentinel
     predicted = (score >= threshold).astype(np.int64)
     rows = Predictions([str(i) for i in range(n)], time_ms, score, predicted, features)
     label = (rng.random(n) < score).astype(np.int64)
@@ -158,9 +168,7 @@ class Log:
         for topic_partition in written:
             self._ends[topic_partition] += 1
         for topic_partition, offset in next_offsets.items():
-            self.committed[topic_partition] = CommittedOffset(
-                offset, output.offset_metadata.get(topic_partition, "")
-            )
+            self.committed[topic_partition] = CommittedOffset(offset)
 
     def read(
         self, topic_partition: TopicPartition, start: int = 0, stop: int | None = None
@@ -325,10 +333,19 @@ def summaries(records: Iterable[Record]) -> list[Summary]:
     return [summary for content in decoded if isinstance(content, list) for summary in content]
 
 
-def source_watermarks(records: Iterable[Record]) -> list[SourceWatermarks]:
-    """Those that ``aggregate`` wrote to ``joins``, one at the end of each transaction."""
+def source_progress(records: Iterable[Record]) -> list[SourceProgress]:
+    """What ``aggregate`` wrote to ``joins``, one at the end of each transaction."""
     decoded = map(decode_join_message, records)
-    return [content for content in decoded if isinstance(content, SourceWatermarks)]
+    return [content for content in decoded if isinstance(content, SourceProgress)]
+
+
+def positions_of(log: Log) -> Positions:
+    """The positions on the log's topic ``positions``."""
+
+    def records(partition: int) -> list[Record]:
+        return log.read(TopicPartition("positions", partition))
+
+    return Positions(records, log.partitions)
 
 
 JoinRow = tuple[Any, ...]

@@ -156,17 +156,14 @@ def test_a_topic_that_is_deleted_and_created_again_has_another_id(settings, kafk
 # -- continuing after a restart ----------------------------------------------------------------
 
 
-def test_a_successor_starts_at_the_committed_offset_with_its_metadata(settings):
+def test_a_successor_starts_at_the_committed_offset(settings):
     send(settings, P0, b"a", b"b", b"c")
     with member(settings) as client:
         read(client, 3)
-        client.commit({P0: 2, P1: 0}, Output(offset_metadata={P0: '{"newest_ms": 7}', P1: "idle"}))
+        client.commit({P0: 2, P1: 0}, Output())
     with member(settings) as successor:
         assigned = first_assigned(successor)
-        assert assigned == {
-            P0: CommittedOffset(2, '{"newest_ms": 7}'),
-            P1: CommittedOffset(0, "idle"),
-        }
+        assert assigned == {P0: CommittedOffset(2), P1: CommittedOffset(0)}
         successor.resume_all()
         assert read(successor, 1) == [b"c"]
 

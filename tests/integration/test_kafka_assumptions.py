@@ -66,18 +66,6 @@ def read(consumer, count, within_s=10):
     return values
 
 
-def test_offset_metadata_of_a_transaction_can_be_read_back(kafka, topic, member):
-    consumer = member(topic)
-    assert len(read(consumer, 6)) == 6
-    producer = transactional(kafka, topic)
-    offsets = [TopicPartition(topic, 0, 3, WATERMARKS), TopicPartition(topic, 1, 2, "é")]
-    producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata(), 10)
-    producer.commit_transaction(10)
-    successor = Consumer(MEMBER | {"bootstrap.servers": kafka, "group.id": topic})
-    committed = successor.committed([TopicPartition(topic, p) for p in (0, 1)], 10)
-    assert [(p.offset, p.metadata) for p in committed] == [(3, WATERMARKS), (2, "é")]
-
-
 def test_an_aborted_transaction_has_no_visible_records_and_offsets(kafka, topic, member):
     consumer = member(topic)
     assert len(read(consumer, 6)) == 6

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from random import Random
 
 import numpy as np
@@ -24,14 +25,7 @@ from monitor.counts.counts import Cells, Counts, add_cells
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.counts.summary import Names, Part, Summary, add_names
 from monitor.decisions.signals import MetricVerdict
-from monitor.events.event_time import (
-    Arrival,
-    Progress,
-    Sources,
-    classify_arrivals,
-    latest,
-    newest_before,
-)
+from monitor.events.event_time import Arrival, classify_arrivals, newest_before
 from monitor.events.joining import (
     Entry,
     JoinPolicy,
@@ -41,11 +35,21 @@ from monitor.events.joining import (
     joined_rows,
 )
 from monitor.events.joining import Label as JoinLabel
+from monitor.events.progress import (
+    AppendTimes,
+    EventTime,
+    Seen,
+    SeenIn,
+    event_time,
+    label_time,
+    merged,
+)
 from monitor.performance.adwin_page_hinkley import DETECTORS, Detector, detects
 from monitor.performance.metrics import measure
 from monitor.plan import Budget, Drift, Incidents, Plan, Time, Windows
 from monitor.statistics.drift_rule import Comparison
 from monitor.windows import pane_errors
+from monitor.windows.clocks import JoinedTime, Key, Progress
 from monitor.windows.detection import advance
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import (
@@ -56,10 +60,11 @@ from monitor.windows.findings import (
     WindowFinding,
     evidence_of,
 )
-from monitor.windows.state import Item, JoinWatermark, Key, State, WatermarkUpdate
+from monitor.windows.state import Item, State
 
 PANE, LATENESS, ACCEPTED, HORIZON, WAIT = 10, 7, 20, 30, 10
 LONGEST = 8  # panes in a window of the largest scale
+IDLE = 10**9  # of append time
 KEY: Key = ("credit", "1")
 LOOSE = Budget(1, 40)  # so that small windows can open incidents
 
@@ -90,7 +95,7 @@ class Label:
 def plan(length: int = 4, slide: int | None = None, **settings: object) -> Plan:
     """``length`` and ``slide`` in panes."""
     windows = Windows(PANE, length * PANE, (slide or length) * PANE, LONGEST * PANE)
-    time = Time(LATENESS, ACCEPTED, None, HORIZON, WAIT, None)
+    time = Time(LATENESS, ACCEPTED, IDLE, HORIZON, WAIT, None)
     drift = Drift(warning=LOOSE, critical=Budget(1, 400), critical_effect=0.3)
     return replace(Plan(windows, time, drift, incidents=Incidents(80, 2)), **settings)  # type: ignore[arg-type]
 
@@ -156,13 +161,9 @@ def join_policy(by: Evaluator) -> JoinPolicy:
 class _Joins:
     """A partition of ``joins``: the records that wait there, and the state of the role."""
 
-    waiting: list[tuple[str, ScoredPrediction | JoinLabel] | tuple[Sources, Sources]] = field(
-        default_factory=list
-    )
+    waiting: list[tuple[str, ScoredPrediction | JoinLabel | SeenIn]] = field(default_factory=list)
     entries: dict[str, Entry] = field(default_factory=dict)
-    predictions: Sources = field(default_factory=Sources)
-    labels: Sources = field(default_factory=Sources)
-    reflected: JoinWatermark = field(default_factory=lambda: JoinWatermark(None, None))
+    seen: dict[str, SeenIn] = field(default_factory=lambda: {"predictions": {}, "labels": {}})
 
 
 class Pipeline:
@@ -183,6 +184,11 @@ class Pipeline:
         self._offset = 0
         self._joins = [_Joins() for _ in range(joins)]
         self._newest: dict[tuple[str, int], int] = {}
+        self._key = (by.profile.model, by.profile.version)
+        self._totals = {
+            "predictions": AppendTimes(len(predictions)),
+            "labels": AppendTimes(len(labels)),
+        }
         left = {("predictions", i): list(rows) for i, rows in enumerate(predictions)}
         left |= {("labels", i): list(rows) for i, rows in enumerate(labels)}  # type: ignore[dict-item]
         self._run(left)
@@ -200,7 +206,7 @@ class Pipeline:
             read = self._predictions if source[0] == "predictions" else self._labels
             read(source, batch)  # type: ignore[arg-type]
 
-    def _append(self, items: Iterable[Summary | WatermarkUpdate]) -> None:
+    def _append(self, items: Iterable[Summary | Progress]) -> None:
         self.log += [(self._offset, item) for item in items]
         self._offset += 1
 
@@ -212,8 +218,8 @@ class Pipeline:
         judged = classify_arrivals(
             newest_before(self._newest.get(source), at),
             at - at % PANE + PANE,
-            np.full(at.size, time.lateness_ms, dtype=np.int64),
-            np.full(at.size, time.accept_late_ms, dtype=np.int64),
+            time.lateness_ms,
+            time.accept_late_ms,
         )
         rows = [(row, a) for row, a in zip(batch, judged, strict=True) if a != Arrival.TOO_LATE]
         parts = [Part.ON_TIME if a == Arrival.ON_TIME else Part.LATE for _, a in rows]
@@ -235,26 +241,22 @@ class Pipeline:
 
     def _close(self, source: tuple[str, int], newest_ms: int) -> None:
         self._newest[source] = max(newest_ms, self._newest.get(source, newest_ms))
-        totals = {"predictions": len(self.predictions), "labels": len(self.labels)}
-        sources = {
-            topic: Sources(
-                total, {source[1]: Progress(self._newest[source])} if source[0] == topic else {}
-            )
-            for topic, total in totals.items()
-        }
-        self._append([WatermarkUpdate(sources["predictions"])])
+        newest = self._newest[source]
+        seen = {source[1]: Seen(newest, 0, 0, 0)}
+        if source[0] == "predictions":
+            self._append([Progress(self._totals["predictions"], {self._key: seen})])
         for joins in self._joins:
-            joins.waiting.append((sources["predictions"], sources["labels"]))
+            joins.waiting.append((source[0], seen))
 
     def _join(self, number: int) -> None:
         mine, portion = self._joins[number], self.random.choice([1, 5, 40])
         batch, mine.waiting = mine.waiting[:portion], mine.waiting[portion:]
         rows: dict[str, list[ScoredPrediction | JoinLabel]] = defaultdict(list)
-        for first, second in batch:
-            if isinstance(first, Sources):
-                self._receive(mine, first, second)  # type: ignore[arg-type]
+        for name, content in batch:
+            if isinstance(content, Mapping):
+                mine.seen[name] = merged(mine.seen[name], content)
             else:
-                rows[first].append(second)  # type: ignore[arg-type]
+                rows[name].append(content)
         additions = []
         for ident, new in rows.items():
             before = mine.entries.get(ident, Entry(self.evaluator.profile.model))
@@ -263,16 +265,15 @@ class Pipeline:
                 before, mine.entries[ident], join_policy(self.evaluator)
             )
         self._append(outcomes(self.evaluator, additions))
-        self._append([WatermarkUpdate(None, len(self._joins), {number: mine.reflected})])
+        joins = AppendTimes(len(self._joins), {number: 0})
+        joined_ = {self._key: {number: self._joined_time(mine)}}
+        self._append([Progress(joins=joins, joined=joined_)])
 
-    @staticmethod
-    def _receive(mine: _Joins, predictions: Sources, labels: Sources) -> None:
-        mine.predictions = mine.predictions.updated(predictions.total, predictions.partitions)
-        mine.labels = mine.labels.updated(labels.total, labels.partitions)
-        mine.reflected = JoinWatermark(
-            latest(mine.reflected.predictions_ms, mine.predictions.min_newest_ms()),
-            latest(mine.reflected.labels_ms, mine.labels.min_newest_ms()),
-        )
+    def _joined_time(self, mine: _Joins) -> JoinedTime:
+        time, predictions = self.evaluator.plan.time, mine.seen["predictions"]
+        at = event_time(predictions, self._totals["predictions"], time)
+        labels = label_time(mine.seen["labels"], self._totals["labels"], predictions, at, time)
+        return JoinedTime(at, labels)
 
     def detected(self, seed: int = 0) -> tuple[State, Findings]:
         """The log read to its end, cut into batches at random."""
@@ -280,14 +281,23 @@ class Pipeline:
         return fold({(profile.model, profile.version): self.evaluator}, self.log, seed)
 
 
-def reached(*newest_ms: int | None, idle: tuple[int, ...] = ()) -> list[WatermarkUpdate]:
-    """How far each partition of the predictions has come."""
-    progress = {i: Progress(at, i in idle) for i, at in enumerate(newest_ms)}
-    return [WatermarkUpdate(Sources(len(newest_ms), progress))]
+_calls = count(1)
 
 
-def joined(predictions_ms: int, labels_ms: int) -> list[WatermarkUpdate]:
-    return [WatermarkUpdate(None, 1, {0: JoinWatermark(predictions_ms, labels_ms)})]
+def reached(*newest_ms: int | None, idle: tuple[int, ...] = (), key: Key = KEY) -> list[Progress]:
+    """How far a version has come in each partition of the predictions.
+
+    Each call is later by ``IDLE``, in append time; in idle partitions the next one has begun.
+    """
+    now_ms = next(_calls) * IDLE
+    seen = {i: Seen(at, *[now_ms] * 3) for i, at in enumerate(newest_ms) if at is not None}
+    appended = dict.fromkeys(idle, now_ms + IDLE)
+    return [Progress(AppendTimes(len(newest_ms), appended), {key: seen})]
+
+
+def joined(predictions_ms: int, labels_ms: int, key: Key = KEY) -> list[Progress]:
+    times = JoinedTime(EventTime(predictions_ms), EventTime(labels_ms))
+    return [Progress(joins=AppendTimes(1, {0: 0}), joined={key: {0: times}})]
 
 
 def fold(

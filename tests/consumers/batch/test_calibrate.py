@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-import consumers.batch.calibrate
 from consumers.batch.calibrate_history import predictions_of
 from consumers.messages.records import Record
 from driftline.cli import program
@@ -110,30 +109,10 @@ def test_the_forward_split_names_a_feature_that_has_changed():
     assert written()["delays"] == {}
 
 
-@pytest.fixture(scope="module")
-def needs_min_effect():
-    """What is found in a history with two days of higher incomes."""
-    return []
-
-
-def run_once(monkeypatch, found: list, *words: object):
-    """The command; the calibration itself runs for the first test alone."""
-    calibrate = consumers.batch.calibrate.calibrate
-
-    def first_found(*given):
-        if not found:
-            found.append(calibrate(*given))
-        return found[0]
-
-    monkeypatch.setattr("consumers.batch.calibrate.calibrate", first_found)
-    frame = with_higher_income(loans(), slice(3, 5), 1.8)
-    return run("--splits", 20, "--delay-splits", 0, *words, frame=frame)
-
-
-def test_the_smallest_min_effect_that_fits_is_recommended_for_the_model(
-    monkeypatch, needs_min_effect
-):
-    done = run_once(monkeypatch, needs_min_effect)
+def test_the_smallest_min_effect_that_fits_is_recommended_for_the_model():
+    done = run(
+        "--splits", 20, "--delay-splits", 0, frame=with_higher_income(loans(), slice(3, 5), 1.8)
+    )
     assert done.exit_code == 0, done.output
     found = written()
     assert found["rules"]["driftline"]["rate"]["high"] > 1
@@ -162,8 +141,11 @@ def test_the_configuration_in_use_is_not_overwritten():
     assert recommended() == {"drift": {"min_effect": 0.3}}
 
 
-def test_min_effect_is_recommended_for_all_models_with_all_models(monkeypatch, needs_min_effect):
-    run_once(monkeypatch, needs_min_effect, "--all-models")
+def test_min_effect_is_recommended_for_all_models_with_all_models():
+    run(
+        *("--splits", 20, "--delay-splits", 0, "--all-models"),
+        frame=with_higher_income(loans(), slice(3, 5), 1.8),
+    )
     assert set(recommended()) == {"drift"}
 
 

@@ -80,7 +80,7 @@ class World:
         self.now_s = 1_000.0
         self.calls: list[Any] = []
         self.messages: list[list[Any]] = []  # of each consume; functions are rebalances
-        self.committed_at: dict[int, tuple[int, str]] = {}
+        self.committed_at: dict[int, int] = {}
         self.ends: dict[int, int] | None = {}  # None: no answer
         self.first_offsets: dict[int, int] = {}
         self.topics = {"d.predictions": 2, "d.alerts": 1}
@@ -125,8 +125,8 @@ class World:
         assert timeout > 0
         answers = []
         for partition in partitions:
-            offset, metadata = self.committed_at.get(partition.partition, (-1001, ""))
-            answers.append(KafkaPartition(partition.topic, partition.partition, offset, metadata))
+            offset = self.committed_at.get(partition.partition, -1001)
+            answers.append(KafkaPartition(partition.topic, partition.partition, offset))
         return answers
 
     def offsets_for_times(self, partitions: list[KafkaPartition], timeout: float) -> Any:
@@ -176,9 +176,7 @@ class World:
         self._call("produce", topic, options)
 
     def send_offsets_to_transaction(self, offsets: list[KafkaPartition], metadata: str) -> None:
-        sent = {
-            partition.partition: (partition.offset, partition.metadata) for partition in offsets
-        }
+        sent = {partition.partition: partition.offset for partition in offsets}
         self._call("send offsets", sent, metadata)
 
     def commit_transaction(self, _timeout: float) -> None:
@@ -242,15 +240,15 @@ def polled(world: World, client: Client, *messages: Any) -> list[tuple[TopicPart
 # -- transactions ------------------------------------------------------------------------------
 
 
-def test_a_transaction_has_the_messages_and_the_offsets_with_their_metadata(world, reading):
+def test_a_transaction_has_the_messages_and_the_offsets(world, reading):
     polled(world, reading, KafkaMessage(P0, 7))
     messages = [Message("alerts", b"k", b"v", None, [("h", b"1")]), Message("joins", None, b"w", 3)]
-    reading.commit({P0: 8, P1: 2}, Output(messages, {P0: "metadata"}))
+    reading.commit({P0: 8, P1: 2}, Output(messages))
     assert world.calls == [
         "begin",
         ("produce", "d.alerts", {"key": b"k", "value": b"v", "headers": [("h", b"1")]}),
         ("produce", "d.joins", {"key": None, "value": b"w", "partition": 3}),
-        ("send offsets", {0: (8, "metadata"), 1: (2, "")}, "generation 0"),
+        ("send offsets", {0: 8, 1: 2}, "generation 0"),
         "commit",
     ]
 
@@ -275,7 +273,7 @@ def test_a_batch_is_committed_with_the_group_metadata_of_its_poll(world, reading
     polled(world, reading, KafkaMessage(P0, 7))
     world.generation = 1
     reading.commit({P0: 8}, Output())
-    assert ("send offsets", {0: (8, "")}, "generation 0") in world.calls
+    assert ("send offsets", {0: 8}, "generation 0") in world.calls
 
 
 def test_resuming_after_a_rebalance_takes_the_group_metadata_again(world, reading):
@@ -283,7 +281,7 @@ def test_resuming_after_a_rebalance_takes_the_group_metadata_again(world, readin
     world.generation = 1
     reading.resume_all()
     reading.commit({P0: 8}, Output())
-    assert ("send offsets", {0: (8, "")}, "generation 1") in world.calls
+    assert ("send offsets", {0: 8}, "generation 1") in world.calls
 
 
 @pytest.mark.parametrize("step", ["produce", "send offsets", "commit"])
@@ -334,14 +332,22 @@ def test_a_transaction_that_can_be_neither_committed_nor_aborted_is_unsettled(wo
 
 
 def test_assigned_partitions_are_paused_at_their_committed_offset(world, client):
-    world.committed_at = {0: (7, "metadata")}
+    world.committed_at = {0: 7}
     assert polled(world, client, world.assigns(P0, P1)) == []
     assert world.calls == [("assign", {0: 7, 1: OFFSET_BEGINNING}), ("pause", 0, 1)]
     assert client.take_rebalance() == (
-        {P0: CommittedOffset(7, "metadata"), P1: CommittedOffset(OFFSET_BEGINNING)},
+        {P0: CommittedOffset(7), P1: CommittedOffset(OFFSET_BEGINNING)},
         set(),
     )
     assert client.take_rebalance() == ({}, set())
+
+
+def test_partitions_whose_offset_the_group_has_lost_start_at_their_position(world, client, caplog):
+    client.recover_with(lambda partitions: {P1: 5} if P1 in partitions else {})
+    world.committed_at = {0: 7}
+    polled(world, client, world.assigns(P0, P1))
+    assert world.calls[0] == ("assign", {0: 7, 1: 5})
+    assert "has lost its offsets of predictions/1: using positions" in caplog.text
 
 
 def test_positions_replace_the_committed_offsets(world):
@@ -359,7 +365,7 @@ def test_records_of_a_partition_that_is_lost_in_the_same_poll_are_dropped(world,
 
 
 def test_records_of_a_partition_that_is_lost_and_assigned_again_are_dropped(world, reading):
-    world.committed_at = {1: (2, "")}
+    world.committed_at = {1: 2}
     messages = [KafkaMessage(P1, 3), end(P1, 4), world.revokes(P1), world.assigns(P1)]
     assert polled(world, reading, *messages) == []
     assert reading.take_rebalance() == ({P1: CommittedOffset(2)}, {P1})
@@ -373,9 +379,9 @@ def test_a_partition_that_is_assigned_and_lost_in_one_poll_is_only_lost(world, c
 
 
 def test_rewind_seeks_to_the_committed_offsets_and_stays_paused_until_resume(world, reading):
-    world.committed_at = {0: (7, "metadata")}
+    world.committed_at = {0: 7}
     assert reading.rewind() == {
-        P0: CommittedOffset(7, "metadata"),
+        P0: CommittedOffset(7),
         P1: CommittedOffset(OFFSET_BEGINNING),
     }
     assert world.calls[0] == ("pause", 0, 1)

@@ -11,23 +11,26 @@ from hypothesis import strategies as st
 from consumers.messages.detect_state import (
     ClockEntry,
     DecisionsEntry,
+    TimeEntry,
     clock_message,
     decisions_message,
     decode_state,
+    time_message,
 )
 from consumers.messages.reading import ForeignMessage, MalformedMessage
 from consumers.messages.records import Message, Record
 from monitor.decisions.incidents import Incident
-from monitor.events.event_time import Progress, Sources
+from monitor.events.progress import AppendTimes, EventTime, Seen
 from monitor.statistics.drift_rule import Evidence, Severity
-from monitor.windows.state import Clock, Decisions, ErrorHistory, JoinWatermark, WindowState
+from monitor.windows.clocks import AppendClock, Clock, JoinedTime, VersionTime
+from monitor.windows.state import Decisions, ErrorHistory, WindowState
 
 times_ms = st.none() | st.integers(0, 2**53)
-sources = st.builds(
-    Sources,
-    st.integers(0, 99),
-    st.dictionaries(st.integers(0, 99), st.builds(Progress, times_ms, st.booleans()), max_size=5),
+ms = st.integers(0, 2**53)
+append_times = st.builds(
+    AppendTimes, st.integers(0, 99), st.dictionaries(st.integers(0, 99), ms, max_size=5)
 )
+event_times = st.none() | st.builds(EventTime, ms, st.booleans(), times_ms)
 figures = st.none() | st.floats(0, 1)
 evidences = st.builds(
     Evidence,
@@ -79,14 +82,12 @@ decisions = st.builds(
     ),
     times_ms,
 )
-clocks = st.builds(
-    Clock,
-    sources,
-    st.integers(0, 9),
-    st.dictionaries(st.integers(0, 9), st.builds(JoinWatermark, times_ms, times_ms), max_size=3),
-    times_ms,
-    times_ms,
-    times_ms,
+clocks = st.builds(AppendClock, append_times, append_times)
+times = st.builds(
+    VersionTime,
+    st.dictionaries(st.integers(0, 9), st.builds(Seen, ms, ms, ms, ms), max_size=3),
+    st.dictionaries(st.integers(0, 9), st.builds(JoinedTime, event_times, event_times), max_size=3),
+    st.builds(Clock, times_ms, times_ms, times_ms),
 )
 
 
@@ -94,18 +95,28 @@ def record(message: Message) -> Record:
     return Record(message.topic, message.partition or 0, 0, message.key, message.value)
 
 
-@given(clock=clocks, decided=decisions)
+@given(clock=clocks, time=times, decided=decisions)
 @settings(max_examples=40, deadline=None)
-def test_the_state_of_detect_is_read_as_it_was_written(clock, decided):
+def test_the_state_of_detect_is_read_as_it_was_written(clock, time, decided):
     assert decode_state(record(clock_message(3, clock))) == ClockEntry(clock)
+    of_version = decode_state(record(time_message(3, ("m", "1"), time)))
+    assert of_version == TimeEntry(("m", "1"), time)
     message = decisions_message(3, ("flight-delay", "1"), decided)
     assert decode_state(record(message)) == DecisionsEntry(("flight-delay", "1"), decided)
 
 
+def of_partition(number: int) -> list[Message]:
+    return [
+        clock_message(number, AppendClock()),
+        time_message(number, ("m", "1"), VersionTime()),
+        decisions_message(number, ("m", "1"), Decisions((1, 2, 3))),
+    ]
+
+
 def test_the_state_of_a_partition_goes_to_the_partition_of_the_same_number():
-    messages = [clock_message(3, Clock()), decisions_message(3, ("m", "1"), Decisions((1, 2, 3)))]
-    assert [message.partition for message in messages] == [3, 3]
-    assert [message.key for message in messages] == [b"clock/3", b"model/m/1"]
+    messages = of_partition(3)
+    assert [message.partition for message in messages] == [3, 3, 3]
+    assert [message.key for message in messages] == [b"clock/3", b"time/m/1", b"model/m/1"]
 
 
 def test_the_json_of_the_state_is_that_of_schema_1():
@@ -113,11 +124,12 @@ def test_the_json_of_the_state_is_that_of_schema_1():
     evidence = Evidence("ks", 0.3, Severity.WARNING, 1, 2, 909)
     incident = Incident("91ab", "data/x", Severity.WARNING, 2, 2, evidence, 3)
     decided = Decisions((1, 2, 3), windows={4: WindowState()}, incidents={"data/x": incident})
-    clock = json.loads(clock_message(0, Clock()).value or b"")["clock"]
+    clock = json.loads(clock_message(0, AppendClock()).value or b"")["clock"]
+    time = json.loads(time_message(0, ("m", "1"), VersionTime()).value or b"")["time"]
     state = json.loads(decisions_message(0, ("m", "1"), decided).value or b"")["decisions"]
-    assert list(clock) == [
-        *("predictions", "joins_total", "joins", "data_ms", "joined_ms", "labels_ms")
-    ]
+    assert list(clock) == ["predictions", "joins"]
+    assert list(time) == ["seen", "joined", "floor"]
+    assert list(time["floor"]) == ["data_ms", "joined_ms", "labels_ms"]
     assert list(state) == [
         *(
             "window_config",
@@ -144,8 +156,8 @@ def test_the_json_of_the_state_is_that_of_schema_1():
 
 
 def test_every_state_message_carries_its_schema():
-    messages = [clock_message(0, Clock()), decisions_message(0, ("m", "1"), Decisions((1, 2, 3)))]
-    assert [json.loads(message.value or b"")["schema"] for message in messages] == [1, 1]
+    schemas = [json.loads(message.value or b"")["schema"] for message in of_partition(0)]
+    assert schemas == [1, 1, 1]
 
 
 @pytest.mark.parametrize("key", [None, b"", b"clock", b"model/m", b"\xff/0", b"model/m/1/2"])
@@ -154,7 +166,7 @@ def test_state_with_another_key_is_foreign(key):
         decode_state(Record("detect-state", 0, 0, key, b'{"schema": 1}'))
 
 
-@pytest.mark.parametrize("key", [b"clock/0", b"model/m/1"])
+@pytest.mark.parametrize("key", [b"clock/0", b"time/m/1", b"model/m/1"])
 @pytest.mark.parametrize("value", [b'{"schema": 2}', b"{}", b'{"clock": {}, "decisions": {}}'])
 def test_state_of_another_schema_or_without_one_is_refused(key, value):
     """Skipping it would forget what was decided."""
@@ -162,7 +174,7 @@ def test_state_of_another_schema_or_without_one_is_refused(key, value):
         decode_state(Record("detect-state", 0, 0, key, value))
 
 
-@pytest.mark.parametrize("key", [b"clock/0", b"model/m/1"])
+@pytest.mark.parametrize("key", [b"clock/0", b"time/m/1", b"model/m/1"])
 @pytest.mark.parametrize("value", [None, b"junk"])
 def test_a_tombstone_or_junk_is_foreign_under_any_key(key, value):
     with pytest.raises(ForeignMessage):

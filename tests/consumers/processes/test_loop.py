@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from consumers.kafka.errors import TransactionAborted
-from consumers.messages.records import Batch, CommittedOffset, Output, Record, TopicPartition
+from consumers.messages.records import (
+    Batch,
+    CommittedOffset,
+    Message,
+    Output,
+    Record,
+    TopicPartition,
+)
 from consumers.processes import loop
 from consumers.processes.loop import MAX_ABORTS, TooManyAborts, run_role, run_sink
 
@@ -148,7 +155,7 @@ class World:
         self.calls.append("progressed" if progressed else "heartbeat")
 
 
-OUTPUT = Output(offset_metadata={P0: "metadata"})
+OUTPUT = Output([Message("summaries", None, b"output")])
 
 
 def test_a_role_handles_then_commits_then_is_confirmed():

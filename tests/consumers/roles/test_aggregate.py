@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,11 +15,15 @@ from hypothesis import strategies as st
 
 from consumers.dead_letters.dead_letter import MAX_BYTES
 from consumers.messages.joins import identity, identity_partition
-from consumers.messages.records import Batch, Message, Record, TopicPartition
-from consumers.messages.summaries import decode_summary_message, model_partition
+from consumers.messages.partitions import model_partition
+from consumers.messages.records import Batch, CommittedOffset, Message, Record, TopicPartition
+from consumers.messages.summaries import decode_summary_message
 from consumers.roles.aggregate import Aggregate
+from consumers.roles.source_position import Position
 from monitor.counts.summary import Part
-from monitor.events.event_time import NEVER, Progress, Sources
+from monitor.events.event_time import NEVER
+from monitor.events.progress import AppendTimes, Seen
+from monitor.windows.clocks import Progress
 from tests.consumers.in_memory import (
     ACCEPT_LATE,
     LATENESS,
@@ -33,20 +38,22 @@ from tests.consumers.in_memory import (
     label,
     pane_sums,
     plan,
+    positions_of,
     prediction,
     profile,
-    source_watermarks,
+    source_progress,
     summaries,
 )
 
 P0, P1 = TopicPartition("predictions", 0), TopicPartition("predictions", 1)
 L0, L1 = TopicPartition("labels", 0), TopicPartition("labels", 1)
+J0 = TopicPartition("joins", 0)
 SOURCES = (P0, P1, L0, L1)
 OTHER_PANE = profile("coarse", pane_ms=2 * PANE)
 
 
 def new_log() -> Log:
-    return Log(predictions=2, labels=2, summaries=2, joins=3)
+    return Log(predictions=2, labels=2, summaries=2, joins=3, positions=2)
 
 
 def table(**known: Any) -> Table:
@@ -54,7 +61,8 @@ def table(**known: Any) -> Table:
 
 
 def aggregate(log: Log, profiles: Table | None = None, **time: Any) -> Aggregate:
-    return Aggregate(profiles or table(), constant(plan(**time)), log.partitions)
+    plan_of = constant(plan(**time))
+    return Aggregate(profiles or table(), plan_of, log.partitions, positions_of(log))
 
 
 def counted(*sent: tuple[TopicPartition, bytes | None], **time: Any) -> Log:
@@ -70,8 +78,9 @@ def send(log: Log, *sent: tuple[TopicPartition, bytes | None]) -> None:
         log.append(Message(topic_partition.topic, b"key", value, topic_partition.partition))
 
 
-def metadata(log: Log, topic_partition: TopicPartition) -> Any:
-    return json.loads(log.committed[topic_partition].metadata)
+def position(log: Log, source: TopicPartition) -> Position:
+    """The position of a source partition, from the log."""
+    return positions_of(log).load([source])[source]
 
 
 def reasons(log: Log) -> list[str]:
@@ -118,11 +127,9 @@ def test_a_record_with_several_errors_is_rejected_for_the_first_reason(
 ):
     log = counted((topic_partition, value))
     assert reasons(log) == [reason]
-    assert metadata(log, topic_partition) == {
-        "newest_ms": None,
-        "counts": {"received": 1},
-        "dead": {reason: 1},
-    }
+    assert position(log, topic_partition) == Position(
+        next_offset=1, append_ms=NOW, counts={"received": 1}, dead={reason: 1}
+    )
     assert pane_sums(log.all("summaries")) == {}
     assert join_rows(log.all("joins")) == []
 
@@ -140,8 +147,8 @@ def test_the_clock_skew_is_not_checked_if_it_is_off():
 def test_a_rejected_row_does_not_advance_event_time():
     """Otherwise the rows after it would be too late."""
     log = counted((P0, prediction(time=FUTURE)), (P0, prediction(time=T0)))
-    assert metadata(log, P0)["newest_ms"] == T0
-    assert metadata(log, P0)["counts"] == {"received": 2, "counted": 1}
+    assert position(log, P0).seen == {("m", "1"): Seen(T0, NOW, NOW, NOW)}
+    assert position(log, P0).counts == {"received": 2, "counted": 1}
 
 
 # newest seen:   ... 9500) on time   [9500 ... 12500] late   (12500 ... too late
@@ -160,7 +167,35 @@ def test_lateness_depends_on_the_newest_time_of_the_own_partition(seen_ms, count
     log = counted(
         (P1, prediction(time=T0 + 99_000)), (P0, prediction(time=T0 + seen_ms)), (P0, row)
     )
-    assert metadata(log, P0)["counts"] == {"received": 2, **counts}
+    assert position(log, P0).counts == {"received": 2, **counts}
+
+
+def test_lateness_depends_on_rows_of_the_same_version_only():
+    """A model that is scored at night, beside one that is scored all day."""
+    day = [(P0, prediction(time=T0 + 99_000)), (P0, prediction(time=T0 + 99_000, version="2"))]
+    night = [(P0, prediction(model="n", time=T0)), (P0, prediction(model="n", time=T0 + 1))]
+    log = new_log()
+    send(log, *day, *night)
+    Worker(aggregate(log, table(later=[profile("n")])), log, SOURCES).work()
+    assert position(log, P0).counts == {"received": 4, "counted": 4}
+    assert position(log, P0).seen["n", "1"].newest_ms == T0 + 1
+
+
+def test_label_counts_as_arrived_by_labels_of_the_same_model_only():
+    log = new_log()
+    send(log, (L0, label(time=T0 + 99_000)), (L0, label(model="n", time=T0)))
+    Worker(aggregate(log, table(later=[profile("n")])), log, SOURCES).work()
+    assert {row[6] for row in join_rows(log.all("joins"))} == {NEVER}
+
+
+def test_sender_whose_clock_is_ahead_moves_event_time_to_the_append_time_at_most():
+    ahead, others = prediction(time=NOW + 50_000), prediction(time=NOW - 1)
+    log = counted((P0, ahead), (P0, others))
+    assert position(log, P0).seen["m", "1"].newest_ms == NOW
+    assert position(log, P0).counts == {"received": 2, "counted": 2}
+    log = counted((P0, ahead), (P0, others), max_clock_skew_ms=None)
+    assert position(log, P0).seen["m", "1"].newest_ms == NOW + 50_000
+    assert position(log, P0).counts == {"received": 2, "counted": 1, "too_late": 1}
 
 
 # -- the law: nothing depends on who counts, in which batches ----------------------------------
@@ -240,7 +275,7 @@ class Expected:
     """The definition in the design, record by record."""
 
     def __init__(self, stream: list[Raw]) -> None:
-        self.newest_ms: dict[TopicPartition, int] = {}
+        self.newest_ms: dict[tuple[TopicPartition, str], int] = {}  # by partition and version
         self.counts: dict[TopicPartition, Counter[str]] = defaultdict(Counter)
         self.dead: dict[TopicPartition, Counter[str]] = defaultdict(Counter)
         self.dead_letters: list[bytes | None] = []
@@ -281,16 +316,20 @@ class Expected:
         self.joined.append((ident, None, row["time"], False, 0.0, row["label"], seen_ms))
 
     def _see(self, topic_partition: TopicPartition, row: dict[str, Any]) -> int:
-        before = self.newest_ms.get(topic_partition, NEVER)
-        self.newest_ms[topic_partition] = max(before, row["time"])
+        key = (topic_partition, row.get("version", ""))
+        before = self.newest_ms.get(key, NEVER)
+        self.newest_ms[key] = max(before, row["time"])
         return before
 
-    def metadata(self, topic_partition: TopicPartition) -> dict[str, Any]:
-        return {
-            "newest_ms": self.newest_ms.get(topic_partition),
-            "counts": {name: n for name, n in self.counts[topic_partition].items() if n},
-            "dead": dict(self.dead[topic_partition]),
+    def position(self, source: TopicPartition) -> Position:
+        seen = {
+            ("m", version) if version else ("m",): Seen(newest_ms, NOW, NOW, NOW)
+            for (of, version), newest_ms in self.newest_ms.items()
+            if of == source
         }
+        counts = {name: n for name, n in self.counts[source].items() if n}
+        received = self.counts[source]["received"]
+        return Position(received, NOW, counts, dict(self.dead[source]), seen)
 
     def pane_counts(self) -> dict[Any, tuple[int, Counter[int], Counter[str]]]:
         panes: dict[Any, Any] = {}
@@ -325,12 +364,12 @@ def test_every_row_is_counted_once_for_any_batches_workers_and_crashes(stream, o
     send(log, *((record.topic_partition, record.value) for record in stream))
     count_in_turns(log, owners, turns)
 
-    for topic_partition in {record.topic_partition for record in stream}:
-        found = metadata(log, topic_partition)
-        assert found == expected.metadata(topic_partition)
-        counts = Counter(found["counts"])
+    for source in {record.topic_partition for record in stream}:
+        assert position(log, source) == expected.position(source)
+        found = position(log, source)
+        counts = Counter(found.counts)
         assert counts["received"] == counts["counted"] + counts["too_late"] + sum(
-            found["dead"].values()
+            found.dead.values()
         )
     sums = pane_sums(log.all("summaries"))
     assert {
@@ -380,7 +419,7 @@ def survives(worker: Worker, most: int, ending: str) -> bool:
 @settings(max_examples=150, deadline=None)
 def test_no_bytes_stop_the_role(value, topic_partition):
     log = counted((topic_partition, value))
-    assert metadata(log, topic_partition)["counts"]["received"] == 1
+    assert position(log, topic_partition).counts["received"] == 1
 
 
 json_values = st.recursive(
@@ -397,7 +436,7 @@ json_values = st.recursive(
 @settings(max_examples=150, deadline=None)
 def test_no_value_of_a_field_stops_the_role(field, value):
     log = counted((P0, prediction(**{field: value})), (P0, prediction(features={"x": value})))
-    assert metadata(log, P0)["counts"]["received"] == 2
+    assert position(log, P0).counts["received"] == 2
 
 
 # -- dead letters ------------------------------------------------------------------------------
@@ -554,7 +593,7 @@ def test_rows_before_the_deletion_of_their_version_are_counted_and_later_ones_re
     send(log, (P0, prediction()), (P0, prediction(model="nobody")), (P0, prediction(id="b")))
     Worker(aggregate(log, profiles), log, SOURCES).work()
     assert reasons(log) == ["unknown_model", "unknown_model"]
-    assert metadata(log, P0)["counts"]["counted"] == 1
+    assert position(log, P0).counts["counted"] == 1
 
 
 def test_a_profile_with_another_pane_is_rejected_with_both_lengths():
@@ -565,66 +604,104 @@ def test_a_profile_with_another_pane_is_rejected_with_both_lengths():
     )
 
 
-# -- watermarks --------------------------------------------------------------------------------
+# -- progress ----------------------------------------------------------------------------------
+
+SEEN = Seen(T0 + 5_000, NOW, NOW, NOW)
 
 
-def test_every_transaction_ends_with_the_watermarks_in_every_partition():
+def test_transaction_ends_with_the_progress_of_each_version_in_the_partition_of_its_model():
     log = counted((P1, prediction(time=T0 + 5_000)), (P1, prediction(time=T0)), (L0, b"{"))
-    nothing = Progress(None, False)
-    predictions = Sources(2, {0: nothing, 1: Progress(T0 + 5_000, False)})
+    predictions, labels = AppendTimes(2, {1: NOW}), AppendTimes(2, {0: NOW})
     for topic_partition in log.topic_partitions("joins"):
-        last = log.read(topic_partition)[-1:]
-        (closing,) = source_watermarks(last)
-        assert closing.predictions == predictions
-        assert closing.labels == Sources(2, {0: nothing, 1: nothing})
-    for topic_partition in log.topic_partitions("summaries"):
-        closed: Any = decode_summary_message(log.read(topic_partition)[-1])
-        assert closed.predictions == predictions
+        (progress,) = source_progress(log.read(topic_partition)[-1:])
+        assert (progress.predictions, progress.labels) == (predictions, labels)
+        assert [(v.model, v.version, v.partition, v.seen) for v in progress.versions] == [
+            ("m", "1", 1, SEEN)
+        ]
+        assert progress.label_models == []
+    own = model_partition("m", 2)
+    for number, seen in ((own, {("m", "1"): {1: SEEN}}), (1 - own, {})):
+        last = decode_summary_message(log.read(TopicPartition("summaries", number))[-1])
+        assert last == Progress(predictions=predictions, seen=seen)
 
 
-def test_a_worker_reports_the_watermarks_of_its_own_partitions_only():
+def test_progress_of_labels_goes_to_join_by_model():
+    log = counted((L1, label(time=T0 + 5_000)))
+    progress = source_progress(log.all("joins"))[-1]
+    assert [(m.model, m.partition, m.seen) for m in progress.label_models] == [("m", 1, SEEN)]
+    assert progress.versions == []
+
+
+def test_append_time_is_reported_again_once_it_has_moved_by_a_second():
+    log = new_log()
+    worker = Worker(aggregate(log), log, SOURCES)
+    for append_ms in (NOW, NOW + 999, NOW + 1_000):
+        log.append(Message("predictions", None, prediction(), 0), append_ms)
+        worker.work()
+    reported = [p.predictions.reached_ms for p in source_progress(log.read(J0))]
+    assert reported == [{0: NOW}, {}, {0: NOW + 1_000}]
+    other = TopicPartition("summaries", 1 - model_partition("m", 2))
+    assert len(log.read(other)) == 2  # of another model: only when append time is reported
+
+
+def test_worker_reports_the_progress_of_its_own_partitions_only():
     log = new_log()
     send(log, (P1, prediction()))
     Worker(aggregate(log), log, [P1]).work()
-    closing = source_watermarks(log.all("joins"))[-1]
-    assert (closing.predictions.total, set(closing.predictions.partitions)) == (2, {1})
-    assert (closing.labels.total, set(closing.labels.partitions)) == (2, set())
+    progress = source_progress(log.all("joins"))[-1]
+    assert progress.predictions == AppendTimes(2, {1: NOW})
+    assert progress.labels == AppendTimes(2, {})
 
 
-def test_a_worker_does_not_report_the_watermark_of_a_lost_partition():
+def test_successor_reports_the_append_time_again():
+    """Progress may have been lost with an aborted transaction of the worker before."""
     log = new_log()
-    send(log, (P0, prediction()), (P1, prediction()))
-    role = aggregate(log)
-    Worker(role, log, SOURCES).work()
-    role.on_partitions_revoked([P1])
     send(log, (P0, prediction()))
-    role.handle(Batch(log.read(P0, 1)))
-    assert set(role.status()) == {"predictions/0", "labels/0", "labels/1"}
-    Worker(role, log, [P0]).work()
-    assert set(source_watermarks(log.all("joins"))[-1].predictions.partitions) == {0}
+    Worker(aggregate(log), log, SOURCES).work()
+    send(log, (P0, prediction()))
+    Worker(aggregate(log), log, SOURCES).work()
+    assert source_progress(log.read(J0))[-1].predictions == AppendTimes(2, {0: NOW})
+
+
+def test_position_of_a_partition_survives_a_worker_and_a_forgotten_group():
+    log = new_log()
+    send(log, (P0, prediction(time=T0 + 5_000)), (P0, b"{"))
+    Worker(aggregate(log), log, SOURCES).work()
+    role = aggregate(log)
+    role.on_partitions_assigned({P0: CommittedOffset(-2)})
+    assert role.status()["predictions/0"]["offset"] == 2
+    assert position(log, P0).counts == {"received": 2, "counted": 1}
+    assert positions_of(log).next_offsets(SOURCES) == {P0: 2}
 
 
 # -- idle partitions ---------------------------------------------------------------------------
 
 
-def idle(log: Log) -> list[bool]:
-    progress = source_watermarks(log.read(TopicPartition("joins", 0)))[-1].predictions.partitions
-    return [progress[n].idle for n in sorted(progress)]
+def idle(role: Aggregate) -> list[bool]:
+    return [bool(role.status()[p.name]["idle"]) for p in (P0, P1)]
 
 
-def test_an_idle_partition_is_reported_once_and_is_active_with_its_next_record():
+def reached(log: Log) -> list[int | None]:
+    """The newest append times of the predictions' partitions that were reported."""
+    found = AppendTimes()
+    for progress in source_progress(log.read(J0)):
+        found = found.updated(progress.predictions)
+    return [found.reached_ms.get(n) for n in (0, 1)]
+
+
+def test_partition_that_was_read_to_its_end_reaches_the_clock_of_the_worker():
     log = new_log()
-    worker = Worker(aggregate(log), log, SOURCES)
-    idle_batch = Batch(idle={P0: 0, P1: 0})
-    worker.work(batch=idle_batch)
-    assert idle(log) == [True, True]
-    assert worker.work(batch=idle_batch) is None
+    role = aggregate(log)
+    worker = Worker(role, log, SOURCES)
+    worker.work(batch=Batch(idle={P0: 0}, now_ms=NOW))
+    assert (idle(role), reached(log)) == ([True, False], [NOW, None])
+    assert worker.work(batch=Batch(idle={P0: 0}, now_ms=NOW + 999)) is None
+    worker.work(batch=Batch(idle={P0: 0}, now_ms=NOW + 1_000))
+    assert reached(log) == [NOW + 1_000, None]
 
-    send(log, (P1, prediction()))
+    send(log, (P0, prediction()))
     worker.work()
-    assert idle(log) == [True, False]
-    worker.work(batch=Batch(idle={P1: 1}))
-    assert idle(log) == [True, True]
+    assert idle(role) == [False, False]
 
 
 def test_an_empty_batch_needs_no_transaction():
@@ -633,35 +710,26 @@ def test_an_empty_batch_needs_no_transaction():
     assert log.committed == {}
 
 
-def test_idle_partitions_are_committed_with_offsets_and_unchanged_metadata():
+def test_idle_partitions_are_committed_with_offsets_and_unchanged_counts():
     """A transaction without offsets would not fence a worker that lost its partition."""
     log = new_log()
     send(log, (P0, prediction()), (P0, b"{"))
     worker = Worker(aggregate(log), log, SOURCES)
     worker.work()
-    before = log.committed[P0]
-    worker.work(batch=Batch(idle={P0: 2, P1: 0}))
-    assert log.committed[P0] == before
-    assert log.committed[P1].next_offset == 0
+    before = position(log, P0)
+    worker.work(batch=Batch(idle={P0: 2, P1: 0}, now_ms=NOW + 5_000))
+    assert position(log, P0) == replace(before, append_ms=NOW + 5_000)
+    assert [log.committed[p].next_offset for p in (P0, P1)] == [2, 0]
 
 
-def test_an_idle_partition_is_reported_again_after_an_abort():
+def test_append_time_of_an_idle_partition_is_reported_again_after_an_abort():
     log = new_log()
     worker = Worker(aggregate(log), log, SOURCES)
-    idle_batch = Batch(idle={P0: 0})
+    idle_batch = Batch(idle={P0: 0}, now_ms=NOW)
     assert worker.role.handle(idle_batch) is not None
     worker.release()
     worker.assign()
     assert worker.role.handle(idle_batch) is not None
-
-
-def test_a_successor_takes_partitions_over_as_active():
-    log = new_log()
-    Worker(aggregate(log), log, SOURCES).work(batch=Batch(idle={P0: 0, P1: 0}))
-    successor = Worker(aggregate(log), log, SOURCES)
-    send(log, (P1, prediction()))
-    successor.work()
-    assert idle(log) == [False, False]
 
 
 # -- what it says of itself --------------------------------------------------------------------
@@ -673,7 +741,7 @@ def test_the_status_has_offset_watermark_and_counts_of_each_partition():
     role = aggregate(log)
     worker = Worker(role, log, SOURCES)
     worker.work()
-    worker.work(batch=Batch(idle={L0: 0}))
+    worker.work(batch=Batch(idle={L0: 0}, now_ms=NOW))
     status = role.status()
     assert status["predictions/0"] == {
         "offset": 2,

@@ -19,20 +19,27 @@ from hypothesis import strategies as st
 
 import consumers.roles.detect
 from consumers.messages.arrow import ARROW_HEADERS, JSON_HEADERS
+from consumers.messages.progress import (
+    JoinProgress,
+    SourceProgress,
+    VersionJoined,
+    VersionSeen,
+    join_progress_messages,
+    source_progress_messages,
+)
 from consumers.messages.reading import UnreadableMessage
 from consumers.messages.records import Message, Record, TopicPartition
 from consumers.messages.summaries import encode_pieces
-from consumers.messages.watermarks import JoinWatermarks, SourceWatermarks, watermark_messages
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.detect import Detect
 from consumers.roles.join import Join
 from monitor.counts.counts import Counts
 from monitor.counts.summary import Part, Summary
-from monitor.events.event_time import Progress, Sources
+from monitor.events.progress import AppendTimes, EventTime, Seen
 from monitor.windows.evaluator import Evaluator
-from monitor.windows.state import JoinWatermark
 from producers.contract.version_info import VersionInfo
 from tests.consumers.in_memory import (
+    NOW,
     PANE,
     T0,
     Log,
@@ -41,11 +48,13 @@ from tests.consumers.in_memory import (
     constant,
     label,
     plan,
+    positions_of,
     prediction,
     profile,
 )
 
 S0, S1 = TopicPartition("summaries", 0), TopicPartition("summaries", 1)
+MODELS = (("m", "1"), ("m", "2"), ("n", "1"))
 WINDOW = 4 * PANE
 WINDOWS = 8
 DRIFTED = range(3, 5)  # windows in which x lies far away
@@ -106,11 +115,11 @@ def rows() -> list[tuple[str, bytes]]:
 @cache
 def summarised() -> Log:
     """What ``aggregate`` and ``join`` make of it, turn by turn, on one partition of summaries."""
-    log = Log(predictions=1, labels=1, joins=1, summaries=1)
+    log = Log(predictions=1, labels=1, joins=1, summaries=1, positions=1)
     sources = [*log.topic_partitions("predictions"), *log.topic_partitions("labels")]
     with TemporaryDirectory() as directory:
         made: Any = (table(), constant(PLAN), log.partitions)
-        counting = Worker(Aggregate(*made), log, sources)
+        counting = Worker(Aggregate(*made, positions_of(log)), log, sources)
         joining = Worker(
             Join(*made, Path(directory), log.first_offset), log, log.topic_partitions("joins")
         )
@@ -330,15 +339,25 @@ def row(model: str, pane: int, topic_partition: TopicPartition = S0, version: st
     return Message("summaries", model.encode(), value, topic_partition.partition, ARROW_HEADERS)
 
 
-def passed(ms: int, topic_partition: TopicPartition = S0) -> list[Message]:
-    """Everything has come to this time of the stream, and was joined."""
-    sources = Sources(1, {0: Progress(T0 + ms)})
-    joined = {0: JoinWatermark(T0 + ms, T0 + ms)}
-    watermarks = (
-        SourceWatermarks(schema=1, predictions=sources, labels=sources),
-        JoinWatermarks(schema=1, total=1, partitions=joined),
-    )
-    return [watermark_messages("summaries", of, 2)[topic_partition.partition] for of in watermarks]
+def passed(ms: int, *keys: tuple[str, str]) -> list[Message]:
+    """Everything of these versions has come to this time of the stream, and was joined."""
+    at, appended = T0 + ms, AppendTimes(1, {0: NOW})
+    seen = [
+        VersionSeen(model=m, version=v, partition=0, seen=Seen(at, NOW, NOW, NOW))
+        for m, v in keys or MODELS
+    ]
+    joined = [
+        VersionJoined(
+            model=m, version=v, partition=0, predictions=EventTime(at), labels=EventTime(at)
+        )
+        for m, v in keys or MODELS
+    ]
+    sources = SourceProgress(schema=1, predictions=appended, labels=appended, versions=seen)
+    joins = JoinProgress(schema=1, joins=appended, versions=joined)
+    return [
+        *source_progress_messages(sources, joins=0, summaries=1, has_append_times=True),
+        *join_progress_messages(joins, 1, has_append_times=True),
+    ]
 
 
 def handled(worker: Worker[Detect], log: Log, *messages: Message) -> list[Message]:
@@ -357,9 +376,9 @@ def test_detect_state_is_written_only_for_what_changed_one_record_per_model_vers
     first = handled(worker, log, row("m", 0), row("m", 0, version="2"), row("n", 0))
     assert state_keys(first) == {b"clock/0", b"model/m/1", b"model/m/2", b"model/n/1"}
     assert state_keys(handled(worker, log, row("n", -1))) == {b"model/n/1"}
-    handled(worker, log, *passed(1))
-    assert state_keys(handled(worker, log, *passed(2))) == {b"clock/0"}
-    assert state_keys(handled(worker, log, *passed(2))) == set()
+    assert state_keys(handled(worker, log, *passed(1))) >= {b"clock/0", b"time/m/1", b"time/n/1"}
+    assert state_keys(handled(worker, log, *passed(2, ("m", "2")))) == {b"time/m/2"}
+    assert state_keys(handled(worker, log, *passed(2, ("m", "2")))) == set()
 
 
 def test_detect_state_goes_to_the_partition_with_the_number_of_the_summaries(log, tmp_path):
@@ -441,11 +460,10 @@ def test_status_of_detect_has_offset_watermark_and_counts(log, tmp_path):
     role = detect(log, tmp_path)
     worker = Worker(role, log, [S0])
     assert role.status()["summaries/0"]["offset"] == 0
-    handled(worker, log, row("m", 0), *passed(1_500))
+    handled(worker, log, row("m", 0), *passed(1_500, ("m", "1")))
     assert role.status()["summaries/0"] == {
         "offset": 3,
         "watermark": "2013-04-01T00:00:01.500Z",
-        "idle": False,
         "counts": {"models": 1, "panes": 1, "open_incidents": 0, "foreign": 0},
     }
 
@@ -595,7 +613,7 @@ def test_version_whose_summaries_were_deleted_before_a_rebuild_is_set_aside(tmp_
         worker.work(4)
     written_before = of_versions(log, *VERSIONS)
     retained(log, log.position(S0).next_offset)
-    for message in (*(row("o", pane) for pane in range(40, 45)), *passed(60 * PANE)):
+    for message in (*(row("o", pane) for pane in range(40, 45)), *passed(60 * PANE, ("o", "1"))):
         log.append(message)
     profiles = Table(*table().all().values(), profile("o"))
     for disk in ("empty", "empty", "of another machine"):  # a restart must not forget it

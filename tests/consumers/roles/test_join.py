@@ -17,21 +17,29 @@ from hypothesis import strategies as st
 from rocksdict import Options, Rdict
 
 from consumers.messages.joins import JoinRows, identity, join_message
+from consumers.messages.partitions import model_partition
+from consumers.messages.progress import (
+    LabelsSeen,
+    SourceProgress,
+    VersionSeen,
+    source_progress_messages,
+)
 from consumers.messages.records import Message, Output, Record, TopicPartition
 from consumers.messages.summaries import decode_summary_message
-from consumers.messages.watermarks import SourceWatermarks, watermark_messages
 from consumers.roles import join_store
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.join import Join
 from consumers.roles.join_store import JoinStore, StoreTaken
 from consumers.roles.profiles import MissingProfile
 from monitor.counts.summary import Part
-from monitor.events.event_time import NEVER, Progress, Sources
-from monitor.plan import Plan
-from monitor.windows.state import JoinWatermark
+from monitor.events.event_time import NEVER
+from monitor.events.progress import AppendTimes, EventTime, Seen
+from monitor.plan import Plan, Time
+from monitor.windows.clocks import JoinedTime, Progress
 from tests.consumers.in_memory import (
     HORIZON,
     LATENESS,
+    NOW,
     PANE,
     T0,
     WAIT,
@@ -43,6 +51,7 @@ from tests.consumers.in_memory import (
     label,
     pane_sums,
     plan,
+    positions_of,
     prediction,
     profile,
 )
@@ -50,11 +59,12 @@ from tests.consumers.in_memory import (
 J0 = TopicPartition("joins", 0)
 EXACT = ("matched", "superseded", "duplicates")
 OUTCOMES = (*EXACT, "waiting", "expired")
+IDLE = Time().idle_after_ms or 0
 ENDLESS = 1_000_000  # a horizon that nothing passes
 
 
 def new_log() -> Log:
-    return Log(predictions=2, labels=2, joins=2, summaries=2)
+    return Log(predictions=2, labels=2, joins=2, summaries=2, positions=2)
 
 
 def table() -> Table:
@@ -218,7 +228,7 @@ def ticks() -> list[Event]:
     return [
         Event(n, version, 0, 0, partition, 1)
         for n in range(100, 180, 8)
-        for version in ("1", None)
+        for version in ("1", "2", None)
         for partition in (0, 1)
     ]
 
@@ -235,7 +245,7 @@ def joins_of(found: list[Event], most: int, plan_: Plan) -> Log:
     """The output of ``aggregate`` on the topic ``joins``, in transactions of some records."""
     log = new_log()
     worker = Worker(
-        Aggregate(table(), constant(plan_), log.partitions),
+        Aggregate(table(), constant(plan_), log.partitions, positions_of(log)),
         log,
         [*log.topic_partitions("predictions"), *log.topic_partitions("labels")],
     )
@@ -367,22 +377,41 @@ def label_row(id_: str, at_ms: int, label: int = 1, **fields: Any) -> Message:
     return row(id_, at_ms, None, label, **fields)
 
 
-def passed(at_ms: int, *, labels_idle: bool = False) -> Message:
-    """The watermarks of both topics at ``at_ms``; the labels may be idle instead."""
-    at = Sources(1, {0: Progress(T0 + at_ms)})
-    labels = Sources(1, {0: Progress(None, True)}) if labels_idle else at
-    return watermarks(at, labels)
+def passed(
+    predictions_ms: int,
+    labels_ms: int | None = None,
+    *,
+    version: str = "1",
+    partitions: int = 1,
+    append_ms: int = NOW,
+) -> Message:
+    """The event time of a version in partition 0, and that of the labels of its model there."""
+    both = (predictions_ms, predictions_ms if labels_ms is None else labels_ms)
+    seen, labels_seen = (Seen(T0 + at_ms, NOW, NOW, append_ms) for at_ms in both)
+    return progress(
+        AppendTimes(partitions, {0: append_ms}),
+        VersionSeen(model="m", version=version, partition=0, seen=seen),
+        LabelsSeen(model="m", partition=0, seen=labels_seen),
+    )
 
 
-def watermarks(predictions: Sources, labels: Sources) -> Message:
-    message = SourceWatermarks(schema=1, predictions=predictions, labels=labels)
-    return watermark_messages("joins", message, 1)[0]
+def progress(appended: AppendTimes, *parts: VersionSeen | LabelsSeen) -> Message:
+    message = SourceProgress(
+        schema=1,
+        predictions=appended,
+        labels=appended,
+        versions=[part for part in parts if isinstance(part, VersionSeen)],
+        label_models=[part for part in parts if isinstance(part, LabelsSeen)],
+    )
+    made = source_progress_messages(message, joins=1, summaries=1, has_append_times=True)
+    return next(iter(made))
 
 
 def joined(log: Log, role: Join, *messages: Message, most: int = 1_000_000) -> Outcomes:
     """The outcomes of these messages, in batches of some."""
     for message in messages:
         log.append(message)
+    role.on_partitions_revoked([J0])
     worker = Worker(role, log, [J0])
     while not worker.done:
         worker.work(most)
@@ -521,15 +550,29 @@ def test_an_entry_does_not_expire_at_its_expiry_time(log, role, tmp_path):
 
 @pytest.mark.parametrize("behind", ["predictions", "labels"])
 def test_no_entry_expires_while_one_topic_is_behind(log, role, behind):
-    far, near = Sources(1, {0: Progress(T0 + 10**6)}), Sources(1, {0: Progress(T0)})
-    sources = (near, far) if behind == "predictions" else (far, near)
-    joined(log, role, label_row("alone", 100), watermarks(*sources))
+    times_ms = (0, 10**6) if behind == "predictions" else (10**6, 0)
+    joined(log, role, label_row("alone", 100), passed(*times_ms))
     assert outcome_counts(role)["joins/0"]["waiting"] == 1
 
 
-def test_no_entry_expires_while_a_partition_has_no_watermark(log, role):
-    sources = Sources(2, {0: Progress(T0 + 10**6)})
-    joined(log, role, label_row("alone", 100), watermarks(sources, sources))
+def test_no_entry_expires_while_a_partition_may_still_have_rows(log, role):
+    joined(log, role, label_row("alone", 100), passed(10**6, partitions=2))
+    assert outcome_counts(role)["joins/0"]["waiting"] == 1
+
+
+def test_no_entry_expires_while_a_version_with_rows_is_behind(log, role):
+    """A shadow version that runs half a day behind still needs the labels."""
+    behind = [passed(10**6), passed(0, 10**6, version="2"), passed(2 * 10**6)]
+    joined(log, role, label_row("alone", 0), *behind[:2], label_row("alone", 10**6 - 1), behind[2])
+    assert outcome_counts(role)["joins/0"]["waiting"] == 1
+    idle = passed(2 * 10**6, append_ms=NOW + IDLE)
+    joined(log, role, idle)
+    assert outcome_counts(role)["joins/0"]["waiting"] == 0
+
+
+def test_entries_of_a_model_do_not_expire_by_the_event_time_of_another(log, role):
+    other = VersionSeen(model="n", version="1", partition=0, seen=Seen(T0 + 10**6, *[NOW] * 3))
+    joined(log, role, label_row("alone", 0), passed(0), progress(AppendTimes(1, {0: NOW}), other))
     assert outcome_counts(role)["joins/0"]["waiting"] == 1
 
 
@@ -566,29 +609,52 @@ def test_a_row_that_arrives_expired_is_not_stored(log, role, most):
     assert (counts["expired"], counts["duplicates"], counts["waiting"]) == (2, 0, 0)
 
 
-# -- watermarks --------------------------------------------------------------------------------
+# -- progress ----------------------------------------------------------------------------------
 
 
-def last_closing(log: Log, number: int) -> Any:
-    return decode_summary_message(log.read(TopicPartition("summaries", number))[-1])
+def reported(log: Log, number: int) -> list[Progress]:
+    decoded = map(decode_summary_message, log.read(TopicPartition("summaries", number)))
+    return [content for content in decoded if isinstance(content, Progress)]
 
 
-def test_every_transaction_ends_with_the_join_watermarks_in_every_partition(log, role):
-    joined(log, role, label_row("a", 100), passed(5_000))
-    for number in (0, 1):
-        closing = last_closing(log, number)
-        assert (closing.joins_total, closing.predictions) == (1, None)
-        assert closing.joins == {0: JoinWatermark(T0 + 5_000, T0 + 5_000)}
+def joined_time(predictions_ms: int, labels_ms: int) -> JoinedTime:
+    return JoinedTime(EventTime(T0 + predictions_ms), EventTime(T0 + labels_ms))
 
 
-def test_the_label_watermark_follows_the_predictions_if_all_label_partitions_are_idle(log, role):
-    joined(log, role, passed(5_000, labels_idle=True))
-    assert last_closing(log, 0).joins == {0: JoinWatermark(T0 + 5_000, T0 + 5_000)}
+def test_transaction_ends_with_the_times_joined_in_the_partition_of_the_model(log, role):
+    joined(log, role, label_row("a", 100), passed(5_000, 4_000))
+    own, joins = model_partition("m", 2), AppendTimes(1, {0: NOW})
+    times = {("m", "1"): {0: joined_time(5_000, 4_000)}}
+    assert reported(log, own) == [Progress(joins=joins, joined=times)]
+    assert reported(log, 1 - own) == [Progress(joins=joins)]
 
 
-def test_watermarks_never_decrease(log, role):
-    joined(log, role, passed(5_000), passed(4_000))
-    assert last_closing(log, 0).joins == {0: JoinWatermark(T0 + 5_000, T0 + 5_000)}
+def test_times_joined_are_reported_once(log, role):
+    joined(log, role, passed(5_000), passed(5_000), most=1)
+    assert len(reported(log, model_partition("m", 2))) == 1
+
+
+def test_time_of_the_labels_follows_the_predictions_while_no_labels_come(log, role):
+    none = VersionSeen(model="m", version="1", partition=0, seen=Seen(T0 + 5_000, *[NOW] * 3))
+    joined(log, role, progress(AppendTimes(1, {0: NOW + IDLE - 1}), none))
+    (of_both,) = reported(log, model_partition("m", 2))[-1].joined["m", "1"].values()
+    assert of_both == JoinedTime(EventTime(T0 + 5_000), None)
+    still = VersionSeen(
+        model="m", version="1", partition=0, seen=Seen(T0 + 5_000, NOW, NOW, NOW + IDLE)
+    )
+    joined(log, role, progress(AppendTimes(1, {0: NOW + IDLE}), still))
+    (of_both,) = reported(log, model_partition("m", 2))[-1].joined["m", "1"].values()
+    assert of_both == joined_time(5_000, 5_000)
+
+
+def test_watermark_of_a_model_never_decreases(log, role):
+    """A partition that was idle has older rows than the others."""
+    late = VersionSeen(model="m", version="1", partition=1, seen=Seen(T0, *[NOW + IDLE] * 3))
+    both = AppendTimes(2, {0: NOW, 1: NOW + IDLE})
+    joined(log, role, passed(5_000, partitions=2), progress(both))
+    before = role.status()["joins/0"]["watermark"]
+    joined(log, role, progress(both, late))
+    assert role.status()["joins/0"]["watermark"] == before == "2013-04-01T00:00:05Z"
 
 
 def test_an_empty_batch_has_no_output(log, role):
@@ -696,11 +762,7 @@ def test_a_missing_profile_is_reported_by_its_name(log, role):
 def test_the_status_has_offset_watermark_and_counts(log, role):
     joined(log, role, prediction_row("a", 0), label_row("a", 100), passed(1_500))
     status = role.status()["joins/0"]
-    assert (status["offset"], status["watermark"], status["idle"]) == (
-        3,
-        "2013-04-01T00:00:01.500Z",
-        False,
-    )
+    assert (status["offset"], status["watermark"]) == (3, "2013-04-01T00:00:01.500Z")
 
 
 def test_a_thousand_ids_expire_in_one_batch(log, role):

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from monitor.events.event_time import (
     NEVER,
     Arrival,
-    Progress,
-    Sources,
     classify_arrivals,
     earliest,
     latest,
     newest_before,
 )
+from monitor.events.progress import AppendTimes, Seen, event_time
+from monitor.plan import Time
 
 PANE, LATENESS, ACCEPTED = 10, 5, 20
 times = st.lists(st.integers(-60, 60), max_size=25)
@@ -29,8 +29,8 @@ times = st.lists(st.integers(-60, 60), max_size=25)
 
 def classified(newest_ms: int | None, times_ms: list[int]) -> list[Arrival]:
     at = np.array(times_ms, dtype=np.int64)
-    settings = [np.full(at.size, value, dtype=np.int64) for value in (LATENESS, ACCEPTED)]
-    codes = classify_arrivals(newest_before(newest_ms, at), at - at % PANE + PANE, *settings)
+    ends = at - at % PANE + PANE
+    codes = classify_arrivals(newest_before(newest_ms, at), ends, LATENESS, ACCEPTED)
     return [Arrival(code) for code in codes]
 
 
@@ -85,70 +85,17 @@ def test_first_row_of_a_partition_is_never_late(times_ms):
 @settings(max_examples=60)
 def test_row_that_is_on_time_never_arrives_after_the_watermark_that_closes_its_pane(streams, data):
     """For any speed of reading the partitions and any order of rows."""
-    sources = Sources(len(streams))
+    appended, seen = AppendTimes(len(streams)), {}
     at = [0] * len(streams)
     while remaining := [i for i, stream in enumerate(streams) if at[i] < len(stream)]:
         i = data.draw(st.sampled_from(remaining))
-        newest_ms, watermark_ms = max(streams[i][: at[i]], default=None), sources.min_newest_ms()
+        newest_ms = max(streams[i][: at[i]], default=None)
+        watermark = event_time(seen, appended, Time())
         time_ms = streams[i][at[i]]
-        if classified(newest_ms, [time_ms]) == [Arrival.ON_TIME] and watermark_ms is not None:
-            assert watermark_ms - LATENESS < time_ms // PANE * PANE + PANE
+        if classified(newest_ms, [time_ms]) == [Arrival.ON_TIME] and watermark is not None:
+            assert watermark.ms - LATENESS < time_ms // PANE * PANE + PANE
         at[i] += 1
-        sources = sources.updated(len(streams), {i: Progress(max(streams[i][: at[i]]))})
-
-
-def sources_of(total: int, *progress: tuple[int | None, bool]) -> Sources:
-    return Sources(total, {i: Progress(*p) for i, p in enumerate(progress)})
-
-
-ACTIVE, IDLE = False, True
-
-
-@pytest.mark.parametrize(
-    ("sources", "min_newest_ms"),
-    [
-        pytest.param(sources_of(0), None, id="no partition is known"),
-        pytest.param(sources_of(2, (5, ACTIVE)), None, id="one partition has not reported"),
-        pytest.param(
-            sources_of(2, (5, ACTIVE), (None, ACTIVE)),
-            None,
-            id="one partition is empty and not idle yet",
-        ),
-        pytest.param(sources_of(2, (5, ACTIVE), (None, IDLE)), 5, id="an empty partition is idle"),
-        pytest.param(sources_of(2, (5, ACTIVE), (3, ACTIVE)), 3, id="the slowest partition counts"),
-        pytest.param(
-            sources_of(2, (5, ACTIVE), (3, IDLE)), 5, id="an idle partition does not count"
-        ),
-        pytest.param(sources_of(2, (5, IDLE), (3, IDLE)), None, id="all partitions are idle"),
-        pytest.param(sources_of(1, (-7, ACTIVE)), -7, id="a time before 1970"),
-        pytest.param(sources_of(1, (0, ACTIVE)), 0, id="time zero"),
-    ],
-)
-def test_min_newest_ms_is_the_time_that_every_active_partition_has_reached(sources, min_newest_ms):
-    assert sources.min_newest_ms() == min_newest_ms
-
-
-@pytest.mark.parametrize(
-    ("sources", "all_idle"),
-    [
-        (sources_of(0), False),
-        (sources_of(2, (5, IDLE)), False),
-        (sources_of(2, (5, IDLE), (None, IDLE)), True),
-        (sources_of(2, (5, IDLE), (3, ACTIVE)), False),
-    ],
-)
-def test_all_idle_only_if_every_partition_has_reported_and_is_idle(sources, all_idle):
-    assert sources.all_idle is all_idle
-
-
-def test_update_replaces_one_partition_and_keeps_the_others():
-    sources = sources_of(2, (5, IDLE), (3, ACTIVE)).updated(2, {0: Progress(8)})
-    assert sources == sources_of(2, (8, ACTIVE), (3, ACTIVE))
-
-
-def test_number_of_partitions_never_decreases():
-    assert sources_of(2, (5, ACTIVE), (3, ACTIVE)).updated(1, {}).total == 2
-    assert sources_of(2, (5, ACTIVE), (3, ACTIVE)).updated(3, {}).min_newest_ms() is None
+        seen[i] = Seen(max(streams[i][: at[i]]), 0, 0, 0)
 
 
 optional_times = st.lists(st.one_of(st.none(), st.integers(-9, 9)), max_size=4)

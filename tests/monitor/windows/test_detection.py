@@ -13,15 +13,15 @@ import pytest
 
 from monitor.counts.counts import Counts
 from monitor.counts.summary import Part, Summary
+from monitor.events.progress import AppendTimes, EventTime
 from monitor.windows import data_windows, pane_errors
+from monitor.windows.clocks import JoinedTime, Progress
 from monitor.windows.detection import advance
 from monitor.windows.findings import Maturity, WindowStatus, evidence_of
 from monitor.windows.state import (
     Decisions,
     ErrorHistory,
-    JoinWatermark,
     State,
-    WatermarkUpdate,
     rebuilt,
 )
 from tests.monitor.streams import KEY, PANE, Row, counted, evaluator, fold, joined, plan, reached
@@ -320,8 +320,8 @@ def test_a_window_is_final_only_after_it_has_closed():
 
 
 def test_performance_is_final_only_when_every_partition_of_joins_has_reported():
-    one = WatermarkUpdate(None, 2, {0: JoinWatermark(99, 99)})
-    other = WatermarkUpdate(None, 2, {1: JoinWatermark(99, 99)})
+    times = JoinedTime(EventTime(99), EventTime(99))
+    one, other = (Progress(joins=AppendTimes(2, {n: 0}), joined={KEY: {n: times}}) for n in (0, 1))
     assert finals(CLOSED, [one], [other])[1:] == [[], [("final", 1, 2, 2)]]
 
 
@@ -455,9 +455,10 @@ def test_rebuilding_does_not_bring_back_pruned_panes():
     state, _ = advance({KEY: EVALUATOR}, State(), log)
     assert kept(state)[0] == [9_990]
     assert state.first_needed == 1
-    assert rebuilt(State(state.clock, state.decisions), log) == state
+    assert rebuilt(State(state.clock, state.times, state.decisions), log) == state
     behind, _ = advance({KEY: EVALUATOR}, State(), log[:2])
-    assert rebuilt(State(state.clock, state.decisions, behind.panes), log[2:]) == state
+    decided = State(state.clock, state.times, state.decisions, behind.panes)
+    assert rebuilt(decided, log[2:]) == state
 
 
 def test_a_pane_is_kept_while_a_window_over_it_is_open():
@@ -481,10 +482,13 @@ def test_an_empty_state_needs_no_offset():
 # -- several models ----------------------------------------------------------------------------
 
 
-def test_versions_are_judged_separately_and_share_the_watermark():
+def test_versions_are_judged_separately_by_their_own_event_time():
     second = evaluator(version="2")
     both = {KEY: EVALUATOR, ("credit", "2"): second}
-    log = [*rows(0), *rows(45, 50, by=second), *reached(87)]
+    log = [*rows(0), *rows(45, 50, by=second), *reached(87), *reached(86, key=("credit", "2"))]
+    _, found = fold(both, list(enumerate(log)))
+    assert [(w.version, w.start_ms) for w in found.windows] == [("1", 0), ("1", 40)]
+    log += reached(87, key=("credit", "2"))
     _, found = fold(both, list(enumerate(log)))
     published = [(w.version, w.start_ms, w.data.rows) for w in found.windows]
     assert published == [("1", 0, 1), ("1", 40, 0), ("2", 40, 2)]

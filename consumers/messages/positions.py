@@ -1,0 +1,89 @@
+"""The messages of the compacted topic ``positions``: how far ``aggregate`` has read.
+
+=====================================  =======================================================
+``<topic>/<partition>``                ``SourcePosition``: next offset, append time and counts
+``predictions/<partition>/<m>/<v>``    ``SeenPosition``: event time of a model version
+``labels/<partition>/<m>``             ``SeenPosition``: event time of the labels of a model
+=====================================  =======================================================
+
+They are written in the transaction of a batch. Unlike the offsets of a consumer group, Kafka does
+not forget them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from consumers.messages.reading import SCHEMA, ForeignMessage, decode_json
+from consumers.messages.records import Message, Record, TopicPartition
+from monitor.events.progress import Seen
+
+TOPIC = "positions"
+
+SourceKey = tuple[str, ...]  # model and version; of labels, the model alone
+
+
+class SourcePosition(Struct, frozen=True, kw_only=True):
+    """The position of a source partition."""
+
+    schema: Literal[1] = SCHEMA
+    next_offset: int
+    append_ms: int | None  # append time that was reached
+    counts: Mapping[str, int]  # since the first record
+    dead: Mapping[str, int]  # dead letters by reason
+
+
+class SeenPosition(Struct, frozen=True, kw_only=True):
+    schema: Literal[1]
+    seen: Seen
+
+
+@dataclass(frozen=True, slots=True)
+class PositionEntry:
+    """``key`` is None for the position of the partition itself."""
+
+    source: TopicPartition
+    key: SourceKey | None
+    content: SourcePosition | Seen
+
+
+def position_message(source: TopicPartition, position: SourcePosition, partitions: int) -> Message:
+    return _message(source, (), msgspec.json.encode(position), partitions)
+
+
+def seen_message(source: TopicPartition, key: SourceKey, seen: Seen, partitions: int) -> Message:
+    value = msgspec.json.encode(SeenPosition(schema=SCHEMA, seen=seen))
+    return _message(source, key, value, partitions)
+
+
+def positions_partition(source: TopicPartition, partitions: int) -> int:
+    """The partition of ``positions`` that holds those of a source partition."""
+    return source.partition % partitions
+
+
+class _AnyObject(Struct):
+    """The key says that a value is Driftline's, so any JSON object must be readable."""
+
+
+def decode_position(record: Record) -> PositionEntry:
+    """Raises ``ForeignMessage`` or ``MalformedMessage``."""
+    match (record.key or b"").decode(errors="replace").split("/"):
+        case ["predictions" | "labels" as topic, number, *key] if number.isdecimal():
+            source = TopicPartition(topic, int(number))
+            if not key:
+                position = decode_json(record.value, SourcePosition, _AnyObject)
+                return PositionEntry(source, None, position)
+            seen = decode_json(record.value, SeenPosition, _AnyObject).seen
+            return PositionEntry(source, tuple(key), seen)
+        case _:
+            raise ForeignMessage(f"its key {record.key!r} names no source partition")
+
+
+def _message(source: TopicPartition, key: SourceKey, value: bytes, partitions: int) -> Message:
+    name = "/".join((source.topic, str(source.partition), *key))
+    return Message(TOPIC, name.encode(), value, positions_partition(source, partitions))

@@ -1,0 +1,131 @@
+"""Progress at the end of each transaction: how far event time and append time have come.
+
+``aggregate`` writes ``SourceProgress`` to ``joins`` and ``summaries``, ``join`` writes
+``JoinProgress`` to ``summaries``. Only changes are written. What belongs to a model version goes to
+the partition of its model; append times go to every partition.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal, TypeVar, cast
+
+import msgspec
+from msgspec import Struct
+
+from consumers.messages.arrow import JSON_HEADERS
+from consumers.messages.partitions import model_partition
+from consumers.messages.reading import decode_json
+from consumers.messages.records import Message
+from monitor.events.progress import AppendTimes, EventTime, Seen
+from monitor.windows.clocks import JoinedTime, Key, Progress
+
+
+class VersionSeen(Struct, frozen=True, kw_only=True):
+    """The predictions of a model version in a partition of ``predictions``."""
+
+    model: str
+    version: str
+    partition: int
+    seen: Seen
+
+
+class LabelsSeen(Struct, frozen=True, kw_only=True):
+    """The labels of a model in a partition of ``labels``."""
+
+    model: str
+    partition: int
+    seen: Seen
+
+
+class SourceProgress(Struct, frozen=True, kw_only=True, tag_field="type", tag="sources"):
+    """What a worker has read since its last message."""
+
+    schema: Literal[1]
+    predictions: AppendTimes
+    labels: AppendTimes
+    versions: Sequence[VersionSeen] = ()
+    label_models: Sequence[LabelsSeen] = ()
+
+
+class VersionJoined(Struct, frozen=True, kw_only=True):
+    """The event time to which a partition of ``joins`` has joined the rows of a version."""
+
+    model: str
+    version: str
+    partition: int
+    predictions: EventTime | None
+    labels: EventTime | None
+
+
+class JoinProgress(Struct, frozen=True, kw_only=True, tag_field="type", tag="joins"):
+    """What a worker has joined since its last message."""
+
+    schema: Literal[1]
+    joins: AppendTimes
+    versions: Sequence[VersionJoined] = ()
+
+
+AnyProgress = SourceProgress | JoinProgress
+_OF_SUMMARIES = cast("type[AnyProgress]", AnyProgress)
+
+P = TypeVar("P", SourceProgress, JoinProgress)
+
+
+def source_progress_messages(
+    progress: SourceProgress, *, joins: int, summaries: int, has_append_times: bool
+) -> Iterable[Message]:
+    """For topics of so many partitions. Without append times, only models that changed get any."""
+    for number in range(joins):
+        yield _message("joins", progress, number)
+    without_labels = msgspec.structs.replace(progress, label_models=())
+    yield from _to_summaries(without_labels, summaries, has_append_times)
+
+
+def join_progress_messages(
+    progress: JoinProgress, summaries: int, *, has_append_times: bool
+) -> Iterable[Message]:
+    return _to_summaries(progress, summaries, has_append_times)
+
+
+def decode_source_progress(value: bytes | None) -> SourceProgress:
+    """From ``joins``. Raises ``ForeignMessage`` or ``MalformedMessage``."""
+    return decode_json(value, SourceProgress)
+
+
+def decode_progress(value: bytes | None) -> Progress:
+    """From ``summaries``. Raises ``ForeignMessage`` or ``MalformedMessage``."""
+    progress = decode_json(value, _OF_SUMMARIES)
+    if isinstance(progress, SourceProgress):
+        seen = _by_key(progress.versions, lambda version: version.seen)
+        return Progress(predictions=progress.predictions, seen=seen)
+    joined = _by_key(progress.versions, lambda v: JoinedTime(v.predictions, v.labels))
+    return Progress(joins=progress.joins, joined=joined)
+
+
+V = TypeVar("V", VersionSeen, VersionJoined)
+T = TypeVar("T")
+
+
+def _by_key(versions: Iterable[V], content: Callable[[V], T]) -> Mapping[Key, Mapping[int, T]]:
+    found: dict[Key, dict[int, T]] = defaultdict(dict)
+    for version in versions:
+        found[version.model, version.version][version.partition] = content(version)
+    return found
+
+
+def _to_summaries(progress: P, partitions: int, to_all: bool) -> Iterable[Message]:
+    by_partition: dict[int, list[VersionSeen | VersionJoined]] = defaultdict(list)
+    for version in progress.versions:
+        by_partition[model_partition(version.model, partitions)].append(version)
+    for number in range(partitions):
+        if to_all or number in by_partition:
+            versions = tuple(by_partition[number])
+            yield _message(
+                "summaries", msgspec.structs.replace(progress, versions=versions), number
+            )
+
+
+def _message(topic: str, progress: AnyProgress, partition: int) -> Message:
+    return Message(topic, None, msgspec.json.encode(progress), partition, JSON_HEADERS)

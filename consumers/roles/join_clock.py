@@ -1,0 +1,105 @@
+"""The event times that ``join`` knows at a position of its log, model by model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from consumers.messages.progress import SourceProgress
+from monitor.events.event_time import earliest, latest
+from monitor.events.progress import (
+    AppendTimes,
+    EventTime,
+    SeenIn,
+    event_time,
+    label_time,
+    merged,
+)
+from monitor.plan import Time
+from monitor.windows.clocks import JoinedTime
+
+TimeOf = Callable[[str], Time]  # the settings of a model
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProgress:
+    """What was read of one model.
+
+    ``floor_ms`` is the watermark before the newest progress: watermarks never go back.
+    """
+
+    versions: Mapping[str, SeenIn] = field(default_factory=dict)
+    labels: SeenIn = field(default_factory=dict)
+    floor_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JoinClock:
+    """Append times of the source topics, and the progress of each model."""
+
+    predictions: AppendTimes = field(default_factory=AppendTimes)
+    labels: AppendTimes = field(default_factory=AppendTimes)
+    models: Mapping[str, ModelProgress] = field(default_factory=dict)
+
+    @property
+    def append_ms(self) -> int | None:
+        """The append time that all partitions of both topics have reached."""
+        return earliest((self.predictions.min_ms, self.labels.min_ms))
+
+    def updated(self, progress: SourceProgress, time_of: TimeOf) -> JoinClock:
+        changed = {model: self._with_floor(model, time_of) for model in _models(progress)}
+        for of_version in progress.versions:
+            model = changed[of_version.model]
+            seen = {of_version.partition: of_version.seen}
+            versions = {
+                **model.versions,
+                of_version.version: merged(model.versions.get(of_version.version, {}), seen),
+            }
+            changed[of_version.model] = replace(model, versions=versions)
+        for of_labels in progress.label_models:
+            model = changed[of_labels.model]
+            seen = {of_labels.partition: of_labels.seen}
+            changed[of_labels.model] = replace(model, labels=merged(model.labels, seen))
+        return JoinClock(
+            self.predictions.updated(progress.predictions),
+            self.labels.updated(progress.labels),
+            {**self.models, **changed},
+        )
+
+    def joined(self, model: str, version: str, time: Time) -> JoinedTime:
+        """The event time up to which the rows of a version have been joined."""
+        progress = self.models[model]
+        seen = progress.versions[version]
+        predictions = event_time(seen, self.predictions, time)
+        labels = label_time(progress.labels, self.labels, seen, predictions, time)
+        return JoinedTime(predictions, labels)
+
+    def watermark_ms(self, model: str, time: Time) -> int | None:
+        """Entries of a model that expire before it are complete. None: it is not known yet.
+
+        It is that of the slowest version with rows; a version that is idle does not count.
+        """
+        progress = self.models.get(model)
+        if progress is None:
+            return None
+        joined = [self.joined(model, version, time) for version in progress.versions]
+        predictions = _slowest([one.predictions for one in joined], self.predictions.min_ms)
+        labels = _slowest([one.labels for one in joined], self.predictions.min_ms)
+        return latest(progress.floor_ms, earliest((predictions, labels)))
+
+    def _with_floor(self, model: str, time_of: TimeOf) -> ModelProgress:
+        progress = self.models.get(model, ModelProgress())
+        return replace(progress, floor_ms=self.watermark_ms(model, time_of(model)))
+
+
+def _models(progress: SourceProgress) -> set[str]:
+    return {v.model for v in progress.versions} | {m.model for m in progress.label_models}
+
+
+def _slowest(times: Iterable[EventTime | None], append_ms: int | None) -> int | None:
+    known = list(times)
+    if not known or any(time is None for time in known):
+        return None
+    all_times = [time for time in known if time is not None]
+    active = [time.ms for time in all_times if not time.idle]
+    return min(active) if active else max(time.at(append_ms) for time in all_times)

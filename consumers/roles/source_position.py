@@ -1,0 +1,144 @@
+"""How far ``aggregate`` has read a source partition, and what a batch changes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consumers.messages.positions import (
+    PositionEntry,
+    SourceKey,
+    SourcePosition,
+    decode_position,
+    position_message,
+    positions_partition,
+    seen_message,
+)
+from consumers.messages.reading import MessageReader
+from consumers.messages.records import Message, Record, TopicPartition
+from monitor.events.event_time import latest, newest_before
+from monitor.events.progress import Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The position of a partition. Nothing in it can be computed from what is left of the log."""
+
+    next_offset: int = 0
+    append_ms: int | None = None  # append time that was reached
+    counts: Mapping[str, int] = field(default_factory=dict)  # since the first record
+    dead: Mapping[str, int] = field(default_factory=dict)  # dead letters by reason
+    seen: Mapping[SourceKey, Seen] = field(default_factory=dict)
+
+    @property
+    def newest_ms(self) -> int | None:
+        """The newest event time of all models."""
+        return latest(*(seen.newest_ms for seen in self.seen.values()))
+
+    def with_entry(self, entry: PositionEntry) -> Position:
+        content = entry.content
+        if isinstance(content, SourcePosition):
+            return replace(
+                self,
+                next_offset=content.next_offset,
+                append_ms=content.append_ms,
+                counts=content.counts,
+                dead=content.dead,
+            )
+        assert entry.key is not None
+        return replace(self, seen={**self.seen, entry.key: content})
+
+
+class Positions:
+    """The positions on the topic ``positions``."""
+
+    def __init__(
+        self, records: Callable[[int], Iterable[Record]], partitions: Callable[[str], int]
+    ) -> None:
+        self._records, self._partitions = records, partitions
+        self._reader = MessageReader({"positions": decode_position})
+
+    def load(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:
+        """The positions of source partitions; those that have none start at the beginning."""
+        found = {source: Position() for source in sources}
+        total = self._partitions("positions")
+        for number in sorted({positions_partition(source, total) for source in found}):
+            for record in self._records(number):
+                entry = self._reader.read(record)
+                if entry is not None and entry.source in found:
+                    found[entry.source] = found[entry.source].with_entry(entry)
+        return found
+
+    def next_offsets(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The next offset of each source partition that has a position."""
+        found = self.load(sources)
+        return {source: at.next_offset for source, at in found.items() if at.next_offset}
+
+    def messages(
+        self, source: TopicPartition, before: Position, after: Position
+    ) -> Iterable[Message]:
+        """What differs from the position before."""
+        total = self._partitions("positions")
+        own = SourcePosition(
+            next_offset=after.next_offset,
+            append_ms=after.append_ms,
+            counts=after.counts,
+            dead=after.dead,
+        )
+        yield position_message(source, own, total)
+        for key, seen in after.seen.items():
+            if seen is not before.seen.get(key):
+                yield seen_message(source, key, seen, total)
+
+
+@dataclass(slots=True)
+class PartitionBatch:
+    """What one batch changes in a source partition."""
+
+    source: TopicPartition
+    before: Position
+    counts: Counter[str] = field(default_factory=Counter)
+    dead: Counter[str] = field(default_factory=Counter)
+    seen: dict[SourceKey, Seen] = field(default_factory=dict)  # those with new rows
+    append_ms: int | None = None
+
+    def newest_before(
+        self, key: SourceKey, time_ms: NDArray[np.int64], append_ms: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """The newest event time of a key before each of its rows, shape (n,).
+
+        ``time_ms`` is the time to which each row moves event time on.
+        """
+        before = self.before.seen.get(key)
+        newest = int(np.argmax(time_ms))
+        rows = Seen(
+            int(time_ms[newest]),
+            int(append_ms[newest]),
+            int(append_ms.min()),
+            int(append_ms.max()),
+        )
+        self.seen[key] = rows.plus(before)
+        return newest_before(None if before is None else before.newest_ms, time_ms)
+
+    def after(self, next_offset: int) -> Position:
+        """The position after this batch."""
+        return Position(
+            next_offset,
+            latest(self.before.append_ms, self.append_ms),
+            dict(Counter(self.before.counts) + self.counts),
+            dict(Counter(self.before.dead) + self.dead),
+            {**self.before.seen, **self.seen} if self.seen else self.before.seen,
+        )
+
+
+def append_times(records: Sequence[Record]) -> dict[TopicPartition, int]:
+    """The latest append time of the records of each partition."""
+    found: dict[TopicPartition, int] = {}
+    for record in records:
+        source = record.topic_partition
+        found[source] = max(record.append_ms, found.get(source, record.append_ms))
+    return found
