@@ -34,6 +34,7 @@ from consumers.roles.aggregate import Aggregate
 from consumers.roles.detect import Detect
 from consumers.roles.join import Join
 from monitor.counts.counts import Counts
+from monitor.counts.profile import Profile
 from monitor.counts.summary import Part, Summary
 from monitor.events.progress import AppendTimes, EventTime, Seen
 from monitor.windows.evaluator import Evaluator
@@ -72,8 +73,8 @@ def _frequent_snapshots() -> Iterator[None]:
         yield
 
 
-def table() -> Table:
-    return Table(profile(), profile(version="2", threshold=0.8), profile("n"))
+def table(*others: Profile) -> Table:
+    return Table(profile(), profile(version="2", threshold=0.8), profile("n"), *others)
 
 
 PLAN = plan()
@@ -615,7 +616,7 @@ def test_version_whose_summaries_were_deleted_before_a_rebuild_is_set_aside(tmp_
     retained(log, log.position(S0).next_offset)
     for message in (*(row("o", pane) for pane in range(40, 45)), *passed(60 * PANE, ("o", "1"))):
         log.append(message)
-    profiles = Table(*table().all().values(), profile("o"))
+    profiles = table(profile("o"))
     for disk in ("empty", "empty", "of another machine"):  # a restart must not forget it
         role = detect(log, tmp_path / disk, profiles)
         worker = Worker(role, log, [S0])
