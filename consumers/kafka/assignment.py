@@ -61,6 +61,11 @@ class Assignment:
         """Partitions lost since the last call of ``take_rebalance``."""
         return self._rebalance.lost
 
+    @property
+    def rebalanced(self) -> bool:
+        """Whether the next ``take_rebalance`` returns anything."""
+        return bool(self._rebalance.assigned or self._rebalance.lost)
+
     def keeps(self, partition: TopicPartition) -> bool:
         """Whether a partition was owned all the time since the last ``take_rebalance``."""
         return partition in self._owned and partition not in self.lost

@@ -115,6 +115,11 @@ class Client:
         self._consumer.poll(0)
         return not self._assignment.lost
 
+    def resume_unless_rebalanced(self) -> None:
+        """Resume after ``keep_alive``. After a rebalance, ``take_rebalance`` comes first."""
+        if not self._assignment.rebalanced:
+            self.resume_all()
+
     # -- committing ----------------------------------------------------------------------------
 
     def commit(self, next_offsets: Mapping[TopicPartition, int], output: Output) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from consumers.kafka.client import Client
 from consumers.messages.records import Record, TopicPartition
 from consumers.processes.heartbeat import Heartbeat
+from consumers.processes.long_work import LongWork
 from consumers.processes.loop import run_role, run_sink
 from consumers.processes.restarts import Restarts
 from consumers.roles.aggregate import Aggregate
@@ -60,7 +61,8 @@ def _run_transactional(  # noqa: PLR0913 - what a worker is and has
         profiles.catch_up()
         client = Client(settings, name, slot, _TOPICS[name], gapless=gapless)
         heartbeat = Heartbeat(settings, name, slot, client, restarts)
-        role = _role(name, settings, client, profiles)
+        run = LongWork(client, lambda: heartbeat.send_if_due(role, progressed=False))
+        role = _role(name, settings, client, profiles, run)
         log.info("%s-%d is reading", name, slot)
         idle_ms = settings.plan().time.idle_after_ms
         try:
@@ -105,7 +107,9 @@ def _commit_s(settings: Settings) -> float:
     return duration_ms(settings.kafka.commit_interval) / 1000
 
 
-def _role(name: str, settings: Settings, client: Client, profiles: ProfileTable) -> Role:
+def _role(
+    name: str, settings: Settings, client: Client, profiles: ProfileTable, run: LongWork
+) -> Role:
     plan_of = _plans(settings)
     if name == "aggregate":
         positions = Positions(_records(client, "positions"), client.partitions)
@@ -117,7 +121,7 @@ def _role(name: str, settings: Settings, client: Client, profiles: ProfileTable)
     if name == "join":
         return Join(profiles, plan_of, client.partitions, directory, client.first_offset)
     state_records = _records(client, "detect-state")
-    return Detect(profiles, plan_of, state_records, directory, client.first_offset)
+    return Detect(profiles, plan_of, state_records, directory, client.first_offset, run)
 
 
 def _plans(settings: Settings) -> Callable[[str], Plan]:

@@ -36,6 +36,7 @@ from consumers.messages.summaries import decode_summary_message
 from consumers.messages.times import optional_rfc3339
 from consumers.messages.window_message import window_message
 from consumers.roles.detect_snapshot import Snapshot, SummariesLost, incomplete
+from consumers.roles.learning import Learning, LongWork, at_once
 from consumers.roles.profiles import MissingProfile, Profiles, required
 from consumers.roles.set_aside import SetAside
 from driftline.errors import Trouble
@@ -80,17 +81,19 @@ class Detect:
 
     reads = ("summaries",)
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it reads from, and how it works
         self,
         profiles: Profiles,
         plan_of: Callable[[str], Plan],
         state_records: StateRecords,
         directory: Path,
         first_offset: Callable[[TopicPartition], int],
+        run: LongWork = at_once,
     ) -> None:
         self._profiles, self._plan_of, self._state_records = profiles, plan_of, state_records
         self._directory, self._first_offset = directory, first_offset
         self._evaluators: dict[Key, Evaluator] = {}
+        self._learning = Learning(directory, run)
         self._set_aside = SetAside(profiles)
         self._owned: dict[TopicPartition, _Owned] = {}
         self._pending: dict[TopicPartition, State] = {}
@@ -227,11 +230,13 @@ class Detect:
             return self._evaluators[key]
         try:
             profile = required(self._profiles, *key)
+            published = self._profiles.learned(*key)
         except MissingProfile as error:
             self._set_aside.add(key, error)
             return None
         try:
-            self._evaluators[key] = Evaluator.of(self._plan_of(key[0]), profile)
+            plan = self._plan_of(key[0])
+            self._evaluators[key] = self._learning.evaluator(plan, profile, published)
         except Exception as error:  # whatever it is, it must not stop the other versions
             self._set_aside.add(key, error)
         return self._evaluators.get(key)

@@ -27,6 +27,10 @@ class Profiles(Protocol):
 
     def get(self, model: str, version: str) -> Profile | None: ...
 
+    def learned(self, model: str, version: str) -> bytes | None:
+        """What was learned from the reference at the registration, for the windows of then."""
+        ...
+
     def refresh(self) -> None:
         """Read what has arrived, without waiting for more."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from monitor.budget import Family, Length, families, own_length, scale_lengths
+from monitor.budget import Family, Length, families, own_length
 from monitor.counts.columns import Numeric
 from monitor.counts.counts import Cells, Counts, add_cells
 from monitor.counts.profile import Profile
@@ -21,7 +21,7 @@ from monitor.statistics.coverage_check import CoverageCheck
 from monitor.statistics.drift_rule import Comparison, Severity
 from monitor.statistics.proportions import Proportion
 from monitor.statistics.scanner import Scanner
-from monitor.windows.evaluator_builder import EvaluatorBuilder, baseline, rows_per_pane
+from monitor.windows.evaluator_builder import EvaluatorBuilder
 from monitor.windows.feature_findings import (
     WindowHalves,
     binned_finding,
@@ -35,10 +35,8 @@ from monitor.windows.findings import (
     PerformanceFinding,
     WindowStatus,
 )
-
-# Windows of more than this many times the rows of the reference find hardly more than shorter ones:
-# the size of the reference is what limits them.
-MOST_REFERENCES = 4
+from monitor.windows.learned import Learned
+from monitor.windows.reference import rows_per_pane, tested_lengths
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,25 +56,27 @@ class Evaluator:
     expectation: PerformanceEstimator | None  # None: the reference has no labels
 
     @classmethod
-    def of(cls, plan: Plan, profile: Profile) -> Evaluator:
-        """Raises ``ValueError`` if the pane of the profile is not that of the plan."""
-        _require_same_pane(plan, profile)
-        rows, most_rows = rows_per_pane(profile), MOST_REFERENCES * profile.schema.score.sample.size
-        lengths = scale_lengths(plan, rows, most_rows)
+    def of(cls, plan: Plan, profile: Profile, learned: Learned | None = None) -> Evaluator:
+        """``learned`` is ``Learned.of`` the same windows and profile; computed if it is not given.
+
+        Raises ``ValueError`` if the pane of the profile is not that of the plan.
+        """
+        lengths = tested_lengths(plan, profile)
         divided = families(plan, profile.schema, lengths)
-        builder = EvaluatorBuilder(plan, profile, divided, lengths)
+        learned = learned or Learned.of(plan, profile)
+        builder = EvaluatorBuilder(plan, profile, learned, divided, lengths)
         return cls(
             plan,
             profile,
-            rows,
+            rows_per_pane(profile),
             tuple(lengths),
             divided,
             builder.data_scanner(),
             builder.error_scanner(),
             builder.coverage_check(),
-            baseline(profile),
-            builder.dispersions(),
-            builder.expectation(),
+            learned.baseline,
+            learned.dispersions,
+            learned.expectation,
         )
 
     @property
@@ -211,16 +211,6 @@ class Evaluator:
         severity = Severity.CRITICAL if fell else Severity.WARNING if suspected else None
         decided = variation is not None and metric.value is not None and before.value is not None
         return MetricFinding(name, metric, before, bound, severity, decided)
-
-
-def _require_same_pane(plan: Plan, profile: Profile) -> None:
-    if profile.schema.pane_ms != plan.windows.pane_ms:
-        raise ValueError(
-            f"the profile of {profile.model}/{profile.version} was taken with panes of"
-            f" {profile.schema.pane_ms / 1000:g} s, the configuration says"
-            f" {plan.windows.pane_ms / 1000:g} s: set windows.pane to match, or register the"
-            " model again as a new version"
-        )
 
 
 def _status(rows: int, complete: bool) -> WindowStatus:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from monitor.counts.profile import Profile
 from monitor.performance.metrics import Metric
-from monitor.windows.evaluator_builder import baseline
+from monitor.windows.reference import baseline
 
 
 class BaselineMetric(Struct, frozen=True):
@@ -28,14 +28,14 @@ class Overview(Struct, frozen=True, kw_only=True):
     baseline: dict[str, BaselineMetric]
 
 
-def overview_of(profile: Profile) -> Overview:
-    """Computed from the panes; the metrics of many labelled panes take a second."""
+def overview_of(profile: Profile, metrics: Mapping[str, Metric] | None = None) -> Overview:
+    """``metrics`` is the baseline, computed if it is not given: a second for many panes."""
     starts = [pane.pane_ms for pane in profile.panes]
     return Overview(
         rows=sum(pane.cells["rows"].size for pane in profile.panes if "rows" in pane.cells),
         start_ms=min(starts),
         end_ms=max(starts) + profile.schema.pane_ms,
-        baseline={name: _shown(metric) for name, metric in baseline(profile).items()},
+        baseline={name: _shown(metric) for name, metric in (metrics or baseline(profile)).items()},
     )
 
 

@@ -12,6 +12,9 @@ from msgspec.structs import replace
 
 from driftline.settings import Settings
 from monitor.counts.profile import Profile
+from monitor.plan import Plan
+from monitor.windows.learned import Learned
+from producers.contract.learned import encode_learned, learned_key
 from producers.contract.profile_overview import encode_overview, overview_of
 from producers.contract.profiles import content_hash, encode_profile
 from producers.contract.version_info import VersionInfo
@@ -48,11 +51,12 @@ def publish_profile(
     required = {"transactional.id": topic, "transaction.timeout.ms": TRANSACTION_MS}
     producer = create_client(Producer, client_config(settings, required))
     partitions(producer, settings, topic)
+    plan = settings.plan(profile.model)
     with ProfileTable(settings) as table:
         try:
             producer.init_transactions(INIT_TIMEOUT_S)
             table.catch_up()
-            publication, updated, messages = _due(table, profile, given)
+            publication, updated, messages = _due(table, plan, profile, given)
             if messages:
                 _write(producer, topic, messages)
         except KafkaException as error:
@@ -62,14 +66,14 @@ def publish_profile(
 
 
 def _due(
-    table: ProfileTable, profile: Profile, given: VersionInfo
+    table: ProfileTable, plan: Plan, profile: Profile, given: VersionInfo
 ) -> tuple[Publication, VersionInfo, Messages]:
     """What is to be done, the info after it, and the messages to write."""
     before = _info(table, profile)
     if before is None:
         updated = VersionInfo().updated(given)
-        derived = {"overview": encode_overview(overview_of(profile))}
-        return Publication.NEW, updated, encode_profile(profile, updated, derived)
+        messages = encode_profile(profile, updated, derived_blobs(plan, profile))
+        return Publication.NEW, updated, messages
     manifest = table.manifest(profile.model, profile.version)
     if manifest.content != content_hash(profile):
         raise ProfileConflict(
@@ -80,6 +84,17 @@ def _due(
     if updated == before:
         return Publication.UNCHANGED, updated, []
     return Publication.UPDATED, updated, [replace(manifest, info=updated).message()]
+
+
+def derived_blobs(plan: Plan, profile: Profile) -> dict[str, bytes]:
+    """What readers would have to compute, which takes seconds."""
+    if profile.schema.pane_ms != plan.windows.pane_ms:
+        return {"overview": encode_overview(overview_of(profile))}
+    learned = Learned.of(plan, profile)
+    return {
+        "overview": encode_overview(overview_of(profile, learned.baseline)),
+        "learned": encode_learned(learned, learned_key(plan, content_hash(profile))),
+    }
 
 
 def _info(table: ProfileTable, profile: Profile) -> VersionInfo | None:

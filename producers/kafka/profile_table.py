@@ -100,6 +100,15 @@ class ProfileTable:
             self._load(key, PROFILE_BLOBS, _computed_overview, found)
         return found.get(key)
 
+    def learned(self, model: str, version: str) -> bytes | None:
+        """What ``register`` learned from the reference; None if it was not published.
+
+        Raises ``KafkaUnavailable``.
+        """
+        key, found = (model, version), dict[ModelVersion, bytes | None]()
+        self._load(key, {"learned"}, _learned_blob, found)
+        return found.get(key)
+
     def content(self, model: str, version: str) -> str:
         """The hash of the published content. Raises ``KeyError``."""
         return self._index.complete[model, version].manifest.content
@@ -240,6 +249,10 @@ def _decoded_schema(manifest: Manifest, parts: Mapping[str, bytes]) -> Schema:
 
 def _decoded_overview(manifest: Manifest, parts: Mapping[str, bytes]) -> Overview:
     return decode_parts(manifest, parts, decode_overview)
+
+
+def _learned_blob(manifest: Manifest, parts: Mapping[str, bytes]) -> bytes | None:
+    return decode_parts(manifest, parts, lambda blobs: blobs.get("learned"))
 
 
 def _computed_overview(manifest: Manifest, parts: Mapping[str, bytes]) -> Overview:

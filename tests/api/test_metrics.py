@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.windows.evaluator_builder import baseline
+from monitor.windows.reference import baseline
 from tests.consumers.stored import NOW, metric, profile, registered, window
 
 

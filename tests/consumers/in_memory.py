@@ -96,11 +96,15 @@ class Table:
         self._deleted = deleted
         self._later = {(p.model, p.version): p for p in later}
         self.catch_ups = 0  # number of calls
+        self.published_learning: dict[tuple[str, str], bytes] = {}
         self._info: dict[tuple[str, str], VersionInfo] = {}
         self._later_info: dict[tuple[str, str], VersionInfo] = {}
 
     def get(self, model: str, version: str) -> Profile | None:
         return self._known.get((model, version))
+
+    def learned(self, model: str, version: str) -> bytes | None:
+        return self.published_learning.get((model, version))
 
     def schema(self, model: str, version: str) -> Schema | None:
         found = self.get(model, version)

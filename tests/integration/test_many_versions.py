@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from producers.contract.profile_overview import encode_overview, overview_of
+from monitor.plan import Plan
 from producers.contract.profiles import encode_profile
+from producers.kafka.profile_publication import derived_blobs
 from tests.integration.deployment import ROLES, Deployment, Sent
 from tests.producers.contract.test_profiles import profile
 
 VERSIONS, WITHIN_S = 100, 15
+DERIVED = derived_blobs(Plan(), profile())
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def deployment(kafka, tmp_path_factory):
 def registration(version: str) -> list[tuple[bytes, bytes]]:
     original = profile()
     copy = replace(original, schema=replace(original.schema, version=version))
-    return encode_profile(copy, derived={"overview": encode_overview(overview_of(original))})
+    return encode_profile(copy, derived=DERIVED)
 
 
 @pytest.fixture(scope="module")

@@ -23,11 +23,10 @@ from driftline.cli import program
 from driftline.commands import COMMANDS
 from driftline.settings import Settings, load_settings
 from monitor.counts.profile import Profile
-from producers.contract.profile_overview import encode_overview, overview_of
 from producers.contract.profiles import encode_profile
 from producers.contract.records import decode_label, decode_prediction
 from producers.kafka.errors import MissingTopic, ProfileConflict
-from producers.kafka.profile_publication import Publication, publish_profile
+from producers.kafka.profile_publication import Publication, derived_blobs, publish_profile
 from producers.kafka.profile_table import ProfileTable
 from tests.producers.contract.test_profiles import profile
 from tests.producers.published import read_profiles
@@ -81,7 +80,7 @@ def run(settings: Settings, *words: str) -> Result:
 
 
 def published(of: Profile) -> list[tuple[bytes, bytes]]:
-    return encode_profile(of, derived={"overview": encode_overview(overview_of(of))})
+    return encode_profile(of, derived=derived_blobs(load_settings().plan(), of))
 
 
 def test_a_profile_is_complete_for_readers_that_catch_up_after_its_publication(settings):

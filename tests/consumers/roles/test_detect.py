@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import consumers.roles.detect
+import consumers.roles.learning
 from consumers.messages.arrow import ARROW_HEADERS, JSON_HEADERS
 from consumers.messages.progress import (
     JoinProgress,
@@ -38,6 +39,9 @@ from monitor.counts.profile import Profile
 from monitor.counts.summary import Part, Summary
 from monitor.events.progress import AppendTimes, EventTime, Seen
 from monitor.windows.evaluator import Evaluator
+from monitor.windows.learned import Learned
+from producers.contract.learned import encode_learned, learned_key
+from producers.contract.profiles import content_hash
 from producers.contract.version_info import VersionInfo
 from tests.consumers.in_memory import (
     NOW,
@@ -70,6 +74,7 @@ def _frequent_snapshots() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(consumers.roles.detect, "SNAPSHOT_EVERY", EVERY)
         patch.setattr(consumers.roles.detect.Evaluator, "of", evaluator_of)
+        patch.setattr(consumers.roles.learning.Learned, "of", cache(Learned.of))
         yield
 
 
@@ -704,3 +709,18 @@ def test_detect_state_of_another_schema_ends_detect_with_its_place(log, tmp_path
     log.append(Message("detect-state", b"model/m/1", b'{"schema": 2}', 0))
     with pytest.raises(UnreadableMessage, match="topic detect-state, partition 0, offset 0: "):
         Worker(detect(log, tmp_path), log, [S0])
+
+
+def test_what_the_registration_has_learned_is_not_learned_again(tmp_path, monkeypatch):
+    profiles, log = table(), new_log()
+    for key in VERSIONS:
+        of = profiles.get(*key)
+        learned = encode_learned(Learned.of(PLAN, of), learned_key(PLAN, content_hash(of)))
+        profiles.published_learning[key] = learned
+    monkeypatch.setattr(consumers.roles.learning.Learned, "of", None)  # a call would fail
+    role = detect(log, tmp_path, profiles)
+    worker = Worker(role, log, [S0])
+    while not worker.done:
+        worker.work(4)
+    assert role.problem() is None
+    assert of_versions(log, *VERSIONS) == of_versions(undisturbed(4)[0], *VERSIONS)

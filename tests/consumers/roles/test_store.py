@@ -19,7 +19,7 @@ from consumers.database.tables import decisions, heartbeats, incidents, models, 
 from consumers.messages.reading import UnreadableMessage
 from consumers.messages.records import CommittedOffset, TopicPartition
 from consumers.roles.store import Store
-from monitor.windows.evaluator_builder import baseline
+from monitor.windows.reference import baseline
 from producers.contract.version_info import VersionInfo
 from tests.consumers.stored import (
     APRIL,

@@ -22,8 +22,8 @@ from monitor.plan import Budget, Drift, Time, Windows
 from monitor.statistics.critical_values import kolmogorov_quantile
 from monitor.statistics.drift_rule import Severity, Verdict
 from monitor.windows.evaluator import Evaluator
-from monitor.windows.evaluator_builder import baseline
 from monitor.windows.findings import Maturity, WindowStatus
+from monitor.windows.reference import baseline
 from tests.monitor.streams import HORIZON, LATENESS, PANE, WAIT, Row, counted, evaluator, plan
 
 EVALUATOR = evaluator()

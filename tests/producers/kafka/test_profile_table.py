@@ -8,13 +8,15 @@ from msgspec.structs import replace
 
 from driftline.errors import InvalidSettings, Trouble
 from driftline.settings import load_settings
-from producers.contract.profile_overview import encode_overview, overview_of
-from producers.contract.profiles import encode_profile
+from monitor.windows.learned import Learned
+from producers.contract.learned import decode_learned, learned_key
+from producers.contract.profile_overview import overview_of
+from producers.contract.profiles import content_hash, encode_profile
 from producers.contract.version_info import VersionInfo
 from producers.kafka.configuration import client_config
 from producers.kafka.errors import KafkaUnavailable
 from producers.kafka.part_reader import PartReader
-from producers.kafka.profile_publication import Publication, publish_profile
+from producers.kafka.profile_publication import Publication, derived_blobs, publish_profile
 from producers.kafka.profile_table import ProfileTable
 from producers.kafka.publisher import Publisher
 from tests.producers.contract.test_profiles import profile
@@ -80,8 +82,8 @@ def test_a_version_whose_first_manifest_was_compacted_away_keeps_its_registratio
     publish_profile(settings, profile())
     with ProfileTable(settings) as table:
         table.catch_up()
-        overview = encode_overview(overview_of(profile()))
-        *parts, _ = encode_profile(profile(), derived={"overview": overview})
+        derived = derived_blobs(settings.plan(), profile())
+        *parts, _ = encode_profile(profile(), derived=derived)
         renewed = replace(table.manifest("m", "1"), registered_ms=12)
     send(settings, (b"m/1/manifest", None), *parts, renewed.message())
     with ProfileTable(settings) as later:
@@ -259,6 +261,33 @@ def test_the_overview_is_published_with_a_profile(settings, reads):
         before = list(reads)  # by the publisher, which reads the profile back
         assert table.overview("m", "1") == overview_of(profile())
         assert reads == before
+
+
+def test_what_was_learned_is_published_with_a_profile(settings):
+    publish_profile(settings, profile())
+    with ProfileTable(settings) as table:
+        table.catch_up()
+        value, key = table.learned("m", "1"), learned_key(settings.plan(), content_hash(profile()))
+        assert value is not None
+        learned = decode_learned(value, key)
+        assert learned is not None
+        assert learned.baseline == Learned.of(settings.plan(), profile()).baseline
+
+
+def test_an_old_profile_has_nothing_learned(settings):
+    send(settings, *encode_profile(profile()))
+    with ProfileTable(settings) as table:
+        table.catch_up()
+        assert table.learned("m", "1") is None
+        assert table.learned("m", "2") is None
+        assert table.get("m", "1") is not None
+
+
+def test_a_profile_of_another_pane_than_the_plan_is_published_without_what_is_learned(settings):
+    windows = settings.windows.model_copy(update={"pane": "30m"})
+    other = settings.model_copy(update={"windows": windows})
+    assert list(derived_blobs(other.plan(), profile())) == ["overview"]
+    assert list(derived_blobs(settings.plan(), profile())) == ["overview", "learned"]
 
 
 def test_the_overview_of_an_old_profile_is_computed(settings):

@@ -1,0 +1,94 @@
+"""The panes of a reference, in the index spaces that statistics are computed in."""
+
+from __future__ import annotations
+
+from monitor.budget import Length, scale_lengths
+from monitor.counts.bins import Sample
+from monitor.counts.counts import Cells, Counts
+from monitor.counts.profile import Profile
+from monitor.counts.summary import Part, Quality
+from monitor.performance.metrics import Metric, measure
+from monitor.plan import Plan
+from monitor.statistics.cell_index import CellIndex
+from monitor.statistics.proportions import Proportion
+
+# Windows of more than this many times the rows of the reference find hardly more than shorter ones:
+# the size of the reference is what limits them.
+MOST_REFERENCES = 4
+
+
+def tested_lengths(plan: Plan, profile: Profile) -> list[Length]:
+    """Of the windows that distributions are tested in.
+
+    Raises ``ValueError`` if the pane of the profile is not that of the plan.
+    """
+    _require_same_pane(plan, profile)
+    most_rows = MOST_REFERENCES * profile.schema.score.sample.size
+    return scale_lengths(plan, rows_per_pane(profile), most_rows)
+
+
+def baseline(profile: Profile) -> dict[str, Metric]:
+    """Every metric on the labelled rows of the reference; without labels all are undefined."""
+    return measure([summary.cells for summary in profile.panes if summary.part is Part.FINAL])
+
+
+def rows_per_pane(profile: Profile) -> float:
+    """Mean number of rows in the panes of the reference, empty ones included."""
+    rows = sum(s.cells["rows"].size for s in profile.panes if "rows" in s.cells)
+    starts_ms = [s.pane_ms for s in profile.panes]
+    return rows / ((max(starts_ms) - min(starts_ms)) // profile.schema.pane_ms + 1)
+
+
+def data_samples(profile: Profile) -> dict[str, Sample]:
+    """Of the numeric features and of the score, by the name of their cells."""
+    numeric = {f"bins/{name}": reference.sample for name, reference in profile.schema.numeric}
+    return {**numeric, "score": profile.schema.score.sample}
+
+
+def error_samples(profile: Profile) -> dict[str, Sample]:
+    """Of the errors; empty if the reference has no labels."""
+    errors = profile.schema.errors
+    return {} if errors is None else {"errors": errors.sample}
+
+
+def data_cells(profile: Profile) -> CellIndex:
+    """The cells of all tests of the data."""
+    schema = profile.schema
+    widths = {name: sample.bins for name, sample in data_samples(profile).items()}
+    categories = {f"categories/{n}": len(r.categories) + 1 for n, r in schema.categorical}
+    quality = {f"quality/{name}": len(Quality) for name in schema.features}
+    return CellIndex.of({**widths, **categories, **quality, "rows": 1})
+
+
+def error_cells(profile: Profile) -> CellIndex:
+    return CellIndex.of({name: sample.bins for name, sample in error_samples(profile).items()})
+
+
+def labelled_panes(profile: Profile) -> dict[int, Cells]:
+    return {s.pane_ms: s.cells for s in profile.panes if s.part is Part.FINAL}
+
+
+def unlabelled_panes(profile: Profile) -> dict[int, Proportion]:
+    """The rows without a label among all rows, by pane."""
+    rows = {s.pane_ms: s.cells["rows"].size for s in profile.panes if "rows" in s.cells}
+    labels = {s.pane_ms: s.cells["outcomes"].size for s in profile.panes if s.part is Part.FINAL}
+    return {ms: Proportion(max(n - labels.get(ms, 0), 0), n) for ms, n in rows.items()}
+
+
+def reference_panes(profile: Profile, cell_index: CellIndex, part: Part) -> list[Counts]:
+    """One part of the panes of the reference, in time order and without gaps."""
+    panes = {s.pane_ms: cell_index.gather(s.cells) for s in profile.panes if s.part is part}
+    if not panes:
+        return []
+    every = range(min(panes), max(panes) + 1, profile.schema.pane_ms)
+    return [panes.get(pane_ms, Counts.empty()) for pane_ms in every]
+
+
+def _require_same_pane(plan: Plan, profile: Profile) -> None:
+    if profile.schema.pane_ms != plan.windows.pane_ms:
+        raise ValueError(
+            f"the profile of {profile.model}/{profile.version} was taken with panes of"
+            f" {profile.schema.pane_ms / 1000:g} s, the configuration says"
+            f" {plan.windows.pane_ms / 1000:g} s: set windows.pane to match, or register the"
+            " model again as a new version"
+        )
