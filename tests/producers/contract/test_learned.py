@@ -3,7 +3,9 @@
 from dataclasses import replace
 from functools import cache
 
+import msgspec
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from monitor.plan import Budget, Drift, Plan, Time, Windows
@@ -99,6 +101,16 @@ def test_bytes_of_another_key_or_damaged_ones_are_of_no_use():
     damaged[-20] ^= 1
     for bad in (b"", b"x", value[:-1], value[: len(value) // 2], bytes(damaged)):
         assert decode_learned(bad, "key") is None
+
+
+def test_a_changed_digit_is_noticed():
+    envelope = msgspec.msgpack.decode(encode_learned(learned(), "key"))
+    document = bytearray(
+        pa.decompress(envelope["compressed"], envelope["size"], "zstd", asbytes=True)
+    )
+    document[document.index(b"curves") + 1_000] ^= 1
+    envelope["compressed"] = pa.compress(bytes(document), "zstd", asbytes=True)
+    assert decode_learned(msgspec.msgpack.encode(envelope), "key") is None
 
 
 def test_learning_has_a_new_number_when_it_learns_something_else():

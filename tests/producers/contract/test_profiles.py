@@ -139,6 +139,20 @@ def test_later_manifest_with_the_same_content_changes_only_the_info():
     assert later.content == content_hash(profile())
 
 
+def test_info_changes_after_other_content_was_refused():
+    index = ProfileIndex[None]()
+    for message in encode_profile(profile()):
+        index.add(*message, None)
+    *parts, manifest = encode_profile(profile(seed=1))
+    for part in parts:
+        index.add(*part, None)
+    with pytest.raises(InvalidProfile):
+        index.add(*manifest, None)
+    info = VersionInfo(owner="risk")
+    index.add(*encode_profile(profile(), info)[-1], None)
+    assert index.complete["m", "1"].manifest.info == info
+
+
 def test_manifest_without_info_is_one_with_an_empty_info():
     *parts, (key, value) = encode_profile(profile())
     document = json.loads(value)
