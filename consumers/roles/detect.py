@@ -276,13 +276,14 @@ class Detect:
 
 
 def _changes(partition: int, before: State, after: State) -> Iterable[Message]:
+    """What a batch has changed; the versions that it did not touch are not compared."""
     yield clock_message(partition, after.clock)
-    for key, time in after.times.items():
-        if time is not before.times.get(key, NO_TIME):
-            yield time_message(partition, key, time)
-    for key, decisions in after.decisions.items():
-        if decisions is not before.decisions.get(key):
-            yield decisions_message(partition, key, decisions)
+    for key in after.touched:
+        if after.times[key] is not before.times.get(key, NO_TIME):
+            yield time_message(partition, key, after.times[key])
+    for key in after.touched:
+        if after.decisions[key] is not before.decisions.get(key):
+            yield decisions_message(partition, key, after.decisions[key])
 
 
 def _newest_ms(state: State) -> int | None:

@@ -105,13 +105,14 @@ class VersionTime:
         Event time that goes on with append time has ``remaining_ms`` to go. None: not before its
         next progress.
         """
-        data, now_ms = event_time(self.seen, at.predictions, time), at.predictions.min_ms
         if not self.seen:
             return None
-        if data is None or not data.idle or now_ms is None:
-            return _AT_ONCE
+        data, now_ms = event_time(self.seen, at.predictions, time), at.predictions.min_ms
         times = [data, *(one for both in self.joined.values() for one in _both(both))]
         runs = any(one is not None and one.runs_from_ms is not None for one in times)
+        if data is None or now_ms is None or not data.idle:
+            settled = data is not None and time.idle_after_ms is None and not runs
+            return None if settled else _AT_ONCE
         return now_ms + max(1, remaining_ms) if runs else None
 
     def _joined(self, joins: AppendTimes) -> list[tuple[int | None, int | None]]:

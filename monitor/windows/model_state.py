@@ -40,14 +40,12 @@ def model_state(state: State, key: Key) -> ModelState:
         state.panes.get(key, {}),
         state.sums.get(key, Sums()),
         state.due.get(key),
-        state.wake_ms.get(key),
+        state.agenda.times_ms.get(key),
     )
 
 
 def with_models(state: State, clock: AppendClock, models: Mapping[Key, ModelState]) -> State:
     """``state`` with another clock and other states of some model versions."""
-    wake_ms = {key: at_ms for key, at_ms in state.wake_ms.items() if key not in models}
-    woken = {key: m.wake_ms for key, m in models.items() if m.wake_ms is not None}
     return State(
         clock,
         {**state.times, **{key: model.time for key, model in models.items()}},
@@ -55,7 +53,9 @@ def with_models(state: State, clock: AppendClock, models: Mapping[Key, ModelStat
         {**state.panes, **{key: model.panes for key, model in models.items()}},
         {**state.sums, **{key: model.sums for key, model in models.items()}},
         {**state.due, **{key: model.due for key, model in models.items()}},
-        {**wake_ms, **woken},
+        state.agenda.updated({key: model.wake_ms for key, model in models.items()}),
+        (_without_due(state) - models.keys()) | {k for k, m in models.items() if m.due is None},
+        tuple(models),
     )
 
 
@@ -75,17 +75,19 @@ def set_aside(
     return replace(model, time=time, decisions=decisions, panes=panes, due=None)
 
 
-def due_at(state: State, clock: AppendClock) -> set[Key]:
+def due_at(state: State, clock: AppendClock) -> frozenset[Key]:
     """The versions to look at when the append time is that of ``clock``, as far as is known."""
-    due = {key for key, due in state.due.items() if due is None}
-    if len(state.due) < len(state.decisions):
-        due |= {
-            key for key in state.decisions if key not in state.due and not _is_asleep(state, key)
-        }
-    now_ms = clock.predictions.min_ms
-    if clock != state.clock and now_ms is not None:
-        due |= {key for key, at_ms in state.wake_ms.items() if at_ms <= now_ms}
-    return due
+    due, now_ms = _without_due(state), clock.predictions.min_ms
+    if clock == state.clock or now_ms is None:
+        return due
+    return due | set(state.agenda.until(now_ms))
+
+
+def _without_due(state: State) -> frozenset[Key]:
+    """The versions whose due time has to be computed."""
+    if state.without_due is not None:
+        return state.without_due
+    return frozenset(key for key in state.decisions if not _is_asleep(state, key))
 
 
 def _is_asleep(state: State, key: Key) -> bool:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from monitor.counts.summary import Part, Summary
 from monitor.decisions.incidents import Incident
 from monitor.plan import Plan
+from monitor.windows.agenda import Agenda
 from monitor.windows.clocks import AppendClock, Clock, Key, Progress, VersionTime
 from monitor.windows.panes import Pane, add_summary, kept_from
 from monitor.windows.scales import BlockSums
@@ -114,7 +115,10 @@ class State:
     # Caches, computed from the decisions and panes.
     sums: Mapping[Key, Sums] = field(default_factory=dict, compare=False)
     due: Mapping[Key, Due | None] = field(default_factory=dict, compare=False)
-    wake_ms: Mapping[Key, int] = field(default_factory=dict, compare=False)  # append time
+    agenda: Agenda = field(default_factory=Agenda, compare=False)
+    # The versions whose due time is not computed. None: all that may have something to do.
+    without_due: frozenset[Key] | None = field(default=None, compare=False)
+    touched: tuple[Key, ...] = field(default=(), compare=False)  # by the last batch
 
     @property
     def first_needed(self) -> int | None:
@@ -142,7 +146,7 @@ def rebuilt(state: State, items: Iterable[Item]) -> State:
         if isinstance(item, Summary):
             key = (item.model, item.version)
             add_summary(panes.setdefault(key, {}), pruned_ms.get(key), offset, item)
-    return replace(state, panes=panes, sums={}, due={}, wake_ms={})
+    return replace(state, panes=panes, sums={}, due={}, agenda=Agenda(), without_due=None)
 
 
 def rewindow(decisions: Decisions, plan: Plan) -> Decisions:
