@@ -224,11 +224,11 @@ def test_lost_panes_are_rebuilt_from_a_snapshot_and_the_log(shape, source_seed, 
     first, second = sorted([int(kept * len(pipeline.log)), int(lost * len(pipeline.log))])
     snapshot, _ = fold(by_key, pipeline.log[:first], order)
     state, _ = fold(by_key, pipeline.log[first:second], order, snapshot)
-    behind = State(state.clock, state.decisions, snapshot.panes)
+    behind = State(state.clock, state.times, state.decisions, snapshot.panes)
     assert _sums(rebuilt(behind, pipeline.log[first:second])) == _sums(state)
 
     needed = [i for i in pipeline.log[:second] if i[0] >= (state.first_needed or 0)]
-    from_nothing = rebuilt(State(state.clock, state.decisions), needed)
+    from_nothing = rebuilt(State(state.clock, state.times, state.decisions), needed)
     assert _sums(from_nothing) == _sums(state)
 
 
@@ -241,7 +241,7 @@ def test_detection_continues_unchanged_after_lost_panes_were_rebuilt():
     pipeline = Pipeline(evaluators[4, 2], *sources(8), seed=8)
     half = len(pipeline.log) // 2
     state, _ = fold(by_key, pipeline.log[:half])
-    restored = rebuilt(State(state.clock, state.decisions), pipeline.log[:half])
+    restored = rebuilt(State(state.clock, state.times, state.decisions), pipeline.log[:half])
     expected = fold(by_key, pipeline.log[half:], 1, state)
     assert expected[1].windows
     assert fold(by_key, pipeline.log[half:], 1, restored) == expected
