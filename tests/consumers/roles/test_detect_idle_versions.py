@@ -11,7 +11,7 @@ from statistics import median
 import numpy as np
 import pytest
 
-import consumers.roles.detect
+import consumers.roles.learning
 from consumers.messages.arrow import ARROW_HEADERS
 from consumers.messages.detect_state import clock_message, decisions_message, time_message
 from consumers.messages.progress import (
@@ -55,11 +55,11 @@ class AnyVersion(Table):
 def _evaluators() -> Iterator[None]:
     learned = Evaluator.of(PLAN, profile())
 
-    def of(_: Plan, named: Profile) -> Evaluator:
+    def evaluator(_: object, __: Plan, named: Profile, ___: bytes | None) -> Evaluator:
         return replace(learned, profile=named)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(consumers.roles.detect.Evaluator, "of", of)
+        patch.setattr(consumers.roles.learning.Learning, "evaluator", evaluator)
         yield
 
 
