@@ -12,6 +12,7 @@ from api.parameters import QueryParameters
 from api.problems import RequestProblem
 from api.queries import ModelVersion, model_versions
 from consumers.database.database import Database
+from monitor.windows.lives import VersionState
 
 
 def database(request: Request) -> Database:
@@ -32,6 +33,10 @@ NowMs = Annotated[int, Depends(_now_ms)]
 NoParameters = Annotated[QueryParameters, Query()]
 
 
+# Without a version, the live one answers, or else the newest that is not retired.
+_PREFERENCE = {VersionState.LIVE: 0, VersionState.RETIRED: 2}
+
+
 def select_version(
     connection: Connection, model: str | None, version: str | None
 ) -> ModelVersion | None:
@@ -40,7 +45,8 @@ def select_version(
     Raises ``RequestProblem``: 400 if several models are registered and none was requested, 404 if
     the requested one is not registered.
     """
-    registered = [ModelVersion(row.model, row.version) for row in model_versions(connection)]
+    rows = sorted(model_versions(connection), key=lambda row: _PREFERENCE.get(row.state, 1))
+    registered = [ModelVersion(row.model, row.version) for row in rows]
     if model is None and version is None and not registered:
         return None
     if model is None and len({candidate.model for candidate in registered}) > 1:

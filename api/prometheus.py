@@ -94,6 +94,7 @@ def _record_metrics(heartbeats: Sequence[WorkerHeartbeat]) -> Iterator[Metric]:
             reasons: dict[str, int] = counts.get("dead") or {}
             records.add_metric([*partition, "counted"], counts.get("counted", 0))
             records.add_metric([*partition, "too_late"], counts.get("too_late", 0))
+            records.add_metric([*partition, "retired"], counts.get("retired", 0))
             records.add_metric([*partition, "dead_letter"], sum(reasons.values()))
             late.add_metric(partition, counts.get("late", 0))
             for reason, count in reasons.items():

@@ -7,7 +7,15 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, select, tuple_
 
-from consumers.database.tables import decisions, heartbeats, incidents, models, transitions, windows
+from consumers.database.tables import (
+    decisions,
+    heartbeats,
+    incidents,
+    models,
+    transitions,
+    versions,
+    windows,
+)
 
 Rows = Sequence[Row[Any]]
 Key = tuple[Any, ...] | None  # of the last row of the previous page; None: the first page
@@ -31,14 +39,21 @@ UNBOUNDED = EventTimeRange()
 def model_versions(connection: Connection) -> Rows:
     """All registered model versions, newest first."""
     newest = (models.c.registered_ms.desc(), models.c.model.desc(), models.c.version.desc())
-    return connection.execute(select(models).order_by(*newest)).all()
+    return connection.execute(_models_with_states().order_by(*newest)).all()
 
 
 def model_versions_page(connection: Connection, after: Key, limit: int) -> Rows:
     """The same, one page."""
     columns = (models.c.registered_ms, models.c.model, models.c.version)
-    query = select(models).order_by(*(column.desc() for column in columns))
+    query = _models_with_states().order_by(*(column.desc() for column in columns))
     return connection.execute(_after(query, columns, after).limit(limit)).all()
+
+
+def _models_with_states() -> Select[Any]:
+    """Versions without a row yet have no state."""
+    same = (versions.c.model == models.c.model) & (versions.c.version == models.c.version)
+    states = (versions.c.state, versions.c.since_ms, versions.c.changed_by, versions.c.why)
+    return select(models, *states).select_from(models.outerjoin(versions, same))
 
 
 def newest_window(

@@ -23,6 +23,9 @@ COMMANDS = {
         "producers.commands.evaluate:evaluate",
         "Score the flights and compare metrics with the baseline.",
     ),
+    "models": Command(
+        "consumers.commands.models:models", "List model versions, promote and retire them."
+    ),
     "budget": Command(
         "consumers.commands.budget:budget",
         "Show how the false-alarm budget is divided among tests.",

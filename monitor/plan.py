@@ -76,6 +76,7 @@ class Time:
     label_horizon_ms: int = 7 * DAY
     label_wait_ms: int | None = None  # None: learned from the reference
     max_clock_skew_ms: int | None = 10 * MINUTE  # None: off, for replays
+    retire_after_ms: int | None = 14 * DAY  # None: a shadow without rows stays
 
     def __post_init__(self) -> None:
         for setting in fields(self):

@@ -48,7 +48,7 @@ class Worker(Answer):
 
 
 class RecordCounts(Answer):
-    """Records of a topic: `received` = `counted` + `too_late` + the sum of `dead`."""
+    """Records of a topic: `received` = `counted` + `too_late` + `retired` + the sum of `dead`."""
 
     received: int = Field(description="Records read.")
     counted: int = Field(description="Records included in the statistics, late ones too.")
@@ -56,6 +56,7 @@ class RecordCounts(Answer):
         description="Counted records that were behind the watermark of their partition."
     )
     too_late: int = Field(description="Records later than `accept_late`; not counted.")
+    retired: int = Field(0, description="Records of retired model versions; not counted.")
     dead: dict[str, int] = Field(
         description="Records that were written to `dead-letters`, by reason."
     )

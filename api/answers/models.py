@@ -20,6 +20,13 @@ class Model(Answer):
     model: str
     version: str
     registered_at: datetime = Field(description="Wall-clock time of the registration.")
+    state: str = Field(
+        description="`registered` (no row yet), `live` (answers when no version is named), `shadow`"
+        " or `retired`. Others may be added."
+    )
+    state_since: datetime | None = Field(None, description="Since when, by the broker's clock.")
+    state_by: str | None = Field(None, description="Who changed it; `driftline`: it was automatic.")
+    state_why: str | None = Field(None, description="Why it was changed.")
     features: list[FeatureKind]
     threshold: float = Field(description="A score at or above it predicts the positive class.")
     pane_ms: int = Field(description="Length of a pane; windows consist of whole panes.")

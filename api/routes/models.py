@@ -14,13 +14,14 @@ from api.parameters import PageQuery
 from api.problems import problem_responses
 from api.queries import model_versions_page
 from consumers.messages.times import utc_datetime
+from monitor.windows.lives import VersionState
 
 router = APIRouter(tags=["models"], responses=problem_responses(404, 422))
 
 
 @router.get("/models")
 def models(connection: Snapshot, query: Annotated[PageQuery, Query()]) -> Page[Model]:
-    """Registered model versions, newest first. The newest version of a model is its default."""
+    """Registered model versions, newest first. The live version of a model is its default."""
     after = decode_cursor(query.cursor, int, str, str)
     rows = model_versions_page(connection, after, query.limit + 1)
     items, cursor = page(rows, query.limit, lambda row: (row.registered_ms, row.model, row.version))
@@ -36,6 +37,10 @@ def _model(row: Row[Any]) -> Model:
             "model": row.model,
             "version": row.version,
             "registered_at": utc_datetime(row.registered_ms),
+            "state": row.state or VersionState.REGISTERED,
+            "state_since": None if row.since_ms is None else utc_datetime(row.since_ms),
+            "state_by": row.changed_by,
+            "state_why": row.why,
             "reference_start": utc_datetime(reference["start_ms"]),
             "reference_end": utc_datetime(reference["end_ms"]),
         }

@@ -25,7 +25,7 @@ from consumers.database.engines import InvalidDatabase, engine_for, location_of
 from consumers.database.errors import DatabaseUnavailable, Fenced, ForeignDatabase, driver_errors
 from consumers.database.rows import OffsetRange, Row, RowBatch
 from consumers.database.statements import advance_offset, insert_alerts, upsert
-from consumers.database.tables import decisions, heartbeats, models, offsets, windows
+from consumers.database.tables import decisions, heartbeats, models, offsets, versions, windows
 from consumers.messages.records import TopicPartition
 
 
@@ -80,6 +80,7 @@ class Database:
             insert_alerts(connection, batch.alerts)
             upsert(connection, decisions, batch.decisions)
             upsert(connection, heartbeats, batch.heartbeats)
+            upsert(connection, versions, batch.versions)
 
     def register(self, rows: Sequence[Row]) -> None:
         """Write model versions. A known one keeps the time of its first registration."""

@@ -18,10 +18,13 @@ from consumers.messages.decisions import RetrainingDecision, decode_decision
 from consumers.messages.heartbeats import HeartbeatMessage, decode_heartbeat
 from consumers.messages.reading import Decoder, MessageReader
 from consumers.messages.records import Record
+from consumers.messages.versions import VersionMessage, decode_version
 from consumers.messages.windows import WindowMessage, decode_window
 
 T = TypeVar("T")
-StoredMessage = WindowMessage | AlertMessage | RetrainingDecision | HeartbeatMessage
+StoredMessage = (
+    WindowMessage | AlertMessage | RetrainingDecision | HeartbeatMessage | VersionMessage
+)
 Document = dict[str, Any]
 Rows = dict[tuple[Any, ...], Row]
 StoreReader = MessageReader[tuple[StoredMessage, Document]]
@@ -55,6 +58,7 @@ _DECODERS: Mapping[str, Decoder[Any]] = {
     "alerts": _with_document(decode_alert),
     "retraining": _with_document(decode_decision),
     "heartbeats": _with_document(decode_heartbeat),
+    "versions": _with_document(decode_version),
 }
 TOPICS = tuple(_DECODERS)
 
@@ -65,6 +69,7 @@ class _Batch:
     alerts: list[Alert] = field(default_factory=list)
     decisions: Rows = field(default_factory=dict)
     heartbeats: Rows = field(default_factory=dict)
+    versions: Rows = field(default_factory=dict)
 
     @property
     def changes(self) -> RowBatch:
@@ -73,6 +78,7 @@ class _Batch:
             self.alerts,
             list(self.decisions.values()),
             list(self.heartbeats.values()),
+            list(self.versions.values()),
         )
 
     def add(self, message: StoredMessage, document: Document, now_ms: int) -> None:
@@ -83,6 +89,8 @@ class _Batch:
         elif isinstance(message, RetrainingDecision):
             key = (message.model, message.version, message.decided_ms)
             self.decisions[key] = _decision(message, document)
+        elif isinstance(message, VersionMessage):
+            self.versions[message.model, message.version] = _version(message)
         else:
             self.heartbeats[message.role, message.slot] = _heartbeat(message, document, now_ms)
 
@@ -149,6 +157,17 @@ def _decision(message: RetrainingDecision, document: Document) -> Row:
         "version": message.version,
         "decided_ms": message.decided_ms,
         "document": document,
+    }
+
+
+def _version(message: VersionMessage) -> Row:
+    return {
+        "model": message.model,
+        "version": message.version,
+        "state": message.state,
+        "since_ms": message.since_ms,
+        "changed_by": _text(message.by),
+        "why": _text(message.why),
     }
 
 

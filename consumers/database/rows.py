@@ -31,3 +31,4 @@ class RowBatch:
     alerts: Sequence[Alert] = ()
     decisions: Sequence[Row] = ()
     heartbeats: Sequence[Row] = ()
+    versions: Sequence[Row] = ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, MetaData, Table, Text
 
-SCHEMA_VERSION = "2"  # of these tables; databases with another one are refused
+SCHEMA_VERSION = "3"  # of these tables; databases with another one are refused
 
 metadata = MetaData()
 
@@ -30,6 +30,18 @@ models = Table(
     Column("registered_ms", BigInteger, nullable=False),
     Column("content_hash", Text, nullable=False),
     Column("document", JSON, nullable=False),  # schema, baseline metrics, owner, tags
+)
+
+# The states of versions that have had rows, or whose state was changed.
+versions = Table(
+    "versions",
+    metadata,
+    Column("model", Name, primary_key=True),
+    Column("version", Name, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),  # clock of the broker
+    Column("changed_by", Text, nullable=False),
+    Column("why", Text, nullable=False),
 )
 
 windows = Table(

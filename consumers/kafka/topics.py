@@ -59,6 +59,7 @@ def topics(settings: Settings, plan: Plan) -> list[Topic]:
         "profiles": _TABLE,
         "heartbeats": _STATE,
         "positions": _STATE,
+        "versions": _TABLE,
         "detect-state": {**_STATE, **_LARGE},
         "dead-letters": {**_deleted(30 * DAY), "max.message.bytes": str(2 * MAX_SOURCE_BYTES)},
     }

@@ -16,16 +16,19 @@ from consumers.messages.alerts import (
 from consumers.messages.reading import SCHEMA
 from consumers.messages.times import rfc3339
 from consumers.messages.window_message import finite
-from monitor.decisions.incidents import Change, Resolution
+from monitor.decisions.incidents import Change
 from monitor.statistics.drift_rule import Evidence
 from monitor.windows.findings import Transition
+from monitor.windows.lives import VersionState
 from producers.contract.version_info import VersionInfo
 
 
-def alert_message(transition: Transition, info: VersionInfo | None = None) -> AlertMessage:
+def alert_message(
+    transition: Transition, info: VersionInfo | None = None, state: VersionState | None = None
+) -> AlertMessage:
     """The id is derived from what has changed and when, so a replay repeats it.
 
-    ``info`` is that of the model version.
+    ``info`` and ``state`` are those of the model version.
     """
     incident, change = transition.incident, transition.change
     content = f"{incident.id}\x1f{change}\x1f{transition.end_ms}"
@@ -35,11 +38,11 @@ def alert_message(transition: Transition, info: VersionInfo | None = None) -> Al
         source=f"/models/{transition.model}",
         subject=incident.subject,
         time=rfc3339(transition.end_ms),
-        data=_data(transition, info or VersionInfo()),
+        data=_data(transition, info or VersionInfo(), state),
     )
 
 
-def _data(transition: Transition, info: VersionInfo) -> IncidentData:
+def _data(transition: Transition, info: VersionInfo, state: VersionState | None) -> IncidentData:
     incident = transition.incident
     resolved = transition.change is Change.RESOLVED
     window = AlertWindow(start=rfc3339(transition.start_ms), end=rfc3339(transition.window_end_ms))
@@ -51,13 +54,14 @@ def _data(transition: Transition, info: VersionInfo) -> IncidentData:
         kind=incident.kind,
         severity=incident.severity,
         state="resolved" if resolved else "open",
-        reason=Resolution.RECOVERED if resolved else None,
+        reason=transition.resolution if resolved else None,
         opened_at=rfc3339(incident.opened_ms),
         resolved_at=rfc3339(transition.end_ms) if resolved else None,
         window=window,
         evidence=_evidence(transition.evidence, incident.grouped),
         message=alert_sentence(transition),
         version_info=info,
+        version_state=state,
     )
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from consumers.messages.times import rfc3339
-from monitor.decisions.incidents import Change
+from monitor.decisions.incidents import Change, Resolution
 from monitor.statistics.category_check import NOISE_FRACTION
 from monitor.statistics.drift_rule import Evidence, Severity
 from monitor.windows.findings import Transition
@@ -26,9 +26,17 @@ def alert_sentence(transition: Transition) -> str:
     subject, grouped = transition.incident.subject, transition.incident.grouped
     window = f"{rfc3339(transition.start_ms)} to {rfc3339(transition.window_end_ms)}"
     if transition.change is Change.RESOLVED:
-        return f"{subject}: back to normal in the window {window}."
+        return f"{subject}: {_RESOLVED[transition.resolution].format(window=window)}"
     also = f" Also affected: {', '.join(grouped)}." if grouped else ""
     return f"{subject}: {evidence_sentence(transition.evidence, window)}{also}"
+
+
+_RESOLVED: Mapping[Resolution, str] = {
+    Resolution.RECOVERED: "back to normal in the window {window}.",
+    Resolution.RETIRED: "the model version was retired.",
+    Resolution.STALE: "no rows came any more.",
+    Resolution.REBASED: "the model version was reset, and starts afresh.",
+}
 
 
 def evidence_sentence(evidence: Evidence, window: str) -> str:

@@ -61,6 +61,7 @@ class IncidentData(Struct, frozen=True, kw_only=True):
     evidence: AlertEvidence
     message: str
     version_info: VersionInfo = VersionInfo()
+    version_state: Enumerated | None = None  # VersionState
 
     def __post_init__(self) -> None:
         for time in (self.opened_at, self.resolved_at):

@@ -70,6 +70,14 @@ def decisions_message(partition: int, key: Key, decisions: Decisions) -> Message
     return Message(TOPIC, "/".join(("model", *key)).encode(), value, partition)
 
 
+def ended_messages(partition: int, key: Key) -> list[Message]:
+    """Tombstones for a model version that is retired."""
+    return [
+        Message(TOPIC, "/".join((kind, *key)).encode(), None, partition)
+        for kind in ("time", "model")
+    ]
+
+
 class _AnyObject(Struct):
     """The key says that a value is Driftline's, so any JSON object must be readable."""
 

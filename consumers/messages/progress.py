@@ -15,11 +15,13 @@ import msgspec
 from msgspec import Struct
 
 from consumers.messages.arrow import JSON_HEADERS
-from consumers.messages.partitions import model_partition
 from consumers.messages.reading import decode_json
-from consumers.messages.records import Message
+from consumers.messages.records import Message, Record
 from monitor.events.progress import AppendTimes, EventTime, Seen
 from monitor.windows.clocks import JoinedTime, Key, Progress
+from monitor.windows.lives import LifeRequest
+from producers.contract.life_requests import LifeRequestMessage
+from producers.contract.partitions import model_partition
 
 
 class VersionSeen(Struct, frozen=True, kw_only=True):
@@ -68,7 +70,8 @@ class JoinProgress(Struct, frozen=True, kw_only=True, tag_field="type", tag="joi
 
 
 AnyProgress = SourceProgress | JoinProgress
-_OF_SUMMARIES = cast("type[AnyProgress]", AnyProgress)
+_OfSummaries = AnyProgress | LifeRequestMessage
+_OF_SUMMARIES = cast("type[_OfSummaries]", _OfSummaries)
 
 P = TypeVar("P", SourceProgress, JoinProgress)
 
@@ -94,9 +97,13 @@ def decode_source_progress(value: bytes | None) -> SourceProgress:
     return decode_json(value, SourceProgress)
 
 
-def decode_progress(value: bytes | None) -> Progress:
-    """From ``summaries``. Raises ``ForeignMessage`` or ``MalformedMessage``."""
-    progress = decode_json(value, _OF_SUMMARIES)
+def decode_progress(record: Record) -> Progress | LifeRequest:
+    """JSON from ``summaries``. Raises ``ForeignMessage`` or ``MalformedMessage``."""
+    progress = decode_json(record.value, _OF_SUMMARIES)
+    if isinstance(progress, LifeRequestMessage):
+        key = (progress.model, progress.version)
+        at_ms = record.append_ms
+        return LifeRequest(key, progress.action, at_ms, progress.by, progress.why)
     if isinstance(progress, SourceProgress):
         seen = _by_key(progress.versions, lambda version: version.seen)
         return Progress(predictions=progress.predictions, seen=seen)

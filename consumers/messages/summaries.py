@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from consumers.messages.arrow import ARROW_HEADERS, arrow_metadata, is_arrow, read_arrow
-from consumers.messages.partitions import model_partition
 from consumers.messages.progress import decode_progress
 from consumers.messages.reading import MalformedMessage
 from consumers.messages.records import Message, Record
 from monitor.counts.counts import Counts
 from monitor.counts.summary import Summary
 from monitor.windows.clocks import Progress
+from monitor.windows.lives import LifeRequest
+from producers.contract.partitions import model_partition
 from producers.contract.summaries import decode_summary_table, encode_summaries
 
 KIND = "summaries"
@@ -29,10 +30,10 @@ def summary_messages(model: str, summaries: Sequence[Summary], partitions: int) 
     ]
 
 
-def decode_summary_message(record: Record) -> list[Summary] | Progress:
+def decode_summary_message(record: Record) -> list[Summary] | Progress | LifeRequest:
     """What the topic ``summaries`` holds. Raises ``ForeignMessage`` or ``MalformedMessage``."""
     if not is_arrow(record):
-        return decode_progress(record.value)
+        return decode_progress(record)
     table = read_arrow(record.value, KIND)
     try:
         return decode_summary_table(table)

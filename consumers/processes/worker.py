@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from consumers.kafka.client import Client
+from consumers.kafka.version_table import VersionTable
 from consumers.messages.records import Record, TopicPartition
 from consumers.processes.heartbeat import Heartbeat
 from consumers.processes.long_work import LongWork
@@ -114,14 +115,15 @@ def _role(
     if name == "aggregate":
         positions = Positions(_records(client, "positions"), client.partitions)
         client.recover_with(positions.next_offsets)
-        return Aggregate(profiles, plan_of, client.partitions, positions)
+        versions = VersionTable(settings)
+        versions.all()
+        return Aggregate(profiles, plan_of, client.partitions, positions, versions)
     if name == "retrain":
         return Retrain(plan_of)
     directory = _directory(settings, client, name)
     if name == "join":
         return Join(profiles, plan_of, client.partitions, directory, client.first_offset)
-    state_records = _records(client, "detect-state")
-    return Detect(profiles, plan_of, state_records, directory, client.first_offset, run)
+    return Detect(profiles, plan_of, client.read_all, directory, client.first_offset, run)
 
 
 def _plans(settings: Settings) -> Callable[[str], Plan]:

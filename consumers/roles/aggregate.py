@@ -9,9 +9,9 @@ written to ``positions`` in the transaction of a batch, so both are exact after 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,7 @@ class _SourceBatch:
 
     validator: SourceValidator
     partitions: dict[TopicPartition, PartitionBatch]
+    retired: Container[tuple[str, str]]  # versions whose rows do not count any more
     dead_letters: list[Message] = field(default_factory=list)
 
     def reject(self, record: Record, rejected: Rejected) -> None:
@@ -71,6 +72,14 @@ class _Row(Generic[R]):
     append_ms: int
 
 
+class Versions(Protocol):
+    """The states of model versions, as far as is known without waiting."""
+
+    def retired(self) -> Container[tuple[str, str]]: ...
+
+    def reset_ms(self, model: str, version: str) -> int | None: ...
+
+
 class Aggregate:
     """Counts predictions into summaries, and sends predictions and labels to ``join``."""
 
@@ -82,9 +91,10 @@ class Aggregate:
         plan_of: Callable[[str], Plan],
         partitions: Callable[[str], int],
         positions: Positions,
+        versions: Versions,
     ) -> None:
         self._profiles, self._plan_of, self._partitions = profiles, plan_of, partitions
-        self._store = positions
+        self._store, self._versions = positions, versions
         self._positions: dict[TopicPartition, Position] = {}
         self._pending: dict[TopicPartition, Position] = {}
         self._idle: set[TopicPartition] = set()
@@ -142,11 +152,17 @@ class Aggregate:
         return Output(sources.dead_letters + messages)
 
     def _source_batch(self, batch: Batch, reached_ms: Mapping[TopicPartition, int]) -> _SourceBatch:
+        retired = self._versions.retired()
         partitions = {
-            source: PartitionBatch(source, self._positions[source], append_ms=reached_ms[source])
+            source: PartitionBatch(
+                source,
+                self._positions[source].since_resets(self._versions.reset_ms),
+                append_ms=reached_ms[source],
+            )
             for source in batch.next_offsets
         }
-        return _SourceBatch(SourceValidator(self._profiles, self._plan_of), partitions)
+        validator = SourceValidator(self._profiles, self._plan_of)
+        return _SourceBatch(validator, partitions, retired)
 
     # -- predictions ---------------------------------------------------------------------------
 
@@ -154,6 +170,9 @@ class Aggregate:
         rows: dict[tuple[str, str], list[tuple[PredictionRecord, Part]]] = defaultdict(list)
         for partition, valid in _valid(PREDICTIONS, records, batch, batch.validator.prediction):
             for key, its_rows in _grouped(valid, lambda row: (row.model, row.version)).items():
+                if key in batch.retired:
+                    partition.counts["retired"] += len(its_rows)
+                    continue
                 arrivals = self._arrivals(partition, key, its_rows)
                 rows[key] += _counted(partition, its_rows, arrivals)
         for key, counted in sorted(rows.items()):

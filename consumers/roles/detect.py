@@ -15,14 +15,6 @@ import msgspec
 
 from consumers.kafka.configuration import MAX_MESSAGE_BYTES
 from consumers.messages.alert_message import alert_message
-from consumers.messages.detect_state import (
-    ClockEntry,
-    TimeEntry,
-    clock_message,
-    decisions_message,
-    decode_state,
-    time_message,
-)
 from consumers.messages.reading import MessageReader
 from consumers.messages.records import (
     Batch,
@@ -38,21 +30,22 @@ from consumers.messages.window_message import window_message
 from consumers.roles.detect_snapshot import Snapshot, SummariesLost, incomplete
 from consumers.roles.learning import Learning, LongWork, at_once
 from consumers.roles.profiles import MissingProfile, Profiles, required
+from consumers.roles.published_state import Published, PublishedState, Records, state_messages
 from consumers.roles.set_aside import SetAside
 from driftline.errors import Trouble
 from monitor.events.event_time import latest
 from monitor.plan import Plan
-from monitor.windows.clocks import NO_TIME, AppendClock, Key, VersionTime
+from monitor.windows.clocks import Key
 from monitor.windows.detection import advance, due_models
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings, Transition, WindowFinding
-from monitor.windows.state import Decisions, Item, State, rebuilt
+from monitor.windows.life_changes import items_to_next_change, with_change
+from monitor.windows.lives import Lives, belonging, kept_panes
+from monitor.windows.state import Item, LogItem, State, rebuilt
 
 SNAPSHOT_EVERY = 200  # commits: the most that a restart has to read again
 MAX_WINDOW_BYTES = MAX_MESSAGE_BYTES - 100_000  # with key and headers under the limit of Kafka
 CLOUD_EVENT = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
-
-StateRecords = Callable[[int], Iterable[Record]]
 
 
 @dataclass(slots=True)
@@ -60,7 +53,7 @@ class _Owned:
     """An assigned partition of ``summaries``."""
 
     state: State
-    published: dict[bytes | None, bytes | None]  # values on ``detect-state`` by key
+    published: Published
     next: int
     incomplete: frozenset[Key] = frozenset()  # versions whose panes could not be rebuilt
     commits: int = 0
@@ -85,7 +78,7 @@ class Detect:
         self,
         profiles: Profiles,
         plan_of: Callable[[str], Plan],
-        state_records: StateRecords,
+        state_records: Records,
         directory: Path,
         first_offset: Callable[[TopicPartition], int],
         run: LongWork = at_once,
@@ -98,7 +91,7 @@ class Detect:
         self._owned: dict[TopicPartition, _Owned] = {}
         self._pending: dict[TopicPartition, State] = {}
         self._reader = MessageReader({"summaries": decode_summary_message})
-        self._state_reader = MessageReader({"detect-state": decode_state})
+        self._published = PublishedState(state_records)
 
     def on_partitions_assigned(
         self, committed: Mapping[TopicPartition, CommittedOffset]
@@ -106,9 +99,10 @@ class Detect:
         behind = {}
         self._set_aside.clear()
         for topic_partition, at in committed.items():
-            state, published = self._published_state(topic_partition.partition)
+            state, published = self._published.load(topic_partition.partition)
             start, panes = self._snapshot(topic_partition).load(state.first_needed, at.next_offset)
-            owned = _Owned(replace(state, panes=panes), published, at.next_offset)
+            state = replace(state, panes=kept_panes(state.lives, panes))
+            owned = _Owned(state, published, at.next_offset)
             self._owned[topic_partition] = owned
             if start < at.next_offset:
                 behind[topic_partition] = start
@@ -119,7 +113,8 @@ class Detect:
     def replay(self, records: Sequence[Record]) -> None:
         for topic_partition in {record.topic_partition for record in records}:
             owned = self._owned[topic_partition]
-            owned.state = rebuilt(owned.state, self._items(records, topic_partition))
+            items = belonging(owned.state.lives, self._items(records, topic_partition))
+            owned.state = rebuilt(owned.state, items)
 
     def on_partitions_revoked(self, topic_partitions: Sequence[TopicPartition]) -> None:
         self._pending = {}
@@ -136,7 +131,9 @@ class Detect:
         for topic_partition in sorted({record.topic_partition for record in batch.records}):
             items = list(self._items(batch.records, topic_partition))
             messages += self._advance(topic_partition, items)
-            messages += self._state_messages(topic_partition)
+            owned, after = self._owned[topic_partition], self._pending[topic_partition]
+            partition = topic_partition.partition
+            messages += state_messages(partition, owned.state, after, owned.published)
         return Output(messages)
 
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
@@ -166,31 +163,15 @@ class Detect:
         return self._set_aside.problem
 
     def _foreign(self, partition: int) -> int:
-        return self._reader.foreign(
-            TopicPartition("summaries", partition)
-        ) + self._state_reader.foreign(TopicPartition("detect-state", partition))
+        summaries = TopicPartition("summaries", partition)
+        return self._reader.foreign(summaries) + self._published.foreign(partition)
 
     def _snapshot(self, topic_partition: TopicPartition) -> Snapshot:
         return Snapshot(self._directory / f"{topic_partition.partition}.snapshot")
 
-    def _published_state(self, partition: int) -> tuple[State, dict[bytes | None, bytes | None]]:
-        """The state of a partition without its panes, and the values it was published in."""
-        clock, times, decisions = AppendClock(), dict[Key, VersionTime](), dict[Key, Decisions]()
-        published: dict[bytes | None, bytes | None] = {}
-        for record in self._state_records(partition):
-            entry = self._state_reader.read(record)
-            if entry is None:
-                continue
-            published[record.key] = record.value
-            if isinstance(entry, ClockEntry):
-                clock = entry.clock
-            elif isinstance(entry, TimeEntry):
-                times[entry.key] = entry.time
-            else:
-                decisions[entry.key] = entry.decisions
-        return State(clock, times, decisions), published
-
-    def _items(self, records: Iterable[Record], topic_partition: TopicPartition) -> Iterable[Item]:
+    def _items(
+        self, records: Iterable[Record], topic_partition: TopicPartition
+    ) -> Iterable[LogItem]:
         """The contents of the records of one partition, with their offsets."""
         for record in records:
             mine = record.topic_partition == topic_partition
@@ -200,21 +181,36 @@ class Detect:
             elif content is not None:
                 yield record.offset, content
 
-    def _advance(self, topic_partition: TopicPartition, items: Sequence[Item]) -> list[Message]:
-        """The messages about what ``items`` change. Sets the versions aside that fail.
+    def _advance(self, topic_partition: TopicPartition, items: Sequence[LogItem]) -> list[Message]:
+        """The messages about what ``items`` change, from one change of a life to the next."""
+        state, messages = self._owned[topic_partition].state, list[Message]()
+        touched: dict[Key, None] = {}
+        while items:
+            number = items_to_next_change(state, items, self._retire_after_ms)
+            state, found = self._judged(state, list(belonging(state.lives, items[:number])))
+            touched.update(dict.fromkeys(state.touched))
+            state, ended = with_change(state, items[number - 1], self._retire_after_ms)
+            messages += [*found, *(self._message(one, state.lives) for one in ended)]
+            items = items[number:]
+        self._pending[topic_partition] = replace(state, touched=tuple(touched))
+        return messages
 
-        If the messages of a version fail, the batch is done again without it.
+    def _judged(self, state: State, items: Sequence[Item]) -> tuple[State, list[Message]]:
+        """The state after ``items``, and the messages. Sets the versions aside that fail.
+
+        If the messages of a version fail, the items are taken again without it.
         """
-        state = self._owned[topic_partition].state
         keys = due_models(state, items)
         while True:
             after, findings = advance(self._evaluators_of(keys), state, items)
-            messages, failures = self._messages(findings)
+            messages, failures = self._messages(findings, state.lives)
             for key, error in {**findings.failures, **failures}.items():
                 self._set_aside.add(key, error)
             if not failures:
-                self._pending[topic_partition] = after
-                return messages
+                return after, messages
+
+    def _retire_after_ms(self, model: str) -> int | None:
+        return self._plan_of(model).time.retire_after_ms
 
     def _evaluators_of(self, keys: Iterable[Key]) -> Mapping[Key, Evaluator]:
         """The evaluators of model versions that are not set aside."""
@@ -241,7 +237,9 @@ class Detect:
             self._set_aside.add(key, error)
         return self._evaluators.get(key)
 
-    def _messages(self, findings: Findings) -> tuple[list[Message], dict[Key, Exception]]:
+    def _messages(
+        self, findings: Findings, lives: Lives
+    ) -> tuple[list[Message], dict[Key, Exception]]:
         """The messages about all findings, and the exceptions by model version."""
         messages, failures = list[Message](), dict[Key, Exception]()
         if findings.transitions:
@@ -249,12 +247,12 @@ class Detect:
         all_findings: list[WindowFinding | Transition] = [*findings.windows, *findings.transitions]
         for finding in all_findings:
             try:
-                messages.append(self._message(finding))
+                messages.append(self._message(finding, lives))
             except Exception as error:  # it must not stop the other versions
                 failures.setdefault((finding.model, finding.version), error)
         return messages, failures
 
-    def _message(self, finding: WindowFinding | Transition) -> Message:
+    def _message(self, finding: WindowFinding | Transition, lives: Lives) -> Message:
         if isinstance(finding, WindowFinding):
             threshold = self._plan_of(finding.model).drift.p_value_threshold
             window = window_message(finding, threshold)
@@ -262,28 +260,11 @@ class Detect:
             if len(value) > MAX_WINDOW_BYTES:
                 raise WindowTooLarge(len(value))
             return Message("windows", window.key, value)
+        life = lives.get((finding.model, finding.version))
         info = self._profiles.info(finding.model, finding.version)
-        alert, key = alert_message(finding, info), finding.incident.id.encode()
+        alert = alert_message(finding, info, None if life is None else life.state)
+        key = finding.incident.id.encode()
         return Message("alerts", key, msgspec.json.encode(alert), headers=CLOUD_EVENT)
-
-    def _state_messages(self, topic_partition: TopicPartition) -> Iterable[Message]:
-        """The state that differs from what was published last."""
-        owned, after = self._owned[topic_partition], self._pending[topic_partition]
-        for message in _changes(topic_partition.partition, owned.state, after):
-            if owned.published.get(message.key) != message.value:
-                owned.published[message.key] = message.value
-                yield message
-
-
-def _changes(partition: int, before: State, after: State) -> Iterable[Message]:
-    """What a batch has changed; the versions that it did not touch are not compared."""
-    yield clock_message(partition, after.clock)
-    for key in after.touched:
-        if after.times[key] is not before.times.get(key, NO_TIME):
-            yield time_message(partition, key, after.times[key])
-    for key in after.touched:
-        if after.decisions[key] is not before.decisions.get(key):
-            yield decisions_message(partition, key, after.decisions[key])
 
 
 def _newest_ms(state: State) -> int | None:

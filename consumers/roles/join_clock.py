@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from consumers.messages.progress import SourceProgress
+from consumers.messages.progress import SourceProgress, VersionSeen
 from monitor.events.event_time import earliest, latest
 from monitor.events.progress import (
     AppendTimes,
@@ -13,7 +13,6 @@ from monitor.events.progress import (
     SeenIn,
     event_time,
     label_time,
-    merged,
 )
 from monitor.plan import Time
 from monitor.windows.clocks import JoinedTime
@@ -31,6 +30,14 @@ class ModelProgress:
     versions: Mapping[str, SeenIn] = field(default_factory=dict)
     labels: SeenIn = field(default_factory=dict)
     floor_ms: int | None = None
+
+    def with_version(self, of: VersionSeen) -> ModelProgress:
+        """With the rows of a version. If its time has started afresh, so does the watermark."""
+        before = self.versions.get(of.version, {})
+        old = before.get(of.partition)
+        afresh = old is not None and of.seen.first_append_ms > old.first_append_ms
+        versions = {**self.versions, of.version: {**before, of.partition: of.seen}}
+        return replace(self, versions=versions, floor_ms=None if afresh else self.floor_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +57,11 @@ class JoinClock:
         changed = {model: self._with_floor(model, time_of) for model in _models(progress)}
         for of_version in progress.versions:
             model = changed[of_version.model]
-            seen = {of_version.partition: of_version.seen}
-            versions = {
-                **model.versions,
-                of_version.version: merged(model.versions.get(of_version.version, {}), seen),
-            }
-            changed[of_version.model] = replace(model, versions=versions)
+            changed[of_version.model] = model.with_version(of_version)
         for of_labels in progress.label_models:
             model = changed[of_labels.model]
-            seen = {of_labels.partition: of_labels.seen}
-            changed[of_labels.model] = replace(model, labels=merged(model.labels, seen))
+            labels = {**model.labels, of_labels.partition: of_labels.seen}
+            changed[of_labels.model] = replace(model, labels=labels)
         return JoinClock(
             self.predictions.updated(progress.predictions),
             self.labels.updated(progress.labels),

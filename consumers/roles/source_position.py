@@ -39,6 +39,18 @@ class Position:
         """The newest event time of all models."""
         return latest(*(seen.newest_ms for seen in self.seen.values()))
 
+    def since_resets(self, reset_ms: Callable[[str, str], int | None]) -> Position:
+        """Without the event times of versions whose rows were seen before their last reset."""
+        afresh = {
+            key
+            for key, seen in self.seen.items()
+            if len(key) > 1 and (at_ms := reset_ms(key[0], key[1])) is not None
+            if seen.first_append_ms <= at_ms
+        }
+        if not afresh:
+            return self
+        return replace(self, seen={key: of for key, of in self.seen.items() if key not in afresh})
+
     def with_entry(self, entry: PositionEntry) -> Position:
         content = entry.content
         if isinstance(content, SourcePosition):

@@ -41,6 +41,7 @@ def time_plan(section: TimeSection) -> Time:
         label_horizon_ms=duration_ms(section.label_horizon),
         label_wait_ms=None if section.label_wait is None else duration_ms(section.label_wait),
         max_clock_skew_ms=_duration_or_off(section.max_clock_skew),
+        retire_after_ms=_duration_or_off(section.retire_after),
     )
 
 

@@ -95,6 +95,11 @@ class TimeSection(Section):
         description="A row may be at most this far ahead of the broker's clock, and moves event"
         " time to the broker's clock at most; `off`: there is no limit, for replays of the future.",
     )
+    retire_after: str = Field(
+        default="14d",
+        description="A version that is not live any more is retired after this long without rows"
+        " (the broker's clock); `off`: never.",
+    )
 
 
 class FalseAlarms(Section):

@@ -53,11 +53,6 @@ class Seen:
 SeenIn = Mapping[int, Seen]  # by source partition
 
 
-def merged(seen: SeenIn, more: SeenIn) -> SeenIn:
-    """``seen`` with the rows of ``more``."""
-    return {**seen, **{number: one.plus(seen.get(number)) for number, one in more.items()}}
-
-
 @dataclass(frozen=True, slots=True)
 class AppendTimes:
     """The append time that has been read up to, in the partitions of a topic."""

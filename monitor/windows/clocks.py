@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from monitor.events.event_time import earliest, latest
-from monitor.events.progress import AppendTimes, EventTime, SeenIn, event_time, merged
+from monitor.events.progress import AppendTimes, EventTime, SeenIn, event_time
 from monitor.plan import Time
 
 Key = tuple[str, str]  # model, version
@@ -83,7 +83,7 @@ class VersionTime:
         """
         if key not in progress.seen and key not in progress.joined:
             return self
-        seen = merged(self.seen, progress.seen.get(key, {}))
+        seen = {**self.seen, **progress.seen.get(key, {})}
         joined = {**self.joined, **progress.joined.get(key, {})}
         if seen == self.seen and joined == self.joined:
             return self

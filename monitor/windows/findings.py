@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from monitor.decisions.incidents import Change, Incident
+from monitor.decisions.incidents import Change, Incident, Resolution
 from monitor.performance.adwin_page_hinkley import Detector
 from monitor.performance.cbpe import Expected
 from monitor.performance.metrics import Metric
@@ -155,6 +155,7 @@ class Transition:
     incident: Incident
     start_ms: int
     end_ms: int
+    resolution: Resolution = Resolution.RECOVERED  # why it is resolved, if it is
 
     @property
     def evidence(self) -> Evidence:

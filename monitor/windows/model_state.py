@@ -51,11 +51,13 @@ def with_models(state: State, clock: AppendClock, models: Mapping[Key, ModelStat
         {**state.times, **{key: model.time for key, model in models.items()}},
         {**state.decisions, **{key: model.decisions for key, model in models.items()}},
         {**state.panes, **{key: model.panes for key, model in models.items()}},
+        state.lives,
         {**state.sums, **{key: model.sums for key, model in models.items()}},
         {**state.due, **{key: model.due for key, model in models.items()}},
         state.agenda.updated({key: model.wake_ms for key, model in models.items()}),
         (_without_due(state) - models.keys()) | {k for k, m in models.items() if m.due is None},
         tuple(models),
+        state.retire_ms,
     )
 
 

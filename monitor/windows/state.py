@@ -15,6 +15,7 @@ from monitor.decisions.incidents import Incident
 from monitor.plan import Plan
 from monitor.windows.agenda import Agenda
 from monitor.windows.clocks import AppendClock, Clock, Key, Progress, VersionTime
+from monitor.windows.lives import LifeRequest, Lives
 from monitor.windows.panes import Pane, add_summary, kept_from
 from monitor.windows.scales import BlockSums
 
@@ -112,6 +113,7 @@ class State:
     times: Mapping[Key, VersionTime] = field(default_factory=dict)
     decisions: Mapping[Key, Decisions] = field(default_factory=dict)
     panes: Mapping[Key, Mapping[int, Pane]] = field(default_factory=dict)
+    lives: Lives = field(default_factory=dict)
     # Caches, computed from the decisions and panes.
     sums: Mapping[Key, Sums] = field(default_factory=dict, compare=False)
     due: Mapping[Key, Due | None] = field(default_factory=dict, compare=False)
@@ -119,6 +121,8 @@ class State:
     # The versions whose due time is not computed. None: all that may have something to do.
     without_due: frozenset[Key] | None = field(default=None, compare=False)
     touched: tuple[Key, ...] = field(default=(), compare=False)  # by the last batch
+    # No version retires by itself before this append time. None: it is not computed.
+    retire_ms: int | None = field(default=None, compare=False)
 
     @property
     def first_needed(self) -> int | None:
@@ -136,6 +140,7 @@ class Sums:
 
 
 Item = tuple[int, Summary | Progress]  # with its offset
+LogItem = tuple[int, Summary | Progress | LifeRequest]  # with its offset
 
 
 def rebuilt(state: State, items: Iterable[Item]) -> State:

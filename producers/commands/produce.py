@@ -61,10 +61,19 @@ def train(settings: Settings, /, output: Path | None, publish: bool, **given: An
 @options.column_names
 @options.version_info
 @click.option("--output", type=options.PATH, help="Also write the profile to this file.")
+@click.option(
+    "--shadow", is_flag=True, help="Do not make the version live with its first row: only watch it."
+)
 @options.publish
 @click.pass_obj
 def register(
-    settings: Settings, /, reference: Path, output: Path | None, publish: bool, **given: Any
+    settings: Settings,
+    /,
+    reference: Path,
+    output: Path | None,
+    shadow: bool,
+    publish: bool,
+    **given: Any,
 ) -> None:
     """Build the reference profile of your own model from a file of rows that it has scored.
 
@@ -82,6 +91,8 @@ def register(
     if output is not None:
         write_profile(output, profile)
         click.echo(f"saved {output}")
+    if publish and shadow:
+        _request_shadow(settings, profile)
     if publish:
         _publish(settings, profile, info)
 
@@ -178,6 +189,24 @@ def replay(settings: Settings, /, file: Path, limit: int | None, **given: Any) -
             err=True,
         )
     send_replay(settings, Replay(*name, rows).first(limit), pacing)
+
+
+def _request_shadow(settings: Settings, profile: Profile) -> None:
+    """Before the profile is published: rows that come after it must find the request."""
+    import getpass
+
+    from monitor.windows.lives import LifeAction
+    from producers.contract.life_requests import LifeRequestMessage
+    from producers.kafka.life_requests import send_request
+
+    request = LifeRequestMessage(
+        model=profile.model,
+        version=profile.version,
+        action=LifeAction.SHADOW,
+        by=getpass.getuser(),
+        why="registered with --shadow",
+    )
+    send_request(settings, request)
 
 
 def _publish(settings: Settings, profile: Profile, info: VersionInfo) -> None:

@@ -45,6 +45,7 @@ EXCEPTIONS = {
     "AlertMessage.data": "its fields are those of the incident: see IncidentData",
     "IncidentData.schema": "the OpenAPI document has a version of its own",
     "IncidentData.version_info": "in `transitions`; the fields of a model have the newest",
+    "IncidentData.version_state": "in `transitions`; the state of a model is the newest",
     "RetrainingDecision.schema": "the OpenAPI document has a version of its own",
     "HeartbeatMessage.schema": "the OpenAPI document has a version of its own",
 }

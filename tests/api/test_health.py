@@ -158,6 +158,7 @@ def test_counts_of_a_moved_partition_are_those_at_the_largest_offset(client, fee
             "counted": 5,
             "late": 0,
             "too_late": 0,
+            "retired": 0,
             "dead": {"contract": 1, "undecodable": 1},
         },
     )
@@ -173,9 +174,17 @@ def test_counts_of_a_moved_partition_are_those_at_the_largest_offset(client, fee
         "counted": 25,
         "late": 4,
         "too_late": 2,
+        "retired": 0,
         "dead": {"contract": 4, "undecodable": 1},
     }
-    assert answer["labels"] == {"received": 4, "counted": 4, "late": 0, "too_late": 0, "dead": {}}
+    assert answer["labels"] == {
+        "received": 4,
+        "counted": 4,
+        "late": 0,
+        "too_late": 0,
+        "retired": 0,
+        "dead": {},
+    }
 
 
 def test_label_counts_are_summed_over_the_partitions_of_joins(client, feed):

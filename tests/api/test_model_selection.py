@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from producers.contract.version_info import VersionInfo
-from tests.consumers.stored import NOW, alert, registration, window
+from tests.consumers.stored import NOW, alert, registration, version_state, window
 
 ONE_OBJECT = [
     "/metrics/baseline",
@@ -59,6 +59,38 @@ def test_default_version_is_the_one_registered_last(client, feed, path):
     assert found["version"] == "9"
 
 
+@pytest.mark.parametrize("path", ONE_OBJECT)
+@pytest.mark.parametrize(
+    ("states", "selected"),
+    [
+        pytest.param({}, "3", id="none has rows: the newest"),
+        pytest.param({"1": "live"}, "1", id="the live one"),
+        pytest.param({"1": "live", "2": "shadow", "3": "retired"}, "1", id="live among others"),
+        pytest.param({"1": "shadow", "2": "shadow", "3": "retired"}, "2", id="none is live"),
+        pytest.param(dict.fromkeys("123", "retired"), "3", id="all are retired"),
+    ],
+)
+def test_default_version_is_the_live_one_or_the_newest_that_is_not_retired(
+    client, feed, path, states, selected
+):
+    feed.models(*(registration(version=v, at_ms=NOW - 9 + int(v)) for v in "123"))
+    feed(*(version_state(version, state) for version, state in states.items()))
+    assert client.get(path).json()["version"] == selected
+    assert client.get(path, params={"version": "2"}).json()["version"] == "2"
+
+
+def test_models_have_their_state_with_who_changed_it_when_and_why(client, feed):
+    feed.models(registration(version="1"), registration(version="2"))
+    changed = {"by": "ada", "why": "too old"}
+    feed(version_state("1", "live"), version_state("1", "retired", **changed))
+    states = {item["version"]: item for item in client.get("/models").json()["items"]}
+    names = ("state", "state_since", "state_by", "state_why")
+    assert [states["1"][name] for name in names] == [
+        *("retired", "2026-01-01T00:00:00Z", "ada", "too old")
+    ]
+    assert [states["2"][name] for name in names] == ["registered", None, None, None]
+
+
 def test_alerts_default_to_the_newest_version_and_incidents_to_all_versions(client, feed):
     feed.models(registration(version="1", at_ms=NOW - 1), registration(version="2", at_ms=NOW))
     feed(alert(incident="old", version="1"), alert(incident="new", version="2"))
@@ -106,6 +138,10 @@ def test_models_have_all_documented_fields(client, feed):
         "model": "flight-delay",
         "version": "1",
         "registered_at": "2025-12-31T00:00:00Z",
+        "state": "registered",
+        "state_since": None,
+        "state_by": None,
+        "state_why": None,
         "features": [
             {"name": "temp", "kind": "numeric"},
             {"name": "carrier", "kind": "categorical"},

@@ -343,6 +343,23 @@ def source_progress(records: Iterable[Record]) -> list[SourceProgress]:
     return [content for content in decoded if isinstance(content, SourceProgress)]
 
 
+class VersionStates:
+    """The states of versions for ``aggregate``: which are retired, and when others were reset."""
+
+    def __init__(
+        self,
+        *retired: tuple[str, str],
+        resets: Mapping[tuple[str, str], int] | None = None,
+    ) -> None:
+        self._retired, self._resets = set(retired), resets or {}
+
+    def retired(self) -> set[tuple[str, str]]:
+        return self._retired
+
+    def reset_ms(self, model: str, version: str) -> int | None:
+        return self._resets.get((model, version))
+
+
 def positions_of(log: Log) -> Positions:
     """The positions on the log's topic ``positions``."""
 

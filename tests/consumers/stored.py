@@ -291,6 +291,21 @@ def heartbeat(
     }
 
 
+def version_state(version: str, state: str, **fields: Any) -> tuple[str, dict[str, Any]]:
+    document = {
+        "schema": 1,
+        "model": "flight-delay",
+        "version": version,
+        "state": state,
+        "since": "2026-01-01T00:00:00Z",
+        "by": "driftline",
+        "why": "its first row",
+        "after_offset": -1,
+        "reset_at": None,
+    }
+    return "versions", {**document, **fields}
+
+
 def decision(day: int = 0, **fields: Any) -> tuple[str, dict[str, Any]]:
     return "retraining", {
         "schema": 1,

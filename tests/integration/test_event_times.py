@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -160,3 +161,55 @@ def test_model_that_is_behind_others_is_judged_with_all_its_rows(beside, key, st
     assert max(found["data"]["rows"] for found in first.values()) == 4_000 // every_ms
     if key != SHADOW:
         assert max(found["labels"] for found in final.values()) == 4_000 // every_ms
+
+
+# -- lives of versions -------------------------------------------------------------------------
+
+
+def test_replaced_version_is_retired_on_request_and_the_new_one_answers(kafka, tmp_path, prefix):
+    """Its incidents end with a reason, and rows that still come are counted as retired."""
+    with Deployment(kafka, prefix, tmp_path, SETTINGS) as deployment:
+        settings = load_settings(None, kafka={"bootstrap_servers": kafka, "prefix": prefix})
+        for one in profiles([ONLINE, SHADOW]):
+            publish_profile(settings, one)
+        assert "online  1        registered" in deployment.cli("models", "list")
+        deployment.start()
+        drifted = [r for r in rows(ONLINE, T0) if r.topic == "predictions"]
+        deployment.send([r._replace(value=moved(r.value or b"")) for r in drifted])
+        deployment.until(lambda: "open" in states_of_incidents(deployment), "an open incident")
+        deployment.send(rows(SHADOW, T0 + END_MS))
+        deployment.until(
+            lambda: "online  2        live" in deployment.cli("models", "list"), "a live version"
+        )
+        assert "replaced by version 2" in deployment.cli("models", "show", "online", "1")
+        done = deployment.cli("models", "retire", "online", "1", "--by", "ada", "--why", "old")
+        assert done.startswith("online/1 is retired since ")
+        deployment.until(
+            lambda: states_of_incidents(deployment) == {"resolved"}, "no open incident of version 1"
+        )
+        reasons = {alert["data"]["reason"] for alert in alerts_of(deployment, "1")}
+        assert "retired" in reasons
+        deployment.send(rows(ONLINE, T0 + 2 * END_MS)[:40])
+        deployment.until(lambda: deployment.total("predictions").get("retired") == 20, "the count")
+        assert deployment.total("predictions").get("dead:unknown_model", 0) == 0
+        assert "ada" in deployment.cli("models", "list")
+
+
+def moved(value: bytes) -> bytes:
+    """A prediction with another ``x``."""
+    document = json.loads(value)
+    return json.dumps({**document, "features": {**document["features"], "x": 99.0}}).encode()
+
+
+def alerts_of(deployment: Deployment, version: str) -> list[dict[str, Any]]:
+    return [alert for alert in deployment.alerts() if alert["data"]["version"] == version]
+
+
+def states_of_incidents(deployment: Deployment) -> set[str]:
+    """The newest state of each incident of version 1."""
+    newest = {}
+    for _, key, value, _ in deployment.read("alerts"):
+        alert = json.loads(value or b"")
+        if alert["data"]["version"] == "1":
+            newest[key] = alert["data"]["state"]
+    return set(newest.values())

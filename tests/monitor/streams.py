@@ -42,7 +42,6 @@ from monitor.events.progress import (
     SeenIn,
     event_time,
     label_time,
-    merged,
 )
 from monitor.performance.adwin_page_hinkley import DETECTORS, Detector, detects
 from monitor.performance.metrics import measure
@@ -254,7 +253,7 @@ class Pipeline:
         rows: dict[str, list[ScoredPrediction | JoinLabel]] = defaultdict(list)
         for name, content in batch:
             if isinstance(content, Mapping):
-                mine.seen[name] = merged(mine.seen[name], content)
+                mine.seen[name] = {**mine.seen[name], **content}
             else:
                 rows[name].append(content)
         additions = []

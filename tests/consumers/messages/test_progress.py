@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.messages.joins import decode_join_message
-from consumers.messages.partitions import model_partition
 from consumers.messages.progress import (
     JoinProgress,
     LabelsSeen,
@@ -23,6 +22,7 @@ from consumers.messages.records import Message, Record
 from consumers.messages.summaries import decode_summary_message
 from monitor.events.progress import AppendTimes, EventTime, Seen
 from monitor.windows.clocks import JoinedTime, Progress
+from producers.contract.partitions import model_partition
 
 times_ms = st.integers(0, 2**53)
 numbers = st.integers(0, 99)

@@ -52,7 +52,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World()
     monkeypatch.setattr(heartbeat, "Producer", lambda _config: made)
     monkeypatch.setattr(heartbeat.time, "monotonic", lambda: made.now_s)
-    monkeypatch.setattr(heartbeat, "_now_ms", lambda: T0 + round(1_000 * made.now_s))
+    monkeypatch.setattr(heartbeat, "wall_clock_ms", lambda: T0 + round(1_000 * made.now_s))
     return made
 
 

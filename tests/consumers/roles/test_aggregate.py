@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from consumers.dead_letters.dead_letter import MAX_BYTES
 from consumers.messages.joins import identity, identity_partition
-from consumers.messages.partitions import model_partition
 from consumers.messages.records import Batch, CommittedOffset, Message, Record, TopicPartition
 from consumers.messages.summaries import decode_summary_message
 from consumers.roles.aggregate import Aggregate
@@ -24,6 +23,7 @@ from monitor.counts.summary import Part
 from monitor.events.event_time import NEVER
 from monitor.events.progress import AppendTimes, Seen
 from monitor.windows.clocks import Progress
+from producers.contract.partitions import model_partition
 from tests.consumers.in_memory import (
     ACCEPT_LATE,
     LATENESS,
@@ -32,6 +32,7 @@ from tests.consumers.in_memory import (
     T0,
     Log,
     Table,
+    VersionStates,
     Worker,
     constant,
     join_rows,
@@ -60,9 +61,12 @@ def table(**known: Any) -> Table:
     return Table(profile(), profile(version="2", threshold=0.8), OTHER_PANE, **known)
 
 
-def aggregate(log: Log, profiles: Table | None = None, **time: Any) -> Aggregate:
-    plan_of = constant(plan(**time))
-    return Aggregate(profiles or table(), plan_of, log.partitions, positions_of(log))
+def aggregate(
+    log: Log, profiles: Table | None = None, versions: VersionStates | None = None, **time: Any
+) -> Aggregate:
+    plan_of, positions = constant(plan(**time)), positions_of(log)
+    states = versions or VersionStates()
+    return Aggregate(profiles or table(), plan_of, log.partitions, positions, states)
 
 
 def counted(*sent: tuple[TopicPartition, bytes | None], **time: Any) -> Log:
@@ -672,6 +676,35 @@ def test_position_of_a_partition_survives_a_worker_and_a_forgotten_group():
     assert role.status()["predictions/0"]["offset"] == 2
     assert position(log, P0).counts == {"received": 2, "counted": 1}
     assert positions_of(log).next_offsets(SOURCES) == {P0: 2}
+
+
+# -- states of versions ------------------------------------------------------------------------
+
+
+def test_rows_of_a_retired_version_are_counted_as_retired_and_are_no_dead_letters():
+    log = new_log()
+    send(log, (P0, prediction()), (P0, prediction(version="2")), (L0, label()))
+    Worker(aggregate(log, versions=VersionStates(("m", "1"))), log, SOURCES).work()
+    assert position(log, P0).counts == {"received": 2, "counted": 1, "retired": 1}
+    assert (set(position(log, P0).seen), reasons(log)) == ({("m", "2")}, [])
+    assert {key[1] for key in pane_sums(log.all("summaries"))} == {"2"}
+
+
+def test_event_time_of_a_version_starts_afresh_after_its_reset():
+    """A row of a wrong time, with the limit for clocks off, has made all others too late."""
+    log = new_log()
+    send(log, (P0, prediction(time=T0 + 10**9)), (P0, prediction(time=T0)))
+    Worker(aggregate(log, max_clock_skew_ms=None), log, SOURCES).work()
+    assert position(log, P0).counts["too_late"] == 1
+    states = VersionStates(resets={("m", "1"): NOW + 5})
+    worker = Worker(aggregate(log, versions=states, max_clock_skew_ms=None), log, SOURCES)
+    log.append(Message("predictions", None, prediction(time=T0), 0), NOW + 6)
+    worker.work()
+    assert position(log, P0).seen["m", "1"] == Seen(T0, *[NOW + 6] * 3)
+    log.append(Message("predictions", None, prediction(time=T0 + 1), 0), NOW + 7)
+    worker.work()
+    assert position(log, P0).seen["m", "1"] == Seen(T0 + 1, NOW + 7, NOW + 6, NOW + 7)
+    assert position(log, P0).counts["too_late"] == 1
 
 
 # -- idle partitions ---------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -29,7 +30,7 @@ from consumers.messages.progress import (
     source_progress_messages,
 )
 from consumers.messages.reading import UnreadableMessage
-from consumers.messages.records import Message, Record, TopicPartition
+from consumers.messages.records import Message, TopicPartition
 from consumers.messages.summaries import encode_pieces
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.detect import Detect
@@ -40,7 +41,9 @@ from monitor.counts.summary import Part, Summary
 from monitor.events.progress import AppendTimes, EventTime, Seen
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.learned import Learned
+from monitor.windows.lives import LifeAction
 from producers.contract.learned import encode_learned, learned_key
+from producers.contract.life_requests import LifeRequestMessage
 from producers.contract.profiles import content_hash
 from producers.contract.version_info import VersionInfo
 from tests.consumers.in_memory import (
@@ -49,6 +52,7 @@ from tests.consumers.in_memory import (
     T0,
     Log,
     Table,
+    VersionStates,
     Worker,
     constant,
     label,
@@ -86,10 +90,7 @@ PLAN = plan()
 
 
 def detect(log: Log, directory: Path, profiles: Table | None = None) -> Detect:
-    def state_records(partition: int) -> list[Record]:
-        return log.read(TopicPartition("detect-state", partition))
-
-    return Detect(profiles or table(), constant(PLAN), state_records, directory, log.first_offset)
+    return Detect(profiles or table(), constant(PLAN), log.read, directory, log.first_offset)
 
 
 # -- a stream with everything in it ------------------------------------------------------------
@@ -125,7 +126,7 @@ def summarised() -> Log:
     sources = [*log.topic_partitions("predictions"), *log.topic_partitions("labels")]
     with TemporaryDirectory() as directory:
         made: Any = (table(), constant(PLAN), log.partitions)
-        counting = Worker(Aggregate(*made, positions_of(log)), log, sources)
+        counting = Worker(Aggregate(*made, positions_of(log), VersionStates()), log, sources)
         joining = Worker(
             Join(*made, Path(directory), log.first_offset), log, log.topic_partitions("joins")
         )
@@ -142,7 +143,7 @@ def summarised() -> Log:
 
 def new_log() -> Log:
     found = summarised().only("summaries")
-    return Log.like(found, **{"detect-state": 1, "windows": 1, "alerts": 1})
+    return Log.like(found, **{"detect-state": 1, "windows": 1, "alerts": 1, "versions": 2})
 
 
 @cache
@@ -333,7 +334,7 @@ def test_incident_opens_with_the_drift_and_resolves_after_two_healthy_windows():
 
 @pytest.fixture
 def log() -> Log:
-    return Log(summaries=2, **{"detect-state": 2, "windows": 1, "alerts": 1})
+    return Log(summaries=2, **{"detect-state": 2, "windows": 1, "alerts": 1, "versions": 2})
 
 
 def row(model: str, pane: int, topic_partition: TopicPartition = S0, version: str = "1") -> Message:
@@ -702,7 +703,7 @@ def test_foreign_messages_in_detect_state_are_skipped_and_counted(log, tmp_path)
     successor = detect(log, tmp_path)
     Worker(successor, log, [S0])
     counts: Any = successor.status()["summaries/0"]["counts"]
-    assert (counts["foreign"], counts["models"], counts["panes"]) == (4, 1, 1)
+    assert (counts["foreign"], counts["models"], counts["panes"]) == (3, 1, 1)
 
 
 def test_detect_state_of_another_schema_ends_detect_with_its_place(log, tmp_path):
@@ -724,3 +725,111 @@ def test_what_the_registration_has_learned_is_not_learned_again(tmp_path, monkey
         worker.work(4)
     assert role.problem() is None
     assert of_versions(log, *VERSIONS) == of_versions(undisturbed(4)[0], *VERSIONS)
+
+
+# -- lives of versions -------------------------------------------------------------------------
+
+
+def request(action: LifeAction, version: str = "1", model: str = "m") -> Message:
+    content = LifeRequestMessage(
+        model=model, version=version, action=action, by="ada", why="of reasons"
+    )
+    return Message("summaries", None, msgspec.json.encode(content), 0, JSON_HEADERS)
+
+
+def states(log: Log) -> dict[str, tuple[str, str]]:
+    """State and reason of each version, as published."""
+    found = {f"{d['model']}/{d['version']}": d for d in documents(log, "versions")}
+    return {name: (document["state"], document["why"]) for name, document in found.items()}
+
+
+def test_first_row_makes_a_version_live_and_the_one_before_a_shadow(log, tmp_path):
+    worker = Worker(detect(log, tmp_path), log, [S0])
+    handled(worker, log, *passed(1, ("m", "1")))
+    assert states(log) == {"m/1": ("live", "its first row")}
+    handled(worker, log, *passed(1, ("m", "2")))
+    assert states(log) == {
+        "m/1": ("shadow", "replaced by version 2"),
+        "m/2": ("live", "its first row"),
+    }
+    handled(Worker(detect(log, tmp_path), log, [S0]), log, *passed(2, ("m", "1")))
+    assert states(log)["m/2"] == ("live", "its first row")
+
+
+@pytest.mark.parametrize("most", [1, 4, 1_000])
+@pytest.mark.parametrize("lose_disk", [False, True])
+def test_retired_version_resolves_its_incidents_and_is_not_judged_any_more(
+    tmp_path, most, lose_disk
+):
+    found = new_log()
+    log, at = found.only("detect-state"), len(found.read(S0)) // 2
+    for record in found.read(S0)[:at]:
+        log.append(Message("summaries", record.key, record.value, 0, record.headers))
+    log.append(request(LifeAction.RETIRE))
+    for record in found.read(S0)[at:]:
+        log.append(Message("summaries", record.key, record.value, 0, record.headers))
+    worker = Worker(detect(log, tmp_path), log, [S0])
+    while not worker.done:
+        worker.work(most)
+        if lose_disk:
+            shutil.rmtree(tmp_path, ignore_errors=True)
+            worker = Worker(detect(log, tmp_path), log, [S0], chunk=7)
+    expected = undisturbed(4)[0]
+    others = (M2, ("n", "1"))
+    assert agreed_of(log, others) == agreed_of(expected, others)
+    assert states(log)["m/1"] == ("retired", "of reasons")
+    mine = [e["data"] for e in documents(log, "alerts") if e["data"]["version"] == "1"]
+    mine = [data for data in mine if data["model"] == "m"]
+    opened = {data["incident"] for data in mine if data["state"] == "open"}
+    reasons = {d["incident"]: d["reason"] for d in mine if d["state"] == "resolved"}
+    assert opened == reasons.keys()
+    assert "retired" in reasons.values()
+    counts: Any = worker.role.status()["summaries/0"]["counts"]
+    assert counts["models"] == 2
+    keys = {r.key: r.value for r in log.all("detect-state")}
+    assert keys.get(b"model/m/1") is None
+
+
+def agreed_of(log: Log, keys: Any) -> Any:
+    return {
+        window: found
+        for window, found in agreed(log).items()
+        if any(window.startswith("/".join((*key, ""))) for key in keys)
+    }
+
+
+def test_restored_version_starts_with_the_rows_after_its_restoration(log, tmp_path):
+    worker = Worker(detect(log, tmp_path), log, [S0])
+    handled(worker, log, row("m", 0), *passed(1, ("m", "1")), request(LifeAction.RETIRE))
+    handled(worker, log, row("m", 1), *passed(1, ("m", "1")))
+    handled(worker, log, request(LifeAction.RESTORE), row("m", 2))
+    assert states(log)["m/1"] == ("shadow", "of reasons")
+    successor = detect(log, tmp_path)
+    Worker(successor, log, [S0])
+    for role in (worker.role, successor):
+        counts: Any = role.status()["summaries/0"]["counts"]
+        assert (counts["models"], counts["panes"]) == (1, 1)
+
+
+def test_shadow_without_rows_is_retired_after_its_time(log, tmp_path):
+    worker = Worker(detect(log, tmp_path), log, [S0])
+    handled(worker, log, *passed(1, ("m", "1")), *passed(1, ("m", "2")))
+    after_ms = PLAN.time.retire_after_ms or 0
+    for span_ms, state in ((after_ms - 1, "shadow"), (after_ms, "retired")):
+        handled(worker, log, tick(NOW + span_ms))
+        assert states(log)["m/1"][0] == state
+    assert states(log)["m/2"][0] == "live"  # its silence is for people to judge
+
+
+def tick(append_ms: int) -> Message:
+    """Append time goes on."""
+    appended = AppendTimes(1, {0: append_ms})
+    progress = SourceProgress(schema=1, predictions=appended, labels=appended)
+    (message,) = source_progress_messages(progress, joins=0, summaries=1, has_append_times=True)
+    return message
+
+
+def test_alert_names_the_state_of_its_version():
+    log, _ = undisturbed(4)
+    found = {(e["data"]["version"], e["data"]["version_state"]) for e in documents(log, "alerts")}
+    assert ("2", "live") in found

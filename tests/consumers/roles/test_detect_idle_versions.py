@@ -70,7 +70,7 @@ def new_worker(directory: Path, *state: Message) -> tuple[Worker[Detect], Log]:
     role = Detect(
         AnyVersion(),
         constant(PLAN),
-        lambda number: log.read(TopicPartition("detect-state", number)),
+        log.read,
         directory,
         log.first_offset,
     )

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from rocksdict import Options, Rdict
 
 from consumers.messages.joins import JoinRows, identity, join_message
-from consumers.messages.partitions import model_partition
 from consumers.messages.progress import (
     LabelsSeen,
     SourceProgress,
@@ -36,6 +35,7 @@ from monitor.events.event_time import NEVER
 from monitor.events.progress import AppendTimes, EventTime, Seen
 from monitor.plan import Plan, Time
 from monitor.windows.clocks import JoinedTime, Progress
+from producers.contract.partitions import model_partition
 from tests.consumers.in_memory import (
     HORIZON,
     LATENESS,
@@ -45,6 +45,7 @@ from tests.consumers.in_memory import (
     WAIT,
     Log,
     Table,
+    VersionStates,
     Worker,
     constant,
     join_rows,
@@ -245,7 +246,7 @@ def joins_of(found: list[Event], most: int, plan_: Plan) -> Log:
     """The output of ``aggregate`` on the topic ``joins``, in transactions of some records."""
     log = new_log()
     worker = Worker(
-        Aggregate(table(), constant(plan_), log.partitions, positions_of(log)),
+        Aggregate(table(), constant(plan_), log.partitions, positions_of(log), VersionStates()),
         log,
         [*log.topic_partitions("predictions"), *log.topic_partitions("labels")],
     )

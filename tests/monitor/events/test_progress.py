@@ -17,7 +17,6 @@ from monitor.events.progress import (
     Seen,
     event_time,
     label_time,
-    merged,
 )
 from monitor.plan import Time
 
@@ -106,10 +105,11 @@ seens = st.builds(Seen, *[st.integers(0, 9)] * 4)
 @given(st.lists(seens, min_size=1))
 def test_seen_rows_add_up_in_any_order(parts):
     def total(of: list[Seen]) -> Seen:
-        found: dict[int, Seen] = {}
+        found = None
         for part in of:
-            found = dict(merged(found, {0: part}))
-        return found[0]
+            found = part.plus(found)
+        assert found is not None
+        return found
 
     forward, backward = total(parts), total(parts[::-1])
     assert forward.newest_ms == backward.newest_ms == max(part.newest_ms for part in parts)

@@ -1,0 +1,157 @@
+"""``driftline models``: the states of model versions, and changes of them."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from consumers.messages.versions import VersionMessage
+    from driftline.settings import Settings
+
+WAIT_S = 15.0
+HEADER = ("MODEL", "VERSION", "STATE", "SINCE", "BY", "WHY")
+
+Key = tuple[str, str]
+
+
+@click.group()
+def models() -> None:
+    """List model versions with their states, and change the states.
+
+    A version is registered until its first row, then live: it answers when no version is named. The
+    version that it replaces becomes a shadow, which is watched as before, and is retired after
+    time.retire_after without rows. Every change is made by the role detect.
+    """
+
+
+@models.command("list")
+@click.option("--model", help="Only versions of this model.")
+@click.pass_obj
+def list_versions(settings: Settings, model: str | None) -> None:
+    """Show all versions, with who changed their state, when and why."""
+    states = _states(settings)
+    rows = [_row(key, states.get(key)) for key in sorted(states) if model in (None, key[0])]
+    if not rows:
+        click.echo("no model is registered" if model is None else f"no version of {model!r}")
+        return
+    widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
+    for row in (HEADER, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+@models.command()
+@click.argument("model")
+@click.argument("version")
+@click.pass_obj
+def show(settings: Settings, model: str, version: str) -> None:
+    """Show the state of one version."""
+    states = _known(_states(settings), (model, version))
+    for name, cell in zip(HEADER, _row((model, version), states[model, version]), strict=True):
+        click.echo(f"{name.lower():8} {cell}")
+
+
+def _states(settings: Settings) -> Mapping[Key, VersionMessage | None]:
+    """The states of registered versions, and of others that had rows; None: no row yet."""
+    from consumers.kafka.version_table import VersionTable
+    from producers.kafka.profile_table import ProfileTable
+
+    with ProfileTable(settings) as profiles, VersionTable(settings) as versions:
+        profiles.catch_up()
+        return {**dict.fromkeys(profiles.versions()), **versions.all()}
+
+
+def _known(
+    states: Mapping[Key, VersionMessage | None], key: Key
+) -> Mapping[Key, VersionMessage | None]:
+    from driftline.errors import BadInput
+
+    if key not in states:
+        known = ", ".join("/".join(one) for one in sorted(states)) or "none"
+        raise BadInput(f"{'/'.join(key)} is not registered; registered: {known}")
+    return states
+
+
+def _row(key: Key, found: VersionMessage | None) -> tuple[str, ...]:
+    from driftline.terminal import printable
+
+    if found is None:
+        return (*key, "registered", "-", "-", "no row yet")
+    return (*key, *map(printable, (found.state, found.since, found.by, found.why)))
+
+
+def _command(name: str, description: str) -> Callable[..., None]:
+    """A command that requests an action for a version."""
+
+    @models.command(name, help=description)
+    @click.argument("model")
+    @click.argument("version")
+    @click.option("--why", default="", help="The reason, for others to read.")
+    @click.option("--by", help="Who requests it; by default the user of this shell.")
+    @click.pass_obj
+    def request(settings: Settings, model: str, version: str, why: str, by: str | None) -> None:
+        _request(settings, (model, version), name, by or _user(), why or "requested")
+
+    return request
+
+
+promote = _command("promote", "Make a version live; the one that was live becomes a shadow.")
+retire = _command(
+    "retire",
+    "Stop watching a version: its incidents are resolved, its state is dropped, and rows that still"
+    " come are only counted. Its history stays in the API.",
+)
+restore = _command("restore", "Watch a retired version again, as a shadow.")
+reset = _command(
+    "reset",
+    "Start the event time and the state of a version afresh, for example after a row of a wrong"
+    " time in the future.",
+)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no entry for the user id, as in some containers
+        return "unknown"
+
+
+def _request(settings: Settings, key: Key, action: str, by: str, why: str) -> None:
+    """Request an action, and wait until ``detect`` has taken it."""
+    from driftline.errors import BadInput
+    from monitor.windows.lives import LifeAction, VersionState, fits
+    from producers.contract.life_requests import LifeRequestMessage
+    from producers.kafka.life_requests import send_request
+
+    before = _known(_states(settings), key)[key]
+    state = None if before is None else VersionState(before.state)
+    if not fits(state, LifeAction(action)):
+        raise BadInput(f"{'/'.join(key)} is {state or 'registered'}: {action} does not apply")
+    message = LifeRequestMessage(
+        model=key[0], version=key[1], action=LifeAction(action), by=by, why=why
+    )
+    send_request(settings, message)
+    after = _changed(settings, key, before)
+    if after is None:
+        click.echo(f"requested; it takes effect when detect is running (waited {WAIT_S:.0f} s)")
+    else:
+        click.echo(f"{'/'.join(key)} is {after.state} since {after.since}")
+
+
+def _changed(settings: Settings, key: Key, before: VersionMessage | None) -> VersionMessage | None:
+    from consumers.kafka.version_table import VersionTable
+
+    deadline_s = time.monotonic() + WAIT_S
+    with VersionTable(settings) as versions:
+        while time.monotonic() < deadline_s:
+            found = versions.all().get(key)
+            if found != before:
+                return found
+            time.sleep(0.2)
+    return None

@@ -1,0 +1,72 @@
+"""The states of model versions, read from the topic ``versions`` without a consumer group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import Consumer, Message
+
+from consumers.kafka.conversion import Conversion
+from consumers.messages.reading import MessageReader
+from consumers.messages.versions import TOPIC, VersionMessage, decode_version
+from driftline.settings import Settings
+from monitor.windows.lives import VersionState
+from producers.kafka.configuration import create_client
+from producers.kafka.topic_follower import TopicFollower, reader_config
+
+
+class VersionTable:
+    """The newest state of each version, by model and version.
+
+    A topic that does not exist yet is empty. Raises ``KafkaUnavailable``.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._conversion = Conversion(settings)
+        self._reader = MessageReader({TOPIC: decode_version})
+        self._look_up_consumer = create_client(Consumer, reader_config(settings))
+        self._follower = TopicFollower(
+            settings, settings.topic(TOPIC), self._look_up_consumer, self._add
+        )
+        self._versions: dict[tuple[str, str], VersionMessage] = {}
+        self._retired: set[tuple[str, str]] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._follower.close()
+        self._look_up_consumer.close()
+
+    def all(self) -> Mapping[tuple[str, str], VersionMessage]:
+        """The states that were written before this call."""
+        self._follower.catch_up()
+        return self._versions
+
+    def retired(self) -> set[tuple[str, str]]:
+        """The versions whose rows do not count any more, as far as is known without waiting."""
+        self._follower.refresh()
+        return self._retired
+
+    def reset_ms(self, model: str, version: str) -> int | None:
+        """Rows appended until then do not belong to the version."""
+        found = self._versions.get((model, version))
+        return None if found is None else found.reset_ms
+
+    def _add(self, message: Message) -> None:
+        version = self._reader.read(self._conversion.record(message))
+        if version is None:
+            return
+        key = (version.model, version.version)
+        self._versions[key] = version
+        if version.state == VersionState.RETIRED:
+            self._retired.add(key)
+        else:
+            self._retired.discard(key)

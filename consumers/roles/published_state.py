@@ -1,0 +1,128 @@
+"""The state of ``detect`` that is published: what the log of summaries cannot rebuild.
+
+Event time and decisions are on ``detect-state``, the states of versions on ``versions``, each in
+the partition with the number of the summaries' partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from consumers.messages.detect_state import (
+    ClockEntry,
+    DecisionsEntry,
+    TimeEntry,
+    clock_message,
+    decisions_message,
+    decode_state,
+    ended_messages,
+    time_message,
+)
+from consumers.messages.reading import MessageReader
+from consumers.messages.records import Message, Record, TopicPartition
+from consumers.messages.versions import decode_version, life_of, version_message
+from monitor.windows.clocks import NO_TIME, AppendClock, Key, VersionTime
+from monitor.windows.lives import Life
+from monitor.windows.state import Decisions, State
+
+Records = Callable[[TopicPartition], Iterable[Record]]
+Published = dict[tuple[str, bytes | None], bytes | None]  # values by topic and key
+
+STATE, VERSIONS = "detect-state", "versions"
+
+
+@dataclass(slots=True)
+class _Loaded:
+    clock: AppendClock = field(default_factory=AppendClock)
+    times: dict[Key, VersionTime] = field(default_factory=dict)
+    decisions: dict[Key, Decisions] = field(default_factory=dict)
+    lives: dict[Key, Life] = field(default_factory=dict)
+
+    def add(self, entry: ClockEntry | TimeEntry | DecisionsEntry) -> None:
+        if isinstance(entry, ClockEntry):
+            self.clock = entry.clock
+        elif isinstance(entry, TimeEntry):
+            self.times[entry.key] = entry.time
+        else:
+            self.decisions[entry.key] = entry.decisions
+
+    def remove(self, key: bytes | None) -> None:
+        """Remove what was published under a key that has a tombstone."""
+        match (key or b"").decode(errors="replace").split("/"):
+            case ["time", model, version]:
+                self.times.pop((model, version), None)
+            case ["model", model, version]:
+                self.decisions.pop((model, version), None)
+
+
+class PublishedState:
+    """Reads and writes the published state of partitions of ``summaries``."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._reader = MessageReader({STATE: decode_state})
+        self._versions = MessageReader({VERSIONS: _life_entry})
+
+    def load(self, partition: int) -> tuple[State, Published]:
+        """The state of a partition without its panes, and the values it was published in."""
+        loaded, published = _Loaded(), Published()
+        for record in self._records(TopicPartition(STATE, partition)):
+            published[STATE, record.key] = record.value
+            entry = None if record.value is None else self._reader.read(record)
+            if entry is not None:
+                loaded.add(entry)
+            elif record.value is None:
+                loaded.remove(record.key)
+        for record in self._records(TopicPartition(VERSIONS, partition)):
+            published[VERSIONS, record.key] = record.value
+            found = self._versions.read(record)
+            if found is not None:
+                loaded.lives[found[0]] = found[1]
+        state = State(loaded.clock, loaded.times, loaded.decisions, lives=loaded.lives)
+        return state, published
+
+    def foreign(self, partition: int) -> int:
+        """Foreign messages that were skipped."""
+        return self._reader.foreign(TopicPartition(STATE, partition)) + self._versions.foreign(
+            TopicPartition(VERSIONS, partition)
+        )
+
+
+def state_messages(
+    partition: int, before: State, after: State, published: Published
+) -> Iterator[Message]:
+    """The state that differs from what was ``published`` last, which is updated."""
+    for message in _changes(partition, before, after):
+        key = (message.topic, message.key)
+        if published.get(key) != message.value:
+            published[key] = message.value
+            yield message
+
+
+def _changes(partition: int, before: State, after: State) -> Iterator[Message]:
+    """What a batch has changed; the versions that it did not touch are not compared."""
+    yield clock_message(partition, after.clock)
+    for key in after.touched:
+        time = after.times.get(key, NO_TIME)
+        if time is not before.times.get(key, NO_TIME) and time is not NO_TIME:
+            yield time_message(partition, key, time)
+    for key in after.touched:
+        decisions = after.decisions.get(key)
+        if decisions is not None and decisions is not before.decisions.get(key):
+            yield decisions_message(partition, key, decisions)
+    if after.lives is not before.lives:
+        yield from _life_changes(partition, before, after)
+
+
+def _life_changes(partition: int, before: State, after: State) -> Iterator[Message]:
+    for key in before.decisions.keys() - after.decisions.keys():
+        yield from ended_messages(partition, key)
+    for key, life in after.lives.items():
+        if life is not before.lives.get(key):
+            yield version_message(partition, key, life)
+
+
+def _life_entry(record: Record) -> tuple[Key, Life]:
+    message = decode_version(record)
+    return (message.model, message.version), life_of(message)

@@ -1,0 +1,221 @@
+"""The life of model versions: which one is live, which are watched beside it, which are retired.
+
+Theory of operation
+-------------------
+A version is *registered* until its first row; it has no ``Life`` until then. Its first row makes it
+*live*, and the version that was live before becomes a *shadow*, which is watched as before. A
+shadow without rows for ``time.retire_after`` is *retired*: its incidents are resolved and its state
+is dropped. People can change states too (``LifeRequest``).
+
+Every change takes effect at an offset of the log, so results are a function of the log: the items
+of a batch are handled up to the next change, then the change is applied, then the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TypeVar
+
+from monitor.counts.summary import Summary
+from monitor.events.event_time import latest
+from monitor.events.progress import Seen
+from monitor.windows.clocks import AppendClock, Key, Progress
+
+AUTOMATIC = "driftline"  # who made a change that nobody requested
+
+
+class VersionState(StrEnum):
+    REGISTERED = "registered"  # no row yet
+    LIVE = "live"  # the version that answers when none is named
+    SHADOW = "shadow"
+    RETIRED = "retired"
+
+
+class LifeAction(StrEnum):
+    """What people can request for a version."""
+
+    PROMOTE = "promote"  # make it live
+    SHADOW = "shadow"  # register it as a shadow, before its first row
+    RETIRE = "retire"
+    RESTORE = "restore"  # a retired one, as a shadow
+    RESET = "reset"  # start its event time and its state afresh
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """The state of a version, and the change that led to it. Times are the broker's clock."""
+
+    state: VersionState
+    since_ms: int
+    by: str
+    why: str
+    after_offset: int = -1  # only later summaries belong to it
+    reset_ms: int | None = None  # rows appended until then do not belong to it
+
+
+@dataclass(frozen=True, slots=True)
+class LifeRequest:
+    """A requested change. It takes effect at its offset."""
+
+    key: Key
+    action: LifeAction
+    at_ms: int
+    by: str
+    why: str
+
+
+Lives = Mapping[Key, Life]
+RetireAfter = Callable[[str], int | None]  # by model, ms; None: never
+LastAppend = Callable[[Key], int | None]  # append time of the newest row of a version
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class LifeChanges:
+    """Lives that have changed, and the versions whose state is to be dropped."""
+
+    lives: dict[Key, Life] = field(default_factory=dict)
+    ended: tuple[Key, ...] = ()
+
+
+_FITTING: Mapping[LifeAction, tuple[VersionState | None, ...]] = {
+    LifeAction.PROMOTE: (None, VersionState.SHADOW),
+    LifeAction.SHADOW: (None,),
+    LifeAction.RETIRE: (None, VersionState.LIVE, VersionState.SHADOW),
+    LifeAction.RESTORE: (VersionState.RETIRED,),
+    LifeAction.RESET: (VersionState.LIVE, VersionState.SHADOW),
+}
+_RESULT: Mapping[LifeAction, VersionState] = {
+    LifeAction.PROMOTE: VersionState.LIVE,
+    LifeAction.SHADOW: VersionState.SHADOW,
+    LifeAction.RETIRE: VersionState.RETIRED,
+    LifeAction.RESTORE: VersionState.SHADOW,
+}
+
+
+def fits(state: VersionState | None, action: LifeAction) -> bool:
+    """Whether an action can be requested in a state (None: no row yet)."""
+    return state in _FITTING[action]
+
+
+def after_request(lives: Lives, request: LifeRequest, offset: int) -> LifeChanges:
+    """The changes that a request makes; none if it does not fit the state of the version."""
+    key, action, before = request.key, request.action, lives.get(request.key)
+    state = None if before is None else before.state
+    if not fits(state, action):
+        return LifeChanges()
+    afresh = action in (LifeAction.RETIRE, LifeAction.RESTORE, LifeAction.RESET)
+    life = Life(
+        _RESULT.get(action, state or VersionState.LIVE),
+        request.at_ms,
+        request.by,
+        request.why,
+        offset if afresh or before is None else before.after_offset,
+        request.at_ms if action is LifeAction.RESET else _reset_ms(before),
+    )
+    ended = (key,) if action in (LifeAction.RETIRE, LifeAction.RESET) else ()
+    if action is LifeAction.PROMOTE:
+        return LifeChanges(_live(lives, key, life))
+    return LifeChanges({key: life}, ended)
+
+
+def after_first_rows(lives: Lives, progress: Progress) -> LifeChanges:
+    """The versions that ``progress`` names for the first time become live, in their order."""
+    changed: dict[Key, Life] = {}
+    for key, seen in progress.seen.items():
+        if key not in lives:
+            first_ms = min(one.first_append_ms for one in seen.values())
+            life = Life(VersionState.LIVE, first_ms, AUTOMATIC, "its first row")
+            changed |= _live({**lives, **changed}, key, life)
+    return LifeChanges(changed)
+
+
+def after_silence(
+    lives: Lives, last_append_ms: LastAppend, clock: AppendClock, after: RetireAfter, offset: int
+) -> LifeChanges:
+    """Shadows without rows for long enough are retired at an offset."""
+    now_ms = clock.predictions.min_ms
+    if now_ms is None:
+        return LifeChanges()
+    why, retired = "no rows for time.retire_after", dict[Key, Life]()
+    for key, life in lives.items():
+        at_ms = _retirement_ms(key, life, last_append_ms, after)
+        if at_ms is not None and at_ms <= now_ms:
+            retired[key] = Life(VersionState.RETIRED, now_ms, AUTOMATIC, why, offset, life.reset_ms)
+    return LifeChanges(retired, tuple(retired))
+
+
+def next_retirement_ms(lives: Lives, last_append_ms: LastAppend, after: RetireAfter) -> int | None:
+    """The append time at which the next shadow is retired if it gets no more rows."""
+    times = (_retirement_ms(key, life, last_append_ms, after) for key, life in lives.items())
+    return min((at_ms for at_ms in times if at_ms is not None), default=None)
+
+
+def belonging(
+    lives: Lives, items: Iterable[tuple[int, Summary | Progress | LifeRequest]]
+) -> Iterator[tuple[int, Summary | Progress]]:
+    """The summaries and the progress of versions that are not retired, since their last reset."""
+    for offset, item in items:
+        if isinstance(item, Summary):
+            if _belongs(lives.get((item.model, item.version)), offset):
+                yield offset, item
+        elif isinstance(item, Progress):
+            yield offset, _progress_of(lives, item, offset)
+
+
+def kept_panes(lives: Lives, panes: Mapping[Key, Mapping[int, P]]) -> dict[Key, Mapping[int, P]]:
+    """The panes of versions that are not retired."""
+    return {key: of_key for key, of_key in panes.items() if _belongs(lives.get(key), 1 << 62)}
+
+
+def _progress_of(lives: Lives, progress: Progress, offset: int) -> Progress:
+    if not any(key in lives for key in (*progress.seen, *progress.joined)):
+        return progress
+    seen = {
+        key: {number: one for number, one in of.items() if not _reset(lives.get(key), one)}
+        for key, of in progress.seen.items()
+        if _belongs(lives.get(key), offset)
+    }
+    joined = {key: of for key, of in progress.joined.items() if _belongs(lives.get(key), offset)}
+    return replace(progress, seen={key: of for key, of in seen.items() if of}, joined=joined)
+
+
+def _belongs(life: Life | None, offset: int) -> bool:
+    return life is None or (life.state is not VersionState.RETIRED and offset > life.after_offset)
+
+
+def _reset(life: Life | None, seen: Seen) -> bool:
+    """Whether the rows that were seen begin before the version was reset."""
+    reset_ms = None if life is None else life.reset_ms
+    return reset_ms is not None and seen.first_append_ms <= reset_ms
+
+
+def _reset_ms(life: Life | None) -> int | None:
+    return None if life is None else life.reset_ms
+
+
+def _live(lives: Lives, key: Key, life: Life) -> dict[Key, Life]:
+    """``key`` becomes live, and the version that was live becomes a shadow."""
+    replaced = {
+        other: replace(
+            before,
+            state=VersionState.SHADOW,
+            since_ms=life.since_ms,
+            by=life.by,
+            why=f"replaced by version {key[1]}",
+        )
+        for other, before in lives.items()
+        if other[0] == key[0] and other != key and before.state is VersionState.LIVE
+    }
+    return {**replaced, key: life}
+
+
+def _retirement_ms(
+    key: Key, life: Life, last_append_ms: LastAppend, after: RetireAfter
+) -> int | None:
+    if life.state is not VersionState.SHADOW:
+        return None
+    span_ms, last_ms = after(key[0]), latest(last_append_ms(key), life.since_ms)
+    return None if span_ms is None or last_ms is None else last_ms + span_ms
