@@ -8,11 +8,11 @@ from typing import Annotated, cast
 from fastapi import Depends, Query, Request
 from sqlalchemy import Connection
 
+from api.answers.models import preference
 from api.parameters import QueryParameters
 from api.problems import RequestProblem
 from api.queries import ModelVersion, model_versions
 from consumers.database.database import Database
-from monitor.windows.lives import VersionState
 
 
 def database(request: Request) -> Database:
@@ -33,10 +33,6 @@ NowMs = Annotated[int, Depends(_now_ms)]
 NoParameters = Annotated[QueryParameters, Query()]
 
 
-# Without a version, the live one answers, or else the newest that is not retired.
-_PREFERENCE = {VersionState.LIVE: 0, VersionState.RETIRED: 2}
-
-
 def select_version(
     connection: Connection, model: str | None, version: str | None
 ) -> ModelVersion | None:
@@ -45,7 +41,7 @@ def select_version(
     Raises ``RequestProblem``: 400 if several models are registered and none was requested, 404 if
     the requested one is not registered.
     """
-    rows = sorted(model_versions(connection), key=lambda row: _PREFERENCE.get(row.state, 1))
+    rows = sorted(model_versions(connection), key=lambda row: preference(row.state))
     registered = [ModelVersion(row.model, row.version) for row in rows]
     if model is None and version is None and not registered:
         return None

@@ -24,6 +24,7 @@ from api.answers import (
     Retraining,
     WindowItem,
 )
+from api.answers.models import preference
 from dashboard.window_parameter import rfc3339
 
 T = TypeVar("T", bound=BaseModel)
@@ -58,8 +59,9 @@ class Client:
     http: httpx.Client
 
     def models(self) -> list[Model]:
-        """All model versions, the last registered first."""
-        return self._get("/models", Page[Model], limit=PAGE_LIMIT).items
+        """All model versions: live ones first, retired ones last, the last registered first."""
+        found = self._get("/models", Page[Model], limit=PAGE_LIMIT).items
+        return sorted(found, key=lambda model: preference(model.state))
 
     def health(self) -> Health:
         return self._get("/health", Health)

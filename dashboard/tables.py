@@ -233,7 +233,7 @@ def _value(value: object) -> str:
     return escape(_LONG_NUMBER.sub(lambda digits: f"{int(digits[0]):,}", str(value)))
 
 
-MODEL_COLUMNS = ["model", "version", "status", "reason"]
+MODEL_COLUMNS = ["model", "version", "state", "status", "reason"]
 
 
 def models(statuses: Sequence[tuple[Model, ModelStatus]]) -> pd.DataFrame:
@@ -241,6 +241,7 @@ def models(statuses: Sequence[tuple[Model, ModelStatus]]) -> pd.DataFrame:
         (
             escape(model.model),
             escape(model.version),
+            escape(model.state),
             f"{labels.SYMBOLS[status.level]} {status.answer}",
             status.reason,
         )

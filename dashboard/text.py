@@ -52,16 +52,26 @@ def _explanation(test: str | None, threshold: float, allowance: float) -> str:
 
 
 def about(model: Model) -> list[str]:
-    """Description, owner, runbook and tags of a version, without those that it does not have.
+    """Description, state, owner, runbook and tags of a version, without those it does not have.
 
     The runbook is a link only if it is an address of http or https.
     """
     runbook = model.runbook or ""
-    link = f"[{escape(runbook)}](<{runbook}>)" if is_link(runbook) else escape(runbook)
-    tags = ", ".join(f"{name}={value}" for name, value in model.tags.items())
-    facts = (("Owner", escape(model.owner or "")), ("Runbook", link), ("Tags", escape(tags)))
-    lines = [escape(model.description or ""), *(f"{name}: {text}" for name, text in facts if text)]
-    return [line for line in lines if line]
+    facts = {
+        "State": escape(_state(model)),
+        "Owner": escape(model.owner or ""),
+        "Runbook": f"[{escape(runbook)}](<{runbook}>)" if is_link(runbook) else escape(runbook),
+        "Tags": escape(", ".join(f"{name}={value}" for name, value in model.tags.items())),
+    }
+    lines = [f"{name}: {text}" for name, text in facts.items() if text]
+    return [escape(model.description), *lines] if model.description else lines
+
+
+def _state(model: Model) -> str:
+    if model.state_since is None:
+        return model.state
+    since = formats.instant(model.state_since)
+    return f"{model.state} since {since}, by {model.state_by}: {model.state_why}"
 
 
 def finding(feature: Feature) -> str:

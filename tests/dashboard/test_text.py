@@ -12,23 +12,31 @@ def text_of(**fields):
 
 
 def about_model(**fields):
-    return about(Model.model_validate({**model(), **fields}))
+    registered = {"state": "registered", "state_since": None}
+    return about(Model.model_validate({**model(), **registered, **fields}))
 
 
 def test_owner_runbook_and_tags_of_a_model_are_plain_text_apart_from_the_link():
     link = "https://wiki.example/a_b"
     assert about_model(owner="*risk*", description="L_1", runbook=link, tags={"tier": "1"}) == [
         "L\\_1",
+        "State: registered",
         "Owner: \\*risk\\*",
         "Runbook: [https\\://wiki.example/a\\_b](<https://wiki.example/a_b>)",
         "Tags: tier=1",
     ]
-    assert about_model() == []
+    assert about_model() == ["State: registered"]
+
+
+def test_state_of_a_model_is_shown_with_who_changed_it_when_and_why():
+    changed = {"state": "retired", "state_by": "ada", "state_why": "*old*"}
+    (line,) = about_model(**changed, state_since="2026-01-02T00:00:00Z")
+    assert line == "State: retired since 2026-01-02, by ada\\: \\*old\\*"
 
 
 @pytest.mark.parametrize("runbook", ["javascript:alert(1)", "https://a/>b", "page 7"])
 def test_runbook_that_is_not_an_http_address_is_not_a_link(runbook):
-    assert about_model(runbook=runbook) == [f"Runbook: {escape(runbook)}"]
+    assert about_model(runbook=runbook)[1:] == [f"Runbook: {escape(runbook)}"]
 
 
 def test_both_conditions_are_shown_with_their_figures():
