@@ -1,0 +1,84 @@
+"""``driftline models`` without Kafka: what is shown, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+import consumers.commands.models
+from consumers.commands.models import models
+from consumers.messages.versions import VersionMessage
+from driftline.errors import BadInput
+from driftline.settings import Settings
+
+LIVE = VersionMessage(
+    schema=1,
+    model="loans",
+    version="2",
+    state="live",
+    since="2026-01-01T00:00:00Z",
+    by="ada",
+    why="its first row\x1b[2J",
+    after_offset=-1,
+)
+STATES = {("loans", "1"): None, ("loans", "2"): LIVE, ("churn", "1"): None}
+
+
+@pytest.fixture(autouse=True)
+def _states(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumers.commands.models, "_states", lambda _: STATES)
+
+
+def run(*words: str) -> Any:
+    return CliRunner().invoke(models, words, obj=Settings(), catch_exceptions=True)
+
+
+def test_list_shows_each_version_with_its_state_without_control_characters():
+    lines = run("list").output.splitlines()
+    assert [line.split()[:3] for line in lines] == [
+        ["MODEL", "VERSION", "STATE"],
+        ["churn", "1", "registered"],
+        ["loans", "1", "registered"],
+        ["loans", "2", "live"],
+    ]
+    assert "\x1b" not in run("list").output
+
+
+def test_list_of_one_model_says_if_there_is_none():
+    assert run("list", "--model", "loans").output.count("loans") == 2
+    assert run("list", "--model", "fraud").output == "no version of 'fraud'\n"
+
+
+def test_show_has_who_changed_the_state_when_and_why():
+    shown = run("show", "loans", "2").output
+    for text in ("live", "2026-01-01T00:00:00Z", "ada", "its first row"):
+        assert text in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        pytest.param(
+            ("retire", "loans", "3"),
+            "loans/3 is not registered; registered: churn/1, loans/1, loans/2",
+            id="unknown version",
+        ),
+        pytest.param(
+            ("promote", "loans", "2"), "loans/2 is live: promote does not apply", id="live already"
+        ),
+        pytest.param(
+            ("restore", "loans", "1"),
+            "loans/1 is registered: restore does not apply",
+            id="not retired",
+        ),
+        pytest.param(
+            ("reset", "loans", "1"), "loans/1 is registered: reset does not apply", id="no row yet"
+        ),
+    ],
+)
+def test_request_that_does_not_fit_is_refused(words, sentence):
+    refused = run(*words).exception
+    assert isinstance(refused, BadInput)
+    assert str(refused) == sentence
