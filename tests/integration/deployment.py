@@ -155,11 +155,11 @@ class Deployment:
         )
         partitions = consumer.list_topics(name, timeout=30).topics[name].partitions
         consumer.assign([TopicPartition(name, number, 0) for number in partitions])
-        unfinished = len(partitions)
+        unfinished = set(partitions)  # a partition that goes on has more than one end
         while unfinished:
             for message in consumer.consume(1_000, timeout=1.0):
                 if message.error():
-                    unfinished -= 1
+                    unfinished.discard(message.partition())
                     continue
                 headers = dict(message.headers() or [])
                 yield message.partition(), message.key(), message.value(), headers

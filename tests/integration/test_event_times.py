@@ -11,6 +11,8 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,9 @@ import pytest
 
 from driftline.settings import load_settings
 from monitor.counts.profile import Profile
-from producers.kafka.profile_publication import publish_profile
+from monitor.plan import Plan
+from producers.contract.profiles import encode_profile
+from producers.kafka.profile_publication import derived_blobs, publish_profile
 from tests.consumers.in_memory import T0, label, prediction, profile
 from tests.integration.deployment import Deployment, Sent, Windows
 
@@ -75,14 +79,19 @@ def profiles(keys: Iterable[tuple[str, str]]) -> Iterator[Profile]:
     return (profile(*key, sentinel=1e200 if key == POISONED else None) for key in keys)
 
 
+def registrations(keys: Iterable[tuple[str, str]]) -> Iterator[Sent]:
+    """What ``driftline register`` writes of them, without a transaction for each."""
+    for one in profiles(keys):
+        for key, value in encode_profile(one, derived=derived_blobs(Plan(), one)):
+            yield Sent("profiles", 0, key, value)
+
+
 def judged(kafka: str, prefix: str, directory: Path, records: list[Sent]) -> Windows:
     """The windows of all versions in ``records``, when the last of each is final."""
     directory.mkdir()
     keys = sorted({key for record in records if (key := version_of(record)) is not None})
     with Deployment(kafka, prefix, directory, SETTINGS) as deployment:
-        settings = load_settings(None, kafka={"bootstrap_servers": kafka, "prefix": prefix})
-        for one in profiles(keys):
-            publish_profile(settings, one)
+        deployment.send(registrations(keys))
         deployment.start("aggregate", "join", "detect")
         deployment.send(records)
         windows = Windows({}, {}, {})
@@ -213,3 +222,85 @@ def states_of_incidents(deployment: Deployment) -> set[str]:
         if alert["data"]["version"] == "1":
             newest[key] = alert["data"]["state"]
     return set(newest.values())
+
+
+# -- live --------------------------------------------------------------------------------------
+
+LIVE, CONTROL = ("live", "1"), ("control", "1")
+SHARED, IDLE_PARTITION = (0, 1, 2), 3
+SECONDS, EVERY_MS = 14, 200
+AHEAD_MS = 9 * 60_000
+
+
+@dataclass
+class LiveRun:
+    """Two versions in real time, one of which has a sender whose clock is ahead."""
+
+    deployment: Deployment
+    starts_ms: list[int]  # of the windows with rows, without that of the first row
+    sent: Counter[int]  # rows of each version by start of their window
+
+    def windows(self, key: tuple[str, str]) -> list[dict[int, dict[str, object]]]:
+        """First, final and newest of each window up to now, by start."""
+        return [
+            {start: found for w, found in part.items() if (start := start_ms(w)) in self.starts_ms}
+            for part in of_version(self.deployment.windows(), key)
+        ]
+
+
+def start_ms(window: str) -> int:
+    return round(datetime.fromisoformat(window.split("/")[2]).timestamp() * 1000)
+
+
+@pytest.fixture(scope="module")
+def live(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
+    """Rows of both versions for some seconds; one partition has none after a few of them."""
+    horizon = {"DRIFTLINE_TIME__LABEL_HORIZON": "60s"}  # panes are kept for longer than the tests
+    settings = {**SETTINGS, **horizon, "DRIFTLINE_TIME__IDLE_AFTER": "2s"}
+    directory = tmp_path_factory.mktemp("live")
+    with Deployment(kafka, f"live-{time.time_ns():x}", directory, settings) as deployment:
+        deployment.send(registrations([LIVE, CONTROL]))
+        deployment.start("aggregate", "join", "detect")
+        time.sleep(3.0)
+        began_ms, sent = time.time_ns() // 1_000_000, Counter[int]()
+        for number, due_ms in enumerate(range(began_ms, began_ms + SECONDS * 1_000, EVERY_MS)):
+            time.sleep(max(0.0, due_ms / 1_000 - time.time()))
+            now_ms = time.time_ns() // 1_000_000
+            partitions = (*SHARED, IDLE_PARTITION) if number < 10 else SHARED
+            places = [(number * 4 + partition, now_ms, partition) for partition in partitions]
+            records = [r for at in places for key in (LIVE, CONTROL) for r in row(*key, *at)]
+            ahead = row(*LIVE, -1 - number, now_ms + AHEAD_MS, 1)[:1]
+            deployment.send([*records, *ahead])
+            sent[now_ms - now_ms % 4_000] += len(partitions)
+        yield LiveRun(deployment, sorted(sent)[1:], sent)
+
+
+def test_last_window_of_a_live_version_closes_and_gets_final_without_another_row(live):
+    def all_are_final() -> bool:
+        return all(set(live.windows(key)[1]) == set(live.starts_ms) for key in (LIVE, CONTROL))
+
+    live.deployment.until(all_are_final, "the final windows of both versions", 30)
+
+
+def test_sender_whose_clock_is_ahead_makes_no_row_late_and_changes_no_window_up_to_now(live):
+    assert live.windows(LIVE) == live.windows(CONTROL)
+    rows_of = {start: found["data"]["rows"] for start, found in live.windows(LIVE)[0].items()}
+    assert rows_of == {start: live.sent[start] for start in live.starts_ms}
+    totals = live.deployment.total("predictions")
+    assert (totals.get("late", 0), totals.get("too_late", 0)) == (0, 0)
+    assert totals["counted"] == 2 * live.sent.total() + SECONDS * 1_000 // EVERY_MS
+
+
+def test_rows_of_a_partition_that_was_idle_amend_windows_that_have_closed(live):
+    before, _, _ = live.windows(CONTROL)
+    start = live.starts_ms[-2]
+    again = [row(*CONTROL, -1 - n, start + 1_000, IDLE_PARTITION)[:1] for n in range(3)]
+    live.deployment.send([record for records in again for record in records])
+
+    def is_amended() -> bool:
+        newest = live.windows(CONTROL)[2][start]
+        return newest["data"]["rows"] == live.sent[start] + 3
+
+    live.deployment.until(is_amended, "the window with the rows of the idle partition", 30)
+    assert live.windows(CONTROL)[0] == before
+    assert live.deployment.total("predictions").get("late", 0) == 0
