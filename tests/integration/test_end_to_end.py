@@ -25,10 +25,10 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from driftline.fault_points import EXIT_CODE
 from monitor.counts.profile import Profile
 from producers.example.flight_delay import Trained
 from tests.integration.deployment import TIMEOUT_S, Deployment, Sent, Windows
+from tests.integration.faulty_workers import FaultyWorkers
 
 pytestmark = pytest.mark.kafka
 
@@ -215,46 +215,6 @@ def test_one_malformed_record_in_a_hundred_becomes_a_dead_letter_and_the_others_
 
 
 # -- helpers -----------------------------------------------------------------------------------
-
-TRANSACTION_FAULTS = (
-    *("after-begin:2", "after-output:2", "after-offsets:1", "before-commit:2"),
-    *("after-commit:2", "after-disk:1"),
-)
-FAULTS = {
-    "aggregate": TRANSACTION_FAULTS,
-    "join": TRANSACTION_FAULTS,
-    "detect": TRANSACTION_FAULTS,
-    "store": ("after-database:1", "after-database:2"),
-}
-
-
-class FaultyWorkers:
-    """One worker of each role, each ending at its faults in turn; without one at the end."""
-
-    def __init__(self, deployment: Deployment) -> None:
-        self._deployment = deployment
-        self.faults = {role: list(faults) for role, faults in FAULTS.items()}
-        for role, faults in self.faults.items():
-            deployment.start(role, fault=faults[0])
-
-    def restart(self) -> bool:
-        """Restart the workers that have ended. Whether any fault has not been reached yet."""
-        for role, faults in self.faults.items():
-            status = self._deployment.processes[f"{role}-0"].poll()
-            if status is not None:
-                assert status == EXIT_CODE, self._deployment.logs()
-                assert self._last_log_line(role) == f"DRIFTLINE_FAULT: ended at {point(faults[0])}"
-                del faults[0]
-                self._deployment.start(role, fault=faults[0] if faults else None)
-        return any(self.faults.values())
-
-    def _last_log_line(self, role: str) -> str:
-        return (self._deployment.directory / f"{role}-0.log").read_text().splitlines()[-1]
-
-
-def point(fault: str) -> str:
-    return fault.partition(":")[0]
-
 
 GOOD = {
     "schema": 1,
