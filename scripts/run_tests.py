@@ -2,6 +2,8 @@
 
     python scripts/run_tests.py [OPTIONS OF PYTEST]
 
+Tests marked ``long`` are left out: ``pytest -m long`` runs them.
+
 The output of the tests on Kafka follows that of the others.
 """
 
@@ -21,7 +23,9 @@ def main(options: Sequence[str]) -> int:
     """Returns 0 if both processes have ended without a failure."""
     with tempfile.TemporaryFile() as output:
         # Its cache is its own: `pytest --last-failed` reads the cache of the last to end.
-        on_kafka = _pytest("kafka", "-o", "cache_dir=.pytest_cache/kafka", *options, output=output)
+        on_kafka = _pytest(
+            "kafka and not long", "-o", "cache_dir=.pytest_cache/kafka", *options, output=output
+        )
         others = _pytest("not kafka", *options)
         codes = [_code(others), _code(on_kafka)]
         output.seek(0)

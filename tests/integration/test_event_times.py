@@ -13,16 +13,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from driftline.settings import load_settings
 from monitor.counts.profile import Profile
 from monitor.plan import Plan
-from producers.contract.profiles import encode_profile
-from producers.kafka.profile_publication import derived_blobs, publish_profile
+from monitor.plan import Windows as WindowsPlan
+from monitor.windows.learned import Learned
+from producers.contract.learned import encode_learned, learned_key
+from producers.contract.profile_overview import encode_overview, overview_of
+from producers.contract.profiles import content_hash, encode_profile
 from tests.consumers.in_memory import T0, label, prediction, profile
 from tests.integration.deployment import Deployment, Sent, Windows
 
@@ -39,6 +42,7 @@ SETTINGS = {
     "DRIFTLINE_TIME__LABEL_HORIZON": "4s",
     "DRIFTLINE_TIME__LABEL_WAIT": "1500ms",
 }
+PLAN = Plan(windows=WindowsPlan(pane_ms=1_000, length_ms=4_000, slide_ms=4_000, longest_ms=8_000))
 ONLINE, NIGHTLY, SHADOW, REPLAY = ("online", "1"), ("nightly", "1"), ("online", "2"), ("old", "1")
 POISONED = ("poisoned", "1")
 SMALL = [(f"small-{n:02}", "1") for n in range(45)]
@@ -82,8 +86,19 @@ def profiles(keys: Iterable[tuple[str, str]]) -> Iterator[Profile]:
 def registrations(keys: Iterable[tuple[str, str]]) -> Iterator[Sent]:
     """What ``driftline register`` writes of them, without a transaction for each."""
     for one in profiles(keys):
-        for key, value in encode_profile(one, derived=derived_blobs(Plan(), one)):
+        found = learned(1e200 if (one.model, one.version) == POISONED else None)
+        derived = {
+            "overview": encode_overview(overview_of(one, found.baseline)),
+            "learned": encode_learned(found, learned_key(PLAN, content_hash(one))),
+        }
+        for key, value in encode_profile(one, derived=derived):
             yield Sent("profiles", 0, key, value)
+
+
+@cache
+def learned(sentinel: float | None) -> Learned:
+    """Learned once: the profiles differ in their names alone."""
+    return Learned.of(PLAN, profile(sentinel=sentinel))
 
 
 def judged(kafka: str, prefix: str, directory: Path, records: list[Sent]) -> Windows:
@@ -178,9 +193,7 @@ def test_model_that_is_behind_others_is_judged_with_all_its_rows(beside, key, st
 def test_replaced_version_is_retired_on_request_and_the_new_one_answers(kafka, tmp_path, prefix):
     """Its incidents end with a reason, and rows that still come are counted as retired."""
     with Deployment(kafka, prefix, tmp_path, SETTINGS) as deployment:
-        settings = load_settings(None, kafka={"bootstrap_servers": kafka, "prefix": prefix})
-        for one in profiles([ONLINE, SHADOW]):
-            publish_profile(settings, one)
+        deployment.send(registrations([ONLINE, SHADOW]))
         assert "online  1        registered" in deployment.cli("models", "list")
         deployment.start()
         drifted = [r for r in rows(ONLINE, T0) if r.topic == "predictions"]

@@ -20,7 +20,7 @@ from tests.integration.test_event_times import (
     rows,
 )
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.long]
 
 FAST, BULK, SLOW = ("fast", "1"), ("bulk", "1"), ("slow", "1")
 KEYS = (FAST, BULK, SLOW)
