@@ -103,7 +103,7 @@ class Aggregate:
     def on_partitions_assigned(
         self, committed: Mapping[TopicPartition, CommittedOffset]
     ) -> Mapping[TopicPartition, int]:
-        self._positions.update(self._store.load(committed))
+        self._positions.update(self._store.of_committed(committed))
         return {}
 
     def replay(self, records: Sequence[Record]) -> None:

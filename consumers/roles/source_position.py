@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,9 +20,12 @@ from consumers.messages.positions import (
     seen_message,
 )
 from consumers.messages.reading import MessageReader
-from consumers.messages.records import Message, Record, TopicPartition
+from consumers.messages.records import CommittedOffset, Message, Record, TopicPartition
+from driftline.errors import Trouble
 from monitor.events.event_time import latest, newest_before
 from monitor.events.progress import Seen
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,10 @@ class Position:
         return replace(self, seen={**self.seen, entry.key: content})
 
 
+class UnfitPosition(Trouble):
+    """The offset of the group does not fit the position: records would be counted twice."""
+
+
 class Positions:
     """The positions on the topic ``positions``."""
 
@@ -83,6 +91,19 @@ class Positions:
                 entry = self._reader.read(record)
                 if entry is not None and entry.source in found:
                     found[entry.source] = found[entry.source].with_entry(entry)
+        return found
+
+    def of_committed(
+        self, committed: Mapping[TopicPartition, CommittedOffset]
+    ) -> dict[TopicPartition, Position]:
+        """The positions of partitions at their committed offsets.
+
+        Both are written in one transaction. Raises ``UnfitPosition`` if the offset is smaller, or
+        if there is an offset and no position.
+        """
+        found = self.load(committed)
+        for source, at in committed.items():
+            _require_fit(source, max(at.next_offset, 0), found[source].next_offset)
         return found
 
     def next_offsets(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
@@ -105,6 +126,22 @@ class Positions:
         for key, seen in after.seen.items():
             if seen is not before.seen.get(key):
                 yield seen_message(source, key, seen, total)
+
+
+def _require_fit(source: TopicPartition, committed: int, counted: int) -> None:
+    if counted > committed:
+        raise UnfitPosition(
+            f"{source.name}: the consumer group is at offset {committed}, but records up to"
+            f" {counted} have been counted: reset the group to {counted}, or use a new prefix"
+        )
+    if committed > 0 and counted == 0:
+        raise UnfitPosition(
+            f"{source.name}: the consumer group is at offset {committed}, but 'positions' has no"
+            " record of it: the topic was deleted or its number of partitions was changed, or an"
+            " earlier release has written the group; use a new prefix"
+        )
+    if committed > counted:
+        log.warning("%s: records %d to %d are skipped", source.name, counted, committed)
 
 
 @dataclass(slots=True)

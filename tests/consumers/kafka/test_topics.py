@@ -34,16 +34,16 @@ def retention_ms(topic: Any) -> int:
     return int(topic.config["retention.ms"])
 
 
-def test_there_are_eleven_topics():
+def test_there_are_thirteen_topics():
     assert set(by_name()) == {
         *("predictions", "labels", "joins", "summaries", "windows", "alerts", "retraining"),
-        *("profiles", "heartbeats", "detect-state", "dead-letters"),
+        *("profiles", "versions", "positions", "heartbeats", "detect-state", "dead-letters"),
     }
 
 
 def test_tables_are_compacted_and_logs_have_a_retention():
     compacted = {n for n, t in by_name().items() if t.config["cleanup.policy"] == "compact"}
-    assert compacted == {"profiles", "heartbeats", "detect-state"}
+    assert compacted == {"profiles", "versions", "positions", "heartbeats", "detect-state"}
     assert all(retention_ms(t) > 0 for n, t in by_name().items() if n not in compacted)
 
 
@@ -57,9 +57,10 @@ def test_all_topics_but_the_dead_letters_use_the_append_time_of_the_broker():
     assert by_producers == {"dead-letters"}
 
 
-def test_detect_state_has_as_many_partitions_as_summaries():
+@pytest.mark.parametrize("name", ["detect-state", "versions"])
+def test_state_of_detect_has_as_many_partitions_as_summaries(name):
     found = by_name(topics={"partitions": 7})
-    assert found["detect-state"].partitions == found["summaries"].partitions == 7
+    assert found[name].partitions == found["summaries"].partitions == 7
 
 
 @pytest.mark.parametrize("name", ["alerts", "retraining", "profiles", "heartbeats"])
@@ -172,7 +173,7 @@ def admin(monkeypatch: pytest.MonkeyPatch) -> Admin:
 def test_missing_topics_are_created_and_existing_ones_are_reported():
     created, existing = create(settings(), settings().plan())
     assert existing == ["d.windows", "d.alerts"]
-    assert len(created) == 9
+    assert len(created) == 11
 
 
 def test_topics_are_created_as_configured(admin):

@@ -18,7 +18,7 @@ from consumers.messages.joins import identity, identity_partition
 from consumers.messages.records import Batch, CommittedOffset, Message, Record, TopicPartition
 from consumers.messages.summaries import decode_summary_message
 from consumers.roles.aggregate import Aggregate
-from consumers.roles.source_position import Position
+from consumers.roles.source_position import Position, UnfitPosition
 from monitor.counts.summary import Part
 from monitor.events.event_time import NEVER
 from monitor.events.progress import AppendTimes, Seen
@@ -672,10 +672,38 @@ def test_position_of_a_partition_survives_a_worker_and_a_forgotten_group():
     send(log, (P0, prediction(time=T0 + 5_000)), (P0, b"{"))
     Worker(aggregate(log), log, SOURCES).work()
     role = aggregate(log)
-    role.on_partitions_assigned({P0: CommittedOffset(-2)})
+    role.on_partitions_assigned({P0: CommittedOffset(2)})
     assert role.status()["predictions/0"]["offset"] == 2
     assert position(log, P0).counts == {"received": 2, "counted": 1}
     assert positions_of(log).next_offsets(SOURCES) == {P0: 2}
+
+
+@pytest.mark.parametrize(
+    ("offset", "sentence"),
+    [
+        pytest.param(1, "is at offset 1, but records up to 2 have been counted", id="reset back"),
+        pytest.param(-2, "is at offset 0, but records up to 2 have been counted", id="forgotten"),
+    ],
+)
+def test_group_that_would_count_records_twice_is_refused(offset, sentence):
+    log = new_log()
+    send(log, (P0, prediction()), (P0, prediction()))
+    Worker(aggregate(log), log, SOURCES).work()
+    with pytest.raises(UnfitPosition, match=sentence):
+        aggregate(log).on_partitions_assigned({P0: CommittedOffset(offset)})
+
+
+def test_group_whose_positions_are_lost_is_refused():
+    with pytest.raises(UnfitPosition, match="'positions' has no record of it"):
+        aggregate(new_log()).on_partitions_assigned({P0: CommittedOffset(7)})
+
+
+def test_records_that_a_group_was_made_to_skip_are_logged(caplog):
+    log = new_log()
+    send(log, (P0, prediction()), (P0, prediction()))
+    Worker(aggregate(log), log, SOURCES).work()
+    aggregate(log).on_partitions_assigned({P0: CommittedOffset(9)})
+    assert "predictions/0: records 2 to 9 are skipped" in caplog.text
 
 
 # -- states of versions ------------------------------------------------------------------------
