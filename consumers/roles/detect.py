@@ -40,7 +40,7 @@ from monitor.windows.detection import advance, due_models
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings, Transition, WindowFinding
 from monitor.windows.life_changes import items_to_next_change, with_change
-from monitor.windows.lives import Lives, belonging, kept_panes
+from monitor.windows.lives import Lives, belonging, kept_panes, with_first_rows
 from monitor.windows.state import Item, LogItem, State, rebuilt
 
 SNAPSHOT_EVERY = 200  # commits: the most that a restart has to read again
@@ -187,7 +187,9 @@ class Detect:
         touched: dict[Key, None] = {}
         while items:
             number = items_to_next_change(state, items, self._retire_after_ms)
-            state, found = self._judged(state, list(belonging(state.lives, items[:number])))
+            lives = with_first_rows(state.lives, items[number - 1][1])
+            its_items = list(belonging(state.lives, items[:number]))
+            state, found = self._judged(state, its_items, lives)
             touched.update(dict.fromkeys(state.touched))
             state, ended = with_change(state, items[number - 1], self._retire_after_ms)
             messages += [*found, *(self._message(one, state.lives) for one in ended)]
@@ -195,7 +197,9 @@ class Detect:
         self._pending[topic_partition] = replace(state, touched=tuple(touched))
         return messages
 
-    def _judged(self, state: State, items: Sequence[Item]) -> tuple[State, list[Message]]:
+    def _judged(
+        self, state: State, items: Sequence[Item], lives: Lives
+    ) -> tuple[State, list[Message]]:
         """The state after ``items``, and the messages. Sets the versions aside that fail.
 
         If the messages of a version fail, the items are taken again without it.
@@ -203,7 +207,7 @@ class Detect:
         keys = due_models(state, items)
         while True:
             after, findings = advance(self._evaluators_of(keys), state, items)
-            messages, failures = self._messages(findings, state.lives)
+            messages, failures = self._messages(findings, lives)
             for key, error in {**findings.failures, **failures}.items():
                 self._set_aside.add(key, error)
             if not failures:

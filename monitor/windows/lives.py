@@ -132,6 +132,16 @@ def after_first_rows(lives: Lives, progress: Progress) -> LifeChanges:
     return LifeChanges(changed)
 
 
+def with_first_rows(lives: Lives, item: Summary | Progress | LifeRequest) -> Lives:
+    """``lives`` with those of the versions that have their first rows in ``item``.
+
+    A version may have windows as soon as its first rows are known. Other lives have not changed.
+    """
+    if not isinstance(item, Progress):
+        return lives
+    return {**after_first_rows(lives, item).lives, **lives}
+
+
 def after_silence(
     lives: Lives, last_append_ms: LastAppend, clock: AppendClock, after: RetireAfter, offset: int
 ) -> LifeChanges:

@@ -107,7 +107,7 @@ def alerts(client: Client) -> list[bytes | None]:
 
 def test_topics_are_created_once_and_existing_ones_are_reported(settings, kafka, prefix):
     created, existing = create(settings, settings.plan())
-    assert (created, len(existing)) == ([], 11)
+    assert (created, len(existing)) == ([], 13)
     assert all(name.startswith(f"{prefix}.") for name in existing)
     found = AdminClient({"bootstrap.servers": kafka}).list_topics(timeout=10).topics
     assert {name: len(found[name].partitions) for name in existing} == {

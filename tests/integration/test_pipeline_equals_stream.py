@@ -58,6 +58,10 @@ def test_pipeline_and_stream_publish_identical_numbers(kafka, prefix, tmp_path, 
             batch = {key(reports[step], w): bare(w) for w in reports[step]["windows"]}
             assert batch == {name: found[part] for name, found in of_flights.items()}
         alerts = [event for event in deployment.alerts() if event["data"]["model"] == MODEL]
+        for event in alerts:  # a file has no live version
+            assert event["data"].pop("version_state") == "live"
+        for event in reports["alerts"]["events"]:
+            assert event["data"].pop("version_state") is None
         assert by_id(reports["alerts"]["events"]) == by_id(alerts)
         assert {"data/distance", "performance/accuracy"} <= {
             event["subject"] for event in reports["alerts"]["events"]
@@ -86,7 +90,7 @@ def replay_sentinel(deployment: Deployment, directory: Path) -> None:
     columns = ["--model", "sentinel", "--version", "1", "--time", "asked_at", "--label", "outcome"]
     columns += ["--score", "p_default", "--positive", "defaulted", "--id", "application"]
     deployment.cli("register", "--reference", str(directory / "reference.csv"), *columns)
-    deployment.cli("replay", str(directory / "live.csv"), *columns, "--label-delay", "3h")
+    deployment.cli("replay", str(directory / "live.csv"), *columns, "--label-delay", "3h", *ENOUGH)
 
 
 def assert_sentinel_is_judged(windows: Windows) -> None:
