@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TypeVar
 
 from monitor.counts.summary import Summary
 from monitor.events.event_time import latest
 from monitor.events.progress import Seen
 from monitor.windows.clocks import AppendClock, Key, Progress
+from monitor.windows.panes import Pane
 
 AUTOMATIC = "driftline"  # who made a change that nobody requested
 
@@ -69,7 +69,6 @@ class LifeRequest:
 Lives = Mapping[Key, Life]
 RetireAfter = Callable[[str], int | None]  # by model, ms; None: never
 LastAppend = Callable[[Key], int | None]  # append time of the newest row of a version
-P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +174,14 @@ def belonging(
             yield offset, _progress_of(lives, item, offset)
 
 
-def kept_panes(lives: Lives, panes: Mapping[Key, Mapping[int, P]]) -> dict[Key, Mapping[int, P]]:
-    """The panes of versions that are not retired."""
-    return {key: of_key for key, of_key in panes.items() if _belongs(lives.get(key), 1 << 62)}
+def kept_panes(
+    lives: Lives, panes: Mapping[Key, Mapping[int, Pane]]
+) -> dict[Key, Mapping[int, Pane]]:
+    """The panes of versions that are not retired, since their last reset."""
+    return {
+        key: {ms: pane for ms, pane in of.items() if _belongs(lives.get(key), pane.first_offset)}
+        for key, of in panes.items()
+    }
 
 
 def _progress_of(lives: Lives, progress: Progress, offset: int) -> Progress:

@@ -811,6 +811,21 @@ def test_restored_version_starts_with_the_rows_after_its_restoration(log, tmp_pa
         assert (counts["models"], counts["panes"]) == (1, 1)
 
 
+@pytest.mark.parametrize("action", [LifeAction.RESET, LifeAction.RETIRE])
+def test_panes_of_a_snapshot_before_a_reset_do_not_come_back(log, tmp_path, action):
+    worker = Worker(detect(log, tmp_path), log, [S0])
+    for pane in range(EVERY):
+        seen = passed(pane, ("m", "1"), ("n", "1"))
+        handled(worker, log, row("m", pane), row("n", pane), *seen)
+    assert (tmp_path / "0.snapshot").exists()
+    handled(worker, log, request(action))
+    successor = detect(log, tmp_path)
+    Worker(successor, log, [S0])
+    for role in (worker.role, successor):
+        counts: Any = role.status()["summaries/0"]["counts"]
+        assert counts["panes"] == EVERY  # those of the other model, which need the snapshot
+
+
 def test_shadow_without_rows_is_retired_after_its_time(log, tmp_path):
     worker = Worker(detect(log, tmp_path), log, [S0])
     handled(worker, log, *passed(1, ("m", "1")), *passed(1, ("m", "2")))
