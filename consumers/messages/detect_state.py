@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from consumers.messages.reading import SCHEMA, ForeignMessage, decode_json
+from consumers.messages.reading import SCHEMA, AnyObject, ForeignMessage, decode_json
 from consumers.messages.records import Message, Record
 from monitor.windows.clocks import AppendClock, Key, VersionTime
 from monitor.windows.state import Decisions
@@ -78,20 +78,16 @@ def ended_messages(partition: int, key: Key) -> list[Message]:
     ]
 
 
-class _AnyObject(Struct):
-    """The key says that a value is Driftline's, so any JSON object must be readable."""
-
-
 def decode_state(record: Record) -> ClockEntry | TimeEntry | DecisionsEntry:
     """Raises ``ForeignMessage`` or ``MalformedMessage``."""
     match (record.key or b"").decode(errors="replace").split("/"):
         case ["clock", _]:
-            return ClockEntry(decode_json(record.value, ClockState, _AnyObject).clock)
+            return ClockEntry(decode_json(record.value, ClockState, AnyObject).clock)
         case ["time", model, version]:
-            time = decode_json(record.value, TimeState, _AnyObject).time
+            time = decode_json(record.value, TimeState, AnyObject).time
             return TimeEntry((model, version), time)
         case ["model", model, version]:
-            decisions = decode_json(record.value, DecisionsState, _AnyObject).decisions
+            decisions = decode_json(record.value, DecisionsState, AnyObject).decisions
             return DecisionsEntry((model, version), decisions)
         case _:
             raise ForeignMessage(f"its key {record.key!r} names neither a clock nor a model")

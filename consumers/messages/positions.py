@@ -19,7 +19,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from consumers.messages.reading import SCHEMA, ForeignMessage, decode_json
+from consumers.messages.reading import SCHEMA, AnyObject, ForeignMessage, decode_json
 from consumers.messages.records import Message, Record, TopicPartition
 from monitor.events.progress import Seen
 
@@ -66,19 +66,15 @@ def positions_partition(source: TopicPartition, partitions: int) -> int:
     return source.partition % partitions
 
 
-class _AnyObject(Struct):
-    """The key says that a value is Driftline's, so any JSON object must be readable."""
-
-
 def decode_position(record: Record) -> PositionEntry:
     """Raises ``ForeignMessage`` or ``MalformedMessage``."""
     match (record.key or b"").decode(errors="replace").split("/"):
         case ["predictions" | "labels" as topic, number, *key] if number.isdecimal():
             source = TopicPartition(topic, int(number))
             if not key:
-                position = decode_json(record.value, SourcePosition, _AnyObject)
+                position = decode_json(record.value, SourcePosition, AnyObject)
                 return PositionEntry(source, None, position)
-            seen = decode_json(record.value, SeenPosition, _AnyObject).seen
+            seen = decode_json(record.value, SeenPosition, AnyObject).seen
             return PositionEntry(source, tuple(key), seen)
         case _:
             raise ForeignMessage(f"its key {record.key!r} names no source partition")

@@ -91,6 +91,10 @@ class _Marker(Struct):
     schema: int
 
 
+class AnyObject(Struct):
+    """The marker where the key says that a value is Driftline's: any JSON object is."""
+
+
 def decode_json(value: bytes | None, shape: type[T], marker: type[Struct] = _Marker) -> T:
     """A JSON message with ``schema``. Raises ``ForeignMessage`` or ``MalformedMessage``."""
     if value is None:

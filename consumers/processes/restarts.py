@@ -8,7 +8,6 @@ killed.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from driftline.clock import wall_clock_ms
 from driftline.errors import BadInput, Trouble
 
 log = logging.getLogger(__name__)
@@ -68,11 +68,11 @@ class Restarts:
         return f"it ended {len(ends)} times in the last {minutes} minutes, last: {ends[-1].reason}"
 
     def _recent(self) -> tuple[End, ...]:
-        since_ms = _now_ms() - PERIOD_MS
+        since_ms = wall_clock_ms() - PERIOD_MS
         return tuple(end for end in self._ends if end.at_ms >= since_ms)
 
     def _add(self, reason: str) -> None:
-        self._ends = (*self._recent(), End(_now_ms(), reason))
+        self._ends = (*self._recent(), End(wall_clock_ms(), reason))
 
     def _read(self) -> _History:
         try:
@@ -96,7 +96,3 @@ def _reason(error: Exception) -> str:
     text = str(error) if isinstance(error, BadInput | Trouble) else repr(error)
     text = " ".join(text.split())
     return text if len(text) <= MAX_REASON else text[: MAX_REASON - 1] + "…"
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

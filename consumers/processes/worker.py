@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
 from consumers.kafka.client import Client
 from consumers.kafka.version_table import VersionTable
-from consumers.messages.records import Record, TopicPartition
 from consumers.processes.heartbeat import Heartbeat
 from consumers.processes.long_work import LongWork
 from consumers.processes.loop import run_role, run_sink
@@ -113,7 +112,7 @@ def _role(
 ) -> Role:
     plan_of = _plans(settings)
     if name == "aggregate":
-        positions = Positions(_records(client, "positions"), client.partitions)
+        positions = Positions(client.read_all, client.partitions)
         client.recover_with(positions.next_offsets)
         versions = VersionTable(settings)
         versions.all()
@@ -135,8 +134,3 @@ def _directory(settings: Settings, client: Client, role: str) -> Path:
     (topic,) = _TOPICS[role]
     owner = Path(client.cluster_id()) / settings.kafka.prefix / role / client.topic_id(topic)
     return settings.state.directory / owner
-
-
-def _records(client: Client, topic: str) -> Callable[[int], Iterable[Record]]:
-    """The records of a partition of a compacted topic."""
-    return lambda partition: client.read_all(TopicPartition(topic, partition))

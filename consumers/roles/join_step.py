@@ -92,7 +92,8 @@ def join_step(
     watermarks = _watermarks(clock, time_of)
     _match(store, step, rows, policy_of, watermarks)
     _expire(store, step, policy_of, watermarks)
-    _report(step, clock, time_of)
+    if clock is not store.state.clock:
+        _report(step, clock, time_of)
     counts = Counter(step.state.counts)
     counts.update(step.counts)
     step.state = replace(step.state, clock=clock, counts=dict(counts))

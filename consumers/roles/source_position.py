@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumers.messages.positions import (
+    TOPIC,
     PositionEntry,
     SourceKey,
     SourcePosition,
@@ -77,7 +78,9 @@ class Positions:
     """The positions on the topic ``positions``."""
 
     def __init__(
-        self, records: Callable[[int], Iterable[Record]], partitions: Callable[[str], int]
+        self,
+        records: Callable[[TopicPartition], Iterable[Record]],
+        partitions: Callable[[str], int],
     ) -> None:
         self._records, self._partitions = records, partitions
         self._reader = MessageReader({"positions": decode_position})
@@ -87,7 +90,7 @@ class Positions:
         found = {source: Position() for source in sources}
         total = self._partitions("positions")
         for number in sorted({positions_partition(source, total) for source in found}):
-            for record in self._records(number):
+            for record in self._records(TopicPartition(TOPIC, number)):
                 entry = self._reader.read(record)
                 if entry is not None and entry.source in found:
                     found[entry.source] = found[entry.source].with_entry(entry)

@@ -362,11 +362,7 @@ class VersionStates:
 
 def positions_of(log: Log) -> Positions:
     """The positions on the log's topic ``positions``."""
-
-    def records(partition: int) -> list[Record]:
-        return log.read(TopicPartition("positions", partition))
-
-    return Positions(records, log.partitions)
+    return Positions(log.read, log.partitions)
 
 
 JoinRow = tuple[Any, ...]

@@ -62,7 +62,7 @@ def test_planned_ends_are_no_problem(file):
 
 def test_a_problem_ends_when_the_worker_has_run_for_the_period(file, monkeypatch):
     now_ms = 0
-    monkeypatch.setattr(restarts, "_now_ms", lambda: now_ms)
+    monkeypatch.setattr(restarts, "wall_clock_ms", lambda: now_ms)
     for _ in range(TOO_MANY):
         end_with(file, Trouble("the disk is full"))
     current = Restarts(file)
