@@ -15,6 +15,13 @@ Verdict = Annotated[
     str,
     Field(json_schema_extra={"enum": ["ok", "drift", "insufficient_data", "cannot_judge"]}),
 ]
+Segment = Annotated[
+    str,
+    Field(
+        description="Sorted, percent-encoded `name=value` joined by `&`. Empty: the whole, all rows"
+        " of the version."
+    ),
+]
 Found = Annotated[str, Field(json_schema_extra={"enum": ["ok", "no_data"]})]
 Kind = Annotated[str, Field(json_schema_extra={"enum": ["numeric", "categorical"]})]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from api.answers.fields import Answer, Severity
+from api.answers.fields import Answer, Segment, Severity
 
 
 class Incident(Answer):
@@ -16,6 +16,7 @@ class Incident(Answer):
     id: str
     model: str | None = Field(description="Null for an incident about Driftline itself.")
     version: str | None = Field(description="Null for an incident about Driftline itself.")
+    segment: Segment = ""
     kind: str = Field(description="First part of `subject`: `data`, `concept`, …")
     subject: str = Field(
         description="What the incident is about, such as `data/temp` or `performance/recall`."

@@ -23,6 +23,7 @@ from monitor.events.joining import (
     joined_rows,
 )
 from monitor.events.progress import AppendTimes, EventTime, Seen
+from monitor.identity import Key
 from monitor.windows.clocks import JoinedTime, Progress
 from monitor.windows.detection import advance
 from monitor.windows.evaluator import Evaluator
@@ -38,7 +39,7 @@ def findings_of(evaluator: Evaluator, rows: ReferenceRows) -> tuple[State, Findi
     summaries = [*_count_data(evaluator, rows), *_count_labelled(evaluator, rows)]
     items: list[Item] = list(enumerate(summaries))
     items.append((len(items), _final_progress(evaluator, rows)))
-    key = (evaluator.profile.model, evaluator.profile.version)
+    key = Key(evaluator.profile.model, evaluator.profile.version)
     return advance({key: evaluator}, State(), items)
 
 

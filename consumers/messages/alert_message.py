@@ -35,7 +35,7 @@ def alert_message(
     return AlertMessage(
         id=hashlib.sha256(content.encode()).hexdigest()[:32],
         type=f"{TYPE_PREFIX}{change}",
-        source=f"/models/{transition.model}",
+        source=f"/models/{transition.key.model}",
         subject=incident.subject,
         time=rfc3339(transition.end_ms),
         data=_data(transition, info or VersionInfo(), state),
@@ -49,8 +49,9 @@ def _data(transition: Transition, info: VersionInfo, state: VersionState | None)
     return IncidentData(
         schema=SCHEMA,
         incident=incident.id,
-        model=transition.model,
-        version=transition.version,
+        model=transition.key.model,
+        version=transition.key.version,
+        segment=transition.key.segment,
         kind=incident.kind,
         severity=incident.severity,
         state="resolved" if resolved else "open",

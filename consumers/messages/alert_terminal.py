@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from consumers.messages.alerts import AlertMessage
 from driftline.terminal import printable
+from monitor.identity import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,9 @@ class AlertFilter:
 def alert_line(alert: AlertMessage) -> str:
     """Time, severity, change, model, subject and sentence, without control characters."""
     data = alert.data
-    about = "Driftline" if data.model is None else f"{data.model}/{data.version}"
+    about = "Driftline"
+    if data.model is not None and data.version is not None:
+        about = Key(data.model, data.version, data.segment).name
     return printable(
         f"{alert.time}  {data.severity:8}  {alert.change:9}"
         f"  {about}  {alert.subject}: {alert.sentence}"

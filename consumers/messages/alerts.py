@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from consumers.messages.names import Enumerated, Name
+from consumers.messages.names import Enumerated, Name, Segment
 from consumers.messages.reading import decode_json
 from consumers.messages.records import Record
 from consumers.messages.times import milliseconds
@@ -51,6 +51,7 @@ class IncidentData(Struct, frozen=True, kw_only=True):
     incident: str
     model: Name | None  # None: it is about Driftline itself
     version: Name | None
+    segment: Segment = ""  # the whole
     kind: str
     severity: Enumerated  # Severity
     state: Enumerated  # open or resolved

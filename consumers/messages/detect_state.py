@@ -1,10 +1,11 @@
 """The messages of the topic ``detect-state``: decisions that nothing else holds.
 
-=======================  ==================================================================
-``clock/<partition>``    ``ClockState``: append time of a partition of ``summaries``
-``time/<m>/<version>``   ``TimeState``: event time of a model version
-``model/<m>/<version>``  ``DecisionsState``: windows and incidents of a model version
-=======================  ==================================================================
+=================================  ========================================================
+``clock/<partition>``              ``ClockState``: append time of a partition of ``summaries``
+``time/<m>/<version>``             ``TimeState``: event time of a model version
+``model/<m>/<version>``            ``DecisionsState``: windows and incidents of a version
+``model/<m>/<version>/<segment>``  the same of a segment
+=================================  ========================================================
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from msgspec import Struct
 
 from consumers.messages.reading import SCHEMA, AnyObject, ForeignMessage, decode_json
 from consumers.messages.records import Message, Record
-from monitor.windows.clocks import AppendClock, Key, VersionTime
+from monitor.identity import Key, VersionKey
+from monitor.windows.clocks import AppendClock, VersionTime
 from monitor.windows.state import Decisions
 
 TOPIC = "detect-state"
@@ -45,7 +47,7 @@ class ClockEntry:
 
 @dataclass(frozen=True, slots=True)
 class TimeEntry:
-    key: Key
+    key: VersionKey
     time: VersionTime
 
 
@@ -60,22 +62,24 @@ def clock_message(partition: int, clock: AppendClock) -> Message:
     return Message(TOPIC, f"clock/{partition}".encode(), value, partition)
 
 
-def time_message(partition: int, key: Key, time: VersionTime) -> Message:
+def time_message(partition: int, key: VersionKey, time: VersionTime) -> Message:
     value = msgspec.json.encode(TimeState(schema=SCHEMA, time=time))
-    return Message(TOPIC, "/".join(("time", *key)).encode(), value, partition)
+    return Message(TOPIC, _time_key(key), value, partition)
 
 
 def decisions_message(partition: int, key: Key, decisions: Decisions) -> Message:
     value = msgspec.json.encode(DecisionsState(schema=SCHEMA, decisions=decisions))
-    return Message(TOPIC, "/".join(("model", *key)).encode(), value, partition)
+    return Message(TOPIC, _decisions_key(key), value, partition)
 
 
-def ended_messages(partition: int, key: Key) -> list[Message]:
-    """Tombstones for a model version that is retired."""
-    return [
-        Message(TOPIC, "/".join((kind, *key)).encode(), None, partition)
-        for kind in ("time", "model")
-    ]
+def ended_time_message(partition: int, key: VersionKey) -> Message:
+    """The tombstone for a model version that is retired."""
+    return Message(TOPIC, _time_key(key), None, partition)
+
+
+def ended_decisions_message(partition: int, key: Key) -> Message:
+    """The tombstone for the whole or a segment of a model version that is retired."""
+    return Message(TOPIC, _decisions_key(key), None, partition)
 
 
 def decode_state(record: Record) -> ClockEntry | TimeEntry | DecisionsEntry:
@@ -86,8 +90,16 @@ def decode_state(record: Record) -> ClockEntry | TimeEntry | DecisionsEntry:
         case ["time", model, version]:
             time = decode_json(record.value, TimeState, AnyObject).time
             return TimeEntry((model, version), time)
-        case ["model", model, version]:
+        case ["model", model, version, *segment] if len(segment) <= 1:
             decisions = decode_json(record.value, DecisionsState, AnyObject).decisions
-            return DecisionsEntry((model, version), decisions)
+            return DecisionsEntry(Key(model, version, *segment), decisions)
         case _:
             raise ForeignMessage(f"its key {record.key!r} names neither a clock nor a model")
+
+
+def _time_key(key: VersionKey) -> bytes:
+    return "/".join(("time", *key)).encode()
+
+
+def _decisions_key(key: Key) -> bytes:
+    return f"model/{key.name}".encode()

@@ -18,7 +18,8 @@ from consumers.messages.arrow import JSON_HEADERS
 from consumers.messages.reading import decode_json
 from consumers.messages.records import Message, Record
 from monitor.events.progress import AppendTimes, EventTime, Seen
-from monitor.windows.clocks import JoinedTime, Key, Progress
+from monitor.identity import VersionKey
+from monitor.windows.clocks import JoinedTime, Progress
 from monitor.windows.lives import LifeRequest
 from producers.contract.life_requests import LifeRequestMessage
 from producers.contract.partitions import model_partition
@@ -115,8 +116,10 @@ V = TypeVar("V", VersionSeen, VersionJoined)
 T = TypeVar("T")
 
 
-def _by_key(versions: Iterable[V], content: Callable[[V], T]) -> Mapping[Key, Mapping[int, T]]:
-    found: dict[Key, dict[int, T]] = defaultdict(dict)
+def _by_key(
+    versions: Iterable[V], content: Callable[[V], T]
+) -> Mapping[VersionKey, Mapping[int, T]]:
+    found: dict[VersionKey, dict[int, T]] = defaultdict(dict)
     for version in versions:
         found[version.model, version.version][version.partition] = content(version)
     return found

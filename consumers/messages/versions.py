@@ -14,7 +14,7 @@ from consumers.messages.names import Enumerated, Name
 from consumers.messages.reading import SCHEMA, MalformedMessage, decode_json
 from consumers.messages.records import Message, Record
 from consumers.messages.times import milliseconds, optional_rfc3339, rfc3339
-from monitor.windows.clocks import Key
+from monitor.identity import VersionKey
 from monitor.windows.lives import Life, VersionState
 
 TOPIC = "versions"
@@ -45,7 +45,7 @@ class VersionMessage(Struct, frozen=True, kw_only=True):
         return None if self.reset_at is None else milliseconds(self.reset_at)
 
 
-def version_message(partition: int, key: Key, life: Life) -> Message:
+def version_message(partition: int, key: VersionKey, life: Life) -> Message:
     """For the partition with the number of the model's partition of ``summaries``."""
     content = VersionMessage(
         schema=SCHEMA,

@@ -43,8 +43,9 @@ DIGITS = 5  # of proportions that are only drawn
 def window_message(finding: WindowFinding, p_value_threshold: float) -> WindowMessage:
     return WindowMessage(
         schema=SCHEMA,
-        model=finding.model,
-        version=finding.version,
+        model=finding.key.model,
+        version=finding.key.version,
+        segment=finding.key.segment,
         revision=finding.revision,
         start=rfc3339(finding.start_ms),
         end=rfc3339(finding.end_ms),

@@ -1,4 +1,4 @@
-"""The message of the topic ``windows``: one revision of a window of a model version.
+"""The message of the topic ``windows``: one revision of a window of a model version or segment.
 
 Described in ``docs/messages.md``; made from findings by ``consumers.messages.window_message``.
 """
@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from consumers.messages.names import Count, Enumerated, Name
+from consumers.messages.names import Count, Enumerated, Name, Segment
 from consumers.messages.reading import decode_json
 from consumers.messages.records import Record
 from consumers.messages.times import milliseconds
@@ -141,6 +141,7 @@ class WindowMessage(Struct, frozen=True, kw_only=True):
     schema: Literal[1]
     model: Name
     version: Name
+    segment: Segment = ""  # the whole
     revision: Count
     start: str  # event time
     end: str  # exclusive
@@ -162,7 +163,9 @@ class WindowMessage(Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> bytes:
-        return f"{self.model}/{self.version}/{self.start}/{self.end}".encode()
+        """``model/version/start/end``, and ``/segment`` if it is not the whole."""
+        parts = [self.model, self.version, self.start, self.end, self.segment]
+        return "/".join(parts if self.segment else parts[:-1]).encode()
 
 
 def decode_window(record: Record) -> WindowMessage:

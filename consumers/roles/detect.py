@@ -34,9 +34,9 @@ from consumers.roles.published_state import Published, PublishedState, Records, 
 from consumers.roles.set_aside import SetAside
 from driftline.errors import Trouble
 from monitor.events.event_time import latest
+from monitor.identity import Key
 from monitor.plan import Plan
-from monitor.windows.clocks import Key
-from monitor.windows.detection import advance, due_models
+from monitor.windows.detection import advance, due_keys
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings, Transition, WindowFinding
 from monitor.windows.life_changes import items_to_next_change, with_change
@@ -55,7 +55,7 @@ class _Owned:
     state: State
     published: Published
     next: int
-    incomplete: frozenset[Key] = frozenset()  # versions whose panes could not be rebuilt
+    incomplete: frozenset[Key] = frozenset()  # keys whose panes could not be rebuilt
     commits: int = 0
 
 
@@ -200,11 +200,11 @@ class Detect:
     def _judged(
         self, state: State, items: Sequence[Item], lives: Lives
     ) -> tuple[State, list[Message]]:
-        """The state after ``items``, and the messages. Sets the versions aside that fail.
+        """The state after ``items``, and the messages. Sets the keys aside that fail.
 
-        If the messages of a version fail, the items are taken again without it.
+        If the messages of a key fail, the items are taken again without it.
         """
-        keys = due_models(state, items)
+        keys = due_keys(state, items)
         while True:
             after, findings = advance(self._evaluators_of(keys), state, items)
             messages, failures = self._messages(findings, lives)
@@ -217,34 +217,34 @@ class Detect:
         return self._plan_of(model).time.retire_after_ms
 
     def _evaluators_of(self, keys: Iterable[Key]) -> Mapping[Key, Evaluator]:
-        """The evaluators of model versions that are not set aside."""
+        """The evaluators of keys that are not set aside."""
         evaluators = {key: self._evaluator(key) for key in keys if key not in self._set_aside}
         return {key: found for key, found in evaluators.items() if found is not None}
 
     def _evaluator(self, key: Key) -> Evaluator | None:
-        """The evaluator of a model version. None if there is none: then it is set aside."""
+        """The evaluator of a key. None if there is none: then it is set aside."""
         if any(key in owned.incomplete for owned in self._owned.values()):
-            self._set_aside.add(key, SummariesLost(*key))
+            self._set_aside.add(key, SummariesLost(key))
             return None
         if key in self._evaluators:
             return self._evaluators[key]
         try:
-            profile = required(self._profiles, *key)
-            published = self._profiles.learned(*key)
+            profile = required(self._profiles, *key.version_key)
+            published = self._profiles.learned(*key.version_key)
         except MissingProfile as error:
             self._set_aside.add(key, error)
             return None
         try:
-            plan = self._plan_of(key[0])
+            plan = self._plan_of(key.model)
             self._evaluators[key] = self._learning.evaluator(plan, profile, published)
-        except Exception as error:  # whatever it is, it must not stop the other versions
+        except Exception as error:  # whatever it is, it must not stop the other keys
             self._set_aside.add(key, error)
         return self._evaluators.get(key)
 
     def _messages(
         self, findings: Findings, lives: Lives
     ) -> tuple[list[Message], dict[Key, Exception]]:
-        """The messages about all findings, and the exceptions by model version."""
+        """The messages about all findings, and the exceptions by key."""
         messages, failures = list[Message](), dict[Key, Exception]()
         if findings.transitions:
             self._profiles.refresh()  # owner, runbook and tags may have changed
@@ -252,20 +252,20 @@ class Detect:
         for finding in all_findings:
             try:
                 messages.append(self._message(finding, lives))
-            except Exception as error:  # it must not stop the other versions
-                failures.setdefault((finding.model, finding.version), error)
+            except Exception as error:  # it must not stop the other keys
+                failures.setdefault(finding.key, error)
         return messages, failures
 
     def _message(self, finding: WindowFinding | Transition, lives: Lives) -> Message:
         if isinstance(finding, WindowFinding):
-            threshold = self._plan_of(finding.model).drift.p_value_threshold
+            threshold = self._plan_of(finding.key.model).drift.p_value_threshold
             window = window_message(finding, threshold)
             value = msgspec.json.encode(window)
             if len(value) > MAX_WINDOW_BYTES:
                 raise WindowTooLarge(len(value))
             return Message("windows", window.key, value)
-        life = lives.get((finding.model, finding.version))
-        info = self._profiles.info(finding.model, finding.version)
+        version = finding.key.version_key
+        life, info = lives.get(version), self._profiles.info(*version)
         alert = alert_message(finding, info, None if life is None else life.state)
         key = finding.incident.id.encode()
         return Message("alerts", key, msgspec.json.encode(alert), headers=CLOUD_EVENT)
@@ -279,7 +279,7 @@ def _newest_ms(state: State) -> int | None:
 
 def _counts(state: State) -> dict[str, int]:
     return {
-        "models": len(state.decisions),
+        "models": len({key.version_key for key in state.decisions}),
         "panes": sum(len(panes) for panes in state.panes.values()),
         "open_incidents": sum(len(decisions.incidents) for decisions in state.decisions.values()),
     }

@@ -13,7 +13,7 @@ from msgspec import Struct
 from consumers.messages.summaries import encode_pieces
 from driftline.errors import Trouble
 from monitor.counts.summary import Summary
-from monitor.windows.clocks import Key
+from monitor.identity import Key
 from monitor.windows.panes import Pane
 from monitor.windows.state import State
 from producers.contract.summaries import decode_summaries
@@ -24,17 +24,17 @@ Panes = Mapping[Key, Mapping[int, Pane]]
 
 
 class SummariesLost(Trouble):
-    """Retention has deleted summaries that the windows of a model version still need."""
+    """Retention has deleted summaries that the windows of a key still need."""
 
-    def __init__(self, model: str, version: str) -> None:
+    def __init__(self, key: Key) -> None:
         super().__init__(
-            f"summaries that the windows of {model}/{version} still need were deleted by retention"
+            f"summaries that the windows of {key.name} still need were deleted by retention"
             " before they were read again: register the model as a new version"
         )
 
 
 def incomplete(state: State, start: int, oldest: int) -> frozenset[Key]:
-    """The model versions whose panes cannot be rebuilt by reading the summaries from ``start``.
+    """The keys whose panes cannot be rebuilt by reading the summaries from ``start``.
 
     ``oldest`` is the oldest offset that retention has left.
     """
@@ -46,7 +46,7 @@ def incomplete(state: State, start: int, oldest: int) -> frozenset[Key]:
 
 class _Saved(Struct, frozen=True):
     next: int
-    firsts: list[tuple[str, str, int, int]]  # model, version, pane, first offset of each pane
+    firsts: list[tuple[Key, int, int]]  # key, pane, first offset of each pane
     body: list[bytes]  # summaries
 
 
@@ -98,28 +98,24 @@ class Snapshot:
 
 def _saved(next_offset: int, panes: Panes) -> _Saved:
     flat = [
-        (model, version, pane_ms, pane)
-        for (model, version), of_model in panes.items()
-        for pane_ms, pane in of_model.items()
+        (key, pane_ms, pane) for key, of_key in panes.items() for pane_ms, pane in of_key.items()
     ]
     summaries = [
-        Summary(model, version, pane_ms, part, cells, pane.names.get(part, {}))
-        for model, version, pane_ms, pane in flat
+        Summary(*key.version_key, pane_ms, part, cells, pane.names.get(part, {}), key.segment)
+        for key, pane_ms, pane in flat
         for part, cells in pane.cells.items()
     ]
-    firsts = [
-        (model, version, pane_ms, pane.first_offset) for model, version, pane_ms, pane in flat
-    ]
+    firsts = [(key, pane_ms, pane.first_offset) for key, pane_ms, pane in flat]
     return _Saved(next_offset, firsts, encode_pieces(summaries))
 
 
 def _panes(saved: _Saved) -> Panes:
     panes: dict[Key, dict[int, Pane]] = {}
-    for model, version, pane_ms, first_offset in saved.firsts:
-        panes.setdefault((model, version), {})[pane_ms] = Pane({}, {}, first_offset)
+    for key, pane_ms, first_offset in saved.firsts:
+        panes.setdefault(key, {})[pane_ms] = Pane({}, {}, first_offset)
     for summary in (summary for value in saved.body for summary in decode_summaries(value)):
-        of_model = panes[summary.model, summary.version]
-        of_model[summary.pane_ms] = of_model[summary.pane_ms].plus(summary)
+        of_key = panes[summary.key]
+        of_key[summary.pane_ms] = of_key[summary.pane_ms].plus(summary)
     return panes
 
 

@@ -24,7 +24,8 @@ from monitor.events.joining import (
     joined_row_changes,
     label_outcomes,
 )
-from monitor.windows.clocks import JoinedTime, Key
+from monitor.identity import VersionKey
+from monitor.windows.clocks import JoinedTime
 
 Row = ScoredPrediction | Label
 ArrivedRow = tuple[int | None, Row]  # the watermark at the row's position in the log, and the row
@@ -44,7 +45,7 @@ class JoinStep:
     )
     counts: Counter[str] = field(default_factory=Counter)
     # The event times that have changed, by model and version.
-    joined_times: dict[Key, JoinedTime] = field(default_factory=dict)
+    joined_times: dict[VersionKey, JoinedTime] = field(default_factory=dict)
 
     def add(
         self, model: str, stored: StoredEntry | None, row: Row, policy: JoinPolicy

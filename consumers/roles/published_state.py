@@ -16,13 +16,15 @@ from consumers.messages.detect_state import (
     clock_message,
     decisions_message,
     decode_state,
-    ended_messages,
+    ended_decisions_message,
+    ended_time_message,
     time_message,
 )
 from consumers.messages.reading import MessageReader
 from consumers.messages.records import Message, Record, TopicPartition
 from consumers.messages.versions import decode_version, life_of, version_message
-from monitor.windows.clocks import NO_TIME, AppendClock, Key, VersionTime
+from monitor.identity import Key, VersionKey
+from monitor.windows.clocks import NO_TIME, AppendClock, VersionTime
 from monitor.windows.lives import Life
 from monitor.windows.state import Decisions, State
 
@@ -35,9 +37,9 @@ STATE, VERSIONS = "detect-state", "versions"
 @dataclass(slots=True)
 class _Loaded:
     clock: AppendClock = field(default_factory=AppendClock)
-    times: dict[Key, VersionTime] = field(default_factory=dict)
+    times: dict[VersionKey, VersionTime] = field(default_factory=dict)
     decisions: dict[Key, Decisions] = field(default_factory=dict)
-    lives: dict[Key, Life] = field(default_factory=dict)
+    lives: dict[VersionKey, Life] = field(default_factory=dict)
 
     def add(self, entry: ClockEntry | TimeEntry | DecisionsEntry) -> None:
         if isinstance(entry, ClockEntry):
@@ -52,8 +54,8 @@ class _Loaded:
         match (key or b"").decode(errors="replace").split("/"):
             case ["time", model, version]:
                 self.times.pop((model, version), None)
-            case ["model", model, version]:
-                self.decisions.pop((model, version), None)
+            case ["model", model, version, *segment] if len(segment) <= 1:
+                self.decisions.pop(Key(model, version, *segment), None)
 
 
 class PublishedState:
@@ -101,12 +103,12 @@ def state_messages(
 
 
 def _changes(partition: int, before: State, after: State) -> Iterator[Message]:
-    """What a batch has changed; the versions that it did not touch are not compared."""
+    """What a batch has changed; the keys that it did not touch are not compared."""
     yield clock_message(partition, after.clock)
-    for key in after.touched:
-        time = after.times.get(key, NO_TIME)
-        if time is not before.times.get(key, NO_TIME) and time is not NO_TIME:
-            yield time_message(partition, key, time)
+    for version in dict.fromkeys(key.version_key for key in after.touched):
+        time = after.times.get(version, NO_TIME)
+        if time is not before.times.get(version, NO_TIME) and time is not NO_TIME:
+            yield time_message(partition, version, time)
     for key in after.touched:
         decisions = after.decisions.get(key)
         if decisions is not None and decisions is not before.decisions.get(key):
@@ -116,13 +118,15 @@ def _changes(partition: int, before: State, after: State) -> Iterator[Message]:
 
 
 def _life_changes(partition: int, before: State, after: State) -> Iterator[Message]:
-    for key in before.decisions.keys() - after.decisions.keys():
-        yield from ended_messages(partition, key)
-    for key, life in after.lives.items():
-        if life is not before.lives.get(key):
-            yield version_message(partition, key, life)
+    for version in sorted(before.times.keys() - after.times.keys()):
+        yield ended_time_message(partition, version)
+    for key in sorted(before.decisions.keys() - after.decisions.keys()):
+        yield ended_decisions_message(partition, key)
+    for version, life in after.lives.items():
+        if life is not before.lives.get(version):
+            yield version_message(partition, version, life)
 
 
-def _life_entry(record: Record) -> tuple[Key, Life]:
+def _life_entry(record: Record) -> tuple[VersionKey, Life]:
     message = decode_version(record)
     return (message.model, message.version), life_of(message)

@@ -25,10 +25,9 @@ from consumers.messages.records import (
 )
 from consumers.messages.windows import WindowMessage, decode_window
 from monitor.decisions.retraining import Facts, decide
+from monitor.identity import VersionKey
 from monitor.plan import Plan
 from monitor.statistics.drift_rule import Severity
-
-Key = tuple[str, str]  # model, version
 
 
 @dataclass(slots=True)
@@ -60,8 +59,8 @@ class Retrain:
 
     def __init__(self, plan_of: Callable[[str], Plan]) -> None:
         self._plan_of = plan_of
-        self._histories: dict[Key, ModelHistory] = {}
-        self._published: dict[Key, bytes] = {}
+        self._histories: dict[VersionKey, ModelHistory] = {}
+        self._published: dict[VersionKey, bytes] = {}
         self._next: dict[TopicPartition, int] = {}
         self._reader: MessageReader[WindowMessage | AlertMessage] = MessageReader(
             {"windows": decode_window, "alerts": decode_alert}
@@ -114,8 +113,8 @@ class Retrain:
             message = self._reader.read(record)
             if message is not None:
                 about = message.data if isinstance(message, AlertMessage) else message
-                if about.model is None or about.version is None:
-                    continue  # an incident about Driftline itself
+                if about.model is None or about.version is None or about.segment:
+                    continue  # about Driftline itself, or a segment: decisions are about the whole
                 key = (about.model, about.version)
                 self._histories.setdefault(key, ModelHistory()).add(message)
 
@@ -126,7 +125,7 @@ class Retrain:
                 self._published[key] = value
                 yield Message("retraining", key[0].encode(), value)
 
-    def _decision(self, key: Key, history: ModelHistory) -> bytes:
+    def _decision(self, key: VersionKey, history: ModelHistory) -> bytes:
         return msgspec.json.encode(history.decision(*key, self._plan_of(key[0])))
 
 

@@ -1,4 +1,4 @@
-"""The model versions that a role cannot process at the moment. The others are not affected."""
+"""The keys that a role cannot process at the moment. The others are not affected."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from consumers.roles.profiles import Profiles
 from driftline.errors import Trouble
 from monitor.counts.profile import Profile
-from monitor.windows.clocks import Key
+from monitor.identity import Key
 
 log = logging.getLogger(__name__)
 
-MAX_LISTED = 3  # versions in the heartbeat; their number is always complete
+MAX_LISTED = 3  # keys in the heartbeat; their number is always complete
 MAX_REASON = 300  # characters
 
 
 class SetAside:
-    """Model versions with the reason why each is set aside, for the log and the heartbeat.
+    """Keys with the reason why each is set aside, for the log and the heartbeat.
 
-    A version is tried again with the next assignment of partitions, and once its profile is
-    published or replaced.
+    A key is tried again with the next assignment of partitions, and once the profile of its version
+    is published or replaced.
     """
 
     def __init__(self, profiles: Profiles) -> None:
@@ -33,33 +33,31 @@ class SetAside:
         return key in self._reasons
 
     def add(self, key: Key, error: Exception) -> None:
-        """Set a version aside. Logs its reason unless it is the one that was logged last."""
+        """Set a key aside. Logs its reason unless it is the one that was logged last."""
         reason = _sentence(error)
-        self._reasons[key], self._tried[key] = reason, self._profiles.get(*key)
+        self._reasons[key], self._tried[key] = reason, self._profile(key)
         if self._logged.get(key) != reason:
             self._logged[key] = reason
             trace = None if isinstance(error, Trouble) else error
-            log.error("%s/%s is set aside: %s", *key, reason, exc_info=trace)
+            log.error("%s is set aside: %s", key.name, reason, exc_info=trace)
 
     def changed_profiles(self) -> list[Key]:
-        """The versions whose profile has changed since; they are not set aside any more."""
+        """The keys whose profile has changed since; they are not set aside any more."""
         if not self._reasons:
             return []
         self._profiles.refresh()
-        changed = [
-            key for key, tried in self._tried.items() if self._profiles.get(*key) is not tried
-        ]
+        changed = [key for key, tried in self._tried.items() if self._profile(key) is not tried]
         for key in changed:
             del self._reasons[key], self._tried[key]
         return changed
 
     def clear(self) -> None:
-        """Try all versions again."""
+        """Try all keys again."""
         self._reasons, self._tried = {}, {}
 
     @property
     def problem(self) -> str | None:
-        """The problem to report in the heartbeat; None if no version is set aside."""
+        """The problem to report in the heartbeat; None if no key is set aside."""
         count = len(self._reasons)
         if count == 0:
             return None
@@ -67,10 +65,13 @@ class SetAside:
         return f"{subject} set aside: {'; '.join(self._listed())}"
 
     def _listed(self) -> Iterator[str]:
-        for model, version in sorted(self._reasons)[:MAX_LISTED]:
-            yield f"{model}/{version}: {self._reasons[model, version]}"
+        for key in sorted(self._reasons)[:MAX_LISTED]:
+            yield f"{key.name}: {self._reasons[key]}"
         if len(self._reasons) > MAX_LISTED:
             yield f"and {len(self._reasons) - MAX_LISTED} more, see the log"
+
+    def _profile(self, key: Key) -> Profile | None:
+        return self._profiles.get(*key.version_key)
 
 
 def _sentence(error: Exception) -> str:

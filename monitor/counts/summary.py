@@ -1,4 +1,4 @@
-"""A summary: the counts of one model version in one pane of event time.
+"""A summary: the counts of one model version, or a segment of it, in one pane of event time.
 
 Names of cells, and what the numbers of the cells mean:
 
@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from monitor.counts.counts import Cells
+from monitor.identity import Key
 
 SCORE_BINS = 10_000
 MAX_NAMES = 200  # texts of one name that a sum keeps
@@ -63,6 +64,11 @@ class Summary:
     part: Part
     cells: Cells
     names: Names = field(default_factory=dict)
+    segment: str = ""  # the whole
+
+    @property
+    def key(self) -> Key:
+        return Key(self.model, self.version, self.segment)
 
 
 def add_names(many: Iterable[Names], most: int = MAX_NAMES) -> dict[str, dict[str, int]]:

@@ -34,7 +34,7 @@ class Resolution(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """An open incident of one model version. Times are ends of windows, in event time."""
+    """An open incident of one key. Times are ends of windows, in event time."""
 
     id: str
     subject: str
@@ -67,7 +67,7 @@ def step(
 
     An incident resolves after ``resolve_after`` consecutive healthy windows of the length that
     opened it. They are counted in event time, because a subject is tested in windows of several
-    lengths. ``scope`` names the model version, so that ids differ between versions.
+    lengths. ``scope`` is the name of the key, so that ids differ between versions and segments.
     """
     if incident is None:
         if signal.evidence is None:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 from monitor.events.event_time import earliest, latest
 from monitor.events.progress import AppendTimes, EventTime, SeenIn, event_time
+from monitor.identity import VersionKey
 from monitor.plan import Time
-
-Key = tuple[str, str]  # model, version
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +30,9 @@ class Progress:
     """
 
     predictions: AppendTimes = field(default_factory=AppendTimes)
-    seen: Mapping[Key, SeenIn] = field(default_factory=dict)
+    seen: Mapping[VersionKey, SeenIn] = field(default_factory=dict)
     joins: AppendTimes = field(default_factory=AppendTimes)
-    joined: Mapping[Key, JoinedIn] = field(default_factory=dict)
+    joined: Mapping[VersionKey, JoinedIn] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ class VersionTime:
     floor: Clock = field(default_factory=Clock)
 
     def updated(
-        self, key: Key, progress: Progress, at: AppendClock, time: Time | None
+        self, key: VersionKey, progress: Progress, at: AppendClock, time: Time | None
     ) -> VersionTime:
         """With the progress of a version, at the append time before it.
 

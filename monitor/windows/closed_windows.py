@@ -1,4 +1,4 @@
-"""The windows of one model version that have closed: their revisions, and what is published.
+"""The windows of one key that have closed: their revisions, and what is published.
 
 A window is published when it closes, when its performance becomes final, and again after each
 batch that has changed it. Each publication of a changed window has a higher revision.
@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from monitor.counts.counts import Counts, add_cells
 from monitor.counts.summary import Part
+from monitor.identity import Key
 from monitor.performance.adwin_page_hinkley import Detector
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Maturity, WindowFinding
@@ -27,6 +28,7 @@ class ClosedWindows:
     def __init__(
         self,
         evaluator: Evaluator,
+        key: Key,
         panes: PaneStore,
         errors: PaneErrors,
         states: Mapping[int, WindowState],
@@ -34,7 +36,7 @@ class ClosedWindows:
         self.states = dict(states)
         self.published: list[WindowFinding] = []
         self.errors = errors
-        self._evaluator, self._panes = evaluator, panes
+        self._evaluator, self._key, self._panes = evaluator, key, panes
         self._windows = evaluator.plan.windows
         # Windows that have changed since they were last published.
         self._changed_data: set[int] = set()
@@ -129,8 +131,7 @@ class ClosedWindows:
         predicted = cells_by_pane(panes, DATA if amended else DATA[:1])
         data = zip(cells_by_pane(panes, parts), labelled, strict=True)
         return WindowFinding(
-            evaluator.profile.model,
-            evaluator.profile.version,
+            self._key,
             start_ms,
             start_ms + self._windows.length_ms,
             evaluator.judge_data(

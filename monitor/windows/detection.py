@@ -17,9 +17,11 @@ Theory of operation
 4. Changed windows are published again, with a higher revision.
 5. Panes and windows that no row or label can reach any more are dropped.
 
-Model versions do not affect each other: each is judged by itself, and one that fails is set aside
-(``model_state``). Each has its own event time (``clocks``). A version is only touched if the batch
-names it, or if its event time has moved with append time, so idle versions cost next to nothing.
+What is watched, a model version or a segment of one, has a ``Key``. Keys do not affect each other:
+each is judged by itself, and one that fails is set aside (``model_state``). Each version has its
+own event time (``clocks``), which its segments share. A key is only touched if the batch names it
+or its version, or if its event time has moved with append time, so idle versions cost next to
+nothing.
 """
 
 from __future__ import annotations
@@ -29,14 +31,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from monitor.counts.summary import Summary
+from monitor.identity import Key, VersionKey
 from monitor.plan import Time
-from monitor.windows.clocks import AppendClock, Clock, Key, Progress, VersionTime
+from monitor.windows.clocks import AppendClock, Clock, Progress, VersionTime
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings
 from monitor.windows.model_detection import ModelDetection
 from monitor.windows.model_state import (
     ModelState,
     due_at,
+    keys_of,
     model_state,
     set_aside,
     with_models,
@@ -51,10 +55,10 @@ def advance(
 ) -> tuple[State, Findings]:
     """Add ``items`` to ``state``, in order.
 
-    A model version without an evaluator is set aside, as is one whose detection fails; its
-    exception is in the findings. ``due_models`` returns the versions that need an evaluator.
+    A key without an evaluator is set aside, as is one whose detection fails; its exception is in
+    the findings. ``due_keys`` returns the keys that need an evaluator.
     """
-    batch = _Batch.of(state.clock, items)
+    batch = _Batch.of(state, items)
     models: dict[Key, ModelState] = {}
     findings = Findings()
     for key in _touched(state, batch, evaluators):
@@ -64,14 +68,14 @@ def advance(
         if judged is not None:
             models[key] = judged
         elif key in batch.named:
-            time = batch.time_of(key, before.time)
+            time = batch.time_of(key.version_key, before.time)
             models[key] = set_aside(before, time, batch.summaries_of(key))
     return with_models(state, batch.clock, models), findings
 
 
-def due_models(state: State, items: Iterable[Item]) -> list[Key]:
-    """The model versions that ``items`` name, or that have something to do after them."""
-    return list(_touched(state, _Batch.of(state.clock, items), {}))
+def due_keys(state: State, items: Iterable[Item]) -> list[Key]:
+    """The keys that ``items`` name, or that have something to do after them."""
+    return list(_touched(state, _Batch.of(state, items), {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,45 +85,48 @@ class _Batch:
     start: AppendClock
     clock: AppendClock  # after the batch
     progress: Sequence[tuple[int, Progress, AppendClock]]  # with the append time after it
-    named: Mapping[Key, list[tuple[int, OffsetSummary]]]  # the summaries of each version named
+    named: Mapping[Key, list[tuple[int, OffsetSummary]]]  # the summaries of each key named
 
     @classmethod
-    def of(cls, clock: AppendClock, items: Iterable[Item]) -> _Batch:
-        start, progress = clock, list[tuple[int, Progress, AppendClock]]()
+    def of(cls, state: State, items: Iterable[Item]) -> _Batch:
+        clock, progress = state.clock, list[tuple[int, Progress, AppendClock]]()
         named: dict[Key, list[tuple[int, OffsetSummary]]] = defaultdict(list)
         for position, (offset, item) in enumerate(items):
             if isinstance(item, Progress):
                 clock = clock.updated(item)
                 progress.append((position, item, clock))
-                for key in (*item.seen, *item.joined):
-                    named[key]
+                for version in (*item.seen, *item.joined):
+                    for key in keys_of(state, version):
+                        named[key]
             else:
-                named[item.model, item.version].append((position, (offset, item)))
-        return cls(start, clock, progress, dict(named))
+                named[item.key].append((position, (offset, item)))
+        return cls(state.clock, clock, progress, dict(named))
 
     def summaries_of(self, key: Key) -> Iterator[OffsetSummary]:
         return (summary for _, summary in self.named.get(key, ()))
 
-    def time_of(self, key: Key, before: VersionTime, time: Time | None = None) -> VersionTime:
+    def time_of(
+        self, version: VersionKey, before: VersionTime, time: Time | None = None
+    ) -> VersionTime:
         """The time of a version after the batch."""
         at = self.start
         for _, progress, clock in self.progress:
-            before, at = before.updated(key, progress, at, time), clock
+            before, at = before.updated(version, progress, at, time), clock
         return before
 
     def steps(
         self, key: Key, before: VersionTime, time: Time
     ) -> Iterator[tuple[int, Clock | OffsetSummary]]:
-        """The clocks of a version and its summaries, with their positions."""
+        """The clocks of a key and its summaries, with their positions."""
         at = self.start
         for position, progress, clock in self.progress:
-            before, at = before.updated(key, progress, at, time), clock
+            before, at = before.updated(key.version_key, progress, at, time), clock
             yield position, before.clock(at, time)
         yield from self.named.get(key, ())
 
 
 def _touched(state: State, batch: _Batch, evaluators: Mapping[Key, Evaluator]) -> Iterator[Key]:
-    """The model versions to look at: first those of ``state`` in their order, then new ones."""
+    """The keys to look at: first those of ``state`` in their order, then new ones."""
     named, known = batch.named.keys(), state.decisions.keys()
     other_config = {
         key
@@ -137,7 +144,7 @@ def _touched(state: State, batch: _Batch, evaluators: Mapping[Key, Evaluator]) -
 def _judged(
     evaluator: Evaluator, before: ModelState, key: Key, batch: _Batch, findings: Findings
 ) -> ModelState | None:
-    """The state of a model version after a batch; None if its detection failed.
+    """The state of a key after a batch; None if its detection failed.
 
     What it has found is added to ``findings``.
     """
@@ -145,10 +152,10 @@ def _judged(
         after = _if_nothing_is_due(evaluator, before, key, batch)
         if after is not None:
             return after
-        model = ModelDetection(evaluator, before)
+        model = ModelDetection(evaluator, key, before)
         _detect(model, evaluator.plan.time, before.time, key, batch)
         after = _with_time(model.state, evaluator, before.time, key, batch)
-    except Exception as error:  # a bug in the judgement of one version must not stop the others
+    except Exception as error:  # a bug in the judgement of one key must not stop the others
         findings.failures[key] = error
         return None
     findings.windows += model.windows
@@ -159,7 +166,7 @@ def _judged(
 def _if_nothing_is_due(
     evaluator: Evaluator, before: ModelState, key: Key, batch: _Batch
 ) -> ModelState | None:
-    """The state of a version after a batch if it has nothing to do in it."""
+    """The state of a key after a batch if it has nothing to do in it."""
     if batch.named.get(key) or before.due is None:
         return None
     if before.decisions.window_config != window_config(evaluator.plan):
@@ -174,7 +181,7 @@ def _with_time(
 ) -> ModelState:
     """``model`` at the time after the batch."""
     time = evaluator.plan.time
-    after = batch.time_of(key, before, time)
+    after = batch.time_of(key.version_key, before, time)
     clock = after.clock(batch.clock, time)
     remaining_ms = 0 if model.due is None else model.due.remaining_ms(Times.of(clock))
     return replace(model, time=after, wake_ms=after.wake_ms(batch.clock, time, remaining_ms))
@@ -190,4 +197,4 @@ def _detect(
         else:
             model.add(*step)
     model.publish_changed()
-    model.prune(batch.time_of(key, before, time).clock(batch.clock, time))
+    model.prune(batch.time_of(key.version_key, before, time).clock(batch.clock, time))

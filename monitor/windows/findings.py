@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from monitor.decisions.incidents import Change, Incident, Resolution
+from monitor.identity import Key
 from monitor.performance.adwin_page_hinkley import Detector
 from monitor.performance.cbpe import Expected
 from monitor.performance.metrics import Metric
@@ -106,10 +107,9 @@ class PerformanceFinding:
 
 @dataclass(frozen=True, slots=True)
 class WindowFinding:
-    """The window ``[start_ms, end_ms)`` of one model version."""
+    """The window ``[start_ms, end_ms)`` of one model version, or of a segment of it."""
 
-    model: str
-    version: str
+    key: Key
     start_ms: int
     end_ms: int
     data: DataFinding
@@ -149,8 +149,7 @@ def evidence_of(
 class Transition:
     """A change of an incident, and the window that changed it."""
 
-    model: str
-    version: str
+    key: Key
     change: Change
     incident: Incident
     start_ms: int
@@ -171,9 +170,9 @@ class Transition:
 class Findings:
     """The windows to publish and the changes of incidents, each in order.
 
-    ``failures`` holds the exceptions of the model versions whose detection failed, by key.
+    ``failures`` holds the exceptions of the keys whose detection failed.
     """
 
     windows: list[WindowFinding] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
-    failures: dict[tuple[str, str], Exception] = field(default_factory=dict)
+    failures: dict[Key, Exception] = field(default_factory=dict)

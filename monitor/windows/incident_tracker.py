@@ -1,4 +1,4 @@
-"""The incidents of one model version during one batch."""
+"""The incidents of one key during one batch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from monitor.budget import own_length
 from monitor.decisions.incident_groups import apply_signals
 from monitor.decisions.incidents import Change, Incident
 from monitor.decisions.signals import SubjectSignal, WindowVerdict, most_severe
-from monitor.windows.evaluator import Evaluator
+from monitor.identity import Key
+from monitor.plan import Plan
 from monitor.windows.findings import FeatureFinding, Transition
 from monitor.windows.scale_scanner import window_verdict
 from monitor.windows.subjects import subject_of
@@ -17,11 +18,10 @@ from monitor.windows.subjects import subject_of
 class IncidentTracker:
     """The open incidents by subject, and the verdicts that have not been applied to them yet."""
 
-    def __init__(self, evaluator: Evaluator, open_incidents: Mapping[str, Incident]) -> None:
+    def __init__(self, plan: Plan, key: Key, open_incidents: Mapping[str, Incident]) -> None:
         self.open = dict(open_incidents)
         self.transitions: list[Transition] = []
-        self._plan = evaluator.plan
-        self._model, self._version = evaluator.profile.model, evaluator.profile.version
+        self._plan, self._key = plan, key
         self._verdicts: dict[str, list[WindowVerdict]] = {}
 
     def add(self, subject: str, verdict: WindowVerdict) -> None:
@@ -58,14 +58,12 @@ class IncidentTracker:
         A resolved incident is reported with the window ``[healthy_from_ms, end_ms)``, any other
         with the window of its evidence.
         """
-        scope = f"{self._model}/{self._version}"
-        plan = self._plan.incidents
-        self.open, events = apply_signals(self.open, signals, scope=scope, plan=plan)
+        self.open, events = apply_signals(
+            self.open, signals, scope=self._key.name, plan=self._plan.incidents
+        )
         for event in events:
             resolved = event.change is Change.RESOLVED
             start_ms = healthy_from_ms if resolved else event.incident.evidence.start_ms
             self.transitions.append(
-                Transition(
-                    self._model, self._version, event.change, event.incident, start_ms, end_ms
-                )
+                Transition(self._key, event.change, event.incident, start_ms, end_ms)
             )

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from monitor.decisions.incidents import Change, Resolution
 from monitor.events.event_time import latest
-from monitor.windows.clocks import NO_TIME, AppendClock, Key, Progress
+from monitor.identity import Key, VersionKey
+from monitor.windows.clocks import NO_TIME, AppendClock, Progress
 from monitor.windows.findings import Transition
 from monitor.windows.lives import (
     LastAppend,
@@ -21,8 +22,10 @@ from monitor.windows.lives import (
     after_silence,
     next_retirement_ms,
 )
+from monitor.windows.model_state import keys_of
 from monitor.windows.state import AFTER_ALL, Decisions, LogItem, State
 
+K = TypeVar("K", VersionKey, Key)
 T = TypeVar("T")
 
 
@@ -67,7 +70,7 @@ def _retire_ms(state: State, after: RetireAfter) -> int:
 
 
 def _last_append_of(state: State) -> LastAppend:
-    def last_append_ms(key: Key) -> int | None:
+    def last_append_ms(key: VersionKey) -> int | None:
         time = state.times.get(key, NO_TIME)
         return latest(*(one.last_append_ms for one in time.seen.values()))
 
@@ -83,22 +86,24 @@ def _changed(state: State, changes: LifeChanges) -> tuple[State, list[Transition
     if not changes.lives:
         return state, []
     lives = {**state.lives, **changes.lives}
+    ended = [(version, key) for version in changes.ended for key in keys_of(state, version)]
     transitions = [
         transition
-        for key in changes.ended
-        for transition in _ended_incidents(state, key, _resolution(lives[key].state))
+        for version, key in ended
+        for transition in _ended_incidents(state, key, _resolution(lives[version].state))
     ]
-    dropped = frozenset(changes.ended)
+    dropped = frozenset(key for _, key in ended)
     return (
         replace(
             state,
             lives=lives,
-            times=_without(state.times, dropped),
+            times=_without(state.times, frozenset(changes.ended)),
             decisions=_without(state.decisions, dropped),
             panes=_without(state.panes, dropped),
             sums=_without(state.sums, dropped),
             due=_without(state.due, dropped),
             agenda=state.agenda.updated(dict.fromkeys(dropped)),
+            segments=None,
             without_due=None if state.without_due is None else state.without_due - dropped,
         ),
         transitions,
@@ -110,15 +115,15 @@ def _resolution(state: VersionState) -> Resolution:
 
 
 def _ended_incidents(state: State, key: Key, resolution: Resolution) -> Iterator[Transition]:
-    """The incidents of a version that people know of, resolved at the end of its last pane."""
+    """The incidents of a key that people know of, resolved at the end of its last pane."""
     decisions = state.decisions.get(key, Decisions((0, 0, 0)))
     for incident in decisions.incidents.values():
         if incident.primary is None:
             end_ms = max(incident.evidence.end_ms, decisions.next_pane_ms or 0)
             yield Transition(
-                *key, Change.RESOLVED, incident, incident.evidence.start_ms, end_ms, resolution
+                key, Change.RESOLVED, incident, incident.evidence.start_ms, end_ms, resolution
             )
 
 
-def _without(of: Mapping[Key, T], dropped: frozenset[Key]) -> dict[Key, T]:
+def _without(of: Mapping[K, T], dropped: frozenset[K]) -> dict[K, T]:
     return {key: value for key, value in of.items() if key not in dropped}

@@ -20,7 +20,8 @@ from enum import StrEnum
 from monitor.counts.summary import Summary
 from monitor.events.event_time import latest
 from monitor.events.progress import Seen
-from monitor.windows.clocks import AppendClock, Key, Progress
+from monitor.identity import Key, VersionKey
+from monitor.windows.clocks import AppendClock, Progress
 from monitor.windows.panes import Pane
 
 AUTOMATIC = "driftline"  # who made a change that nobody requested
@@ -59,24 +60,24 @@ class Life:
 class LifeRequest:
     """A requested change. It takes effect at its offset."""
 
-    key: Key
+    key: VersionKey
     action: LifeAction
     at_ms: int
     by: str
     why: str
 
 
-Lives = Mapping[Key, Life]
+Lives = Mapping[VersionKey, Life]
 RetireAfter = Callable[[str], int | None]  # by model, ms; None: never
-LastAppend = Callable[[Key], int | None]  # append time of the newest row of a version
+LastAppend = Callable[[VersionKey], int | None]  # append time of the newest row of a version
 
 
 @dataclass(frozen=True, slots=True)
 class LifeChanges:
     """Lives that have changed, and the versions whose state is to be dropped."""
 
-    lives: dict[Key, Life] = field(default_factory=dict)
-    ended: tuple[Key, ...] = ()
+    lives: dict[VersionKey, Life] = field(default_factory=dict)
+    ended: tuple[VersionKey, ...] = ()
 
 
 _FITTING: Mapping[LifeAction, tuple[VersionState | None, ...]] = {
@@ -122,7 +123,7 @@ def after_request(lives: Lives, request: LifeRequest, offset: int) -> LifeChange
 
 def after_first_rows(lives: Lives, progress: Progress) -> LifeChanges:
     """The versions that ``progress`` names for the first time become live, in their order."""
-    changed: dict[Key, Life] = {}
+    changed: dict[VersionKey, Life] = {}
     for key, seen in progress.seen.items():
         if key not in lives:
             first_ms = min(one.first_append_ms for one in seen.values())
@@ -148,7 +149,7 @@ def after_silence(
     now_ms = clock.predictions.min_ms
     if now_ms is None:
         return LifeChanges()
-    why, retired = "no rows for time.retire_after", dict[Key, Life]()
+    why, retired = "no rows for time.retire_after", dict[VersionKey, Life]()
     for key, life in lives.items():
         at_ms = _retirement_ms(key, life, last_append_ms, after)
         if at_ms is not None and at_ms <= now_ms:
@@ -168,7 +169,7 @@ def belonging(
     """The summaries and the progress of versions that are not retired, since their last reset."""
     for offset, item in items:
         if isinstance(item, Summary):
-            if _belongs(lives.get((item.model, item.version)), offset):
+            if _belongs(lives.get(item.key.version_key), offset):
                 yield offset, item
         elif isinstance(item, Progress):
             yield offset, _progress_of(lives, item, offset)
@@ -179,8 +180,8 @@ def kept_panes(
 ) -> dict[Key, Mapping[int, Pane]]:
     """The panes of versions that are not retired, since their last reset."""
     return {
-        key: {ms: pane for ms, pane in of.items() if _belongs(lives.get(key), pane.first_offset)}
-        for key, of in panes.items()
+        key: {ms: pane for ms, pane in of.items() if _belongs(life, pane.first_offset)}
+        for key, life, of in ((key, lives.get(key.version_key), of) for key, of in panes.items())
     }
 
 
@@ -210,7 +211,7 @@ def _reset_ms(life: Life | None) -> int | None:
     return None if life is None else life.reset_ms
 
 
-def _live(lives: Lives, key: Key, life: Life) -> dict[Key, Life]:
+def _live(lives: Lives, key: VersionKey, life: Life) -> dict[VersionKey, Life]:
     """``key`` becomes live, and the version that was live becomes a shadow."""
     replaced = {
         other: replace(
@@ -227,7 +228,7 @@ def _live(lives: Lives, key: Key, life: Life) -> dict[Key, Life]:
 
 
 def _retirement_ms(
-    key: Key, life: Life, last_append_ms: LastAppend, after: RetireAfter
+    key: VersionKey, life: Life, last_append_ms: LastAppend, after: RetireAfter
 ) -> int | None:
     if life.state is not VersionState.SHADOW:
         return None

@@ -1,4 +1,4 @@
-"""Detection for one model version, during one batch."""
+"""Detection for one key, during one batch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from monitor.counts.summary import Part, Summary
 from monitor.events.event_time import earliest
+from monitor.identity import Key
 from monitor.statistics.scanner import Scanner
 from monitor.windows.clocks import Clock
 from monitor.windows.closed_windows import ClosedWindows
@@ -32,21 +33,21 @@ from monitor.windows.state import (
 
 
 class ModelDetection:
-    """One model version during one batch. Works on copies: the state it came from stays.
+    """One key during one batch. Works on copies: the state it came from stays.
 
     Its parts share the panes and the incidents; each keeps the positions that it has reached.
     """
 
-    def __init__(self, evaluator: Evaluator, model: ModelState) -> None:
+    def __init__(self, evaluator: Evaluator, key: Key, model: ModelState) -> None:
         decisions, sums = rewindow(model.decisions, evaluator.plan), model.sums
         self._before = model
         self._evaluator, self._windows = evaluator, evaluator.plan.windows
         self._panes = PaneStore(
             self._windows, dict(model.panes), decisions.first_pane_ms, decisions.pruned_ms
         )
-        self._incidents = IncidentTracker(evaluator, decisions.incidents)
+        self._incidents = IncidentTracker(evaluator.plan, key, decisions.incidents)
         errors = PaneErrors(evaluator.error_scale, self._panes, decisions.errors)
-        self._closed = ClosedWindows(evaluator, self._panes, errors, decisions.windows)
+        self._closed = ClosedWindows(evaluator, key, self._panes, errors, decisions.windows)
         self._data = DataWindows(
             self._panes,
             self._scan(evaluator.data, Part.ON_TIME, sums.data, decisions.next_pane_ms),
@@ -89,7 +90,7 @@ class ModelDetection:
         self._closed.pane_changed(pane_ms, part)
 
     def wake(self, clock: Clock) -> None:
-        """Bring a version up to a clock that has passed without anything to publish."""
+        """Bring a key up to a clock that has passed without anything to publish."""
         if not self.due.is_reached(Times.of(clock)):
             self.close_until(clock)
             self.prune(clock)
@@ -167,7 +168,7 @@ class ModelDetection:
 
     @property
     def state(self) -> ModelState:
-        """The state of the version, at the time that it had before."""
+        """The state of the key, at the time that it had before."""
         return replace(
             self._before,
             decisions=self._decisions,

@@ -1,6 +1,6 @@
-"""The state of one model version between two batches, and of one that is set aside.
+"""The state of one key between two batches, and of one that is set aside.
 
-A model version is *set aside* if it cannot be judged: its profile is missing or does not fit the
+A key is *set aside* if it cannot be judged: its profile is missing or does not fit the
 configuration, or its detection fails. Its summaries are still added to its panes, and
 ``Decisions.unjudged`` lists the panes that have changed. Once it can be judged again, it closes
 what is due, in order.
@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from monitor.counts.summary import Summary
-from monitor.windows.clocks import NO_TIME, AppendClock, Key, VersionTime
+from monitor.identity import Key, VersionKey
+from monitor.windows.clocks import NO_TIME, AppendClock, VersionTime
 from monitor.windows.data_windows import MOST_EMPTY
 from monitor.windows.panes import Pane, add_summary, first_offset
 from monitor.windows.state import Decisions, Due, State, Sums, soonest
@@ -22,9 +23,9 @@ NOT_JUDGED = Decisions((0, 0, 0))  # no windows of any length yet
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """The part of a ``State`` that belongs to one model version."""
+    """The part of a ``State`` that belongs to one key."""
 
-    time: VersionTime = NO_TIME
+    time: VersionTime = NO_TIME  # of its version
     decisions: Decisions = NOT_JUDGED
     panes: Mapping[int, Pane] = field(default_factory=dict)
     sums: Sums = field(default_factory=Sums)
@@ -33,9 +34,9 @@ class ModelState:
 
 
 def model_state(state: State, key: Key) -> ModelState:
-    """The state of a model version; an empty one if there is none."""
+    """The state of a key; an empty one if there is none."""
     return ModelState(
-        state.times.get(key, NO_TIME),
+        state.times.get(key.version_key, NO_TIME),
         state.decisions.get(key, NOT_JUDGED),
         state.panes.get(key, {}),
         state.sums.get(key, Sums()),
@@ -45,20 +46,26 @@ def model_state(state: State, key: Key) -> ModelState:
 
 
 def with_models(state: State, clock: AppendClock, models: Mapping[Key, ModelState]) -> State:
-    """``state`` with another clock and other states of some model versions."""
+    """``state`` with another clock and other states of some keys."""
     return State(
         clock,
-        {**state.times, **{key: model.time for key, model in models.items()}},
+        {**state.times, **_times(models)},
         {**state.decisions, **{key: model.decisions for key, model in models.items()}},
         {**state.panes, **{key: model.panes for key, model in models.items()}},
         state.lives,
         {**state.sums, **{key: model.sums for key, model in models.items()}},
         {**state.due, **{key: model.due for key, model in models.items()}},
         state.agenda.updated({key: model.wake_ms for key, model in models.items()}),
+        _with_segments(_segments(state), models),
         (_without_due(state) - models.keys()) | {k for k, m in models.items() if m.due is None},
         tuple(models),
         state.retire_ms,
     )
+
+
+def keys_of(state: State, version: VersionKey) -> tuple[Key, ...]:
+    """The whole of a version, and its segments that have decisions."""
+    return Key(*version), *_segments(state).get(version, ())
 
 
 def set_aside(
@@ -78,7 +85,7 @@ def set_aside(
 
 
 def due_at(state: State, clock: AppendClock) -> frozenset[Key]:
-    """The versions to look at when the append time is that of ``clock``, as far as is known."""
+    """The keys to look at when the append time is that of ``clock``, as far as is known."""
     due, now_ms = _without_due(state), clock.predictions.min_ms
     if clock == state.clock or now_ms is None:
         return due
@@ -86,15 +93,37 @@ def due_at(state: State, clock: AppendClock) -> frozenset[Key]:
 
 
 def _without_due(state: State) -> frozenset[Key]:
-    """The versions whose due time has to be computed."""
+    """The keys whose due time has to be computed."""
     if state.without_due is not None:
         return state.without_due
     return frozenset(key for key in state.decisions if not _is_asleep(state, key))
 
 
 def _is_asleep(state: State, key: Key) -> bool:
-    """Whether nothing of a model version can become due before it gets more summaries."""
+    """Whether nothing of a key can become due before it gets more summaries."""
     decisions = state.decisions[key]
     if state.panes.get(key) or decisions.windows or decisions.unjudged:
         return False
     return decisions.next_start_ms is None or decisions.empty_run >= MOST_EMPTY
+
+
+def _times(models: Mapping[Key, ModelState]) -> dict[VersionKey, VersionTime]:
+    """One of each version: not of a key that is set aside, which knew no settings, if possible."""
+    judged_last = sorted(models.items(), key=lambda each: each[1].due is not None)
+    return {key.version_key: model.time for key, model in judged_last}
+
+
+def _segments(state: State) -> Mapping[VersionKey, tuple[Key, ...]]:
+    return _with_segments({}, state.decisions) if state.segments is None else state.segments
+
+
+def _with_segments(
+    segments: Mapping[VersionKey, tuple[Key, ...]], keys: Iterable[Key]
+) -> Mapping[VersionKey, tuple[Key, ...]]:
+    """``segments``, with those of ``keys`` that are segments."""
+    added = dict(segments)
+    for key in keys:
+        known = added.get(key.version_key, ())
+        if key.segment and key not in known:
+            added[key.version_key] = (*known, key)
+    return added

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from monitor.counts.summary import Part, Summary
 from monitor.decisions.incidents import Incident
+from monitor.identity import Key, VersionKey
 from monitor.plan import Plan
 from monitor.windows.agenda import Agenda
-from monitor.windows.clocks import AppendClock, Clock, Key, Progress, VersionTime
+from monitor.windows.clocks import AppendClock, Clock, Progress, VersionTime
 from monitor.windows.lives import LifeRequest, Lives
 from monitor.windows.panes import Pane, add_summary, kept_from
 from monitor.windows.scales import BlockSums
@@ -44,7 +45,7 @@ class ErrorHistory:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """The decisions about one model version. They cannot be rebuilt from the summaries."""
+    """The decisions about one key. They cannot be rebuilt from the summaries."""
 
     window_config: tuple[int, int, int]  # pane, length and slide of the windows, in ms
     first_pane_ms: int | None = None
@@ -57,7 +58,7 @@ class Decisions:
     incidents: Mapping[str, Incident] = field(default_factory=dict)  # open, by subject
     errors: ErrorHistory = field(default_factory=ErrorHistory)
     first_needed: int | None = None  # offset of the first summary needed to rebuild the panes
-    # Panes and parts that changed while the version was set aside. See ``model_state``.
+    # Panes and parts that changed while the key was set aside. See ``model_state``.
     unjudged: tuple[tuple[int, Part], ...] = ()
 
 
@@ -76,7 +77,7 @@ class Times(NamedTuple):
 
 
 class Due(NamedTuple):
-    """The clock at which a model version has something to do next, in event time.
+    """The clock at which a key has something to do next, in event time.
 
     Panes and windows close at ``data_ms``. They become final once both ``joined_ms`` and
     ``labels_ms`` are reached. Once all three times are past ``past_ms``, some can be dropped.
@@ -110,7 +111,7 @@ class State:
     """Everything that is kept between two batches of one partition of the summaries."""
 
     clock: AppendClock = field(default_factory=AppendClock)
-    times: Mapping[Key, VersionTime] = field(default_factory=dict)
+    times: Mapping[VersionKey, VersionTime] = field(default_factory=dict)
     decisions: Mapping[Key, Decisions] = field(default_factory=dict)
     panes: Mapping[Key, Mapping[int, Pane]] = field(default_factory=dict)
     lives: Lives = field(default_factory=dict)
@@ -118,7 +119,9 @@ class State:
     sums: Mapping[Key, Sums] = field(default_factory=dict, compare=False)
     due: Mapping[Key, Due | None] = field(default_factory=dict, compare=False)
     agenda: Agenda = field(default_factory=Agenda, compare=False)
-    # The versions whose due time is not computed. None: all that may have something to do.
+    # The segments of each version that have decisions, besides the whole. None: not computed.
+    segments: Mapping[VersionKey, tuple[Key, ...]] | None = field(default=None, compare=False)
+    # The keys whose due time is not computed. None: all that may have something to do.
     without_due: frozenset[Key] | None = field(default=None, compare=False)
     touched: tuple[Key, ...] = field(default=(), compare=False)  # by the last batch
     # No version retires by itself before this append time. None: it is not computed.
@@ -126,7 +129,7 @@ class State:
 
     @property
     def first_needed(self) -> int | None:
-        """Offset of the first summary needed to rebuild the panes of all model versions."""
+        """Offset of the first summary needed to rebuild the panes of all keys."""
         offsets = (decisions.first_needed for decisions in self.decisions.values())
         return min((offset for offset in offsets if offset is not None), default=None)
 
@@ -149,8 +152,8 @@ def rebuilt(state: State, items: Iterable[Item]) -> State:
     panes = {key: kept_from(kept, pruned_ms.get(key)) for key, kept in state.panes.items()}
     for offset, item in items:
         if isinstance(item, Summary):
-            key = (item.model, item.version)
-            add_summary(panes.setdefault(key, {}), pruned_ms.get(key), offset, item)
+            its_panes = panes.setdefault(item.key, {})
+            add_summary(its_panes, pruned_ms.get(item.key), offset, item)
     return replace(state, panes=panes, sums={}, due={}, agenda=Agenda(), without_due=None)
 
 

@@ -8,7 +8,8 @@
 ``count``    count of each cell or text
 ===========  ==================================================================================
 
-The other columns are ``model``, ``version``, ``pane_ms`` and ``part`` of the summary. Decoding
+The other columns are ``model``, ``version``, ``pane_ms`` and ``part`` of the summary, and
+``segment`` unless every summary is of the whole. Decoding
 returns exactly what was encoded, in its order, and the same summaries have the same bytes.
 """
 
@@ -50,6 +51,8 @@ def encode_summaries(
         "text": pa.array([row.texts for row in rows], pa.list_(pa.string())),
         "count": list_column([row.counts.count for row in rows], pa.int64()),
     }
+    if any(summary.segment for summary in summaries):
+        columns["segment"] = text_column([summary.segment for summary in summary_of_row])
     return encode_table(pa.table(columns).replace_schema_metadata(metadata))
 
 
@@ -64,7 +67,7 @@ def decode_summary_table(table: pa.Table) -> list[Summary]:
         rows = _decoded_rows(table)
         number = table["summary"].to_numpy()
         starts = np.flatnonzero(np.diff(number, prepend=-1))
-        own = table.select(["model", "version", "pane_ms", "part"]).take(starts).to_pylist()
+        own = table.select(_own_columns(table)).take(starts).to_pylist()
     except KeyError as error:
         raise ValueError(f"the bytes hold no summaries: {error}") from error
     spans = pairwise([*starts.tolist(), len(rows)])
@@ -125,6 +128,11 @@ def _rows(number: int, summary: Summary) -> Iterator[_Row]:
         yield _Row(number, None, _NO_COUNTS, None)
 
 
+def _own_columns(table: pa.Table) -> list[str]:
+    segment = ["segment"] if "segment" in table.column_names else []
+    return ["model", "version", "pane_ms", "part", *segment]
+
+
 _Decoded = tuple[str | None, Counts, list[str] | None]  # name, counts, texts
 
 
@@ -145,5 +153,4 @@ def _summary(own: dict[str, Any], rows: Iterable[_Decoded]) -> Summary:
             cells[name] = counts
         elif name is not None and texts is not None:
             names[name] = dict(zip(texts, counts.count.tolist(), strict=True))
-    part = Part(own["part"])
-    return Summary(own["model"], own["version"], own["pane_ms"], part, cells, names)
+    return Summary(cells=cells, names=names, **{**own, "part": Part(own["part"])})

@@ -43,12 +43,13 @@ from monitor.events.progress import (
     event_time,
     label_time,
 )
+from monitor.identity import Key, VersionKey
 from monitor.performance.adwin_page_hinkley import DETECTORS, Detector, detects
 from monitor.performance.metrics import measure
 from monitor.plan import Budget, Drift, Incidents, Plan, Time, Windows
 from monitor.statistics.drift_rule import Comparison
 from monitor.windows import pane_errors
-from monitor.windows.clocks import JoinedTime, Key, Progress
+from monitor.windows.clocks import JoinedTime, Progress
 from monitor.windows.detection import advance
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import (
@@ -64,7 +65,8 @@ from monitor.windows.state import Item, State
 PANE, LATENESS, ACCEPTED, HORIZON, WAIT = 10, 7, 20, 30, 10
 LONGEST = 8  # panes in a window of the largest scale
 IDLE = 10**9  # of append time
-KEY: Key = ("credit", "1")
+KEY = Key("credit", "1")
+VERSION = KEY.version_key
 LOOSE = Budget(1, 40)  # so that small windows can open incidents
 
 
@@ -277,13 +279,15 @@ class Pipeline:
     def detected(self, seed: int = 0) -> tuple[State, Findings]:
         """The log read to its end, cut into batches at random."""
         profile = self.evaluator.profile
-        return fold({(profile.model, profile.version): self.evaluator}, self.log, seed)
+        return fold({Key(profile.model, profile.version): self.evaluator}, self.log, seed)
 
 
 _calls = count(1)
 
 
-def reached(*newest_ms: int | None, idle: tuple[int, ...] = (), key: Key = KEY) -> list[Progress]:
+def reached(
+    *newest_ms: int | None, idle: tuple[int, ...] = (), version: VersionKey = VERSION
+) -> list[Progress]:
     """How far a version has come in each partition of the predictions.
 
     Each call is later by ``IDLE``, in append time; in idle partitions the next one has begun.
@@ -291,12 +295,12 @@ def reached(*newest_ms: int | None, idle: tuple[int, ...] = (), key: Key = KEY) 
     now_ms = next(_calls) * IDLE
     seen = {i: Seen(at, *[now_ms] * 3) for i, at in enumerate(newest_ms) if at is not None}
     appended = dict.fromkeys(idle, now_ms + IDLE)
-    return [Progress(AppendTimes(len(newest_ms), appended), {key: seen})]
+    return [Progress(AppendTimes(len(newest_ms), appended), {version: seen})]
 
 
-def joined(predictions_ms: int, labels_ms: int, key: Key = KEY) -> list[Progress]:
+def joined(predictions_ms: int, labels_ms: int, version: VersionKey = VERSION) -> list[Progress]:
     times = JoinedTime(EventTime(predictions_ms), EventTime(labels_ms))
-    return [Progress(joins=AppendTimes(1, {0: 0}), joined={key: {0: times}})]
+    return [Progress(joins=AppendTimes(1, {0: 0}), joined={version: {0: times}})]
 
 
 def fold(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.decisions.incidents import Change, Incident
+from monitor.identity import Key
 from monitor.performance.cbpe import Estimate, Expected
 from monitor.performance.degradation import Metric
 from monitor.statistics.drift_rule import Comparison, Evidence, Severity, evidence
@@ -65,6 +66,7 @@ CATEGORICAL = FeatureFinding(
     unseen={"ZZ": 2},
     unseen_rows=2,
 )
+KEY = Key("flight-delay", "1")
 METRIC = MetricFinding(
     "recall", Metric(0.6, 0.01, 24), Metric(0.92, 0.005, 300), 0.83, Severity.CRITICAL
 )
@@ -74,8 +76,7 @@ UNDEFINED = MetricFinding("roc_auc", Metric(None), Metric(float("nan")))
 
 def window(labels: int = 700, errors: FeatureFinding | None = NUMERIC) -> WindowFinding:
     return WindowFinding(
-        "flight-delay",
-        "1",
+        KEY,
         T0,
         T0 + DAY,
         DataFinding(
@@ -118,4 +119,4 @@ def transition(
         2 * DAY,
         grouped=grouped,
     )
-    return Transition("flight-delay", "1", change, incident, T0, end_ms)
+    return Transition(KEY, change, incident, T0, end_ms)

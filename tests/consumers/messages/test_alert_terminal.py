@@ -25,6 +25,10 @@ def test_a_line_has_time_severity_change_model_subject_and_sentence():
     )
 
 
+def test_a_line_names_the_segment():
+    assert "  loans/2/carrier=UA  data/income: " in alert_line(alert(segment="carrier=UA"))
+
+
 def test_an_alert_about_no_model_is_about_driftline():
     line = alert_line(alert("driftline/store", model=None, version=None, severity="notice"))
     assert line == (

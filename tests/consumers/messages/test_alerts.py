@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
 from consumers.messages.alert_message import alert_message
+from consumers.messages.alerts import decode_alert
+from consumers.messages.records import Record
 from monitor.decisions.incidents import Change
 from producers.contract.version_info import VersionInfo
 from tests.consumers.in_memory import T0
@@ -50,6 +53,23 @@ def test_an_alert_has_the_fields_that_its_page_shows_and_no_others():
     assert alert()["source"] == shown["source"]
     assert alert()["data"]["evidence"] == shown["data"]["evidence"]
     assert alert()["data"]["version_info"] == shown["data"]["version_info"]
+
+
+def test_an_alert_of_a_segment_names_it():
+    whole = transition()
+    of_segment = replace(whole, key=whole.key._replace(segment="carrier=UA"))
+    message = alert_message(of_segment)
+    assert (message.data.segment, alert()["data"]["segment"]) == ("carrier=UA", "")
+    assert message.source == "/models/flight-delay"
+    read = decode_alert(Record("alerts", 0, 0, None, msgspec.json.encode(message)))
+    assert read == message
+
+
+def test_an_alert_without_a_segment_is_about_the_whole():
+    written = alert()
+    del written["data"]["segment"]
+    read = decode_alert(Record("alerts", 0, 0, None, json.dumps(written).encode()))
+    assert read == alert_message(transition(), INFO)
 
 
 def test_an_alert_of_performance_has_the_evidence_that_its_page_lists():

@@ -21,9 +21,12 @@ from consumers.messages.reading import ForeignMessage, MalformedMessage
 from consumers.messages.records import Message, Record
 from monitor.decisions.incidents import Incident
 from monitor.events.progress import AppendTimes, EventTime, Seen
+from monitor.identity import Key
 from monitor.statistics.drift_rule import Evidence, Severity
 from monitor.windows.clocks import AppendClock, Clock, JoinedTime, VersionTime
 from monitor.windows.state import Decisions, ErrorHistory, WindowState
+
+SEGMENT = Key("m", "1", "carrier=UA&origin=EWR")
 
 times_ms = st.none() | st.integers(0, 2**53)
 ms = st.integers(0, 2**53)
@@ -101,22 +104,29 @@ def test_the_state_of_detect_is_read_as_it_was_written(clock, time, decided):
     assert decode_state(record(clock_message(3, clock))) == ClockEntry(clock)
     of_version = decode_state(record(time_message(3, ("m", "1"), time)))
     assert of_version == TimeEntry(("m", "1"), time)
-    message = decisions_message(3, ("flight-delay", "1"), decided)
-    assert decode_state(record(message)) == DecisionsEntry(("flight-delay", "1"), decided)
+    for key in (Key("flight-delay", "1"), SEGMENT):
+        message = decisions_message(3, key, decided)
+        assert decode_state(record(message)) == DecisionsEntry(key, decided)
 
 
 def of_partition(number: int) -> list[Message]:
     return [
         clock_message(number, AppendClock()),
         time_message(number, ("m", "1"), VersionTime()),
-        decisions_message(number, ("m", "1"), Decisions((1, 2, 3))),
+        decisions_message(number, Key("m", "1"), Decisions((1, 2, 3))),
+        decisions_message(number, SEGMENT, Decisions((1, 2, 3))),
     ]
 
 
 def test_the_state_of_a_partition_goes_to_the_partition_of_the_same_number():
     messages = of_partition(3)
-    assert [message.partition for message in messages] == [3, 3, 3]
-    assert [message.key for message in messages] == [b"clock/3", b"time/m/1", b"model/m/1"]
+    assert [message.partition for message in messages] == [3] * 4
+    assert [message.key for message in messages] == [
+        b"clock/3",
+        b"time/m/1",
+        b"model/m/1",
+        b"model/m/1/carrier=UA&origin=EWR",
+    ]
 
 
 def test_the_json_of_the_state_is_that_of_schema_1():
@@ -126,7 +136,7 @@ def test_the_json_of_the_state_is_that_of_schema_1():
     decided = Decisions((1, 2, 3), windows={4: WindowState()}, incidents={"data/x": incident})
     clock = json.loads(clock_message(0, AppendClock()).value or b"")["clock"]
     time = json.loads(time_message(0, ("m", "1"), VersionTime()).value or b"")["time"]
-    state = json.loads(decisions_message(0, ("m", "1"), decided).value or b"")["decisions"]
+    state = json.loads(decisions_message(0, Key("m", "1"), decided).value or b"")["decisions"]
     assert list(clock) == ["predictions", "joins"]
     assert list(time) == ["seen", "joined", "floor"]
     assert list(time["floor"]) == ["data_ms", "joined_ms", "labels_ms"]
@@ -157,10 +167,10 @@ def test_the_json_of_the_state_is_that_of_schema_1():
 
 def test_every_state_message_carries_its_schema():
     schemas = [json.loads(message.value or b"")["schema"] for message in of_partition(0)]
-    assert schemas == [1, 1, 1]
+    assert schemas == [1] * 4
 
 
-@pytest.mark.parametrize("key", [None, b"", b"clock", b"model/m", b"\xff/0", b"model/m/1/2"])
+@pytest.mark.parametrize("key", [None, b"", b"clock", b"model/m", b"\xff/0", b"model/m/1/a=1/2"])
 def test_state_with_another_key_is_foreign(key):
     with pytest.raises(ForeignMessage):
         decode_state(Record("detect-state", 0, 0, key, b'{"schema": 1}'))

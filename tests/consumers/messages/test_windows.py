@@ -57,6 +57,22 @@ def test_a_window_is_keyed_by_model_version_and_times():
     assert key == b"flight-delay/1/2013-04-01T00:00:00Z/2013-04-02T00:00:00Z"
 
 
+def test_a_window_of_a_segment_names_it_in_its_field_and_at_the_end_of_its_key():
+    whole = window()
+    message = window_message(replace(whole, key=whole.key._replace(segment="carrier=UA")), 0.05)
+    assert message.segment == "carrier=UA"
+    assert message.key == window_message(whole, 0.05).key + b"/carrier=UA"
+    value = msgspec.json.encode(message)
+    assert decode_window(Record("windows", 0, 0, None, value)) == message
+
+
+def test_a_window_without_a_segment_is_that_of_the_whole():
+    written = document(window(), 0.05)
+    del written["segment"]
+    value = json.dumps(written).encode()
+    assert decode_window(Record("windows", 0, 0, None, value)) == window_message(window(), 0.05)
+
+
 def test_the_revision_of_a_window_is_that_of_both_its_parts():
     written = document(window(), 0.05)
     assert written["revision"] == 3

@@ -31,7 +31,7 @@ from consumers.messages.progress import (
 )
 from consumers.messages.reading import UnreadableMessage
 from consumers.messages.records import Message, TopicPartition
-from consumers.messages.summaries import encode_pieces
+from consumers.messages.summaries import decode_summary_message, encode_pieces
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.detect import Detect
 from consumers.roles.join import Join
@@ -39,7 +39,9 @@ from monitor.counts.counts import Counts
 from monitor.counts.profile import Profile
 from monitor.counts.summary import Part, Summary
 from monitor.events.progress import AppendTimes, EventTime, Seen
+from monitor.identity import Key
 from monitor.windows.evaluator import Evaluator
+from monitor.windows.findings import WindowFinding
 from monitor.windows.learned import Learned
 from monitor.windows.lives import LifeAction
 from producers.contract.learned import encode_learned, learned_key
@@ -587,7 +589,7 @@ def test_version_that_cannot_be_judged_does_not_stop_the_others(tmp_path, monkey
     works = getattr(owner, fails)
 
     def failing(subject: Any, *args: Any, **settings: Any) -> Any:
-        found = subject.profile if owner is Evaluator else subject
+        found = subject.profile if owner is Evaluator else subject.key
         if (found.model, found.version) == M2:
             raise OverflowError("too large")
         return works(subject, *args, **settings)
@@ -725,6 +727,112 @@ def test_what_the_registration_has_learned_is_not_learned_again(tmp_path, monkey
         worker.work(4)
     assert role.problem() is None
     assert of_versions(log, *VERSIONS) == of_versions(undisturbed(4)[0], *VERSIONS)
+
+
+# -- segments ----------------------------------------------------------------------------------
+
+M1 = Key("m", "1")
+SEGMENT = "c=a"
+
+
+@cache
+def with_segment() -> Log:
+    """The stream of these tests; each summary of m/1 is that of a segment as well."""
+    found = new_log()
+    log = found.only("detect-state")
+    for record in found.read(S0):
+        value = record.value
+        content = decode_summary_message(record)
+        if isinstance(content, list):
+            mine = [one for one in content if one.key == M1]
+            (value,) = encode_pieces([*content, *(replace(one, segment=SEGMENT) for one in mine)])
+        log.append(Message("summaries", record.key, value, 0, record.headers))
+    return log
+
+
+def worked_through(directory: Path, log: Log, most: int, *, lose_disk: bool) -> Worker[Detect]:
+    worker = Worker(detect(log, directory), log, [S0], chunk=7)
+    while not worker.done:
+        worker.work(most)
+        if lose_disk:
+            shutil.rmtree(directory, ignore_errors=True)
+            worker = Worker(detect(log, directory), log, [S0], chunk=7)
+    return worker
+
+
+def key_of(document: Any) -> Key:
+    """Of a message on ``windows`` or ``alerts``."""
+    about = document["data"] if "specversion" in document else document
+    return Key(about["model"], about["version"], about["segment"])
+
+
+def without_segment(document: Any) -> Any:
+    """Without what may differ between a segment and the whole with the same rows."""
+    names = ("segment", "id", "incident")
+    if isinstance(document, dict):
+        return {n: without_segment(one) for n, one in document.items() if n not in names}
+    return document
+
+
+@pytest.mark.parametrize("lose_disk", [False, True])
+def test_segment_is_judged_beside_the_whole_with_the_clock_of_its_version(tmp_path, lose_disk):
+    log, expected = with_segment().only("summaries"), undisturbed(4)[0]
+    worked_through(tmp_path, log, 4, lose_disk=lose_disk)
+    for topic in ("windows", "alerts"):
+        found = documents(log, topic)
+        whole = [one for one in found if key_of(one).segment == ""]
+        assert whole == documents(expected, topic)
+        segment = [without_segment(one) for one in found if key_of(one).segment == SEGMENT]
+        assert segment == [without_segment(one) for one in whole if key_of(one) == M1] != []
+    ids = [(one["id"], one["data"]["incident"]) for one in documents(log, "alerts")]
+    assert len(set(ids)) == len(ids)
+    assert b"model/m/1/c=a" in {record.key for record in log.all("detect-state")}
+
+
+def test_segment_that_cannot_be_judged_does_not_stop_the_whole(tmp_path, monkeypatch):
+    log, expected = with_segment().only("summaries"), undisturbed(4)[0]
+    works = consumers.roles.detect.window_message
+
+    def failing(finding: WindowFinding, threshold: float) -> Any:
+        if finding.key.segment:
+            raise OverflowError("too large")
+        return works(finding, threshold)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(consumers.roles.detect, "window_message", failing)
+        role = detect(log, tmp_path)
+        worker = Worker(role, log, [S0])
+        for _ in range(20):
+            worker.work(4)
+        problem = "1 model version is set aside: m/1/c=a: OverflowError('too large')"
+        assert role.problem() == problem
+    worker = Worker(detect(log, tmp_path), log, [S0])
+    while not worker.done:
+        worker.work(4)
+    windows = documents(log, "windows")
+    assert [one for one in windows if not key_of(one).segment] == documents(expected, "windows")
+    ends = {one["end"] for one in windows if key_of(one) == M1}
+    assert {one["end"] for one in windows if key_of(one).segment} == ends
+
+
+@pytest.mark.parametrize("action", [LifeAction.RESET, LifeAction.RETIRE])
+def test_end_of_a_version_ends_its_segments(tmp_path, action):
+    log = new_log().only("detect-state")
+    records = with_segment().read(S0)
+    for record in records[: len(records) // 2]:
+        log.append(Message("summaries", record.key, record.value, 0, record.headers))
+    log.append(request(action))
+    worked_through(tmp_path, log, 4, lose_disk=False)
+    about = [e for e in documents(log, "alerts") if key_of(e) == M1._replace(segment=SEGMENT)]
+    changes = [(e["type"].rpartition(".")[2], e["data"]["reason"]) for e in about]
+    reason = "retired" if action is LifeAction.RETIRE else "rebased"
+    assert {("opened", None), ("resolved", reason)} == set(changes)
+    left = {record.key: record.value for record in log.all("detect-state")}
+    assert [left[key] for key in (b"time/m/1", b"model/m/1", b"model/m/1/c=a")] == [None] * 3
+    successor = detect(log, tmp_path)
+    Worker(successor, log, [S0])
+    counts: Any = successor.status()["summaries/0"]["counts"]
+    assert counts["models"] == 2
 
 
 # -- lives of versions -------------------------------------------------------------------------

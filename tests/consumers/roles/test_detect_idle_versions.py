@@ -29,8 +29,8 @@ from monitor.counts.counts import Counts
 from monitor.counts.profile import Profile
 from monitor.counts.summary import Part, Summary
 from monitor.events.progress import AppendTimes, EventTime, Seen
+from monitor.identity import Key, VersionKey
 from monitor.plan import Plan
-from monitor.windows.clocks import Key
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.state import State
 from tests.consumers.in_memory import NOW, PANE, T0, Log, Table, Worker, constant, plan, profile
@@ -77,7 +77,7 @@ def new_worker(directory: Path, *state: Message) -> tuple[Worker[Detect], Log]:
     return Worker(role, log, [S0]), log
 
 
-def rows(key: Key, at_ms: int) -> Message:
+def rows(key: VersionKey, at_ms: int) -> Message:
     """Twenty on-time rows in the pane of a moment."""
     x = profile().schema.features["x"]
     values = np.random.default_rng(at_ms).normal(size=20)
@@ -87,7 +87,7 @@ def rows(key: Key, at_ms: int) -> Message:
     return Message("summaries", key[0].encode(), value, 0, ARROW_HEADERS)
 
 
-def progress(key: Key, at_ms: int, append_ms: int, last_append_ms: int) -> list[Message]:
+def progress(key: VersionKey, at_ms: int, append_ms: int, last_append_ms: int) -> list[Message]:
     """A version has come to ``at_ms``; the append time of all partitions is ``append_ms``."""
     (model, version), appended = key, AppendTimes(1, {0: append_ms})
     seen = Seen(at_ms, last_append_ms, last_append_ms, last_append_ms)
@@ -135,13 +135,13 @@ def idle_state(directory: Path, end_ms: int) -> State:
 
 def beside(state: State, versions: int, directory: Path) -> tuple[Worker[Detect], Log]:
     """A worker that finds so many versions with the state of one, and no panes."""
-    keys = [("idle", str(number)) for number in range(versions)]
-    decided, known = state.decisions[IDLE], state.times[IDLE]
+    keys = [Key("idle", str(number)) for number in range(versions)]
+    decided, known = state.decisions[Key(*IDLE)], state.times[IDLE]
     return new_worker(
         directory,
         clock_message(0, state.clock),
         *(decisions_message(0, key, decided) for key in keys),
-        *(time_message(0, key, known) for key in keys),
+        *(time_message(0, key.version_key, known) for key in keys),
     )
 
 

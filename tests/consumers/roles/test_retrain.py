@@ -22,6 +22,7 @@ from tests.consumers.in_memory import T0, Log, Worker, constant
 W0, W1, A0 = TopicPartition("windows", 0), TopicPartition("windows", 1), TopicPartition("alerts", 0)
 PLACES = (W0, W1, A0)
 PLAN = Plan(retraining=Retraining(min_labels=100))
+SEGMENT = "carrier=UA"
 
 
 def new_log() -> Log:
@@ -32,20 +33,20 @@ def retrain(plan: Plan = PLAN) -> Retrain:
     return Retrain(constant(plan))
 
 
-def window(
-    start: int, labels: int, *, model: str = "m", days: int = 1, partition: int = 0
-) -> Message:
+def window(start: int, labels: int, *, days: int = 1, partition: int = 0, **names: str) -> Message:
     """Of so many days from the day ``start``."""
-    _, document = stored.window(start, model=model, end=rfc3339(T0 + (start + days) * DAY))
+    _, document = stored.window(
+        start, **{"model": "m", **names}, end=rfc3339(T0 + (start + days) * DAY)
+    )
     document["performance"]["labels"] = labels
     return Message("windows", None, json.dumps(document).encode(), partition)
 
 
 def alert(
-    severity: str, incident: str = "1", *, resolved: int | None = None, model: str = "m"
+    severity: str, incident: str = "1", *, resolved: int | None = None, **names: str
 ) -> Message:
     resolved_at = None if resolved is None else rfc3339(T0 + resolved * DAY)
-    fields = {"model": model, "severity": severity, "resolved_at": resolved_at}
+    fields = {"model": "m", **names, "severity": severity, "resolved_at": resolved_at}
     _, document = stored.alert(incident=incident, **fields)
     return Message("alerts", None, json.dumps(document).encode(), 0)
 
@@ -110,6 +111,7 @@ def reasons(decision: dict[str, Any]) -> dict[str, tuple[str, bool]]:
         pytest.param(
             [window(0, 500), alert("critical", model="other")], "none", id="of another model"
         ),
+        pytest.param([window(0, 500), alert("critical", segment=SEGMENT)], "none", id="of a part"),
     ],
 )
 def test_retrain_decides(messages, decision):
@@ -138,6 +140,12 @@ def test_labels_of_overlapping_windows_count_once():
 
 def test_newer_revision_of_a_window_replaces_its_labels():
     assert reasons(decided(window(0, 40), window(0, 60)))["fresh_labels"] == ("60", False)
+
+
+def test_labels_of_segments_do_not_count():
+    decision = decided(window(0, 40), window(0, 30, segment=SEGMENT), window(9, 1, segment=SEGMENT))
+    assert reasons(decision)["fresh_labels"] == ("40", False)
+    assert decision["decided_at"] == rfc3339(T0 + DAY)
 
 
 def test_no_decision_is_written_before_the_first_window():

@@ -14,6 +14,7 @@ import pytest
 from monitor.counts.counts import Counts
 from monitor.counts.summary import Part, Summary
 from monitor.events.progress import AppendTimes, EventTime
+from monitor.identity import Key
 from monitor.windows import data_windows, pane_errors
 from monitor.windows.clocks import JoinedTime, Progress
 from monitor.windows.detection import advance
@@ -24,7 +25,18 @@ from monitor.windows.state import (
     State,
     rebuilt,
 )
-from tests.monitor.streams import KEY, PANE, Row, counted, evaluator, fold, joined, plan, reached
+from tests.monitor.streams import (
+    KEY,
+    PANE,
+    VERSION,
+    Row,
+    counted,
+    evaluator,
+    fold,
+    joined,
+    plan,
+    reached,
+)
 
 EVALUATOR = evaluator()
 LATE, ON_TIME = Part.LATE, Part.ON_TIME
@@ -42,7 +54,7 @@ def correct(pane_ms: int, n: int, part: Part = Part.FINAL, wrong: int = 0) -> li
     if wrong:
         right["outcomes"] += Counts.of([1, 2], [wrong // 2, wrong - wrong // 2])
         scores += Counts.of([2 * 9000, 2 * 1000 + 1], [wrong // 2, wrong - wrong // 2])
-    return [Summary(*KEY, pane_ms, part, {**right, "scores_labels": scores})]
+    return [Summary(*VERSION, pane_ms, part, {**right, "scores_labels": scores})]
 
 
 def findings_of(*batches: list, by=EVALUATOR):
@@ -321,7 +333,9 @@ def test_a_window_is_final_only_after_it_has_closed():
 
 def test_performance_is_final_only_when_every_partition_of_joins_has_reported():
     times = JoinedTime(EventTime(99), EventTime(99))
-    one, other = (Progress(joins=AppendTimes(2, {n: 0}), joined={KEY: {n: times}}) for n in (0, 1))
+    one, other = (
+        Progress(joins=AppendTimes(2, {n: 0}), joined={VERSION: {n: times}}) for n in (0, 1)
+    )
     assert finals(CLOSED, [one], [other])[1:] == [[], [("final", 1, 2, 2)]]
 
 
@@ -423,7 +437,7 @@ def test_a_performance_incident_names_its_window_and_evidence():
     (found,) = findings_of([*rows(0, 5), *bad, *reached(47), *joined(99, 99)])
     opened = next(t for t in found.transitions if t.incident.subject == "performance/accuracy")
     final = next(w for w in found.windows if w.performance.status is Maturity.FINAL)
-    assert (opened.model, opened.version, opened.start_ms, opened.end_ms) == (*KEY, 0, 40)
+    assert (opened.key, opened.start_ms, opened.end_ms) == (KEY, 0, 40)
     metric = final.performance.metrics["accuracy"]
     assert opened.evidence == evidence_of(metric, 0, 40, rows=final.performance.rows, labels=248)
     assert (opened.evidence.value, opened.evidence.decided_by) == (metric.metric.value, "accuracy")
@@ -484,13 +498,13 @@ def test_an_empty_state_needs_no_offset():
 
 def test_versions_are_judged_separately_by_their_own_event_time():
     second = evaluator(version="2")
-    both = {KEY: EVALUATOR, ("credit", "2"): second}
-    log = [*rows(0), *rows(45, 50, by=second), *reached(87), *reached(86, key=("credit", "2"))]
+    both = {KEY: EVALUATOR, Key("credit", "2"): second}
+    log = [*rows(0), *rows(45, 50, by=second), *reached(87), *reached(86, version=("credit", "2"))]
     _, found = fold(both, list(enumerate(log)))
-    assert [(w.version, w.start_ms) for w in found.windows] == [("1", 0), ("1", 40)]
-    log += reached(87, key=("credit", "2"))
+    assert [(w.key.version, w.start_ms) for w in found.windows] == [("1", 0), ("1", 40)]
+    log += reached(87, version=("credit", "2"))
     _, found = fold(both, list(enumerate(log)))
-    published = [(w.version, w.start_ms, w.data.rows) for w in found.windows]
+    published = [(w.key.version, w.start_ms, w.data.rows) for w in found.windows]
     assert published == [("1", 0, 1), ("1", 40, 0), ("2", 40, 2)]
 
 

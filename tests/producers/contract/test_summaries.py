@@ -1,6 +1,7 @@
 """Summaries as bytes: exactly what was encoded, in its order."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from monitor.counts.counts import Counts
 from monitor.counts.summary import Part, Summary
-from producers.contract.summaries import decode_summaries, encode_summaries
+from producers.contract.summaries import decode_summaries, decode_table, encode_summaries
 
 names = st.text(st.characters(codec="utf-8"), max_size=8)
 counts = st.dictionaries(
@@ -25,6 +26,7 @@ summaries = st.builds(
     names=st.dictionaries(
         names, st.dictionaries(names, st.integers(-5, 2**40), max_size=3), max_size=3
     ),
+    segment=st.sampled_from(["", "carrier=UA"]),
 )
 
 
@@ -36,6 +38,14 @@ def test_decoding_gives_back_what_was_encoded(many):
 @given(st.lists(summaries, max_size=3))
 def test_the_same_summaries_give_the_same_bytes(many):
     assert encode_summaries(decode_summaries(encode_summaries(many))) == encode_summaries(many)
+
+
+def test_summaries_of_the_whole_have_no_column_for_segments():
+    """They are the bytes of earlier releases, which the hashes of profiles' parts cover."""
+    whole = Summary("m", "1", 0, Part.ON_TIME, {"rows": Counts.of([0])})
+    for many, has_column in ([whole], False), ([whole, replace(whole, segment="a=b")], True):
+        table = decode_table(encode_summaries(many))
+        assert ("segment" in table.column_names) == has_column
 
 
 def test_two_summaries_of_one_pane_stay_two():
