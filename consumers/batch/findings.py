@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.counts.counting import count_data, count_outcomes
+from monitor.counts.counting import count_data
+from monitor.counts.joined_rows import count_joined
 from monitor.counts.profile import ReferenceRows
 from monitor.counts.summary import Part, Summary
 from monitor.counts.task import BINARY
@@ -20,6 +21,7 @@ from monitor.events.joining import (
     Label,
     ScoredPrediction,
     add_rows,
+    joined_columns,
     joined_rows,
 )
 from monitor.events.progress import AppendTimes, EventTime, Seen
@@ -50,22 +52,15 @@ def _count_data(evaluator: Evaluator, rows: ReferenceRows) -> list[Summary]:
 
 def _count_labelled(evaluator: Evaluator, rows: ReferenceRows) -> list[Summary]:
     policy = _join_policy(evaluator)
-    joined = [
-        (part, prediction, label, sign)
-        for entry in _entries(evaluator, rows)
-        for (part, prediction, label), sign in joined_rows(entry, policy).items()
-    ]
-    parts, predictions, labels, signs = zip(*joined, strict=True) if joined else [()] * 4
-    times_ms = np.array([prediction.time_ms for prediction in predictions], dtype=np.int64)
-    return count_outcomes(
-        evaluator.profile.schema,
-        pane_ms=times_ms - times_ms % evaluator.plan.windows.pane_ms,
-        part=np.array(parts, dtype=object),
-        score=np.array([prediction.score for prediction in predictions], dtype=np.float64),
-        predicted=np.array([prediction.predicted for prediction in predictions], dtype=np.int64),
-        label=np.array(labels, dtype=np.int64),
-        sign=np.array(signs, dtype=np.int64),
+    joined = (
+        row for entry in _entries(evaluator, rows) for row in joined_rows(entry, policy).items()
     )
+    by_version = joined_columns(evaluator.profile.model, joined)
+    return [
+        summary
+        for columns in by_version.values()
+        for summary in count_joined(evaluator.profile.schema, columns, evaluator.label_wait_ms)
+    ]
 
 
 def _entries(evaluator: Evaluator, rows: ReferenceRows) -> list[Entry]:
@@ -103,7 +98,6 @@ def _join_policy(evaluator: Evaluator) -> JoinPolicy:
         lateness_ms=time.lateness_ms,
         accept_late_ms=time.accept_late_ms,
         horizon_ms=time.label_horizon_ms,
-        label_wait_ms={evaluator.profile.version: evaluator.label_wait_ms},
     )
 
 

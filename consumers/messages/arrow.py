@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from consumers.messages.reading import (
     CONTENT_TYPE,
@@ -34,18 +36,28 @@ def is_arrow(record: Record) -> bool:
     return kind == ARROW
 
 
-def read_arrow(value: bytes | None, kind: str) -> pa.Table:
-    """Raises ``ForeignMessage`` or ``MalformedMessage``."""
+def read_arrow(value: bytes | None, *kinds: str) -> tuple[str, pa.Table]:
+    """The kind and the columns of a message. Raises ``ForeignMessage`` or ``MalformedMessage``."""
     try:
         reader = pa.ipc.open_stream(value or b"")
     except (pa.ArrowException, OSError) as error:
         raise ForeignMessage(f"not an Arrow stream: {error}") from error
     metadata = reader.schema.metadata or {}
-    if metadata.get(b"driftline") != kind.encode():
-        raise ForeignMessage(f"an Arrow stream that does not hold {kind}")
+    kind = metadata.get(b"driftline", b"").decode(errors="replace")
+    if kind not in kinds:
+        raise ForeignMessage(f"an Arrow stream that does not hold {' or '.join(kinds)}")
     if metadata.get(b"schema") != str(SCHEMA).encode():
         raise MalformedMessage(f"schema {metadata.get(b'schema')!r}, expected {SCHEMA}")
     try:
-        return reader.read_all()
+        return kind, reader.read_all()
     except (pa.ArrowException, OSError) as error:
         raise MalformedMessage(str(error)) from error
+
+
+def whole(values: NDArray[np.float64] | NDArray[np.int8]) -> NDArray[np.int64]:
+    """Classes and labels; earlier releases wrote int8. Raises ``ValueError`` for other numbers."""
+    with np.errstate(invalid="ignore"):
+        found = values.astype(np.int64)
+    if not np.array_equal(found, values):
+        raise ValueError("its values are not whole numbers, which this version does not know")
+    return found

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from consumers.messages.arrow import ARROW_HEADERS, arrow_metadata, is_arrow, read_arrow
+from consumers.messages.arrow import ARROW_HEADERS, arrow_metadata, is_arrow, read_arrow, whole
 from consumers.messages.progress import SourceProgress, decode_source_progress
 from consumers.messages.reading import MalformedMessage
 from consumers.messages.records import Message, Record
@@ -49,7 +49,7 @@ def decode_join_message(record: Record) -> JoinRows | SourceProgress:
     """What the topic ``joins`` holds. Raises ``ForeignMessage`` or ``MalformedMessage``."""
     if not is_arrow(record):
         return decode_source_progress(record.value)
-    table = read_arrow(record.value, KIND)
+    _, table = read_arrow(record.value, KIND)
     try:
         return _decode(table)
     except (KeyError, ValueError, pa.ArrowException) as error:
@@ -81,7 +81,7 @@ def _decode(table: pa.Table) -> JoinRows:
         table["time_ms"].to_numpy(),
         table["late"].to_numpy(),
         table["score"].to_numpy(),
-        _whole(table["value"].to_numpy()),
+        whole(table["value"].to_numpy()),
         table["seen_ms"].to_numpy(),
     )
 
@@ -89,12 +89,3 @@ def _decode(table: pa.Table) -> JoinRows:
 def _no_segments(rows: int) -> pa.Array:
     """The segments of each row: a list of texts, empty so far."""
     return pa.ListArray.from_arrays(np.zeros(rows + 1, dtype=np.int32), pa.array([], pa.string()))
-
-
-def _whole(values: NDArray[np.float64] | NDArray[np.int8]) -> NDArray[np.int64]:
-    """Classes and labels; earlier releases wrote int8. Raises ``ValueError`` for other numbers."""
-    with np.errstate(invalid="ignore"):
-        whole = values.astype(np.int64)
-    if not np.array_equal(whole, values):
-        raise ValueError("its values are not whole numbers, which this version does not know")
-    return whole

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from consumers.messages import joined_rows
 from consumers.messages.arrow import ARROW_HEADERS, arrow_metadata, is_arrow, read_arrow
 from consumers.messages.progress import decode_progress
 from consumers.messages.reading import MalformedMessage
 from consumers.messages.records import Message, Record
 from monitor.counts.counts import Counts
+from monitor.counts.joined_rows import JoinedRows
 from monitor.counts.summary import Summary
 from monitor.windows.clocks import Progress
 from monitor.windows.lives import LifeRequest
@@ -30,13 +32,13 @@ def summary_messages(model: str, summaries: Sequence[Summary], partitions: int) 
     ]
 
 
-def decode_summary_message(record: Record) -> list[Summary] | Progress | LifeRequest:
+def decode_summary_message(record: Record) -> list[Summary] | JoinedRows | Progress | LifeRequest:
     """What the topic ``summaries`` holds. Raises ``ForeignMessage`` or ``MalformedMessage``."""
     if not is_arrow(record):
         return decode_progress(record)
-    table = read_arrow(record.value, KIND)
+    kind, table = read_arrow(record.value, KIND, joined_rows.KIND)
     try:
-        return decode_summary_table(table)
+        return decode_summary_table(table) if kind == KIND else joined_rows.joined_rows_of(table)
     except ValueError as error:
         raise MalformedMessage(str(error)) from error
 

@@ -143,7 +143,7 @@ class Detect:
             owned.commits += 1
             # A snapshot of incomplete panes would be taken for complete by the next worker.
             if owned.commits % SNAPSHOT_EVERY == 0 and not owned.incomplete:
-                self._snapshot(topic_partition).save(owned.next, owned.state.panes)
+                self._snapshot(topic_partition).save(owned.next, owned.state)
         self._pending = {}
 
     def status(self) -> Mapping[str, Mapping[str, object]]:

@@ -56,9 +56,14 @@ class Snapshot:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def save(self, next_offset: int, panes: Panes) -> None:
-        """Replace the file atomically. If that fails, a restart reads more summaries."""
-        document = msgspec.msgpack.encode(_saved(next_offset, panes))
+    def save(self, next_offset: int, state: State) -> None:
+        """Replace the file atomically. If that fails, a restart reads more summaries.
+
+        While joined rows are not counted, the file stays as it is.
+        """
+        if state.uncounted:
+            return
+        document = msgspec.msgpack.encode(_saved(next_offset, state.panes))
         temporary = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
-from consumers.messages.joins import JoinRows, decode_join_message
+from consumers.messages.joined_rows import joined_rows_messages
+from consumers.messages.joins import decode_join_message
 from consumers.messages.progress import JoinProgress, VersionJoined, join_progress_messages
 from consumers.messages.reading import SCHEMA, MessageReader
 from consumers.messages.records import (
@@ -30,12 +29,12 @@ from consumers.messages.summaries import summary_messages
 from consumers.messages.times import optional_rfc3339
 from consumers.roles.join_step import JoinStep, join_step
 from consumers.roles.join_store import JoinStore
-from consumers.roles.profiles import Profiles, required_schema
-from monitor.counts.counting import count_outcomes
+from consumers.roles.profiles import Profiles
+from monitor.counts.joined_rows import JoinedRows, count_joined
 from monitor.counts.profile import label_wait_ms
 from monitor.counts.summary import Summary
 from monitor.events.event_time import latest
-from monitor.events.joining import JoinedRow, JoinPolicy
+from monitor.events.joining import JoinPolicy, joined_columns
 from monitor.events.progress import AppendTimes
 from monitor.plan import Plan, Time
 
@@ -43,7 +42,10 @@ log = logging.getLogger(__name__)
 
 
 class Join:
-    """Joins labels with predictions, and counts the joined rows into summaries."""
+    """Joins labels with predictions, and counts the joined rows into summaries.
+
+    Rows of a version whose profile is missing are written as they are; ``detect`` counts them.
+    """
 
     reads = ("joins",)
 
@@ -86,7 +88,7 @@ class Join:
         if not batch.records:
             return None
         self._pending = self._steps(batch.records)
-        return Output([*self._summary_messages(), *self._progress_messages()])
+        return Output([*self._joined_messages(), *self._progress_messages()])
 
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
         for partition in next_offsets:
@@ -132,48 +134,55 @@ class Join:
 
     def _step(self, store: JoinStore, records: Sequence[Record]) -> JoinStep:
         messages = [m for record in records if (m := self._reader.read(record)) is not None]
-        for message in messages:
-            if isinstance(message, JoinRows):
-                self._require_profiles(message)
         return join_step(
             store, records[-1].offset + 1, messages, cache(self._join_policy), self._time_of
         )
-
-    def _require_profiles(self, rows: JoinRows) -> None:
-        """Catch up with the profiles until all versions are known: ``aggregate`` knew them."""
-        for version in {version for version in rows.version if version is not None}:
-            required_schema(self._profiles, rows.model, version)
 
     def _time_of(self, model: str) -> Time:
         return self._plan_of(model).time
 
     def _join_policy(self, model: str) -> JoinPolicy:
-        plan = self._plan_of(model)
-        heads = {v: head for (m, v), head in self._profiles.versions().items() if m == model}
-        time = plan.time
+        plan, time = self._plan_of(model), self._time_of(model)
         return JoinPolicy(
             pane_ms=plan.windows.pane_ms,
             lateness_ms=time.lateness_ms,
             accept_late_ms=time.accept_late_ms,
             horizon_ms=time.label_horizon_ms,
-            label_wait_ms={
-                version: label_wait_ms(
-                    head.label_delay_ms, time.label_wait_ms, time.label_horizon_ms
-                )
-                for version, head in heads.items()
-            },
         )
 
     # -- output --------------------------------------------------------------------------------
 
-    def _summary_messages(self) -> Iterable[Message]:
-        by_model: dict[str, list[Summary]] = defaultdict(list)
-        for step in self._pending.values():
-            for summary in self._summaries(step):
-                by_model[summary.model].append(summary)
+    def _joined_messages(self) -> Iterator[Message]:
+        """The joined rows of each model: counted, or as they are without a profile."""
         partitions = self._partitions("summaries")
-        for model, summaries in sorted(by_model.items()):
+        counted: dict[str, list[Summary]] = defaultdict(list)
+        for rows in self._joined_rows():
+            summaries = self._counted(rows)
+            if summaries is None:
+                yield from joined_rows_messages(rows, partitions)
+            else:
+                counted[rows.model] += summaries
+        for model, summaries in sorted(counted.items()):
             yield from summary_messages(model, summaries, partitions)
+
+    def _joined_rows(self) -> Iterator[JoinedRows]:
+        for step in self._pending.values():
+            for model, rows in step.joined_rows.items():
+                by_version = joined_columns(model, rows)
+                yield from (by_version[version] for version in sorted(by_version))
+
+    def _counted(self, rows: JoinedRows) -> list[Summary] | None:
+        """None if the version has no profile: deleted, or published a moment ago."""
+        key, time = (rows.model, rows.version), self._time_of(rows.model)
+        schema = self._profiles.schema(*key)
+        if schema is None:
+            self._profiles.refresh()
+            schema = self._profiles.schema(*key)
+        if schema is None:
+            return None
+        delays_ms = self._profiles.versions()[key].label_delay_ms
+        wait_ms = label_wait_ms(delays_ms, time.label_wait_ms, time.label_horizon_ms)
+        return count_joined(schema, rows, wait_ms)
 
     def _progress_messages(self) -> Iterable[Message]:
         """The event times and the append times that have changed."""
@@ -201,27 +210,3 @@ class Join:
         )
         partitions, moved = self._partitions("summaries"), bool(reached_ms)
         return join_progress_messages(progress, partitions, has_append_times=moved)
-
-    def _summaries(self, step: JoinStep) -> Iterable[Summary]:
-        for model, rows in step.joined_rows.items():
-            by_version: dict[str, list[tuple[JoinedRow, int]]] = defaultdict(list)
-            for row, sign in rows:
-                by_version[row[1].version].append((row, sign))
-            for version, its_rows in sorted(by_version.items()):
-                yield from self._count(model, version, its_rows)
-
-    def _count(
-        self, model: str, version: str, rows: Sequence[tuple[JoinedRow, int]]
-    ) -> list[Summary]:
-        schema = required_schema(self._profiles, model, version)
-        pane_ms = schema.pane_ms
-        times = np.array([prediction.time_ms for (_, prediction, _), _ in rows], dtype=np.int64)
-        return count_outcomes(
-            schema,
-            pane_ms=times - times % pane_ms,
-            part=np.array([part for (part, _, _), _ in rows], dtype=object),
-            score=np.array([prediction.score for (_, prediction, _), _ in rows]),
-            predicted=np.array([p.predicted for (_, p, _), _ in rows], dtype=np.int64),
-            label=np.array([label for (_, _, label), _ in rows], dtype=np.int64),
-            sign=np.array([sign for _, sign in rows], dtype=np.int64),
-        )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Protocol, TypeVar
+from collections.abc import Mapping
+from typing import Protocol
 
 from driftline.errors import Trouble
 from monitor.counts.profile import Profile
@@ -11,8 +11,6 @@ from monitor.counts.schema import Schema
 from producers.contract.profile_blobs import Head
 from producers.contract.profile_overview import Overview
 from producers.contract.version_info import VersionInfo
-
-T = TypeVar("T")
 
 
 class Profiles(Protocol):
@@ -74,21 +72,10 @@ class MissingProfile(Trouble):
 
 def required(profiles: Profiles, model: str, version: str) -> Profile:
     """The profile of a version that rows were counted with. Raises ``MissingProfile``."""
-    return _required(profiles, profiles.get, model, version)
-
-
-def required_schema(profiles: Profiles, model: str, version: str) -> Schema:
-    """The schema of a version that rows were counted with. Raises ``MissingProfile``."""
-    return _required(profiles, profiles.schema, model, version)
-
-
-def _required(
-    profiles: Profiles, look_up: Callable[[str, str], T | None], model: str, version: str
-) -> T:
-    found = look_up(model, version)
+    found = profiles.get(model, version)
     if found is None:
         profiles.catch_up()
-        found = look_up(model, version)
+        found = profiles.get(model, version)
     if found is None:
         raise MissingProfile(
             f"the profile of {model}/{version} is gone from the topic 'profiles', although rows"

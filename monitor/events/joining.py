@@ -13,6 +13,17 @@ Each version has up to two rows, one in each sum of a pane:
 * *final*: the same, but only predictions that arrived on time count, and only labels that were
   known ``label_wait`` after the end of the prediction's pane. Only this sum opens incidents:
   labels that arrive early are not a representative sample.
+
+``label_wait`` may be learned from the reference of a version, and its profile may be missing for a
+while. So the rows of the sum *final* are given for any wait: each with the time from which on it
+is added. ``count_joined`` adds those that were in time. With p a prediction, and labels that become
+known in the order of their letters, the sum *final* is::
+
+    known at       a         b           c
+    ---------------+---------+-----------+------------
+    latest label   a         b           b                 (c is older than b)
+    rows           +(p, a)   -(p, a)     none
+                             +(p, b)
 """
 
 from __future__ import annotations
@@ -22,7 +33,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from monitor.counts.summary import Part
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.counts.joined_rows import JoinedRows
 
 
 class ScoredPrediction(NamedTuple):
@@ -66,12 +80,6 @@ class JoinPolicy:
     lateness_ms: int
     accept_late_ms: int
     horizon_ms: int
-    label_wait_ms: Mapping[str, int]  # by version, learned from the reference of each
-
-    def deadline_ms(self, prediction: ScoredPrediction) -> int:
-        """The end of the prediction's pane plus ``label_wait``."""
-        pane_end_ms = prediction.time_ms - prediction.time_ms % self.pane_ms + self.pane_ms
-        return pane_end_ms + self.label_wait_ms[prediction.version]
 
     def fits(self, label: Label, prediction: ScoredPrediction) -> bool:
         """Whether the label is no older than the prediction and within the label horizon.
@@ -82,10 +90,9 @@ class JoinPolicy:
         arrival_delay_ms = label.seen_ms - self.lateness_ms - prediction.time_ms
         return 0 <= delay_ms <= self.horizon_ms and arrival_delay_ms <= self.horizon_ms
 
-    def in_time_for_final(self, label: Label, prediction: ScoredPrediction) -> bool:
-        """Whether the label was known and had arrived by the deadline of the prediction."""
-        arrival_ms = label.seen_ms - self.lateness_ms
-        return max(label.time_ms, arrival_ms) < self.deadline_ms(prediction)
+    def known_ms(self, label: Label) -> int:
+        """The event time at which the label was known and had arrived."""
+        return max(label.time_ms, label.seen_ms - self.lateness_ms)
 
     @property
     def ttl_ms(self) -> int:
@@ -93,7 +100,15 @@ class JoinPolicy:
         return max(self.horizon_ms, self.accept_late_ms + self.pane_ms) + self.lateness_ms
 
 
-JoinedRow = tuple[Part, ScoredPrediction, int]  # the sum it belongs to, the prediction, its label
+class JoinedRow(NamedTuple):
+    """A row of the sum *all* (``known_ms`` is None), or of the sum *final* of a late enough wait.
+
+    It is in the sum *final* if ``known_ms`` is before the end of the pane plus ``label_wait``.
+    """
+
+    prediction: ScoredPrediction
+    label: int
+    known_ms: int | None
 
 
 def add_rows(entry: Entry, rows: Iterable[ScoredPrediction | Label]) -> Entry:
@@ -127,21 +142,37 @@ def joined_row_changes(
 
 
 def joined_rows(entry: Entry, policy: JoinPolicy) -> Counter[JoinedRow]:
-    """The labelled rows of an entry, with the sign by which each is added to its sum.
-
-    ``Part.AMENDED`` holds the sum *all* minus the sum *final*. A row that is the same in both is
-    therefore only in ``Part.FINAL``.
-    """
+    """The labelled rows of an entry, with the sign by which each is added to its sum."""
     rows: Counter[JoinedRow] = Counter()
     for predictions in _by_version(entry.predictions):
-        final = _final_pair(predictions, entry.labels, policy)
-        if final is not None:
-            rows[(Part.FINAL, final[0], final[1].label)] += 1
-            rows[(Part.AMENDED, final[0], final[1].label)] -= 1
         latest = _latest_pair(predictions, entry.labels, policy)
         if latest is not None:
-            rows[(Part.AMENDED, latest[0], latest[1].label)] += 1
+            rows[JoinedRow(latest[0], latest[1].label, None)] += 1
+        on_time = [prediction for prediction in predictions if not prediction.late]
+        if on_time:
+            rows.update(_final_rows(min(on_time), entry.labels, policy))
     return Counter({row: sign for row, sign in rows.items() if sign})
+
+
+def joined_columns(model: str, rows: Iterable[tuple[JoinedRow, int]]) -> Mapping[str, JoinedRows]:
+    """Rows with their signs, by version."""
+    by_version: dict[str, list[tuple[JoinedRow, int]]] = {}
+    for row, sign in rows:
+        by_version.setdefault(row.prediction.version, []).append((row, sign))
+    return {
+        version: JoinedRows(
+            model,
+            version,
+            time_ms=_whole(row.prediction.time_ms for row, _ in its_rows),
+            score=np.array([row.prediction.score for row, _ in its_rows], dtype=np.float64),
+            predicted=_whole(row.prediction.predicted for row, _ in its_rows),
+            label=_whole(row.label for row, _ in its_rows),
+            known_ms=_whole(row.known_ms or 0 for row, _ in its_rows),
+            final=_whole(0 if row.known_ms is None else sign for row, sign in its_rows),
+            whole=_whole(sign if row.known_ms is None else 0 for row, sign in its_rows),
+        )
+        for version, its_rows in by_version.items()
+    }
 
 
 def label_outcomes(entry: Entry, policy: JoinPolicy) -> Counter[str]:
@@ -178,13 +209,23 @@ def _latest_pair(
     return (prediction, max(fitting)) if fitting else None
 
 
-def _final_pair(
-    predictions: Iterable[ScoredPrediction], labels: Iterable[Label], policy: JoinPolicy
-) -> Pair | None:
-    """The pair in the sum *final*, from the predictions of one version."""
-    on_time = [prediction for prediction in predictions if not prediction.late]
-    if not on_time:
-        return None
-    prediction = min(on_time)
-    in_time = [label for label in labels if policy.in_time_for_final(label, prediction)]
-    return _latest_pair(on_time, in_time, policy)
+def _final_rows(
+    prediction: ScoredPrediction, labels: Iterable[Label], policy: JoinPolicy
+) -> Counter[JoinedRow]:
+    """The rows of the sum *final* for one prediction: each label as long as it is the latest."""
+    rows: Counter[JoinedRow] = Counter()
+    fitting = (label for label in labels if policy.fits(label, prediction))
+    latest: Label | None = None
+    for label in sorted(fitting, key=policy.known_ms):
+        if latest is not None and label < latest:
+            continue
+        known_ms = policy.known_ms(label)
+        rows[JoinedRow(prediction, label.label, known_ms)] += 1
+        if latest is not None:
+            rows[JoinedRow(prediction, latest.label, known_ms)] -= 1
+        latest = label
+    return rows
+
+
+def _whole(values: Iterable[int]) -> NDArray[np.int64]:
+    return np.array(list(values), dtype=np.int64)

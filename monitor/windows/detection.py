@@ -30,7 +30,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from monitor.counts.summary import Summary
 from monitor.identity import Key, VersionKey
 from monitor.plan import Time
 from monitor.windows.clocks import AppendClock, Clock, Progress, VersionTime
@@ -38,6 +37,7 @@ from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings
 from monitor.windows.model_detection import ModelDetection
 from monitor.windows.model_state import (
+    Counted,
     ModelState,
     due_at,
     keys_of,
@@ -46,8 +46,6 @@ from monitor.windows.model_state import (
     with_models,
 )
 from monitor.windows.state import Item, State, Times, window_config
-
-OffsetSummary = tuple[int, Summary]  # with its offset
 
 
 def advance(
@@ -69,7 +67,7 @@ def advance(
             models[key] = judged
         elif key in batch.named:
             time = batch.time_of(key.version_key, before.time)
-            models[key] = set_aside(before, time, batch.summaries_of(key))
+            models[key] = set_aside(before, time, batch.items_of(key))
     return with_models(state, batch.clock, models), findings
 
 
@@ -85,12 +83,12 @@ class _Batch:
     start: AppendClock
     clock: AppendClock  # after the batch
     progress: Sequence[tuple[int, Progress, AppendClock]]  # with the append time after it
-    named: Mapping[Key, list[tuple[int, OffsetSummary]]]  # the summaries of each key named
+    named: Mapping[Key, list[tuple[int, Counted]]]  # what is to be counted, by key named
 
     @classmethod
     def of(cls, state: State, items: Iterable[Item]) -> _Batch:
         clock, progress = state.clock, list[tuple[int, Progress, AppendClock]]()
-        named: dict[Key, list[tuple[int, OffsetSummary]]] = defaultdict(list)
+        named: dict[Key, list[tuple[int, Counted]]] = defaultdict(list)
         for position, (offset, item) in enumerate(items):
             if isinstance(item, Progress):
                 clock = clock.updated(item)
@@ -102,8 +100,8 @@ class _Batch:
                 named[item.key].append((position, (offset, item)))
         return cls(state.clock, clock, progress, dict(named))
 
-    def summaries_of(self, key: Key) -> Iterator[OffsetSummary]:
-        return (summary for _, summary in self.named.get(key, ()))
+    def items_of(self, key: Key) -> Iterator[Counted]:
+        return (item for _, item in self.named.get(key, ()))
 
     def time_of(
         self, version: VersionKey, before: VersionTime, time: Time | None = None
@@ -116,8 +114,8 @@ class _Batch:
 
     def steps(
         self, key: Key, before: VersionTime, time: Time
-    ) -> Iterator[tuple[int, Clock | OffsetSummary]]:
-        """The clocks of a key and its summaries, with their positions."""
+    ) -> Iterator[tuple[int, Clock | Counted]]:
+        """The clocks of a key and what is to be counted, with their positions."""
         at = self.start
         for position, progress, clock in self.progress:
             before, at = before.updated(key.version_key, progress, at, time), clock

@@ -100,6 +100,7 @@ def _changed(state: State, changes: LifeChanges) -> tuple[State, list[Transition
             times=_without(state.times, frozenset(changes.ended)),
             decisions=_without(state.decisions, dropped),
             panes=_without(state.panes, dropped),
+            uncounted=_without(state.uncounted, dropped),
             sums=_without(state.sums, dropped),
             due=_without(state.due, dropped),
             agenda=state.agenda.updated(dict.fromkeys(dropped)),

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from monitor.counts.joined_rows import JoinedRows
 from monitor.counts.summary import Summary
 from monitor.events.event_time import latest
 from monitor.events.progress import Seen
@@ -132,7 +133,7 @@ def after_first_rows(lives: Lives, progress: Progress) -> LifeChanges:
     return LifeChanges(changed)
 
 
-def with_first_rows(lives: Lives, item: Summary | Progress | LifeRequest) -> Lives:
+def with_first_rows(lives: Lives, item: Summary | JoinedRows | Progress | LifeRequest) -> Lives:
     """``lives`` with those of the versions that have their first rows in ``item``.
 
     A version may have windows as soon as its first rows are known. Other lives have not changed.
@@ -164,11 +165,11 @@ def next_retirement_ms(lives: Lives, last_append_ms: LastAppend, after: RetireAf
 
 
 def belonging(
-    lives: Lives, items: Iterable[tuple[int, Summary | Progress | LifeRequest]]
-) -> Iterator[tuple[int, Summary | Progress]]:
+    lives: Lives, items: Iterable[tuple[int, Summary | JoinedRows | Progress | LifeRequest]]
+) -> Iterator[tuple[int, Summary | JoinedRows | Progress]]:
     """The summaries and the progress of versions that are not retired, since their last reset."""
     for offset, item in items:
-        if isinstance(item, Summary):
+        if isinstance(item, Summary | JoinedRows):
             if _belongs(lives.get(item.key.version_key), offset):
                 yield offset, item
         elif isinstance(item, Progress):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from monitor.counts.joined_rows import JoinedRows, count_joined
 from monitor.counts.summary import Part, Summary
 from monitor.events.event_time import earliest
 from monitor.identity import Key
@@ -66,6 +67,8 @@ class ModelDetection:
         )
         for pane_ms, part in decisions.unjudged:
             self._pane_changed(pane_ms, part)
+        for offset, rows in model.uncounted:
+            self._count(offset, rows, decisions.uncounted_from)
 
     def _scan(
         self, scanner: Scanner, part: Part, sums: BlockSums, next_ms: int | None
@@ -76,10 +79,23 @@ class ModelDetection:
         reach_ms = evaluator.longest_panes * self._windows.pane_ms
         return PaneCloser(scales, reach_ms, panes, self._incidents, next_ms)
 
-    def add(self, offset: int, summary: Summary) -> None:
-        """Add a summary to its pane, and mark what it changes."""
-        if self._panes.add(offset, summary):
-            self._pane_changed(summary.pane_ms, summary.part)
+    def add(self, offset: int, item: Summary | JoinedRows) -> None:
+        """Add a summary or joined rows to their panes, and mark what they change."""
+        if isinstance(item, JoinedRows):
+            self._count(offset, item, offset)
+        elif self._panes.add(offset, item):
+            self._pane_changed(item.pane_ms, item.part)
+
+    def _count(self, offset: int, rows: JoinedRows, new_from: int | None) -> None:
+        """Count joined rows. Those before ``new_from`` were counted before the panes were rebuilt.
+
+        They change nothing.
+        """
+        evaluator = self._evaluator
+        for summary in count_joined(evaluator.profile.schema, rows, evaluator.label_wait_ms):
+            added = self._panes.add(offset, summary)
+            if added and new_from is not None and offset >= new_from:
+                self._pane_changed(summary.pane_ms, summary.part)
 
     def _pane_changed(self, pane_ms: int, part: Part) -> None:
         if part is Part.ON_TIME:
@@ -173,6 +189,7 @@ class ModelDetection:
             self._before,
             decisions=self._decisions,
             panes=self._panes.panes,
+            uncounted=(),
             sums=self._sums,
             due=self.due,
         )

@@ -2,8 +2,9 @@
 
 A key is *set aside* if it cannot be judged: its profile is missing or does not fit the
 configuration, or its detection fails. Its summaries are still added to its panes, and
-``Decisions.unjudged`` lists the panes that have changed. Once it can be judged again, it closes
-what is due, in order.
+``Decisions.unjudged`` lists the panes that have changed. Joined rows that ``join`` could not count
+are kept. Once the version can be judged again, they are counted, and it closes what is due, in
+order.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from monitor.counts.joined_rows import JoinedRows
 from monitor.counts.summary import Summary
 from monitor.identity import Key, VersionKey
 from monitor.windows.clocks import NO_TIME, AppendClock, VersionTime
 from monitor.windows.data_windows import MOST_EMPTY
 from monitor.windows.panes import Pane, add_summary, first_offset
-from monitor.windows.state import Decisions, Due, State, Sums, soonest
+from monitor.windows.state import Decisions, Due, State, Sums, Uncounted, soonest
+
+Counted = tuple[int, Summary | JoinedRows]  # with its offset
 
 NOT_JUDGED = Decisions((0, 0, 0))  # no windows of any length yet
 
@@ -28,6 +32,7 @@ class ModelState:
     time: VersionTime = NO_TIME  # of its version
     decisions: Decisions = NOT_JUDGED
     panes: Mapping[int, Pane] = field(default_factory=dict)
+    uncounted: Uncounted = ()
     sums: Sums = field(default_factory=Sums)
     due: Due | None = None  # None: not computed yet
     wake_ms: int | None = None  # append time at which to look again without other news
@@ -39,6 +44,7 @@ def model_state(state: State, key: Key) -> ModelState:
         state.times.get(key.version_key, NO_TIME),
         state.decisions.get(key, NOT_JUDGED),
         state.panes.get(key, {}),
+        state.uncounted.get(key, ()),
         state.sums.get(key, Sums()),
         state.due.get(key),
         state.agenda.times_ms.get(key),
@@ -53,6 +59,7 @@ def with_models(state: State, clock: AppendClock, models: Mapping[Key, ModelStat
         {**state.decisions, **{key: model.decisions for key, model in models.items()}},
         {**state.panes, **{key: model.panes for key, model in models.items()}},
         state.lives,
+        _uncounted(state, models),
         {**state.sums, **{key: model.sums for key, model in models.items()}},
         {**state.due, **{key: model.due for key, model in models.items()}},
         state.agenda.updated({key: model.wake_ms for key, model in models.items()}),
@@ -68,20 +75,38 @@ def keys_of(state: State, version: VersionKey) -> tuple[Key, ...]:
     return Key(*version), *_segments(state).get(version, ())
 
 
-def set_aside(
-    model: ModelState, time: VersionTime, summaries: Iterable[tuple[int, Summary]]
-) -> ModelState:
+def set_aside(model: ModelState, time: VersionTime, items: Iterable[Counted]) -> ModelState:
     """``model`` at another time, with summaries in its panes and no further decision."""
     panes, unjudged = dict(model.panes), set(model.decisions.unjudged)
-    for offset, summary in summaries:
-        if add_summary(panes, model.decisions.pruned_ms, offset, summary):
-            unjudged.add((summary.pane_ms, summary.part))
-    decisions = model.decisions
-    if panes.keys() != model.panes.keys() or unjudged != set(decisions.unjudged):
+    uncounted = list(model.uncounted)
+    uncounted_from = model.decisions.uncounted_from
+    for offset, item in items:
+        if isinstance(item, JoinedRows):
+            uncounted.append((offset, item))
+            uncounted_from = soonest((uncounted_from, offset))
+        elif add_summary(panes, model.decisions.pruned_ms, offset, item):
+            unjudged.add((item.pane_ms, item.part))
+    decisions = replace(
+        model.decisions,
+        unjudged=tuple(sorted(unjudged)),
+        uncounted_from=uncounted_from,
         # Not of the panes alone: a part of them may be lost.
-        first_needed = soonest((decisions.first_needed, first_offset(panes)))
-        decisions = replace(decisions, unjudged=tuple(sorted(unjudged)), first_needed=first_needed)
-    return replace(model, time=time, decisions=decisions, panes=panes, due=None)
+        first_needed=soonest((model.decisions.first_needed, first_offset(panes), uncounted_from)),
+    )
+    return replace(
+        model,
+        time=time,
+        decisions=model.decisions if decisions == model.decisions else decisions,
+        panes=panes,
+        uncounted=tuple(uncounted),
+        due=None,
+    )
+
+
+def _uncounted(state: State, models: Mapping[Key, ModelState]) -> Mapping[Key, Uncounted]:
+    """By key, without the keys that have none."""
+    changed = {key: model.uncounted for key, model in models.items()}
+    return {key: rows for key, rows in {**state.uncounted, **changed}.items() if rows}
 
 
 def due_at(state: State, clock: AppendClock) -> frozenset[Key]:
@@ -102,7 +127,7 @@ def _without_due(state: State) -> frozenset[Key]:
 def _is_asleep(state: State, key: Key) -> bool:
     """Whether nothing of a key can become due before it gets more summaries."""
     decisions = state.decisions[key]
-    if state.panes.get(key) or decisions.windows or decisions.unjudged:
+    if state.panes.get(key) or state.uncounted.get(key) or decisions.windows or decisions.unjudged:
         return False
     return decisions.next_start_ms is None or decisions.empty_run >= MOST_EMPTY
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from monitor.counts.counts import Cells, Counts, add_cells
 from monitor.counts.summary import Names, Part, Summary, add_names
@@ -26,6 +26,9 @@ class Pane:
         names = {**self.names, part: add_names((self.names.get(part, {}), summary.names))}
         return Pane(cells, names if names[part] else self.names, self.first_offset)
 
+    def from_offset(self, offset: int) -> Pane:
+        return self if offset >= self.first_offset else replace(self, first_offset=offset)
+
 
 def add_summary(
     panes: dict[int, Pane], pruned_ms: int | None, offset: int, summary: Summary
@@ -34,7 +37,7 @@ def add_summary(
     if pruned_ms is not None and summary.pane_ms < pruned_ms:
         return False
     pane = panes.get(summary.pane_ms, Pane({}, {}, offset))
-    panes[summary.pane_ms] = pane.plus(summary)
+    panes[summary.pane_ms] = pane.plus(summary).from_offset(offset)
     return True
 
 

@@ -1,7 +1,8 @@
 """The state of detection: event time, the sums of the panes, and the decisions.
 
-The *sums* of the panes can be rebuilt from the summaries from ``first_needed`` on. *Event time* and
-the *decisions* (revisions, incidents) cannot; they are small and are published when they change.
+The *sums* of the panes can be rebuilt from the summaries from ``first_needed`` on, and so can the
+joined rows that are not counted yet. *Event time* and the *decisions* (revisions, incidents)
+cannot; they are small and are published when they change.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from monitor.counts.joined_rows import JoinedRows
 from monitor.counts.summary import Part, Summary
 from monitor.decisions.incidents import Incident
 from monitor.identity import Key, VersionKey
@@ -19,6 +21,8 @@ from monitor.windows.clocks import AppendClock, Clock, Progress, VersionTime
 from monitor.windows.lives import LifeRequest, Lives
 from monitor.windows.panes import Pane, add_summary, kept_from
 from monitor.windows.scales import BlockSums
+
+Uncounted = tuple[tuple[int, JoinedRows], ...]  # with their offsets
 
 BEFORE_ALL, AFTER_ALL = -(1 << 62), 1 << 62  # for comparisons with times that are None
 
@@ -60,6 +64,7 @@ class Decisions:
     first_needed: int | None = None  # offset of the first summary needed to rebuild the panes
     # Panes and parts that changed while the key was set aside. See ``model_state``.
     unjudged: tuple[tuple[int, Part], ...] = ()
+    uncounted_from: int | None = None  # offset of the first joined rows that are not counted
 
 
 class Times(NamedTuple):
@@ -115,6 +120,7 @@ class State:
     decisions: Mapping[Key, Decisions] = field(default_factory=dict)
     panes: Mapping[Key, Mapping[int, Pane]] = field(default_factory=dict)
     lives: Lives = field(default_factory=dict)
+    uncounted: Mapping[Key, Uncounted] = field(default_factory=dict)
     # Caches, computed from the decisions and panes.
     sums: Mapping[Key, Sums] = field(default_factory=dict, compare=False)
     due: Mapping[Key, Due | None] = field(default_factory=dict, compare=False)
@@ -142,19 +148,35 @@ class Sums:
     errors: BlockSums = field(default_factory=dict)
 
 
-Item = tuple[int, Summary | Progress]  # with its offset
-LogItem = tuple[int, Summary | Progress | LifeRequest]  # with its offset
+Item = tuple[int, Summary | JoinedRows | Progress]  # with its offset
+LogItem = tuple[int, Summary | JoinedRows | Progress | LifeRequest]  # with its offset
 
 
 def rebuilt(state: State, items: Iterable[Item]) -> State:
-    """``state`` with its panes rebuilt from ``items``; no decision is made."""
+    """``state`` with its panes rebuilt from ``items``; no decision is made.
+
+    Joined rows stay uncounted until their version is judged.
+    """
     pruned_ms = {key: decisions.pruned_ms for key, decisions in state.decisions.items()}
     panes = {key: kept_from(kept, pruned_ms.get(key)) for key, kept in state.panes.items()}
+    uncounted = dict(state.uncounted)
     for offset, item in items:
-        if isinstance(item, Summary):
+        if isinstance(item, Progress):
+            continue
+        if isinstance(item, JoinedRows):
+            uncounted[item.key] = (*uncounted.get(item.key, ()), (offset, item))
+        else:
             its_panes = panes.setdefault(item.key, {})
             add_summary(its_panes, pruned_ms.get(item.key), offset, item)
-    return replace(state, panes=panes, sums={}, due={}, agenda=Agenda(), without_due=None)
+    return replace(
+        state,
+        panes=panes,
+        uncounted=uncounted,
+        sums={},
+        due={},
+        agenda=Agenda(),
+        without_due=None,
+    )
 
 
 def rewindow(decisions: Decisions, plan: Plan) -> Decisions:

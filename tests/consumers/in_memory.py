@@ -124,6 +124,11 @@ class Table:
         """Found by a later ``refresh`` or ``catch_up``."""
         self._later |= {(p.model, p.version): p for p in profiles}
 
+    def delete(self, model: str, version: str) -> None:
+        """A tombstone, which was read."""
+        self._known.pop((model, version), None)
+        self._later.pop((model, version), None)
+
     def refresh(self) -> None:
         self._known |= self._later
         self._info |= self._later_info

@@ -2,7 +2,7 @@
 
     sources ──▶ classify_arrivals, count_data ──▶ log ──▶ advance
         │                                 ▲
-        └──▶ add_rows, joined_row_changes, count_outcomes
+        └──▶ add_rows, joined_row_changes, count_joined
 
 ``Pipeline`` reads the sources in random order and portions, as several workers would.
 ``Definition`` looks at all rows at once and knows nothing of order, portions or watermarks.
@@ -20,17 +20,20 @@ import numpy as np
 
 from monitor.budget import Length
 from monitor.counts.columns import Predictions
-from monitor.counts.counting import count_data, count_outcomes
+from monitor.counts.counting import count_data
 from monitor.counts.counts import Cells, Counts, add_cells
+from monitor.counts.joined_rows import count_joined
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.counts.summary import Names, Part, Summary, add_names
 from monitor.decisions.signals import MetricVerdict
 from monitor.events.event_time import Arrival, classify_arrivals, newest_before
 from monitor.events.joining import (
     Entry,
+    JoinedRow,
     JoinPolicy,
     ScoredPrediction,
     add_rows,
+    joined_columns,
     joined_row_changes,
     joined_rows,
 )
@@ -134,28 +137,17 @@ def counted(by: Evaluator, rows: Sequence[Row], parts: Sequence[Part]) -> list[S
     return count_data(by.profile.schema, predictions, np.array(parts, dtype=object))
 
 
-def outcomes(
-    by: Evaluator, additions: Iterable[tuple[tuple[Part, ScoredPrediction, int], int]]
-) -> list[Summary]:
-    found = list(additions)
-    if not found:
-        return []
-    times = np.array([scored.time_ms for (_, scored, _), _ in found], dtype=np.int64)
-    return count_outcomes(
-        by.profile.schema,
-        pane_ms=times - times % PANE,
-        part=np.array([part for (part, _, _), _ in found], dtype=object),
-        score=np.array([scored.score for (_, scored, _), _ in found]),
-        predicted=np.array([scored.predicted for (_, scored, _), _ in found], dtype=np.int64),
-        label=np.array([label for (_, _, label), _ in found], dtype=np.int64),
-        sign=np.array([sign for _, sign in found], dtype=np.int64),
-    )
+def outcomes(by: Evaluator, additions: Iterable[tuple[JoinedRow, int]]) -> list[Summary]:
+    return [
+        summary
+        for rows in joined_columns(by.profile.model, additions).values()
+        for summary in count_joined(by.profile.schema, rows, by.label_wait_ms)
+    ]
 
 
 def join_policy(by: Evaluator) -> JoinPolicy:
     time = by.plan.time
-    wait = {by.profile.version: by.label_wait_ms}
-    return JoinPolicy(PANE, time.lateness_ms, time.accept_late_ms, time.label_horizon_ms, wait)
+    return JoinPolicy(PANE, time.lateness_ms, time.accept_late_ms, time.label_horizon_ms)
 
 
 @dataclass(slots=True)

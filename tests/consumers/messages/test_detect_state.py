@@ -150,6 +150,7 @@ def test_the_json_of_the_state_is_that_of_schema_1():
             "pruned_ms",
         ),
         *("empty_run", "windows", "incidents", "errors", "first_needed", "unjudged"),
+        "uncounted_from",
     ]
     assert list(state["windows"]["4"]) == [
         *("data_revision", "performance_revision", "complete", "final")

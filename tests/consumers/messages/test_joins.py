@@ -70,7 +70,7 @@ def test_join_rows_have_values_as_float64_and_a_list_of_segments():
     one: Any = np.array([1])
     rows = JoinRows("m", [bytes(16)], ["1"], one, one.astype(bool), one.astype(float), one, one)
     message = join_message(rows, 0)
-    table = read_arrow(message.value, "joins")
+    _, table = read_arrow(message.value, "joins")
     assert table.schema.field("value").type == pa.float64()
     assert table.schema.field("segments").type == pa.list_(pa.string())
     assert table["segments"].to_pylist() == [[]]

@@ -24,12 +24,12 @@ from consumers.messages.progress import (
     source_progress_messages,
 )
 from consumers.messages.records import Message, Output, Record, TopicPartition
-from consumers.messages.summaries import decode_summary_message
+from consumers.messages.summaries import decode_summary_message, summary_messages
 from consumers.roles import join_store
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.join import Join
 from consumers.roles.join_store import JoinStore, StoreTaken
-from consumers.roles.profiles import MissingProfile
+from monitor.counts.joined_rows import JoinedRows, count_joined
 from monitor.counts.summary import Part
 from monitor.events.event_time import NEVER
 from monitor.events.progress import AppendTimes, EventTime, Seen
@@ -751,13 +751,45 @@ def test_a_version_that_was_registered_meanwhile_is_found(log, tmp_path):
     profiles = Table(profile(), later=[profile(version="2")])
     role = join(log, tmp_path, profiles=profiles)
     found = joined(log, role, prediction_row("a", 0, version="2"), label_row("a", 100))
-    assert (counted(found, "whole", "2"), profiles.catch_ups) == ({(1, 1): 1}, 1)
+    assert counted(found, "whole", "2") == {(1, 1): 1}
     role.on_partitions_revoked([J0])
 
 
-def test_a_missing_profile_is_reported_by_its_name(log, role):
-    with pytest.raises(MissingProfile, match="the profile of m/9 is gone"):
-        joined(log, role, prediction_row("a", 0, version="9"))
+def test_rows_of_a_version_without_a_profile_are_joined_and_not_counted(log, role):
+    """Those of other versions are counted as always."""
+    found = joined(
+        log,
+        role,
+        prediction_row("a", 0),
+        prediction_row("a", 300, version="9", predicted=0, late=True),
+        label_row("a", 400),
+    )
+    assert counted(found, "whole") == {(1, 1): 1}
+    (rows,) = uncounted(log)
+    assert (rows.model, rows.version, rows.time_ms.tolist()) == ("m", "9", [T0 + 300])
+    assert [rows.predicted[0], rows.label[0], rows.final[0], rows.whole[0]] == [0, 1, 0, 1]
+
+
+def uncounted(log: Log) -> list[JoinedRows]:
+    decoded = map(decode_summary_message, log.all("summaries"))
+    return [content for content in decoded if isinstance(content, JoinedRows)]
+
+
+@pytest.mark.parametrize("counted_first", [True, False])
+def test_rows_counted_with_a_profile_and_without_add_up(log, tmp_path, counted_first):
+    """A label is corrected after the profile was deleted, or after it was published again."""
+    tables = [table(), Table()] if counted_first else [Table(), table()]
+    first = [prediction_row("a", 0), label_row("a", 400, 0)]
+    for profiles, rows in zip(tables, (first, [label_row("a", 500, 1)]), strict=True):
+        role = join(log, tmp_path, profiles=profiles)
+        found = joined(log, role, *rows)
+        role.on_partitions_revoked([J0])
+    schema = profile().schema
+    rest = [summary for rows in uncounted(log) for summary in count_joined(schema, rows, WAIT)]
+    for message in summary_messages("m", rest, 2):
+        log.append(message)
+    found = outcomes(log.all("summaries"))
+    assert counted(found, "final") == counted(found, "whole") == {(1, 1): 1}
 
 
 def test_the_status_has_offset_watermark_and_counts(log, role):

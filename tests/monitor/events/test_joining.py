@@ -12,6 +12,7 @@ Panes of 10, a horizon of 30, a label wait of 5 after the end of a pane:
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from functools import reduce
 
 import pytest
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from monitor.counts.summary import Part
 from monitor.events.joining import (
     Entry,
+    JoinedRow,
     JoinPolicy,
     Label,
     ScoredPrediction,
@@ -31,7 +33,8 @@ from monitor.events.joining import (
 )
 
 PANE, LATENESS, ACCEPTED, HORIZON, WAIT = 10, 3, 15, 30, 5
-POLICY = JoinPolicy(PANE, LATENESS, ACCEPTED, HORIZON, {"1": WAIT, "2": 0})
+POLICY = JoinPolicy(PANE, LATENESS, ACCEPTED, HORIZON)
+WAITS = {"1": WAIT, "2": 0}
 EMPTY = Entry("credit")
 
 
@@ -49,13 +52,31 @@ def entry_of(*rows: ScoredPrediction | Label) -> Entry:
     return add_rows(EMPTY, rows)
 
 
-def row_counts(*rows: ScoredPrediction | Label) -> dict[tuple[Part, int], int]:
-    return {
-        (part, label): n for (part, _, label), n in joined_rows(entry_of(*rows), POLICY).items()
-    }
-
-
 FINAL, AMENDED = Part.FINAL, Part.AMENDED
+
+
+def deadline_ms(prediction: ScoredPrediction) -> int:
+    return prediction.time_ms // PANE * PANE + PANE + WAITS[prediction.version]
+
+
+def by_part(rows: Iterable[tuple[JoinedRow, int]]) -> Counter:
+    """The parts that joined rows are counted in: ``AMENDED`` is *all* minus *final*."""
+    parts: Counter = Counter()
+    for (prediction, label, known_ms), sign in rows:
+        if known_ms is None:
+            parts[(AMENDED, prediction, label)] += sign
+        elif known_ms < deadline_ms(prediction):
+            parts[(FINAL, prediction, label)] += sign
+            parts[(AMENDED, prediction, label)] -= sign
+    return Counter({row: n for row, n in parts.items() if n})
+
+
+def parts_of(*rows: ScoredPrediction | Label) -> Counter:
+    return by_part(joined_rows(entry_of(*rows), POLICY).items())
+
+
+def row_counts(*rows: ScoredPrediction | Label) -> dict[tuple[Part, int], int]:
+    return {(part, label): n for (part, _, label), n in parts_of(*rows).items()}
 
 
 @pytest.mark.parametrize(
@@ -140,7 +161,7 @@ def test_predictions_and_labels_of_one_id_give_these_labelled_rows(rows, expecte
 
 def test_each_version_has_a_row_of_its_own_for_one_label():
     first, second = predicted_at(4), predicted_at(6, "2", 0.1)
-    assert joined_rows(entry_of(first, second, label_at(9)), POLICY) == {
+    assert parts_of(first, second, label_at(9)) == {
         (FINAL, first, 1): 1,
         (FINAL, second, 1): 1,
     }
@@ -148,12 +169,12 @@ def test_each_version_has_a_row_of_its_own_for_one_label():
 
 def test_earliest_of_repeated_predictions_counts():
     early, again = predicted_at(4), predicted_at(14)
-    assert joined_rows(entry_of(again, early, label_at(14)), POLICY) == {(FINAL, early, 1): 1}
+    assert parts_of(again, early, label_at(14)) == {(FINAL, early, 1): 1}
 
 
 def test_earlier_prediction_that_is_late_amends_the_later_one_that_is_on_time():
     early, again = predicted_at(4, late=True), predicted_at(14)
-    assert joined_rows(entry_of(again, early, label_at(14)), POLICY) == {
+    assert parts_of(again, early, label_at(14)) == {
         (FINAL, again, 1): 1,
         (AMENDED, again, 1): -1,
         (AMENDED, early, 1): 1,
@@ -212,8 +233,9 @@ def by_definition(rows: list[ScoredPrediction | Label]) -> Counter:
             counted[(AMENDED, own[0], label)] += 1
         if on_time:
             first = on_time[0]
-            deadline = first.time_ms // PANE * PANE + PANE + POLICY.label_wait_ms[version]
-            in_time = [t for t in labels if max(t.time_ms, t.seen_ms - LATENESS) < deadline]
+            in_time = [
+                t for t in labels if max(t.time_ms, t.seen_ms - LATENESS) < deadline_ms(first)
+            ]
             if (label := latest_label(in_time, first)) is not None:
                 counted[(FINAL, first, label)] += 1
                 counted[(AMENDED, first, label)] -= 1
@@ -232,14 +254,14 @@ def latest_label(labels: list[Label], prediction: ScoredPrediction) -> int | Non
 
 @given(rows=arrivals, data=st.data())
 def test_sums_follow_the_definition_for_any_order_and_batching_of_rows(rows, data):
-    left, entry, sums = data.draw(st.permutations(rows)), EMPTY, Counter()
+    left, entry = data.draw(st.permutations(rows)), EMPTY
+    changes: list[tuple[JoinedRow, int]] = []
     while left:
         size = data.draw(st.integers(1, len(left)))
         batch, left = left[:size], left[size:]
         before, entry = entry, add_rows(entry, batch)
-        for row, sign in joined_row_changes(before, entry, POLICY):
-            sums[row] += sign
-    assert Counter({row: n for row, n in sums.items() if n}) == by_definition(rows)
+        changes += joined_row_changes(before, entry, POLICY)
+    assert by_part(changes) == by_definition(rows)
 
 
 @given(rows=arrivals, data=st.data())
@@ -251,7 +273,7 @@ def test_entry_does_not_depend_on_the_order_of_rows(rows, data):
 @given(rows=arrivals)
 def test_sums_all_and_final_hold_at_most_one_row_of_each_version(rows):
     sums: Counter = Counter()
-    for (part, row, label), n in joined_rows(entry_of(*rows), POLICY).items():
+    for (part, row, label), n in parts_of(*rows).items():
         sums[(part, row.version)] += n
         sums[("all", row.version)] += n
         sums[("cell", row, label)] += n
@@ -296,7 +318,8 @@ def test_final_sum_does_not_change_after_both_watermarks_have_passed(streams, da
         if row is None:
             continue
         before, entries[ident] = entries[ident], add_rows(entries[ident], [row])
-        for (part, prediction, _), _ in joined_row_changes(before, entries[ident], POLICY):
+        changes = joined_row_changes(before, entries[ident], POLICY)
+        for part, prediction, _ in by_part(changes):
             pane_end_ms = prediction.time_ms // PANE * PANE + PANE
             settled = (
                 min(reached[:2]) - LATENESS >= pane_end_ms

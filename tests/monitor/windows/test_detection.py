@@ -9,15 +9,17 @@ Here each partition is read row by row; ``test_detection_by_definition`` covers 
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from monitor.counts.counts import Counts
+from monitor.counts.joined_rows import JoinedRows
 from monitor.counts.summary import Part, Summary
 from monitor.events.progress import AppendTimes, EventTime
 from monitor.identity import Key
 from monitor.windows import data_windows, pane_errors
 from monitor.windows.clocks import JoinedTime, Progress
-from monitor.windows.detection import advance
+from monitor.windows.detection import advance, due_models
 from monitor.windows.findings import Maturity, WindowStatus, evidence_of
 from monitor.windows.state import (
     Decisions,
@@ -473,6 +475,24 @@ def test_rebuilding_does_not_bring_back_pruned_panes():
     behind, _ = advance({KEY: EVALUATOR}, State(), log[:2])
     decided = State(state.clock, state.times, state.decisions, behind.panes)
     assert rebuilt(decided, log[2:]) == state
+
+
+def joined_rows(time_ms: int) -> JoinedRows:
+    """One row, of a correct prediction."""
+    at, one = np.array([time_ms]), np.array([1])
+    return JoinedRows(*KEY, at, one * 0.9, one, one, at, one, one)
+
+
+def test_joined_rows_of_a_version_that_is_set_aside_are_kept_until_they_can_be_counted():
+    state, _ = advance({}, State(), [(7, joined_rows(3))])
+    assert state.first_needed == 7
+    again = rebuilt(State(decisions=state.decisions), [(7, joined_rows(3))])
+    unrelated = [(8, Progress(AppendTimes(1, {0: 1})))]
+    for waiting in (state, again):
+        assert due_models(waiting, unrelated) == [KEY]
+        judged, _ = advance({KEY: EVALUATOR}, waiting, unrelated)
+        assert (judged.uncounted, judged.first_needed) == ({}, 7)
+        assert judged.panes[KEY][0].cells[Part.FINAL]["outcomes"] == Counts.of([3])
 
 
 def test_a_pane_is_kept_while_a_window_over_it_is_open():

@@ -1,0 +1,61 @@
+"""Labelled rows that are not counted yet, on the topic ``summaries``, as Arrow.
+
+``join`` writes them instead of a summary if it does not have the profile of their version.
+``detect`` counts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from consumers.messages.arrow import ARROW_HEADERS, arrow_metadata, whole
+from consumers.messages.records import Message
+from monitor.counts.joined_rows import JoinedRows
+from producers.contract.partitions import model_partition
+from producers.contract.summaries import encode_table
+
+KIND = "joined_rows"
+MOST_ROWS = 8_000  # in a message: under 512 kB, even if nothing compresses
+_INTEGERS = ("time_ms", "known_ms", "final", "whole")
+
+
+def joined_rows_messages(rows: JoinedRows, partitions: int) -> Iterator[Message]:
+    """For the partition of their model in ``summaries``."""
+    partition = model_partition(rows.model, partitions)
+    table = _table(rows)
+    for start in range(0, len(rows), MOST_ROWS):
+        value = encode_table(table.slice(start, MOST_ROWS))
+        yield Message("summaries", rows.model.encode(), value, partition, ARROW_HEADERS)
+
+
+def joined_rows_of(table: pa.Table) -> JoinedRows:
+    """Raises ``ValueError`` if the table does not hold joined rows."""
+    try:
+        metadata = table.schema.metadata
+        return JoinedRows(
+            metadata[b"model"].decode(),
+            metadata[b"version"].decode(),
+            score=table["score"].to_numpy(),
+            predicted=whole(table["predicted"].to_numpy()),
+            label=whole(table["label"].to_numpy()),
+            **{name: table[name].to_numpy().astype(np.int64) for name in _INTEGERS},
+        )
+    except (KeyError, pa.ArrowException) as error:
+        raise ValueError(f"the message holds no joined rows: {error}") from error
+
+
+def _table(rows: JoinedRows) -> pa.Table:
+    columns = {
+        "time_ms": rows.time_ms,
+        "score": rows.score,
+        "predicted": rows.predicted.astype(np.float64),
+        "label": rows.label.astype(np.float64),
+        "known_ms": rows.known_ms,
+        "final": rows.final.astype(np.int8),
+        "whole": rows.whole.astype(np.int8),
+    }
+    metadata = {**arrow_metadata(KIND), "model": rows.model, "version": rows.version}
+    return pa.table(columns).replace_schema_metadata(metadata)
