@@ -19,7 +19,7 @@ from monitor.events.progress import AppendTimes, EventTime
 from monitor.identity import Key
 from monitor.windows import data_windows, pane_errors
 from monitor.windows.clocks import JoinedTime, Progress
-from monitor.windows.detection import advance, due_models
+from monitor.windows.detection import advance, due_keys
 from monitor.windows.findings import Maturity, WindowStatus, evidence_of
 from monitor.windows.state import (
     Decisions,
@@ -480,7 +480,7 @@ def test_rebuilding_does_not_bring_back_pruned_panes():
 def joined_rows(time_ms: int) -> JoinedRows:
     """One row, of a correct prediction."""
     at, one = np.array([time_ms]), np.array([1])
-    return JoinedRows(*KEY, at, one * 0.9, one, one, at, one, one)
+    return JoinedRows(*KEY.version_key, at, one * 0.9, one, one, at, one, one)
 
 
 def test_joined_rows_of_a_version_that_is_set_aside_are_kept_until_they_can_be_counted():
@@ -489,7 +489,7 @@ def test_joined_rows_of_a_version_that_is_set_aside_are_kept_until_they_can_be_c
     again = rebuilt(State(decisions=state.decisions), [(7, joined_rows(3))])
     unrelated = [(8, Progress(AppendTimes(1, {0: 1})))]
     for waiting in (state, again):
-        assert due_models(waiting, unrelated) == [KEY]
+        assert due_keys(waiting, unrelated) == [KEY]
         judged, _ = advance({KEY: EVALUATOR}, waiting, unrelated)
         assert (judged.uncounted, judged.first_needed) == ({}, 7)
         assert judged.panes[KEY][0].cells[Part.FINAL]["outcomes"] == Counts.of([3])
