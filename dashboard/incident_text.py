@@ -73,8 +73,11 @@ def window(incident: Incident) -> str | None:
 
 def evidence(evidence: Evidence) -> str:
     """The figures of an incident with their limits. Unknown fields are left out."""
-    is_metric = evidence.get("decided_by") in labels.METRICS
-    sentences = _metric(evidence) if is_metric else _distance(evidence)
+    decided_by = evidence.get("decided_by")
+    if decided_by == "rows":
+        sentences = _rows(evidence)
+    else:
+        sentences = _metric(evidence) if decided_by in labels.METRICS else _distance(evidence)
     if grouped := evidence.get("grouped"):
         sentences.append(f"Same incident: {escape(', '.join(grouped))}.")
     return " ".join(sentences)
@@ -105,6 +108,18 @@ def _metric(evidence: Evidence) -> list[str]:
         _labels(evidence),
     ]
     return [sentence for sentence in sentences if sentence]
+
+
+def _rows(evidence: Evidence) -> list[str]:
+    """Limits are absent if there were no rows at all."""
+    low, high, usual = (evidence.get(field) for field in ("low", "high", "baseline"))
+    sentences = [f"{formats.quantity(evidence.get('rows') or 0, 'row')}."]
+    if low is not None and high is not None and usual is not None:
+        normal = f"{formats.count(round(max(low, 0)))} to {formats.count(round(high))}"
+        sentences.append(
+            f"{formats.count(round(usual))} on average in the reference, normal: {normal}."
+        )
+    return sentences
 
 
 def _labels(evidence: Evidence) -> str:

@@ -30,6 +30,7 @@ from driftline.configuration.sections import (
     StoreSection,
     TimeSection,
     TopicsSection,
+    TrafficSection,
     WindowsSection,
 )
 from driftline.configuration.toml_file import read_values
@@ -56,6 +57,7 @@ class Settings(BaseSettings):
     time: TimeSection = Field(default_factory=TimeSection)
     drift: DriftSection = Field(default_factory=DriftSection)
     performance: PerformanceSection = Field(default_factory=PerformanceSection)
+    traffic: TrafficSection = Field(default_factory=TrafficSection)
     retraining: RetrainingSection = Field(default_factory=RetrainingSection)
     incidents: IncidentsSection = Field(default_factory=IncidentsSection)
     topics: TopicsSection = Field(default_factory=TopicsSection)
@@ -103,6 +105,7 @@ class Settings(BaseSettings):
             time=plans.time_plan(_merged(self.time, own.time)),
             drift=plans.drift_plan(_merged(self.drift, own.drift)),
             performance=plans.performance_plan(_merged(self.performance, own.performance)),
+            traffic=plans.traffic_plan(_merged(self.traffic, own.traffic)),
             retraining=plans.retraining_plan(_merged(self.retraining, own.retraining)),
             incidents=plans.incidents_plan(self.incidents),
         )

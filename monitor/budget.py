@@ -26,12 +26,13 @@ from monitor.plan import Plan
 
 # The shares of families that a model does not have go to its features.
 SHARES: Mapping[str, float] = {
-    "data": 0.50,
+    "data": 0.45,
     "prediction": 0.10,
     "errors": 0.10,
     "performance": 0.15,
     "quality": 0.10,
     "coverage": 0.05,
+    "traffic": 0.05,
 }
 DISTRIBUTION_TEST_NAMES = ("ks", "kuiper", "wilcoxon", "mood")
 MAX_LEVEL = 0.5
@@ -114,7 +115,7 @@ def own_length(plan: Plan) -> Length:
 
 def families(plan: Plan, schema: Schema, scales: Sequence[Length]) -> dict[str, Family]:
     """The families of a model's tests, by name; their shares of the budget add up to 1."""
-    every = {name: list(tests) for name, tests in _tests(schema).items()}
+    every = {name: list(tests) for name, tests in _tests(plan, schema).items()}
     present = {name: tests for name, tests in every.items() if tests}
     receiver = "data" if "data" in present else "prediction"
     shares = {name: SHARES[name] for name in present if name != receiver}
@@ -126,7 +127,7 @@ def families(plan: Plan, schema: Schema, scales: Sequence[Length]) -> dict[str, 
     }
 
 
-def _tests(schema: Schema) -> dict[str, Iterator[tuple[str, str]]]:
+def _tests(plan: Plan, schema: Schema) -> dict[str, Iterator[tuple[str, str]]]:
     labelled = schema.errors is not None
     return {
         "data": _feature_tests(schema),
@@ -135,6 +136,7 @@ def _tests(schema: Schema) -> dict[str, Iterator[tuple[str, str]]]:
         "performance": ((f"performance/{m}", m) for m in INCIDENT_METRICS if labelled),
         "quality": ((f"quality/{name}", "missing") for name in schema.features),
         "coverage": iter([("coverage/labels", "coverage")] if labelled else ()),
+        "traffic": iter([("traffic/rows", "rows")] if plan.traffic.watch else ()),
     }
 
 

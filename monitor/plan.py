@@ -140,6 +140,18 @@ class Performance:
 
 
 @dataclass(frozen=True, slots=True)
+class Traffic:
+    """Whether the number of rows is watched, and when their absence is an incident."""
+
+    watch: bool = True
+    none_after_ms: int | None = None  # event time; None: learned from the reference
+
+    def __post_init__(self) -> None:
+        if self.none_after_ms is not None and self.none_after_ms <= 0:
+            raise InvalidPlan("traffic.none_after must be longer than zero")
+
+
+@dataclass(frozen=True, slots=True)
 class Retraining:
     critical_alert_threshold: int = 1
     lookback_ms: int = DAY
@@ -174,5 +186,6 @@ class Plan:
     time: Time = field(default_factory=Time)
     drift: Drift = field(default_factory=Drift)
     performance: Performance = field(default_factory=Performance)
+    traffic: Traffic = field(default_factory=Traffic)
     retraining: Retraining = field(default_factory=Retraining)
     incidents: Incidents = field(default_factory=Incidents)

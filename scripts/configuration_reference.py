@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
 
 def _section(name: str, section: type[BaseModel]) -> Iterator[str]:
     yield f"## `[{name}]`\n"
-    yield f"{section.__doc__}\n"
+    yield f"{cleandoc(section.__doc__ or '')}\n"
     yield "| key | default | meaning |\n| --- | --- | --- |"
     for path, field in _fields(section):
         yield f"| `{path}` | {_default(field)} | {field.description} |"

@@ -19,13 +19,14 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.quality import concept, runs
+from benchmarks.quality import concept, runs, traffic
 from benchmarks.quality.concept import FLIP
 from benchmarks.quality.figures import delays, mean, proportion
 from benchmarks.quality.flights import CHANGES as FLIGHT_CHANGES
 from benchmarks.quality.streams import CHANGES, NULLS, OTHER_CHANGES, WITH_MEMORY
 
 RESULTS = Path(__file__).parents[1] / "results" / "quality.json"
+PARTS = ("null", "memory", "delay", "flights", "traffic")
 Figures = dict[str, Any]
 Each = Callable[[Callable[..., Any], Sequence[Any]], list[Any]]
 
@@ -38,12 +39,12 @@ Each = Callable[[Callable[..., Any], Sequence[Any]], list[Any]]
     show_default=True,
     help="Runs of each healthy stream of independent rows. The other parts have fewer.",
 )
-@click.option("--only", multiple=True, type=click.Choice(("null", "memory", "delay", "flights")))
+@click.option("--only", multiple=True, type=click.Choice(PARTS))
 @click.option("--workers", default=2, show_default=True)
 def main(run_count: int, only: Sequence[str], workers: int) -> None:
     """Measure, print the tables and write the results."""
     figures_by_part: Figures = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    parts = {"null": _null, "memory": _memory, "delay": _delay, "flights": _flights}
+    parts = dict(zip(PARTS, (_null, _memory, _delay, _flights, _traffic), strict=True))
     with ProcessPoolExecutor(workers) as pool:
 
         def each(function: Callable[..., Any], over: Sequence[Any]) -> list[Any]:
@@ -97,6 +98,18 @@ def _flights(run_count: int, each: Each) -> Iterator[tuple[str, Figures]]:
         yield f"forward {quarter}", asdict(runs.healthy_flights(quarter, None))
     for change in FLIGHT_CHANGES:
         yield change, delays(each(partial(runs.flights_delay, change), range(run_count // 10)))
+
+
+def _traffic(run_count: int, each: Each) -> Iterator[tuple[str, Figures]]:
+    """Proportion of runs with a window of too few or too many rows, and delays in hours."""
+    for name in traffic.HEALTHY:
+        found = each(partial(traffic.false_alarms, name), range(run_count // 2))
+        yield name, proportion(sum(n > 0 for n in found), len(found))
+    for quarter in range(1, 5):
+        found = each(partial(traffic.flights, quarter), range(run_count // 10))
+        yield f"flights, quarter {quarter}", proportion(sum(n > 0 for n in found), len(found))
+    for change in traffic.CHANGES:
+        yield change, delays(each(partial(traffic.delay, change), range(run_count // 5)))
 
 
 def _line(figures: Figures) -> str:

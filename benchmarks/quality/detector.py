@@ -12,7 +12,7 @@ from monitor.counts.columns import Column, Predictions
 from monitor.counts.counts import Counts
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.counts.summary import Quality
-from monitor.plan import HOUR, Budget, Drift, Plan, Windows
+from monitor.plan import HOUR, Budget, Drift, Plan, Traffic, Windows
 from monitor.windows.evaluator import Evaluator
 
 Rows = NDArray[np.float64]  # shape (rows, features)
@@ -20,12 +20,13 @@ Rows = NDArray[np.float64]  # shape (rows, features)
 ROWS_AT_ONCE = 12_500  # approximately; rows that are located in one call
 
 
-def plan(budget: float, panes: int) -> Plan:
+def plan(budget: float, panes: int, *, watch_traffic: bool = True) -> Plan:
     """``budget`` false alarms in ``panes`` panes. Displayed windows are single panes."""
     allowance = Budget(budget, panes * HOUR)
     return Plan(
         Windows(HOUR, HOUR, HOUR, 10**6 * HOUR),
         drift=Drift(warning=allowance, critical=allowance, critical_effect=0.0),
+        traffic=Traffic(watch=watch_traffic),
     )
 
 

@@ -56,6 +56,7 @@ def _data(transition: Transition, info: VersionInfo, state: VersionState | None)
         severity=incident.severity,
         state="resolved" if resolved else "open",
         reason=transition.resolution if resolved else None,
+        caused_by=transition.cause,
         opened_at=rfc3339(incident.opened_ms),
         resolved_at=rfc3339(transition.end_ms) if resolved else None,
         window=window,

@@ -1,10 +1,11 @@
 """The sentences of alerts: what was measured, in which window, and the limits it exceeded.
 
-A test opens an incident if two conditions hold (``monitor.statistics.drift_rule``), and a sentence
-prints both with the figures that decide:
+A test of the rows opens an incident if two conditions hold (``monitor.statistics.drift_rule``), and
+a sentence prints both with the figures that decide:
 
 * distances and ranks: ``value > threshold`` and ``persistent > allowance + threshold / 2``;
 * missing values and coverage: an exact test (its p-value) and the same second condition;
+* the number of rows: below ``low`` or above ``high``;
 * categories: exact tests (their p-value), and the second condition for each category with three
   quarters of its own noise. ``threshold`` is the largest noise of any category, so the limit that
   can be printed is the largest one.
@@ -34,7 +35,7 @@ def alert_sentence(transition: Transition) -> str:
 _RESOLVED: Mapping[Resolution, str] = {
     Resolution.RECOVERED: "back to normal in the window {window}.",
     Resolution.RETIRED: "the model version was retired.",
-    Resolution.STALE: "no rows came any more.",
+    Resolution.STALE: "no rows in the window {window}, so it can neither continue nor recover.",
     Resolution.REBASED: "the model version was reset, and starts afresh.",
 }
 
@@ -83,6 +84,18 @@ def _proportion(measure: str, evidence: Evidence, window: str) -> str:
     return (
         f"{measure} differs by {evidence.value:.3f} from the reference ({evidence.detail}) in the"
         f" window {window}. {_p_value(evidence)}; {_persistence(evidence, 'allowance')}."
+    )
+
+
+def _rows(evidence: Evidence, window: str) -> str:
+    """``detail`` is ``none``, ``lower`` or ``higher``."""
+    if evidence.detail == "none":
+        return f"no rows in the window {window}."
+    than = {"lower": "fewer", "higher": "more"}.get(evidence.detail or "", "not as many")
+    low, high = max(evidence.low or 0.0, 0.0), evidence.high or 0.0
+    return (
+        f"{evidence.rows:,} rows in the window {window}, {than} than windows of the reference have:"
+        f" {evidence.baseline or 0.0:,.0f} on average, normal from {low:,.0f} to {high:,.0f}."
     )
 
 
@@ -149,4 +162,5 @@ _TESTS: Mapping[str, Callable[[Evidence, str], str]] = {
     "categories": _categories,
     "missing": _missing,
     "coverage": _coverage,
+    "rows": _rows,
 }

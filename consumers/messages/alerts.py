@@ -56,6 +56,7 @@ class IncidentData(Struct, frozen=True, kw_only=True):
     severity: Enumerated  # Severity
     state: Enumerated  # open or resolved
     reason: Enumerated | None = None  # Resolution; None while it is open
+    caused_by: str | None = None  # the incident about the traffic that made this one stale
     opened_at: str
     resolved_at: str | None
     window: AlertWindow

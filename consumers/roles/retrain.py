@@ -24,6 +24,7 @@ from consumers.messages.records import (
     TopicPartition,
 )
 from consumers.messages.windows import WindowMessage, decode_window
+from monitor.decisions.incidents import Resolution
 from monitor.decisions.retraining import Facts, decide
 from monitor.identity import VersionKey
 from monitor.plan import Plan
@@ -32,7 +33,11 @@ from monitor.statistics.drift_rule import Severity
 
 @dataclass(slots=True)
 class ModelHistory:
-    """The windows and critical incidents of one model version."""
+    """The windows and critical incidents of one model version.
+
+    Incidents that ended as stale do not count, nor do those about the traffic: more training does
+    not bring rows.
+    """
 
     labels: dict[tuple[int, int], int] = field(default_factory=dict)  # by start and end of a window
     critical: dict[str, int | None] = field(default_factory=dict)  # incident: resolved at, or open
@@ -42,7 +47,9 @@ class ModelHistory:
         if isinstance(message, WindowMessage):
             self.now_ms = max(self.now_ms, message.end_ms)
             self.labels[message.start_ms, message.end_ms] = message.performance.labels
-        elif message.data.severity == Severity.CRITICAL:
+        elif message.data.reason == Resolution.STALE:
+            self.critical.pop(message.data.incident, None)
+        elif message.data.severity == Severity.CRITICAL and message.data.kind != "traffic":
             self.critical[message.data.incident] = message.data.resolved_ms
 
     def decision(self, model: str, version: str, plan: Plan) -> RetrainingDecision:

@@ -8,6 +8,7 @@ from driftline.configuration.sections import (
     PerformanceSection,
     RetrainingSection,
     TimeSection,
+    TrafficSection,
     WindowsSection,
 )
 from monitor.plan import (
@@ -17,6 +18,7 @@ from monitor.plan import (
     Performance,
     Retraining,
     Time,
+    Traffic,
     Windows,
     duration_ms,
 )
@@ -57,6 +59,11 @@ def drift_plan(section: DriftSection) -> Drift:
 
 def performance_plan(section: PerformanceSection) -> Performance:
     return Performance(degradation_threshold=section.degradation_threshold)
+
+
+def traffic_plan(section: TrafficSection) -> Traffic:
+    none_after_ms = None if section.none_after is None else duration_ms(section.none_after)
+    return Traffic(section.watch, none_after_ms)
 
 
 def retraining_plan(section: RetrainingSection) -> Retraining:

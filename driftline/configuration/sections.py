@@ -137,6 +137,20 @@ class PerformanceSection(Section):
     )
 
 
+class TrafficSection(Section):
+    """When the number of rows is an incident."""
+
+    watch: bool = Field(
+        default=True,
+        description="Whether traffic is watched. Turn it off if rows come irregularly by nature.",
+    )
+    none_after: str | None = Field(
+        default=None,
+        description="No rows for this much event time open an incident, in whole panes; by default"
+        " twice the longest gap of the reference, and two panes more.",
+    )
+
+
 class RetrainingSection(Section):
     """When retraining is recommended."""
 
@@ -212,4 +226,5 @@ class ModelSection(Section):
     time: dict[str, Any] = Field(default_factory=dict)
     drift: dict[str, Any] = Field(default_factory=dict)
     performance: dict[str, Any] = Field(default_factory=dict)
+    traffic: dict[str, Any] = Field(default_factory=dict)
     retraining: dict[str, Any] = Field(default_factory=dict)

@@ -48,10 +48,15 @@ class ClosedWindows:
         over = self._windows.over(pane_ms)
         changed.update(start_ms for start_ms in over if start_ms in self.states)
 
+    def amend(self, start_ms: int) -> None:
+        """Publish a window that was not published when it closed, unless it is kept already."""
+        if start_ms not in self.states:
+            self._keep(start_ms)
+            self._changed_data.add(start_ms)
+
     def close(self, start_ms: int) -> WindowFinding:
         """Publish a window for the first time."""
-        complete = self._panes.is_complete_from(start_ms)
-        self.states[start_ms] = WindowState(complete=complete)
+        self._keep(start_ms)
         finding = self._finding(start_ms)
         self._publish(finding)
         if self._panes.window_has(start_ms, Part.LATE):
@@ -100,6 +105,10 @@ class ClosedWindows:
             for start_ms, window in self.states.items()
             if start_ms >= before_ms or not window.final
         }
+
+    def _keep(self, start_ms: int) -> None:
+        complete = self._panes.is_complete_from(start_ms)
+        self.states[start_ms] = WindowState(complete=complete)
 
     def _count_revisions(self, start_ms: int) -> None:
         """Increase the revisions of what has changed.

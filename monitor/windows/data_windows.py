@@ -6,14 +6,15 @@ data. Late rows amend it later and open no incident.
 
 from __future__ import annotations
 
+from monitor.events.event_time import latest
 from monitor.windows.closed_windows import ClosedWindows
 from monitor.windows.findings import WindowStatus
-from monitor.windows.incident_tracker import IncidentTracker
 from monitor.windows.pane_closer import PaneCloser
 from monitor.windows.panes import PaneStore
 from monitor.windows.state import Decisions, soonest
+from monitor.windows.traffic_watch import TrafficWatch
 
-MOST_EMPTY = 1_000  # consecutive empty windows to publish; further ones are skipped
+MOST_EMPTY = 3  # consecutive empty windows to publish; further ones are skipped
 
 
 class DataWindows:
@@ -28,14 +29,14 @@ class DataWindows:
         panes: PaneStore,
         scan: PaneCloser,
         closed: ClosedWindows,
-        incidents: IncidentTracker,
+        traffic: TrafficWatch,
         decisions: Decisions,
     ) -> None:
         self.next_start_ms = decisions.next_start_ms
         self.empty_run = decisions.empty_run
         self.scan = scan
         self._windows = panes.windows
-        self._panes, self._closed, self._incidents = panes, closed, incidents
+        self._panes, self._closed, self._traffic = panes, closed, traffic
 
     def add_pane(self, pane_ms: int) -> None:
         """Start with the first window over a pane if no earlier pane held an on-time row.
@@ -54,15 +55,32 @@ class DataWindows:
             self.next_start_ms = over(pane_ms)[0]
         self._panes.first_ms = pane_ms
 
+    def publish_skipped(self, pane_ms: int) -> None:
+        """Publish the windows over a pane that were skipped because they were empty.
+
+        Rows have come after all: late ones, or those of a partition that was idle.
+        """
+        first_ms, next_ms = self._panes.first_ms, self.next_start_ms
+        if first_ms is not None and next_ms is not None:
+            self._publish_between(self._windows.over(first_ms)[0], next_ms, pane_ms)
+
+    def _publish_between(self, from_ms: int, until_ms: int, pane_ms: int) -> None:
+        """Publish the windows over a pane that start in a time, unless they are kept or pruned."""
+        kept_from_ms = latest(from_ms, self._panes.pruned_ms) or from_ms
+        for start_ms in self._windows.over(pane_ms):
+            if kept_from_ms <= start_ms < until_ms:
+                self._closed.amend(start_ms)
+
     def close_until(self, watermark_ms: int | None) -> None:
         """Close the panes and windows that end at the watermark or earlier."""
         if watermark_ms is None:
             return
         for end_ms in self.scan.close_until(watermark_ms):
             self._close_windows(end_ms)
-            self._incidents.apply_verdicts(end_ms)
+            self._traffic.add_pane(end_ms - self._windows.pane_ms)
+            self._traffic.apply_verdicts_of_rows(end_ms)
         self._close_windows(watermark_ms)
-        self._incidents.apply_verdicts(watermark_ms)
+        self._traffic.incidents.apply_verdicts(watermark_ms)
 
     @property
     def due_ms(self) -> int | None:
@@ -85,11 +103,19 @@ class DataWindows:
     def _close_windows(self, watermark_ms: int) -> None:
         if self.next_start_ms is None:
             return
-        start_ms = self._skip_empty(self.next_start_ms, watermark_ms)
+        start_ms = self._after_empty(self.next_start_ms, watermark_ms)
         while start_ms + self._windows.length_ms <= watermark_ms:
             self._close(start_ms)
-            start_ms = self._skip_empty(start_ms + self._windows.slide_ms, watermark_ms)
+            start_ms = self._after_empty(start_ms + self._windows.slide_ms, watermark_ms)
         self.next_start_ms = start_ms
+
+    def _after_empty(self, start_ms: int, watermark_ms: int) -> int:
+        """The window to close next, from ``start_ms`` on. Publishes skipped ones with late rows."""
+        next_ms = self._skip_empty(start_ms, watermark_ms)
+        if next_ms > start_ms:
+            for pane_ms in self._panes.panes:
+                self._publish_between(start_ms, next_ms, pane_ms)
+        return next_ms
 
     def _skip_empty(self, start_ms: int, watermark_ms: int) -> int:
         """The window to close next, from ``start_ms`` on.
@@ -111,4 +137,4 @@ class DataWindows:
         self.empty_run = self.empty_run + 1 if data.status is WindowStatus.NO_DATA else 0
         if data.status is WindowStatus.CLOSED:
             for feature in (*data.features, data.score):
-                self._incidents.add_feature(feature, start_ms)
+                self._traffic.incidents.add_feature(feature, start_ms)

@@ -21,6 +21,7 @@ from monitor.statistics.coverage_check import CoverageCheck
 from monitor.statistics.drift_rule import Comparison, Severity
 from monitor.statistics.proportions import Proportion
 from monitor.statistics.scanner import Scanner
+from monitor.statistics.traffic import TrafficCheck
 from monitor.windows.evaluator_builder import EvaluatorBuilder
 from monitor.windows.feature_findings import (
     WindowHalves,
@@ -51,6 +52,7 @@ class Evaluator:
     data: Scanner  # of the features and the score
     errors: Scanner | None
     coverage: CoverageCheck | None
+    traffic: TrafficCheck
     baseline: Mapping[str, Metric]
     dispersions: Mapping[Length, Mapping[str, Overdispersion]]  # by metric
     expectation: PerformanceEstimator | None  # None: the reference has no labels
@@ -74,6 +76,7 @@ class Evaluator:
             builder.data_scanner(),
             builder.error_scanner(),
             builder.coverage_check(),
+            builder.traffic_check(),
             learned.baseline,
             learned.dispersions,
             learned.expectation,
@@ -102,6 +105,17 @@ class Evaluator:
     def longest_panes(self) -> int:
         every = (length for family in self.families.values() for length in family.lengths)
         return max(length.panes for length in every)
+
+    @property
+    def gap_panes(self) -> int:
+        """The panes without a row after which a version whose gaps are watched is silent."""
+        set_ms, pane_ms = self.plan.traffic.none_after_ms, self.plan.windows.pane_ms
+        return self.traffic.gap_panes if set_ms is None else -(-set_ms // pane_ms)
+
+    @property
+    def reach_panes(self) -> int:
+        """The panes without a row after which no further ones are closed."""
+        return max(self.longest_panes, self.gap_panes)
 
     @property
     def performance_lengths(self) -> Sequence[Length]:

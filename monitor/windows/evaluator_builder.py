@@ -22,6 +22,7 @@ from monitor.statistics.proportions import Proportion
 from monitor.statistics.quality_check import QualityCheck, invalid_values
 from monitor.statistics.rule import Check, Rule
 from monitor.statistics.scanner import Scanner
+from monitor.statistics.traffic import TrafficCheck
 from monitor.windows.learned import COVERAGE, Learned
 from monitor.windows.reference import (
     data_cells,
@@ -29,6 +30,7 @@ from monitor.windows.reference import (
     error_cells,
     error_samples,
     reference_panes,
+    row_counts,
     unlabelled_panes,
 )
 from monitor.windows.subjects import family_of
@@ -73,6 +75,12 @@ class EvaluatorBuilder:
         return CoverageCheck(
             whole, Rule(levels, self.learned.variations[COVERAGE], self.plan.drift)
         )
+
+    def traffic_check(self) -> TrafficCheck:
+        """The test of the number of rows; without lengths if traffic is not watched."""
+        family = self.families.get("traffic")
+        levels = {one: family.level(self.plan, one) for one in family.lengths} if family else {}
+        return TrafficCheck.of(row_counts(self.profile), levels)
 
     def _scanner(
         self, cells: CellIndex, samples: Mapping[str, Sample], own: Sequence[Check]

@@ -155,6 +155,7 @@ class Transition:
     start_ms: int
     end_ms: int
     resolution: Resolution = Resolution.RECOVERED  # why it is resolved, if it is
+    cause: str | None = None  # id of the incident about the traffic that made it stale
 
     @property
     def evidence(self) -> Evidence:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from monitor.budget import own_length
 from monitor.decisions.incident_groups import apply_signals
-from monitor.decisions.incidents import Change, Incident
+from monitor.decisions.incidents import Change, Incident, Resolution
 from monitor.decisions.signals import SubjectSignal, WindowVerdict, most_severe
 from monitor.identity import Key
 from monitor.plan import Plan
 from monitor.windows.findings import FeatureFinding, Transition
 from monitor.windows.scale_scanner import window_verdict
-from monitor.windows.subjects import subject_of
+from monitor.windows.subjects import TRAFFIC, subject_of
 
 
 class IncidentTracker:
@@ -49,6 +49,32 @@ class IncidentTracker:
         }
         self._verdicts = {}
         self.apply(signals, end_ms - pane_ms, end_ms)
+
+    def discard_verdicts(self) -> None:
+        """Forget the verdicts added since the last call of ``apply_verdicts``."""
+        self._verdicts = {}
+
+    def end_stale(self, kinds: Collection[str], start_ms: int, end_ms: int) -> None:
+        """End the incidents of some kinds: without rows in a time, none can recover.
+
+        They refer to the open incident about the traffic, if there is one.
+        """
+        traffic = self.open.get(TRAFFIC)
+        for subject, incident in list(self.open.items()):
+            if incident.kind not in kinds:
+                continue
+            del self.open[subject]
+            if incident.primary is None:
+                ended = Transition(
+                    self._key,
+                    Change.RESOLVED,
+                    incident,
+                    start_ms,
+                    end_ms,
+                    Resolution.STALE,
+                    None if traffic is None else traffic.id,
+                )
+                self.transitions.append(ended)
 
     def apply(
         self, signals: Mapping[str, SubjectSignal], healthy_from_ms: int, end_ms: int

@@ -31,6 +31,7 @@ from monitor.windows.state import (
     soonest,
     window_config,
 )
+from monitor.windows.traffic_watch import TrafficWatch
 
 
 class ModelDetection:
@@ -39,7 +40,9 @@ class ModelDetection:
     Its parts share the panes and the incidents; each keeps the positions that it has reached.
     """
 
-    def __init__(self, evaluator: Evaluator, key: Key, model: ModelState) -> None:
+    def __init__(
+        self, evaluator: Evaluator, key: Key, model: ModelState, *, is_shadow: bool
+    ) -> None:
         decisions, sums = rewindow(model.decisions, evaluator.plan), model.sums
         self._before = model
         self._evaluator, self._windows = evaluator, evaluator.plan.windows
@@ -47,13 +50,16 @@ class ModelDetection:
             self._windows, dict(model.panes), decisions.first_pane_ms, decisions.pruned_ms
         )
         self._incidents = IncidentTracker(evaluator.plan, key, decisions.incidents)
+        self._traffic = TrafficWatch(
+            evaluator, self._panes, self._incidents, decisions.traffic, is_shadow
+        )
         errors = PaneErrors(evaluator.error_scale, self._panes, decisions.errors)
         self._closed = ClosedWindows(evaluator, key, self._panes, errors, decisions.windows)
         self._data = DataWindows(
             self._panes,
             self._scan(evaluator.data, Part.ON_TIME, sums.data, decisions.next_pane_ms),
             self._closed,
-            self._incidents,
+            self._traffic,
             decisions,
         )
         self._performance = PerformanceWindows(
@@ -63,7 +69,7 @@ class ModelDetection:
             if evaluator.errors is None
             else self._scan(evaluator.errors, Part.FINAL, sums.errors, decisions.final_pane_ms),
             self._closed,
-            self._incidents,
+            self._traffic,
         )
         for pane_ms, part in decisions.unjudged:
             self._pane_changed(pane_ms, part)
@@ -76,7 +82,7 @@ class ModelDetection:
         evaluator, panes = self._evaluator, self._panes
         blocks = Blocks(lambda number: panes.counts(number, scanner.cell_index, part), dict(sums))
         scales = ScaleScanner(scanner, self._windows, evaluator.longest_scale, blocks)
-        reach_ms = evaluator.longest_panes * self._windows.pane_ms
+        reach_ms = evaluator.reach_panes * self._windows.pane_ms
         return PaneCloser(scales, reach_ms, panes, self._incidents, next_ms)
 
     def add(self, offset: int, item: Summary | JoinedRows) -> None:
@@ -103,6 +109,7 @@ class ModelDetection:
             self._data.scan.changed(pane_ms)
         elif part is Part.FINAL and self._performance.scan is not None:
             self._performance.scan.changed(pane_ms)
+        self._data.publish_skipped(pane_ms)
         self._closed.pane_changed(pane_ms, part)
 
     def wake(self, clock: Clock) -> None:
@@ -214,6 +221,7 @@ class ModelDetection:
             incidents=self._incidents.open,
             errors=self._closed.errors.history,
             first_needed=self._panes.first_offset,
+            traffic=self._traffic.state,
         )
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from monitor.windows.closed_windows import ClosedWindows
 from monitor.windows.evaluator import Evaluator
-from monitor.windows.incident_tracker import IncidentTracker
 from monitor.windows.pane_closer import PaneCloser
 from monitor.windows.panes import PaneStore
 from monitor.windows.performance_signals import coverage_signals, metric_signals
 from monitor.windows.state import soonest
+from monitor.windows.traffic_watch import TrafficWatch
 
 
 class PerformanceWindows:
@@ -24,11 +24,11 @@ class PerformanceWindows:
         panes: PaneStore,
         scan: PaneCloser | None,
         closed: ClosedWindows,
-        incidents: IncidentTracker,
+        traffic: TrafficWatch,
     ) -> None:
         self.scan = scan  # None: the reference has no labels
         self._evaluator, self._panes = evaluator, panes
-        self._closed, self._incidents = closed, incidents
+        self._closed, self._traffic = closed, traffic
 
     def finish_until(self, final_ms: int | None) -> None:
         """Finish the panes and windows that end at ``final_ms`` or earlier."""
@@ -38,9 +38,9 @@ class PerformanceWindows:
             for end_ms in self.scan.close_until(final_ms):
                 self._closed.errors.add_pane(end_ms - self._panes.windows.pane_ms)
                 self._finish_windows(end_ms)
-                self._incidents.apply_verdicts(end_ms)
+                self._traffic.apply_verdicts_of_labels(end_ms)
         self._finish_windows(final_ms)
-        self._incidents.apply_verdicts(final_ms)
+        self._traffic.incidents.apply_verdicts(final_ms)
 
     @property
     def due_ms(self) -> int | None:
@@ -54,10 +54,10 @@ class PerformanceWindows:
 
     def _finish(self, start_ms: int) -> None:
         finding = self._closed.finish(start_ms)
-        if not self._closed.states[start_ms].complete:
+        if not self._closed.states[start_ms].complete or self._traffic.is_past_rows(finding.end_ms):
             return
         if finding.data.errors is not None:
-            self._incidents.add_feature(finding.data.errors, start_ms)
+            self._traffic.incidents.add_feature(finding.data.errors, start_ms)
         signals = dict(metric_signals(self._evaluator, self._panes, finding))
         signals.update(coverage_signals(self._evaluator, self._panes, finding))
-        self._incidents.apply(signals, start_ms, finding.end_ms)
+        self._traffic.incidents.apply(signals, start_ms, finding.end_ms)

@@ -39,6 +39,17 @@ def rows_per_pane(profile: Profile) -> float:
     return rows / ((max(starts_ms) - min(starts_ms)) // profile.schema.pane_ms + 1)
 
 
+def row_counts(profile: Profile) -> list[int]:
+    """The rows of the panes of the reference, in time order and without gaps."""
+    counts: dict[int, int] = {}
+    for summary in profile.panes:
+        if "rows" in summary.cells:
+            rows = counts.get(summary.pane_ms, 0) + summary.cells["rows"].size
+            counts[summary.pane_ms] = rows
+    every = range(min(counts), max(counts) + 1, profile.schema.pane_ms)
+    return [counts.get(pane_ms, 0) for pane_ms in every]
+
+
 def data_samples(profile: Profile) -> dict[str, Sample]:
     """Of the numeric features and of the score, by the name of their cells."""
     numeric = {f"bins/{name}": reference.sample for name, reference in profile.schema.numeric}

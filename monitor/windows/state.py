@@ -48,6 +48,16 @@ class ErrorHistory:
 
 
 @dataclass(frozen=True, slots=True)
+class TrafficState:
+    """What is known of the traffic of a version. See ``traffic_watch``."""
+
+    rows_until_ms: int | None = None  # end of the newest closed pane with an on-time row
+    silent_from_ms: int | None = None  # the same, if the version is silent since then
+    watches_gaps: bool = False
+    watches_rows: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Decisions:
     """The decisions about one key. They cannot be rebuilt from the summaries."""
 
@@ -62,6 +72,7 @@ class Decisions:
     incidents: Mapping[str, Incident] = field(default_factory=dict)  # open, by subject
     errors: ErrorHistory = field(default_factory=ErrorHistory)
     first_needed: int | None = None  # offset of the first summary needed to rebuild the panes
+    traffic: TrafficState = field(default_factory=TrafficState)
     # Panes and parts that changed while the key was set aside. See ``model_state``.
     unjudged: tuple[tuple[int, Part], ...] = ()
     uncounted_from: int | None = None  # offset of the first joined rows that are not counted

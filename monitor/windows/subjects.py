@@ -9,9 +9,13 @@ cells                     subject              family
 ``score``                 prediction/score     prediction
 ``errors``                concept/error        errors
 ========================  ===================  ==========
+
+The number of rows has the subject ``traffic/rows`` and the family ``traffic``.
 """
 
 from __future__ import annotations
+
+TRAFFIC = "traffic/rows"
 
 
 def family_of(cells: str) -> str:

@@ -88,6 +88,15 @@ def test_evidence_of_a_metric_shows_interval_baseline_and_critical_limit():
     )
 
 
+def test_evidence_of_traffic_shows_the_rows_and_what_is_normal():
+    gap = {"decided_by": "rows", "detail": "none", "value": 0.0, "rows": 0}
+    assert incident_text.evidence(gap) == "0 rows."
+    fall = {**gap, "value": 120, "rows": 120, "low": 905.6, "high": 1100.2, "baseline": 1000.4}
+    assert incident_text.evidence(fall) == (
+        "120 rows. 1,000 on average in the reference, normal: 906 to 1,100."
+    )
+
+
 def test_evidence_of_an_unknown_kind_is_empty():
     assert incident_text.evidence({"surprise": 1}) == ""
 

@@ -51,7 +51,7 @@ from monitor.performance.adwin_page_hinkley import DETECTORS, Detector, detects
 from monitor.performance.metrics import measure
 from monitor.plan import Budget, Drift, Incidents, Plan, Time, Windows
 from monitor.statistics.drift_rule import Comparison
-from monitor.windows import pane_errors
+from monitor.windows import data_windows, pane_errors
 from monitor.windows.clocks import JoinedTime, Progress
 from monitor.windows.detection import advance
 from monitor.windows.evaluator import Evaluator
@@ -348,11 +348,30 @@ class Definition:
 
     @property
     def starts(self) -> list[int]:
-        """Of all windows that close: from the first on-time row to the watermark."""
+        """Of all windows that are published, from the first on-time row to the watermark."""
+        late = {start for row in self.rows[Part.LATE] for start in self._over(row)}
+        return [at for at in self._closed if at not in self.skipped or at in late]
+
+    @property
+    def skipped(self) -> set[int]:
+        """Empty windows after three others."""
+        on_time = {start for row in self.rows[Part.ON_TIME] for start in self._over(row)}
+        skipped, empty = set(), 0
+        for start in self._closed:
+            empty = 0 if start in on_time else empty + 1
+            if empty > data_windows.MOST_EMPTY:
+                skipped.add(start)
+        return skipped
+
+    @property
+    def _closed(self) -> list[int]:
         windows = self.evaluator.plan.windows
         first = self.first_ms - windows.length_ms + PANE
         last = self.newest_ms - LATENESS - windows.length_ms
         return [at for at in range(-1_000, last + 1) if at % windows.slide_ms == 0 and at >= first]
+
+    def _over(self, row: Row) -> range:
+        return self.evaluator.plan.windows.over(row.time_ms // PANE * PANE)
 
     @property
     def final(self) -> list[int]:

@@ -1,5 +1,7 @@
 """The budget of false alarms: what all tests of a period may spend together."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,7 +19,7 @@ from monitor.counts.bins import Sample
 from monitor.counts.columns import Categorical, Numeric
 from monitor.counts.schema import Schema
 from monitor.performance.degradation import INCIDENT_METRICS
-from monitor.plan import DAY, HOUR, Budget, Drift, Plan, Windows
+from monitor.plan import DAY, HOUR, Budget, Drift, Plan, Traffic, Windows
 
 numeric = Numeric(Sample.of([0.0]), 0.0, 0.0)
 categorical = Categorical(("x",), np.array([1, 0]))
@@ -79,15 +81,23 @@ def test_shares_of_the_budget_sum_to_1(numbers, labelled):
 def test_unused_shares_of_the_budget_go_to_the_features():
     with_labels = families(plan(), schema(5), SCALES)
     without = families(plan(), schema(5, labelled=False), SCALES)
-    assert {name: family.share for name, family in with_labels.items()} == SHARES
-    assert set(without) == {"data", "prediction", "quality"}
-    assert without["data"].share == pytest.approx(1 - 0.10 - 0.10)
+    assert {name: family.share for name, family in with_labels.items()} == pytest.approx(SHARES)
+    assert set(without) == {"data", "prediction", "quality", "traffic"}
+    assert without["data"].share == pytest.approx(1 - 0.10 - 0.10 - 0.05)
     assert without["prediction"] == with_labels["prediction"]
 
 
 def test_share_of_the_features_goes_to_the_score_if_there_are_none():
     found = families(plan(), schema(0, labelled=False), SCALES)
-    assert {name: family.share for name, family in found.items()} == {"prediction": 1.0}
+    shares = {name: family.share for name, family in found.items()}
+    assert shares == {"prediction": 0.95, "traffic": 0.05}
+
+
+def test_share_of_the_traffic_goes_to_the_features_if_it_is_not_watched():
+    unwatched = replace(plan(), traffic=Traffic(watch=False))
+    found = families(unwatched, schema(5), SCALES)
+    assert "traffic" not in found
+    assert found["data"].share == pytest.approx(SHARES["data"] + SHARES["traffic"])
 
 
 def test_every_feature_has_distribution_or_category_tests_and_a_quality_test():

@@ -13,20 +13,24 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from click.testing import CliRunner
 
-from benchmarks.quality import concept, runs
+from benchmarks.quality import concept, detector, runs
 from benchmarks.quality.detector import counted
 from benchmarks.quality.flights import CHANGES as FLIGHT_CHANGES
 from benchmarks.quality.streams import CHANGES, NULLS, OTHER_CHANGES, SCENARIOS, WITH_MEMORY
 from driftline.__main__ import main
 from monitor.calibration import backtest
 
+WITHOUT_TRAFFIC = "[traffic]\nwatch = false\n"  # it did not have a share of the budget then
 PIPELINE = (
     *("pipeline", "--until", "2013-04-15"),
     *("--scenario", "scale:feature=distance,by=1.5,from=2013-04-08"),
@@ -42,6 +46,7 @@ def pipeline() -> dict[str, Any]:
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as directory:
         os.chdir(directory)
+        Path("driftline.toml").write_text(WITHOUT_TRAFFIC)
         try:
             done = CliRunner().invoke(main, PIPELINE)
         finally:
@@ -51,10 +56,18 @@ def pipeline() -> dict[str, Any]:
         return {path.stem: json.loads(path.read_text()) for path in sorted(reports)}
 
 
+def _without_traffic() -> ExitStack:
+    stack, plan = ExitStack(), partial(detector.plan, watch_traffic=False)
+    for module in (runs, concept):
+        stack.enter_context(patch.object(module, "plan", plan))
+    return stack
+
+
 def alarms(name: str) -> list[Any]:
     """Every alarm in 100 panes of a stream, healthy or with a change after 20 of them."""
     scenario, rng = SCENARIOS[name], np.random.default_rng(SEED)
-    by = runs._evaluator(scenario.reference(rng), scenario.categorical)
+    with _without_traffic():
+        by = runs._evaluator(scenario.reference(rng), scenario.categorical)
     changes = (*CHANGES, *OTHER_CHANGES)
     live = scenario.live(rng, 100, 20) if scenario in changes else scenario.live(rng, 100)
     return [list(astuple(one)) for one in backtest.alarms(by, counted(by, live))]
@@ -64,11 +77,12 @@ def streams() -> Iterator[tuple[str, Any]]:
     for scenario in (*NULLS, *WITH_MEMORY[:1], *CHANGES, *OTHER_CHANGES):
         if scenario.name not in SLOW:
             yield scenario.name, alarms(scenario.name)
-    yield "flip", concept.delay(SEED)
-    for quarter in (1, 4):
-        yield f"flights {quarter}", list(astuple(runs.healthy_flights(quarter, SEED)))
-    for change in FLIGHT_CHANGES:
-        yield change, runs.flights_delay(change, SEED)
+    with _without_traffic():
+        yield "flip", concept.delay(SEED)
+        for quarter in (1, 4):
+            yield f"flights {quarter}", list(astuple(runs.healthy_flights(quarter, SEED)))
+        for change in FLIGHT_CHANGES:
+            yield change, runs.flights_delay(change, SEED)
 
 
 def documents() -> dict[str, Any]:

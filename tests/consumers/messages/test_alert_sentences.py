@@ -29,6 +29,19 @@ COVERAGE = Comparison(
     "95.00% labelled before, 75.00% now",
 )
 
+ROWS = Evidence(
+    "rows",
+    120,
+    Severity.WARNING,
+    T0,
+    T0 + DAY,
+    120,
+    detail="lower",
+    baseline=1000,
+    low=905.6,
+    high=1100.2,
+)
+
 
 def of_ks(**changes: Any) -> Evidence:
     return replace(raised(KS), **changes)
@@ -87,6 +100,26 @@ def of_ks(**changes: Any) -> Evidence:
             f" labelled before, 75.00% now) in the window {WINDOW}. Exact test p-value 2.0e-09;"
             " sustained 0.190, limit 0.065 (allowance 0.050 + half of the noise 0.015).",
             id="coverage",
+        ),
+        pytest.param(
+            ROWS,
+            "traffic/rows",
+            f"120 rows in the window {WINDOW}, fewer than windows of the reference have: 1,000 on"
+            " average, normal from 906 to 1,100.",
+            id="fewer rows",
+        ),
+        pytest.param(
+            replace(ROWS, rows=1_234, detail="higher"),
+            "traffic/rows",
+            f"1,234 rows in the window {WINDOW}, more than windows of the reference have: 1,000 on"
+            " average, normal from 906 to 1,100.",
+            id="more rows",
+        ),
+        pytest.param(
+            Evidence("rows", 0.0, Severity.CRITICAL, T0, T0 + DAY, 0, detail="none"),
+            "traffic/rows",
+            f"no rows in the window {WINDOW}.",
+            id="no rows",
         ),
         pytest.param(
             DEGRADED,

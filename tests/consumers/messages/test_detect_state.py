@@ -149,7 +149,7 @@ def test_the_json_of_the_state_is_that_of_schema_1():
             "next_start_ms",
             "pruned_ms",
         ),
-        *("empty_run", "windows", "incidents", "errors", "first_needed", "unjudged"),
+        *("empty_run", "windows", "incidents", "errors", "first_needed", "traffic", "unjudged"),
         "uncounted_from",
     ]
     assert list(state["windows"]["4"]) == [

@@ -118,6 +118,16 @@ def test_retrain_decides(messages, decision):
     assert decided(*messages)["decision"] == decision
 
 
+def test_stale_incident_does_not_count_even_within_the_lookback():
+    stale = alert("critical", resolved=2, reason="stale")
+    decision = decided(window(0, 150), alert("critical"), window(1, 150), stale)
+    assert decision["decision"] == "none"
+
+
+def test_critical_incident_about_the_traffic_does_not_count():
+    assert decided(window(0, 150), alert("critical", kind="traffic"))["decision"] == "none"
+
+
 def test_decision_has_every_condition_as_the_documentation_shows_it():
     page = (Path(__file__).parents[3] / "docs" / "messages.md").read_text()
     shown = json.loads(page.partition("## `retraining`")[2].split("```json\n")[1].split("```")[0])

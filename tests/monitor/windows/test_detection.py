@@ -149,7 +149,7 @@ def test_a_window_that_starts_before_the_first_row_opens_no_incident():
 
 def test_an_empty_window_is_published_and_changes_no_incident():
     drifted = rows(*[5] * 50, x=9.0)
-    opened, empty = findings_of([*drifted, *reached(47)], reached(247))
+    opened, empty = findings_of([*drifted, *reached(47)], reached(87))
     assert [t.change for t in opened.transitions] == ["opened"] * 2
     assert {w.data.status for w in empty.windows} == {WindowStatus.NO_DATA}
     assert empty.transitions == []
@@ -214,9 +214,9 @@ def test_revision_0_never_changes_when_an_idle_partition_resumes():
     assert set(revisions) == {(0, 1), (1, 2)}
 
 
-def test_a_row_before_the_first_does_not_reopen_closed_windows():
+def test_a_row_before_the_first_amends_the_window_that_was_not_published():
     found = windows([*rows(45), *reached(87, None, idle=(1,))], rows(3), reached(127, 3, idle=(1,)))
-    assert found[1:] == [[], [(80, "no_data", 0, 0)]]
+    assert found[1:] == [[(0, "closed", 1, 1)], [(80, "no_data", 0, 0)]]
 
 
 # -- gaps -----------------------------------------------------------------------------------
@@ -273,21 +273,20 @@ def test_a_row_far_ahead_does_not_skip_windows_of_earlier_rows_still_to_come():
 
 
 @pytest.mark.usefixtures("three_empty_windows")
-def test_a_row_of_a_resumed_partition_does_not_bring_back_a_skipped_window():
+def test_a_row_of_a_resumed_partition_amends_the_skipped_windows():
     by = evaluator(plan(4, 2))
     idle = [*rows(0), *reached(147, None, idle=(1,))]
     found = windows(idle, rows(125), reached(167, 167), by=by)
-    assert found[1:] == [[], [(120, "closed", 1, 0)]]
+    assert found[1:] == [[(100, "closed", 1, 1)], [(120, "closed", 1, 0)]]
 
 
 @pytest.mark.usefixtures("three_empty_windows")
-def test_late_rows_alone_do_not_end_a_gap():
-    """Whether they came before or after the gap was published depends on timing."""
+def test_late_rows_in_a_gap_amend_their_window_whether_they_come_before_its_end_or_after():
     late, on = rows(305, part=LATE), rows(0)
     before = windows([*on, *late, *reached(1_000)])
     after = windows([*on, *reached(1_000)], late)
-    assert before[0] == after[0]
-    assert after[1] == []
+    assert before[0] == [*after[0], (280, "closed", 1, 1)]
+    assert after[1] == [(280, "closed", 1, 1)]
 
 
 # -- performance -------------------------------------------------------------------------------
