@@ -9,10 +9,11 @@ from fastapi import Depends, Query, Request
 from sqlalchemy import Connection
 
 from api.answers.models import preference
-from api.parameters import QueryParameters
+from api.parameters import ModelQuery, QueryParameters, SegmentQuery
 from api.problems import RequestProblem
-from api.queries import ModelVersion, model_versions
+from api.queries import model_versions
 from consumers.database.database import Database
+from monitor.identity import Key, segment_pairs
 
 
 def database(request: Request) -> Database:
@@ -33,16 +34,17 @@ NowMs = Annotated[int, Depends(_now_ms)]
 NoParameters = Annotated[QueryParameters, Query()]
 
 
-def select_version(
-    connection: Connection, model: str | None, version: str | None
-) -> ModelVersion | None:
-    """The requested model version; None if none is registered and none was requested.
+def select_key(connection: Connection, query: ModelQuery) -> Key | None:
+    """The requested segment of a model version, by default the whole.
+
+    None if no version is registered and none was requested.
 
     Raises ``RequestProblem``: 400 if several models are registered and none was requested, 404 if
-    the requested one is not registered.
+    the requested one is not registered, or if the segment has a text that no segment has.
     """
+    model, version, segment = query.model, query.version, _segment(query)
     rows = sorted(model_versions(connection), key=lambda row: preference(row.state))
-    registered = [ModelVersion(row.model, row.version) for row in rows]
+    registered = [Key(row.model, row.version, segment) for row in rows]
     if model is None and version is None and not registered:
         return None
     if model is None and len({candidate.model for candidate in registered}) > 1:
@@ -54,8 +56,18 @@ def select_version(
     raise _problem(404, f"{_requested(model, version)} is not registered", registered)
 
 
-def _problem(status: int, detail: str, registered: list[ModelVersion]) -> RequestProblem:
-    return RequestProblem(status, detail, models=[version._asdict() for version in registered])
+def _segment(query: ModelQuery) -> str:
+    segment = query.segment if isinstance(query, SegmentQuery) else ""
+    try:
+        segment_pairs(segment)
+    except ValueError as error:
+        raise RequestProblem(404, str(error)) from error
+    return segment
+
+
+def _problem(status: int, detail: str, registered: list[Key]) -> RequestProblem:
+    models = [{"model": key.model, "version": key.version} for key in registered]
+    return RequestProblem(status, detail, models=models)
 
 
 def _requested(model: str | None, version: str | None) -> str:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from api.times import Instant
+from monitor.identity import MAX_SEGMENT
 
 # A query string has no null: a parameter may be omitted, but never null.
 Omittable = SkipJsonSchema[None]
@@ -29,7 +30,16 @@ class ModelQuery(QueryParameters):
     )
 
 
-class RangeQuery(ModelQuery):
+class SegmentQuery(ModelQuery):
+    segment: str = Field(
+        "",
+        max_length=MAX_SEGMENT,
+        description="Segment of the version: sorted, percent-encoded `name=value` joined by `&`."
+        " Default: the whole, all rows of the version.",
+    )
+
+
+class RangeQuery(SegmentQuery):
     """A half-open range of event time."""
 
     start: Instant | Omittable = Field(
@@ -48,7 +58,7 @@ class PageQuery(QueryParameters):
 
 
 class HistoryQuery(PageQuery, RangeQuery):
-    """Windows of a model version, newest first."""
+    """Windows of a model version or segment, newest first."""
 
 
 class WindowsQuery(HistoryQuery):
@@ -58,7 +68,7 @@ class WindowsQuery(HistoryQuery):
     )
 
 
-class AlertsQuery(PageQuery, ModelQuery):
+class AlertsQuery(PageQuery, SegmentQuery):
     """Incidents, newest first."""
 
     state: Literal["open", "resolved"] | Omittable = Field(

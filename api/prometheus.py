@@ -1,7 +1,8 @@
 """Metrics for Prometheus: workers, records, open incidents, the newest window of each model.
 
 A custom collector reads everything from the database when Prometheus scrapes. Names follow the
-conventions of Prometheus: base units, times as Unix timestamps, ``_total`` for counters.
+conventions of Prometheus: base units, times as Unix timestamps, ``_total`` for counters. The label
+``segment`` is empty for the whole, which Prometheus takes for a label that is absent.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from sqlalchemy import Connection, Row
 from api.answers import Worker
 from api.health import WorkerHeartbeat, partition_counts
 from api.queries import (
-    ModelVersion,
     model_versions,
     newest_performance,
     newest_window,
     open_incident_counts,
 )
+from monitor.identity import Key
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4  # every Prometheus reads it
 Sample = tuple[Sequence[str], float | None]  # values of the labels, and the value
@@ -103,7 +104,7 @@ def _record_metrics(heartbeats: Sequence[WorkerHeartbeat]) -> Iterator[Metric]:
 
 
 def _open_incidents(connection: Connection) -> Metric:
-    labels = ("model", "version", "kind", "severity")
+    labels = (*Key._fields, "kind", "severity")
     return _gauge(
         "driftline_open_incidents",
         "Incidents that are open.",
@@ -115,47 +116,45 @@ def _open_incidents(connection: Connection) -> Metric:
     )
 
 
-def _window_metrics(connection: Connection, versions: Sequence[ModelVersion]) -> Iterator[Metric]:
-    windows = [(version, newest_window(connection, version)) for version in versions]
-    performances = [
-        (version, newest_performance(connection, version, "final")) for version in versions
-    ]
+def _window_metrics(connection: Connection, keys: Sequence[Key]) -> Iterator[Metric]:
+    windows = [(key, newest_window(connection, key)) for key in keys]
+    performances = [(key, newest_performance(connection, key, "final")) for key in keys]
     yield _gauge(
         "driftline_window_end_timestamp_seconds",
         "End of the newest window, event time.",
-        ModelVersion._fields,
-        [(version, row.end_ms / 1000) for version, row in windows if row],
+        Key._fields,
+        [(key, row.end_ms / 1000) for key, row in windows if row],
     )
     yield _gauge(
         "driftline_feature_distance",
         "Distance of a feature from the reference in the newest window, 0 to 1: Kolmogorov-Smirnov,"
         " or for categories the largest difference of a proportion.",
-        (*ModelVersion._fields, "feature"),
-        [sample for version, row in windows if row for sample in _distances(version, row)],
+        (*Key._fields, "feature"),
+        [sample for key, row in windows if row for sample in _distances(key, row)],
     )
     yield _gauge(
         "driftline_performance_metric",
         "A performance metric in the newest final window.",
-        (*ModelVersion._fields, "metric"),
-        [sample for version, row in performances if row for sample in _metrics(version, row)],
+        (*Key._fields, "metric"),
+        [sample for key, row in performances if row for sample in _metrics(key, row)],
     )
 
 
-def _distances(version: ModelVersion, row: Row[Any]) -> Iterator[Sample]:
+def _distances(key: Key, row: Row[Any]) -> Iterator[Sample]:
     for feature in row.data["features"]:
-        yield (*version, feature["name"]), feature["statistic"]
+        yield (*key, feature["name"]), feature["statistic"]
 
 
-def _metrics(version: ModelVersion, row: Row[Any]) -> Iterator[Sample]:
+def _metrics(key: Key, row: Row[Any]) -> Iterator[Sample]:
     for name, metric in row.performance["metrics"].items():
-        yield (*version, name), metric["value"]
+        yield (*key, name), metric["value"]
 
 
-def _newest_versions(connection: Connection) -> Sequence[ModelVersion]:
-    """One for each model."""
-    newest: dict[str, ModelVersion] = {}
+def _newest_versions(connection: Connection) -> Sequence[Key]:
+    """The whole of one version of each model."""
+    newest: dict[str, Key] = {}
     for row in model_versions(connection):
-        newest.setdefault(row.model, ModelVersion(row.model, row.version))
+        newest.setdefault(row.model, Key(row.model, row.version))
     return list(newest.values())
 
 

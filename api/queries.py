@@ -16,14 +16,10 @@ from consumers.database.tables import (
     versions,
     windows,
 )
+from monitor.identity import Key
 
 Rows = Sequence[Row[Any]]
-Key = tuple[Any, ...] | None  # of the last row of the previous page; None: the first page
-
-
-class ModelVersion(NamedTuple):
-    model: str
-    version: str
+After = tuple[Any, ...] | None  # of the last row of the previous page; None: the first page
 
 
 class EventTimeRange(NamedTuple):
@@ -42,7 +38,7 @@ def model_versions(connection: Connection) -> Rows:
     return connection.execute(_models_with_states().order_by(*newest)).all()
 
 
-def model_versions_page(connection: Connection, after: Key, limit: int) -> Rows:
+def model_versions_page(connection: Connection, after: After, limit: int) -> Rows:
     """The same, one page."""
     columns = (models.c.registered_ms, models.c.model, models.c.version)
     query = _models_with_states().order_by(*(column.desc() for column in columns))
@@ -57,14 +53,14 @@ def _models_with_states() -> Select[Any]:
 
 
 def newest_window(
-    connection: Connection, selected: ModelVersion, within: EventTimeRange = UNBOUNDED
+    connection: Connection, selected: Key, within: EventTimeRange = UNBOUNDED
 ) -> Row[Any] | None:
     """The newest window that lies completely in ``within``."""
     return connection.execute(_windows(windows, selected, within).limit(1)).first()
 
 
 def newest_performance(
-    connection: Connection, selected: ModelVersion, status: str, *, after_ms: int | None = None
+    connection: Connection, selected: Key, status: str, *, after_ms: int | None = None
 ) -> Row[Any] | None:
     """The newest window with this performance status that ends after ``after_ms``."""
     query = _windows(_PERFORMANCE_COLUMNS, selected, UNBOUNDED)
@@ -75,7 +71,7 @@ def newest_performance(
 
 
 def windows_page(
-    connection: Connection, selected: ModelVersion, within: EventTimeRange, after: Key, limit: int
+    connection: Connection, selected: Key, within: EventTimeRange, after: After, limit: int
 ) -> Rows:
     """Windows, newest first."""
     query = _after(_windows(windows, selected, within), _WINDOW_KEY, after)
@@ -83,7 +79,7 @@ def windows_page(
 
 
 def performance_page(
-    connection: Connection, selected: ModelVersion, within: EventTimeRange, after: Key, limit: int
+    connection: Connection, selected: Key, within: EventTimeRange, after: After, limit: int
 ) -> Rows:
     """Windows with performance, newest first, without their other parts."""
     query = _windows(_PERFORMANCE_COLUMNS, selected, within)
@@ -92,7 +88,7 @@ def performance_page(
 
 
 def incidents_page(
-    connection: Connection, filters: Mapping[str, str | None], after: Key, limit: int
+    connection: Connection, filters: Mapping[str, str | None], after: After, limit: int
 ) -> Rows:
     """Incidents, the one opened last first; ``filters`` by column, None: any value."""
     conditions = [
@@ -133,13 +129,16 @@ def newest_sequence(connection: Connection) -> int:
 
 
 def open_incident_counts(connection: Connection) -> Rows:
-    """Number of open ``incidents`` by model, version, kind and severity."""
-    labels = (incidents.c.model, incidents.c.version, incidents.c.kind, incidents.c.severity)
-    query = select(*labels, func.count().label("incidents")).where(incidents.c.state == "open")
+    """Number of open ``incidents`` by model, version, segment, kind and severity."""
+    names = ("model", "version", "segment", "kind", "severity")
+    labels = [incidents.c[name] for name in names]
+    query: Select[Any] = select(*labels, func.count().label("incidents"))
+    query = query.where(incidents.c.state == "open")
     return connection.execute(query.group_by(*labels).order_by(*labels)).all()
 
 
-def newest_decision(connection: Connection, selected: ModelVersion) -> Row[Any] | None:
+def newest_decision(connection: Connection, selected: Key) -> Row[Any] | None:
+    """Of a model version: there are no decisions about segments."""
     query = select(decisions).where(
         decisions.c.model == selected.model, decisions.c.version == selected.version
     )
@@ -160,12 +159,14 @@ _PERFORMANCE_COLUMNS = [
 
 
 def _windows(
-    source: Table | Sequence[ColumnElement[Any]], selected: ModelVersion, within: EventTimeRange
+    source: Table | Sequence[ColumnElement[Any]], selected: Key, within: EventTimeRange
 ) -> Select[Any]:
     """Newest first."""
     columns = source.columns if isinstance(source, Table) else source
     query = select(*columns).where(
-        windows.c.model == selected.model, windows.c.version == selected.version
+        windows.c.model == selected.model,
+        windows.c.version == selected.version,
+        windows.c.segment == selected.segment,
     )
     if within.start_ms is not None:
         query = query.where(windows.c.start_ms >= within.start_ms)
@@ -174,6 +175,6 @@ def _windows(
     return query.order_by(*(column.desc() for column in _WINDOW_KEY))
 
 
-def _after(query: Select[Any], columns: Sequence[ColumnElement[Any]], key: Key) -> Select[Any]:
+def _after(query: Select[Any], columns: Sequence[ColumnElement[Any]], key: After) -> Select[Any]:
     """Only rows that follow ``key`` in descending order of ``columns``."""
     return query if key is None else query.where(tuple_(*columns) < tuple_(*key))

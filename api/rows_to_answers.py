@@ -8,14 +8,19 @@ from typing import Any
 from sqlalchemy import Row
 
 from api.answers import HistoryItem, Incident, Window, WindowItem
-from api.queries import ModelVersion
 from consumers.messages.times import utc_datetime
+from monitor.identity import Key
 
 _WINDOW_FIELDS = ("revision", "status")  # of a part of a message; of ``window`` in answers
 
 
-def window_scope(selected: ModelVersion | None, window: Window | None) -> dict[str, Any]:
+def window_scope(selected: Key | None, window: Window | None) -> dict[str, Any]:
     """The fields of ``WindowScope``."""
+    return {**version_scope(selected, window), "segment": selected.segment if selected else ""}
+
+
+def version_scope(selected: Key | None, window: Window | None) -> dict[str, Any]:
+    """The fields of ``VersionScope``."""
     return {
         "model": selected and selected.model,
         "version": selected and selected.version,
@@ -43,6 +48,7 @@ def history_item(row: Row[Any]) -> HistoryItem:
             **part_fields(row.performance),
             "model": row.model,
             "version": row.version,
+            "segment": row.segment,
             "window": performance_window(row),
         }
     )
@@ -53,6 +59,7 @@ def window_item(row: Row[Any]) -> WindowItem:
         {
             "model": row.model,
             "version": row.version,
+            "segment": row.segment,
             "window": _window(row, row.revision, row.data_status),
             "data": row.data,
             "concept": row.concept,

@@ -63,17 +63,24 @@ class Window(Answer):
 
 
 class WindowKey(PassThrough):
-    """Which window of which model version."""
+    """Which window of which model version or segment."""
 
     model: str
     version: str
+    segment: Segment = ""
     window: Window
 
 
-class WindowScope(PassThrough):
-    """The same for answers about one window; null where there is no model or no window yet."""
+class VersionScope(PassThrough):
+    """Which model version, and which window; null where there is none yet."""
 
     model: str | None = Field(description="Null if no model is registered.")
     version: str | None = Field(description="Null if no model is registered.")
     window: Window | None = Field(description="Null if there is no such window yet.")
     status: Found = Field(description="`no_data` if `window` is null.")
+
+
+class WindowScope(VersionScope):
+    """Which window of which model version or segment; null where there is none yet."""
+
+    segment: Segment = ""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api.answers.fields import PassThrough, Severity, WindowKey, WindowScope
+from api.answers.fields import PassThrough, Severity, VersionScope, WindowKey, WindowScope
 
 Value = Annotated[
     float | None,
@@ -89,7 +89,7 @@ class LatestMetrics(Performance, WindowScope):
     )
 
 
-class Baseline(WindowScope):
+class Baseline(VersionScope):
     """The performance on the reference. `window` is the time range of the reference."""
 
     rows: int | None = Field(None, description="Rows of the reference.")

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from api.answers.fields import Found, PassThrough, WindowScope
+from api.answers.fields import Found, PassThrough, VersionScope
 
 
 class Reason(PassThrough):
@@ -19,7 +19,7 @@ class Reason(PassThrough):
     met: bool
 
 
-class Retraining(WindowScope):
+class Retraining(VersionScope):
     """The newest decision about retraining.
 
     `window` is null if the decision does not refer to a single window.

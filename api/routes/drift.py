@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.answers import ConceptDrift, ConceptPart, DataDrift, Feature, Page, WindowItem
-from api.dependencies import Snapshot, select_version
+from api.dependencies import Snapshot, select_key
 from api.paging import decode_cursor, page
 from api.parameters import RangeQuery, WindowsQuery
 from api.problems import problem_responses
@@ -20,7 +20,7 @@ router = APIRouter(tags=["drift"], responses=problem_responses(400, 404, 422))
 @router.get("/drift/data")
 def data(connection: Snapshot, query: Annotated[RangeQuery, Query()]) -> DataDrift:
     """All features in the newest window, or in the newest one between `start` and `end`."""
-    selected = select_version(connection, query.model, query.version)
+    selected = select_key(connection, query)
     row = selected and newest_window(connection, selected, EventTimeRange(query.start, query.end))
     return DataDrift.model_validate(
         {**part_fields(row and row.data), **window_scope(selected, data_window(row))}
@@ -30,7 +30,7 @@ def data(connection: Snapshot, query: Annotated[RangeQuery, Query()]) -> DataDri
 @router.get("/drift/concept")
 def concept(connection: Snapshot, query: Annotated[RangeQuery, Query()]) -> ConceptDrift:
     """Scores, errors, and expected and realised metrics in the same window."""
-    selected = select_version(connection, query.model, query.version)
+    selected = select_key(connection, query)
     row = selected and newest_window(connection, selected, EventTimeRange(query.start, query.end))
     return ConceptDrift.model_validate(
         {
@@ -45,7 +45,7 @@ def concept(connection: Snapshot, query: Annotated[RangeQuery, Query()]) -> Conc
 def windows(connection: Snapshot, query: Annotated[WindowsQuery, Query()]) -> Page[WindowItem]:
     """Windows with all findings, newest first, each in its newest revision."""
     after = decode_cursor(query.cursor, int, int)
-    selected = select_version(connection, query.model, query.version)
+    selected = select_key(connection, query)
     if selected is None:
         return Page(items=[], next=None)
     within = EventTimeRange(query.start, query.end)

@@ -10,13 +10,14 @@ from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy import Connection
 
 from api.answers import Incident, IncidentHistory, Page
-from api.dependencies import NoParameters, Snapshot, database, select_version
+from api.dependencies import NoParameters, Snapshot, database, select_key
 from api.events import start_sequence, stream
 from api.paging import decode_cursor, page
 from api.parameters import AlertsQuery, EventsQuery, IncidentsQuery
 from api.problems import RequestProblem, problem_responses
-from api.queries import ModelVersion, incident_by_id, incidents_page, transitions_of_incident
+from api.queries import incident_by_id, incidents_page, transitions_of_incident
 from api.rows_to_answers import incident_fields
+from monitor.identity import Key
 
 router = APIRouter(tags=["incidents"])
 
@@ -46,14 +47,14 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 @router.get("/alerts", responses=problem_responses(400, 404, 422))
 def alerts(connection: Snapshot, query: Annotated[AlertsQuery, Query()]) -> Page[Incident]:
     """Incidents of one model version in their current state, the one opened last first."""
-    selected = select_version(connection, query.model, query.version)
+    selected = select_key(connection, query)
     return _page(connection, selected, selected and selected.version, query)
 
 
 @router.get("/incidents", responses=problem_responses(400, 404, 422))
 def incidents(connection: Snapshot, query: Annotated[IncidentsQuery, Query()]) -> Page[Incident]:
     """Incidents of all versions of a model, the one opened last first."""
-    selected = select_version(connection, query.model, query.version)
+    selected = select_key(connection, query)
     return _page(connection, selected, query.version, query)
 
 
@@ -90,7 +91,7 @@ def events(
 
 
 def _page(
-    connection: Connection, selected: ModelVersion | None, version: str | None, query: AlertsQuery
+    connection: Connection, selected: Key | None, version: str | None, query: AlertsQuery
 ) -> Page[Incident]:
     after = decode_cursor(query.cursor, int, str)
     if selected is None:
@@ -98,7 +99,7 @@ def _page(
     filters = {
         "model": selected.model,
         "version": version,
-        **query.model_dump(include={"state", "severity", "kind", "subject"}),
+        **query.model_dump(include={"segment", "state", "severity", "kind", "subject"}),
     }
     rows = incidents_page(connection, filters, after, query.limit + 1)
     items, cursor = page(rows, query.limit, lambda row: (row.opened_ms, row.id))

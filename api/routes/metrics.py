@@ -8,12 +8,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from api.answers import Baseline, HistoryItem, LatestMetrics, Page, Window
-from api.dependencies import Snapshot, select_version
+from api.dependencies import Snapshot, select_key
 from api.paging import decode_cursor, page
-from api.parameters import HistoryQuery, ModelQuery
+from api.parameters import HistoryQuery, ModelQuery, SegmentQuery
 from api.problems import problem_responses
 from api.queries import EventTimeRange, model_versions, newest_performance, performance_page
-from api.rows_to_answers import history_item, part_fields, performance_window, window_scope
+from api.rows_to_answers import (
+    history_item,
+    part_fields,
+    performance_window,
+    version_scope,
+    window_scope,
+)
 from consumers.messages.times import utc_datetime
 
 router = APIRouter(prefix="/metrics", tags=["metrics"], responses=problem_responses(400, 404, 422))
@@ -22,11 +28,11 @@ router = APIRouter(prefix="/metrics", tags=["metrics"], responses=problem_respon
 @router.get("/baseline")
 def baseline(connection: Snapshot, query: Annotated[ModelQuery, Query()]) -> Baseline:
     """Performance on the reference, which all windows are compared with."""
-    selected = select_version(connection, query.model, query.version)
+    selected = select_key(connection, query)
     documents = {(row.model, row.version): row.document for row in model_versions(connection)}
-    document: Mapping[str, Any] = {} if selected is None else documents[selected]
+    document: Mapping[str, Any] = {} if selected is None else documents[selected.version_key]
     return Baseline(
-        **window_scope(selected, _reference_window(document)),
+        **version_scope(selected, _reference_window(document)),
         rows=document.get("rows"),
         threshold=document.get("threshold"),
         metrics=document.get("baseline", {}) if document.get("labelled") else {},
@@ -34,9 +40,9 @@ def baseline(connection: Snapshot, query: Annotated[ModelQuery, Query()]) -> Bas
 
 
 @router.get("/latest")
-def latest(connection: Snapshot, query: Annotated[ModelQuery, Query()]) -> LatestMetrics:
+def latest(connection: Snapshot, query: Annotated[SegmentQuery, Query()]) -> LatestMetrics:
     """Performance of the newest final window, and of the newest provisional window after it."""
-    selected = select_version(connection, query.model, query.version)
+    selected = select_key(connection, query)
     final = selected and newest_performance(connection, selected, "final")
     after_ms = None if final is None else final.end_ms
     provisional = selected and newest_performance(
@@ -55,7 +61,7 @@ def latest(connection: Snapshot, query: Annotated[ModelQuery, Query()]) -> Lates
 def history(connection: Snapshot, query: Annotated[HistoryQuery, Query()]) -> Page[HistoryItem]:
     """Performance of all windows, newest first, provisional ones included."""
     after = decode_cursor(query.cursor, int, int)
-    selected = select_version(connection, query.model, query.version)
+    selected = select_key(connection, query)
     if selected is None:
         return Page(items=[], next=None)
     within = EventTimeRange(query.start, query.end)

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from api.answers import Retraining, Window
-from api.dependencies import Snapshot, select_version
+from api.dependencies import Snapshot, select_key
 from api.parameters import ModelQuery
 from api.problems import problem_responses
 from api.queries import newest_decision
-from api.rows_to_answers import window_scope
+from api.rows_to_answers import version_scope
 from consumers.messages.times import utc_datetime
 
 router = APIRouter(
@@ -23,14 +23,14 @@ router = APIRouter(
 @router.get("/status")
 def status(connection: Snapshot, query: Annotated[ModelQuery, Query()]) -> Retraining:
     """The newest decision about retraining, with its reasons."""
-    selected = select_version(connection, query.model, query.version)
+    selected = select_key(connection, query)
     row = selected and newest_decision(connection, selected)
     document: Mapping[str, Any] = {} if row is None else row.document
     window = document.get("window")
     return Retraining.model_validate(
         {
             **{name: value for name, value in document.items() if name != "schema"},
-            **window_scope(selected, window and Window.model_validate({**_DEFAULTS, **window})),
+            **version_scope(selected, window and Window.model_validate({**_DEFAULTS, **window})),
             "status": "no_data" if row is None else "ok",
             "decided_at": row and utc_datetime(row.decided_ms),
         }

@@ -95,7 +95,7 @@ class _Batch:
             self.heartbeats[message.role, message.slot] = _heartbeat(message, document, now_ms)
 
     def _add_window(self, message: WindowMessage, document: Document) -> None:
-        key = (message.model, message.version, message.start_ms, message.end_ms)
+        key = (message.model, message.version, message.segment, message.start_ms, message.end_ms)
         before = self.windows.get(key)
         if before is None or before["revision"] < message.revision:
             self.windows[key] = _window(message, document)
@@ -105,6 +105,7 @@ def _window(message: WindowMessage, document: Document) -> Row:
     return {
         "model": message.model,
         "version": message.version,
+        "segment": message.segment,
         "start_ms": message.start_ms,
         "end_ms": message.end_ms,
         "revision": message.revision,
@@ -132,6 +133,7 @@ def _incident(alert: AlertMessage, document: Document) -> Row:
         "id": incident.incident,
         "model": incident.model,
         "version": incident.version,
+        "segment": incident.segment,
         "kind": _text(incident.kind),
         "subject": _text(alert.subject),
         "severity": incident.severity,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, MetaData, Table, Text
 
-SCHEMA_VERSION = "3"  # of these tables; databases with another one are refused
+SCHEMA_VERSION = "4"  # of these tables; databases with another one are refused
 
 metadata = MetaData()
 
@@ -49,6 +49,7 @@ windows = Table(
     metadata,
     Column("model", Name, primary_key=True),
     Column("version", Name, primary_key=True),
+    Column("segment", Name, primary_key=True),  # empty: the whole
     Column("end_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("start_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("revision", BigInteger, nullable=False),
@@ -65,6 +66,7 @@ incidents = Table(
     Column("id", Name, primary_key=True),
     Column("model", Name),  # null, as the version: it is about Driftline itself
     Column("version", Name),
+    Column("segment", Name, nullable=False),  # empty: the whole
     Column("kind", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("severity", Text, nullable=False),
@@ -76,7 +78,7 @@ incidents = Table(
     Column("window", JSON(none_as_null=True)),  # the window of its last transition
     Column("evidence", JSON, nullable=False),
     Column("message", Text, nullable=False),
-    Index("incidents_newest", "model", "opened_ms", "id"),
+    Index("incidents_newest", "model", "segment", "opened_ms", "id"),
 )
 
 # ``sequence`` is assigned under a lock, so in the order of commits: a reader that has seen one has

@@ -34,6 +34,7 @@ def test_data_drift_of_the_newest_window_has_all_documented_fields(client, watch
             "status": "closed",
         },
         "status": "ok",
+        "segment": "",
         "rows": 900,
         "unknown_features": {"gate": 900},
         "features": [feature("temp"), CARRIER],
@@ -92,6 +93,7 @@ def test_concept_drift_has_scores_errors_and_metrics_of_one_window(client, watch
             "status": "closed",
         },
         "status": "ok",
+        "segment": "",
         "prediction": feature("score"),
         "errors": feature("error", rows=700),
         "expected": {"accuracy": {"value": 0.92, "low": 0.89, "high": 0.95}},
@@ -117,6 +119,7 @@ def test_windows_have_all_parts_of_the_message(client, watched):
     assert item == {
         "model": "flight-delay",
         "version": "1",
+        "segment": "",
         "window": {
             "start": "2013-04-01T00:00:00Z",
             "end": "2013-04-02T00:00:00Z",

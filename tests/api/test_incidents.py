@@ -10,6 +10,7 @@ OPENED = {
     "id": "91ab",
     "model": "flight-delay",
     "version": "1",
+    "segment": "",
     "kind": "data",
     "subject": "data/distance",
     "severity": "warning",

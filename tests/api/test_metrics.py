@@ -27,6 +27,7 @@ def test_latest_metrics_are_the_newest_final_window_and_the_newest_provisional_o
             "status": "final",
         },
         "status": "ok",
+        "segment": "",
         "rows": 900,
         "labels": 700,
         "coverage": 0.7777777777777778,

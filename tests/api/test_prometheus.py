@@ -12,7 +12,7 @@ from tests.consumers.stored import NOW, alert, heartbeat, window
 
 HEALTHY = [heartbeat(role) for role in ("join", "detect", "store")]
 COUNTERS = {"driftline_records", "driftline_late_records", "driftline_dead_letters"}
-MODEL = {"model": "flight-delay", "version": "1"}
+MODEL = {"model": "flight-delay", "version": "1", "segment": ""}
 
 
 def partition(offset: int, *, end: int | None = None, **counts):

@@ -74,8 +74,8 @@ def test_incident_about_driftline_itself_has_no_model_and_no_filter_breaks(clien
     for path in ("/alerts", "/incidents", "/incidents?model=flight-delay&state=open"):
         assert [item["id"] for item in client.get(path).json()["items"]] == ["91ab"]
     metrics = client.get("/metrics").text
-    own_sample = 'driftline_open_incidents{kind="driftline",model="",severity="warning",version=""}'
-    assert f"{own_sample} 1.0" in metrics
+    labels = 'kind="driftline",model="",segment="",severity="warning",version=""'
+    assert f"driftline_open_incidents{{{labels}}} 1.0" in metrics
     events = client.get("/events", headers={"Last-Event-ID": "unknown"}).text
     assert events.count("data: ") == 2
     of_model = client.get("/events?model=flight-delay", headers={"Last-Event-ID": "unknown"}).text

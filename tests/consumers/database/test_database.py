@@ -23,6 +23,7 @@ from consumers.database.message_to_rows import row_batch, store_reader
 from consumers.database.rows import OffsetRange, RowBatch
 from consumers.database.tables import incidents, transitions, windows
 from consumers.messages.records import TopicPartition
+from monitor.identity import MAX_SEGMENT
 from tests.consumers.stored import NOW, address, alert, database, reader, record, window
 
 P0, P1 = TopicPartition("windows", 0), TopicPartition("windows", 1)
@@ -123,9 +124,20 @@ def test_a_newer_revision_of_a_window_replaces_all_columns(database):
     assert found == [("final", newer["concept"], newer["performance"])]
 
 
-def test_windows_of_different_times_and_versions_are_separate_rows(database):
-    database.apply(batch(window(0), window(1), window(0, version="2")), {})
-    assert len(rows(database, windows, "start_ms")) == 3
+def test_windows_of_different_times_versions_and_segments_are_separate_rows(database):
+    others = window(1), window(0, version="2"), window(0, segment="carrier=UA")
+    database.apply(batch(window(0), *others), {})
+    assert len(rows(database, windows, "start_ms")) == 4
+
+
+def test_segment_of_the_greatest_length_is_stored(database):
+    """PostgreSQL limits the keys of an index to 2,704 bytes."""
+    segments = [f"a={letter * (MAX_SEGMENT - 2)}" for letter in "bc"]
+    messages = [window(0, segment=segment) for segment in segments]
+    alerts = [alert(incident=segment[:3], segment=segment) for segment in segments]
+    database.apply(batch(*messages, *alerts), {})
+    for table in (windows, incidents):
+        assert [segment for (segment,) in rows(database, table, "segment")] == segments
 
 
 def test_an_incident_has_the_state_of_its_last_transition(database):
@@ -213,7 +225,7 @@ def test_tables_of_another_schema_version_are_refused_by_writers_and_readers(
 ):
     with database.write() as connection:
         connection.execute(text("UPDATE meta SET value = '0' WHERE key = 'schema_version'"))
-    with pytest.raises(ForeignDatabase, match="schema version 0, this release needs 3"):
+    with pytest.raises(ForeignDatabase, match="schema version 0, this release needs 4"):
         Database.to_write(address)
     with pytest.raises(ForeignDatabase, match="schema version 0"), reader.read():
         pass

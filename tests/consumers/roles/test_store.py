@@ -202,6 +202,7 @@ def test_a_window_is_stored_with_its_documents_unchanged(write, database):
         {
             "model": "flight-delay",
             "version": "1",
+            "segment": "",
             "start_ms": APRIL + 2 * DAY,
             "end_ms": APRIL + 3 * DAY,
             "revision": 7,
@@ -230,6 +231,7 @@ def test_an_incident_has_the_fields_of_its_event(write, database):
             "id": "91ab",
             "model": "flight-delay",
             "version": "1",
+            "segment": "",
             "kind": "data",
             "subject": "data/distance",
             "severity": "warning",
