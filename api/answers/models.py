@@ -10,12 +10,12 @@ from api.answers.fields import Answer, Kind, PassThrough
 from monitor.windows.lives import VersionState
 
 # Without a version, the live one answers, or else the newest that is not retired.
-_PREFERENCE = {VersionState.LIVE: 0, VersionState.RETIRED: 2}
+_PREFERENCE: dict[str | None, int] = {VersionState.LIVE: 0, VersionState.RETIRED: 2}
 
 
 def preference(state: str | None) -> int:
     """Sorts the versions of a model, newest first before, by which of them answers."""
-    return _PREFERENCE.get(VersionState(state), 1) if state in set(VersionState) else 1
+    return _PREFERENCE.get(state, 1)
 
 
 class FeatureKind(PassThrough):

@@ -125,12 +125,12 @@ def _user() -> str:
 def _request(settings: Settings, key: Key, action: str, by: str, why: str) -> None:
     """Request an action, and wait until ``detect`` has taken it."""
     from driftline.errors import BadInput
-    from monitor.windows.lives import LifeAction, VersionState, fits
+    from monitor.windows.lives import LifeAction, fits
     from producers.contract.life_requests import LifeRequestMessage
     from producers.kafka.life_requests import send_request
 
     before = _known(_states(settings), key)[key]
-    state = None if before is None else VersionState(before.state)
+    state = None if before is None else before.state
     if not fits(state, LifeAction(action)):
         raise BadInput(f"{'/'.join(key)} is {state or 'registered'}: {action} does not apply")
     message = LifeRequestMessage(

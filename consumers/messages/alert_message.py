@@ -19,12 +19,11 @@ from consumers.messages.window_message import finite
 from monitor.decisions.incidents import Change
 from monitor.statistics.drift_rule import Evidence
 from monitor.windows.findings import Transition
-from monitor.windows.lives import VersionState
 from producers.contract.version_info import VersionInfo
 
 
 def alert_message(
-    transition: Transition, info: VersionInfo | None = None, state: VersionState | None = None
+    transition: Transition, info: VersionInfo | None = None, state: str | None = None
 ) -> AlertMessage:
     """The id is derived from what has changed and when, so a replay repeats it.
 
@@ -42,7 +41,7 @@ def alert_message(
     )
 
 
-def _data(transition: Transition, info: VersionInfo, state: VersionState | None) -> IncidentData:
+def _data(transition: Transition, info: VersionInfo, state: str | None) -> IncidentData:
     incident = transition.incident
     resolved = transition.change is Change.RESOLVED
     window = AlertWindow(start=rfc3339(transition.start_ms), end=rfc3339(transition.window_end_ms))

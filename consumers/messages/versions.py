@@ -11,11 +11,11 @@ import msgspec
 from msgspec import Struct
 
 from consumers.messages.names import Enumerated, Name
-from consumers.messages.reading import SCHEMA, MalformedMessage, decode_json
+from consumers.messages.reading import SCHEMA, decode_json
 from consumers.messages.records import Message, Record
 from consumers.messages.times import milliseconds, optional_rfc3339, rfc3339
 from monitor.identity import VersionKey
-from monitor.windows.lives import Life, VersionState
+from monitor.windows.lives import Life
 
 TOPIC = "versions"
 
@@ -67,11 +67,11 @@ def decode_version(record: Record) -> VersionMessage:
 
 
 def life_of(message: VersionMessage) -> Life:
-    """Raises ``MalformedMessage`` for a state that this version does not know."""
-    try:
-        state = VersionState(message.state)
-    except ValueError as error:
-        raise MalformedMessage(f"unknown state {message.state!r}") from error
     return Life(
-        state, message.since_ms, message.by, message.why, message.after_offset, message.reset_ms
+        message.state,
+        message.since_ms,
+        message.by,
+        message.why,
+        message.after_offset,
+        message.reset_ms,
     )

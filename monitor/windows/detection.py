@@ -145,7 +145,7 @@ def _touched(state: State, batch: _Batch, evaluators: Mapping[Key, Evaluator]) -
 
 def _is_shadow(lives: Lives, key: Key) -> bool:
     life = lives.get(key.version_key)
-    return life is not None and life.state is VersionState.SHADOW
+    return life is not None and life.state == VersionState.SHADOW
 
 
 def _judged(  # noqa: PLR0913 - the version, its batch, and where the findings go

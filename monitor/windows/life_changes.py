@@ -111,8 +111,8 @@ def _changed(state: State, changes: LifeChanges) -> tuple[State, list[Transition
     )
 
 
-def _resolution(state: VersionState) -> Resolution:
-    return Resolution.RETIRED if state is VersionState.RETIRED else Resolution.REBASED
+def _resolution(state: str) -> Resolution:
+    return Resolution.RETIRED if state == VersionState.RETIRED else Resolution.REBASED
 
 
 def _ended_incidents(state: State, key: Key, resolution: Resolution) -> Iterator[Transition]:

@@ -49,7 +49,7 @@ class LifeAction(StrEnum):
 class Life:
     """The state of a version, and the change that led to it. Times are the broker's clock."""
 
-    state: VersionState
+    state: str  # VersionState, or one that a later release has written
     since_ms: int
     by: str
     why: str
@@ -81,7 +81,7 @@ class LifeChanges:
     ended: tuple[VersionKey, ...] = ()
 
 
-_FITTING: Mapping[LifeAction, tuple[VersionState | None, ...]] = {
+_FITTING: Mapping[LifeAction, tuple[str | None, ...]] = {
     LifeAction.PROMOTE: (None, VersionState.SHADOW),
     LifeAction.SHADOW: (None,),
     LifeAction.RETIRE: (None, VersionState.LIVE, VersionState.SHADOW),
@@ -96,7 +96,7 @@ _RESULT: Mapping[LifeAction, VersionState] = {
 }
 
 
-def fits(state: VersionState | None, action: LifeAction) -> bool:
+def fits(state: str | None, action: LifeAction) -> bool:
     """Whether an action can be requested in a state (None: no row yet)."""
     return state in _FITTING[action]
 
@@ -199,7 +199,7 @@ def _progress_of(lives: Lives, progress: Progress, offset: int) -> Progress:
 
 
 def _belongs(life: Life | None, offset: int) -> bool:
-    return life is None or (life.state is not VersionState.RETIRED and offset > life.after_offset)
+    return life is None or (life.state != VersionState.RETIRED and offset > life.after_offset)
 
 
 def _reset(life: Life | None, seen: Seen) -> bool:
@@ -223,7 +223,7 @@ def _live(lives: Lives, key: VersionKey, life: Life) -> dict[VersionKey, Life]:
             why=f"replaced by version {key[1]}",
         )
         for other, before in lives.items()
-        if other[0] == key[0] and other != key and before.state is VersionState.LIVE
+        if other[0] == key[0] and other != key and before.state == VersionState.LIVE
     }
     return {**replaced, key: life}
 
@@ -231,7 +231,7 @@ def _live(lives: Lives, key: VersionKey, life: Life) -> dict[VersionKey, Life]:
 def _retirement_ms(
     key: VersionKey, life: Life, last_append_ms: LastAppend, after: RetireAfter
 ) -> int | None:
-    if life.state is not VersionState.SHADOW:
+    if life.state != VersionState.SHADOW:
         return None
     span_ms, last_ms = after(key[0]), latest(last_append_ms(key), life.since_ms)
     return None if span_ms is None or last_ms is None else last_ms + span_ms

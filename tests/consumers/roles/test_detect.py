@@ -63,6 +63,7 @@ from tests.consumers.in_memory import (
     prediction,
     profile,
 )
+from tests.consumers.stored import version_state
 
 S0, S1 = TopicPartition("summaries", 0), TopicPartition("summaries", 1)
 MODELS = (("m", "1"), ("m", "2"), ("n", "1"))
@@ -862,6 +863,19 @@ def test_first_row_makes_a_version_live_and_the_one_before_a_shadow(log, tmp_pat
     }
     handled(Worker(detect(log, tmp_path), log, [S0]), log, *passed(2, ("m", "1")))
     assert states(log)["m/2"] == ("live", "its first row")
+
+
+def test_version_in_a_state_that_a_later_release_has_written_is_watched_and_keeps_it(log, tmp_path):
+    topic, document = version_state("1", "collecting", model="m")
+    log.append(Message(topic, b"m/1", json.dumps(document).encode(), 0))
+    role = detect(log, tmp_path)
+    handled(Worker(role, log, [S0]), log, row("m", 0), *passed(1, ("m", "1"), ("m", "2")))
+    assert {name: state for name, (state, _) in states(log).items()} == {
+        "m/1": "collecting",
+        "m/2": "live",
+    }
+    counts: Any = role.status()["summaries/0"]["counts"]
+    assert (counts["models"], counts["panes"]) == (2, 1)
 
 
 @pytest.mark.parametrize("most", [1, 4, 1_000])

@@ -37,6 +37,7 @@ def request(action: LifeAction, key: tuple[str, str] = ONE) -> LifeRequest:
     [
         pytest.param(None, {"promote", "shadow", "retire"}, id="registered"),
         pytest.param(LIVE, {"retire", "reset"}, id="live"),
+        pytest.param("collecting", set(), id="of a later release"),
         pytest.param(SHADOW, {"promote", "retire", "reset"}, id="shadow"),
         pytest.param(RETIRED, {"restore"}, id="retired"),
     ],
