@@ -53,6 +53,7 @@ class TrafficState:
 
     rows_until_ms: int | None = None  # end of the newest closed pane with an on-time row
     silent_from_ms: int | None = None  # the same, if the version is silent since then
+    after_jump_ms: int | None = None  # the first pane with a row after the last jump
     watches_gaps: bool = False
     watches_rows: bool = False
 

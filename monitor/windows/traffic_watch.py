@@ -10,6 +10,9 @@ a sample of the rows, and a new version often starts with some of them:
 A version whose gap is too long is *silent* until its next pane with a row; one whose gaps are not
 watched, after a gap as long as the longest window. No incident can recover then, so they end as
 stale: those of the rows at once, those of the labels when the last window with a row is final.
+
+A *jump* is a gap at least as long as the longest window that has ended when it is noticed: the rows
+after it are known. Replays have them. It is not silence, and no window over it is tested.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from dataclasses import dataclass, replace
 from monitor.budget import Length, own_length
 from monitor.counts.summary import Part
 from monitor.decisions.signals import MetricVerdict, SubjectSignal, most_severe_metric
+from monitor.events.event_time import latest
 from monitor.statistics.drift_rule import Evidence, Severity
 from monitor.statistics.traffic import RowsFinding
 from monitor.windows.evaluator import Evaluator
@@ -79,11 +83,24 @@ class TrafficWatch:
         rows_until_ms = end_ms if has_rows else self.state.rows_until_ms
         if rows_until_ms is None:
             return None
+        self._note_jump(pane_ms, has_rows=has_rows)
         self.state = replace(self._with_watched(end_ms), rows_until_ms=rows_until_ms)
+        if not has_rows and self._is_jump(pane_ms, rows_until_ms):
+            return None
         is_silent = end_ms - rows_until_ms >= self._gap_ms
         self.state = replace(self.state, silent_from_ms=rows_until_ms if is_silent else None)
         verdicts = list(self._verdicts(end_ms, has_rows=has_rows))
         return most_severe_metric(verdicts, end_ms) if verdicts else None
+
+    def _note_jump(self, pane_ms: int, *, has_rows: bool) -> None:
+        before_ms = self.state.rows_until_ms
+        if has_rows and before_ms is not None and pane_ms - before_ms >= self._longest_ms:
+            self.state = replace(self.state, after_jump_ms=pane_ms)
+
+    def _is_jump(self, pane_ms: int, rows_until_ms: int) -> bool:
+        """Whether an empty pane lies in a jump."""
+        next_ms = self.panes.first_on_time(pane_ms)
+        return next_ms is not None and next_ms - rows_until_ms >= self._longest_ms
 
     def _verdicts(self, end_ms: int, *, has_rows: bool) -> Iterator[MetricVerdict]:
         if self.state.silent_from_ms is not None:
@@ -121,7 +138,8 @@ class TrafficWatch:
 
         The first pane with a row may have begun before the version did, so it does not count.
         """
-        start_ms, first_ms = end_ms - length.panes * self._pane_ms, self.panes.complete_from_ms
+        start_ms = end_ms - length.panes * self._pane_ms
+        first_ms = latest(self.panes.complete_from_ms, self.state.after_jump_ms)
         is_window = start_ms % (length.slide * self._pane_ms) == 0
         return start_ms if is_window and first_ms is not None and start_ms > first_ms else None
 
@@ -148,8 +166,11 @@ class TrafficWatch:
         traffic = self.evaluator.plan.traffic
         is_set = traffic.none_after_ms is not None
         watched = traffic.watch and (is_set or self.state.watches_gaps)
-        panes = self.evaluator.gap_panes if watched else self.evaluator.reach_panes
-        return panes * self._pane_ms
+        return self.evaluator.gap_panes * self._pane_ms if watched else self._longest_ms
+
+    @property
+    def _longest_ms(self) -> int:
+        return self.evaluator.reach_panes * self._pane_ms
 
     @property
     def _pane_ms(self) -> int:

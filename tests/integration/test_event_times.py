@@ -269,7 +269,8 @@ def start_ms(window: str) -> int:
 def live(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
     """Rows of both versions for some seconds; one partition has none after a few of them."""
     horizon = {"DRIFTLINE_TIME__LABEL_HORIZON": "60s"}  # panes are kept for longer than the tests
-    settings = {**SETTINGS, **horizon, "DRIFTLINE_TIME__IDLE_AFTER": "2s"}
+    silence = {"DRIFTLINE_TIME__IDLE_AFTER": "2s", "DRIFTLINE_TRAFFIC__NONE_AFTER": "3s"}
+    settings = {**SETTINGS, **horizon, **silence}
     directory = tmp_path_factory.mktemp("live")
     with Deployment(kafka, f"live-{time.time_ns():x}", directory, settings) as deployment:
         deployment.send(registrations([LIVE, CONTROL]))
@@ -293,6 +294,24 @@ def test_last_window_of_a_live_version_closes_and_gets_final_without_another_row
         return all(set(live.windows(key)[1]) == set(live.starts_ms) for key in (LIVE, CONTROL))
 
     live.deployment.until(all_are_final, "the final windows of both versions", 30)
+
+
+def test_live_version_without_rows_has_a_critical_incident_about_its_traffic(live):
+    def gaps() -> list[dict[str, Any]]:
+        every = [
+            alert for alert in live.deployment.alerts() if alert["data"]["model"] == CONTROL[0]
+        ]
+        traffic = [alert for alert in every if alert["subject"] == "traffic/rows"]
+        return [a["data"] for a in traffic if a["data"]["evidence"]["detail"] == "none"]
+
+    live.deployment.until(lambda: bool(gaps()), "an incident about the traffic", 30)
+    (gap,) = gaps()
+    last_row_ms = max(live.sent) + 4_000  # of a window that holds a row
+    began_ms = datetime.fromisoformat(gap["window"]["start"]).timestamp() * 1_000
+    ended_ms = datetime.fromisoformat(gap["window"]["end"]).timestamp() * 1_000
+    assert gap["severity"] == "critical"
+    assert ended_ms - began_ms == 3_000
+    assert max(live.sent) < began_ms <= last_row_ms
 
 
 def test_sender_whose_clock_is_ahead_makes_no_row_late_and_changes_no_window_up_to_now(live):

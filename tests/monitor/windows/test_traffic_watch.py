@@ -134,6 +134,25 @@ def test_first_pane_with_a_row_does_not_count():
     assert about_traffic(late_start, until(9), by=OFTEN) == []
 
 
+def test_gap_that_has_ended_is_a_jump_if_it_is_as_long_as_the_longest_window():
+    """From the ninth pane to the 16th: seven panes are an outage that is noticed afterwards."""
+    outage = REGULAR, [*rows(range(16, 18)), *until(18)]
+    assert about_traffic(*outage)[0] == (110, "opened", "critical")
+    jump = REGULAR, [*rows(range(17, 19)), *until(19)]
+    assert about_traffic(*jump) == []
+
+
+def test_no_window_over_a_jump_is_tested():
+    """The pane after the jump is the first again, and does not count."""
+    after = [*rows(range(20, 21), each=1), *rows(range(21, 33)), *until(33)]
+    assert about_traffic(REGULAR, after, by=OFTEN) == []
+
+
+def test_jump_leaves_other_incidents_open():
+    steps = rows(range(4)), DRIFTED, [*rows(range(20, 21), x=9.0), *until(21)]
+    assert "data/x" not in ended(*steps)
+
+
 def test_traffic_that_is_not_watched_opens_no_incident():
     assert about_traffic(REGULAR, rows(range(9, 13), each=50), until(26), by=UNWATCHED) == []
 
