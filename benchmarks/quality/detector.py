@@ -8,10 +8,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.counts.columns import Column, Predictions
+from monitor.counts.columns import Predictions
 from monitor.counts.counts import Counts
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.counts.summary import Quality
+from monitor.counts.values import Column
 from monitor.plan import HOUR, Budget, Drift, Plan, Traffic, Windows
 from monitor.windows.evaluator import Evaluator
 

@@ -22,15 +22,16 @@ from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
 from consumers.kafka.assignment import Assignment, Positions
-from consumers.kafka.configuration import MAX_RECORDS, TIMEOUT_S, consumer_config
+from consumers.kafka.configuration import TIMEOUT_S, consumer_config
 from consumers.kafka.conversion import Conversion
 from consumers.kafka.errors import translated
+from consumers.kafka.fetched_records import FetchedRecords, Fetcher, by_partition, record_block
 from consumers.kafka.idle_detector import IdleDetector
 from consumers.kafka.log_reader import LogReader
 from consumers.kafka.loss_detector import LossDetector
 from consumers.kafka.partition_counts import PartitionCounts
 from consumers.kafka.transactional_producer import TransactionalProducer
-from consumers.messages.records import CommittedOffset, Output, Record, TopicPartition
+from consumers.messages.records import CommittedOffset, Output, Record, RecordBlock, TopicPartition
 from driftline.settings import Settings
 from producers.kafka.configuration import client_config
 
@@ -59,6 +60,7 @@ class Client:
         group, member = settings.topic(role), f"{role}-{slot}"
         self._conversion = Conversion(settings)
         self._consumer = Consumer(consumer_config(settings, group, member))
+        self._fetcher = Fetcher(self._consumer)
         self._assignment = Assignment(self._consumer, self._conversion, positions)
         self._idle = IdleDetector(self._consumer, self._conversion)
         self._counts = PartitionCounts(settings, self._consumer)
@@ -81,11 +83,15 @@ class Client:
 
     # -- reading -------------------------------------------------------------------------------
 
-    def poll(self, seconds: float) -> list[Record]:
+    def poll(self, seconds: float) -> FetchedRecords:
         """The records of ``seconds``, of partitions still owned. Call ``take_rebalance`` next."""
-        messages = self._consumer.consume(MAX_RECORDS, timeout=seconds)
+        messages = self._fetcher.fetch(seconds)
         self._take_group_metadata()
-        records = [r for message in messages if (r := self._record(message)) is not None]
+        events = [message for message in messages if message.error() is not None]
+        if events:
+            messages = [message for message in messages if message.error() is None]
+        records = FetchedRecords(self._blocks(messages))
+        self._follow(records, events)
         if self._losses is not None:
             self._losses.check(records)
         return records
@@ -204,16 +210,23 @@ class Client:
     def _take_group_metadata(self) -> None:
         self._group_metadata = None if self._sink else self._consumer.consumer_group_metadata()
 
-    def _record(self, message: KafkaMessage) -> Record | None:
-        """The record of a message. None at the end of a partition, or if the partition was lost."""
-        error = message.error()
-        if error is not None and error.code() != KafkaError._PARTITION_EOF:
-            raise translated(error)
-        partition = self._conversion.source(message)
-        if not self._assignment.keeps(partition):
-            return None
-        if error is not None:
-            self._idle.end_reached(partition, int(message.offset() or 0))
-            return None
-        self._idle.record_read(partition)
-        return self._conversion.record(message)
+    def _blocks(self, messages: Sequence[KafkaMessage]) -> Iterable[RecordBlock]:
+        """Without those of partitions that were lost."""
+        for (topic, number), of_source in by_partition(messages).items():
+            source = self._conversion.partition(topic, number)
+            if self._assignment.keeps(source):
+                yield record_block(source, of_source, self._conversion)
+
+    def _follow(self, records: FetchedRecords, events: Iterable[KafkaMessage]) -> None:
+        """Raises the error among ``events``; all others are ends of partitions."""
+        next_offsets = {block.source: block.next_offset for block in records.blocks}
+        for source in next_offsets:
+            self._idle.record_read(source)
+        for event in events:
+            error = event.error()
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                raise translated(error)
+            source, end = self._conversion.source(event), int(event.offset() or 0)
+            # Records that were read after the end was reached lie behind it.
+            if self._assignment.keeps(source) and end >= next_offsets.get(source, 0):
+                self._idle.end_reached(source, end)

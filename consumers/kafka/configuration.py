@@ -7,7 +7,8 @@ from typing import Any
 from driftline.settings import Settings
 from producers.kafka.configuration import client_config
 
-MAX_RECORDS = 5_000  # of one poll: bounds the size of a transaction
+MAX_RECORDS = 50_000  # of one poll; with its bytes, this bounds a transaction
+MAX_BYTES = 16_000_000  # of the values of one poll, up to a few messages more
 TIMEOUT_S = 30.0
 TRANSACTION_MS = SESSION_MS = 10_000
 MAX_MESSAGE_BYTES = 4_000_000

@@ -30,7 +30,10 @@ class Conversion:
 
     def source(self, message: KafkaMessage) -> TopicPartition:
         """The partition that a message or an error event came from."""
-        return TopicPartition(self._short(message.topic()), int(message.partition() or 0))
+        return self.partition(message.topic(), int(message.partition() or 0))
+
+    def partition(self, topic: str | None, number: int) -> TopicPartition:
+        return TopicPartition(self._short(topic), number)
 
     def record(self, message: KafkaMessage) -> Record:
         topic, partition = self.source(message)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
-from consumers.kafka.configuration import MAX_RECORDS, TIMEOUT_S, consumer_config
+from consumers.kafka.configuration import TIMEOUT_S, consumer_config
 from consumers.kafka.conversion import Conversion
+from consumers.kafka.fetched_records import Fetcher
 from consumers.messages.records import Record, TopicPartition
 from driftline.settings import Settings
 
@@ -39,9 +40,10 @@ class LogReader:
                     for partition, offset in start.items()
                 ]
             )
+            fetcher = Fetcher(consumer)
             unfinished = {partition for partition in start if start[partition] < stop[partition]}
             while unfinished and keep_reading():
-                records, finished = self._chunk(consumer, stop)
+                records, finished = self._chunk(fetcher, stop)
                 unfinished -= finished
                 yield records
         finally:
@@ -58,11 +60,11 @@ class LogReader:
             yield from records
 
     def _chunk(
-        self, consumer: Consumer, stop: Mapping[TopicPartition, int]
+        self, fetcher: Fetcher, stop: Mapping[TopicPartition, int]
     ) -> tuple[list[Record], set[TopicPartition]]:
         """The next records before ``stop``, and the partitions that have reached it."""
         records, finished = [], set()
-        for message in consumer.consume(MAX_RECORDS, timeout=CONSUME_S):
+        for message in fetcher.fetch(CONSUME_S):
             partition = self._conversion.source(message)
             error, offset = message.error(), int(message.offset() or 0)
             if error is not None and error.code() != KafkaError._PARTITION_EOF:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from consumers.messages.arrow import ARROW_HEADERS, arrow_metadata, is_arrow, read_arrow, whole
+from consumers.messages.identities import identities
 from consumers.messages.progress import SourceProgress, decode_source_progress
 from consumers.messages.reading import MalformedMessage
 from consumers.messages.records import Message, Record
@@ -19,12 +21,21 @@ KIND = "joins"
 
 
 def identity(model: str, record_id: str) -> bytes:
-    """16 bytes for an id of a model; a collision is not expected in any lifetime."""
-    return hashlib.blake2b(f"{model}\x1f{record_id}".encode(), digest_size=16).digest()
+    """16 bytes for an id of a model."""
+    column = ident_column(identities(model, pa.array([record_id], pa.string())))
+    return cast("bytes", column[0].as_py())
 
 
 def identity_partition(ident: bytes, partitions: int) -> int:
     return int.from_bytes(ident[:8], "big") % partitions
+
+
+def ident_column(idents: NDArray[np.uint64]) -> pa.Array:
+    """Of hashes of shape (n, 2): 16 bytes each, of which the first word decides the partition."""
+    big_endian = np.ascontiguousarray(idents, dtype=">u8")
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(16), len(idents), [None, pa.py_buffer(big_endian)]
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,8 +43,8 @@ class JoinRows:
     """Predictions (``version`` set) and labels of one model, as columns of one length."""
 
     model: str
-    ident: list[bytes]
-    version: list[str | None]
+    ident: Sequence[bytes]  # or an Arrow column, to be written
+    version: Sequence[str | None]  # likewise
     time_ms: NDArray[np.int64]
     late: NDArray[np.bool_]
     score: NDArray[np.float64]
@@ -59,8 +70,8 @@ def decode_join_message(record: Record) -> JoinRows | SourceProgress:
 def _encode(rows: JoinRows) -> bytes:
     table = pa.table(
         {
-            "ident": pa.array(rows.ident, pa.binary(16)),
-            "version": pa.array(rows.version, pa.string()).dictionary_encode(),
+            "ident": _column(rows.ident, pa.binary(16)),
+            "version": _column(rows.version, pa.string()).dictionary_encode(),
             "time_ms": rows.time_ms,
             "late": rows.late,
             "score": rows.score,
@@ -84,6 +95,10 @@ def _decode(table: pa.Table) -> JoinRows:
         whole(table["value"].to_numpy()),
         table["seen_ms"].to_numpy(),
     )
+
+
+def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    return values if isinstance(values, pa.Array) else pa.array(values, kind)
 
 
 def _no_segments(rows: int) -> pa.Array:

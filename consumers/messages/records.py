@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -35,6 +40,48 @@ class Record:
     @property
     def topic_partition(self) -> TopicPartition:
         return TopicPartition(self.topic, self.partition)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordBlock:
+    """The records of one partition in a batch, in order, as columns."""
+
+    source: TopicPartition
+    values: Sequence[bytes | None]
+    append_ms: NDArray[np.int64]  # shape (n,), the broker's wall clock
+    next_offset: int  # that follows the last record
+    record: Callable[[int], Record]  # by its position in the block
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+class BlockedRecords(Sequence[Record]):
+    """Records that become objects only when they are asked for one by one."""
+
+    @property
+    @abstractmethod
+    def blocks(self) -> Sequence[RecordBlock]:
+        """One for each partition."""
+
+
+def blocks_of(records: Sequence[Record]) -> Sequence[RecordBlock]:
+    """The records by partition."""
+    if isinstance(records, BlockedRecords):
+        return records.blocks
+    by_partition: dict[TopicPartition, list[Record]] = defaultdict(list)
+    for record in records:
+        by_partition[record.topic_partition].append(record)
+    return [
+        RecordBlock(
+            source,
+            [record.value for record in of_source],
+            np.array([record.append_ms for record in of_source], dtype=np.int64),
+            of_source[-1].offset + 1,
+            of_source.__getitem__,
+        )
+        for source, of_source in by_partition.items()
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +115,18 @@ class Batch:
     now_ms: int = 0
 
     @property
+    def blocks(self) -> Sequence[RecordBlock]:
+        """The records by partition."""
+        return blocks_of(self.records)
+
+    @property
     def next_offsets(self) -> dict[TopicPartition, int]:
         """The offsets to commit with the batch.
 
         Idle partitions are included: a transaction without offsets would not fence off a member
         that has lost them.
         """
-        return {
-            **self.idle,
-            **{record.topic_partition: record.offset + 1 for record in self.records},
-        }
+        return {**self.idle, **{block.source: block.next_offset for block in self.blocks}}
 
 
 @dataclass(frozen=True, slots=True)

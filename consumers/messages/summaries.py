@@ -59,7 +59,7 @@ def encode_pieces(summaries: Sequence[Summary]) -> list[bytes]:
 
 
 def _encode(summaries: Sequence[Summary]) -> bytes:
-    return encode_summaries(summaries, arrow_metadata(KIND))
+    return encode_summaries(summaries, arrow_metadata(KIND), narrow=True)
 
 
 def _pieces(summary: Summary) -> Iterable[Summary]:

@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from consumers.kafka.client import Client
 from consumers.kafka.errors import TransactionAborted
-from consumers.messages.records import Batch, CommittedOffset, Output, TopicPartition
+from consumers.messages.records import Batch, CommittedOffset, Output, Record, TopicPartition
 from consumers.processes.heartbeat import Heartbeat
 from consumers.roles.role import Role, SinkRole
 from driftline.clock import wall_clock_ms
@@ -42,11 +42,12 @@ def run_role(  # noqa: PLR0913 - collaborators and times
     """
     aborts = 0
     while not stopped():
-        records = client.poll(poll_s)
+        records: Sequence[Record] = client.poll(poll_s)
         lost = _rebalance(client, role)
         idle = {} if idle_s is None else client.idle_partitions(idle_s)
-        owned = [record for record in records if record.topic_partition not in lost]
-        batch = Batch(owned, idle, wall_clock_ms())
+        if lost:
+            records = [record for record in records if record.topic_partition not in lost]
+        batch = Batch(records, idle, wall_clock_ms())
         output = role.handle(batch)
         committed = output is not None and _commit(client, role, batch, output)
         aborts = 0 if committed else aborts + (output is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable
 from functools import lru_cache
@@ -26,6 +27,7 @@ from producers.kafka.profile_table import ProfileTable
 
 log = logging.getLogger(__name__)
 
+GC_OBJECTS = 100_000  # more objects created than deleted, before the collector looks for cycles
 ROLES = ("aggregate", "join", "detect", "retrain", "store")
 _TOPICS = {
     "aggregate": Aggregate.reads,
@@ -40,6 +42,10 @@ def run_worker(
 ) -> None:
     """Run one member of one role until ``stopped``. For ``gapless`` see ``Client``."""
     fault_points.set_up(role)
+    # A poll creates ten thousands of objects that are all freed after the batch. By default they
+    # are traversed again and again meanwhile, which takes as long as reading them.
+    gc.freeze()
+    gc.set_threshold(GC_OBJECTS)
     file = f"{role}-{slot}.json"
     restarts = Restarts(settings.state.directory / "workers" / settings.kafka.prefix / file)
     with restarts.recorded():

@@ -11,43 +11,49 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from consumers.dead_letters.dead_letter import dead_letter_message
+from consumers.messages.positions import SourceKey
 from consumers.messages.records import (
     Batch,
     CommittedOffset,
     Message,
     Output,
     Record,
+    RecordBlock,
     TopicPartition,
 )
 from consumers.messages.summaries import summary_messages
 from consumers.messages.times import optional_rfc3339
-from consumers.roles.join_rows import join_messages, label_rows, prediction_rows
-from consumers.roles.prediction_columns import prediction_columns
+from consumers.roles.join_rows import label_messages, prediction_messages
 from consumers.roles.profiles import Profiles
 from consumers.roles.progress_reports import ProgressReports
 from consumers.roles.source_position import PartitionBatch, Position, Positions, append_times
-from consumers.roles.source_validation import Rejected, SourceValidator
+from consumers.roles.source_validation import SourceValidator
+from consumers.sources.groups import (
+    Decoded,
+    LabelRows,
+    Origin,
+    PredictionRows,
+    concatenated,
+    concatenated_labels,
+)
+from consumers.sources.json_rows import JsonPredictions
 from monitor.counts.counting import count_data
 from monitor.counts.schema import Schema
-from monitor.counts.summary import Part
+from monitor.counts.summary import PARTS, Part
 from monitor.events.event_time import Arrival, classify_arrivals
 from monitor.plan import Plan
-from producers.contract.records import LabelRecord, PredictionRecord
 
 PREDICTIONS, LABELS = "predictions", "labels"
 
-R = TypeVar("R", PredictionRecord, LabelRecord)
-K = TypeVar("K")
+R = TypeVar("R", PredictionRows, LabelRows)
 Times = NDArray[np.int64]
-
-
-REACHED_EVERY_MS = 1_000  # append times that have moved by less are not reported
+Late = NDArray[np.bool_]
 
 
 @dataclass(slots=True)
@@ -59,17 +65,16 @@ class _SourceBatch:
     retired: Container[tuple[str, str]]  # versions whose rows do not count any more
     dead_letters: list[Message] = field(default_factory=list)
 
-    def reject(self, record: Record, rejected: Rejected) -> None:
-        self.partitions[record.topic_partition].dead[rejected.reason] += 1
-        self.dead_letters.append(dead_letter_message(record, rejected.reason, str(rejected)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Row(Generic[R]):
-    """A valid row, and the broker's clock when it was appended."""
-
-    content: R
-    append_ms: int
+    def accept(self, block: RecordBlock, decoded: Decoded[R]) -> Sequence[R]:
+        """Count the rows of a block as received. Its rejected rows become dead letters."""
+        partition = self.partitions[block.source]
+        partition.counts["received"] += len(decoded)
+        for rejected in sorted(decoded.rejected, key=lambda row: row.record):
+            partition.dead[rejected.reason] += 1
+            record = block.record(rejected.record)
+            letter = dead_letter_message(record, rejected.reason, rejected.error)
+            self.dead_letters.append(letter)
+        return decoded.columns
 
 
 class Versions(Protocol):
@@ -99,6 +104,7 @@ class Aggregate:
         self._pending: dict[TopicPartition, Position] = {}
         self._idle: set[TopicPartition] = set()
         self._progress = ProgressReports(partitions)
+        self._json = JsonPredictions(profiles.schema)
 
     def on_partitions_assigned(
         self, committed: Mapping[TopicPartition, CommittedOffset]
@@ -136,15 +142,13 @@ class Aggregate:
         }
 
     def handle(self, batch: Batch) -> Output | None:
-        reached_ms = {**dict.fromkeys(batch.idle, batch.now_ms), **append_times(batch.records)}
-        if not batch.records and not self._progress.is_due(reached_ms):
+        blocks = batch.blocks
+        reached_ms = {**dict.fromkeys(batch.idle, batch.now_ms), **append_times(blocks)}
+        if not blocks and not self._progress.is_due(reached_ms):
             return None
-        self._idle = (self._idle | set(batch.idle)) - {r.topic_partition for r in batch.records}
+        self._idle = (self._idle | set(batch.idle)) - {block.source for block in blocks}
         sources = self._source_batch(batch, reached_ms)
-        messages = [
-            *self._predictions(batch.records, sources),
-            *self._labels(batch.records, sources),
-        ]
+        messages = [*self._predictions(blocks, sources), *self._labels(blocks, sources)]
         for source, offset in batch.next_offsets.items():
             self._pending[source] = sources.partitions[source].after(offset)
             messages += self._store.messages(source, self._positions[source], self._pending[source])
@@ -161,112 +165,86 @@ class Aggregate:
             )
             for source in batch.next_offsets
         }
-        validator = SourceValidator(self._profiles, self._plan_of)
+        validator = SourceValidator(self._profiles, self._plan_of, self._json)
         return _SourceBatch(validator, partitions, retired)
 
     # -- predictions ---------------------------------------------------------------------------
 
-    def _predictions(self, records: Sequence[Record], batch: _SourceBatch) -> Iterable[Message]:
-        rows: dict[tuple[str, str], list[tuple[PredictionRecord, Part]]] = defaultdict(list)
-        for partition, valid in _valid(PREDICTIONS, records, batch, batch.validator.prediction):
-            for key, its_rows in _grouped(valid, lambda row: (row.model, row.version)).items():
-                if key in batch.retired:
-                    partition.counts["retired"] += len(its_rows)
-                    continue
-                arrivals = self._arrivals(partition, key, its_rows)
-                rows[key] += _counted(partition, its_rows, arrivals)
-        for key, counted in sorted(rows.items()):
-            if counted:
-                yield from self._count(batch.validator.schemas[key], counted)
+    def _predictions(self, blocks: Iterable[RecordBlock], batch: _SourceBatch) -> Iterable[Message]:
+        counted: dict[Schema, list[tuple[PredictionRows, Late]]] = defaultdict(list)
+        for block in blocks:
+            if block.source.topic != PREDICTIONS:
+                continue
+            partition = batch.partitions[block.source]
+            for rows in batch.accept(block, batch.validator.predictions(block)):
+                if rows.key in batch.retired:
+                    partition.counts["retired"] += len(rows)
+                else:
+                    arrived = self._arrived(partition, rows, block.append_ms)
+                    counted[rows.schema].append(arrived)
+        for schema in sorted(counted, key=lambda schema: (schema.model, schema.version)):
+            rows = concatenated([rows for rows, _ in counted[schema]])
+            yield from self._count(rows, np.concatenate([late for _, late in counted[schema]]))
 
-    def _arrivals(
-        self,
-        partition: PartitionBatch,
-        key: tuple[str, str],
-        rows: Sequence[_Row[PredictionRecord]],
-    ) -> Iterable[Arrival]:
-        """Whether each row of a version is on time, late or too late for its partition."""
-        plan = self._plan_of(key[0])
-        times_ms, moved_ms, append_ms = _times(rows, plan)
+    def _arrived(
+        self, partition: PartitionBatch, rows: PredictionRows, append_ms: Times
+    ) -> tuple[PredictionRows, Late]:
+        """The rows that are not too late for their partition, and whether each is late."""
+        plan = self._plan_of(rows.schema.model)
+        before_ms = _newest_before(partition, rows.key, rows.origin, append_ms, plan)
         arrivals = classify_arrivals(
-            partition.newest_before(key, moved_ms, append_ms),
-            times_ms - times_ms % plan.windows.pane_ms + plan.windows.pane_ms,
+            before_ms,
+            rows.time_ms - rows.time_ms % plan.windows.pane_ms + plan.windows.pane_ms,
             plan.time.lateness_ms,
             plan.time.accept_late_ms,
         )
-        return map(Arrival, arrivals.tolist())
+        in_time = np.flatnonzero(arrivals != Arrival.TOO_LATE)
+        late = arrivals[in_time] == Arrival.LATE
+        partition.counts["too_late"] += len(rows) - in_time.size
+        partition.counts["counted"] += in_time.size
+        partition.counts["late"] += int(late.sum())
+        return rows if in_time.size == len(rows) else rows.take(in_time), late
 
-    def _count(
-        self, schema: Schema, rows: Sequence[tuple[PredictionRecord, Part]]
-    ) -> Iterable[Message]:
-        parts = np.array([part for _, part in rows], dtype=object)
-        columns = prediction_columns([row for row, _ in rows], schema)
-        summaries = count_data(schema, columns, parts)
-        yield from summary_messages(schema.model, summaries, self._partitions("summaries"))
-        join_rows = prediction_rows(schema.model, schema.version, columns, parts)
-        yield from join_messages(join_rows, self._partitions("joins"))
+    def _count(self, rows: PredictionRows, late: Late) -> Iterable[Message]:
+        if not len(rows):
+            return
+        part = np.where(late, PARTS.index(Part.LATE), PARTS.index(Part.ON_TIME))
+        summaries = count_data(rows.schema, rows, part)
+        yield from summary_messages(rows.schema.model, summaries, self._partitions("summaries"))
+        yield from prediction_messages(rows, late, self._partitions("joins"))
 
     # -- labels --------------------------------------------------------------------------------
 
-    def _labels(self, records: Sequence[Record], batch: _SourceBatch) -> Iterable[Message]:
-        rows: dict[str, list[tuple[LabelRecord, int]]] = defaultdict(list)
-        for partition, valid in _valid(LABELS, records, batch, batch.validator.label):
-            partition.counts["counted"] += len(valid)
-            for (model,), its_rows in _grouped(valid, lambda row: (row.model,)).items():
-                _, moved_ms, append_ms = _times(its_rows, self._plan_of(model))
-                before_ms = partition.newest_before((model,), moved_ms, append_ms)
-                labels = (row.content for row in its_rows)
-                rows[model] += zip(labels, before_ms.tolist(), strict=True)
-        for model, labels_of_model in sorted(rows.items()):
-            yield from join_messages(label_rows(model, labels_of_model), self._partitions("joins"))
+    def _labels(self, blocks: Iterable[RecordBlock], batch: _SourceBatch) -> Iterable[Message]:
+        counted: dict[str, list[tuple[LabelRows, Times]]] = defaultdict(list)
+        for block in blocks:
+            if block.source.topic != LABELS:
+                continue
+            partition = batch.partitions[block.source]
+            for rows in batch.accept(block, batch.validator.labels(block)):
+                partition.counts["counted"] += len(rows)
+                key, plan = (rows.model,), self._plan_of(rows.model)
+                seen_ms = _newest_before(partition, key, rows.origin, block.append_ms, plan)
+                counted[rows.model].append((rows, seen_ms))
+        for _, of_model in sorted(counted.items()):
+            rows = concatenated_labels([rows for rows, _ in of_model])
+            seen_ms = np.concatenate([seen_ms for _, seen_ms in of_model])
+            yield from label_messages(rows, seen_ms, self._partitions("joins"))
 
 
-def _valid(
-    topic: str, records: Sequence[Record], batch: _SourceBatch, validate: Callable[[Record], R]
-) -> Iterable[tuple[PartitionBatch, list[_Row[R]]]]:
-    """The valid rows of each partition of a topic, in order. The others become dead letters."""
-    valid: dict[TopicPartition, list[_Row[R]]] = defaultdict(list)
-    for record in records:
-        if record.topic != topic:
-            continue
-        batch.partitions[record.topic_partition].counts["received"] += 1
-        try:
-            valid[record.topic_partition].append(_Row(validate(record), record.append_ms))
-        except Rejected as rejected:
-            batch.reject(record, rejected)
-    return [(batch.partitions[partition], rows) for partition, rows in valid.items() if rows]
-
-
-def _grouped(rows: Iterable[_Row[R]], key: Callable[[R], K]) -> Mapping[K, list[_Row[R]]]:
-    groups: dict[K, list[_Row[R]]] = defaultdict(list)
-    for row in rows:
-        groups[key(row.content)].append(row)
-    return groups
-
-
-def _counted(
+def _newest_before(
     partition: PartitionBatch,
-    rows: Iterable[_Row[PredictionRecord]],
-    arrivals: Iterable[Arrival],
-) -> Iterable[tuple[PredictionRecord, Part]]:
-    """The rows that are not too late, each with the part that it belongs to."""
-    for row, arrival in zip(rows, arrivals, strict=True):
-        if arrival is Arrival.TOO_LATE:
-            partition.counts["too_late"] += 1
-            continue
-        late = arrival is Arrival.LATE
-        partition.counts["counted"] += 1
-        partition.counts["late"] += late
-        yield row.content, Part.LATE if late else Part.ON_TIME
-
-
-def _times(rows: Sequence[_Row[R]], plan: Plan) -> tuple[Times, Times, Times]:
-    """The event times of rows, the times to which they move event time on, the append times.
+    key: SourceKey,
+    origin: Origin,
+    append_ms: Times,
+    plan: Plan,
+) -> Times:
+    """The newest event time of a version or model before each of its rows, shape (n,).
 
     A row moves event time to its append time at most, unless the limit for clocks is off: a sender
     whose clock is ahead must not make the rows of others late.
     """
-    times_ms = np.array([row.content.time_ms for row in rows], dtype=np.int64)
-    append_ms = np.array([row.append_ms for row in rows], dtype=np.int64)
+    appended_ms = append_ms[origin.record]
     capped = plan.time.max_clock_skew_ms is not None
-    return times_ms, np.minimum(times_ms, append_ms) if capped else times_ms, append_ms
+    moved_ms = np.minimum(origin.time_ms, appended_ms) if capped else origin.time_ms
+    return partition.newest_before(key, moved_ms, appended_ms)

@@ -2,64 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from consumers.messages.joins import JoinRows, identity, identity_partition, join_message
+from consumers.messages.identities import identities
+from consumers.messages.joins import JoinRows, ident_column, join_message
 from consumers.messages.records import Message
-from monitor.counts.columns import Predictions
-from monitor.counts.summary import Part
-from producers.contract.records import LabelRecord
+from consumers.sources.groups import LabelRows, PredictionRows
+
+Ints = NDArray[np.int64]
 
 
-def prediction_rows(
-    model: str, version: str, rows: Predictions, parts: NDArray[np.object_]
-) -> JoinRows:
-    """Predictions of one version; ``parts`` holds a ``Part`` for each."""
-    return JoinRows(
-        model,
-        [identity(model, id_) for id_ in rows.ids],
-        [version] * len(rows),
-        rows.time_ms,
-        parts == Part.LATE,
-        rows.score,
-        rows.predicted,
-        np.zeros(len(rows), dtype=np.int64),
-    )
-
-
-def label_rows(model: str, labels: Sequence[tuple[LabelRecord, int]]) -> JoinRows:
-    """Labels, each with the newest label time before it in its partition."""
-    n = len(labels)
-    return JoinRows(
-        model,
-        [identity(model, label.id) for label, _ in labels],
-        [None] * n,
-        np.array([label.time_ms for label, _ in labels], dtype=np.int64),
-        np.zeros(n, dtype=bool),
-        np.zeros(n),
-        np.array([label.label for label, _ in labels], dtype=np.int64),
-        np.array([seen_ms for _, seen_ms in labels], dtype=np.int64),
-    )
-
-
-def join_messages(rows: JoinRows, partitions: int) -> Iterable[Message]:
-    """A message for each partition of ``joins`` that gets some of the rows."""
-    target = np.array([identity_partition(ident, partitions) for ident in rows.ident])
-    for number in np.unique(target):
-        selected = np.flatnonzero(target == number)
-        yield join_message(
-            JoinRows(
-                rows.model,
-                [rows.ident[i] for i in selected],
-                [rows.version[i] for i in selected],
-                rows.time_ms[selected],
-                rows.late[selected],
-                rows.score[selected],
-                rows.value[selected],
-                rows.seen_ms[selected],
-            ),
-            int(number),
+def prediction_messages(
+    rows: PredictionRows, late: NDArray[np.bool_], partitions: int
+) -> Iterable[Message]:
+    """Messages for ``joins``; ``late`` has shape (n,)."""
+    schema, origin = rows.schema, rows.origin
+    idents = identities(schema.model, origin.ids)
+    for number, chosen in _by_partition(idents, partitions):
+        own = JoinRows(
+            schema.model,
+            ident_column(idents[chosen]),
+            pa.repeat(pa.scalar(schema.version, pa.string()), chosen.size),
+            origin.time_ms[chosen],
+            late[chosen],
+            rows.score[chosen],
+            rows.predicted[chosen],
+            np.zeros(chosen.size, dtype=np.int64),
         )
+        yield join_message(own, number)
+
+
+def label_messages(rows: LabelRows, seen_ms: Ints, partitions: int) -> Iterable[Message]:
+    """Messages for ``joins``; ``seen_ms`` is the newest label time before each, shape (n,)."""
+    idents = identities(rows.model, rows.origin.ids)
+    for number, chosen in _by_partition(idents, partitions):
+        own = JoinRows(
+            rows.model,
+            ident_column(idents[chosen]),
+            pa.nulls(chosen.size, pa.string()),
+            rows.origin.time_ms[chosen],
+            np.zeros(chosen.size, dtype=bool),
+            np.zeros(chosen.size),
+            rows.label[chosen],
+            seen_ms[chosen],
+        )
+        yield join_message(own, number)
+
+
+def _by_partition(idents: NDArray[np.uint64], partitions: int) -> Iterable[tuple[int, Ints]]:
+    """The rows of each partition of ``joins`` that gets some."""
+    target = (idents[:, 0] % np.uint64(partitions)).astype(np.int64)
+    for number in np.unique(target).tolist():
+        yield number, np.flatnonzero(target == number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -21,7 +21,13 @@ from consumers.messages.positions import (
     seen_message,
 )
 from consumers.messages.reading import MessageReader
-from consumers.messages.records import CommittedOffset, Message, Record, TopicPartition
+from consumers.messages.records import (
+    CommittedOffset,
+    Message,
+    Record,
+    RecordBlock,
+    TopicPartition,
+)
 from driftline.errors import Trouble
 from monitor.events.event_time import latest, newest_before
 from monitor.events.progress import Seen
@@ -165,7 +171,7 @@ class PartitionBatch:
 
         ``time_ms`` is the time to which each row moves event time on.
         """
-        before = self.before.seen.get(key)
+        before = self.seen.get(key, self.before.seen.get(key))
         newest = int(np.argmax(time_ms))
         rows = Seen(
             int(time_ms[newest]),
@@ -187,10 +193,6 @@ class PartitionBatch:
         )
 
 
-def append_times(records: Sequence[Record]) -> dict[TopicPartition, int]:
+def append_times(blocks: Iterable[RecordBlock]) -> dict[TopicPartition, int]:
     """The latest append time of the records of each partition."""
-    found: dict[TopicPartition, int] = {}
-    for record in records:
-        source = record.topic_partition
-        found[source] = max(record.append_ms, found.get(source, record.append_ms))
-    return found
+    return {block.source: int(block.append_ms.max()) for block in blocks}

@@ -1,118 +1,165 @@
-"""Validation of predictions and labels: decoded, of a registered model, and not from the future."""
+"""Predictions and labels as columns: of the contract, a registered model, and not of the future."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from consumers.messages.records import Record
+import numpy as np
+
+from consumers.messages.records import RecordBlock
 from consumers.messages.times import rfc3339
 from consumers.roles.profiles import Profiles
+from consumers.sources.groups import (
+    Decoded,
+    DecodedPredictions,
+    Ints,
+    LabelRows,
+    Origin,
+    PredictionRows,
+    RejectedRow,
+    concatenated,
+    concatenated_labels,
+)
+from consumers.sources.json_rows import JsonPredictions, decode_labels
+from consumers.sources.one_by_one import labels_one_by_one, predictions_one_by_one
 from monitor.counts.schema import Schema
 from monitor.plan import Plan
-from producers.contract.records import (
-    ContractViolation,
-    LabelRecord,
-    PredictionRecord,
-    Undecodable,
-    decode_label,
-    decode_prediction,
-)
 
 F = TypeVar("F")
-R = TypeVar("R", PredictionRecord, LabelRecord)
+R = TypeVar("R", PredictionRows, LabelRows)
+Key = tuple[str, str]  # model, version
 
-
-class Rejected(ValueError):
-    """A record becomes a dead letter, for ``reason`` and with this message."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
+UNKNOWN = "unknown_model"
 
 
 class SourceValidator:
-    """Validates the records of one batch.
+    """Decodes and validates the blocks of one batch.
 
     Before a model is reported as unknown, the profiles are read to their end, once a batch.
     """
 
-    def __init__(self, profiles: Profiles, plan_of: Callable[[str], Plan]) -> None:
-        self._profiles, self._plan_of = profiles, plan_of
-        # Schemas of the valid predictions. The table may lose one when it catches up.
-        self.schemas: dict[tuple[str, str], Schema] = {}
+    def __init__(
+        self, profiles: Profiles, plan_of: Callable[[str], Plan], json: JsonPredictions
+    ) -> None:
+        self._profiles, self._plan_of, self._json = profiles, plan_of, json
         self._registered: set[str] = set()  # models
         self._caught_up = False
 
-    def prediction(self, record: Record) -> PredictionRecord:
-        """Raises ``Rejected``."""
-        row = _decoded(decode_prediction, record)
-        schema = self._found(lambda: self._profiles.schema(row.model, row.version))
+    def predictions(self, block: RecordBlock) -> Decoded[PredictionRows]:
+        """The rows of each version, in the order of the log."""
+        decoded, others = self._json.decode(block.values)
+        more, rejected = predictions_one_by_one(_numbered(block, others))
+        valid: dict[Schema, list[PredictionRows]] = defaultdict(list)
+        for schema, group in self._with_schemas([*decoded, *more]):
+            error = self._unfit(group.key, schema)
+            if schema is None or error is not None:
+                rejected += _all_rejected(group.origin, UNKNOWN, str(error))
+                continue
+            rows, ahead = self._past(schema.model, group.rows(schema), block.append_ms)
+            if len(rows):
+                valid[schema].append(rows)
+            rejected += ahead
+        columns = [concatenated(parts).in_order() for parts in valid.values()]
+        return Decoded(columns, rejected)
+
+    def labels(self, block: RecordBlock) -> Decoded[LabelRows]:
+        """The rows of each model, in the order of the log."""
+        decoded, others = decode_labels(block.values)
+        more, rejected = labels_one_by_one(_numbered(block, others))
+        valid: dict[str, list[LabelRows]] = defaultdict(list)
+        for group in [*decoded, *more]:
+            if not self._is_registered(group.model):
+                rejected += _all_rejected(group.origin, UNKNOWN, _unregistered(group.model))
+                continue
+            rows, ahead = self._past(group.model, group, block.append_ms)
+            if len(rows):
+                valid[group.model].append(rows)
+            rejected += ahead
+        columns = [concatenated_labels(parts).in_order() for parts in valid.values()]
+        return Decoded(columns, rejected)
+
+    def _with_schemas(
+        self, groups: Sequence[DecodedPredictions]
+    ) -> Iterable[tuple[Schema | None, DecodedPredictions]]:
+        """Rows before the first one of an unknown version have their schema of before it."""
+        before = {group.key: self._profiles.schema(*group.key) for group in groups}
+        unknown = [int(group.origin.record[0]) for group in groups if before[group.key] is None]
+        if not unknown or self._caught_up:
+            return [(before[group.key], group) for group in groups]
+        self._catch_up()
+        found: list[tuple[Schema | None, DecodedPredictions]] = []
+        for group in groups:
+            first = int(np.searchsorted(group.origin.record, min(unknown)))
+            earlier, later = np.split(np.arange(group.origin.record.size), [first])
+            if earlier.size:
+                found.append((before[group.key], group.take(earlier)))
+            if later.size:
+                found.append((self._profiles.schema(*group.key), group.take(later)))
+        return found
+
+    def _unfit(self, key: Key, schema: Schema | None) -> str | None:
+        """Why rows of a version cannot be counted. None if they can."""
         if schema is None:
-            raise Rejected(
-                "unknown_model",
-                f"no profile of model {row.model!r}, version {row.version!r}: register it, then"
-                " replay the dead letters",
-            )
-        self._require_pane(schema)
-        self._require_past(record, row)
-        self.schemas[row.model, row.version] = schema
-        return row
-
-    def label(self, record: Record) -> LabelRecord:
-        """Raises ``Rejected``."""
-        row = _decoded(decode_label, record)
-        if not self._is_registered(row.model):
-            raise Rejected(
-                "unknown_model",
-                f"no profile of model {row.model!r}: register it, then replay the dead letters",
-            )
-        self._require_past(record, row)
-        return row
-
-    def _require_pane(self, schema: Schema) -> None:
+            return _unregistered(*key)
         pane_ms = self._plan_of(schema.model).windows.pane_ms
-        if schema.pane_ms != pane_ms:
-            raise Rejected(
-                "unknown_model",
-                f"the profile of {schema.model}/{schema.version} was built with panes of"
-                f" {schema.pane_ms / 1000:g} s, but windows.pane is {pane_ms / 1000:g} s:"
-                " make them equal, or register a new version, then replay the dead letters",
-            )
+        if schema.pane_ms == pane_ms:
+            return None
+        return (
+            f"the profile of {schema.model}/{schema.version} was built with panes of"
+            f" {schema.pane_ms / 1000:g} s, but windows.pane is {pane_ms / 1000:g} s:"
+            " make them equal, or register a new version, then replay the dead letters"
+        )
 
-    def _require_past(self, record: Record, row: PredictionRecord | LabelRecord) -> None:
-        skew_ms = self._plan_of(row.model).time.max_clock_skew_ms
-        if skew_ms is not None and row.time_ms > record.append_ms + skew_ms:
-            raise Rejected(
-                "clock_skew",
-                f"its time, {rfc3339(row.time_ms)}, is more than {skew_ms / 1000:g} s ahead of the"
-                " broker's clock: correct the clock of the service, or set time.max_clock_skew",
-            )
+    def _past(self, model: str, rows: R, append_ms: Ints) -> tuple[R, list[RejectedRow]]:
+        """The rows whose time is not too far ahead of the broker's clock, and the others."""
+        skew_ms = self._plan_of(model).time.max_clock_skew_ms
+        if skew_ms is None:
+            return rows, []
+        ahead = rows.origin.time_ms > append_ms[rows.origin.record] + skew_ms
+        if not ahead.any():
+            return rows, []
+        others = rows.take(np.flatnonzero(ahead)).origin
+        rejected = [
+            RejectedRow(record, "clock_skew", _ahead(time_ms, skew_ms))
+            for record, time_ms in zip(others.record.tolist(), others.time_ms.tolist(), strict=True)
+        ]
+        return rows.take(np.flatnonzero(~ahead)), rejected
 
     def _is_registered(self, model: str) -> bool:
         """Whether any version of a model is registered."""
-
-        def registered() -> bool:
-            return any(name == model for name, _ in self._profiles.versions())
-
-        if model not in self._registered and self._found(registered):
+        if model in self._registered:
+            return True
+        if not self._has_versions(model) and not self._caught_up:
+            self._catch_up()
+        if self._has_versions(model):
             self._registered.add(model)
         return model in self._registered
 
-    def _found(self, look_up: Callable[[], F]) -> F:
-        """The result of a look-up, repeated after catching up if it is empty."""
-        result = look_up()
-        if not result and not self._caught_up:
-            self._caught_up = True
-            self._profiles.catch_up()
-            result = look_up()
-        return result
+    def _has_versions(self, model: str) -> bool:
+        return any(name == model for name, _ in self._profiles.versions())
+
+    def _catch_up(self) -> None:
+        self._caught_up = True
+        self._profiles.catch_up()
 
 
-def _decoded(decode: Callable[[bytes | None], R], record: Record) -> R:
-    try:
-        return decode(record.value)
-    except Undecodable as error:
-        raise Rejected("undecodable", str(error)) from error
-    except ContractViolation as error:
-        raise Rejected("contract", str(error)) from error
+def _numbered(block: RecordBlock, positions: Ints) -> Iterable[tuple[int, bytes | None]]:
+    return ((i, block.values[i]) for i in positions.tolist())
+
+
+def _all_rejected(origin: Origin, reason: str, error: str) -> list[RejectedRow]:
+    return [RejectedRow(record, reason, error) for record in origin.record.tolist()]
+
+
+def _unregistered(model: str, version: str | None = None) -> str:
+    which = f"model {model!r}" if version is None else f"model {model!r}, version {version!r}"
+    return f"no profile of {which}: register it, then replay the dead letters"
+
+
+def _ahead(time_ms: int, skew_ms: int) -> str:
+    return (
+        f"its time, {rfc3339(time_ms)}, is more than {skew_ms / 1000:g} s ahead of the"
+        " broker's clock: correct the clock of the service, or set time.max_clock_skew"
+    )

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from monitor.counts.bins import Sample
 from monitor.counts.counts import Counts, tally
 from monitor.counts.summary import SCORE_BINS, Quality, shortened
-
-Column = Sequence[Any] | NDArray[Any]  # raw values as received: None is missing
+from monitor.counts.values import VALID, Coded, Column, Numbers, Read, as_coded, as_numbers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,13 +38,24 @@ class Numeric:
     low: float  # of all finite values of the reference
     high: float
 
-    def tally(self, values: Column, group: NDArray[np.int64], groups: int) -> FeatureTally:
-        number, quality = _as_numbers(values)
-        counted = ~np.isnan(number)
-        bins = tally(group[counted], self.sample.locate(number[counted]), groups, self.sample.bins)
-        outside = counted & ((number < self.low) | (number > self.high)) & np.isfinite(number)
-        quality = np.where(outside, Quality.OUT_OF_RANGE, quality)
-        return FeatureTally(bins, _quality_counts(quality, group, groups), [{}] * groups)
+    def read(self, values: Column | Read) -> Numbers:
+        """The number and the quality of each value."""
+        read = as_numbers(values)
+        outside = np.flatnonzero((read.number < self.low) | (read.number > self.high))
+        if not outside.size:
+            return read
+        quality = read.quality.copy()
+        quality[outside[np.isfinite(read.number[outside])]] = Quality.OUT_OF_RANGE
+        return Numbers(read.number, quality)
+
+    def tally(self, values: Column | Read, group: NDArray[np.int64], groups: int) -> FeatureTally:
+        read = self.read(values)
+        counted, of_counted = read.number, group
+        if np.isnan(counted).any():
+            present = np.flatnonzero(~np.isnan(counted))
+            counted, of_counted = counted[present], group[present]
+        bins = tally(of_counted, self.sample.locate(counted), groups, self.sample.bins)
+        return FeatureTally(bins, _quality_counts(read.quality, group, groups), [{}] * groups)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,20 +65,24 @@ class Categorical:
     categories: tuple[str, ...]
     counts: NDArray[np.int64]  # shape (len(categories) + 1,): the last is all rarer ones together
 
-    def tally(self, values: Column, group: NDArray[np.int64], groups: int) -> FeatureTally:
+    def read(self, values: Column | Read) -> Coded:
+        """The distinct values, and which of them each row has."""
+        return as_coded(values)
+
+    def tally(self, values: Column | Read, group: NDArray[np.int64], groups: int) -> FeatureTally:
+        read = self.read(values)
         cell_of = {text: i for i, text in enumerate(self.categories)}
-        last, texts = len(cell_of), [_as_category(value) for value in values]
-        cell = np.array([cell_of.get(t, last) if t is not None else -1 for t in texts], np.int64)
-        counted = cell >= 0
-        unseen: list[dict[str, int]] = [{} for _ in range(groups)]
-        for position in np.flatnonzero(cell == last):
-            into = unseen[group[position]]
-            name = shortened(str(texts[position]))
-            into[name] = into.get(name, 0) + 1
-        pairs = zip(values, texts, strict=True)
+        last, texts = len(cell_of), [_as_category(value) for value in read.values]
+        cell = np.array([-1 if t is None else cell_of.get(t, last) for t in texts], np.int64)
+        pairs = zip(read.values, texts, strict=True)
         quality = np.array([_category_quality(value, text) for value, text in pairs], np.int64)
-        counts = tally(group[counted], cell[counted], groups, last + 1)
-        return FeatureTally(counts, _quality_counts(quality, group, groups), unseen)
+        cells = cell[read.code]
+        counted = np.flatnonzero(cells >= 0)
+        return FeatureTally(
+            tally(group[counted], cells[counted], groups, last + 1),
+            _quality_counts(quality[read.code], group, groups),
+            _unseen(read, texts, cells == last, group, groups),
+        )
 
 
 Reference = Numeric | Categorical
@@ -88,7 +102,7 @@ def numeric_reference(values: Column, size: int, rng: np.random.Generator) -> Nu
 
     Raises ``ValueError`` if no sampled number is finite.
     """
-    number, _ = _as_numbers(values)
+    number = as_numbers(values).number
     number = number[~np.isnan(number)]
     drawn = number if number.size <= size else rng.choice(number, size, replace=False)
     if not np.isfinite(drawn).any():
@@ -116,52 +130,7 @@ def score_bin(score: NDArray[np.float64]) -> NDArray[np.int64]:
 
 def numbers(values: Column) -> NDArray[np.float64]:
     """Shape (n,): NaN where a value is missing or not a number."""
-    return _as_numbers(values)[0]
-
-
-_VALID = -1  # a value without any of the kinds of ``Quality``
-_PLAIN_TYPES = frozenset({float, int, type(None)})
-
-
-def _as_numbers(values: Column) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The number of each row, NaN if there is none, and its ``Quality``."""
-    if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
-        number = values.astype(np.float64)
-    elif _PLAIN_TYPES.issuperset(map(type, values)):
-        number = _converted(values)
-    else:
-        return _one_by_one(values)
-    quality = np.full(number.size, _VALID, dtype=np.int64)
-    quality[np.isnan(number)] = Quality.MISSING
-    quality[np.isinf(number)] = Quality.NOT_FINITE
-    return number, quality
-
-
-def _converted(values: Column) -> NDArray[np.float64]:
-    try:
-        return np.array(values, dtype=np.float64)
-    except OverflowError:  # an integer beyond the range of a double
-        return np.array([_number(value) for value in values], dtype=np.float64)
-
-
-def _number(value: float | int | None) -> float:
-    try:
-        return np.nan if value is None else float(value)
-    except OverflowError:
-        return np.inf if value and value > 0 else -np.inf
-
-
-def _one_by_one(values: Column) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    numeric = [
-        isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_)
-        for value in values
-    ]
-    number, quality = _as_numbers(
-        np.array([_number(v) if ok else np.nan for v, ok in zip(values, numeric, strict=True)])
-    )
-    wrong = [not ok and value is not None for value, ok in zip(values, numeric, strict=True)]
-    quality[np.array(wrong, dtype=bool)] = Quality.WRONG_TYPE
-    return number, quality
+    return as_numbers(values).number
 
 
 def _as_category(value: Any) -> str | None:
@@ -177,13 +146,36 @@ def _as_category(value: Any) -> str | None:
 
 def _category_quality(value: Any, text: str | None) -> int:
     if text is not None:
-        return _VALID
+        return VALID
     missing = value is None or (isinstance(value, float) and np.isnan(value))
     return Quality.MISSING if missing else Quality.WRONG_TYPE
 
 
+def _unseen(
+    read: Coded,
+    texts: Sequence[str | None],
+    unseen: NDArray[np.bool_],
+    group: NDArray[np.int64],
+    groups: int,
+) -> list[dict[str, int]]:
+    """By group: the occurrences of each category that the reference does not have."""
+    rows = np.flatnonzero(unseen)
+    found: list[dict[str, int]] = [{} for _ in range(groups)]
+    if not rows.size:
+        return found
+    for into, counts in zip(
+        found, tally(group[rows], read.code[rows], groups, len(texts)), strict=True
+    ):
+        for code, count in zip(counts.index.tolist(), counts.count.tolist(), strict=True):
+            name = shortened(str(texts[code]))
+            into[name] = into.get(name, 0) + count
+    return found
+
+
 def _quality_counts(
-    quality: NDArray[np.int64], group: NDArray[np.int64], groups: int
+    quality: NDArray[np.int8] | NDArray[np.int64], group: NDArray[np.int64], groups: int
 ) -> list[Counts]:
-    affected = quality >= 0
-    return tally(group[affected], quality[affected], groups, len(Quality))
+    affected = np.flatnonzero(quality >= 0)
+    if not affected.size:
+        return [Counts.empty()] * groups
+    return tally(group[affected], quality[affected].astype(np.int64), groups, len(Quality))

@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.counts.columns import Categorical, Predictions, score_bin
+from monitor.counts.columns import Categorical, score_bin
 from monitor.counts.counts import Counts, tally
 from monitor.counts.schema import Schema
-from monitor.counts.summary import Part, Summary, add_names, shortened
+from monitor.counts.summary import PARTS, Part, Summary, add_names, shortened
+from monitor.counts.values import Column, Read, given, missing
 
 T = TypeVar("T")
 
 
-def count_data(schema: Schema, rows: Predictions, part: NDArray[np.object_]) -> list[Summary]:
+class Rows(Protocol):
+    """Rows of one model version, such as ``Predictions``; arrays have shape (n,)."""
+
+    @property
+    def time_ms(self) -> NDArray[np.int64]: ...
+
+    @property
+    def score(self) -> NDArray[np.float64]: ...
+
+    @property
+    def predicted(self) -> NDArray[np.int64]: ...
+
+    @property
+    def features(self) -> Mapping[str, Column | Read]: ...
+
+    def __len__(self) -> int: ...
+
+
+Parts = NDArray[np.object_] | NDArray[np.int64]  # each a ``Part``, or its position in ``PARTS``
+
+
+def count_data(schema: Schema, rows: Rows, part: Parts) -> list[Summary]:
     """One summary for each pane and part of ``rows``; ``part`` has shape (n,).
 
     A feature of the schema that the rows lack counts as missing. A feature that only the rows have
@@ -24,13 +46,14 @@ def count_data(schema: Schema, rows: Predictions, part: NDArray[np.object_]) -> 
     """
     keys, group = _groups(rows.time_ms - rows.time_ms % schema.pane_ms, part)
     n, groups, score = len(rows), len(keys), schema.score.sample
+    absent = missing(n)
     cells: list[dict[str, Counts]] = [{} for _ in keys]
     names: list[dict[str, dict[str, int]]] = [{} for _ in keys]
     _put(cells, "rows", tally(group, np.zeros(n, dtype=np.int64), groups, 1))
     _put(cells, "score", tally(group, score.locate(rows.score), groups, score.bins))
     _put(cells, "classes", tally(group, rows.predicted, groups, schema.task.classes))
     for name, reference in schema.features.items():
-        tallied = reference.tally(rows.features.get(name, [None] * n), group, groups)
+        tallied = reference.tally(rows.features.get(name, absent), group, groups)
         kind = "categories" if isinstance(reference, Categorical) else "bins"
         _put(cells, f"{kind}/{name}", tallied.values)
         _put(cells, f"quality/{name}", tallied.quality)
@@ -46,7 +69,7 @@ def count_outcomes(  # noqa: PLR0913 - the columns of a labelled row
     schema: Schema,
     *,
     pane_ms: NDArray[np.int64],
-    part: NDArray[np.object_],
+    part: Parts,
     score: NDArray[np.float64],
     predicted: NDArray[np.int64],
     label: NDArray[np.int64],
@@ -73,26 +96,33 @@ def count_outcomes(  # noqa: PLR0913 - the columns of a labelled row
 
 
 def _groups(
-    pane_ms: NDArray[np.int64], part: NDArray[np.object_]
+    pane_ms: NDArray[np.int64], part: Parts
 ) -> tuple[list[tuple[int, Part]], NDArray[np.int64]]:
     """The distinct (pane, part) pairs, oldest first, and the position of each row's pair."""
-    order = list(Part)
-    rank = {p: i for i, p in enumerate(order)}
-    code = pane_ms * len(order) + np.array([rank[p] for p in part], dtype=np.int64)
-    distinct, group = np.unique(code, return_inverse=True)
-    keys = [(int(c // len(order)), order[int(c % len(order))]) for c in distinct]
-    return keys, group.astype(np.int64)
+    if part.dtype == object:
+        rank = {p: i for i, p in enumerate(PARTS)}
+        part = np.array([rank[p] for p in part], dtype=np.int64)
+    distinct, group = _distinct(pane_ms * len(PARTS) + part)
+    keys = [(code // len(PARTS), PARTS[code % len(PARTS)]) for code in distinct.tolist()]
+    return keys, group
+
+
+def _distinct(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """As ``np.unique`` with the inverse, faster if all are the same."""
+    if codes.size and (codes == codes[0]).all():
+        return codes[:1], np.zeros(codes.size, dtype=np.int64)
+    distinct, group = np.unique(codes, return_inverse=True)
+    return distinct, group.astype(np.int64)
 
 
 def _unknown(
-    schema: Schema, rows: Predictions, group: NDArray[np.int64], groups: int
+    schema: Schema, rows: Rows, group: NDArray[np.int64], groups: int
 ) -> list[dict[str, int]]:
     """By group: the number of rows with a value for each feature that the schema lacks."""
     unknown: list[dict[str, int]] = [{} for _ in range(groups)]
     for name, values in rows.features.items():
         if name not in schema.features:
-            given = np.array([value is not None for value in values], dtype=bool)
-            present, rows_each = np.unique(group[given], return_counts=True)
+            present, rows_each = np.unique(group[given(values)], return_counts=True)
             for g, count in zip(present.tolist(), rows_each.tolist(), strict=True):
                 unknown[g][shortened(name)] = unknown[g].get(shortened(name), 0) + count
     return unknown

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.counts.columns import (
-    Column,
     Numeric,
     Predictions,
     Reference,
@@ -20,6 +19,7 @@ from monitor.counts.counting import count_data, count_outcomes
 from monitor.counts.schema import Schema
 from monitor.counts.summary import Part, Summary
 from monitor.counts.task import BINARY, Task
+from monitor.counts.values import Column
 
 SAMPLE_SIZE = 10_000
 

@@ -44,6 +44,9 @@ class Part(StrEnum):
     AMENDED = "amended"
 
 
+PARTS = tuple(Part)
+
+
 class Quality(IntEnum):
     MISSING = 0
     WRONG_TYPE = 1

@@ -22,10 +22,10 @@ from producers.contract.profiles import ProfileReader, content_hash, encode_prof
 Feature = bool | int | float | str | None
 T = TypeVar("T")
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 # Later times are refused: a time plus the length of a window must stay a valid date.
-END_MS = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // _MILLISECOND
+END_MS = (datetime(9999, 1, 1, tzinfo=UTC) - EPOCH) // MILLISECOND
 
 _EXPECTED = {
     "schema": "1",
@@ -95,9 +95,9 @@ def decode_label(value: bytes | None) -> LabelRecord:
 def encode_prediction(record: PredictionRecord) -> bytes:
     """The inverse of ``decode_prediction``. NaN and infinity become null, as JSON has neither."""
     return _encode(
-        _Prediction(
+        PredictionFields(
             id=record.id,
-            time=_EPOCH + record.time_ms * _MILLISECOND,
+            time=EPOCH + record.time_ms * MILLISECOND,
             model=record.model,
             version=record.version,
             features=record.features,
@@ -109,8 +109,8 @@ def encode_prediction(record: PredictionRecord) -> bytes:
 
 def encode_label(record: LabelRecord) -> bytes:
     """The inverse of ``decode_label``."""
-    at = _EPOCH + record.time_ms * _MILLISECOND
-    return _encode(_Label(id=record.id, time=at, model=record.model, label=record.label))
+    at = EPOCH + record.time_ms * MILLISECOND
+    return _encode(LabelFields(id=record.id, time=at, model=record.model, label=record.label))
 
 
 _Id = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -120,7 +120,9 @@ _Score = Annotated[float, Meta(ge=BINARY.score_low, le=BINARY.score_high)]
 _Time = Annotated[datetime, Meta(tz=True)] | int
 
 
-class _Prediction(Struct, kw_only=True, gc=False):
+class PredictionFields(Struct, kw_only=True, gc=False):
+    """A prediction as JSON. A subclass may narrow ``features``."""
+
     schema: Literal[1] = 1
     id: _Id
     time: _Time
@@ -131,7 +133,9 @@ class _Prediction(Struct, kw_only=True, gc=False):
     prediction: _Class | None = None
 
 
-class _Label(Struct, kw_only=True, gc=False):
+class LabelFields(Struct, kw_only=True, gc=False):
+    """A label as JSON."""
+
     schema: Literal[1] = 1
     id: _Id
     time: _Time
@@ -139,8 +143,8 @@ class _Label(Struct, kw_only=True, gc=False):
     label: _Class
 
 
-_decode_prediction = msgspec.json.Decoder(_Prediction).decode
-_decode_label = msgspec.json.Decoder(_Label).decode
+_decode_prediction = msgspec.json.Decoder(PredictionFields).decode
+_decode_label = msgspec.json.Decoder(LabelFields).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -160,7 +164,7 @@ def _decoded(decode: Callable[[bytes], T], value: bytes | None) -> T:
 
 
 def _since_epoch_ms(time: datetime | int) -> int:
-    ms = time if isinstance(time, int) else (time - _EPOCH) // _MILLISECOND
+    ms = time if isinstance(time, int) else (time - EPOCH) // MILLISECOND
     if 0 <= ms < END_MS:
         return ms
     raise ContractViolation(f"'time' is out of range: expected {_EXPECTED['time']}")
@@ -185,7 +189,9 @@ __all__ = [
     "ContractViolation",
     "Feature",
     "InvalidProfile",
+    "LabelFields",
     "LabelRecord",
+    "PredictionFields",
     "PredictionRecord",
     "ProfileReader",
     "Undecodable",

@@ -32,14 +32,21 @@ _NO_COUNTS = Counts.empty()
 
 
 def encode_summaries(
-    summaries: Sequence[Summary], metadata: Mapping[str, str] | None = None
+    summaries: Sequence[Summary],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    narrow: bool = False,
 ) -> bytes:
     """``metadata`` goes to the Arrow schema.
+
+    ``narrow``: counts in the smallest integers that hold them, which is faster. The bytes of a
+    profile have a hash, so theirs must stay as they are.
 
     Raises ``ValueError`` for a cell or a count that does not fit its column.
     """
     rows = list(chain.from_iterable(_rows(i, summary) for i, summary in enumerate(summaries)))
     summary_of_row = [summaries[row.summary] for row in rows]
+    count_type = _smallest_type([row.counts.count for row in rows]) if narrow else pa.int64()
     columns = {
         "summary": pa.array([row.summary for row in rows], pa.int32()),
         "model": text_column([summary.model for summary in summary_of_row]),
@@ -49,7 +56,7 @@ def encode_summaries(
         "name": text_column([row.name for row in rows]),
         "index": list_column([row.counts.index for row in rows], pa.int32()),
         "text": pa.array([row.texts for row in rows], pa.list_(pa.string())),
-        "count": list_column([row.counts.count for row in rows], pa.int64()),
+        "count": list_column([row.counts.count for row in rows], count_type),
     }
     if any(summary.segment for summary in summaries):
         columns["segment"] = text_column([summary.segment for summary in summary_of_row])
@@ -105,6 +112,14 @@ def arrays_of_lists(column: pa.ChunkedArray, dtype: type[np.generic]) -> list[ND
     whole = column.combine_chunks()
     flat = whole.values.to_numpy(zero_copy_only=False).astype(dtype)
     return [flat[a:b] for a, b in pairwise(whole.offsets.to_pylist())]
+
+
+def _smallest_type(parts: Sequence[NDArray[np.int64]]) -> pa.DataType:
+    low = min((int(part.min(initial=0)) for part in parts), default=0)
+    high = max((int(part.max(initial=0)) for part in parts), default=0)
+    kinds = (np.int8, np.int16, np.int32, np.int64)
+    fitting = (k for k in kinds if np.iinfo(k).min <= low and high <= np.iinfo(k).max)
+    return pa.from_numpy_dtype(next(fitting))
 
 
 def _int64_arrays(column: pa.ChunkedArray) -> list[NDArray[Any]]:

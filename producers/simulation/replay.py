@@ -18,9 +18,10 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from monitor.counts.columns import Column, Predictions
+from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows
 from monitor.counts.task import BINARY
+from monitor.counts.values import Column
 from producers.contract.records import (
     Feature,
     LabelRecord,

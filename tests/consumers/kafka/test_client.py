@@ -62,6 +62,9 @@ class KafkaMessage:
     def value(self) -> bytes:
         return b"value"
 
+    def __len__(self) -> int:
+        return len(self.value())
+
     def headers(self) -> Any:
         return [("name", b"value")]
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from consumers.messages.arrow import ARROW_HEADERS
+from consumers.messages.arrow import ARROW_HEADERS, read_arrow
 from consumers.messages.records import Record
 from consumers.messages.summaries import encode_pieces, model_partition, summary_messages
 from monitor.counts.counts import Counts
@@ -127,3 +127,16 @@ def test_summaries_of_a_model_go_to_the_partition_of_the_model():
 def test_a_model_keeps_its_partition():
     """The hash is part of the format: with another one, a model's counts would be split."""
     assert [model_partition(m, 4) for m in ("flight-delay", "credit", "ä")] == [3, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("counts", "width"),
+    [([1, 127], "int8"), ([-128, 1], "int8"), ([128], "int16"), ([2**31], "int64")],
+)
+def test_counts_of_a_message_are_the_smallest_integers_that_hold_them(counts, width):
+    cells = Counts(np.arange(len(counts)), np.array(counts))
+    (message,) = summary_messages("m", [summary({"rows": cells})], 1)
+    assert str(read_arrow(message.value, "summaries")["count"].type.value_type) == width
+    record = Record("summaries", 0, 0, None, message.value, message.headers)
+    (sums,) = pane_sums([record]).values()
+    assert sums[0]["rows"] == cells

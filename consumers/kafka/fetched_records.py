@@ -1,0 +1,116 @@
+"""The messages of one poll, by partition. They become records only when they are asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, pairwise
+from typing import overload
+
+import numpy as np
+from confluent_kafka import Consumer
+from confluent_kafka import Message as KafkaMessage
+
+from consumers.kafka.configuration import MAX_BYTES, MAX_RECORDS
+from consumers.kafka.conversion import Conversion
+from consumers.messages.records import BlockedRecords, Record, RecordBlock, TopicPartition
+
+AT_ONCE = 1_000  # messages taken before their size is looked at
+FIRST_RECORDS = 100  # of the first ones, whose size is not known
+
+
+class FetchedRecords(BlockedRecords):
+    """One partition after the other, each in the order of the log."""
+
+    def __init__(self, blocks: Iterable[RecordBlock]) -> None:
+        self._blocks = list(blocks)
+        self._cuts = np.cumsum([0, *map(len, self._blocks)])
+
+    @property
+    def blocks(self) -> Sequence[RecordBlock]:
+        return self._blocks
+
+    def __len__(self) -> int:
+        return int(self._cuts[-1])
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Record]: ...
+
+    def __getitem__(self, index: int | slice) -> Record | Sequence[Record]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        at = range(len(self))[index]
+        number = int(np.searchsorted(self._cuts, at, side="right")) - 1
+        return self._blocks[number].record(at - int(self._cuts[number]))
+
+    def __iter__(self) -> Iterator[Record]:
+        return chain.from_iterable(map(_records, self._blocks))
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == other if isinstance(other, list) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def record_block(
+    source: TopicPartition, messages: Sequence[KafkaMessage], conversion: Conversion
+) -> RecordBlock:
+    """The messages of one partition."""
+    return RecordBlock(
+        source,
+        [message.value() for message in messages],
+        np.array([message.timestamp()[1] for message in messages], dtype=np.int64),
+        int(messages[-1].offset() or 0) + 1,
+        lambda i: conversion.record(messages[i]),
+    )
+
+
+def by_partition(messages: Sequence[KafkaMessage]) -> dict[tuple[str, int], list[KafkaMessage]]:
+    """By full topic name and partition. Messages come in long runs of one partition."""
+    topics = [message.topic() for message in messages]
+    numbers = np.array([message.partition() for message in messages], dtype=np.int64)
+    index = {topic: i for i, topic in enumerate(dict.fromkeys(topics))}
+    code = numbers * len(index)
+    if len(index) > 1:
+        code += np.fromiter(map(index.__getitem__, topics), np.int64, len(topics))
+    starts = [0, *(np.flatnonzero(np.diff(code)) + 1).tolist(), len(messages)]
+    found: dict[tuple[str, int], list[KafkaMessage]] = {}
+    for start, stop in pairwise(starts if messages else ()):
+        source = (str(topics[start]), int(numbers[start]))
+        found.setdefault(source, []).extend(messages[start:stop])
+    return found
+
+
+class Fetcher:
+    """Takes messages from a consumer, as many as fit into a batch."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+        self._mean_bytes = MAX_BYTES / FIRST_RECORDS  # of a message, lately
+
+    def fetch(self, seconds: float) -> list[KafkaMessage]:
+        """The messages and events of ``seconds``, or less time if they make a full batch."""
+        messages, size = list[KafkaMessage](), 0
+        deadline_s = time.monotonic() + seconds
+        while (most := self._most(len(messages), size)) > 0:
+            left_s = max(deadline_s - time.monotonic(), 0.0)
+            some = self._consumer.consume(most, timeout=left_s)
+            messages += some
+            size += sum(map(len, some))  # of their values
+            if len(some) < most:
+                break
+        if messages:
+            self._mean_bytes = min(max(size / len(messages), 1.0), MAX_BYTES)
+        return messages
+
+    def _most(self, messages: int, size: int) -> int:
+        """How many more messages to take at once; 0 if the batch is full."""
+        mean_bytes = size / messages if size else self._mean_bytes
+        return min(int((MAX_BYTES - size) / mean_bytes), MAX_RECORDS - messages, AT_ONCE)
+
+
+def _records(block: RecordBlock) -> Iterator[Record]:
+    return map(block.record, range(len(block)))

@@ -1,0 +1,223 @@
+"""Rows of one partition as columns: decoded, then valid for a registered model version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence, Sized
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from monitor.counts.columns import Numeric
+from monitor.counts.schema import Schema
+from monitor.counts.values import (
+    Coded,
+    Read,
+    as_numbers,
+    concatenated_codes,
+    concatenated_numbers,
+    missing,
+)
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+NO_PREDICTION = -1
+
+K = TypeVar("K")
+R = TypeVar("R", bound=Sized)
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row that becomes a dead letter. ``value`` replaces that of its record, unless None."""
+
+    record: int  # position of its record in the block
+    reason: str
+    error: str
+    value: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded(Generic[R]):
+    """A block of records: the rows as columns, by model version, and those that were rejected."""
+
+    columns: Sequence[R]
+    rejected: Sequence[RejectedRow]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.columns)) + len(self.rejected)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """Where rows come from and when they happened; all of shape (n,)."""
+
+    record: Ints  # position of each row's record in the block
+    ids: pa.StringArray
+    time_ms: Ints
+
+    def take(self, rows: Ints) -> Origin:
+        return Origin(self.record[rows], self.ids.take(pa.array(rows)), self.time_ms[rows])
+
+    def order(self) -> Ints | None:
+        """The order of the log. None if the rows are in it."""
+        if (self.record[1:] >= self.record[:-1]).all():
+            return None
+        return np.argsort(self.record, kind="stable")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedPredictions:
+    """Rows of one model version that follow the contract; it may not be registered."""
+
+    key: tuple[str, str]  # model, version
+    origin: Origin
+    score: Floats
+    prediction: Ints  # ``NO_PREDICTION`` if none was sent
+    features: Callable[[Schema], Mapping[str, Read]]
+
+    def take(self, rows: Ints) -> DecodedPredictions:
+        def features(schema: Schema) -> Mapping[str, Read]:
+            return _taken(self.features(schema), rows)
+
+        origin, score = self.origin.take(rows), self.score[rows]
+        return DecodedPredictions(self.key, origin, score, self.prediction[rows], features)
+
+    def rows(self, schema: Schema) -> PredictionRows:
+        """The default prediction is whether the score reaches the threshold."""
+        default = schema.task.predicted(self.score, schema.threshold)
+        predicted = np.where(self.prediction == NO_PREDICTION, default, self.prediction)
+        return PredictionRows(schema, self.origin, self.score, predicted, self.features(schema))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictionRows:
+    """Rows of a registered model version."""
+
+    schema: Schema
+    origin: Origin
+    score: Floats
+    predicted: Ints
+    features: Mapping[str, Read]  # one that is not among them is missing in all rows
+
+    def __len__(self) -> int:
+        return self.score.size
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.schema.model, self.schema.version
+
+    @property
+    def time_ms(self) -> Ints:
+        return self.origin.time_ms
+
+    def take(self, rows: Ints) -> PredictionRows:
+        origin, score, predicted = self.origin.take(rows), self.score[rows], self.predicted[rows]
+        return PredictionRows(self.schema, origin, score, predicted, _taken(self.features, rows))
+
+    def in_order(self) -> PredictionRows:
+        """In the order of the log."""
+        order = self.origin.order()
+        return self if order is None else self.take(order)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelRows:
+    """Labels of one model that follow the contract."""
+
+    model: str
+    origin: Origin
+    label: Ints
+
+    def __len__(self) -> int:
+        return self.label.size
+
+    def take(self, rows: Ints) -> LabelRows:
+        return LabelRows(self.model, self.origin.take(rows), self.label[rows])
+
+    def in_order(self) -> LabelRows:
+        """In the order of the log."""
+        order = self.origin.order()
+        return self if order is None else self.take(order)
+
+
+def grouped(keys: Sequence[K]) -> dict[K, Ints]:
+    """The positions of each distinct key, ascending."""
+    index = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    code = np.fromiter(map(index.__getitem__, keys), np.int64, len(keys))
+    return dict(zip(index, _positions(code, len(index)), strict=True))
+
+
+def positions_by_key(*columns: Coded) -> dict[tuple[Any, ...], Ints]:
+    """The positions of each combination of values, ascending."""
+    if all(len(set(column.values)) == 1 for column in columns):
+        return {tuple(column.values[0] for column in columns): np.arange(columns[0].code.size)}
+    sizes = [len(column.values) for column in columns]
+    code = np.ravel_multi_index([column.code for column in columns], sizes)
+    distinct, number = np.unique(code, return_inverse=True)
+    keys = [
+        tuple(column.values[i] for column, i in zip(columns, codes, strict=True))
+        for codes in zip(*np.unravel_index(distinct, sizes), strict=True)
+    ]
+    index = {key: i for i, key in enumerate(dict.fromkeys(keys))}  # a value may have several codes
+    code = np.array([index[key] for key in keys], dtype=np.int64)[number]
+    return dict(zip(index, _positions(code, len(index)), strict=True))
+
+
+def _positions(code: Ints, codes: int) -> list[Ints]:
+    """The positions of each code, ascending."""
+    if codes == 1:
+        return [np.arange(code.size)]
+    order = np.argsort(code, kind="stable")
+    return np.split(order, np.searchsorted(code[order], np.arange(1, codes))) if codes else []
+
+
+def given_predictions(given: Sequence[int | None]) -> Ints:
+    """As in ``DecodedPredictions.prediction``."""
+    if given.count(None) == len(given):
+        return np.full(len(given), NO_PREDICTION, dtype=np.int64)
+    return np.array([NO_PREDICTION if one is None else one for one in given], dtype=np.int64)
+
+
+def concatenated(parts: Sequence[PredictionRows]) -> PredictionRows:
+    """Rows of one schema, one part after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    names = dict.fromkeys(name for part in parts for name in part.features)
+    return PredictionRows(
+        parts[0].schema,
+        concatenated_origins([part.origin for part in parts]),
+        np.concatenate([part.score for part in parts]),
+        np.concatenate([part.predicted for part in parts]),
+        {name: _column(name, parts) for name in names},
+    )
+
+
+def concatenated_labels(parts: Sequence[LabelRows]) -> LabelRows:
+    """Rows of one model, one part after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    origin = concatenated_origins([part.origin for part in parts])
+    return LabelRows(parts[0].model, origin, np.concatenate([part.label for part in parts]))
+
+
+def concatenated_origins(origins: Sequence[Origin]) -> Origin:
+    return Origin(
+        np.concatenate([origin.record for origin in origins]),
+        pa.concat_arrays([origin.ids for origin in origins]),
+        np.concatenate([origin.time_ms for origin in origins]),
+    )
+
+
+def _taken(features: Mapping[str, Read], rows: Ints) -> Mapping[str, Read]:
+    return {name: column.take(rows) for name, column in features.items()}
+
+
+def _column(name: str, parts: Sequence[PredictionRows]) -> Read:
+    columns = [part.features.get(name, missing(len(part))) for part in parts]
+    if isinstance(parts[0].schema.features.get(name), Numeric):
+        return concatenated_numbers([as_numbers(column) for column in columns])
+    return concatenated_codes([column for column in columns if isinstance(column, Coded)])

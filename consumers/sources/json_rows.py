@@ -1,0 +1,159 @@
+"""JSON records of one partition as columns, with exactly the contract of the row decoders.
+
+Theory of operation
+-------------------
+Predictions are decoded in three steps, and only what a step refuses goes on to the next::
+
+    the shape of most rows so far ──▶ the shape that a record seems to have ──▶ the row decoder
+
+The first two take only records that are certainly valid (``json_shape``). Whether any other record
+is valid, and why not, is decided by the row decoder (``one_by_one``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from consumers.sources.groups import (
+    DecodedPredictions,
+    Ints,
+    LabelRows,
+    Origin,
+    concatenated_origins,
+    grouped,
+    positions_by_key,
+)
+from consumers.sources.json_shape import Shape, ShapedRows, kinds_of
+from consumers.sources.record_features import features_of_records
+from consumers.sources.typed_rows import Values, out_of_range, typed_columns
+from monitor.counts.schema import Schema
+from monitor.counts.values import Coded, Read, as_coded, concatenated_codes
+from producers.contract.records import LabelFields, decode_prediction, is_name
+
+Key = tuple[str, str]  # model, version
+
+_NAMES = re.compile(rb'"(model|version)"\s*:\s*"([^"\\]+)"')
+_decode_label = msgspec.json.Decoder(LabelFields).decode
+
+
+class JsonPredictions:
+    """Predictions of registered versions as columns. ``schema_of`` must be fast."""
+
+    def __init__(self, schema_of: Callable[[str, str], Schema | None]) -> None:
+        self._schema_of = schema_of
+        self._shapes: dict[Key, tuple[Schema, Shape | None]] = {}
+        self._likely: Shape | None = None
+
+    def decode(self, values: Values) -> tuple[list[DecodedPredictions], Ints]:
+        """The rows of records that are certainly valid, and the positions of the others."""
+        rest, found = np.arange(len(values)), list[DecodedPredictions]()
+        if self._likely is not None:
+            rest = self._take(self._likely, values, rest, found)
+        others = [rest[:0]]
+        for shape, at in self._by_names(values, rest).items():
+            if shape is None or shape is self._likely:
+                others.append(at)
+            else:
+                others.append(self._take(shape, values, at, found))
+        if found:
+            self._likely = self._shape(max(found, key=lambda rows: rows.score.size).key)
+        return found, np.sort(np.concatenate(others))
+
+    def _take(self, shape: Shape, values: Values, at: Ints, into: list[DecodedPredictions]) -> Ints:
+        """Add the rows among the records ``at`` that have this shape. Returns the other records."""
+        parts, refused = typed_columns(shape.decode, shape.columns, values, at)
+        others = [refused]
+        for key, rows in ShapedRows.by_key(parts).items():
+            if self._shape(key) is not shape:
+                others.append(rows.origin.record)
+                continue
+            invalid = out_of_range(rows.origin.time_ms)
+            if invalid.size:
+                others.append(rows.origin.record[invalid])
+                rows = rows.take(np.delete(np.arange(rows.score.size), invalid))
+            if rows.score.size:
+                into.append(_predictions(key, shape, rows, values))
+        return np.concatenate(others)
+
+    def _by_names(self, values: Values, at: Ints) -> dict[Shape | None, Ints]:
+        """Records by the shape of the model and version that they seem to name."""
+        if not at.size:
+            return {}
+        shapes = [self._shape(_seeming_key(values[i] or b"")) for i in at.tolist()]
+        return {shape: at[of_shape] for shape, of_shape in grouped(shapes).items()}
+
+    def _shape(self, key: Key) -> Shape | None:
+        schema = self._schema_of(*key)
+        if schema is None:
+            return None
+        known, shape = self._shapes.get(key, (None, None))
+        if known is not schema:
+            shape = self._shape_like(schema) or Shape.of(schema)
+            self._shapes[key] = schema, shape
+        return shape
+
+    def _shape_like(self, schema: Schema) -> Shape | None:
+        """One shape serves all versions whose features have the same names and kinds."""
+        kinds = kinds_of(schema)
+        shapes = (shape for _, shape in self._shapes.values() if shape is not None)
+        return next((shape for shape in shapes if shape.kinds == kinds), None)
+
+
+def decode_labels(values: Values) -> tuple[list[LabelRows], Ints]:
+    """The rows of records that are certainly valid, and the positions of the others."""
+    parts, refused = typed_columns(_decode_label, _Labels.of, values, np.arange(len(values)))
+    others, found = [refused], list[LabelRows]()
+    for model, rows in _Labels.by_model(parts).items():
+        invalid = out_of_range(rows.origin.time_ms)
+        valid = np.delete(np.arange(len(rows)), invalid) if is_name(model) else invalid[:0]
+        others.append(np.delete(rows.origin.record, valid))
+        if valid.size:
+            found.append(rows.take(valid) if valid.size < len(rows) else rows)
+    return found, np.sort(np.concatenate(others))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Labels:
+    """Labels of any models."""
+
+    origin: Origin
+    model: Coded
+    label: Ints
+
+    @classmethod
+    def of(cls, rows: Sequence[LabelFields], origin: Origin) -> _Labels:
+        label = np.array([row.label for row in rows], dtype=np.int64)
+        return cls(origin, as_coded([row.model for row in rows]), label)
+
+    @staticmethod
+    def by_model(parts: Sequence[_Labels]) -> Mapping[str, LabelRows]:
+        if not parts:
+            return {}
+        origin = concatenated_origins([part.origin for part in parts])
+        model = concatenated_codes([part.model for part in parts])
+        label = np.concatenate([part.label for part in parts])
+        return {
+            name: LabelRows(name, origin.take(at), label[at])
+            for (name,), at in positions_by_key(model).items()
+        }
+
+
+def _predictions(key: Key, shape: Shape, rows: ShapedRows, values: Values) -> DecodedPredictions:
+    def features(schema: Schema) -> Mapping[str, Read]:
+        if kinds_of(schema) == shape.kinds:
+            return rows.features(shape.kinds)
+        again = [decode_prediction(values[i]) for i in rows.origin.record.tolist()]
+        return features_of_records(again, schema)  # the version was registered anew meanwhile
+
+    return DecodedPredictions(key, rows.origin, rows.score, rows.prediction, features)
+
+
+def _seeming_key(value: bytes) -> Key:
+    names = dict(_NAMES.findall(value))
+    model, version = (names.get(name, b"") for name in (b"model", b"version"))
+    return model.decode(errors="replace"), version.decode(errors="replace")

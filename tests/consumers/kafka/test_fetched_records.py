@@ -1,0 +1,103 @@
+"""What a poll fetches: bounded by records and bytes, by partition, records only when asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from consumers.kafka import fetched_records as module
+from consumers.kafka.conversion import Conversion
+from consumers.kafka.fetched_records import FetchedRecords, Fetcher, by_partition, record_block
+from consumers.messages.records import TopicPartition, blocks_of
+from driftline.settings import load_settings
+from tests.consumers.kafka.test_client import KafkaMessage
+
+P0, P1 = TopicPartition("predictions", 0), TopicPartition("predictions", 1)
+L0 = TopicPartition("labels", 0)
+CONVERSION = Conversion(load_settings(None, kafka={"prefix": "d"}))
+
+
+def fetched(*messages: tuple[TopicPartition, int]) -> FetchedRecords:
+    of_source = by_partition([KafkaMessage(*message) for message in messages])
+    return FetchedRecords(
+        record_block(CONVERSION.partition(*source), own, CONVERSION)
+        for source, own in of_source.items()
+    )
+
+
+def test_records_are_in_blocks_by_partition_in_the_order_of_the_log():
+    records = fetched((P0, 3), (P0, 4), (P1, 7), (L0, 9), (P0, 6), (L0, 10))
+    assert [(b.source, len(b), b.next_offset) for b in records.blocks] == [
+        (P0, 3, 7),
+        (P1, 1, 8),
+        (L0, 2, 11),
+    ]
+    places = [(P0, 3), (P0, 4), (P0, 6), (P1, 7), (L0, 9), (L0, 10)]
+    assert [(r.topic_partition, r.offset) for r in records] == places
+    assert [(r.topic_partition, r.offset) for r in map(records.__getitem__, range(6))] == places
+    assert (records[-1], records[1:3]) == (list(records)[-1], list(records)[1:3])
+    assert len(records) == 6
+
+
+def test_blocks_of_fetched_records_equal_those_of_the_same_records_one_by_one():
+    records = fetched((P0, 3), (P1, 7), (P0, 6))
+    for lazy, plain in zip(blocks_of(records), blocks_of(list(records)), strict=True):
+        assert (lazy.source, lazy.values, lazy.next_offset) == (
+            plain.source,
+            plain.values,
+            plain.next_offset,
+        )
+        assert lazy.append_ms.tolist() == plain.append_ms.tolist() == [77] * len(lazy)
+        assert [lazy.record(i) for i in range(len(lazy))] == [
+            plain.record(i) for i in range(len(plain))
+        ]
+
+
+def test_no_messages_are_no_blocks():
+    assert (fetched().blocks, len(fetched()), fetched() == []) == ([], 0, True)
+
+
+class Queue:
+    """A consumer with messages of one size waiting; time passes only by waiting."""
+
+    def __init__(self, size: int, waiting: int = 10**9) -> None:
+        self.size, self.waiting, self.now_s = size, waiting, 0.0
+        self.asked: list[tuple[int, float]] = []
+
+    def consume(self, most: int, timeout: float) -> list[Any]:
+        self.asked.append((most, timeout))
+        found = min(most, self.waiting)
+        self.waiting -= found
+        if found < most:
+            self.now_s += timeout
+        return [b"x" * self.size] * found
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_RECORDS", 5_000)
+    monkeypatch.setattr(module, "MAX_BYTES", 100_000)
+
+
+def fetch(queue: Queue, seconds: float = 2.0, polls: int = 1) -> list[int]:
+    fetcher = Fetcher(queue)  # type: ignore[arg-type]
+    return [len(fetcher.fetch(seconds)) for _ in range(polls)]
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [(1, 5_000), (20, 5_000), (1_000, 100), (30_000, 3), (99_999, 1)]
+)
+def test_batch_is_full_at_its_records_or_at_its_bytes(size, expected):
+    assert fetch(Queue(size), polls=3)[1:] == [expected, expected]
+
+
+def test_first_batch_of_large_messages_is_bounded_too():
+    assert fetch(Queue(90_000)) == [module.FIRST_RECORDS]
+
+
+def test_poll_waits_for_the_whole_time_unless_the_batch_is_full(monkeypatch):
+    queue = Queue(20, waiting=1_700)
+    monkeypatch.setattr(module.time, "monotonic", lambda: queue.now_s)
+    assert fetch(queue, polls=2) == [1_700, 0]
+    assert queue.now_s == 4.0
