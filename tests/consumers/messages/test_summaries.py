@@ -136,7 +136,8 @@ def test_a_model_keeps_its_partition():
 def test_counts_of_a_message_are_the_smallest_integers_that_hold_them(counts, width):
     cells = Counts(np.arange(len(counts)), np.array(counts))
     (message,) = summary_messages("m", [summary({"rows": cells})], 1)
-    assert str(read_arrow(message.value, "summaries")["count"].type.value_type) == width
+    _, table = read_arrow(message.value, "summaries")
+    assert str(table["count"].type.value_type) == width
     record = Record("summaries", 0, 0, None, message.value, message.headers)
     (sums,) = pane_sums([record]).values()
     assert sums[0]["rows"] == cells
