@@ -13,6 +13,7 @@ from tests.integration.deployment import Deployment, Sent, Windows
 from tests.integration.faulty_workers import FAULTS, FaultyWorkers
 from tests.integration.test_end_to_end import stored_as_published
 from tests.integration.test_event_times import (
+    PUBLISHED,
     SETTINGS,
     interleaved,
     key_of,
@@ -48,7 +49,7 @@ def outcome(deployment: Deployment) -> Outcome:
 
     def all_are_final() -> bool:
         final = Counter(map(key_of, deployment.windows().final))
-        return final >= Counter(dict.fromkeys(KEYS, 14))
+        return final >= Counter(dict.fromkeys(KEYS, PUBLISHED))
 
     deployment.until(all_are_final, "the final windows of all models")
     time.sleep(4.0)  # for the last amendments, and for the database
