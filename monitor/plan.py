@@ -189,3 +189,10 @@ class Plan:
     traffic: Traffic = field(default_factory=Traffic)
     retraining: Retraining = field(default_factory=Retraining)
     incidents: Incidents = field(default_factory=Incidents)
+
+    def __post_init__(self) -> None:
+        if (self.traffic.none_after_ms or 0) > self.windows.longest_ms:
+            raise InvalidPlan(
+                "traffic.none_after must not be longer than windows.longest, which is"
+                f" {duration_text(self.windows.longest_ms)}"
+            )

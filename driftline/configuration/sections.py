@@ -146,7 +146,8 @@ class TrafficSection(Section):
     )
     none_after: str | None = Field(
         default=None,
-        description="No rows for this much event time open an incident, in whole panes; by default"
+        description="No rows for this much event time open an incident, in whole panes, at most"
+        " `windows.longest`; by default"
         " twice the longest gap of the reference, and two panes more.",
     )
 

@@ -108,14 +108,15 @@ class Evaluator:
 
     @property
     def gap_panes(self) -> int:
-        """The panes without a row after which a version whose gaps are watched is silent."""
+        """The panes without a row that are too many, if gaps are watched."""
         set_ms, pane_ms = self.plan.traffic.none_after_ms, self.plan.windows.pane_ms
         return self.traffic.gap_panes if set_ms is None else -(-set_ms // pane_ms)
 
     @property
     def reach_panes(self) -> int:
         """The panes without a row after which no further ones are closed."""
-        return max(self.longest_panes, self.gap_panes)
+        longest = self.plan.windows.longest_ms // self.plan.windows.pane_ms
+        return max(self.longest_panes, min(self.gap_panes, longest))
 
     @property
     def performance_lengths(self) -> Sequence[Length]:

@@ -8,8 +8,9 @@ a sample of the rows, and a new version often starts with some of them:
 * the number of rows, once a window of ``windows.length`` had as many as windows of the reference.
 
 A version whose gap is too long is *silent* until its next pane with a row; one whose gaps are not
-watched, after a gap as long as the longest window. No incident can recover then, so they end as
-stale: those of the rows at once, those of the labels when the last window with a row is final.
+watched, after a gap as long as the longest window. (If the reference itself has such gaps, that is
+no incident.) No incident can recover then, so they end as stale: those of the rows at once, those
+of the labels when the last window with a row is final.
 
 A *jump* is a gap at least as long as the longest window that has ended when it is noticed: the rows
 after it are known. Replays have them. It is not silence, and no window over it is tested.
@@ -104,8 +105,9 @@ class TrafficWatch:
 
     def _verdicts(self, end_ms: int, *, has_rows: bool) -> Iterator[MetricVerdict]:
         if self.state.silent_from_ms is not None:
-            gap = _no_rows(self.state.silent_from_ms, end_ms)
-            yield MetricVerdict(gap, self._pane_ms)
+            if self.evaluator.gap_panes <= self.evaluator.reach_panes:
+                gap = _no_rows(self.state.silent_from_ms, end_ms)
+                yield MetricVerdict(gap, self._pane_ms)
             return
         if has_rows:
             yield MetricVerdict(None, self._pane_ms)
@@ -166,7 +168,8 @@ class TrafficWatch:
         traffic = self.evaluator.plan.traffic
         is_set = traffic.none_after_ms is not None
         watched = traffic.watch and (is_set or self.state.watches_gaps)
-        return self.evaluator.gap_panes * self._pane_ms if watched else self._longest_ms
+        gap_ms = self.evaluator.gap_panes * self._pane_ms
+        return min(gap_ms, self._longest_ms) if watched else self._longest_ms
 
     @property
     def _longest_ms(self) -> int:

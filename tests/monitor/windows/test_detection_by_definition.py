@@ -48,10 +48,10 @@ from tests.monitor.streams import (
 X = [0.0, 1.0, 2.0, 3.0, 4.0, 9.0, None, "text", True]
 FAR = 300  # the last row of every partition: it closes and settles everything before it
 
-# No gap is too long, so no incident ends as stale; ``test_traffic_watch`` covers those.
-PATIENT = Traffic(none_after_ms=10**6)
+# No incident ends as stale: a gap of the longest window that has ended is a jump.
+UNWATCHED = Traffic(watch=False)
 evaluators = {
-    shape: evaluator(plan(*shape, traffic=PATIENT)) for shape in [(4, 4), (4, 2), (3, 1), (1, 1)]
+    shape: evaluator(plan(*shape, traffic=UNWATCHED)) for shape in [(4, 4), (4, 2), (3, 1), (1, 1)]
 }
 shapes = st.sampled_from(sorted(evaluators))
 seeds = st.integers(0, 2**32)

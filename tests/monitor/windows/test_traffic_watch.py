@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from monitor.counts.summary import Part, Summary
-from monitor.plan import Budget, Drift, Traffic
+from monitor.plan import Budget, Drift, InvalidPlan, Traffic
 from monitor.windows.detection import advance
 from monitor.windows.lives import Life, VersionState
 from monitor.windows.state import State
@@ -105,10 +105,23 @@ def test_gaps_that_are_not_watched_are_too_long_after_the_longest_window():
     assert about_traffic(few, until(10)) == [(100, "opened", "critical")]
 
 
-@pytest.mark.parametrize(("none_after_ms", "at_ms"), [(10, 30), (11, 40), (40, 60), (120, 140)])
+@pytest.mark.parametrize(("none_after_ms", "at_ms"), [(10, 30), (11, 40), (40, 60), (80, 100)])
 def test_a_configured_gap_is_watched_from_the_first_row_on(none_after_ms, at_ms):
     by = evaluator(plan(drift=SELDOM, traffic=Traffic(none_after_ms=none_after_ms)))
     assert about_traffic(rows(range(2)), until(14), by=by) == [(at_ms, "opened", "critical")]
+
+
+def test_a_configured_gap_is_at_most_the_longest_window():
+    with pytest.raises(InvalidPlan, match=r"traffic.none_after must not be longer than windows.lo"):
+        plan(traffic=Traffic(none_after_ms=81))
+
+
+def test_gap_of_a_reference_that_has_longer_ones_than_the_longest_window_is_no_incident():
+    """Incidents of the rows end nevertheless."""
+    by = replace(BY, traffic=replace(BY.traffic, longest_gap=9, blocks={}))
+    steps = rows(range(4)), DRIFTED, until(30)
+    assert about_traffic(*steps, by=by) == []
+    assert ended(*steps, by=by) == {"data/x": (170, "stale")}
 
 
 def test_fewer_rows_than_in_the_reference_open_an_incident():
