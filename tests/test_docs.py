@@ -38,6 +38,7 @@ from confluent_kafka import Consumer, TopicPartition
 from api.app import create_app
 from consumers.database.database import Database
 from driftline.settings import Settings, load_settings
+from monitor.budget import SHARES
 from producers.contract.records import decode_label, decode_prediction
 from scripts.configuration_reference import PAGE, page
 from tests.checks import PREFIX, invocations, is_setting, is_variable, parse
@@ -222,7 +223,7 @@ class TestWhatIsWrittenExists:
         assert PAGE.read_text() == page(), "run: python scripts/configuration_reference.py"
 
     def test_runbook_covers_every_kind_of_incident(self):
-        kinds = {"data", "quality", "prediction", "concept", "performance", "coverage"}
+        kinds = {"concept" if family == "errors" else family for family in SHARES}
         text = (ROOT / "docs" / "runbook.md").read_text()
         assert set(re.findall(r"^## (\w+)/", text, re.MULTILINE)) == kinds
 
