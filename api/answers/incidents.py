@@ -25,9 +25,15 @@ class Incident(Answer):
     state: str = Field(json_schema_extra={"enum": ["open", "resolved"]})
     reason: str | None = Field(
         None,
-        description="Why it is resolved: `recovered` if its subject was healthy for long enough."
-        " Null while the incident is open.",
+        description="Why it is resolved: `recovered` if its subject was healthy for long enough,"
+        " `stale` if no rows came, `retired` or `rebased` if its version was retired or reset. Null"
+        " while the incident is open.",
         json_schema_extra={"enum": ["recovered", "retired", "stale", "rebased", None]},
+    )
+    caused_by: str | None = Field(
+        None,
+        description="If it is `stale`: the id of the incident `traffic/rows` that made it so. Null"
+        " otherwise, and if there is no such incident.",
     )
     opened_at: datetime = Field(
         description="End of the window that opened the incident, event time."

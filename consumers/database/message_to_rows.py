@@ -139,6 +139,7 @@ def _incident(alert: AlertMessage, document: Document) -> Row:
         "severity": incident.severity,
         "state": incident.state,
         "reason": incident.reason,
+        "caused_by": incident.caused_by,
         "opened_ms": incident.opened_ms,
         "updated_ms": alert.time_ms,
         "resolved_ms": incident.resolved_ms,

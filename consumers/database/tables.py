@@ -72,6 +72,7 @@ incidents = Table(
     Column("severity", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("reason", Text),  # why it is resolved
+    Column("caused_by", Name),  # id of the incident that made it stale
     Column("opened_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
     Column("resolved_ms", BigInteger),

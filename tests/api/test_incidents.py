@@ -16,6 +16,7 @@ OPENED = {
     "severity": "warning",
     "state": "open",
     "reason": None,
+    "caused_by": None,
     "opened_at": "2013-04-02T00:00:00Z",
     "updated_at": "2013-04-02T00:00:00Z",
     "resolved_at": None,

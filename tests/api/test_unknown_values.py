@@ -66,6 +66,11 @@ def test_incident_is_answered_with_the_reason_of_its_resolution(client, watched,
     assert incident["reason"] == reason
 
 
+def test_stale_incident_is_answered_with_the_incident_that_made_it_stale(client, watched):
+    watched(alert("opened"), alert("resolved", day=1, reason="stale", caused_by="rows"))
+    assert client.get("/incidents/91ab").json()["caused_by"] == "rows"
+
+
 def test_incident_about_driftline_itself_has_no_model_and_no_filter_breaks(client, watched):
     own = {"model": None, "version": None, "kind": "driftline", "subject": "driftline/store"}
     watched(alert(incident="own", **own), alert())

@@ -106,12 +106,12 @@ def test_error_of_a_command_is_logged_as_json():
     assert done.returncode == 2
     line = json.loads(done.stderr)
     assert line["role"] == "topics"
-    assert line["message"].startswith("'soon' is not a duration")
+    assert line["message"].startswith("setting 'windows.pane': 'soon' is not a duration")
 
 
 def test_error_of_a_command_is_printed_as_text():
     done = run("-m", "driftline", "topics", "create", DRIFTLINE_WINDOWS__PANE="soon")
-    assert done.stderr.startswith("driftline: 'soon' is not a duration")
+    assert done.stderr.startswith("driftline: setting 'windows.pane': 'soon' is not a duration")
 
 
 def test_unexpected_error_is_logged_as_json():

@@ -237,6 +237,7 @@ def test_an_incident_has_the_fields_of_its_event(write, database):
             "severity": "warning",
             "state": "resolved",
             "reason": "recovered",
+            "caused_by": None,
             "opened_ms": APRIL + DAY,
             "updated_ms": APRIL + 4 * DAY,
             "resolved_ms": APRIL + 4 * DAY,
