@@ -60,7 +60,7 @@ class Client:
         group, member = settings.topic(role), f"{role}-{slot}"
         self._conversion = Conversion(settings)
         self._consumer = Consumer(consumer_config(settings, group, member))
-        self._fetcher = Fetcher(self._consumer)
+        self._fetcher = Fetcher(self._consumer, reads)
         self._assignment = Assignment(self._consumer, self._conversion, positions)
         self._idle = IdleDetector(self._consumer, self._conversion)
         self._counts = PartitionCounts(settings, self._consumer)

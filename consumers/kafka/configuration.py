@@ -7,8 +7,6 @@ from typing import Any
 from driftline.settings import Settings
 from producers.kafka.configuration import client_config
 
-MAX_RECORDS = 50_000  # of one poll; with its bytes, this bounds a transaction
-MAX_BYTES = 16_000_000  # of the values of one poll, up to a few messages more
 TIMEOUT_S = 30.0
 TRANSACTION_MS = SESSION_MS = 10_000
 MAX_MESSAGE_BYTES = 4_000_000
@@ -29,6 +27,7 @@ def consumer_config(settings: Settings, group: str, instance: str | None = None)
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": SESSION_MS,
         "heartbeat.interval.ms": 2_000,
+        "max.poll.interval.ms": 300_000,  # far beyond the work on a batch, see ``BatchLimit``
         "fetch.message.max.bytes": MAX_MESSAGE_BYTES,
         "queued.max.messages.kbytes": 32_768,
     }

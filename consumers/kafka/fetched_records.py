@@ -11,7 +11,7 @@ import numpy as np
 from confluent_kafka import Consumer
 from confluent_kafka import Message as KafkaMessage
 
-from consumers.kafka.configuration import MAX_BYTES, MAX_RECORDS
+from consumers.kafka.batch_limit import BatchLimit
 from consumers.kafka.conversion import Conversion
 from consumers.messages.records import BlockedRecords, Record, RecordBlock, TopicPartition
 
@@ -87,12 +87,20 @@ def by_partition(messages: Sequence[KafkaMessage]) -> dict[tuple[str, int], list
 class Fetcher:
     """Takes messages from a consumer, as many as fit into a batch."""
 
-    def __init__(self, consumer: Consumer) -> None:
+    def __init__(self, consumer: Consumer, topics: Iterable[str]) -> None:
         self._consumer = consumer
-        self._mean_bytes = MAX_BYTES / FIRST_RECORDS  # of a message, lately
+        self._limit = BatchLimit.of(topics)
+        self._mean_bytes: float | None = None  # of a message, lately
+        self._full = False  # whether the last batch was
+        self._fetched_s: float | None = None  # when it was returned; None: it was empty
 
     def fetch(self, seconds: float) -> list[KafkaMessage]:
-        """The messages and events of ``seconds``, or less time if they make a full batch."""
+        """The messages and events of ``seconds``, or less time if they make a full batch.
+
+        The time since the last batch was returned is taken to be that of the work on it.
+        """
+        if self._fetched_s is not None:
+            self._limit.adapt(time.monotonic() - self._fetched_s, full=self._full)
         messages, size = list[KafkaMessage](), 0
         deadline_s = time.monotonic() + seconds
         while (most := self._most(len(messages), size)) > 0:
@@ -103,13 +111,17 @@ class Fetcher:
             if len(some) < most:
                 break
         if messages:
-            self._mean_bytes = min(max(size / len(messages), 1.0), MAX_BYTES)
+            self._mean_bytes = max(size / len(messages), 1.0)
+        self._full = self._most(len(messages), size) <= 0
+        self._fetched_s = time.monotonic() if messages else None
         return messages
 
     def _most(self, messages: int, size: int) -> int:
         """How many more messages to take at once; 0 if the batch is full."""
-        mean_bytes = size / messages if size else self._mean_bytes
-        return min(int((MAX_BYTES - size) / mean_bytes), MAX_RECORDS - messages, AT_ONCE)
+        limit = self._limit
+        first = limit.bytes / FIRST_RECORDS if self._mean_bytes is None else self._mean_bytes
+        mean_bytes = size / messages if size else min(first, limit.bytes)
+        return min(int((limit.bytes - size) / mean_bytes), limit.records - messages, AT_ONCE)
 
 
 def _records(block: RecordBlock) -> Iterator[Record]:

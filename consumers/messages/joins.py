@@ -52,11 +52,26 @@ class JoinRows:
     seen_ms: NDArray[np.int64]  # newest label time before a label in its partition
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class JoinColumns:
+    """The rows of a message, as it was read."""
+
+    model: str
+    ident: NDArray[np.uint8]  # shape (n, 16)
+    version: NDArray[np.int64]  # position in ``versions``, shape (n,); -1: a label
+    versions: list[str]
+    time_ms: NDArray[np.int64]
+    late: NDArray[np.bool_]
+    score: NDArray[np.float64]
+    value: NDArray[np.int64]  # predicted class or label
+    seen_ms: NDArray[np.int64]  # newest label time before a label in its partition
+
+
 def join_message(rows: JoinRows, partition: int) -> Message:
     return Message("joins", None, _encode(rows), partition, ARROW_HEADERS)
 
 
-def decode_join_message(record: Record) -> JoinRows | SourceProgress:
+def decode_join_message(record: Record) -> JoinColumns | SourceProgress:
     """What the topic ``joins`` holds. Raises ``ForeignMessage`` or ``MalformedMessage``."""
     if not is_arrow(record):
         return decode_source_progress(record.value)
@@ -84,11 +99,13 @@ def _encode(rows: JoinRows) -> bytes:
     return encode_table(table.replace_schema_metadata(metadata))
 
 
-def _decode(table: pa.Table) -> JoinRows:
-    return JoinRows(
+def _decode(table: pa.Table) -> JoinColumns:
+    version = table["version"].cast(pa.string()).combine_chunks().dictionary_encode()
+    return JoinColumns(
         table.schema.metadata[b"model"].decode(),
-        table["ident"].to_pylist(),
-        table["version"].to_pylist(),
+        _idents(table["ident"]),
+        version.indices.fill_null(-1).to_numpy().astype(np.int64),
+        version.dictionary.to_pylist(),
         table["time_ms"].to_numpy(),
         table["late"].to_numpy(),
         table["score"].to_numpy(),
@@ -99,6 +116,12 @@ def _decode(table: pa.Table) -> JoinRows:
 
 def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     return values if isinstance(values, pa.Array) else pa.array(values, kind)
+
+
+def _idents(column: pa.ChunkedArray) -> NDArray[np.uint8]:
+    found = column.cast(pa.binary(16)).combine_chunks()
+    bytes_ = np.frombuffer(found.buffers()[1] or b"", dtype=np.uint8)
+    return bytes_[16 * found.offset :][: 16 * len(found)].reshape(-1, 16)
 
 
 def _no_segments(rows: int) -> pa.Array:

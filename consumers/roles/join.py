@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 
 from consumers.messages.joined_rows import joined_rows_messages
@@ -27,18 +26,22 @@ from consumers.messages.records import (
 )
 from consumers.messages.summaries import summary_messages
 from consumers.messages.times import optional_rfc3339
-from consumers.roles.join_step import JoinStep, join_step
+from consumers.roles.join_expiry import expire
+from consumers.roles.join_step import JoinStep, join_step, watermarks
 from consumers.roles.join_store import JoinStore
 from consumers.roles.profiles import Profiles
-from monitor.counts.joined_rows import JoinedRows, count_joined
+from monitor.counts.joined_rows import JoinedRows, concatenated, count_joined
 from monitor.counts.profile import label_wait_ms
 from monitor.counts.summary import Summary
 from monitor.events.event_time import latest
-from monitor.events.joining import JoinPolicy, joined_columns
+from monitor.events.joining import JoinPolicy
 from monitor.events.progress import AppendTimes
+from monitor.identity import Key
 from monitor.plan import Plan, Time
 
 log = logging.getLogger(__name__)
+
+MOST_EXPIRED = 50_000  # entries that are removed after a batch
 
 
 class Join:
@@ -75,7 +78,7 @@ class Join:
 
     def replay(self, records: Sequence[Record]) -> None:
         for partition, step in self._steps(records).items():
-            self._stores[partition].write(step.state, step.entries)
+            self._write(self._stores[partition], step)
 
     def on_partitions_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         self._pending = {}
@@ -86,14 +89,15 @@ class Join:
 
     def handle(self, batch: Batch) -> Output | None:
         if not batch.records:
+            for store in self._stores.values():
+                self._expire(store)
             return None
         self._pending = self._steps(batch.records)
         return Output([*self._joined_messages(), *self._progress_messages()])
 
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
         for partition in next_offsets:
-            step = self._pending[partition]
-            self._stores[partition].write(step.state, step.entries)
+            self._write(self._stores[partition], self._pending[partition])
         self._pending = {}
 
     def problem(self) -> str | None:
@@ -134,9 +138,15 @@ class Join:
 
     def _step(self, store: JoinStore, records: Sequence[Record]) -> JoinStep:
         messages = [m for record in records if (m := self._reader.read(record)) is not None]
-        return join_step(
-            store, records[-1].offset + 1, messages, cache(self._join_policy), self._time_of
-        )
+        return join_step(store, records[-1].offset + 1, messages, self._join_policy, self._time_of)
+
+    def _write(self, store: JoinStore, step: JoinStep) -> None:
+        store.write(step.changes)
+        self._expire(store)
+
+    def _expire(self, store: JoinStore) -> None:
+        now = watermarks(store.state.clock, self._time_of)
+        expire(store, now, self._join_policy, MOST_EXPIRED)
 
     def _time_of(self, model: str) -> Time:
         return self._plan_of(model).time
@@ -166,10 +176,13 @@ class Join:
             yield from summary_messages(model, summaries, partitions)
 
     def _joined_rows(self) -> Iterator[JoinedRows]:
+        """What is added to the labelled rows of each version."""
+        by_version: dict[Key, list[JoinedRows]] = defaultdict(list)
         for step in self._pending.values():
-            for model, rows in step.joined_rows.items():
-                by_version = joined_columns(model, rows)
-                yield from (by_version[version] for version in sorted(by_version))
+            for rows in step.joined_rows:
+                by_version[rows.key].append(rows)
+        for key in sorted(by_version):
+            yield concatenated(by_version[key])
 
     def _counted(self, rows: JoinedRows) -> list[Summary] | None:
         """None if the version has no profile: deleted, or published a moment ago."""

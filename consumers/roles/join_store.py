@@ -2,9 +2,13 @@
 
 The keys of one partition's store::
 
-    m                                 the state: offset, event times and counts
-    e + id                            the entry of an id, with its expiry time
-    x + model + expiry time + id      the index: of each model, ordered by expiry time
+    m2                                  the state: offset, event times and counts
+    e + id                              the entry of an id
+    x + model + expiry time + number    the index: ids of a model that expire about then
+
+An entry of one prediction, one label or one of each is 56 bytes (``ENTRY``), any other is msgpack.
+The index has a value for the ids of a batch that expire within the same span (``index_time``). An
+id is not moved if its entry gets newer rows: when it is due, it is indexed again.
 """
 
 from __future__ import annotations
@@ -14,15 +18,19 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import compress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from rocksdict import AccessType, Options, Rdict, WriteBatch
+import numpy as np
+from numpy.typing import NDArray
+from rocksdict import AccessType, BlockBasedOptions, Options, Rdict, WriteBatch
 
 from consumers.roles.join_clock import JoinClock
 from driftline.errors import Trouble
+from monitor.events.join_columns import ENTRY, Entries, Flags
 from monitor.events.joining import Entry
 from monitor.windows.clocks import JoinedTime
 
@@ -30,9 +38,15 @@ log = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_S, RETRY_S = 15.0, 0.1
 ID_BYTES = 16
+SPANS = 4_096  # of the index in the lifetime of an entry
+BLOOM_BITS = 10
 
-_STATE = b"m"
-_ENTRY, _EXPIRY = b"e", b"x"
+_STATE = b"m2"  # another number for another format of the store
+_ENTRY, _INDEX = b"e", b"x"
+_OTHER = b"\xff"  # begins an entry in msgpack; ``ENTRY`` begins with its kind
+_NO_ENTRY = bytes(ENTRY.itemsize)
+
+Idents = NDArray[np.uint8]  # shape (n, 16)
 
 
 class StoreTaken(Trouble):
@@ -46,18 +60,59 @@ class JoinState:
     next: int  # the offset of the log up to which the store is updated
     clock: JoinClock = field(default_factory=JoinClock)
     reported: Mapping[str, Mapping[str, JoinedTime]] = field(default_factory=dict)
-    expired_ms: Mapping[str, int] = field(default_factory=dict)  # by model: no entry is older
+    expired_ms: Mapping[str, int] = field(default_factory=dict)  # by model: the index begins there
     counts: Mapping[str, int] = field(default_factory=dict)
+    versions: tuple[str, ...] = ()  # entries hold their positions
+    blocks: int = 0  # that were ever added to the index
 
 
-class StoredEntry(NamedTuple):
-    """An entry, and the watermark at which it expires."""
+@dataclass(slots=True)
+class Found:
+    """The entries of ids, in their order, to be changed and written."""
 
+    ident: Idents
+    keys: list[bytes]
+    existed: Flags
+    entries: Entries  # empty where there is none, and where ``others`` has it
+    others: dict[int, Entry]  # by position
+
+    @property
+    def present(self) -> Flags:
+        """Which ids have an entry now."""
+        found: Flags = self.entries["kind"] != 0
+        found[list(self.others)] = True
+        return found
+
+    def removed(self, chosen: Flags) -> Found:
+        """Some of the ids, all without an entry now."""
+        keys = list(compress(self.keys, chosen))
+        entries = np.zeros(len(keys), dtype=ENTRY)
+        return Found(self.ident[chosen], keys, self.existed[chosen], entries, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Ids of a model for the index."""
+
+    model: str
     expiry_ms: int
-    entry: Entry
+    ident: bytes
 
 
-EntryChange = tuple[StoredEntry | None, StoredEntry | None]  # before and after; None: no entry
+class Due(NamedTuple):
+    """A value of the index."""
+
+    key: bytes
+    expiry_ms: int
+    ident: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is to be written at once."""
+
+    state: JoinState
+    batch: WriteBatch
 
 
 class JoinStore:
@@ -70,40 +125,59 @@ class JoinStore:
         self.state = (
             JoinState(0) if stored is None else msgspec.msgpack.decode(stored, type=JoinState)
         )
+        if stored is None and next(iter(self._db.keys()), None) is not None:
+            log.warning("%s was written by another release: rebuilding it", path)
+            self._db.close()
+            shutil.rmtree(path)
+            self._db = _open(path)
 
-    def entries(self, ids: Sequence[bytes]) -> list[StoredEntry | None]:
-        """The entries of ids; None where there is none."""
-        values: Any = self._db.get([_ENTRY + ident for ident in ids])
-        return [
-            None if value is None else msgspec.msgpack.decode(value, type=StoredEntry)
-            for value in values
-        ]
+    def find(self, ident: Idents) -> Found:
+        """The entries of ids. It is fastest if they are sorted."""
+        keys: Any = _keys(ident)
+        values: Any = self._db.get(keys)
+        simple = [value if value is not None else _NO_ENTRY for value in values]
+        others = {i: value for i, value in enumerate(simple) if value[:1] == _OTHER}
+        for i in others:
+            simple[i] = _NO_ENTRY
+        entries = np.frombuffer(b"".join(simple), dtype=ENTRY).copy()
+        decoded = {i: msgspec.msgpack.decode(v[1:], type=Entry) for i, v in others.items()}
+        found = Found(ident, keys, entries["kind"] != 0, entries, decoded)
+        found.existed = found.present
+        return found
 
-    def expired(self, model: str, from_ms: int, before_ms: int) -> list[bytes]:
-        """The ids of a model that expire in ``[from_ms, before_ms)``, in order of expiry."""
-        ids, prefix = [], _EXPIRY + _model_key(model)
-        end = prefix + _time_key(before_ms)
-        keys: Iterator[Any] = self._db.keys(from_key=prefix + _time_key(from_ms))
-        for key in keys:
-            if key >= end:
-                break
-            ids.append(key[-ID_BYTES:])
-        return ids
-
-    def write(self, state: JoinState, changes: Mapping[bytes, EntryChange]) -> None:
-        """Write the state and the changes of entries by id, atomically."""
+    def changes(self, found: Found, blocks: Sequence[Block], state: JoinState) -> Changes:
+        """The entries as they are now, more of the index, and the state."""
         batch = WriteBatch(raw_mode=True)
-        for ident, (before, after) in changes.items():
-            if before is not None:
-                batch.delete(_index_key(before) + ident)
-            if after is None:
-                batch.delete(_ENTRY + ident)
-            else:
-                batch.put(_ENTRY + ident, msgspec.msgpack.encode(after))
-                batch.put(_index_key(after) + ident, b"")
-        batch.put(_STATE, msgspec.msgpack.encode(state))
-        self._db.write(batch)
-        self.state = state
+        values = cut(found.entries.tobytes(), ENTRY.itemsize)
+        for i, entry in found.others.items():
+            values[i] = _OTHER + msgspec.msgpack.encode(entry)
+        present = found.present
+        for key, value in compress(zip(found.keys, values, strict=True), present):
+            batch.put(key, value)
+        for key in compress(found.keys, found.existed & ~present):
+            batch.delete(key)
+        for number, block in enumerate(blocks, start=state.blocks):
+            at_ms = max(block.expiry_ms, state.expired_ms.get(block.model, 0))
+            key = _index_key(block.model, at_ms) + number.to_bytes(8, "big")
+            batch.put(key, block.ident)
+        return Changes(replace(state, blocks=state.blocks + len(blocks)), batch)
+
+    def due(self, model: str, before_ms: int, most: int) -> Iterator[Due]:
+        """The first values of the index before a time, with ``most`` ids or a few more."""
+        start_ms = self.state.expired_ms.get(model, 0)
+        end = _index_key(model, before_ms)
+        found: Iterator[Any] = self._db.items(from_key=_index_key(model, start_ms))
+        for key, value in found:
+            if key >= end or most <= 0:
+                break
+            yield Due(key, int.from_bytes(key[-16:-8], "big"), value)
+            most -= len(value) // ID_BYTES
+
+    def write(self, changes: Changes) -> None:
+        """Write changes atomically."""
+        changes.batch.put(_STATE, msgspec.msgpack.encode(changes.state))
+        self._db.write(changes.batch)
+        self.state = changes.state
 
     def close(self) -> None:
         self._db.close()
@@ -115,17 +189,27 @@ class JoinStore:
         return JoinStore(self.path)
 
 
-def _index_key(stored: StoredEntry) -> bytes:
-    return _EXPIRY + _model_key(stored.entry.model) + _time_key(stored.expiry_ms)
+def index_time(expiry_ms: NDArray[np.int64], ttl_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The ends of the spans of some expiry times."""
+    span = np.maximum(1, ttl_ms // SPANS)
+    return (expiry_ms // span + 1) * span - 1
 
 
-def _model_key(model: str) -> bytes:
+def cut(buffer: bytes, size: int) -> list[bytes]:
+    """A buffer in pieces of ``size`` bytes."""
+    return [buffer[i : i + size] for i in range(0, len(buffer), size)]
+
+
+def _keys(ident: Idents) -> list[bytes]:
+    keys = np.empty((len(ident), 1 + ID_BYTES), dtype=np.uint8)
+    keys[:, 0], keys[:, 1:] = _ENTRY[0], ident
+    return cut(keys.tobytes(), 1 + ID_BYTES)
+
+
+def _index_key(model: str, time_ms: int) -> bytes:
     """Eight bytes for a model; a collision is not expected in any lifetime."""
-    return hashlib.blake2b(model.encode(), digest_size=8).digest()
-
-
-def _time_key(time_ms: int) -> bytes:
-    return max(time_ms, 0).to_bytes(8, "big")
+    name = hashlib.blake2b(model.encode(), digest_size=8).digest()
+    return _INDEX + name + max(time_ms, 0).to_bytes(8, "big")
 
 
 def _open(path: Path) -> Rdict:
@@ -135,14 +219,23 @@ def _open(path: Path) -> Rdict:
     Raises ``StoreTaken``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    options = Options(raw_mode=True)
-    options.create_if_missing(True)
     for _ in range(round(LOCK_TIMEOUT_S / RETRY_S)):
         try:
-            return Rdict(str(path), options=options, access_type=AccessType.read_write())
+            return Rdict(str(path), options=_options(), access_type=AccessType.read_write())
         except Exception as error:  # rocksdict raises nothing more precise
             _recover(path, str(error))
     raise StoreTaken(f"{path} is held open by another process, perhaps a stopped worker: end it")
+
+
+def _options() -> Options:
+    """Most look-ups are of ids that the store does not have: Bloom filters answer them."""
+    options, table = Options(raw_mode=True), BlockBasedOptions()
+    options.create_if_missing(True)
+    table.set_bloom_filter(BLOOM_BITS, False)
+    options.set_block_based_table_factory(table)
+    options.set_memtable_prefix_bloom_ratio(0.1)
+    options.set_memtable_whole_key_filtering(True)
+    return options
 
 
 def _recover(path: Path, message: str) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.counts.counting import count_outcomes
 from monitor.counts.schema import Schema
-from monitor.counts.summary import Part, Summary
+from monitor.counts.summary import PARTS, Part, Summary
 from monitor.identity import Key
 
 Whole = NDArray[np.int64]
@@ -41,6 +42,13 @@ class JoinedRows:
         return len(self.time_ms)
 
 
+def concatenated(many: Sequence[JoinedRows]) -> JoinedRows:
+    """All rows of one version."""
+    names = [field.name for field in fields(JoinedRows)][2:]
+    columns = {name: np.concatenate([getattr(one, name) for one in many]) for name in names}
+    return JoinedRows(many[0].model, many[0].version, **columns)
+
+
 def count_joined(schema: Schema, rows: JoinedRows, label_wait_ms: int) -> list[Summary]:
     """Summaries of labelled rows.
 
@@ -51,7 +59,7 @@ def count_joined(schema: Schema, rows: JoinedRows, label_wait_ms: int) -> list[S
     in_time = rows.known_ms < pane_ms + schema.pane_ms + label_wait_ms
     final = np.where(in_time, rows.final, 0)
     signs = np.concatenate([final, rows.whole - final])
-    parts = np.repeat(np.array([Part.FINAL, Part.AMENDED], dtype=object), len(rows))
+    parts = np.repeat([PARTS.index(Part.FINAL), PARTS.index(Part.AMENDED)], len(rows))
     counted = np.flatnonzero(signs)
     row = counted % max(len(rows), 1)
     return count_outcomes(

@@ -67,9 +67,12 @@ class Entry(NamedTuple):
     repeated_labels: int = 0  # exact repetitions, which are not stored
 
     @property
+    def rows(self) -> tuple[ScoredPrediction | Label, ...]:
+        return (*self.predictions, *self.labels)
+
+    @property
     def newest_ms(self) -> int:
-        rows: tuple[ScoredPrediction | Label, ...] = (*self.predictions, *self.labels)
-        return max(row.time_ms for row in rows)
+        return max(row.time_ms for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from consumers.messages.joins import JoinRows, decode_join_message
+from consumers.messages.joins import JoinColumns, decode_join_message
 from consumers.messages.progress import SourceProgress
 from consumers.messages.records import (
     Batch,
@@ -378,9 +378,12 @@ def join_rows(records: Iterable[Record]) -> list[JoinRow]:
     rows: list[JoinRow] = []
     for record in records:
         found = decode_join_message(record)
-        if isinstance(found, JoinRows):
+        if isinstance(found, JoinColumns):
+            ident = [one.tobytes() for one in found.ident]
+            versions = [*found.versions, None]  # -1: None
+            version = [versions[number] for number in found.version]
             columns = (found.time_ms, found.late, found.score, found.value, found.seen_ms)
-            rows += zip(found.ident, found.version, *(c.tolist() for c in columns), strict=True)
+            rows += zip(ident, version, *(c.tolist() for c in columns), strict=True)
     return sorted(rows, key=repr)
 
 

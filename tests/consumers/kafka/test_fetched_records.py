@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from consumers.kafka import fetched_records as module
+from consumers.kafka.batch_limit import BatchLimit
 from consumers.kafka.conversion import Conversion
 from consumers.kafka.fetched_records import FetchedRecords, Fetcher, by_partition, record_block
 from consumers.messages.records import TopicPartition, blocks_of
@@ -74,14 +76,17 @@ class Queue:
         return [b"x" * self.size] * found
 
 
-@pytest.fixture(autouse=True)
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_RECORDS", 5_000)
-    monkeypatch.setattr(module, "MAX_BYTES", 100_000)
+LIMIT = BatchLimit(5_000, 100_000, share=1.0)
+
+
+def fetcher_of(queue: Queue, limit: BatchLimit = LIMIT) -> Fetcher:
+    fetcher = Fetcher(queue, ["predictions"])  # type: ignore[arg-type]
+    fetcher._limit = replace(limit)
+    return fetcher
 
 
 def fetch(queue: Queue, seconds: float = 2.0, polls: int = 1) -> list[int]:
-    fetcher = Fetcher(queue)  # type: ignore[arg-type]
+    fetcher = fetcher_of(queue)
     return [len(fetcher.fetch(seconds)) for _ in range(polls)]
 
 
@@ -101,3 +106,42 @@ def test_poll_waits_for_the_whole_time_unless_the_batch_is_full(monkeypatch):
     monkeypatch.setattr(module.time, "monotonic", lambda: queue.now_s)
     assert fetch(queue, polls=2) == [1_700, 0]
     assert queue.now_s == 4.0
+
+
+def worked(queue: Queue, monkeypatch: Any, cost_s: float, batches: int) -> list[float]:
+    """The seconds of work on each batch of messages that take ``cost_s`` each."""
+    monkeypatch.setattr(module.time, "monotonic", lambda: queue.now_s)
+    fetcher, found = fetcher_of(queue, BatchLimit.of(["summaries"])), list[float]()
+    for _ in range(batches):
+        found.append(cost_s * len(fetcher.fetch(2.0)))
+        queue.now_s += found[-1]
+    return found
+
+
+@pytest.mark.parametrize("cost_s", [0.000_01, 0.000_7, 0.01, 0.06, 0.4])
+def test_backlog_is_worked_off_in_steps_of_at_most_two_seconds(monkeypatch, cost_s):
+    steps = worked(Queue(20), monkeypatch, cost_s, 40)
+    assert max(steps[1:]) <= 2.0 or steps[0] == max(steps)
+    assert max(steps[5:]) <= 1.0
+    assert min(steps[12:]) >= min(0.25, 1_000 * cost_s)  # the most that a batch may hold
+
+
+def test_step_of_messages_that_suddenly_take_long_is_followed_by_short_ones(monkeypatch):
+    queue = Queue(20)
+    monkeypatch.setattr(module.time, "monotonic", lambda: queue.now_s)
+    fetcher = fetcher_of(queue, BatchLimit(1_000, 10**6, share=1.0))
+    sizes = []
+    for _ in range(6):
+        sizes.append(len(fetcher.fetch(2.0)))
+        queue.now_s += 0.05 * sizes[-1]
+    assert sizes[0] == 1_000
+    assert max(sizes[2:]) <= 20
+
+
+def test_batch_that_was_not_full_makes_the_next_no_larger(monkeypatch):
+    queue = Queue(20, waiting=5)
+    monkeypatch.setattr(module.time, "monotonic", lambda: queue.now_s)
+    fetcher = fetcher_of(queue, BatchLimit(1_000, 10**6, share=0.1))
+    fetcher.fetch(2.0)
+    queue.waiting = 1_000
+    assert len(fetcher.fetch(2.0)) == 100

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from consumers.messages.arrow import ARROW_HEADERS, arrow_metadata, read_arrow
 from consumers.messages.joins import (
+    JoinColumns,
     JoinRows,
     decode_join_message,
     identity,
@@ -47,12 +48,11 @@ def test_join_rows_are_read_as_they_were_written(rows):
     message = join_message(written, 3)
     assert message.partition == 3
     read = decode_join_message(Record("joins", 3, 0, None, message.value, message.headers))
-    assert isinstance(read, JoinRows)
-    assert (read.model, read.ident, read.version) == (
-        written.model,
-        written.ident,
-        written.version,
-    )
+    assert isinstance(read, JoinColumns)
+    versions = [*read.versions, None]  # -1: None
+    assert read.model == written.model
+    assert [one.tobytes() for one in read.ident] == written.ident
+    assert [versions[number] for number in read.version] == written.version
     for name in ("time_ms", "late", "score", "value", "seen_ms"):
         assert getattr(read, name).tolist() == getattr(written, name).tolist()
         assert getattr(read, name).dtype == getattr(written, name).dtype
@@ -86,7 +86,7 @@ def test_join_rows_have_values_as_float64_and_a_list_of_segments():
 )
 def test_join_rows_of_other_releases_are_read(columns):
     read = decode_join_message(message_of(columns))
-    assert isinstance(read, JoinRows)
+    assert isinstance(read, JoinColumns)
     assert (read.value.tolist(), read.value.dtype) == ([1], np.int64)
 
 

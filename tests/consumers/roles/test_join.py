@@ -23,8 +23,9 @@ from consumers.messages.progress import (
     VersionSeen,
     source_progress_messages,
 )
-from consumers.messages.records import Message, Output, Record, TopicPartition
+from consumers.messages.records import Batch, Message, Output, Record, TopicPartition
 from consumers.messages.summaries import decode_summary_message, summary_messages
+from consumers.roles import join as module
 from consumers.roles import join_store
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.join import Join
@@ -511,9 +512,10 @@ KEPT = HORIZON + LATENESS  # an entry is forgotten once both watermarks are so f
 def entries(tmp_path: Path, *ids: str) -> list[bool]:
     """Whether the closed store has entries of the ids."""
     store = JoinStore(tmp_path / "0")
-    found = store.entries([identity("m", id_) for id_ in ids])
+    ident = np.frombuffer(b"".join(identity("m", id_) for id_ in ids), dtype=np.uint8)
+    found = store.find(ident.reshape(-1, 16))
     store.close()
-    return [entry is not None for entry in found]
+    return found.existed.tolist()
 
 
 @pytest.mark.parametrize("most", [1, 1_000], ids=["one by one", "at once"])
@@ -538,7 +540,7 @@ def test_expired_entries_are_removed_from_the_store_with_their_index(log, role, 
     joined(log, role, *rows, passed(900 + KEPT + 1), most=1)
     role.on_partitions_revoked([J0])
     stored = Rdict(str(tmp_path / "0"), options=Options(raw_mode=True))
-    assert list(stored.keys()) == [b"m"]
+    assert list(stored.keys()) == [b"m2"]
     stored.close()
 
 
@@ -720,6 +722,17 @@ def test_a_corrupt_store_is_rebuilt(worked, tmp_path, caplog):
     role.on_partitions_revoked([J0])
 
 
+def test_a_store_of_another_release_is_rebuilt(worked, tmp_path, caplog):
+    join_store.shutil.rmtree(tmp_path / "0")
+    other = Rdict(str(tmp_path / "0"), options=Options(raw_mode=True))
+    other[b"m"] = b"the state in another format"
+    other.close()
+    behind, role = restarted(worked, tmp_path)
+    assert behind == {J0: 0}
+    assert "was written by another release: rebuilding it" in caplog.text
+    role.on_partitions_revoked([J0])
+
+
 def test_a_failing_disk_does_not_empty_the_store(worked, tmp_path):
     join_store.shutil.rmtree(tmp_path / "0")
     (tmp_path / "0").write_text("no directory")
@@ -804,6 +817,16 @@ def test_a_thousand_ids_expire_in_one_batch(log, role):
     joined(log, role, *rows, passed(1_000 + KEPT))
     assert outcome_counts(role)["joins/0"]["expired"] == 1_000
     assert time.monotonic() - began_s < 10
+
+
+def test_ids_expire_in_bounded_steps_also_while_no_rows_come(log, role, monkeypatch):
+    monkeypatch.setattr(module, "MOST_EXPIRED", 100)
+    joined(log, role, *(label_row(f"r{i}", i) for i in range(250)), passed(1_000 + KEPT))
+    expired = [outcome_counts(role)["joins/0"]["expired"]]
+    for _ in range(3):
+        assert role.handle(Batch([])) is None
+        expired.append(outcome_counts(role)["joins/0"]["expired"])
+    assert expired == [100, 200, 250, 250]
 
 
 def test_foreign_messages_in_joins_are_skipped_and_counted(log, role):

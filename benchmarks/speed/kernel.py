@@ -1,6 +1,6 @@
 """How fast rows are counted and decided upon, in one process, with numpy alone.
 
-    python -m benchmarks.speed [--rows 1000000] [--pane 10000]
+    python -m benchmarks.speed kernel [--rows 1000000] [--pane 10000]
 
 A million rows of twenty features, against a reference of 10,000: counted into bins, and every
 window of every scale tested as it closes. Prints rows per second of both, beside those of numpy's
@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import click
 import numpy as np
 
 from benchmarks.quality.detector import Rows, counted, evaluator, plan
+from benchmarks.speed.memory import resident_mib
 from monitor.calibration.backtest import alarms
 from monitor.counts.counts import Counts
 from monitor.windows.evaluator import Evaluator
@@ -25,7 +25,7 @@ from monitor.windows.evaluator import Evaluator
 FEATURES, REFERENCE = 20, 10_000
 
 
-@click.command()
+@click.command("kernel")
 @click.option("--rows", default=1_000_000, show_default=True)
 @click.option("--pane", default=10_000, show_default=True, help="Rows in a pane.")
 @click.option("--runs", default=3, show_default=True, help="The median is printed.")
@@ -71,14 +71,8 @@ def _numpy_alone(by: Evaluator, panes: list[Rows]) -> float:
 def _watched(panes: Iterable[Counts], memory: list[float]) -> Iterator[Counts]:
     """``panes``; after each, when all before it were decided upon, the memory is noted."""
     for counts in panes:
-        memory.append(_memory_mib())
+        memory.append(resident_mib())
         yield counts
-
-
-def _memory_mib() -> float:
-    """Of this process, resident."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 2**20
 
 
 if __name__ == "__main__":

@@ -1,0 +1,14 @@
+"""How fast Driftline is, beside what its libraries do alone in the same run.
+
+python -m benchmarks.speed kernel    counting and deciding, in one process
+python -m benchmarks.speed join      the role join, beside RocksDB alone
+"""
+
+import click
+
+from benchmarks.speed import join, kernel
+
+commands = click.Group(commands={"kernel": kernel.main, "join": join.main})
+
+if __name__ == "__main__":
+    commands()
