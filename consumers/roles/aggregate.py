@@ -9,7 +9,7 @@ written to ``positions`` in the transaction of a batch, so both are exact after 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -65,7 +65,16 @@ class _SourceBatch:
     retired: Container[tuple[str, str]]  # versions whose rows do not count any more
     dead_letters: list[Message] = field(default_factory=list)
 
-    def accept(self, block: RecordBlock, decoded: Decoded[R]) -> Sequence[R]:
+    def accepted(
+        self, topic: str, blocks: Iterable[RecordBlock], decode: Callable[[RecordBlock], Decoded[R]]
+    ) -> Iterator[tuple[RecordBlock, PartitionBatch, R]]:
+        """The accepted rows of the blocks of a topic, each with its block and its partition."""
+        for block in blocks:
+            if block.source.topic == topic:
+                for rows in self._accept(block, decode(block)):
+                    yield block, self.partitions[block.source], rows
+
+    def _accept(self, block: RecordBlock, decoded: Decoded[R]) -> Sequence[R]:
         """Count the rows of a block as received. Its rejected rows become dead letters."""
         partition = self.partitions[block.source]
         partition.counts["received"] += len(decoded)
@@ -172,16 +181,13 @@ class Aggregate:
 
     def _predictions(self, blocks: Iterable[RecordBlock], batch: _SourceBatch) -> Iterable[Message]:
         counted: dict[Schema, list[tuple[PredictionRows, Late]]] = defaultdict(list)
-        for block in blocks:
-            if block.source.topic != PREDICTIONS:
-                continue
-            partition = batch.partitions[block.source]
-            for rows in batch.accept(block, batch.validator.predictions(block)):
-                if rows.key in batch.retired:
-                    partition.counts["retired"] += len(rows)
-                else:
-                    arrived = self._arrived(partition, rows, block.append_ms)
-                    counted[rows.schema].append(arrived)
+        accepted = batch.accepted(PREDICTIONS, blocks, batch.validator.predictions)
+        for block, partition, rows in accepted:
+            if rows.key in batch.retired:
+                partition.counts["retired"] += len(rows)
+            else:
+                arrived = self._arrived(partition, rows, block.append_ms)
+                counted[rows.schema].append(arrived)
         for schema in sorted(counted, key=lambda schema: (schema.model, schema.version)):
             rows = concatenated([rows for rows, _ in counted[schema]])
             yield from self._count(rows, np.concatenate([late for _, late in counted[schema]]))
@@ -217,15 +223,12 @@ class Aggregate:
 
     def _labels(self, blocks: Iterable[RecordBlock], batch: _SourceBatch) -> Iterable[Message]:
         counted: dict[str, list[tuple[LabelRows, Times]]] = defaultdict(list)
-        for block in blocks:
-            if block.source.topic != LABELS:
-                continue
-            partition = batch.partitions[block.source]
-            for rows in batch.accept(block, batch.validator.labels(block)):
-                partition.counts["counted"] += len(rows)
-                key, plan = (rows.model,), self._plan_of(rows.model)
-                seen_ms = _newest_before(partition, key, rows.origin, block.append_ms, plan)
-                counted[rows.model].append((rows, seen_ms))
+        accepted = batch.accepted(LABELS, blocks, batch.validator.labels)
+        for block, partition, rows in accepted:
+            partition.counts["counted"] += len(rows)
+            key, plan = (rows.model,), self._plan_of(rows.model)
+            seen_ms = _newest_before(partition, key, rows.origin, block.append_ms, plan)
+            counted[rows.model].append((rows, seen_ms))
         for _, of_model in sorted(counted.items()):
             rows = concatenated_labels([rows for rows, _ in of_model])
             seen_ms = np.concatenate([seen_ms for _, seen_ms in of_model])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumers.messages.joins import JoinColumns
-from consumers.roles.join_store import Idents
+from consumers.roles.join_store import Idents, ordered
 from monitor.events.join_columns import (
     ENTRY,
     LABEL,
@@ -65,12 +65,7 @@ class RowCollector:
 
     def grouped(self) -> GroupedRows:
         ident = np.concatenate([np.empty((0, 16), np.uint8), *self._ident])
-        words = ident.view(">u8").astype(np.uint64)
-        order = np.lexsort((words[:, 1], words[:, 0]))
-        words = words[order]
-        new = np.ones(len(order), dtype=bool)
-        new[1:] = (words[1:] != words[:-1]).any(axis=1)
-        starts = np.flatnonzero(new)
+        order, starts = ordered(ident)
         first = order[starts]
         return GroupedRows(
             ident[first],

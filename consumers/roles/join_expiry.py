@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from consumers.roles.join_matching import blocks
-from consumers.roles.join_store import ID_BYTES, Due, Found, Idents, JoinStore, index_time
-from monitor.events.join_columns import Flags, Policies, Times
+from consumers.roles.join_matching import blocks, expiry_ms
+from consumers.roles.join_store import ID_BYTES, Due, Found, Idents, JoinStore, index_time, ordered
+from monitor.events.join_columns import Flags, Policies
 from monitor.events.joining import JoinPolicy, label_outcomes
 
 
@@ -36,7 +36,7 @@ def _expire(store: JoinStore, model: str, watermark_ms: int, policy: JoinPolicy,
     ident = _distinct(due)
     found = store.find(ident)
     policies = Policies.of([policy])[np.zeros(len(ident), dtype=np.int64)]
-    time_ms = index_time(_expiry_ms(found, policies, policy), policies.ttl_ms)
+    time_ms = index_time(expiry_ms(found, policies), policies.ttl_ms)
     gone = found.existed & (time_ms < watermark_ms)
     waiting = _waiting(found, gone, policies, policy)
     kept = np.flatnonzero(found.existed & ~gone)
@@ -59,20 +59,10 @@ def _expire(store: JoinStore, model: str, watermark_ms: int, policy: JoinPolicy,
 
 def _distinct(due: list[Due]) -> Idents:
     """Their ids, each once, ascending."""
-    ids = np.frombuffer(b"".join(one.ident for one in due), dtype=f"V{ID_BYTES}")
-    words = ids.view(">u8").reshape(-1, 2).astype(np.uint64)
-    order = np.lexsort((words[:, 1], words[:, 0]))
-    words = words[order]
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (words[1:] != words[:-1]).any(axis=1)
-    return ids[order[new]].view(np.uint8).reshape(-1, ID_BYTES)
-
-
-def _expiry_ms(found: Found, policies: Policies, policy: JoinPolicy) -> Times:
-    expiry_ms = policies.expiry_ms(found.entries)
-    for i, entry in found.others.items():
-        expiry_ms[i] = entry.newest_ms + policy.ttl_ms
-    return expiry_ms
+    ids = np.frombuffer(b"".join(one.ident for one in due), dtype=np.uint8)
+    ident = ids.reshape(-1, ID_BYTES)
+    order, starts = ordered(ident)
+    return ident[order[starts]]
 
 
 def _waiting(found: Found, gone: Flags, policies: Policies, policy: JoinPolicy) -> int:

@@ -44,11 +44,8 @@ class Matching:
     def new_blocks(self) -> Iterator[Block]:
         """The new ids for the index."""
         found, ttl_ms = self.found, self._columns.ttl_ms
-        expiry_ms = self._columns.expiry_ms(found.entries)
-        for i, entry in found.others.items():
-            expiry_ms[i] = entry.newest_ms + ttl_ms[i]
         new = np.flatnonzero(found.present & ~found.existed)
-        time_ms = index_time(expiry_ms[new], ttl_ms[new])
+        time_ms = index_time(expiry_ms(found, self._columns)[new], ttl_ms[new])
         for number in np.unique(self._rows.model[new]).tolist():
             chosen = self._rows.model[new] == number
             yield from blocks(self._rows.models[number], found.ident[new[chosen]], time_ms[chosen])
@@ -138,6 +135,14 @@ class Matching:
         self.counts["waiting"] -= waiting
         self.counts["expired"] += waiting
         return Entry(entry.model)
+
+
+def expiry_ms(found: Found, policies: Policies) -> Times:
+    """The watermark at which each entry expires."""
+    times_ms = policies.expiry_ms(found.entries)
+    for i, entry in found.others.items():
+        times_ms[i] = entry.newest_ms + policies.ttl_ms[i]
+    return times_ms
 
 
 def blocks(model: str, ident: Idents, time_ms: Times) -> Iterator[Block]:

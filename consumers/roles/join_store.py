@@ -195,6 +195,16 @@ def index_time(expiry_ms: NDArray[np.int64], ttl_ms: NDArray[np.int64]) -> NDArr
     return (expiry_ms // span + 1) * span - 1
 
 
+def ordered(ident: Idents) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The stable order of ids, and the position in it of the first of each distinct one."""
+    words = ident.view(">u8").astype(np.uint64)
+    order = np.lexsort((words[:, 1], words[:, 0]))
+    words = words[order]
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = (words[1:] != words[:-1]).any(axis=1)
+    return order, np.flatnonzero(new)
+
+
 def cut(buffer: bytes, size: int) -> list[bytes]:
     """A buffer in pieces of ``size`` bytes."""
     return [buffer[i : i + size] for i in range(0, len(buffer), size)]

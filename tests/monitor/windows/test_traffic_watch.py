@@ -24,6 +24,7 @@ from tests.monitor.streams import (
     plan,
     reached,
 )
+from tests.monitor.windows.test_detection import correct
 
 # Drift of all rows is found, and five rows fewer are not: only gaps are.
 SELDOM = Drift(warning=Budget(1, 10**8), critical=Budget(1, 10**9), critical_effect=0.3)
@@ -246,8 +247,6 @@ def test_incidents_of_the_labels_end_when_the_last_window_with_rows_is_final():
 
 def mistaken(pane_ms: int) -> list[Summary]:
     """Five labelled rows of a pane, all of them predicted wrongly."""
-    from tests.monitor.windows.test_detection import correct
-
     return correct(pane_ms, 0, wrong=6)
 
 
