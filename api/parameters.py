@@ -26,7 +26,9 @@ class ModelQuery(QueryParameters):
         None, description="Model. Required if more than one model is registered."
     )
     version: _Text | Omittable = Field(
-        None, description="Version of the model. Default: the version registered last."
+        None,
+        description="Version of the model. Default: the live one, or else the one registered last"
+        " that is not retired.",
     )
 
 

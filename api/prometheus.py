@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection, Row
 
 from api.answers import Worker
+from api.answers.models import preference
 from api.health import WorkerHeartbeat, partition_counts
 from api.queries import (
     model_versions,
@@ -52,7 +53,7 @@ class FindingsCollector(Collector):
         yield from _worker_metrics(self._workers)
         yield from _record_metrics(self._heartbeats)
         yield _open_incidents(self._connection)
-        yield from _window_metrics(self._connection, _newest_versions(self._connection))
+        yield from _window_metrics(self._connection, _default_versions(self._connection))
 
 
 def _worker_metrics(workers: Sequence[Worker]) -> Iterator[Metric]:
@@ -150,12 +151,12 @@ def _metrics(key: Key, row: Row[Any]) -> Iterator[Sample]:
         yield (*key, name), metric["value"]
 
 
-def _newest_versions(connection: Connection) -> Sequence[Key]:
-    """The whole of one version of each model."""
-    newest: dict[str, Key] = {}
-    for row in model_versions(connection):
-        newest.setdefault(row.model, Key(row.model, row.version))
-    return list(newest.values())
+def _default_versions(connection: Connection) -> Sequence[Key]:
+    """The whole of the version of each model that answers when none is named."""
+    chosen: dict[str, Key] = {}
+    for row in sorted(model_versions(connection), key=lambda row: preference(row.state)):
+        chosen.setdefault(row.model, Key(row.model, row.version))
+    return sorted(chosen.values())
 
 
 def _gauge(name: str, text: str, labels: Sequence[str], samples: Iterable[Sample]) -> Metric:

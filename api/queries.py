@@ -140,7 +140,9 @@ def open_incident_counts(connection: Connection) -> Rows:
 def newest_decision(connection: Connection, selected: Key) -> Row[Any] | None:
     """Of a model version: there are no decisions about segments."""
     query = select(decisions).where(
-        decisions.c.model == selected.model, decisions.c.version == selected.version
+        decisions.c.model == selected.model,
+        decisions.c.version == selected.version,
+        decisions.c.life >= _life(selected),
     )
     return connection.execute(query.order_by(decisions.c.decided_ms.desc()).limit(1)).first()
 
@@ -161,18 +163,28 @@ _PERFORMANCE_COLUMNS = [
 def _windows(
     source: Table | Sequence[ColumnElement[Any]], selected: Key, within: EventTimeRange
 ) -> Select[Any]:
-    """Newest first."""
+    """Newest first. Without a range of event time, only windows of the current life."""
     columns = source.columns if isinstance(source, Table) else source
     query = select(*columns).where(
         windows.c.model == selected.model,
         windows.c.version == selected.version,
         windows.c.segment == selected.segment,
     )
+    if within == UNBOUNDED:
+        query = query.where(windows.c.life >= _life(selected))
     if within.start_ms is not None:
         query = query.where(windows.c.start_ms >= within.start_ms)
     if within.end_ms is not None:
         query = query.where(windows.c.end_ms <= within.end_ms)
     return query.order_by(*(column.desc() for column in _WINDOW_KEY))
+
+
+def _life(selected: Key) -> ColumnElement[int]:
+    """The number of the current life of a version; 0 if nothing is known of it."""
+    life = select(versions.c.life).where(
+        versions.c.model == selected.model, versions.c.version == selected.version
+    )
+    return func.coalesce(life.scalar_subquery(), 0)
 
 
 def _after(query: Select[Any], columns: Sequence[ColumnElement[Any]], key: After) -> Select[Any]:

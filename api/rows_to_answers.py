@@ -49,6 +49,7 @@ def history_item(row: Row[Any]) -> HistoryItem:
             "model": row.model,
             "version": row.version,
             "segment": row.segment,
+            "life": row.life,
             "window": performance_window(row),
         }
     )
@@ -60,6 +61,7 @@ def window_item(row: Row[Any]) -> WindowItem:
             "model": row.model,
             "version": row.version,
             "segment": row.segment,
+            "life": row.life,
             "window": _window(row, row.revision, row.data_status),
             "data": row.data,
             "concept": row.concept,

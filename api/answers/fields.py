@@ -22,6 +22,14 @@ Segment = Annotated[
         " of the version."
     ),
 ]
+Life = Annotated[
+    int,
+    Field(
+        ge=0,
+        description="How often the version had begun afresh, by a reset or a restoration. Answers"
+        " without `start` and `end` hold windows of its current life only.",
+    ),
+]
 Found = Annotated[str, Field(json_schema_extra={"enum": ["ok", "no_data"]})]
 Kind = Annotated[str, Field(json_schema_extra={"enum": ["numeric", "categorical"]})]
 
@@ -68,6 +76,7 @@ class WindowKey(PassThrough):
     model: str
     version: str
     segment: Segment = ""
+    life: Life = 0
     window: Window
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from api.answers.fields import Found, PassThrough, VersionScope
+from api.answers.fields import Found, Life, PassThrough, VersionScope
 
 
 class Reason(PassThrough):
@@ -32,6 +32,7 @@ class Retraining(VersionScope):
         json_schema_extra={"enum": ["retrain", "wait", "none"]},
     )
     reasons: list[Reason] = Field([])
+    life: Life = 0
     decided_at: datetime | None = Field(
         None, description="Event time of the decision; null before the first one."
     )

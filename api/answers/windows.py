@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from api.answers.drift import ConceptPart, DataPart
-from api.answers.fields import Answer, Segment, Window
+from api.answers.fields import Answer, Life, Segment, Window
 from api.answers.performance import Performance
 
 
@@ -25,6 +25,7 @@ class WindowItem(Answer):
     model: str
     version: str
     segment: Segment = ""
+    life: Life = 0
     window: Window = Field(
         description="`revision` is that of the whole window, `status` that of its data."
     )

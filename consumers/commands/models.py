@@ -125,14 +125,14 @@ def _user() -> str:
 def _request(settings: Settings, key: Key, action: str, by: str, why: str) -> None:
     """Request an action, and wait until ``detect`` has taken it."""
     from driftline.errors import BadInput
-    from monitor.windows.lives import LifeAction, fits
+    from monitor.windows.lives import LifeAction, VersionState, fits
     from producers.contract.life_requests import LifeRequestMessage
     from producers.kafka.life_requests import send_request
 
     before = _known(_states(settings), key)[key]
     state = None if before is None else before.state
     if not fits(state, LifeAction(action)):
-        raise BadInput(f"{'/'.join(key)} is {state or 'registered'}: {action} does not apply")
+        raise BadInput(_refusal(key, state or VersionState.REGISTERED, action))
     message = LifeRequestMessage(
         model=key[0], version=key[1], action=LifeAction(action), by=by, why=why
     )
@@ -142,6 +142,13 @@ def _request(settings: Settings, key: Key, action: str, by: str, why: str) -> No
         click.echo(f"requested; it takes effect when detect is running (waited {WAIT_S:.0f} s)")
     else:
         click.echo(f"{'/'.join(key)} is {after.state} since {after.since}")
+
+
+def _refusal(key: Key, state: str, action: str) -> str:
+    sentence = f"{'/'.join(key)} is {state}: {action} does not apply"
+    if state == "retired" and action != "retire":
+        return f"{sentence}; restore it first: driftline models restore {' '.join(key)}"
+    return sentence
 
 
 def _changed(settings: Settings, key: Key, before: VersionMessage | None) -> VersionMessage | None:

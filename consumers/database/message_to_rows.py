@@ -97,7 +97,10 @@ class _Batch:
     def _add_window(self, message: WindowMessage, document: Document) -> None:
         key = (message.model, message.version, message.segment, message.start_ms, message.end_ms)
         before = self.windows.get(key)
-        if before is None or before["revision"] < message.revision:
+        if before is None or (before["life"], before["revision"]) < (
+            message.life,
+            message.revision,
+        ):
             self.windows[key] = _window(message, document)
 
 
@@ -108,6 +111,7 @@ def _window(message: WindowMessage, document: Document) -> Row:
         "segment": message.segment,
         "start_ms": message.start_ms,
         "end_ms": message.end_ms,
+        "life": message.life,
         "revision": message.revision,
         "data_status": message.data.status,
         "performance_status": message.performance.status,
@@ -159,6 +163,7 @@ def _decision(message: RetrainingDecision, document: Document) -> Row:
         "model": message.model,
         "version": message.version,
         "decided_ms": message.decided_ms,
+        "life": message.life,
         "document": document,
     }
 
@@ -171,6 +176,7 @@ def _version(message: VersionMessage) -> Row:
         "since_ms": message.since_ms,
         "changed_by": _text(message.by),
         "why": _text(message.why),
+        "life": message.life,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select, update
+from sqlalchemy import Connection, Table, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ColumnElement
 
@@ -84,7 +84,9 @@ def insert_missing(connection: Connection, table: Table, rows: Sequence[Row]) ->
 
 # Which of two rows with the same key is kept; in other tables it is the one written last.
 _NEWER: Mapping[str, IsNewer] = {
-    windows.name: lambda row: row.revision > windows.c.revision,
+    windows.name: lambda row: (
+        tuple_(row.life, row.revision) > tuple_(windows.c.life, windows.c.revision)
+    ),
     incidents.name: lambda row: row.updated_ms >= incidents.c.updated_ms,
     heartbeats.name: lambda row: row.at_ms >= heartbeats.c.at_ms,
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, MetaData, Table, Text
 
-SCHEMA_VERSION = "4"  # of these tables; databases with another one are refused
+SCHEMA_VERSION = "5"  # of these tables; databases with another one are refused
 
 metadata = MetaData()
 
@@ -42,6 +42,7 @@ versions = Table(
     Column("since_ms", BigInteger, nullable=False),  # clock of the broker
     Column("changed_by", Text, nullable=False),
     Column("why", Text, nullable=False),
+    Column("life", BigInteger, nullable=False),  # how often it has begun afresh
 )
 
 windows = Table(
@@ -52,6 +53,7 @@ windows = Table(
     Column("segment", Name, primary_key=True),  # empty: the whole
     Column("end_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("start_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("life", BigInteger, nullable=False),  # of the version
     Column("revision", BigInteger, nullable=False),
     Column("data_status", Text, nullable=False),
     Column("performance_status", Text),  # null: the model has no labels
@@ -101,6 +103,7 @@ decisions = Table(
     Column("model", Name, primary_key=True),
     Column("version", Name, primary_key=True),
     Column("decided_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("life", BigInteger, nullable=False),  # of the version
     Column("document", JSON, nullable=False),
 )
 

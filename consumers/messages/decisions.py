@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from consumers.messages.names import Enumerated, Name
+from consumers.messages.names import Count, Enumerated, Name
 from consumers.messages.reading import SCHEMA, decode_json
 from consumers.messages.records import Record
 from consumers.messages.times import milliseconds, rfc3339
@@ -29,6 +29,7 @@ class RetrainingDecision(Struct, frozen=True, kw_only=True):
     decision: Enumerated  # Outcome
     reasons: list[Reason]
     decided_at: str  # event time
+    life: Count = 0  # number of the life of the version, see ``versions``
 
     def __post_init__(self) -> None:
         milliseconds(self.decided_at)
@@ -38,7 +39,9 @@ class RetrainingDecision(Struct, frozen=True, kw_only=True):
         return milliseconds(self.decided_at)
 
 
-def retraining_decision(model: str, version: str, decision: Decision) -> RetrainingDecision:
+def retraining_decision(
+    model: str, version: str, decision: Decision, life: int = 0
+) -> RetrainingDecision:
     return RetrainingDecision(
         schema=SCHEMA,
         model=model,
@@ -54,6 +57,7 @@ def retraining_decision(model: str, version: str, decision: Decision) -> Retrain
             for condition in decision.conditions
         ],
         decided_at=rfc3339(decision.decided_ms),
+        life=life,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from consumers.messages.names import Enumerated, Name
+from consumers.messages.names import Count, Enumerated, Name
 from consumers.messages.reading import SCHEMA, decode_json
 from consumers.messages.records import Message, Record
 from consumers.messages.times import milliseconds, optional_rfc3339, rfc3339
@@ -30,6 +30,7 @@ class VersionMessage(Struct, frozen=True, kw_only=True):
     why: str
     after_offset: int  # of ``summaries``: only later ones belong to the version
     reset_at: str | None = None  # rows appended until then do not belong to it
+    life: Count = 0  # how often it has begun afresh
 
     def __post_init__(self) -> None:
         for time in (self.since, self.reset_at):
@@ -57,6 +58,7 @@ def version_message(partition: int, key: VersionKey, life: Life) -> Message:
         why=life.why,
         after_offset=life.after_offset,
         reset_at=optional_rfc3339(life.reset_ms),
+        life=life.number,
     )
     return Message(TOPIC, "/".join(key).encode(), msgspec.json.encode(content), partition)
 
@@ -74,4 +76,5 @@ def life_of(message: VersionMessage) -> Life:
         message.why,
         message.after_offset,
         message.reset_ms,
+        message.life,
     )

@@ -46,6 +46,7 @@ def window_message(finding: WindowFinding, p_value_threshold: float) -> WindowMe
         model=finding.key.model,
         version=finding.key.version,
         segment=finding.key.segment,
+        life=finding.life,
         revision=finding.revision,
         start=rfc3339(finding.start_ms),
         end=rfc3339(finding.end_ms),

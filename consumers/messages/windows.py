@@ -142,6 +142,7 @@ class WindowMessage(Struct, frozen=True, kw_only=True):
     model: Name
     version: Name
     segment: Segment = ""  # the whole
+    life: Count = 0  # number of the life of the version, see ``versions``
     revision: Count
     start: str  # event time
     end: str  # exclusive

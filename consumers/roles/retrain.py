@@ -30,33 +30,42 @@ from monitor.identity import VersionKey
 from monitor.plan import Plan
 from monitor.statistics.drift_rule import Severity
 
+NOT_RECOVERED = (Resolution.STALE, Resolution.RETIRED, Resolution.REBASED)
+
 
 @dataclass(slots=True)
 class ModelHistory:
     """The windows and critical incidents of one model version.
 
-    Incidents that ended as stale do not count, nor do those about the traffic: more training does
-    not bring rows.
+    Only incidents that are open or have recovered count. Those about the traffic do not: more
+    training does not bring rows.
     """
 
     labels: dict[tuple[int, int], int] = field(default_factory=dict)  # by start and end of a window
     critical: dict[str, int | None] = field(default_factory=dict)  # incident: resolved at, or open
     now_ms: int = 0  # end of the newest window; 0 before the first one
+    life: int = 0  # number of the life of the version, of which the windows are
 
     def add(self, message: WindowMessage | AlertMessage) -> None:
         if isinstance(message, WindowMessage):
-            self.now_ms = max(self.now_ms, message.end_ms)
-            self.labels[message.start_ms, message.end_ms] = message.performance.labels
-        elif message.data.reason == Resolution.STALE:
+            self._add_window(message)
+        elif message.data.reason in NOT_RECOVERED:
             self.critical.pop(message.data.incident, None)
         elif message.data.severity == Severity.CRITICAL and message.data.kind != "traffic":
             self.critical[message.data.incident] = message.data.resolved_ms
+
+    def _add_window(self, message: WindowMessage) -> None:
+        if message.life > self.life:
+            self.life, self.labels, self.now_ms = message.life, {}, 0
+        if message.life == self.life:
+            self.now_ms = max(self.now_ms, message.end_ms)
+            self.labels[message.start_ms, message.end_ms] = message.performance.labels
 
     def decision(self, model: str, version: str, plan: Plan) -> RetrainingDecision:
         """An incident may resolve at the end of any pane, after ``now_ms``; it counts at once."""
         open_ms = [self.now_ms if at_ms is None else at_ms for at_ms in self.critical.values()]
         facts = Facts(self.now_ms, critical_open_ms=open_ms, fresh_labels=_disjoint(self.labels))
-        return retraining_decision(model, version, decide(plan.retraining, facts))
+        return retraining_decision(model, version, decide(plan.retraining, facts), self.life)
 
 
 class Retrain:

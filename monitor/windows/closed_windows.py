@@ -25,18 +25,19 @@ DATA, PERFORMANCE = (Part.ON_TIME, Part.LATE), (Part.FINAL, Part.AMENDED)
 class ClosedWindows:
     """The closed windows by their start. Every other window is still open or pruned."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the key, its reference, and what it has of both
         self,
         evaluator: Evaluator,
         key: Key,
         panes: PaneStore,
         errors: PaneErrors,
         states: Mapping[int, WindowState],
+        life: int = 0,
     ) -> None:
         self.states = dict(states)
         self.published: list[WindowFinding] = []
         self.errors = errors
-        self._evaluator, self._key, self._panes = evaluator, key, panes
+        self._evaluator, self._key, self._panes, self._life = evaluator, key, panes, life
         self._windows = evaluator.plan.windows
         # Windows that have changed since they were last published.
         self._changed_data: set[int] = set()
@@ -156,6 +157,7 @@ class ClosedWindows:
                 revision=window.performance_revision,
                 scores=add_cells(predicted).get("score"),
             ),
+            life=self._life,
         )
 
 

@@ -35,7 +35,7 @@ from monitor.plan import Time
 from monitor.windows.clocks import AppendClock, Clock, Progress, VersionTime
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings
-from monitor.windows.lives import Lives, VersionState
+from monitor.windows.lives import Life
 from monitor.windows.model_detection import ModelDetection
 from monitor.windows.model_state import (
     Counted,
@@ -65,8 +65,8 @@ def advance(
         evaluator = evaluators.get(key)
         judged = None
         if evaluator is not None:
-            is_shadow = _is_shadow(state.lives, key)
-            judged = _judged(evaluator, before, key, batch, findings, is_shadow=is_shadow)
+            life = state.lives.get(key.version_key)
+            judged = _judged(evaluator, before, key, batch, findings, life)
         if judged is not None:
             models[key] = judged
         elif key in batch.named:
@@ -143,19 +143,13 @@ def _touched(state: State, batch: _Batch, evaluators: Mapping[Key, Evaluator]) -
     yield from (key for key in named if key not in known)
 
 
-def _is_shadow(lives: Lives, key: Key) -> bool:
-    life = lives.get(key.version_key)
-    return life is not None and life.state == VersionState.SHADOW
-
-
 def _judged(  # noqa: PLR0913 - the version, its batch, and where the findings go
     evaluator: Evaluator,
     before: ModelState,
     key: Key,
     batch: _Batch,
     findings: Findings,
-    *,
-    is_shadow: bool,
+    life: Life | None,
 ) -> ModelState | None:
     """The state of a key after a batch; None if its detection failed.
 
@@ -165,7 +159,7 @@ def _judged(  # noqa: PLR0913 - the version, its batch, and where the findings g
         after = _if_nothing_is_due(evaluator, before, key, batch)
         if after is not None:
             return after
-        model = ModelDetection(evaluator, key, before, is_shadow=is_shadow)
+        model = ModelDetection(evaluator, key, before, life)
         _detect(model, evaluator.plan.time, before.time, key, batch)
         after = _with_time(model.state, evaluator, before.time, key, batch)
     except Exception as error:  # a bug in the judgement of one key must not stop the others

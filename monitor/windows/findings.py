@@ -115,6 +115,7 @@ class WindowFinding:
     data: DataFinding
     performance: PerformanceFinding
     detectors: tuple[Detector, ...] = ()  # on the errors of panes up to its end
+    life: int = 0  # number of the life of the version
 
     @property
     def revision(self) -> int:

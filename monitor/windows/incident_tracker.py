@@ -18,10 +18,14 @@ from monitor.windows.subjects import TRAFFIC, subject_of
 class IncidentTracker:
     """The open incidents by subject, and the verdicts that have not been applied to them yet."""
 
-    def __init__(self, plan: Plan, key: Key, open_incidents: Mapping[str, Incident]) -> None:
+    def __init__(
+        self, plan: Plan, key: Key, open_incidents: Mapping[str, Incident], life: int = 0
+    ) -> None:
         self.open = dict(open_incidents)
         self.transitions: list[Transition] = []
         self._plan, self._key = plan, key
+        # A version that began afresh may open the same incidents as before, with other ids.
+        self._scope = f"{key.name}\x1f{life}" if life else key.name
         self._verdicts: dict[str, list[WindowVerdict]] = {}
 
     def add(self, subject: str, verdict: WindowVerdict) -> None:
@@ -85,7 +89,7 @@ class IncidentTracker:
         with the window of its evidence.
         """
         self.open, events = apply_signals(
-            self.open, signals, scope=self._key.name, plan=self._plan.incidents
+            self.open, signals, scope=self._scope, plan=self._plan.incidents
         )
         for event in events:
             resolved = event.change is Change.RESOLVED

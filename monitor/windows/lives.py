@@ -5,7 +5,9 @@ Theory of operation
 A version is *registered* until its first row; it has no ``Life`` until then. Its first row makes it
 *live*, and the version that was live before becomes a *shadow*, which is watched as before. A
 shadow without rows for ``time.retire_after`` is *retired*: its incidents are resolved and its state
-is dropped. People can change states too (``LifeRequest``).
+is dropped. People can change states too (``LifeRequest``). A version that is reset or restored
+begins afresh, with a life of a higher number: its windows and incidents are not those of the life
+before.
 
 Every change takes effect at an offset of the log, so results are a function of the log: the items
 of a batch are handled up to the next change, then the change is applied, then the rest.
@@ -55,6 +57,7 @@ class Life:
     why: str
     after_offset: int = -1  # only later summaries belong to it
     reset_ms: int | None = None  # rows appended until then do not belong to it
+    number: int = 0  # how often the version has begun afresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,11 @@ _RESULT: Mapping[LifeAction, VersionState] = {
 }
 
 
+def life_number(life: Life | None) -> int:
+    """0 for a version that had no row yet."""
+    return 0 if life is None else life.number
+
+
 def fits(state: str | None, action: LifeAction) -> bool:
     """Whether an action can be requested in a state (None: no row yet)."""
     return state in _FITTING[action]
@@ -115,6 +123,7 @@ def after_request(lives: Lives, request: LifeRequest, offset: int) -> LifeChange
         request.why,
         offset if afresh or before is None else before.after_offset,
         request.at_ms if action is LifeAction.RESET else _reset_ms(before),
+        life_number(before) + (action in (LifeAction.RESTORE, LifeAction.RESET)),
     )
     ended = (key,) if action in (LifeAction.RETIRE, LifeAction.RESET) else ()
     if action is LifeAction.PROMOTE:
@@ -154,7 +163,14 @@ def after_silence(
     for key, life in lives.items():
         at_ms = _retirement_ms(key, life, last_append_ms, after)
         if at_ms is not None and at_ms <= now_ms:
-            retired[key] = Life(VersionState.RETIRED, now_ms, AUTOMATIC, why, offset, life.reset_ms)
+            retired[key] = replace(
+                life,
+                state=VersionState.RETIRED,
+                since_ms=now_ms,
+                by=AUTOMATIC,
+                why=why,
+                after_offset=offset,
+            )
     return LifeChanges(retired, tuple(retired))
 
 

@@ -15,6 +15,7 @@ from monitor.windows.data_windows import DataWindows
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Transition, WindowFinding
 from monitor.windows.incident_tracker import IncidentTracker
+from monitor.windows.lives import Life, VersionState, life_number
 from monitor.windows.model_state import ModelState
 from monitor.windows.pane_closer import PaneCloser
 from monitor.windows.pane_errors import PaneErrors
@@ -41,7 +42,7 @@ class ModelDetection:
     """
 
     def __init__(
-        self, evaluator: Evaluator, key: Key, model: ModelState, *, is_shadow: bool
+        self, evaluator: Evaluator, key: Key, model: ModelState, life: Life | None = None
     ) -> None:
         decisions, sums = rewindow(model.decisions, evaluator.plan), model.sums
         self._before = model
@@ -49,12 +50,15 @@ class ModelDetection:
         self._panes = PaneStore(
             self._windows, dict(model.panes), decisions.first_pane_ms, decisions.pruned_ms
         )
-        self._incidents = IncidentTracker(evaluator.plan, key, decisions.incidents)
+        number = life_number(life)
+        self._incidents = IncidentTracker(evaluator.plan, key, decisions.incidents, number)
         self._traffic = TrafficWatch(
-            evaluator, self._panes, self._incidents, decisions.traffic, is_shadow
+            evaluator, self._panes, self._incidents, decisions.traffic, is_shadow=_is_shadow(life)
         )
         errors = PaneErrors(evaluator.error_scale, self._panes, decisions.errors)
-        self._closed = ClosedWindows(evaluator, key, self._panes, errors, decisions.windows)
+        self._closed = ClosedWindows(
+            evaluator, key, self._panes, errors, decisions.windows, life=number
+        )
         self._data = DataWindows(
             self._panes,
             self._scan(evaluator.data, Part.ON_TIME, sums.data, decisions.next_pane_ms),
@@ -223,6 +227,10 @@ class ModelDetection:
             first_needed=self._panes.first_offset,
             traffic=self._traffic.state,
         )
+
+
+def _is_shadow(life: Life | None) -> bool:
+    return life is not None and life.state == VersionState.SHADOW
 
 
 def _plus(time_ms: int | None, span_ms: int) -> int | None:

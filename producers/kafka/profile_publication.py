@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from msgspec.structs import replace
 
 from driftline.settings import Settings
@@ -26,6 +27,8 @@ from producers.kafka.profile_table import PROFILES, ProfileTable
 INIT_TIMEOUT_S = READ_BACK_TIMEOUT_S = 30.0
 COMMIT_TIMEOUT_S = 60.0
 TRANSACTION_MS = 60_000
+PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+FENCED = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
 
 Messages = list[tuple[bytes, bytes]]
 
@@ -43,11 +46,28 @@ def publish_profile(
 ) -> Publication:
     """Publish a profile, or update the info of a version that is published with this content.
 
-    The check and the write are one step, because the transactional id fences off other publishers.
-    After the return, everybody who catches up finds what was written. Raises ``ProfileConflict`` if
-    the version is published with other content, ``BadInput`` if ``info`` has too many tags.
+    The check and the write are one step, because the transactional id fences off other publishers;
+    one that is fenced off begins again. After the return, everybody who catches up finds what was
+    written. Raises ``ProfileConflict`` if the version is published with other content, ``BadInput``
+    if ``info`` has too many tags, ``DeliveryFailed``.
     """
-    given, topic = info or VersionInfo(), settings.topic(PROFILES)
+    for pause_s in PAUSES_S:
+        try:
+            return _publish(settings, profile, info or VersionInfo())
+        except _FencedOff:
+            time.sleep(pause_s * random.uniform(0.5, 1.5))  # so that two of them do not keep step
+    raise DeliveryFailed(
+        "the profile was not published: others publish profiles under"
+        f" {settings.topic(PROFILES)!r} all the time: try again when they have finished"
+    )
+
+
+class _FencedOff(Exception):
+    """Another publisher has begun meanwhile."""
+
+
+def _publish(settings: Settings, profile: Profile, given: VersionInfo) -> Publication:
+    topic = settings.topic(PROFILES)
     required = {"transactional.id": topic, "transaction.timeout.ms": TRANSACTION_MS}
     producer = create_client(Producer, client_config(settings, required))
     partitions(producer, settings, topic)
@@ -60,6 +80,8 @@ def publish_profile(
             if messages:
                 _write(producer, topic, messages)
         except KafkaException as error:
+            if error.args[0].code() in FENCED:
+                raise _FencedOff from error
             raise DeliveryFailed(f"the profile was not published: {reason(error)}") from error
         _read_back(table, lambda: _info(table, profile) == updated)
     return publication

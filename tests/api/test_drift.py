@@ -120,6 +120,7 @@ def test_windows_have_all_parts_of_the_message(client, watched):
         "model": "flight-delay",
         "version": "1",
         "segment": "",
+        "life": 0,
         "window": {
             "start": "2013-04-01T00:00:00Z",
             "end": "2013-04-02T00:00:00Z",

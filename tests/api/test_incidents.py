@@ -112,6 +112,7 @@ def test_retraining_status_is_the_newest_decision_with_its_reasons(client, watch
             }
         ],
         "decided_at": "2013-04-02T00:00:00Z",
+        "life": 0,
     }
 
 

@@ -302,6 +302,7 @@ def version_state(version: str, state: str, **fields: Any) -> tuple[str, dict[st
         "why": "its first row",
         "after_offset": -1,
         "reset_at": None,
+        "life": 0,
     }
     return "versions", {**document, **fields}
 

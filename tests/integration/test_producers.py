@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -100,6 +101,15 @@ def test_publishing_the_same_content_again_writes_nothing(settings):
     count = len(list(messages(settings, "profiles")))
     assert publish_profile(settings, profile()) is Publication.UNCHANGED
     assert len(list(messages(settings, "profiles"))) == count == len(published(profile()))
+
+
+def test_profiles_published_at_the_same_time_are_all_published(settings):
+    """Each publisher fences the others off; those begin again."""
+    versions = ("a", "b", "c")
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(lambda name: publish_profile(settings, profile(name)), versions))
+    assert found == [Publication.NEW] * 3
+    assert sorted(read_profiles(settings)) == [("m", name) for name in versions]
 
 
 def test_publishing_other_content_for_a_version_is_refused(settings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -23,7 +24,8 @@ LIVE = VersionMessage(
     why="its first row\x1b[2J",
     after_offset=-1,
 )
-STATES = {("loans", "1"): None, ("loans", "2"): LIVE, ("churn", "1"): None}
+RETIRED = msgspec.structs.replace(LIVE, version="0", state="retired")
+STATES = {("loans", "0"): RETIRED, ("loans", "1"): None, ("loans", "2"): LIVE, ("churn", "1"): None}
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +42,7 @@ def test_list_shows_each_version_with_its_state_without_control_characters():
     assert [line.split()[:3] for line in lines] == [
         ["MODEL", "VERSION", "STATE"],
         ["churn", "1", "registered"],
+        ["loans", "0", "retired"],
         ["loans", "1", "registered"],
         ["loans", "2", "live"],
     ]
@@ -47,7 +50,7 @@ def test_list_shows_each_version_with_its_state_without_control_characters():
 
 
 def test_list_of_one_model_says_if_there_is_none():
-    assert run("list", "--model", "loans").output.count("loans") == 2
+    assert run("list", "--model", "loans").output.count("loans") == 3
     assert run("list", "--model", "fraud").output == "no version of 'fraud'\n"
 
 
@@ -62,7 +65,7 @@ def test_show_has_who_changed_the_state_when_and_why():
     [
         pytest.param(
             ("retire", "loans", "3"),
-            "loans/3 is not registered; registered: churn/1, loans/1, loans/2",
+            "loans/3 is not registered; registered: churn/1, loans/0, loans/1, loans/2",
             id="unknown version",
         ),
         pytest.param(
@@ -75,6 +78,17 @@ def test_show_has_who_changed_the_state_when_and_why():
         ),
         pytest.param(
             ("reset", "loans", "1"), "loans/1 is registered: reset does not apply", id="no row yet"
+        ),
+        pytest.param(
+            ("promote", "loans", "0"),
+            "loans/0 is retired: promote does not apply; restore it first:"
+            " driftline models restore loans 0",
+            id="retired",
+        ),
+        pytest.param(
+            ("retire", "loans", "0"),
+            "loans/0 is retired: retire does not apply",
+            id="retired already",
         ),
     ],
 )

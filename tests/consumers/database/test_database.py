@@ -117,6 +117,17 @@ def test_the_highest_revision_of_a_window_is_kept_within_one_batch(database, ord
     assert rows(database, windows, "revision") == [(2,)]
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("in_one_batch", [False, True])
+def test_a_window_of_a_later_life_is_kept_whatever_its_revision(database, order, in_one_batch):
+    """A version that was reset judges the same time again, from revision 0 on."""
+    messages = [window(data_revision=5), window(data_revision=0, life=1)]
+    ordered = [messages[number] for number in order]
+    for group in [ordered] if in_one_batch else [[message] for message in ordered]:
+        database.apply(batch(*group), {})
+    assert rows(database, windows, "life", "revision") == [(1, 1)]
+
+
 def test_a_newer_revision_of_a_window_replaces_all_columns(database):
     database.apply(batch(window(status="provisional")), {})
     _, newer = window(status="final", performance_revision=2)
@@ -228,7 +239,7 @@ def test_tables_of_another_schema_version_are_refused_by_writers_and_readers(
 ):
     with database.write() as connection:
         connection.execute(text("UPDATE meta SET value = '0' WHERE key = 'schema_version'"))
-    with pytest.raises(ForeignDatabase, match="schema version 0, this release needs 4"):
+    with pytest.raises(ForeignDatabase, match="schema version 0, this release needs 5"):
         Database.to_write(address)
     with pytest.raises(ForeignDatabase, match="schema version 0"), reader.read():
         pass

@@ -933,6 +933,26 @@ def test_restored_version_starts_with_the_rows_after_its_restoration(log, tmp_pa
         assert (counts["models"], counts["panes"]) == (1, 1)
 
 
+@pytest.mark.parametrize("lose_disk", [False, True])
+def test_version_that_was_reset_judges_the_same_rows_again_as_another_life(tmp_path, lose_disk):
+    """Its windows and incidents are equal but for the number of the life and the ids."""
+    log = new_log()
+    for model, version in (("m", "1"), ("m", "2"), ("n", "1")):
+        log.append(request(LifeAction.RESET, version, model), NOW - 1)  # before the rows come again
+    for record in summarised().read(S0):
+        log.append(Message("summaries", record.key, record.value, 0, record.headers))
+    worked_through(tmp_path, log, 4, lose_disk=lose_disk)
+    windows: list[list[Any]] = [[], []]
+    for window in documents(log, "windows"):
+        windows[window.pop("life")].append(window)
+    assert windows[0] == windows[1] != []
+    alerts = documents(log, "alerts")
+    ended = [one for one in alerts if one["data"]["reason"] == "rebased"]
+    others = [without_segment(one) for one in alerts if one not in ended]
+    assert others[: len(others) // 2] == others[len(others) // 2 :] != []
+    assert len({one["id"] for one in alerts}) == len(alerts)
+
+
 @pytest.mark.parametrize("action", [LifeAction.RESET, LifeAction.RETIRE])
 def test_panes_of_a_snapshot_before_a_reset_do_not_come_back(log, tmp_path, action):
     worker = Worker(detect(log, tmp_path), log, [S0])

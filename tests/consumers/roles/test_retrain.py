@@ -33,7 +33,7 @@ def retrain(plan: Plan = PLAN) -> Retrain:
     return Retrain(constant(plan))
 
 
-def window(start: int, labels: int, *, days: int = 1, partition: int = 0, **names: str) -> Message:
+def window(start: int, labels: int, *, days: int = 1, partition: int = 0, **names: Any) -> Message:
     """Of so many days from the day ``start``."""
     _, document = stored.window(
         start, **{"model": "m", **names}, end=rfc3339(T0 + (start + days) * DAY)
@@ -141,6 +141,19 @@ def test_decision_has_every_condition_as_the_documentation_shows_it():
 
 def test_decision_is_dated_at_the_end_of_the_newest_window():
     assert decided(window(3, 1), window(1, 1))["decided_at"] == rfc3339(T0 + 4 * DAY)
+
+
+def test_decision_about_a_version_that_was_reset_is_made_from_its_new_life():
+    """The windows of its old life end in 2035, say, and its incident ended with the reset."""
+    old = [
+        window(9_000, 500),
+        alert("critical"),
+        alert("critical", resolved=9_001, reason="rebased"),
+    ]
+    found = decided(*old, window(1, 60, life=1), window(9_001, 500))
+    assert (found["life"], found["decided_at"]) == (1, rfc3339(T0 + 2 * DAY))
+    assert reasons(found)["fresh_labels"] == ("60", False)
+    assert reasons(found)["critical_incidents"] == ("0", False)
 
 
 def test_labels_of_overlapping_windows_count_once():

@@ -205,6 +205,7 @@ def test_a_window_is_stored_with_its_documents_unchanged(write, database):
             "segment": "",
             "start_ms": APRIL + 2 * DAY,
             "end_ms": APRIL + 3 * DAY,
+            "life": 0,
             "revision": 7,
             "data_status": "closed",
             "performance_status": "final",

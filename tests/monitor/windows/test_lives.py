@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,12 +82,22 @@ def test_version_that_was_registered_as_a_shadow_does_not_become_live_with_its_f
     assert after_first_rows(lives, Progress(seen=seen)).lives == {}
 
 
+def test_version_that_is_reset_or_restored_begins_a_life_of_the_next_number():
+    lives: Lives = {}
+    numbers = []
+    for action in ("shadow", "promote", "reset", "retire", "restore", "reset"):
+        lives = {**lives, **after_request(lives, request(LifeAction(action)), 7).lives}
+        numbers.append(lives[ONE].number)
+    assert numbers == [0, 0, 1, 1, 2, 3]
+
+
 @pytest.mark.parametrize(("now_ms", "retired"), [(104, False), (105, True)])
 def test_shadow_is_retired_after_its_silence_and_a_live_version_is_not(now_ms, retired):
-    lives = {ONE: life(SHADOW), TWO: life(LIVE)}
+    lives = {ONE: replace(life(SHADOW), number=4), TWO: life(LIVE)}
     clock = AppendClock(AppendTimes(1, {0: now_ms}))
     changes = after_silence(lives, {ONE: 3}.get, clock, lambda _: 100, 7)
     assert (set(changes.lives) == {ONE}) is retired
+    assert {one.number for one in changes.lives.values()} <= {4}
     assert after_silence(lives, {ONE: 3}.get, clock, lambda _: None, 7).lives == {}
     assert after_silence(lives, {ONE: 50}.get, clock, lambda _: 100, 7).lives == {}
 
