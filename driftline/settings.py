@@ -99,6 +99,14 @@ class Settings(BaseSettings):
         """The full name of a topic: ``topic("alerts")`` is ``driftline.alerts``."""
         return f"{self.kafka.prefix}.{name}"
 
+    @property
+    def outage_patience_s(self) -> float:
+        """How long to wait for a system that is away. Raises ``InvalidSettings``."""
+        try:
+            return plans.duration(self.kafka, "outage_patience") / 1000
+        except InvalidPlan as error:
+            raise InvalidSettings(str(error)) from error
+
     def _plan(self, own: ModelSection) -> Plan:
         return Plan(
             windows=plans.windows_plan(_merged(self.windows, own.windows)),
@@ -124,6 +132,7 @@ def load_settings(file: Path | None = None, **overrides: Mapping[str, Any]) -> S
         settings = _with_overrides(_read(path), overrides)
     except ValidationError as error:
         raise InvalidSettings(_sentence(error, path)) from error
+    _ = settings.outage_patience_s
     for model in (None, *settings.models):
         settings.plan(model)
     return settings

@@ -30,20 +30,20 @@ from monitor.plan import (
 
 def windows_plan(section: WindowsSection) -> Windows:
     return Windows(
-        pane_ms=_duration(section, "pane"),
-        length_ms=_duration(section, "length"),
-        slide_ms=_duration(section, "slide" if section.slide else "length"),
-        longest_ms=_duration(section, "longest"),
+        pane_ms=duration(section, "pane"),
+        length_ms=duration(section, "length"),
+        slide_ms=duration(section, "slide" if section.slide else "length"),
+        longest_ms=duration(section, "longest"),
     )
 
 
 def time_plan(section: TimeSection) -> Time:
     return Time(
-        lateness_ms=_duration(section, "lateness"),
-        accept_late_ms=_duration(section, "accept_late"),
+        lateness_ms=duration(section, "lateness"),
+        accept_late_ms=duration(section, "accept_late"),
         idle_after_ms=_duration_or_off(section, "idle_after"),
-        label_horizon_ms=_duration(section, "label_horizon"),
-        label_wait_ms=None if section.label_wait is None else _duration(section, "label_wait"),
+        label_horizon_ms=duration(section, "label_horizon"),
+        label_wait_ms=None if section.label_wait is None else duration(section, "label_wait"),
         max_clock_skew_ms=_duration_or_off(section, "max_clock_skew"),
         retire_after_ms=_duration_or_off(section, "retire_after"),
     )
@@ -64,28 +64,28 @@ def performance_plan(section: PerformanceSection) -> Performance:
 
 
 def traffic_plan(section: TrafficSection) -> Traffic:
-    none_after_ms = None if section.none_after is None else _duration(section, "none_after")
+    none_after_ms = None if section.none_after is None else duration(section, "none_after")
     return Traffic(section.watch, none_after_ms)
 
 
 def retraining_plan(section: RetrainingSection) -> Retraining:
     return Retraining(
         critical_alert_threshold=section.critical_alert_threshold,
-        lookback_ms=_duration(section, "lookback"),
+        lookback_ms=duration(section, "lookback"),
         min_labels=section.min_labels,
-        cooldown_ms=_duration(section, "cooldown"),
+        cooldown_ms=duration(section, "cooldown"),
     )
 
 
 def incidents_plan(section: IncidentsSection) -> Incidents:
-    return Incidents(_duration(section, "repeat_after"), section.resolve_after)
+    return Incidents(duration(section, "repeat_after"), section.resolve_after)
 
 
 def _duration_or_off(section: Section, key: str) -> int | None:
-    return None if getattr(section, key) == "off" else _duration(section, key)
+    return None if getattr(section, key) == "off" else duration(section, key)
 
 
-def _duration(section: Section, key: str) -> int:
+def duration(section: Section, key: str) -> int:
     try:
         return duration_ms(getattr(section, key))
     except InvalidPlan as error:

@@ -35,6 +35,11 @@ class KafkaSection(Section):
         description="Longest time between two transactions. Results are visible only after a"
         " commit, so latency is at least this long.",
     )
+    outage_patience: str = Field(
+        default="10m",
+        description="How long a process waits for Kafka, the database or room on the disk before it"
+        " ends with an error.",
+    )
     client: Annotated[dict[str, Secret], BeforeValidator(with_dotted_keys)] = Field(
         default_factory=dict,
         repr=False,

@@ -114,6 +114,14 @@ pacing = _combined(
     click.option(
         "--finish-after", default="60d", show_default=True, help="How much later those records are."
     ),
+    click.option(
+        "--resume",
+        type=click.IntRange(0),
+        default=0,
+        metavar="N",
+        help="Do not send the first N records, which an interrupted run has sent: it prints N."
+        " All other options must be the same.",
+    ),
 )
 
 
@@ -148,7 +156,7 @@ def pacing_of(given: dict[str, Any]) -> Pacing:
     if speed is not None and rate is not None:
         raise click.UsageError("--speed and --rate cannot be combined")
     finish, after_ms = given.pop("finish"), duration_ms(given.pop("finish_after"))
-    return Pacing(speed, rate, after_ms if finish else None)
+    return Pacing(speed, rate, after_ms if finish else None, given.pop("resume"))
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -1,9 +1,21 @@
-"""Sends records to Kafka."""
+"""Sends records to Kafka, in order, until one is not taken.
+
+Theory of operation
+-------------------
+Kafka's client drops a record that could not be sent for some time, and sends those behind it when
+the broker returns. Here no record is dropped. While Kafka is away, records wait in the queue, and
+``send`` waits when it is full. When Kafka has confirmed nothing for ``kafka.outage_patience``, or
+refuses a record, all that still waits is discarded. ``taken`` is then the number of records before
+the first one that was not confirmed, so a sender can go on with that one.
+"""
 
 from __future__ import annotations
 
+import logging
+import time
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from typing import Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -13,8 +25,11 @@ from producers.kafka.configuration import client_config, create_client
 from producers.kafka.errors import DeliveryFailed, reason
 from producers.kafka.metadata import metadata, partitions
 
-MESSAGE_TIMEOUT_MS = 60_000
-FLUSH_S = 60.0
+log = logging.getLogger(__name__)
+
+AWAY_S = 5.0  # without a confirmation, before a line tells that Kafka is away
+LAST_S = 5.0  # for records on their way, after one of them was refused
+NO_LIMIT = 0  # of the client for a record; ours is ``kafka.outage_patience``
 
 
 class Publisher:
@@ -24,13 +39,23 @@ class Publisher:
     """
 
     def __init__(self, settings: Settings) -> None:
-        defaults = {"linger.ms": 20, "message.timeout.ms": MESSAGE_TIMEOUT_MS}  # users may override
-        config = {**defaults, **client_config(settings, {"enable.idempotence": True})}
+        own = {"enable.idempotence": True, "message.timeout.ms": NO_LIMIT}
+        config = {"linger.ms": 20, **client_config(settings, own)}  # users may override linger.ms
         self._settings = settings
         self._producer = create_client(Producer, config)
+        self._patience_s = settings.outage_patience_s
         self._failure: str | None = None
+        self._waiting: dict[int, None] = {}  # numbers of the records that are not confirmed
+        self._queued = 0
+        self._confirmed_s = time.monotonic()  # the newest confirmation, or since when all are
+        self._away = False
         self.delivered: Counter[str] = Counter()  # confirmed records by topic
         metadata(self._producer, settings)
+
+    @property
+    def taken(self) -> int:
+        """The number of records before the first one that Kafka has not confirmed."""
+        return next(iter(self._waiting), self._queued)
 
     def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None:
         """Send to a topic, by its short name. Blocks while the queue is full.
@@ -38,11 +63,9 @@ class Publisher:
         Raises ``DeliveryFailed``, perhaps for an earlier record.
         """
         options = {} if partition is None else {"partition": partition}
-        while not self._queued(self._settings.topic(topic), key, value, options):
-            self._producer.poll(0.1)
-            self._raise_failure()
-        self._producer.poll(0)
-        self._raise_failure()
+        while not self._enqueued(self._settings.topic(topic), key, value, options):
+            self._serve(0.1)
+        self._serve(0)
 
     def partitions(self, topic: str) -> int:
         """The partition count of a topic. Raises ``MissingTopic``."""
@@ -50,10 +73,8 @@ class Publisher:
 
     def flush(self) -> None:
         """Wait until Kafka has confirmed all records. Raises ``DeliveryFailed``."""
-        waiting = self._producer.flush(FLUSH_S)
-        self._raise_failure()
-        if waiting:
-            raise DeliveryFailed(f"Kafka did not confirm {waiting} records within a minute")
+        while self._waiting:
+            self._serve(0.1)
 
     def __enter__(self) -> Self:
         return self
@@ -62,22 +83,54 @@ class Publisher:
         if kind is None:
             self.flush()
 
-    def _queued(self, topic: str, key: bytes, value: bytes, options: Mapping[str, int]) -> bool:
+    def _enqueued(self, topic: str, key: bytes, value: bytes, options: Mapping[str, int]) -> bool:
+        confirm = partial(self._on_delivery, self._queued)
         try:
-            self._producer.produce(topic, value, key, on_delivery=self._on_delivery, **options)
+            self._producer.produce(topic, value, key, on_delivery=confirm, **options)
         except BufferError:
             return False
         except KafkaException as error:
-            raise DeliveryFailed(f"Kafka did not accept a record: {reason(error)}") from error
+            self._stop(f"Kafka did not accept a record: {reason(error)}")
+        if not self._waiting:
+            self._confirmed_s = time.monotonic()
+        self._waiting[self._queued] = None
+        self._queued += 1
         return True
 
-    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
+    def _serve(self, seconds: float) -> None:
+        """Take confirmations. Raises ``DeliveryFailed`` after a refusal or too long an outage."""
+        self._producer.poll(seconds)
+        if self._failure is not None:
+            self._stop(self._failure)
+        if not self._waiting:
+            return
+        silent_s = time.monotonic() - self._confirmed_s
+        if silent_s > self._patience_s:
+            self._stop(f"Kafka at {self._servers} has confirmed nothing for {silent_s:.0f} s")
+        if silent_s > AWAY_S and not self._away:
+            self._away = True
+            log.warning("Kafka at %s confirms nothing: waiting for it", self._servers)
+
+    def _stop(self, failure: str) -> None:
+        """Discard what still waits, so that no later record is sent. Raises ``DeliveryFailed``."""
+        self._producer.purge(in_flight=False)
+        self._producer.flush(LAST_S)
+        self._producer.purge()
+        self._producer.poll(0)
+        raise DeliveryFailed(failure)
+
+    def _on_delivery(self, number: int, error: KafkaError | None, message: Message) -> None:
         if error is None:
             prefix = self._settings.topic("")
             self.delivered[str(message.topic()).removeprefix(prefix)] += 1
-        else:
+            del self._waiting[number]
+            self._confirmed_s = time.monotonic()
+            if self._away:
+                self._away = False
+                log.warning("Kafka at %s confirms records again", self._servers)
+        elif self._failure is None:
             self._failure = f"Kafka did not accept a record for {message.topic()}: {error.str()}"
 
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise DeliveryFailed(self._failure)
+    @property
+    def _servers(self) -> str:
+        return self._settings.kafka.bootstrap_servers

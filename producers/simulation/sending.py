@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import click
 
@@ -27,41 +28,68 @@ from producers.simulation.replay import (
 
 @dataclass(frozen=True, slots=True)
 class Pacing:
-    """The speed of a replay, and whether records that close every window are sent at its end."""
+    """The speed of a replay, its first record, and whether records that close all windows follow.
+
+    A record is a prediction or a label; their order is the same in every run.
+    """
 
     speed: float | None = None  # seconds of event time per second
     rate: float | None = None  # records per second
     finish_after_ms: int | None = None  # time of those records after all others; None: none
+    resume: int = 0  # records that an earlier run has sent
 
-    def pace(self, replay: Replay) -> Pace:
+    def pace(self, start_ms: int) -> Pace:
+        """``start_ms``: the time of the first record."""
         if self.rate is not None:
             return at_rate(self.rate)
         if self.speed is not None:
-            return at_speed(self.speed, int(replay.rows.predictions.time_ms[0]))
+            return at_speed(self.speed, start_ms)
         return as_fast_as_possible
 
 
 def send_replay(settings: Settings, replay: Replay, pacing: Pacing) -> None:
-    """Prints the number of confirmed records at the end, also after an error or a signal."""
+    """Prints the number of confirmed records at the end, also after an error or a signal.
+
+    If not all were sent, also the number of the record to go on with.
+    """
     publisher = Publisher(settings)
     partitions = {topic: publisher.partitions(topic) for topic in (PREDICTIONS, LABELS)}
+    complete = False
     try:
         with publisher, _stopped_by_signals() as stop:
             _send(replay, publisher, pacing, stop)
             if pacing.finish_after_ms is not None and not stop.is_set():
-                for event in replay.finish(pacing.finish_after_ms, partitions):
+                finish = replay.finish(pacing.finish_after_ms, partitions)
+                for event in islice(finish, max(0, pacing.resume - len(replay)), None):
                     publisher.send(event.topic, event.key, event.value, event.partition)
+        complete = not stop.is_set()
     finally:
-        sent = publisher.delivered
+        sent, taken = publisher.delivered, pacing.resume + publisher.taken
         click.echo(f"sent {sent[PREDICTIONS]:,} predictions and {sent[LABELS]:,} labels")
+        if not complete:
+            click.echo(_how_to_go_on(taken, sent.total() - publisher.taken), err=True)
+
+
+def _how_to_go_on(taken: int, behind: int) -> str:
+    twice = f"; {behind:,} records behind it were taken, and will be sent twice" if behind else ""
+    return f"to go on, repeat the command with --resume {taken}{twice}"
 
 
 def _send(replay: Replay, publisher: Publisher, pacing: Pacing, stop: threading.Event) -> None:
+    events = islice(replay.events(), pacing.resume, None)
+    first = next(events, None)
+    if first is None:
+        return
     sending = send(
-        replay.events(), publisher, pace=pacing.pace(replay), seconds=time.monotonic, stop=stop
+        chain([first], events),
+        publisher,
+        pace=pacing.pace(first.time_ms),
+        seconds=time.monotonic,
+        stop=stop,
     )
+    left = len(replay) - pacing.resume
     # Drawing the bar takes longer than sending a record.
-    with click.progressbar(sending, len(replay), "sending", update_min_steps=500) as bar:
+    with click.progressbar(sending, left, "sending", update_min_steps=500) as bar:
         for _ in bar:
             pass
 

@@ -1,0 +1,109 @@
+"""Kafka stops and returns: nothing is lost, and nobody ends who has patience."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.conftest import REMEDY, lacking
+from tests.integration.broker import BrokerUnavailable, LocalKafka
+
+PARTITIONS = 3
+ROWS = 6_000
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[LocalKafka]:
+    """A Kafka of its own, which a test may stop."""
+    try:
+        local = LocalKafka()
+    except BrokerUnavailable as error:
+        lacking("kafka", f"{error} ({REMEDY})")
+    with local:
+        yield local
+
+
+def keys(broker: LocalKafka, topic: str) -> list[list[str]]:
+    """The keys of the records of a topic, by partition."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": broker.bootstrap_servers,
+            "group.id": "test",
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    found = []
+    for number in sorted(consumer.list_topics(topic, timeout=10).topics[topic].partitions):
+        consumer.assign([TopicPartition(topic, number, 0)])
+        of_partition = []
+        while (message := consumer.poll(10)) is not None and message.error() is None:
+            of_partition.append(message.key().decode())
+        found.append(of_partition)
+    consumer.close()
+    return found
+
+
+def newest_count(broker: LocalKafka, topic: str) -> int:
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": "test"})
+    numbers = range(PARTITIONS)
+    ends = [consumer.get_watermark_offsets(TopicPartition(topic, n), timeout=10) for n in numbers]
+    consumer.close()
+    return sum(high for _, high in ends)
+
+
+def test_a_replay_stops_at_the_first_record_that_was_not_taken_and_goes_on_there(
+    broker, prefix, tmp_path: Path
+):
+    """All records before it were taken, once and in order; the sum of both runs has every record."""
+    topic = f"{prefix}.predictions"
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    topics = [NewTopic(f"{prefix}.{name}", PARTITIONS, 1) for name in ("predictions", "labels")]
+    for made in admin.create_topics(topics).values():
+        made.result(30)
+    file = tmp_path / "rows.csv"
+    times = pd.date_range("2024-01-01", periods=ROWS, freq="min", tz="UTC").astype(str)
+    ids = [f"{number:05}" for number in range(ROWS)]
+    pd.DataFrame({"at": times, "p": np.linspace(0, 1, ROWS), "id": ids, "x": 1.0}).to_csv(file)
+    replay = [sys.executable, "-m", "producers", "replay", str(file), "--model", "m"]
+    replay += ["--version", "1", "--time", "at", "--score", "p", "--id", "id", "--rate", "1500"]
+    environment = {
+        **os.environ,
+        "DRIFTLINE_KAFKA__BOOTSTRAP_SERVERS": broker.bootstrap_servers,
+        "DRIFTLINE_KAFKA__PREFIX": prefix,
+        "DRIFTLINE_KAFKA__OUTAGE_PATIENCE": "3s",
+    }
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    running = subprocess.Popen(replay, env=environment, **pipes)
+    while newest_count(broker, topic) < 1_000:
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.1)
+    broker.kill()
+    _, said = running.communicate(timeout=60)
+    broker.start()
+
+    assert running.returncode == 1
+    assert "has confirmed nothing for" in said
+    taken = int(re.search(r"repeat the command with --resume (\d+)", said)[1])
+    assert 1_000 <= taken < ROWS
+    before = keys(broker, topic)
+    assert set(ids[:taken]) <= {key for of_partition in before for key in of_partition}
+    assert all(of_partition == sorted(set(of_partition)) for of_partition in before)
+
+    done = subprocess.run([*replay, "--resume", str(taken)], env=environment, **pipes, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"sent {ROWS - taken:,} predictions and 0 labels" in done.stdout
+    assert {key for of_partition in keys(broker, topic) for key in of_partition} == set(ids)
