@@ -8,6 +8,7 @@ from collections.abc import Callable
 from fastapi import FastAPI
 
 from api.access import AccessControl
+from api.conditional import KeptAnswers
 from api.events import StreamControl
 from api.openapi import install_openapi
 from api.problems import install_problem_handlers
@@ -33,6 +34,7 @@ def create_app(
     """``database`` is opened for reading. It may not exist yet: each request tries again."""
     app = FastAPI(title="Driftline", version="1", description=DESCRIPTION)
     app.state.database, app.state.clock_ms = database, clock_ms
+    app.state.kept = KeptAnswers()
     app.state.streams = StreamControl() if streams is None else streams
     for routes in (health, models, incidents, metrics, drift, retraining):
         app.include_router(routes.router)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from api.answers.models import preference
 from api.parameters import ModelQuery, QueryParameters, SegmentQuery
 from api.problems import RequestProblem
-from api.queries import model_versions
+from api.queries import model_keys
 from consumers.database.database import Database
 from monitor.identity import Key, segment_pairs
 
@@ -43,7 +43,7 @@ def select_key(connection: Connection, query: ModelQuery) -> Key | None:
     the requested one is not registered, or if the segment has a text that no segment has.
     """
     model, version, segment = query.model, query.version, _segment(query)
-    rows = sorted(model_versions(connection), key=lambda row: preference(row.state))
+    rows = sorted(model_keys(connection), key=lambda row: preference(row.state))
     registered = [Key(row.model, row.version, segment) for row in rows]
     if model is None and version is None and not registered:
         return None

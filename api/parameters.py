@@ -70,6 +70,12 @@ class WindowsQuery(HistoryQuery):
     )
 
 
+class FeatureHistoryQuery(HistoryQuery):
+    """One feature of a model version or segment, newest first."""
+
+    feature: _Text = Field(description="Name of the feature.")
+
+
 class AlertsQuery(PageQuery, SegmentQuery):
     """Incidents, newest first."""
 

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Text,
+    and_,
+    cast,
+    func,
+    select,
+    tuple_,
+)
 
 from consumers.database.tables import (
     decisions,
+    distributions,
     heartbeats,
     incidents,
+    meta,
     models,
     transitions,
     versions,
     windows,
 )
-from monitor.identity import Key
+from monitor.identity import Key, VersionKey
 
 Rows = Sequence[Row[Any]]
 After = tuple[Any, ...] | None  # of the last row of the previous page; None: the first page
@@ -32,31 +45,51 @@ class EventTimeRange(NamedTuple):
 UNBOUNDED = EventTimeRange()
 
 
-def model_versions(connection: Connection) -> Rows:
-    """All registered model versions, newest first."""
-    newest = (models.c.registered_ms.desc(), models.c.model.desc(), models.c.version.desc())
-    return connection.execute(_models_with_states().order_by(*newest)).all()
-
-
 def model_versions_page(connection: Connection, after: After, limit: int) -> Rows:
-    """The same, one page."""
+    """Registered model versions, newest first."""
     columns = (models.c.registered_ms, models.c.model, models.c.version)
     query = _models_with_states().order_by(*(column.desc() for column in columns))
     return connection.execute(_after(query, columns, after).limit(limit)).all()
 
 
+def model_keys(connection: Connection) -> Rows:
+    """Model, version and state of each registered version, newest first."""
+    newest = (models.c.registered_ms.desc(), models.c.model.desc(), models.c.version.desc())
+    query = _with_states(select(models.c.model, models.c.version)).order_by(*newest)
+    return connection.execute(query).all()
+
+
+def model_document(connection: Connection, version: VersionKey) -> Mapping[str, Any]:
+    """What was registered of a version; empty if nothing was."""
+    model, number = version
+    query = select(models.c.document).where(models.c.model == model, models.c.version == number)
+    return connection.execute(query).scalar() or {}
+
+
 def _models_with_states() -> Select[Any]:
+    changes = (versions.c.since_ms, versions.c.changed_by, versions.c.why)
+    return _with_states(select(models)).add_columns(*changes)
+
+
+def _with_states(query: Select[Any]) -> Select[Any]:
     """Versions without a row yet have no state."""
     same = (versions.c.model == models.c.model) & (versions.c.version == models.c.version)
-    states = (versions.c.state, versions.c.since_ms, versions.c.changed_by, versions.c.why)
-    return select(models, *states).select_from(models.outerjoin(versions, same))
+    return query.add_columns(versions.c.state).outerjoin_from(models, versions, same)
 
 
 def newest_window(
     connection: Connection, selected: Key, within: EventTimeRange = UNBOUNDED
 ) -> Row[Any] | None:
     """The newest window that lies completely in ``within``."""
-    return connection.execute(_windows(windows, selected, within).limit(1)).first()
+    return connection.execute(_windows(windows.c, selected, within).limit(1)).first()
+
+
+def newest_window_with_distributions(
+    connection: Connection, selected: Key, within: EventTimeRange
+) -> Row[Any] | None:
+    """The same, with the column ``distributions``."""
+    query = _with_distributions(_windows(windows.c, selected, within))
+    return connection.execute(query.limit(1)).first()
 
 
 def newest_performance(
@@ -70,11 +103,26 @@ def newest_performance(
     return connection.execute(query.limit(1)).first()
 
 
-def windows_page(
+def windows_page(  # noqa: PLR0913 - which windows, which page, and what of them
+    connection: Connection,
+    selected: Key,
+    within: EventTimeRange,
+    after: After,
+    limit: int,
+    *,
+    with_distributions: bool,
+) -> Rows:
+    """Windows, newest first; the column ``distributions`` only if it is asked for."""
+    query = _after(_windows(windows.c, selected, within), _WINDOW_KEY, after)
+    query = _with_distributions(query) if with_distributions else query
+    return connection.execute(query.limit(limit)).all()
+
+
+def data_page(
     connection: Connection, selected: Key, within: EventTimeRange, after: After, limit: int
 ) -> Rows:
-    """Windows, newest first."""
-    query = _after(_windows(windows, selected, within), _WINDOW_KEY, after)
+    """Windows, newest first, of their parts only the data, as text."""
+    query = _after(_windows(_DATA_COLUMNS, selected, within), _WINDOW_KEY, after)
     return connection.execute(query.limit(limit)).all()
 
 
@@ -124,6 +172,12 @@ def sequence_of_event(connection: Connection, event: str) -> int | None:
     return connection.execute(query).scalar()
 
 
+def findings_state(connection: Connection) -> tuple[str, ...]:
+    """What tells the state of all findings from every other state. Heartbeats are no findings."""
+    query = select(meta.c.value).where(meta.c.key.in_(("instance", "changes"))).order_by(meta.c.key)
+    return tuple(connection.execute(query).scalars())
+
+
 def newest_sequence(connection: Connection) -> int:
     return connection.execute(select(func.max(transitions.c.sequence))).scalar() or 0
 
@@ -155,16 +209,24 @@ def newest_heartbeats(connection: Connection) -> Rows:
 
 _WINDOW_KEY = (windows.c.end_ms, windows.c.start_ms)
 # Without the other parts, which are large.
-_PERFORMANCE_COLUMNS = [
-    column for column in windows.columns if column.name not in ("data", "concept")
+_PERFORMANCE_COLUMNS = [one for one in windows.c if one.name not in ("data", "concept")]
+_DATA_COLUMNS = [
+    *(one for one in windows.c if one.name not in ("data", "performance", "concept")),
+    cast(windows.c.data, Text).label("data"),
 ]
 
 
+def _with_distributions(query: Select[Any]) -> Select[Any]:
+    keys = [column.name for column in windows.primary_key]
+    same = [windows.c[name] == distributions.c[name] for name in keys]
+    found = query.add_columns(distributions.c.document.label("distributions"))
+    return found.outerjoin_from(windows, distributions, and_(*same))
+
+
 def _windows(
-    source: Table | Sequence[ColumnElement[Any]], selected: Key, within: EventTimeRange
+    columns: Iterable[ColumnElement[Any]], selected: Key, within: EventTimeRange
 ) -> Select[Any]:
     """Newest first. Without a range of event time, only windows of the current life."""
-    columns = source.columns if isinstance(source, Table) else source
     query = select(*columns).where(
         windows.c.model == selected.model,
         windows.c.version == selected.version,

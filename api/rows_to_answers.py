@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
+from msgspec import Raw, Struct
+from msgspec.json import Decoder
 from sqlalchemy import Row
 
-from api.answers import HistoryItem, Incident, Window, WindowItem
+from api.answers import FeatureHistoryItem, HistoryItem, Incident, Window, WindowItem
 from consumers.messages.times import utc_datetime
 from monitor.identity import Key
 
@@ -42,6 +45,63 @@ def part_fields(part: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in (part or {}).items() if name not in _WINDOW_FIELDS}
 
 
+def data_part(row: Row[Any]) -> Mapping[str, Any]:
+    """With the distributions that were read."""
+    found = _distributions(row).get("features", {})
+    features = [_with_distribution(one, found.get(one["name"])) for one in row.data["features"]]
+    return {**row.data, "features": features}
+
+
+def concept_part(row: Row[Any]) -> Mapping[str, Any]:
+    """With the distributions that were read."""
+    found = _distributions(row)
+    features = {
+        name: _with_distribution(row.concept[name], found.get(name))
+        for name in ("prediction", "errors")
+        if row.concept[name] is not None
+    }
+    return {**row.concept, **features}
+
+
+def _distributions(row: Row[Any]) -> Mapping[str, Any]:
+    return getattr(row, "distributions", None) or {}
+
+
+def _with_distribution(
+    feature: Mapping[str, Any], distribution: Mapping[str, Any] | None
+) -> Mapping[str, Any]:
+    return {**feature, "distribution": distribution}
+
+
+def feature_history_items(row: Row[Any], name: str) -> Iterator[FeatureHistoryItem]:
+    """The feature in a window, whose data are text. Nothing if the window does not have it."""
+    data = _DATA.decode(row.data)
+    for text in data.features:  # only the one is read, not all of them
+        if _NAMED.decode(text).name == name:
+            yield FeatureHistoryItem.model_validate(
+                {
+                    **msgspec.json.decode(text),
+                    "model": row.model,
+                    "version": row.version,
+                    "segment": row.segment,
+                    "life": row.life,
+                    "window": _window(row, data.revision, row.data_status),
+                }
+            )
+
+
+class _Data(Struct):
+    revision: int
+    features: list[Raw]
+
+
+class _Named(Struct):
+    name: str
+
+
+_DATA, _NAMED = Decoder(_Data), Decoder(_Named)
+
+
 def history_item(row: Row[Any]) -> HistoryItem:
     return HistoryItem.model_validate(
         {
@@ -63,8 +123,8 @@ def window_item(row: Row[Any]) -> WindowItem:
             "segment": row.segment,
             "life": row.life,
             "window": _window(row, row.revision, row.data_status),
-            "data": row.data,
-            "concept": row.concept,
+            "data": data_part(row),
+            "concept": concept_part(row),
             "performance": row.performance,
         }
     )

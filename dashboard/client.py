@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
@@ -30,6 +30,7 @@ from dashboard.window_parameter import rfc3339
 T = TypeVar("T", bound=BaseModel)
 
 TIMEOUT = httpx.Timeout(10.0, connect=3.0)
+KNOWN_ANSWERS = 50
 PAGE_LIMIT = 500  # the most items that the API returns at once
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
@@ -52,11 +53,19 @@ def connect(address: str, token: str | None = None) -> Client:
     return Client(httpx.Client(base_url=address, headers=headers, timeout=TIMEOUT, mounts=direct))
 
 
+class Known(NamedTuple):
+    """An answer that the API does not send again until it has changed."""
+
+    tag: str
+    answer: BaseModel
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """One method per request. All of them raise ``ApiProblem`` and nothing else."""
 
     http: httpx.Client
+    known: dict[str, Known] = field(default_factory=dict)  # by address, the newest last
 
     def models(self) -> list[Model]:
         """All model versions: live ones first, retired ones last, the last registered first."""
@@ -111,8 +120,29 @@ class Client:
         return self._get("/windows", Page[WindowItem], **parameters).items[::-1]
 
     def _get(self, path: str, answer: type[T], **parameters: Any) -> T:
+        request = self.http.build_request("GET", path, params=parameters)
+        known = self.known.get(str(request.url))
+        if known is not None:
+            request.headers["If-None-Match"] = known.tag
+        response = self._response(request)
+        if known is not None and response.status_code == httpx.codes.NOT_MODIFIED:
+            return cast("T", known.answer)
+        if response.status_code != httpx.codes.OK:
+            raise ApiProblem(_error_message(response))
+        parsed = self._parse(response, answer)
+        if tag := response.headers.get("ETag"):
+            self._keep(str(request.url), Known(tag, parsed))
+        return parsed
+
+    def _keep(self, address: str, known: Known) -> None:
+        self.known.pop(address, None)
+        self.known[address] = known
+        while len(self.known) > KNOWN_ANSWERS:
+            self.known.pop(next(iter(self.known)), None)
+
+    def _response(self, request: httpx.Request) -> httpx.Response:
         try:
-            response = self.http.get(path, params=parameters)
+            return self.http.send(request)
         except httpx.TimeoutException as error:
             raise ApiProblem(f"The API at {self._address} did not answer in time.") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -120,9 +150,6 @@ class Client:
                 f"The API at {self._address} is not reachable. Start it with `driftline api`, or"
                 " set `DRIFTLINE_DASHBOARD__API` to its address."
             ) from error
-        if response.status_code != httpx.codes.OK:
-            raise ApiProblem(_error_message(response))
-        return self._parse(response, answer)
 
     def _parse(self, response: httpx.Response, answer: type[T]) -> T:
         try:

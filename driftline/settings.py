@@ -89,6 +89,13 @@ class Settings(BaseSettings):
             section = error.title.removesuffix("Section").lower()
             raise InvalidSettings(_sentence(error, within=f"models.{model}.{section}.")) from error
 
+    def store_keep_ms(self) -> int | None:
+        """How long findings stay in the database; None: for ever. Raises ``InvalidSettings``."""
+        try:
+            return plans.store_keep_ms(self.store)
+        except InvalidPlan as error:
+            raise InvalidSettings(str(error)) from error
+
     def secrets(self) -> Iterator[str]:
         """The values that must not appear in a log."""
         yield from (token.get_secret_value() for token in self.api.tokens)
@@ -135,6 +142,7 @@ def load_settings(file: Path | None = None, **overrides: Mapping[str, Any]) -> S
     _ = settings.outage_patience_s
     for model in (None, *settings.models):
         settings.plan(model)
+    settings.store_keep_ms()
     return settings
 
 

@@ -7,6 +7,7 @@ from api.answers.drift import (
     DataPart,
     Detector,
     Estimate,
+    FeatureHistoryItem,
 )
 from api.answers.features import DataQuality, Distribution, Feature, UnseenCategories
 from api.answers.fields import Answer, Page, Window
@@ -29,6 +30,7 @@ __all__ = [
     "Distribution",
     "Estimate",
     "Feature",
+    "FeatureHistoryItem",
     "Health",
     "HistoryItem",
     "Incident",

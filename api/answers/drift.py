@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import Field
 
 from api.answers.features import Feature
-from api.answers.fields import PassThrough, WindowScope
+from api.answers.fields import PassThrough, WindowKey, WindowScope
 
 
 class DataPart(PassThrough):
@@ -20,6 +20,10 @@ class DataPart(PassThrough):
 
 class DataDrift(DataPart, WindowScope):
     """All features of a window compared with the reference."""
+
+
+class FeatureHistoryItem(Feature, WindowKey):
+    """A feature in one window."""
 
 
 class Estimate(PassThrough):

@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from sqlalchemy import Connection, Row
 
-from api.answers import ConceptDrift, ConceptPart, DataDrift, Feature, Page, WindowItem
+from api.answers import ConceptDrift, DataDrift, FeatureHistoryItem, Page, WindowItem
+from api.conditional import ConditionalRoute
 from api.dependencies import Snapshot, select_key
 from api.paging import decode_cursor, page
-from api.parameters import RangeQuery, WindowsQuery
-from api.problems import problem_responses
-from api.queries import EventTimeRange, newest_window, windows_page
-from api.rows_to_answers import data_window, part_fields, window_item, window_scope
+from api.parameters import FeatureHistoryQuery, RangeQuery, WindowsQuery
+from api.problems import RequestProblem, problem_responses
+from api.queries import (
+    EventTimeRange,
+    data_page,
+    model_document,
+    newest_window_with_distributions,
+    windows_page,
+)
+from api.rows_to_answers import (
+    concept_part,
+    data_part,
+    data_window,
+    feature_history_items,
+    part_fields,
+    window_item,
+    window_scope,
+)
+from monitor.identity import Key
 
-router = APIRouter(tags=["drift"], responses=problem_responses(400, 404, 422))
+router = APIRouter(
+    route_class=ConditionalRoute, tags=["drift"], responses=problem_responses(400, 404, 422)
+)
 
 
 @router.get("/drift/data")
 def data(connection: Snapshot, query: Annotated[RangeQuery, Query()]) -> DataDrift:
     """All features in the newest window, or in the newest one between `start` and `end`."""
     selected = select_key(connection, query)
-    row = selected and newest_window(connection, selected, EventTimeRange(query.start, query.end))
+    row = selected and _newest(connection, selected, query)
     return DataDrift.model_validate(
-        {**part_fields(row and row.data), **window_scope(selected, data_window(row))}
+        {**part_fields(row and data_part(row)), **window_scope(selected, data_window(row))}
     )
 
 
@@ -31,10 +51,10 @@ def data(connection: Snapshot, query: Annotated[RangeQuery, Query()]) -> DataDri
 def concept(connection: Snapshot, query: Annotated[RangeQuery, Query()]) -> ConceptDrift:
     """Scores, errors, and expected and realised metrics in the same window."""
     selected = select_key(connection, query)
-    row = selected and newest_window(connection, selected, EventTimeRange(query.start, query.end))
+    row = selected and _newest(connection, selected, query)
     return ConceptDrift.model_validate(
         {
-            **part_fields(row and row.concept),
+            **part_fields(row and concept_part(row)),
             **window_scope(selected, data_window(row)),
             "performance_status": row and row.performance_status,
         }
@@ -49,26 +69,43 @@ def windows(connection: Snapshot, query: Annotated[WindowsQuery, Query()]) -> Pa
     if selected is None:
         return Page(items=[], next=None)
     within = EventTimeRange(query.start, query.end)
-    rows = windows_page(connection, selected, within, after, query.limit + 1)
+    rows = windows_page(
+        connection,
+        selected,
+        within,
+        after,
+        query.limit + 1,
+        with_distributions=query.distributions,
+    )
     page_rows, cursor = page(rows, query.limit, lambda row: (row.end_ms, row.start_ms))
-    items = [window_item(row) for row in page_rows]
-    if not query.distributions:
-        items = [_without_distributions(item) for item in items]
+    return Page(items=[window_item(row) for row in page_rows], next=cursor)
+
+
+@router.get("/drift/history")
+def history(
+    connection: Snapshot, query: Annotated[FeatureHistoryQuery, Query()]
+) -> Page[FeatureHistoryItem]:
+    """One feature in all windows, newest first, without its distributions."""
+    after = decode_cursor(query.cursor, int, int)
+    selected = select_key(connection, query)
+    if selected is None:
+        return Page(items=[], next=None)
+    _check_feature(model_document(connection, selected.version_key), query.feature)
+    within = EventTimeRange(query.start, query.end)
+    rows = data_page(connection, selected, within, after, query.limit + 1)
+    page_rows, cursor = page(rows, query.limit, lambda row: (row.end_ms, row.start_ms))
+    items = [item for row in page_rows for item in feature_history_items(row, query.feature)]
     return Page(items=items, next=cursor)
 
 
-def _without_distributions(item: WindowItem) -> WindowItem:
-    features = [_without_distribution(feature) for feature in item.data.features]
-    data = item.data.model_copy(update={"features": features})
-    concept = item.concept and _concept_without_distributions(item.concept)
-    return item.model_copy(update={"data": data, "concept": concept})
+def _check_feature(document: Mapping[str, Any], feature: str) -> None:
+    known = [one["name"] for one in document.get("features", ())]
+    if feature not in known:
+        raise RequestProblem(
+            404, f"there is no feature {feature!r}; the features are {', '.join(known[:50])}"
+        )
 
 
-def _concept_without_distributions(concept: ConceptPart) -> ConceptPart:
-    features = {"prediction": concept.prediction, "errors": concept.errors}
-    update = {name: part and _without_distribution(part) for name, part in features.items()}
-    return concept.model_copy(update=update)
-
-
-def _without_distribution(feature: Feature) -> Feature:
-    return feature.model_copy(update={"distribution": None})
+def _newest(connection: Connection, selected: Key, query: RangeQuery) -> Row[Any] | None:
+    within = EventTimeRange(query.start, query.end)
+    return newest_window_with_distributions(connection, selected, within)

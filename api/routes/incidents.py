@@ -10,6 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy import Connection
 
 from api.answers import Incident, IncidentHistory, Page
+from api.conditional import ConditionalRoute
 from api.dependencies import NoParameters, Snapshot, database, select_key
 from api.events import start_sequence, stream
 from api.paging import decode_cursor, page
@@ -19,7 +20,8 @@ from api.queries import incident_by_id, incidents_page, transitions_of_incident
 from api.rows_to_answers import incident_fields
 from monitor.identity import Key
 
-router = APIRouter(tags=["incidents"])
+router = APIRouter(route_class=ConditionalRoute, tags=["incidents"])
+unconditional = APIRouter(tags=["incidents"])
 
 
 class EventStream(StreamingResponse):
@@ -70,7 +72,9 @@ def one_incident(
     return IncidentHistory(**incident_fields(row), transitions=events)
 
 
-@router.get("/events", response_class=EventStream, responses={**_STREAM, **problem_responses(422)})
+@unconditional.get(
+    "/events", response_class=EventStream, responses={**_STREAM, **problem_responses(422)}
+)
 def events(
     request: Request,
     query: Annotated[EventsQuery, Query()],
@@ -104,3 +108,6 @@ def _page(
     rows = incidents_page(connection, filters, after, query.limit + 1)
     items, cursor = page(rows, query.limit, lambda row: (row.opened_ms, row.id))
     return Page(items=[Incident(**incident_fields(row)) for row in items], next=cursor)
+
+
+router.include_router(unconditional)

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from api.answers import Baseline, HistoryItem, LatestMetrics, Page, Window
+from api.conditional import ConditionalRoute
 from api.dependencies import Snapshot, select_key
 from api.paging import decode_cursor, page
 from api.parameters import HistoryQuery, ModelQuery, SegmentQuery
 from api.problems import problem_responses
-from api.queries import EventTimeRange, model_versions, newest_performance, performance_page
+from api.queries import EventTimeRange, model_document, newest_performance, performance_page
 from api.rows_to_answers import (
     history_item,
     part_fields,
@@ -22,15 +23,21 @@ from api.rows_to_answers import (
 )
 from consumers.messages.times import utc_datetime
 
-router = APIRouter(prefix="/metrics", tags=["metrics"], responses=problem_responses(400, 404, 422))
+router = APIRouter(
+    route_class=ConditionalRoute,
+    prefix="/metrics",
+    tags=["metrics"],
+    responses=problem_responses(400, 404, 422),
+)
 
 
 @router.get("/baseline")
 def baseline(connection: Snapshot, query: Annotated[ModelQuery, Query()]) -> Baseline:
     """Performance on the reference, which all windows are compared with."""
     selected = select_key(connection, query)
-    documents = {(row.model, row.version): row.document for row in model_versions(connection)}
-    document: Mapping[str, Any] = {} if selected is None else documents[selected.version_key]
+    document: Mapping[str, Any] = {}
+    if selected is not None:
+        document = model_document(connection, selected.version_key)
     return Baseline(
         **version_scope(selected, _reference_window(document)),
         rows=document.get("rows"),

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Row
 
 from api.answers import Model, Page
+from api.conditional import ConditionalRoute
 from api.dependencies import Snapshot
 from api.paging import decode_cursor, page
 from api.parameters import PageQuery
@@ -16,7 +17,9 @@ from api.queries import model_versions_page
 from consumers.messages.times import utc_datetime
 from monitor.windows.lives import VersionState
 
-router = APIRouter(tags=["models"], responses=problem_responses(404, 422))
+router = APIRouter(
+    route_class=ConditionalRoute, tags=["models"], responses=problem_responses(404, 422)
+)
 
 
 @router.get("/models")

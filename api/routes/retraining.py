@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from api.answers import Retraining, Window
+from api.conditional import ConditionalRoute
 from api.dependencies import Snapshot, select_key
 from api.parameters import ModelQuery
 from api.problems import problem_responses
@@ -16,7 +17,10 @@ from api.rows_to_answers import version_scope
 from consumers.messages.times import utc_datetime
 
 router = APIRouter(
-    prefix="/retraining", tags=["retraining"], responses=problem_responses(400, 404, 422)
+    route_class=ConditionalRoute,
+    prefix="/retraining",
+    tags=["retraining"],
+    responses=problem_responses(400, 404, 422),
 )
 
 

@@ -2,13 +2,14 @@
 
 python -m benchmarks.speed kernel    counting and deciding, in one process
 python -m benchmarks.speed join      the role join, beside RocksDB alone
+python -m benchmarks.speed api       the API with 50 clients
 """
 
 import click
 
-from benchmarks.speed import join, kernel
+from benchmarks.speed import api, join, kernel
 
-commands = click.Group(commands={"kernel": kernel.main, "join": join.main})
+commands = click.Group(commands={"kernel": kernel.main, "join": join.main, "api": api.main})
 
 if __name__ == "__main__":
     commands()

@@ -20,12 +20,20 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, select, text
 
-from consumers.database import schema
+from consumers.database import retention, schema
 from consumers.database.engines import InvalidDatabase, engine_for, location_of
 from consumers.database.errors import DatabaseUnavailable, Fenced, ForeignDatabase, driver_errors
 from consumers.database.rows import OffsetRange, Row, RowBatch
-from consumers.database.statements import advance_offset, insert_alerts, upsert
-from consumers.database.tables import decisions, heartbeats, models, offsets, versions, windows
+from consumers.database.statements import advance_offset, count_change, insert_alerts, upsert
+from consumers.database.tables import (
+    decisions,
+    distributions,
+    heartbeats,
+    models,
+    offsets,
+    versions,
+    windows,
+)
 from consumers.messages.records import TopicPartition
 
 
@@ -77,15 +85,27 @@ class Database:
             for partition, read in sorted(offsets_read.items()):
                 advance_offset(connection, partition, read)
             upsert(connection, windows, batch.windows)
+            upsert(connection, distributions, batch.distributions)
             insert_alerts(connection, batch.alerts)
             upsert(connection, decisions, batch.decisions)
             upsert(connection, heartbeats, batch.heartbeats)
             upsert(connection, versions, batch.versions)
+            if batch.has_findings:
+                count_change(connection)
 
     def register(self, rows: Sequence[Row]) -> None:
         """Write model versions. A known one keeps the time of its first registration."""
         with self.write() as connection:
             upsert(connection, models, rows, keep={"registered_ms"})
+            count_change(connection)
+
+    def delete_old(self, keep_ms: int, now_ms: int) -> bool:
+        """Delete some of what is older. Returns whether more may be left."""
+        with self.write() as connection:
+            deleted = retention.delete_old(connection, keep_ms, now_ms)
+            if deleted:
+                count_change(connection)
+        return deleted >= retention.STEP
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

@@ -66,6 +66,7 @@ TOPICS = tuple(_DECODERS)
 @dataclass(frozen=True, slots=True)
 class _Batch:
     windows: Rows = field(default_factory=dict)
+    distributions: Rows = field(default_factory=dict)
     alerts: list[Alert] = field(default_factory=list)
     decisions: Rows = field(default_factory=dict)
     heartbeats: Rows = field(default_factory=dict)
@@ -75,6 +76,7 @@ class _Batch:
     def changes(self) -> RowBatch:
         return RowBatch(
             list(self.windows.values()),
+            list(self.distributions.values()),
             self.alerts,
             list(self.decisions.values()),
             list(self.heartbeats.values()),
@@ -101,10 +103,26 @@ class _Batch:
             message.life,
             message.revision,
         ):
-            self.windows[key] = _window(message, document)
+            found = distributions_of(document)
+            self.windows[key] = {**_window_key(message), **_window(message, document)}
+            self.distributions[key] = {**_window_key(message), "document": found}
 
 
-def _window(message: WindowMessage, document: Document) -> Row:
+def distributions_of(document: Document) -> Document:
+    """Takes the distributions out of the document of a window."""
+    concept = document["concept"]
+    return {
+        "features": {one["name"]: _taken(one) for one in document["data"]["features"]},
+        **{name: _taken(concept[name]) for name in ("prediction", "errors")},
+    }
+
+
+def _taken(feature: Document | None) -> Document | None:
+    return None if feature is None else feature.pop("distribution", None)
+
+
+def _window_key(message: WindowMessage) -> Row:
+    """What identifies a window and its revision."""
     return {
         "model": message.model,
         "version": message.version,
@@ -113,6 +131,11 @@ def _window(message: WindowMessage, document: Document) -> Row:
         "end_ms": message.end_ms,
         "life": message.life,
         "revision": message.revision,
+    }
+
+
+def _window(message: WindowMessage, document: Document) -> Row:
+    return {
         "data_status": message.data.status,
         "performance_status": message.performance.status,
         "data": document["data"],

@@ -28,7 +28,13 @@ class RowBatch:
     """The rows of a batch of messages, in the order of the messages."""
 
     windows: Sequence[Row] = ()
+    distributions: Sequence[Row] = ()
     alerts: Sequence[Alert] = ()
     decisions: Sequence[Row] = ()
     heartbeats: Sequence[Row] = ()
     versions: Sequence[Row] = ()
+
+    @property
+    def has_findings(self) -> bool:
+        """Whether it holds more than heartbeats."""
+        return any((self.windows, self.alerts, self.decisions, self.versions))

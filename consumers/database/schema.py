@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from sqlalchemy import Connection, inspect, select, text
 
 from consumers.database.errors import DatabaseUnavailable, ForeignDatabase
@@ -21,7 +23,9 @@ def create_tables(connection: Connection, location: str) -> None:
             " database of its own"
         )
     metadata.create_all(connection)
-    insert_missing(connection, meta, [{"key": "schema_version", "value": SCHEMA_VERSION}])
+    # Together they tell one state of the findings from all others, also after it was rebuilt.
+    created = {"schema_version": SCHEMA_VERSION, "instance": uuid.uuid4().hex, "changes": "0"}
+    insert_missing(connection, meta, [{"key": key, "value": v} for key, v in created.items()])
     _check_version(connection, location)
 
 

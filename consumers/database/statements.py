@@ -5,13 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Table,
+    Text,
+    cast,
+    func,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ColumnElement
 
 from consumers.database.errors import Fenced
 from consumers.database.rows import Alert, OffsetRange, Row
-from consumers.database.tables import heartbeats, incidents, meta, offsets, transitions, windows
+from consumers.database.tables import (
+    distributions,
+    heartbeats,
+    incidents,
+    meta,
+    offsets,
+    transitions,
+    windows,
+)
 from consumers.messages.records import TopicPartition
 
 IDS_PER_QUERY = 500
@@ -60,6 +78,12 @@ def insert_alerts(connection: Connection, alerts: Sequence[Alert]) -> None:
     insert_missing(connection, transitions, numbered)
 
 
+def count_change(connection: Connection) -> None:
+    """Count a change of what answers are made of."""
+    counted = cast(cast(meta.c.value, BigInteger) + 1, Text)
+    connection.execute(update(meta).where(meta.c.key == "changes").values(value=counted))
+
+
 def _locked_sequence(connection: Connection) -> int:
     """The last sequence number. No other writer can take one before this transaction ends."""
     lock = update(meta).where(meta.c.key == "schema_version").values(value=meta.c.value)
@@ -82,11 +106,13 @@ def insert_missing(connection: Connection, table: Table, rows: Sequence[Row]) ->
     return sum(connection.execute(statement, dict(row)).rowcount for row in rows)
 
 
+def _has_higher_revision(table: Table) -> IsNewer:
+    return lambda row: tuple_(row.life, row.revision) > tuple_(table.c.life, table.c.revision)
+
+
 # Which of two rows with the same key is kept; in other tables it is the one written last.
 _NEWER: Mapping[str, IsNewer] = {
-    windows.name: lambda row: (
-        tuple_(row.life, row.revision) > tuple_(windows.c.life, windows.c.revision)
-    ),
+    **{table.name: _has_higher_revision(table) for table in (windows, distributions)},
     incidents.name: lambda row: row.updated_ms >= incidents.c.updated_ms,
     heartbeats.name: lambda row: row.at_ms >= heartbeats.c.at_ms,
 }

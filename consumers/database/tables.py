@@ -62,6 +62,26 @@ windows = Table(
     Column("performance", JSON(none_as_null=True)),
 )
 
+# Of the features, the score and the errors of a window: they are half of its size, and only the
+# answers about one window contain them.
+distributions = Table(
+    "distributions",
+    metadata,
+    *(
+        Column(name, kind, primary_key=True, autoincrement=False)
+        for name, kind in (
+            ("model", Name),
+            ("version", Name),
+            ("segment", Name),
+            ("end_ms", BigInteger()),
+            ("start_ms", BigInteger()),
+        )
+    ),
+    Column("life", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("document", JSON, nullable=False),  # ``features`` by name, ``prediction``, ``errors``
+)
+
 incidents = Table(
     "incidents",
     metadata,

@@ -99,7 +99,7 @@ def _run_store(
     try:
         database.claim(client.cluster_id(), settings.kafka.prefix)
         with ProfileTable(settings) as profiles:
-            role = Store(database, profiles)
+            role = Store(database, profiles, keep_ms=settings.store_keep_ms())
             heartbeat = Heartbeat(settings, "store", slot, client, restarts)
             log.info("store-%d is reading", slot)
             run_sink(client, role, heartbeat, poll_s=_commit_s(settings), stopped=stopped)

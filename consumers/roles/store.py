@@ -18,6 +18,8 @@ from driftline.clock import wall_clock_ms
 from producers.contract.profile_blobs import Head
 from producers.contract.version_info import VersionInfo
 
+DELETION_MS = 60_000
+
 
 class Store:
     """Writes each message to the database once."""
@@ -29,8 +31,11 @@ class Store:
         database: Database,
         profiles: PublishedProfiles,
         clock_ms: Callable[[], int] = wall_clock_ms,
+        keep_ms: int | None = None,
     ) -> None:
         self._database, self._profiles, self._clock_ms = database, profiles, clock_ms
+        self._keep_ms = keep_ms  # None: nothing is deleted
+        self._next_deletion_ms = 0  # clock
         # The offset of each partition in the database; None: nothing was written from it.
         self._positions: dict[TopicPartition, int | None] = {}
         # What was written of each version.
@@ -51,6 +56,7 @@ class Store:
         Raises ``Fenced``, ``DatabaseUnavailable`` or ``UnreadableMessage``.
         """
         self._write_new_models()
+        self._delete_old()
         if not records:
             return
         ends = {record.topic_partition: record.offset + 1 for record in records}
@@ -72,6 +78,14 @@ class Store:
             }
             for partition, offset in self._positions.items()
         }
+
+    def _delete_old(self) -> None:
+        """One step a minute, or each time if more is left."""
+        now_ms = self._clock_ms()
+        if self._keep_ms is None or now_ms < self._next_deletion_ms:
+            return
+        if not self._database.delete_old(self._keep_ms, now_ms):
+            self._next_deletion_ms = now_ms + DELETION_MS
 
     def _write_new_models(self) -> None:
         """Write the versions that are new, or have new info, or replace a deleted one."""

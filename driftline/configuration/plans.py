@@ -8,6 +8,7 @@ from driftline.configuration.sections import (
     PerformanceSection,
     RetrainingSection,
     Section,
+    StoreSection,
     TimeSection,
     TrafficSection,
     WindowsSection,
@@ -66,6 +67,11 @@ def performance_plan(section: PerformanceSection) -> Performance:
 def traffic_plan(section: TrafficSection) -> Traffic:
     none_after_ms = None if section.none_after is None else duration(section, "none_after")
     return Traffic(section.watch, none_after_ms)
+
+
+def store_keep_ms(section: StoreSection) -> int | None:
+    """None: for ever."""
+    return _duration_or_off(section, "keep")
 
 
 def retraining_plan(section: RetrainingSection) -> Retraining:

@@ -210,6 +210,11 @@ class StoreSection(Section):
         repr=False,
         description="`sqlite:///FILE` or `postgresql://USER@HOST/DATABASE`.",
     )
+    keep: str = Field(
+        default="365d",
+        description="Windows, resolved incidents and decisions that are older than this are"
+        " deleted, counted in event time from the newest window of the version; `off`: never.",
+    )
 
 
 class ApiSection(Section):

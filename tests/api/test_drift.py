@@ -153,3 +153,23 @@ def test_unknown_fields_of_messages_are_passed_through(client, watched):
     watched(("windows", message))
     answer = client.get("/drift/data").json()
     assert (answer["news"], answer["features"][0]["wasserstein"]) == (1, 0.5)
+
+
+def test_history_of_a_feature_has_it_in_all_windows_newest_first(client, watched):
+    for day in range(3):
+        _, message = window(day)
+        message["data"]["features"][0]["statistic"] = day / 10
+        watched(("windows", message))
+    answer = client.get("/drift/history", params={"feature": "temp", "limit": 2}).json()
+    found = [(one["window"]["start"][:10], one["statistic"]) for one in answer["items"]]
+    assert found == [("2013-04-03", 0.2), ("2013-04-02", 0.1)]
+    assert {one["name"] for one in answer["items"]} == {"temp"}
+    rest = client.get("/drift/history", params={"feature": "temp", "cursor": answer["next"]})
+    assert [one["statistic"] for one in rest.json()["items"]] == [0.0]
+
+
+def test_history_of_an_unknown_feature_names_the_features(client, watched):
+    watched(window())
+    answer = client.get("/drift/history", params={"feature": "tmep"})
+    assert answer.status_code == 404
+    assert answer.json()["detail"].startswith("there is no feature 'tmep'; the features are ")

@@ -8,6 +8,7 @@ PATHS = [
     "/alerts",
     "/drift/concept",
     "/drift/data",
+    "/drift/history",
     "/events",
     "/health",
     "/incidents",

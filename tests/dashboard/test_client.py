@@ -39,6 +39,22 @@ def test_windows_are_returned_oldest_first_and_without_distributions():
     assert api.requests[-1][1]["distributions"] == "false"
 
 
+def test_answer_that_has_not_changed_is_not_sent_again():
+    tags, sent = ['"a"', '"a"', '"b"', '"b"'], list[str | None]()
+
+    def handler(request):
+        tag, known = tags[len(sent)], request.headers.get("If-None-Match")
+        sent.append(known)
+        if known == tag:
+            return httpx.Response(304, headers={"ETag": tag})
+        page = {"items": [model(tag.strip(chr(34)))], "next": None}
+        return httpx.Response(200, headers={"ETag": tag}, json=page)
+
+    asked = client(handler)
+    assert [asked.models()[0].model for _ in tags] == ["a", "a", "b", "b"]
+    assert sent == [None, '"a"', '"a"', '"b"']
+
+
 def test_received_records_are_read():
     api = FakeApi(model())
     api.health = health(predictions={**health()["predictions"], "received": 905})

@@ -21,7 +21,7 @@ from consumers.database.database import (
     ForeignDatabase,
     InvalidDatabase,
 )
-from consumers.database.message_to_rows import row_batch, store_reader
+from consumers.database.message_to_rows import distributions_of, row_batch, store_reader
 from consumers.database.rows import OffsetRange, RowBatch
 from consumers.database.tables import incidents, transitions, windows
 from consumers.messages.records import TopicPartition
@@ -134,6 +134,7 @@ def test_a_newer_revision_of_a_window_replaces_all_columns(database):
     newer["concept"]["errors"] = None
     database.apply(batch(("windows", newer)), {})
     found = rows(database, windows, "performance_status", "concept", "performance")
+    distributions_of(newer)
     assert found == [("final", newer["concept"], newer["performance"])]
 
 

@@ -14,8 +14,20 @@ import pytest
 from sqlalchemy import select
 
 from consumers.database.database import Fenced
-from consumers.database.message_to_rows import TOPICS, row_batch, store_reader
-from consumers.database.tables import decisions, heartbeats, incidents, models, windows
+from consumers.database.message_to_rows import (
+    TOPICS,
+    distributions_of,
+    row_batch,
+    store_reader,
+)
+from consumers.database.tables import (
+    decisions,
+    distributions,
+    heartbeats,
+    incidents,
+    models,
+    windows,
+)
 from consumers.messages.reading import UnreadableMessage
 from consumers.messages.records import CommittedOffset, TopicPartition
 from consumers.roles.store import Store
@@ -198,6 +210,9 @@ def test_the_same_messages_in_other_batches_give_the_same_rows(database, write):
 def test_a_window_is_stored_with_its_documents_unchanged(write, database):
     _, message = window(2, data_revision=3, performance_revision=4)
     write(records(("windows", message)))
+    found = distributions_of(message)  # they are stored apart from the rest
+    assert found["features"].keys() == {"temp", "carrier"}
+    assert rows(database, distributions.c.document) == [{"document": found}]
     assert rows(database, windows) == [
         {
             "model": "flight-delay",
