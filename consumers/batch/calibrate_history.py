@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -13,10 +14,13 @@ import numpy as np
 from consumers.batch.inputs import between
 from consumers.kafka.topic_reader import TopicReader
 from consumers.messages.records import Record
+from consumers.sources.arrow_documents import documents
+from consumers.sources.arrow_stream import read_table
 from driftline.errors import BadInput
 from driftline.settings import Settings
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows
+from producers.contract.arrow_columns import ARROW_HEADER, PREDICTION
 from producers.contract.records import (
     ContractViolation,
     PredictionRecord,
@@ -130,11 +134,22 @@ def _columns(rows: Sequence[PredictionRecord], ignore: Sequence[str]) -> Predict
 
 
 def _decoded(records: Iterable[Record]) -> Iterator[PredictionRecord]:
-    for record in records:
+    for value in chain.from_iterable(map(_values, records)):
         try:
-            yield decode_prediction(record.value)
+            yield decode_prediction(value)
         except (Undecodable, ContractViolation):
             continue
+
+
+def _values(record: Record) -> Iterable[bytes | None]:
+    """The rows of a record as JSON."""
+    if ARROW_HEADER not in record.headers:
+        return [record.value]
+    try:
+        table = read_table(record.value, PREDICTION)
+    except (Undecodable, ContractViolation):
+        return []
+    return documents(table, np.arange(table.num_rows), PREDICTION)
 
 
 def _column(values: Sequence[object]) -> np.ndarray[tuple[int], np.dtype[np.object_]]:

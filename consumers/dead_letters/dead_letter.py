@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from consumers.messages.arrow import JSON_HEADERS
 from consumers.messages.records import Message, Record
+from producers.contract.arrow_columns import CONTENT_TYPE
 
 TOPIC = "dead-letters"
 SOURCES = ("predictions", "labels")
@@ -68,8 +70,8 @@ class DeadLetter:
         )
 
 
-def dead_letter_message(record: Record, reason: str, error: str) -> Message:
-    """The record byte for byte, with the reason.
+def dead_letter_message(record: Record, reason: str, error: str, row: int | None = None) -> Message:
+    """The record byte for byte, with the reason. ``row``: its position in a record of several.
 
     Of a record over ``MAX_BYTES``, the first part of the value is kept with a hash of the whole.
     """
@@ -79,6 +81,7 @@ def dead_letter_message(record: Record, reason: str, error: str) -> Message:
         ("driftline.topic", record.topic.encode()),
         ("driftline.partition", str(record.partition).encode()),
         ("driftline.offset", str(record.offset).encode()),
+        *([] if row is None else [("driftline.row", str(row).encode())]),
     ]
     key, value, received = record.key, record.value, _received(record)
     rest = len(key or b"") + sum(len(name.encode()) + len(text or b"") for name, text in received)
@@ -88,6 +91,12 @@ def dead_letter_message(record: Record, reason: str, error: str) -> Message:
         if rest + TRUNCATED_BYTES > MAX_BYTES:
             received, key = [], key and key[:TRUNCATED_BYTES]
     return Message(TOPIC, key, value, headers=[*received, *headers])
+
+
+def row_as_record(record: Record, value: bytes) -> Record:
+    """A row of a record that holds several, as JSON: it can be sent again alone."""
+    others = [header for header in record.headers if header[0] != CONTENT_TYPE]
+    return replace(record, value=value, headers=[*others, *JSON_HEADERS])
 
 
 def _received(record: Record) -> list[tuple[str, bytes | None]]:

@@ -43,7 +43,7 @@ class Conversion:
             int(message.offset() or 0),
             message.key(),
             message.value(),
-            _headers(message),
+            headers_of(message),
             int(message.timestamp()[1]),
         )
 
@@ -51,7 +51,7 @@ class Conversion:
         return str(topic).removeprefix(self._prefix)
 
 
-def _headers(message: KafkaMessage) -> Headers:
+def headers_of(message: KafkaMessage) -> Headers:
     """Empty if a name is not UTF-8: the client library cannot return such headers."""
     try:
         headers = message.headers() or ()

@@ -12,8 +12,14 @@ from confluent_kafka import Consumer
 from confluent_kafka import Message as KafkaMessage
 
 from consumers.kafka.batch_limit import BatchLimit
-from consumers.kafka.conversion import Conversion
-from consumers.messages.records import BlockedRecords, Record, RecordBlock, TopicPartition
+from consumers.kafka.conversion import Conversion, headers_of
+from consumers.messages.records import (
+    BlockedRecords,
+    Record,
+    RecordBlock,
+    TopicPartition,
+    arrow_positions,
+)
 
 AT_ONCE = 1_000  # messages taken before their size is looked at
 FIRST_RECORDS = 100  # of the first ones, whose size is not known
@@ -65,6 +71,7 @@ def record_block(
         np.array([message.timestamp()[1] for message in messages], dtype=np.int64),
         int(messages[-1].offset() or 0) + 1,
         lambda i: conversion.record(messages[i]),
+        arrow_positions(map(headers_of, messages)),
     )
 
 

@@ -8,18 +8,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from consumers.messages.reading import (
-    CONTENT_TYPE,
-    SCHEMA,
-    ForeignMessage,
-    MalformedMessage,
-    content_type,
-)
+from consumers.messages.reading import SCHEMA, ForeignMessage, MalformedMessage, content_type
 from consumers.messages.records import Headers, Record
+from producers.contract.arrow_columns import ARROW, ARROW_HEADER, CONTENT_TYPE
 
-ARROW = b"application/vnd.apache.arrow.stream"
 JSON = b"application/json"
-ARROW_HEADERS: Headers = ((CONTENT_TYPE, ARROW),)
+ARROW_HEADERS: Headers = (ARROW_HEADER,)
 JSON_HEADERS: Headers = ((CONTENT_TYPE, JSON),)
 
 

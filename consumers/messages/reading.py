@@ -21,11 +21,11 @@ from msgspec import Struct
 
 from consumers.messages.records import Headers, Record, TopicPartition
 from driftline.errors import Trouble
+from producers.contract.arrow_columns import CONTENT_TYPE
 
 log = logging.getLogger(__name__)
 
 SCHEMA: Literal[1] = 1
-CONTENT_TYPE = "content-type"
 
 T = TypeVar("T")
 Decoder = Callable[[Record], T]  # raises ForeignMessage or MalformedMessage

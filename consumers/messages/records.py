@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from producers.contract.arrow_columns import ARROW_HEADER
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -51,9 +53,23 @@ class RecordBlock:
     append_ms: NDArray[np.int64]  # shape (n,), the broker's wall clock
     next_offset: int  # that follows the last record
     record: Callable[[int], Record]  # by its position in the block
+    # Ascending positions of the records that hold an Arrow stream, by their header.
+    arrow: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def between(self, start: int, stop: int) -> RecordBlock:
+        """The records at ``[start, stop)``, which are at least one."""
+        arrow = self.arrow[(self.arrow >= start) & (self.arrow < stop)] - start
+        return RecordBlock(
+            self.source,
+            self.values[start:stop],
+            self.append_ms[start:stop],
+            self.next_offset if stop >= len(self) else self.record(stop).offset,
+            lambda i: self.record(start + i),
+            arrow,
+        )
 
 
 class BlockedRecords(Sequence[Record]):
@@ -63,6 +79,11 @@ class BlockedRecords(Sequence[Record]):
     @abstractmethod
     def blocks(self) -> Sequence[RecordBlock]:
         """One for each partition."""
+
+
+def arrow_positions(headers: Iterable[Headers | None]) -> NDArray[np.int64]:
+    """As in ``RecordBlock.arrow``, from the headers of each record."""
+    return np.array([i for i, own in enumerate(headers) if own and ARROW_HEADER in own], np.int64)
 
 
 def blocks_of(records: Sequence[Record]) -> Sequence[RecordBlock]:
@@ -79,6 +100,7 @@ def blocks_of(records: Sequence[Record]) -> Sequence[RecordBlock]:
             np.array([record.append_ms for record in of_source], dtype=np.int64),
             of_source[-1].offset + 1,
             of_source.__getitem__,
+            arrow_positions([record.headers for record in of_source]),
         )
         for source, of_source in by_partition.items()
     ]

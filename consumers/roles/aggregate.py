@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from consumers.dead_letters.dead_letter import dead_letter_message
+from consumers.dead_letters.dead_letter import dead_letter_message, row_as_record
 from consumers.messages.positions import SourceKey
 from consumers.messages.records import (
     Batch,
@@ -34,11 +34,13 @@ from consumers.roles.profiles import Profiles
 from consumers.roles.progress_reports import ProgressReports
 from consumers.roles.source_position import PartitionBatch, Position, Positions, append_times
 from consumers.roles.source_validation import SourceValidator
+from consumers.sources.arrow_stream import parts_of
 from consumers.sources.groups import (
     Decoded,
     LabelRows,
     Origin,
     PredictionRows,
+    RejectedRow,
     concatenated,
     concatenated_labels,
 )
@@ -50,6 +52,7 @@ from monitor.events.event_time import Arrival, classify_arrivals
 from monitor.plan import Plan
 
 PREDICTIONS, LABELS = "predictions", "labels"
+AT_ONCE = 200_000  # rows that are counted together; a batch of Arrow messages may hold many more
 
 R = TypeVar("R", PredictionRows, LabelRows)
 Times = NDArray[np.int64]
@@ -71,19 +74,26 @@ class _SourceBatch:
         """The accepted rows of the blocks of a topic, each with its block and its partition."""
         for block in blocks:
             if block.source.topic == topic:
-                for rows in self._accept(block, decode(block)):
-                    yield block, self.partitions[block.source], rows
+                for part in parts_of(block):
+                    for rows in self._accept(part, decode(part)):
+                        yield part, self.partitions[part.source], rows
 
     def _accept(self, block: RecordBlock, decoded: Decoded[R]) -> Sequence[R]:
         """Count the rows of a block as received. Its rejected rows become dead letters."""
         partition = self.partitions[block.source]
         partition.counts["received"] += len(decoded)
-        for rejected in sorted(decoded.rejected, key=lambda row: row.record):
+        for rejected in sorted(decoded.rejected, key=lambda row: (row.record, row.row)):
             partition.dead[rejected.reason] += 1
-            record = block.record(rejected.record)
-            letter = dead_letter_message(record, rejected.reason, rejected.error)
-            self.dead_letters.append(letter)
+            self.dead_letters.append(_dead_letter(block.record(rejected.record), rejected))
         return decoded.columns
+
+
+def _dead_letter(record: Record, rejected: RejectedRow) -> Message:
+    """Of the record, or of its row as JSON if it holds several."""
+    if rejected.value is None:
+        return dead_letter_message(record, rejected.reason, rejected.error)
+    row = row_as_record(record, rejected.value)
+    return dead_letter_message(row, rejected.reason, rejected.error, rejected.row)
 
 
 class Versions(Protocol):
@@ -182,12 +192,23 @@ class Aggregate:
     def _predictions(self, blocks: Iterable[RecordBlock], batch: _SourceBatch) -> Iterable[Message]:
         counted: dict[Schema, list[tuple[PredictionRows, Late]]] = defaultdict(list)
         accepted = batch.accepted(PREDICTIONS, blocks, batch.validator.predictions)
+        waiting = 0
         for block, partition, rows in accepted:
             if rows.key in batch.retired:
                 partition.counts["retired"] += len(rows)
-            else:
-                arrived = self._arrived(partition, rows, block.append_ms)
-                counted[rows.schema].append(arrived)
+                continue
+            arrived = self._arrived(partition, rows, block.append_ms)
+            counted[rows.schema].append(arrived)
+            waiting += len(arrived[0])
+            if waiting >= AT_ONCE:
+                yield from self._counted(counted)
+                counted.clear()
+                waiting = 0
+        yield from self._counted(counted)
+
+    def _counted(
+        self, counted: Mapping[Schema, list[tuple[PredictionRows, Late]]]
+    ) -> Iterable[Message]:
         for schema in sorted(counted, key=lambda schema: (schema.model, schema.version)):
             rows = concatenated([rows for rows, _ in counted[schema]])
             yield from self._count(rows, np.concatenate([late for _, late in counted[schema]]))

@@ -11,6 +11,7 @@ import numpy as np
 from consumers.messages.records import RecordBlock
 from consumers.messages.times import rfc3339
 from consumers.roles.profiles import Profiles
+from consumers.sources.arrow_rows import ArrowMessages
 from consumers.sources.groups import (
     Decoded,
     DecodedPredictions,
@@ -26,6 +27,7 @@ from consumers.sources.json_rows import JsonPredictions, decode_labels
 from consumers.sources.one_by_one import labels_one_by_one, predictions_one_by_one
 from monitor.counts.schema import Schema
 from monitor.plan import Plan
+from producers.contract.arrow_columns import LABEL, PREDICTION
 
 F = TypeVar("F")
 R = TypeVar("R", PredictionRows, LabelRows)
@@ -49,10 +51,13 @@ class SourceValidator:
 
     def predictions(self, block: RecordBlock) -> Decoded[PredictionRows]:
         """The rows of each version, in the order of the log."""
-        decoded, others = self._json.decode(block.values)
+        decoded, others = self._json.decode(block.values, _json_positions(block))
         more, rejected = predictions_one_by_one(_numbered(block, others))
+        arrow = ArrowMessages(block, PREDICTION)
+        from_arrow, refused = arrow.predictions()
+        rejected += refused
         valid: dict[Schema, list[PredictionRows]] = defaultdict(list)
-        for schema, group in self._with_schemas([*decoded, *more]):
+        for schema, group in self._with_schemas([*decoded, *more, *from_arrow]):
             error = self._unfit(group.key, schema)
             if schema is None or error is not None:
                 rejected += _all_rejected(group.origin, UNKNOWN, str(error))
@@ -62,14 +67,17 @@ class SourceValidator:
                 valid[schema].append(rows)
             rejected += ahead
         columns = [concatenated(parts).in_order() for parts in valid.values()]
-        return Decoded(columns, rejected)
+        return Decoded(columns, arrow.with_values(rejected))
 
     def labels(self, block: RecordBlock) -> Decoded[LabelRows]:
         """The rows of each model, in the order of the log."""
-        decoded, others = decode_labels(block.values)
+        decoded, others = decode_labels(block.values, _json_positions(block))
         more, rejected = labels_one_by_one(_numbered(block, others))
+        arrow = ArrowMessages(block, LABEL)
+        from_arrow, refused = arrow.labels()
+        rejected += refused
         valid: dict[str, list[LabelRows]] = defaultdict(list)
-        for group in [*decoded, *more]:
+        for group in [*decoded, *more, *from_arrow]:
             if not self._is_registered(group.model):
                 rejected += _all_rejected(group.origin, UNKNOWN, _unregistered(group.model))
                 continue
@@ -78,7 +86,7 @@ class SourceValidator:
                 valid[group.model].append(rows)
             rejected += ahead
         columns = [concatenated_labels(parts).in_order() for parts in valid.values()]
-        return Decoded(columns, rejected)
+        return Decoded(columns, arrow.with_values(rejected))
 
     def _with_schemas(
         self, groups: Sequence[DecodedPredictions]
@@ -122,8 +130,10 @@ class SourceValidator:
             return rows, []
         others = rows.take(np.flatnonzero(ahead)).origin
         rejected = [
-            RejectedRow(record, "clock_skew", _ahead(time_ms, skew_ms))
-            for record, time_ms in zip(others.record.tolist(), others.time_ms.tolist(), strict=True)
+            RejectedRow(record, "clock_skew", _ahead(time_ms, skew_ms), row)
+            for record, row, time_ms in zip(
+                others.record.tolist(), others.row.tolist(), others.time_ms.tolist(), strict=True
+            )
         ]
         return rows.take(np.flatnonzero(~ahead)), rejected
 
@@ -149,8 +159,14 @@ def _numbered(block: RecordBlock, positions: Ints) -> Iterable[tuple[int, bytes 
     return ((i, block.values[i]) for i in positions.tolist())
 
 
+def _json_positions(block: RecordBlock) -> Ints:
+    positions = np.arange(len(block))
+    return np.delete(positions, block.arrow) if block.arrow.size else positions
+
+
 def _all_rejected(origin: Origin, reason: str, error: str) -> list[RejectedRow]:
-    return [RejectedRow(record, reason, error) for record in origin.record.tolist()]
+    places = zip(origin.record.tolist(), origin.row.tolist(), strict=True)
+    return [RejectedRow(record, reason, error, row) for record, row in places]
 
 
 def _unregistered(model: str, version: str | None = None) -> str:

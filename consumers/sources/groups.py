@@ -20,6 +20,7 @@ from monitor.counts.values import (
     concatenated_numbers,
     missing,
 )
+from producers.contract.arrow_columns import MAX_ROWS
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -32,12 +33,13 @@ R = TypeVar("R", bound=Sized)
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row that becomes a dead letter. ``value`` replaces that of its record, unless None."""
+    """A row that becomes a dead letter. ``value`` is the row if its record holds several."""
 
     record: int  # position of its record in the block
     reason: str
     error: str
-    value: bytes | None = None
+    row: int = 0  # position in its record
+    value: bytes | None = None  # None: that of its record
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +60,18 @@ class Origin:
     record: Ints  # position of each row's record in the block
     ids: pa.StringArray
     time_ms: Ints
+    row: Ints  # position of each row in its record
 
     def take(self, rows: Ints) -> Origin:
-        return Origin(self.record[rows], self.ids.take(pa.array(rows)), self.time_ms[rows])
+        ids = self.ids.take(pa.array(rows))
+        return Origin(self.record[rows], ids, self.time_ms[rows], self.row[rows])
 
     def order(self) -> Ints | None:
         """The order of the log. None if the rows are in it."""
-        if (self.record[1:] >= self.record[:-1]).all():
+        place = self.record * MAX_ROWS + self.row
+        if (place[1:] >= place[:-1]).all():
             return None
-        return np.argsort(self.record, kind="stable")
+        return np.argsort(place, kind="stable")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,6 +214,7 @@ def concatenated_origins(origins: Sequence[Origin]) -> Origin:
         np.concatenate([origin.record for origin in origins]),
         pa.concat_arrays([origin.ids for origin in origins]),
         np.concatenate([origin.time_ms for origin in origins]),
+        np.concatenate([origin.row for origin in origins]),
     )
 
 

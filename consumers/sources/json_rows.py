@@ -49,17 +49,17 @@ class JsonPredictions:
         self._shapes: dict[Key, tuple[Schema, Shape | None]] = {}
         self._likely: Shape | None = None
 
-    def decode(self, values: Values) -> tuple[list[DecodedPredictions], Ints]:
-        """The rows of records that are certainly valid, and the positions of the others."""
-        rest, found = np.arange(len(values)), list[DecodedPredictions]()
+    def decode(self, values: Values, at: Ints) -> tuple[list[DecodedPredictions], Ints]:
+        """The rows of the records ``at`` that are certainly valid, and positions of the others."""
+        rest, found = at, list[DecodedPredictions]()
         if self._likely is not None:
             rest = self._take(self._likely, values, rest, found)
         others = [rest[:0]]
-        for shape, at in self._by_names(values, rest).items():
+        for shape, alike in self._by_names(values, rest).items():
             if shape is None or shape is self._likely:
-                others.append(at)
+                others.append(alike)
             else:
-                others.append(self._take(shape, values, at, found))
+                others.append(self._take(shape, values, alike, found))
         if found:
             self._likely = self._shape(max(found, key=lambda rows: rows.score.size).key)
         return found, np.sort(np.concatenate(others))
@@ -104,9 +104,9 @@ class JsonPredictions:
         return next((shape for shape in shapes if shape.kinds == kinds), None)
 
 
-def decode_labels(values: Values) -> tuple[list[LabelRows], Ints]:
-    """The rows of records that are certainly valid, and the positions of the others."""
-    parts, refused = typed_columns(_decode_label, _Labels.of, values, np.arange(len(values)))
+def decode_labels(values: Values, at: Ints) -> tuple[list[LabelRows], Ints]:
+    """The rows of the records ``at`` that are certainly valid, and the positions of the others."""
+    parts, refused = typed_columns(_decode_label, _Labels.of, values, at)
     others, found = [refused], list[LabelRows]()
     for model, rows in _Labels.by_model(parts).items():
         invalid = out_of_range(rows.origin.time_ms)

@@ -67,6 +67,7 @@ def _origin_of_records(rows: Sequence[tuple[int, PredictionRecord | LabelRecord]
         np.array([i for i, _ in rows], dtype=np.int64),
         pa.array([row.id for _, row in rows], pa.string()),
         np.array([row.time_ms for _, row in rows], dtype=np.int64),
+        np.zeros(len(rows), dtype=np.int64),
     )
 
 

@@ -66,7 +66,8 @@ def _chosen(values: Values, at: Ints) -> Values:
 
 def _origin(rows: Sequence[Any], record: Ints) -> Origin:
     ids = pa.array([row.id for row in rows], pa.string())
-    return Origin(record, ids, _times_ms([row.time for row in rows]))
+    time_ms = _times_ms([row.time for row in rows])
+    return Origin(record, ids, time_ms, np.zeros(record.size, dtype=np.int64))
 
 
 def _times_ms(times: Sequence[Any]) -> Ints:

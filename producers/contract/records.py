@@ -26,10 +26,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 # Later times are refused: a time plus the length of a window must stay a valid date.
 END_MS = (datetime(9999, 1, 1, tzinfo=UTC) - EPOCH) // MILLISECOND
+MAX_ID_LENGTH = 200  # characters
 
 _EXPECTED = {
     "schema": "1",
-    "id": "a string of 1 to 200 characters",
+    "id": f"a string of 1 to {MAX_ID_LENGTH} characters",
     "time": "RFC 3339 with an offset, or whole milliseconds since 1970; years 1970 to 9998",
     "model": "1 to 100 letters, digits, '.', '_' or '-'",
     "version": "1 to 100 letters, digits, '.', '_' or '-', as a string",
@@ -113,7 +114,7 @@ def encode_label(record: LabelRecord) -> bytes:
     return _encode(LabelFields(id=record.id, time=at, model=record.model, label=record.label))
 
 
-_Id = Annotated[str, Meta(min_length=1, max_length=200)]
+_Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 # A record is decoded before its model is known; there is one task so far.
 _Class = Annotated[int, Meta(ge=0, le=BINARY.classes - 1)]
 _Score = Annotated[float, Meta(ge=BINARY.score_low, le=BINARY.score_high)]

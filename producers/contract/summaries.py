@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from monitor.counts.counts import Counts
 from monitor.counts.summary import Part, Summary
 
-_OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
+# One thread: for messages of this size, others cost more than they compress.
+_OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
 _NO_CELLS = np.empty(0, dtype=np.int64)
 _NO_COUNTS = Counts.empty()
 

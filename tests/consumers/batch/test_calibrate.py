@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
@@ -15,7 +16,9 @@ from driftline.cli import program
 from driftline.commands import COMMANDS
 from driftline.errors import BadInput
 from driftline.settings import load_settings
+from producers.contract.arrow_columns import ARROW_HEADER
 from producers.contract.records import PredictionRecord, encode_prediction
+from tests.consumers.sources.arrow_messages import message
 
 DAYS, PER_DAY = 24, 300
 MODEL = ["--model", "loans", "--time", "at", "--score", "p"]
@@ -203,6 +206,19 @@ def test_predictions_of_a_topic_are_rows_in_event_time_with_missing_values():
     assert {name: list(column) for name, column in rows.features.items()} == {
         "branch": ["north", None]
     }
+
+
+def test_predictions_of_a_topic_may_be_arrow():
+    columns = {"time": [2, 1, 0], "model": ["loans"] * 3, "version": ["1"] * 3, "score": [0.5] * 3}
+    table = pa.table({"id": ["c", "b", ""], **columns, "income": [3.0, None, 1.0]})
+    headers = (ARROW_HEADER,)
+    records = [
+        Record("predictions", 0, 0, b"key", message(table), headers),
+        Record("predictions", 0, 1, b"key", b"no Arrow", headers),
+    ]
+    rows = predictions_of(records, "loans", "1").predictions
+    assert rows.ids == ["b", "c"]
+    assert list(rows.features["income"]) == [None, 3.0]
 
 
 def test_a_model_without_predictions_is_refused_with_the_models_that_have_some():

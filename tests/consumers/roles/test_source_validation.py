@@ -59,7 +59,7 @@ def test_rows_after_the_first_unknown_one_are_counted_by_the_profile_that_was_fo
     table = Replaced(profile())
     predictions = JsonPredictions(table.schema)
     if known:
-        predictions.decode([prediction()])
+        predictions.decode([prediction()], np.arange(1))
     validator = SourceValidator(table, constant(plan()), predictions)
     rows = [prediction(id="a"), NOBODY, prediction(id="b", features={"x": "a", "c": 1.0})]
     assert parts(validator, *rows, prediction(id="c")) == [
@@ -72,7 +72,7 @@ def test_rows_after_the_first_unknown_one_are_counted_by_the_profile_that_was_fo
 def test_values_are_read_by_the_profile_that_counts_them():
     table = Replaced(profile())
     predictions = JsonPredictions(table.schema)
-    predictions.decode([prediction()])
+    predictions.decode([prediction()], np.arange(1))
     validator = SourceValidator(table, constant(plan()), predictions)
     _, new = validator.predictions(block(prediction(), NOBODY, prediction())).columns
     (row,) = [json.loads(prediction())["features"]]

@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from consumers.messages.records import RecordBlock, TopicPartition
-from consumers.roles.source_validation import SourceValidator
 from consumers.sources.json_rows import JsonPredictions
-from monitor.counts.columns import Numeric, Predictions
-from monitor.counts.profile import Profile, ReferenceRows, build_profile
+from monitor.counts.columns import Numeric
 from monitor.counts.schema import Schema
 from monitor.counts.summary import Quality
 from producers.contract.records import (
@@ -22,44 +19,18 @@ from producers.contract.records import (
     decode_label,
     decode_prediction,
 )
-from tests.consumers.in_memory import NOW, PANE, T0, Table, constant, plan, profile
+from tests.consumers.in_memory import NOW, PANE
+from tests.consumers.sources.decoded import (
+    SCHEMAS,
+    SKEW,
+    block,
+    category,
+    in_order,
+    labels_by_place,
+    predictions_by_place,
+    validator,
+)
 from tests.consumers.sources.mutations import label_fields, mutated, prediction_fields
-
-SKEW = 60_000
-
-
-def numbers_only() -> Profile:
-    """A model with other features."""
-    rng = np.random.default_rng(2)
-    score = rng.random(50)
-    rows = Predictions(
-        [str(i) for i in range(50)],
-        T0 - 1_000 + np.arange(50),
-        score,
-        (score >= 0.5).astype(np.int64),
-        {"x": rng.normal(size=50), "y": rng.normal(size=50)},
-    )
-    return build_profile("n", "1", ReferenceRows(rows), pane_ms=PANE, threshold=0.5)
-
-
-PROFILES = [
-    profile(),
-    profile(version="2", threshold=0.8),
-    profile("coarse", pane_ms=2 * PANE),
-    numbers_only(),
-]
-SCHEMAS = {(p.model, p.version): p.schema for p in PROFILES}
-
-
-def block(values: list[bytes | None], topic: str = "predictions") -> RecordBlock:
-    append_ms = np.full(len(values), NOW, dtype=np.int64)
-    return RecordBlock(TopicPartition(topic, 0), values, append_ms, len(values), lambda _: None)
-
-
-def validator(json: JsonPredictions | None = None, table: Table | None = None) -> SourceValidator:
-    table = table or Table(*PROFILES)
-    return SourceValidator(table, constant(plan()), json or JsonPredictions(table.schema))
-
 
 # -- the row decoders, which define the contract -----------------------------------------------
 
@@ -103,17 +74,6 @@ def expected_value(schema: Schema, name: str, record: PredictionRecord) -> Any:
     return number, Quality.NOT_FINITE if np.isinf(number) else None
 
 
-def category(value: Any) -> tuple[str | None, Quality | None]:
-    if value is None:
-        return None, Quality.MISSING
-    if isinstance(value, str):
-        return value, None
-    if isinstance(value, bool):
-        return str(value).lower(), None
-    whole = isinstance(value, int) or value.is_integer()
-    return (str(int(value)), None) if whole else (None, Quality.WRONG_TYPE)
-
-
 def expected_label(value: bytes | None) -> Any:
     try:
         record = decode_label(value)
@@ -133,41 +93,11 @@ def expected_label(value: bytes | None) -> Any:
 
 def found_predictions(values: list[bytes | None], json: JsonPredictions) -> list[Any]:
     decoded = validator(json).predictions(block(values))
-    found: dict[int, Any] = {row.record: (row.reason, row.error) for row in decoded.rejected}
-    assert len(found) == len(decoded.rejected)
-    for rows in decoded.columns:
-        assert np.all(np.diff(rows.origin.record) > 0), "in the order of the log"
-        for i, record in enumerate(rows.origin.record.tolist()):
-            assert record not in found
-            known = {name: value(rows, name, i) for name in rows.schema.features}
-            given = {
-                name
-                for name, column in rows.features.items()
-                if name not in rows.schema.features and column.values[column.code[i]] is not None
-            }
-            own = (rows.time_ms[i], rows.score[i], rows.predicted[i])
-            found[record] = (rows.key, rows.origin.ids[i].as_py(), *own, known, given)
-    return [found[i] for i in range(len(values))]
-
-
-def value(rows: Any, name: str, i: int) -> Any:
-    column, reference = rows.features[name], rows.schema.features[name]
-    if isinstance(reference, Numeric):
-        number, quality = column.number[i], column.quality[i]
-        return None if np.isnan(number) else number, None if quality < 0 else Quality(quality)
-    return category(column.values[column.code[i]])
+    return in_order(predictions_by_place(decoded))
 
 
 def found_labels(values: list[bytes | None]) -> list[Any]:
-    decoded = validator().labels(block(values, "labels"))
-    found: dict[int, Any] = {row.record: (row.reason, row.error) for row in decoded.rejected}
-    for rows in decoded.columns:
-        assert np.all(np.diff(rows.origin.record) > 0), "in the order of the log"
-        for i, record in enumerate(rows.origin.record.tolist()):
-            assert record not in found
-            own = (rows.origin.time_ms[i], rows.label[i])
-            found[record] = (rows.model, rows.origin.ids[i].as_py(), *own)
-    return [found[i] for i in range(len(values))]
+    return in_order(labels_by_place(validator().labels(block(values, "labels"))))
 
 
 def assert_alike(found: list[Any], expected: list[Any], values: list[bytes | None]) -> None:

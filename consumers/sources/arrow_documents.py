@@ -1,0 +1,49 @@
+"""Rows of Arrow messages as JSON records, for the row decoder and for dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+from pyarrow import types
+
+from consumers.sources.arrow_values import UNITS_MS
+from consumers.sources.groups import Ints
+from producers.contract.arrow_columns import PREDICTION
+
+_encode = msgspec.json.Encoder().encode  # NaN and infinity become null: JSON has neither
+
+
+def documents(table: pa.Table, rows: Ints, names: tuple[str, ...]) -> list[bytes]:
+    """``names`` is ``PREDICTION`` or ``LABEL``."""
+    chosen = table.take(pa.array(rows))
+    columns: dict[str, Sequence[Any]] = {
+        name: _values(name, chosen[name]) for name in names if name in chosen.column_names
+    }
+    if names == PREDICTION:
+        columns["features"] = _features(chosen.drop_columns(list(columns)))
+    return [
+        _encode(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)
+    ]
+
+
+def _features(table: pa.Table) -> Sequence[dict[str, Any]]:
+    return table.to_pylist() if table.num_columns else [{} for _ in range(table.num_rows)]
+
+
+def _values(name: str, column: pa.ChunkedArray) -> list[Any]:
+    """Of a column of the contract, as JSON has them."""
+    if types.is_timestamp(column.type):
+        factor, divisor = UNITS_MS[column.type.unit]
+        whole = column.cast(pa.int64()).to_pylist()
+        return [None if one is None else one // divisor * factor for one in whole]
+    values = column.to_pylist()
+    return [_class(value) for value in values] if name in ("prediction", "label") else values
+
+
+def _class(value: float | None) -> float | None:
+    """A column with missing classes may hold the others as floats."""
+    whole = isinstance(value, float) and value.is_integer()
+    return int(value) if value is not None and whole else value

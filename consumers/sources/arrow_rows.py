@@ -1,0 +1,203 @@
+"""Arrow messages of one partition as columns, with exactly the contract of JSON records.
+
+Rows are checked by columns. A row that fails becomes a JSON document for the row decoder, which
+defines the contract: so it is rejected for the same reason as the same row sent as JSON.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from consumers.messages.records import RecordBlock
+from consumers.sources.arrow_documents import documents
+from consumers.sources.arrow_features import ArrowFeatures
+from consumers.sources.arrow_stream import read_table
+from consumers.sources.arrow_values import coded, numbers, texts, times_ms
+from consumers.sources.groups import (
+    NO_PREDICTION,
+    DecodedPredictions,
+    Floats,
+    Ints,
+    LabelRows,
+    Origin,
+    RejectedRow,
+    positions_by_key,
+)
+from consumers.sources.one_by_one import labels_one_by_one, predictions_one_by_one
+from monitor.counts.task import BINARY
+from monitor.counts.values import Coded
+from producers.contract.records import (
+    END_MS,
+    MAX_ID_LENGTH,
+    ContractViolation,
+    Undecodable,
+    is_name,
+)
+
+Bools = NDArray[np.bool_]
+G = TypeVar("G", DecodedPredictions, LabelRows)
+OneByOne = Callable[[Iterable[tuple[int, bytes]]], tuple[list[G], list[RejectedRow]]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """The rows of messages whose columns have the same names and types, in the order of the log."""
+
+    table: pa.Table
+    record: Ints  # position of each row's message in the block
+    row: Ints  # position of each row in its message
+    first: Mapping[int, int]  # position of the first row of each message
+
+    @classmethod
+    def of(cls, tables: Mapping[int, pa.Table]) -> _Rows:
+        """Of the rows of each message, by its position in the block."""
+        sizes = [table.num_rows for table in tables.values()]
+        first = np.cumsum([0, *sizes[:-1]]).tolist()
+        return cls(
+            pa.concat_tables(tables.values()),
+            np.repeat(np.array(list(tables), dtype=np.int64), sizes),
+            np.concatenate([np.arange(size, dtype=np.int64) for size in sizes]),
+            dict(zip(tables, first, strict=True)),
+        )
+
+    def origin(self) -> tuple[Origin, Bools]:
+        """With whether the id and the time of each row follow the contract."""
+        ids, time_ms = texts(self.table["id"]), times_ms(self.table["time"])
+        length = pc.utf8_length(ids).fill_null(0).to_numpy()
+        valid = (length >= 1) & (length <= MAX_ID_LENGTH) & (time_ms >= 0) & (time_ms < END_MS)
+        return Origin(self.record, ids, time_ms, self.row), valid
+
+
+class ArrowMessages:
+    """The Arrow messages among the records of a block. ``names``: ``PREDICTION`` or ``LABEL``."""
+
+    def __init__(self, block: RecordBlock, names: tuple[str, ...]) -> None:
+        self._names = names
+        self._undecoded: list[RejectedRow] = []  # whole messages
+        alike: dict[pa.Schema, dict[int, pa.Table]] = defaultdict(dict)
+        for record in block.arrow.tolist():
+            try:
+                table = read_table(block.values[record], names)
+            except Undecodable as error:
+                self._undecoded.append(RejectedRow(record, "undecodable", str(error)))
+            except ContractViolation as error:
+                self._undecoded.append(RejectedRow(record, "contract", str(error)))
+            else:
+                alike[table.schema][record] = table
+        self._rows = list(map(_Rows.of, alike.values()))
+
+    def predictions(self) -> tuple[list[DecodedPredictions], list[RejectedRow]]:
+        return self._decoded(_predictions, predictions_one_by_one)
+
+    def labels(self) -> tuple[list[LabelRows], list[RejectedRow]]:
+        return self._decoded(_labels, labels_one_by_one)
+
+    def with_values(self, rejected: Sequence[RejectedRow]) -> list[RejectedRow]:
+        """Rejected rows of the block; those of Arrow messages get their values."""
+        found = list(rejected)
+        for rows in self._rows:
+            mine = [i for i, row in enumerate(rejected) if row.record in rows.first]
+            at = [rows.first[rejected[i].record] + rejected[i].row for i in mine]
+            for i, value in zip(mine, self._documents(rows, np.array(at, np.int64)), strict=True):
+                found[i] = replace(rejected[i], value=value)
+        return found
+
+    def _documents(self, rows: _Rows, at: Ints) -> list[bytes]:
+        return documents(rows.table, at, self._names) if at.size else []
+
+    def _decoded(
+        self, decode: Callable[[_Rows], tuple[list[G], Ints]], one_by_one: OneByOne[G]
+    ) -> tuple[list[G], list[RejectedRow]]:
+        """Those that are certainly valid by ``decode``, the others by the row decoder."""
+        found, rejected = list[G](), list(self._undecoded)
+        for rows in self._rows:
+            groups, others = decode(rows)
+            record, row = rows.record[others], rows.row[others]
+            more, wrong = one_by_one(enumerate(self._documents(rows, others)))
+            found += groups
+            found += [replace(group, origin=_placed(group.origin, record, row)) for group in more]
+            rejected += [
+                replace(one, record=int(record[one.record]), row=int(row[one.record]))
+                for one in wrong
+            ]
+        return found, rejected
+
+
+def _placed(origin: Origin, record: Ints, row: Ints) -> Origin:
+    """Rows of documents, as rows of the messages that the documents were made of."""
+    return replace(origin, record=record[origin.record], row=row[origin.record])
+
+
+def _predictions(rows: _Rows) -> tuple[list[DecodedPredictions], Ints]:
+    """Those that are certainly valid, by model and version, and the positions of the others."""
+    origin, valid = rows.origin()
+    model, version = coded(rows.table["model"]), coded(rows.table["version"])
+    score, prediction = numbers(rows.table["score"]), _predicted(rows.table)
+    valid &= _named(model) & _named(version) & BINARY.is_score(score)
+    valid &= np.isnan(prediction) | _is_class(prediction)
+    features, found = ArrowFeatures(rows.table), list[DecodedPredictions]()
+    for key, at in _groups(valid, model, version).items():
+        every = at.size == valid.size
+        found.append(
+            DecodedPredictions(
+                key,
+                origin if every else origin.take(at),
+                score if every else score[at],
+                _classes(prediction if every else prediction[at]),
+                partial(features.of, None if every else at),
+            )
+        )
+    return found, np.flatnonzero(~valid)
+
+
+def _labels(rows: _Rows) -> tuple[list[LabelRows], Ints]:
+    """Those that are certainly valid, by model, and the positions of the others."""
+    origin, valid = rows.origin()
+    model, label = coded(rows.table["model"]), numbers(rows.table["label"])
+    valid &= _named(model) & _is_class(label)
+    found = [
+        LabelRows(key, origin.take(at), _classes(label[at]))
+        for (key,), at in _groups(valid, model).items()
+    ]
+    return found, np.flatnonzero(~valid)
+
+
+def _groups(valid: Bools, *columns: Coded) -> Mapping[tuple[Any, ...], Ints]:
+    """The valid rows with each combination of values."""
+    if valid.all():
+        return positions_by_key(*columns) if valid.size else {}
+    at = np.flatnonzero(valid)
+    groups = positions_by_key(*(column.take(at) for column in columns)) if at.size else {}
+    return {key: at[of_key] for key, of_key in groups.items()}
+
+
+def _predicted(table: pa.Table) -> Floats:
+    """NaN if none was sent."""
+    if "prediction" not in table.column_names:
+        return np.full(table.num_rows, np.nan)
+    return numbers(table["prediction"])
+
+
+def _named(names: Coded) -> Bools:
+    """Whether each row has the name of a model or version."""
+    valid = [isinstance(name, str) and is_name(name) for name in names.values]
+    return np.asarray(np.array(valid, dtype=bool)[names.code])
+
+
+def _is_class(values: Floats) -> Bools:
+    whole: Bools = values == np.floor(values)
+    return whole & (values >= 0) & (values < BINARY.classes)
+
+
+def _classes(values: Floats) -> Ints:
+    """``NO_PREDICTION`` for NaN."""
+    return np.where(np.isnan(values), NO_PREDICTION, values).astype(np.int64)

@@ -1,0 +1,139 @@
+"""Arrow messages of a source topic as tables of bounded size, with the columns of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from consumers.messages.arrow_sizes import InvalidStream, StreamSizes, stream_sizes
+from consumers.messages.records import RecordBlock
+from consumers.sources.arrow_views import views_of, without_views
+from consumers.sources.groups import Ints
+from producers.contract.arrow_columns import (
+    LABEL,
+    MAX_BYTES,
+    MAX_ROWS,
+    MAX_TEXT_BYTES,
+    MAX_VALUES,
+    is_text,
+    unfit,
+)
+from producers.contract.records import ContractViolation, Undecodable
+
+_OPTIONS = pa.ipc.IpcReadOptions(use_threads=False)  # a worker has one core
+
+PART_BYTES = 2 * MAX_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """What a check of each message needs to know of its schema."""
+
+    error: str | None
+    name_bytes: int  # of all names
+    shared: tuple[int, ...]  # columns of texts that may be stored once for many rows
+
+
+@lru_cache(maxsize=100)  # there are few schemas
+def _layout(schema: pa.Schema, names: tuple[str, ...]) -> _Layout:
+    shared = (i for i, field in enumerate(schema) if _is_shared(field.type))
+    size = sum(len(name.encode()) for name in schema.names)
+    return _Layout(unfit(schema, names), size, tuple(shared))
+
+
+def _is_shared(kind: pa.DataType) -> bool:
+    if types.is_dictionary(kind):
+        return is_text(kind.value_type)
+    return bool(types.is_string_view(kind))
+
+
+def read_table(value: bytes | None, names: tuple[str, ...]) -> pa.Table:
+    """The rows of a message. ``names`` is ``PREDICTION`` or ``LABEL``.
+
+    Its size is checked before anything is decompressed. Raises ``Undecodable`` or
+    ``ContractViolation``.
+    """
+    if value is None:
+        raise Undecodable("a tombstone: the record has no value")
+    try:
+        reader = pa.ipc.open_stream(value, options=_OPTIONS)
+        _check_schema(reader.schema, names)
+        _check_sizes(stream_sizes(value))
+        table = reader.read_all()
+        if names == LABEL:
+            table = table.select(names)
+        table.validate(full=True)
+    except (InvalidStream, pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise Undecodable(f"not an Arrow stream: {' '.join(str(error).split())}") from None
+    layout = _layout(table.schema, names)
+    _check_texts(table, layout)
+    table = table.replace_schema_metadata(None)
+    return without_views(table) if layout.shared else table
+
+
+def parts_of(block: RecordBlock) -> Iterator[RecordBlock]:
+    """The block in parts that take a bounded memory when they are decoded."""
+    start, size = 0, 0
+    for position in block.arrow.tolist():
+        size += _decoded_bytes(block.values[position])
+        if size > PART_BYTES and position > start:
+            yield block.between(start, position)
+            start, size = position, _decoded_bytes(block.values[position])
+    yield block.between(start, len(block)) if start else block
+
+
+def _decoded_bytes(value: bytes | None) -> int:
+    """Of a message; 0 for one that is refused without being decompressed."""
+    try:
+        sizes = stream_sizes(value or b"")
+        _check_sizes(sizes)
+    except (InvalidStream, ContractViolation):
+        return 0
+    return max(sizes.bytes, 8 * sizes.values)
+
+
+def _check_schema(schema: pa.Schema, names: tuple[str, ...]) -> None:
+    if error := _layout(schema, names).error:
+        raise ContractViolation(error)
+    version = (schema.metadata or {}).get(b"schema", b"1")
+    if version != b"1":
+        raise ContractViolation(
+            f"its metadata have schema={version.decode(errors='replace')}: expected 1"
+        )
+
+
+def _check_sizes(sizes: StreamSizes) -> None:
+    _check_limit(sizes.rows, MAX_ROWS, "rows")
+    _check_limit(sizes.values, MAX_VALUES, "values (rows times columns)")
+    _check_limit(sizes.bytes, MAX_BYTES, "bytes after decompression")
+
+
+def _check_texts(table: pa.Table, layout: _Layout) -> None:
+    """A dictionary holds each text once, and the schema each name: rows as JSON hold their own."""
+    names = table.num_rows * layout.name_bytes
+    texts = sum(_text_bytes(chunk) for i in layout.shared for chunk in table.column(i).chunks)
+    _check_limit(names + texts, MAX_TEXT_BYTES, "bytes of texts and names, spelt out in each row")
+
+
+def _text_bytes(texts: pa.Array) -> int:
+    if types.is_dictionary(texts.type):
+        return int(_lengths(texts.dictionary)[texts.indices.drop_null().to_numpy()].sum())
+    return int(_lengths(texts).sum())
+
+
+def _lengths(texts: pa.Array) -> Ints:
+    """In bytes; shape (n,)."""
+    if types.is_string_view(texts.type):
+        return views_of(texts)[:, 0].astype(np.int64)
+    return np.asarray(pc.binary_length(texts).fill_null(0).to_numpy(), dtype=np.int64)
+
+
+def _check_limit(found: int, most: int, of: str) -> None:
+    if found > most:
+        raise ContractViolation(f"it has {found:,} {of}: expected at most {most:,}")

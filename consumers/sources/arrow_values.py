@@ -1,0 +1,72 @@
+"""Columns of Arrow as arrays and codes. No function creates an object for each row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import types
+
+from consumers.sources.groups import Floats, Ints
+from monitor.counts.values import Coded, concatenated_codes, missing
+from producers.contract.records import END_MS
+
+# Of each unit of timestamps: milliseconds are its number times the one, divided by the other.
+UNITS_MS = {"s": (1_000, 1), "ms": (1, 1), "us": (1, 1_000), "ns": (1, 1_000_000)}
+INVALID_MS = -1
+
+
+def texts(column: pa.ChunkedArray) -> pa.StringArray:
+    """As one array; it spells out the texts of a dictionary."""
+    if types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return column.cast(pa.string()).combine_chunks()
+
+
+def times_ms(column: pa.ChunkedArray) -> Ints:
+    """Milliseconds since 1970, rounded down. ``INVALID_MS`` or ``END_MS`` if out of range."""
+    kind, (factor, divisor) = column.type, (1, 1)
+    if types.is_null(kind):
+        return np.full(len(column), INVALID_MS)
+    if types.is_timestamp(kind):
+        column, (factor, divisor) = column.cast(pa.int64()), UNITS_MS[kind.unit]
+    given = column.fill_null(0).to_numpy()
+    if given.dtype == np.uint64:
+        given = np.minimum(given, np.uint64(END_MS))
+    ms = np.clip(given.astype(np.int64) // divisor, INVALID_MS, END_MS)
+    if column.null_count:
+        ms[column.is_null().to_numpy()] = INVALID_MS
+    return np.asarray(np.minimum(ms * factor, END_MS))
+
+
+def numbers(column: pa.ChunkedArray) -> Floats:
+    """NaN for null."""
+    if types.is_null(column.type):
+        return np.full(len(column), np.nan)
+    with np.errstate(invalid="ignore"):  # a NaN that signals
+        return np.asarray(column.to_numpy(), dtype=np.float64)
+
+
+def coded(column: pa.ChunkedArray) -> Coded:
+    """The distinct values and their codes; None for null and NaN."""
+    if types.is_null(column.type) or not len(column):
+        return missing(len(column))
+    if not types.is_dictionary(column.type):
+        return _of_dictionary(column.combine_chunks().dictionary_encode())
+    chunks = [chunk for chunk in column.chunks if len(chunk)]
+    first = chunks[0].dictionary
+    if all(chunk.dictionary.equals(first) for chunk in chunks[1:]):
+        return _of_dictionary(pa.chunked_array(chunks).combine_chunks())
+    return concatenated_codes([_of_dictionary(chunk) for chunk in chunks])
+
+
+def _of_dictionary(array: pa.DictionaryArray) -> Coded:
+    values: list[Any] = [
+        None if value != value else value for value in array.dictionary.to_pylist()
+    ]
+    indices = array.indices
+    if indices.null_count:
+        indices = indices.fill_null(len(values))
+        values.append(None)
+    return Coded(values, indices.to_numpy().astype(np.int64, copy=False))

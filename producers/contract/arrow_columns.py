@@ -1,0 +1,84 @@
+"""Predictions and labels as Arrow: the columns of a message, and how much it may hold.
+
+A message is an Arrow IPC stream. Its rows mean what the same rows would mean as JSON.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pyarrow as pa
+from pyarrow import types
+
+CONTENT_TYPE = "content-type"  # the header that distinguishes Arrow from JSON
+ARROW = b"application/vnd.apache.arrow.stream"
+ARROW_HEADER = (CONTENT_TYPE, ARROW)
+
+PREDICTION = ("id", "time", "model", "version", "score", "prediction")  # the others are features
+LABEL = ("id", "time", "model", "label")  # any others are ignored
+OPTIONAL = "prediction"
+
+MAX_ROWS = 50_000  # of a message: as many as a batch of JSON records
+MAX_VALUES = 2**23  # rows times columns: as doubles they take 64 MiB
+MAX_BYTES = 64 * 2**20  # of all buffers after decompression
+MAX_TEXT_BYTES = 128 * 2**20  # of the texts and names of all rows, each spelt out as in JSON
+
+_TEXT = "text, dictionary-encoded or not"
+_EXPECTED = {
+    "id": _TEXT,
+    "time": "timestamps, or integers: milliseconds since 1970 UTC",
+    "model": _TEXT,
+    "version": _TEXT,
+    "score": "numbers",
+    "prediction": "numbers",
+    "label": "numbers",
+}
+
+
+def unfit(schema: pa.Schema, names: tuple[str, ...]) -> str | None:
+    """Why columns of this schema are not predictions or labels. None if they are.
+
+    ``names`` is ``PREDICTION`` or ``LABEL``.
+    """
+    for name in names:
+        if name not in schema.names and name != OPTIONAL:
+            return f"column '{name}' is missing: expected {_EXPECTED[name]}"
+    times = Counter(schema.names)
+    used = [field for field in schema if field.name in names or names == PREDICTION]
+    errors = (_wrong_field(field, times[field.name], field.name in names) for field in used)
+    return next(filter(None, errors), None)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def is_number(kind: pa.DataType) -> bool:
+    return bool(types.is_integer(kind) or types.is_float32(kind) or types.is_float64(kind))
+
+
+def _wrong_field(field: pa.Field, times: int, of_contract: bool) -> str | None:
+    """``times``: how often its name is there."""
+    kind, name = field.type, field.name
+    if times > 1:
+        return f"column '{name}' is there {times} times: expected one"
+    if of_contract:
+        fits, expected = _of_contract(name, kind), _EXPECTED[name]
+    else:
+        fits, expected = _of_feature(kind), f"numbers, booleans or {_TEXT}"
+    return None if fits else f"column '{name}' has type {kind}: expected {expected}"
+
+
+def _of_contract(name: str, kind: pa.DataType) -> bool:
+    if types.is_null(kind):
+        return True
+    if _EXPECTED[name] is _TEXT:
+        return is_text(kind.value_type if types.is_dictionary(kind) else kind)
+    if name == "time":
+        return bool(types.is_timestamp(kind) or types.is_integer(kind))
+    return is_number(kind)
+
+
+def _of_feature(kind: pa.DataType) -> bool:
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return is_number(kind) or is_text(kind) or bool(types.is_boolean(kind) or types.is_null(kind))
