@@ -1,7 +1,8 @@
 """How much goes into a batch: bounded by records, bytes, and the time that the last batches took.
 
-A record of a source topic is one row. A record of ``joins`` holds up to ten thousands, and one of
-``summaries`` may close many windows, so how long a record takes is only known afterwards.
+Of source topics rows are counted instead of records: a JSON record is one row, and an Arrow message
+says how many it holds. A record of ``joins`` holds up to ten thousands, and one of ``summaries`` may
+close many windows, so how long a record takes is only known afterwards.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ LEAST_SHARE = FIRST_SHARE / 64
 class BatchLimit:
     """The most that the next batch may hold. It adapts to the time that work takes."""
 
-    most_records: int
-    most_bytes: int  # of the values, up to a few messages more
+    most_records: int  # or rows, of source topics
+    most_bytes: int  # of the values, decompressed if they are Arrow; up to a few messages more
     share: float = FIRST_SHARE
 
     @classmethod

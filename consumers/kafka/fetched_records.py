@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain, pairwise
-from typing import overload
+from typing import NamedTuple, overload
 
 import numpy as np
 from confluent_kafka import Consumer
 from confluent_kafka import Message as KafkaMessage
 
-from consumers.kafka.batch_limit import BatchLimit
+from consumers.kafka.batch_limit import SOURCES, BatchLimit
 from consumers.kafka.conversion import Conversion, headers_of
+from consumers.messages.arrow_sizes import sizes_of_message
 from consumers.messages.records import (
     BlockedRecords,
     Record,
@@ -91,13 +92,36 @@ def by_partition(messages: Sequence[KafkaMessage]) -> dict[tuple[str, int], list
     return found
 
 
+class _Size(NamedTuple):
+    """Of some messages."""
+
+    messages: int = 0
+    rows: int = 0
+    bytes: int = 0
+
+    def plus(self, messages: Sequence[KafkaMessage], *, count_rows: bool) -> _Size:
+        """``count_rows``: of Arrow messages. Others have one row each."""
+        rows, size = len(messages), sum(map(len, messages))  # of their values
+        arrow = arrow_positions(map(headers_of, messages)).tolist() if count_rows else ()
+        for i in arrow:
+            held = sizes_of_message(messages[i].value())
+            rows += held.rows - 1
+            size += max(held.bytes - len(messages[i]), 0)
+        return _Size(self.messages + len(messages), self.rows + rows, self.bytes + size)
+
+    def of_each(self) -> tuple[float, float]:
+        """The mean rows and bytes."""
+        return max(self.rows / self.messages, 1.0), max(self.bytes / self.messages, 1.0)
+
+
 class Fetcher:
     """Takes messages from a consumer, as many as fit into a batch."""
 
-    def __init__(self, consumer: Consumer, topics: Iterable[str]) -> None:
+    def __init__(self, consumer: Consumer, topics: Collection[str]) -> None:
         self._consumer = consumer
         self._limit = BatchLimit.of(topics)
-        self._mean_bytes: float | None = None  # of a message, lately
+        self._count_rows = not SOURCES.isdisjoint(topics)
+        self._of_each: tuple[float, float] | None = None  # rows and bytes of a message, lately
         self._full = False  # whether the last batch was
         self._fetched_s: float | None = None  # when it was returned; None: it was empty
 
@@ -108,27 +132,30 @@ class Fetcher:
         """
         if self._fetched_s is not None:
             self._limit.adapt(time.monotonic() - self._fetched_s, full=self._full)
-        messages, size = list[KafkaMessage](), 0
+        messages, size = list[KafkaMessage](), _Size()
         deadline_s = time.monotonic() + seconds
-        while (most := self._most(len(messages), size)) > 0:
+        while (most := self._most(size)) > 0:
             left_s = max(deadline_s - time.monotonic(), 0.0)
             some = self._consumer.consume(most, timeout=left_s)
             messages += some
-            size += sum(map(len, some))  # of their values
+            size = size.plus(some, count_rows=self._count_rows)
             if len(some) < most:
                 break
         if messages:
-            self._mean_bytes = max(size / len(messages), 1.0)
-        self._full = self._most(len(messages), size) <= 0
+            self._of_each = size.of_each()
+        self._full = self._most(size) <= 0
         self._fetched_s = time.monotonic() if messages else None
         return messages
 
-    def _most(self, messages: int, size: int) -> int:
+    def _most(self, size: _Size) -> int:
         """How many more messages to take at once; 0 if the batch is full."""
         limit = self._limit
-        first = limit.bytes / FIRST_RECORDS if self._mean_bytes is None else self._mean_bytes
-        mean_bytes = size / messages if size else min(first, limit.bytes)
-        return min(int((limit.bytes - size) / mean_bytes), limit.records - messages, AT_ONCE)
+        first = 1.0, limit.bytes / FIRST_RECORDS
+        rows, held = size.of_each() if size.bytes else self._of_each or first
+        if not size.messages:  # one fits in any case
+            rows, held = min(rows, limit.records), min(held, limit.bytes)
+        left_rows, left_bytes = limit.records - size.rows, limit.bytes - size.bytes
+        return min(int(left_rows / rows), int(left_bytes / held), AT_ONCE)
 
 
 def _records(block: RecordBlock) -> Iterator[Record]:

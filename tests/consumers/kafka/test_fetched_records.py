@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from consumers.kafka import fetched_records as module
@@ -13,7 +15,9 @@ from consumers.kafka.conversion import Conversion
 from consumers.kafka.fetched_records import FetchedRecords, Fetcher, by_partition, record_block
 from consumers.messages.records import TopicPartition, blocks_of
 from driftline.settings import load_settings
+from producers.contract.arrow_columns import ARROW_HEADER
 from tests.consumers.kafka.test_client import KafkaMessage
+from tests.consumers.sources.arrow_messages import message
 
 P0, P1 = TopicPartition("predictions", 0), TopicPartition("predictions", 1)
 L0 = TopicPartition("labels", 0)
@@ -60,12 +64,31 @@ def test_no_messages_are_no_blocks():
     assert (fetched().blocks, len(fetched()), fetched() == []) == ([], 0, True)
 
 
+class Sent(bytes):
+    """A message of the client library with this value."""
+
+    headers_: Any = None
+
+    def value(self) -> bytes:
+        return bytes(self)
+
+    def headers(self) -> Any:
+        return self.headers_
+
+
 class Queue:
-    """A consumer with messages of one size waiting; time passes only by waiting."""
+    """A consumer with equal messages waiting; time passes only by waiting."""
 
     def __init__(self, size: int, waiting: int = 10**9) -> None:
-        self.size, self.waiting, self.now_s = size, waiting, 0.0
+        self.message, self.waiting, self.now_s = Sent(b"x" * size), waiting, 0.0
         self.asked: list[tuple[int, float]] = []
+
+    @classmethod
+    def of_arrow(cls, rows: int, **options: Any) -> Queue:
+        queue, columns = cls(0), {"id": ["r"] * rows, "x": np.zeros(rows)}
+        queue.message = Sent(message(pa.table(columns), **options))
+        queue.message.headers_ = [ARROW_HEADER]
+        return queue
 
     def consume(self, most: int, timeout: float) -> list[Any]:
         self.asked.append((most, timeout))
@@ -73,7 +96,7 @@ class Queue:
         self.waiting -= found
         if found < most:
             self.now_s += timeout
-        return [b"x" * self.size] * found
+        return [self.message] * found
 
 
 LIMIT = BatchLimit(5_000, 100_000, share=1.0)
@@ -95,6 +118,24 @@ def fetch(queue: Queue, seconds: float = 2.0, polls: int = 1) -> list[int]:
 )
 def test_batch_is_full_at_its_records_or_at_its_bytes(size, expected):
     assert fetch(Queue(size), polls=3)[1:] == [expected, expected]
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(1, 4_900), (100, 49), (1_000, 4), (5_000, 1)])
+def test_batch_of_arrow_messages_is_full_at_its_rows(rows, expected):
+    fetcher = fetcher_of(Queue.of_arrow(rows), BatchLimit(4_900, 10**9, share=1.0))
+    assert [len(fetcher.fetch(2.0)) for _ in range(3)][1:] == [expected, expected]
+
+
+def test_batch_of_arrow_messages_is_full_at_their_decompressed_bytes():
+    fetcher = fetcher_of(Queue.of_arrow(10_000, compression="zstd"), BatchLimit(10**9, 10**6, 1.0))
+    assert [len(fetcher.fetch(2.0)) for _ in range(3)][1:] == [7, 7]  # 13 bytes a row
+
+
+def test_arrow_messages_of_internal_topics_are_counted_as_records():
+    queue = Queue.of_arrow(1_000)
+    fetcher = Fetcher(queue, ["summaries"])  # type: ignore[arg-type]
+    fetcher._limit = BatchLimit(100, 10**9, share=1.0)
+    assert [len(fetcher.fetch(2.0)) for _ in range(2)] == [100, 100]
 
 
 def test_first_batch_of_large_messages_is_bounded_too():
