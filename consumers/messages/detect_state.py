@@ -5,6 +5,7 @@
 ``time/<m>/<version>``             ``TimeState``: event time of a model version
 ``model/<m>/<version>``            ``DecisionsState``: windows and incidents of a version
 ``model/<m>/<version>/<segment>``  the same of a segment
+``unread/<m>``                     ``UnreadState``: from where on the model is not read
 =================================  ========================================================
 """
 
@@ -40,6 +41,12 @@ class DecisionsState(Struct, frozen=True, kw_only=True):
     decisions: Decisions
 
 
+class UnreadState(Struct, frozen=True, kw_only=True):
+    schema: Literal[1]
+    next: int  # offset of the first message of ``summaries`` that was not read for the model
+    clock: AppendClock  # before that message
+
+
 @dataclass(frozen=True, slots=True)
 class ClockEntry:
     clock: AppendClock
@@ -55,6 +62,18 @@ class TimeEntry:
 class DecisionsEntry:
     key: Key
     decisions: Decisions
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadEntry:
+    """A model that is not read from the offset ``next`` on, where the append time is ``clock``."""
+
+    model: str
+    next: int
+    clock: AppendClock
+
+
+StateEntry = ClockEntry | TimeEntry | DecisionsEntry | UnreadEntry
 
 
 def clock_message(partition: int, clock: AppendClock) -> Message:
@@ -82,7 +101,17 @@ def ended_decisions_message(partition: int, key: Key) -> Message:
     return Message(TOPIC, _decisions_key(key), None, partition)
 
 
-def decode_state(record: Record) -> ClockEntry | TimeEntry | DecisionsEntry:
+def unread_message(partition: int, entry: UnreadEntry) -> Message:
+    content = UnreadState(schema=SCHEMA, next=entry.next, clock=entry.clock)
+    return Message(TOPIC, _unread_key(entry.model), msgspec.json.encode(content), partition)
+
+
+def ended_unread_message(partition: int, model: str) -> Message:
+    """The tombstone for a model that is read again."""
+    return Message(TOPIC, _unread_key(model), None, partition)
+
+
+def decode_state(record: Record) -> StateEntry:
     """Raises ``ForeignMessage`` or ``MalformedMessage``."""
     match (record.key or b"").decode(errors="replace").split("/"):
         case ["clock", _]:
@@ -93,8 +122,15 @@ def decode_state(record: Record) -> ClockEntry | TimeEntry | DecisionsEntry:
         case ["model", model, version, *segment] if len(segment) <= 1:
             decisions = decode_json(record.value, DecisionsState, AnyObject).decisions
             return DecisionsEntry(Key(model, version, *segment), decisions)
+        case ["unread", model]:
+            unread = decode_json(record.value, UnreadState, AnyObject)
+            return UnreadEntry(model, unread.next, unread.clock)
         case _:
             raise ForeignMessage(f"its key {record.key!r} names neither a clock nor a model")
+
+
+def _unread_key(model: str) -> bytes:
+    return f"unread/{model}".encode()
 
 
 def _time_key(key: VersionKey) -> bytes:

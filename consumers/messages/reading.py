@@ -4,7 +4,8 @@
 not a message of Driftline                  skipped, counted as ``foreign`` in the heartbeat, and
 (no value, other bytes, no ``schema``)      logged once for each partition
 of Driftline, but malformed or of another   refused: ``UnreadableMessage`` names topic, partition
-schema                                      and offset
+schema                                      and offset. The role ends, or sets the model aside, or
+                                            skips the message with ``skip``
 unknown additional fields                   ignored
 ==========================================  =====================================================
 """
@@ -49,6 +50,7 @@ class MessageReader(Generic[T]):
     def __init__(self, decoders: Mapping[str, Decoder[T]]) -> None:
         self._decoders = decoders  # by topic
         self._foreign: Counter[TopicPartition] = Counter()
+        self._unreadable: Counter[TopicPartition] = Counter()
         self._counted_to: dict[TopicPartition, int] = {}
 
     def read(self, record: Record) -> T | None:
@@ -56,7 +58,8 @@ class MessageReader(Generic[T]):
         try:
             return self._decoders[record.topic](record)
         except ForeignMessage as error:
-            self._count(record, error)
+            why = f"not Driftline's ({error})"
+            self._count(self._foreign, record, f"skipped a message that is {why}")
             return None
         except MalformedMessage as error:
             raise UnreadableMessage(
@@ -68,20 +71,29 @@ class MessageReader(Generic[T]):
         """Foreign messages of a partition since this reader was created."""
         return self._foreign[partition]
 
-    def _count(self, record: Record, error: ForeignMessage) -> None:
+    def skip(self, record: Record, error: UnreadableMessage) -> None:
+        """Count a message that was refused, and that the role goes on without."""
+        why = f"of no known model that this version cannot read ({error.__cause__})"
+        self._count(self._unreadable, record, f"skipped a message {why}")
+
+    def unreadable(self, partition: TopicPartition) -> int:
+        """Messages of a partition that were given to ``skip`` since this reader was created."""
+        return self._unreadable[partition]
+
+    def _count(self, counter: Counter[TopicPartition], record: Record, what: str) -> None:
         """A record that is read again, after an aborted transaction, counts once."""
         if record.offset <= self._counted_to.get(record.topic_partition, -1):
             return
         self._counted_to[record.topic_partition] = record.offset
-        self._foreign[record.topic_partition] += 1
-        if self._foreign[record.topic_partition] == 1:
+        counter[record.topic_partition] += 1
+        if counter[record.topic_partition] == 1:
             log.warning(
-                "topic %s, partition %d, offset %d: skipped a message that is not Driftline's (%s);"
-                " further ones in this partition are only counted",
+                "topic %s, partition %d, offset %d: %s; further ones in this partition are only"
+                " counted",
                 record.topic,
                 record.partition,
                 record.offset,
-                error,
+                what,
             )
 
 

@@ -86,13 +86,18 @@ def arrow_positions(headers: Iterable[Headers | None]) -> NDArray[np.int64]:
     return np.array([i for i, own in enumerate(headers) if own and ARROW_HEADER in own], np.int64)
 
 
+def by_partition(records: Iterable[Record]) -> Mapping[TopicPartition, list[Record]]:
+    """The records of each partition, in order."""
+    found: dict[TopicPartition, list[Record]] = defaultdict(list)
+    for record in records:
+        found[record.topic_partition].append(record)
+    return found
+
+
 def blocks_of(records: Sequence[Record]) -> Sequence[RecordBlock]:
     """The records by partition."""
     if isinstance(records, BlockedRecords):
         return records.blocks
-    by_partition: dict[TopicPartition, list[Record]] = defaultdict(list)
-    for record in records:
-        by_partition[record.topic_partition].append(record)
     return [
         RecordBlock(
             source,
@@ -102,7 +107,7 @@ def blocks_of(records: Sequence[Record]) -> Sequence[RecordBlock]:
             of_source.__getitem__,
             arrow_positions([record.headers for record in of_source]),
         )
-        for source, of_source in by_partition.items()
+        for source, of_source in by_partition(records).items()
     ]
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import msgspec
+from msgspec import Struct
+
 from consumers.messages import joined_rows
 from consumers.messages.arrow import ARROW_HEADERS, arrow_metadata, is_arrow, read_arrow
 from consumers.messages.progress import decode_progress
@@ -20,6 +23,7 @@ from producers.contract.summaries import decode_summary_table, encode_summaries
 
 KIND = "summaries"
 MOST_BYTES = 450_000  # of summaries in a message: with the overhead of Arrow, under 512 kB
+SummaryContent = list[Summary] | JoinedRows | Progress | LifeRequest
 ROW_BYTES, CELL_BYTES = 48, 12  # of a name besides its text, and of each of its cells
 
 
@@ -32,7 +36,7 @@ def summary_messages(model: str, summaries: Sequence[Summary], partitions: int) 
     ]
 
 
-def decode_summary_message(record: Record) -> list[Summary] | JoinedRows | Progress | LifeRequest:
+def decode_summary_message(record: Record) -> SummaryContent:
     """What the topic ``summaries`` holds. Raises ``ForeignMessage`` or ``MalformedMessage``."""
     if not is_arrow(record):
         return decode_progress(record)
@@ -41,6 +45,28 @@ def decode_summary_message(record: Record) -> list[Summary] | JoinedRows | Progr
         return decode_summary_table(table) if kind == KIND else joined_rows.joined_rows_of(table)
     except ValueError as error:
         raise MalformedMessage(str(error)) from error
+
+
+class _NamesModel(Struct):
+    model: str | None = None
+
+
+class _NamesModels(_NamesModel):
+    versions: list[_NamesModel] = []
+
+
+def named_models(record: Record) -> frozenset[str]:
+    """The models that a message of ``summaries`` is about, also if it cannot be decoded.
+
+    That is its key. Without a key, the names in ``model`` and ``versions``, if it is JSON.
+    """
+    if record.key is not None:
+        return frozenset({record.key.decode(errors="replace")})
+    try:
+        named = msgspec.json.decode(record.value or b"", type=_NamesModels)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return frozenset()
+    return frozenset(one.model for one in (named, *named.versions) if one.model is not None)
 
 
 def encode_pieces(summaries: Sequence[Summary]) -> list[bytes]:

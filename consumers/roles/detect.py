@@ -11,11 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
-
-from consumers.kafka.configuration import MAX_MESSAGE_BYTES
-from consumers.messages.alert_message import alert_message
-from consumers.messages.reading import MessageReader
 from consumers.messages.records import (
     Batch,
     CommittedOffset,
@@ -23,50 +18,55 @@ from consumers.messages.records import (
     Output,
     Record,
     TopicPartition,
+    by_partition,
 )
-from consumers.messages.summaries import decode_summary_message
 from consumers.messages.times import optional_rfc3339
-from consumers.messages.window_message import window_message
 from consumers.roles.detect_snapshot import Snapshot, SummariesLost, incomplete
+from consumers.roles.finding_messages import FindingMessages
 from consumers.roles.learning import Learning, LongWork, at_once
 from consumers.roles.profiles import MissingProfile, Profiles, required
-from consumers.roles.published_state import Published, PublishedState, Records, state_messages
+from consumers.roles.published_state import (
+    Published,
+    PublishedState,
+    Records,
+    state_messages,
+    unread_messages,
+)
 from consumers.roles.set_aside import SetAside
-from driftline.errors import Trouble
-from monitor.events.event_time import latest
+from consumers.roles.summary_log import SummaryLog
+from consumers.roles.unread_models import (
+    PartitionState,
+    UnreadModel,
+    own_items,
+    unread_problem,
+)
 from monitor.identity import Key
 from monitor.plan import Plan
 from monitor.windows.detection import advance, due_keys
 from monitor.windows.evaluator import Evaluator
-from monitor.windows.findings import Findings, Transition, WindowFinding
 from monitor.windows.life_changes import items_to_next_change, with_change
 from monitor.windows.lives import Lives, belonging, kept_panes, with_first_rows
-from monitor.windows.state import Item, LogItem, State, rebuilt
+from monitor.windows.state import Item, LogItem, State
+from monitor.windows.state_by_model import merged, models_of
 
 SNAPSHOT_EVERY = 200  # commits: the most that a restart has to read again
-MAX_WINDOW_BYTES = MAX_MESSAGE_BYTES - 100_000  # with key and headers under the limit of Kafka
-CLOUD_EVENT = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
+AGAIN = 500  # messages of a model that are taken again with each batch
 
 
 @dataclass(slots=True)
 class _Owned:
     """An assigned partition of ``summaries``."""
 
-    state: State
+    now: PartitionState
     published: Published
     next: int
     incomplete: frozenset[Key] = frozenset()  # keys whose panes could not be rebuilt
     commits: int = 0
 
-
-class WindowTooLarge(Trouble):
-    """The message of a window exceeds the limit of Kafka's clients."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(
-            f"the message of a window has {size:,} bytes, the limit is {MAX_WINDOW_BYTES:,}:"
-            " register the model with fewer features"
-        )
+    @property
+    def can_be_saved(self) -> bool:
+        """A snapshot of incomplete panes would be taken for complete by the next worker."""
+        return not self.incomplete and not self.now.unread
 
 
 class Detect:
@@ -89,32 +89,25 @@ class Detect:
         self._learning = Learning(directory, run)
         self._set_aside = SetAside(profiles)
         self._owned: dict[TopicPartition, _Owned] = {}
-        self._pending: dict[TopicPartition, State] = {}
-        self._reader = MessageReader({"summaries": decode_summary_message})
+        self._pending: dict[TopicPartition, PartitionState] = {}
+        self._log = SummaryLog()
         self._published = PublishedState(state_records)
+        self._messages = FindingMessages(profiles, plan_of)
 
     def on_partitions_assigned(
         self, committed: Mapping[TopicPartition, CommittedOffset]
     ) -> Mapping[TopicPartition, int]:
-        behind = {}
         self._set_aside.clear()
-        for topic_partition, at in committed.items():
-            state, published = self._published.load(topic_partition.partition)
-            start, panes = self._snapshot(topic_partition).load(state.first_needed, at.next_offset)
-            state = replace(state, panes=kept_panes(state.lives, panes))
-            owned = _Owned(state, published, at.next_offset)
-            self._owned[topic_partition] = owned
-            if start < at.next_offset:
-                behind[topic_partition] = start
-                oldest = self._first_offset(topic_partition)
-                owned.incomplete = incomplete(state, start, oldest)
-        return behind
+        starts = {
+            one: self._take_over(one, max(at.next_offset, 0)) for one, at in committed.items()
+        }
+        return {one: start for one, start in starts.items() if start < self._owned[one].next}
 
     def replay(self, records: Sequence[Record]) -> None:
-        for topic_partition in {record.topic_partition for record in records}:
+        for topic_partition, its_records in by_partition(records).items():
             owned = self._owned[topic_partition]
-            items = belonging(owned.state.lives, self._items(records, topic_partition))
-            owned.state = rebuilt(owned.state, items)
+            read = self._log.read(its_records, self._is_known(owned))
+            owned.now = owned.now.without(read.errors, owned.next).replayed(read)
 
     def on_partitions_revoked(self, topic_partitions: Sequence[TopicPartition]) -> None:
         self._pending = {}
@@ -128,63 +121,109 @@ class Detect:
         for key in self._set_aside.changed_profiles():
             self._evaluators.pop(key, None)
         messages: list[Message] = []
-        for topic_partition in sorted({record.topic_partition for record in batch.records}):
-            items = list(self._items(batch.records, topic_partition))
-            messages += self._advance(topic_partition, items)
-            owned, after = self._owned[topic_partition], self._pending[topic_partition]
-            partition = topic_partition.partition
-            messages += state_messages(partition, owned.state, after, owned.published)
+        for topic_partition, records in sorted(by_partition(batch.records).items()):
+            messages += self._handled(topic_partition, records)
         return Output(messages)
 
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
         for topic_partition, next_offset in next_offsets.items():
             owned = self._owned[topic_partition]
-            owned.state, owned.next = self._pending[topic_partition], next_offset
+            owned.now, owned.next = self._pending[topic_partition], next_offset
             owned.commits += 1
-            # A snapshot of incomplete panes would be taken for complete by the next worker.
-            if owned.commits % SNAPSHOT_EVERY == 0 and not owned.incomplete:
-                self._snapshot(topic_partition).save(owned.next, owned.state)
+            if owned.commits % SNAPSHOT_EVERY == 0 and owned.can_be_saved:
+                self._snapshot(topic_partition).save(owned.next, owned.now.state)
         self._pending = {}
 
     def status(self) -> Mapping[str, Mapping[str, object]]:
         return {
             topic_partition.name: {
                 "offset": max(owned.next, 0),
-                "watermark": optional_rfc3339(_newest_ms(owned.state)),
-                "counts": {
-                    **_counts(owned.state),
-                    "foreign": self._foreign(topic_partition.partition),
-                },
+                "watermark": optional_rfc3339(owned.now.newest_ms),
+                "counts": {**owned.now.counts, **self._skipped(topic_partition)},
             }
             for topic_partition, owned in self._owned.items()
         }
 
     def problem(self) -> str | None:
-        return self._set_aside.problem
+        unread = unread_problem(owned.now for owned in self._owned.values())
+        problems = (self._set_aside.problem, unread, self._log.problem(self._owned))
+        return "; ".join(problem for problem in problems if problem is not None) or None
 
-    def _foreign(self, partition: int) -> int:
-        summaries = TopicPartition("summaries", partition)
-        return self._reader.foreign(summaries) + self._published.foreign(partition)
+    def _skipped(self, topic_partition: TopicPartition) -> Mapping[str, int]:
+        """The numbers of messages that were skipped."""
+        in_state = self._published.foreign(topic_partition.partition)
+        return {
+            "foreign": self._log.foreign(topic_partition) + in_state,
+            "unreadable": self._log.unreadable(topic_partition),
+        }
+
+    def _is_known(self, owned: _Owned) -> Callable[[str], bool]:
+        """Whether a partition, or a registered profile, is of a model."""
+
+        def is_known(model: str) -> bool:
+            self._profiles.refresh()
+            registered = {key[0] for key in self._profiles.versions()}
+            return model in registered | models_of(owned.now.whole)
+
+        return is_known
+
+    def _take_over(self, topic_partition: TopicPartition, committed: int) -> int:
+        """Load the state of a partition. Returns the offset from which to read the log again."""
+        loaded = self._published.load(topic_partition.partition)
+        unread = loaded.unread.values()
+        most = min([committed, *(entry.next for entry in unread)])
+        start, panes = self._snapshot(topic_partition).load(loaded.state.first_needed, most)
+        state = replace(loaded.state, panes=kept_panes(loaded.state.lives, panes))
+        owned = self._owned[topic_partition] = _Owned(
+            PartitionState(state), loaded.published, committed
+        )
+        if start < committed or unread:
+            oldest = self._first_offset(topic_partition)
+            owned.now = owned.now.resumed(unread, oldest)
+            owned.incomplete = incomplete(owned.now.needed, start, oldest)
+        owned.now = owned.now.without(loaded.errors, committed)
+        return start
 
     def _snapshot(self, topic_partition: TopicPartition) -> Snapshot:
         return Snapshot(self._directory / f"{topic_partition.partition}.snapshot")
 
-    def _items(
-        self, records: Iterable[Record], topic_partition: TopicPartition
-    ) -> Iterable[LogItem]:
-        """The contents of the records of one partition, with their offsets."""
-        for record in records:
-            mine = record.topic_partition == topic_partition
-            content = self._reader.read(record) if mine else None
-            if isinstance(content, list):
-                yield from ((record.offset, summary) for summary in content)
-            elif content is not None:
-                yield record.offset, content
+    def _handled(
+        self, topic_partition: TopicPartition, records: Sequence[Record]
+    ) -> Iterable[Message]:
+        """Sets the state after ``records`` pending, and returns the messages."""
+        owned, partition = self._owned[topic_partition], topic_partition.partition
+        read = self._log.read(records, self._is_known(owned))
+        now = owned.now.without(read.errors, records[0].offset)
+        state, messages = self._advance(now.state, list(now.items(read.items)))
+        unread: dict[str, UnreadModel] = {}
+        for name, model in now.unread.items():
+            left, found = self._again(name, model, records)
+            messages += found
+            if left.has_caught_up:
+                state = merged(state, left.state)
+            else:
+                unread[name] = left
+        after = self._pending[topic_partition] = PartitionState(state, unread)
+        messages += state_messages(partition, owned.now.whole, after.whole, owned.published)
+        messages += unread_messages(partition, now.unread, after.entries, owned.published)
+        return messages
 
-    def _advance(self, topic_partition: TopicPartition, items: Sequence[LogItem]) -> list[Message]:
+    def _again(
+        self, name: str, model: UnreadModel, new: Sequence[Record]
+    ) -> tuple[UnreadModel, list[Message]]:
+        """Take some of the messages of a model that was not read, if they can be read."""
+        if model.error is not None:
+            return model, []
+        records = [*model.records, *new]
+        # All of its messages can be read; what is wrong with others is known.
+        read = self._log.read(records[:AGAIN], lambda one: one != name)
+        state, messages = self._advance(model.start, own_items(name, read.items))
+        return model.at(state, records[AGAIN:]), messages
+
+    def _advance(self, state: State, items: Sequence[LogItem]) -> tuple[State, list[Message]]:
         """The messages about what ``items`` change, from one change of a life to the next."""
-        state, messages = self._owned[topic_partition].state, list[Message]()
-        touched: dict[Key, None] = {}
+        messages = list[Message]()
+        touched = dict[Key, None]()
         while items:
             number = items_to_next_change(state, items, self._retire_after_ms)
             lives = with_first_rows(state.lives, items[number - 1][1])
@@ -192,10 +231,9 @@ class Detect:
             state, found = self._judged(state, its_items, lives)
             touched.update(dict.fromkeys(state.touched))
             state, ended = with_change(state, items[number - 1], self._retire_after_ms)
-            messages += [*found, *(self._message(one, state.lives) for one in ended)]
+            messages += [*found, *self._messages.alerts(ended, state.lives)]
             items = items[number:]
-        self._pending[topic_partition] = replace(state, touched=tuple(touched))
-        return messages
+        return replace(state, touched=tuple(touched)), messages
 
     def _judged(
         self, state: State, items: Sequence[Item], lives: Lives
@@ -207,7 +245,7 @@ class Detect:
         keys = due_keys(state, items)
         while True:
             after, findings = advance(self._evaluators_of(keys), state, items)
-            messages, failures = self._messages(findings, lives)
+            messages, failures = self._messages.all(findings, lives)
             for key, error in {**findings.failures, **failures}.items():
                 self._set_aside.add(key, error)
             if not failures:
@@ -240,46 +278,3 @@ class Detect:
         except Exception as error:  # whatever it is, it must not stop the other keys
             self._set_aside.add(key, error)
         return self._evaluators.get(key)
-
-    def _messages(
-        self, findings: Findings, lives: Lives
-    ) -> tuple[list[Message], dict[Key, Exception]]:
-        """The messages about all findings, and the exceptions by key."""
-        messages, failures = list[Message](), dict[Key, Exception]()
-        if findings.transitions:
-            self._profiles.refresh()  # owner, runbook and tags may have changed
-        all_findings: list[WindowFinding | Transition] = [*findings.windows, *findings.transitions]
-        for finding in all_findings:
-            try:
-                messages.append(self._message(finding, lives))
-            except Exception as error:  # it must not stop the other keys
-                failures.setdefault(finding.key, error)
-        return messages, failures
-
-    def _message(self, finding: WindowFinding | Transition, lives: Lives) -> Message:
-        if isinstance(finding, WindowFinding):
-            threshold = self._plan_of(finding.key.model).drift.p_value_threshold
-            window = window_message(finding, threshold)
-            value = msgspec.json.encode(window)
-            if len(value) > MAX_WINDOW_BYTES:
-                raise WindowTooLarge(len(value))
-            return Message("windows", window.key, value)
-        version = finding.key.version_key
-        life, info = lives.get(version), self._profiles.info(*version)
-        alert = alert_message(finding, info, None if life is None else life.state)
-        key = finding.incident.id.encode()
-        return Message("alerts", key, msgspec.json.encode(alert), headers=CLOUD_EVENT)
-
-
-def _newest_ms(state: State) -> int | None:
-    """The newest event time of all versions."""
-    seen = (one.newest_ms for time in state.times.values() for one in time.seen.values())
-    return latest(*seen)
-
-
-def _counts(state: State) -> dict[str, int]:
-    return {
-        "models": len({key.version_key for key in state.decisions}),
-        "panes": sum(len(panes) for panes in state.panes.values()),
-        "open_incidents": sum(len(decisions.incidents) for decisions in state.decisions.values()),
-    }

@@ -23,6 +23,7 @@ from consumers.messages.records import (
     Output,
     Record,
     TopicPartition,
+    by_partition,
 )
 from consumers.messages.summaries import summary_messages
 from consumers.messages.times import optional_rfc3339
@@ -128,12 +129,9 @@ class Join:
         return store
 
     def _steps(self, records: Sequence[Record]) -> dict[TopicPartition, JoinStep]:
-        by_partition: dict[TopicPartition, list[Record]] = defaultdict(list)
-        for record in records:
-            by_partition[record.topic_partition].append(record)
         return {
             partition: self._step(self._stores[partition], its_records)
-            for partition, its_records in by_partition.items()
+            for partition, its_records in by_partition(records).items()
         }
 
     def _step(self, store: JoinStore, records: Sequence[Record]) -> JoinStep:

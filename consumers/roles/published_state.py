@@ -6,21 +6,25 @@ the partition with the number of the summaries' partition.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from consumers.messages.detect_state import (
     ClockEntry,
-    DecisionsEntry,
+    StateEntry,
     TimeEntry,
+    UnreadEntry,
     clock_message,
     decisions_message,
     decode_state,
     ended_decisions_message,
     ended_time_message,
+    ended_unread_message,
     time_message,
+    unread_message,
 )
-from consumers.messages.reading import MessageReader
+from consumers.messages.reading import MessageReader, UnreadableMessage
 from consumers.messages.records import Message, Record, TopicPartition
 from consumers.messages.versions import decode_version, life_of, version_message
 from monitor.identity import Key, VersionKey
@@ -29,7 +33,9 @@ from monitor.windows.lives import Life
 from monitor.windows.state import Decisions, State
 
 Records = Callable[[TopicPartition], Iterable[Record]]
-Published = dict[tuple[str, bytes | None], bytes | None]  # values by topic and key
+Place = tuple[str, bytes | None]  # topic and key
+Published = dict[Place, bytes | None]  # values by place
+T = TypeVar("T")
 
 STATE, VERSIONS = "detect-state", "versions"
 
@@ -40,12 +46,17 @@ class _Loaded:
     times: dict[VersionKey, VersionTime] = field(default_factory=dict)
     decisions: dict[Key, Decisions] = field(default_factory=dict)
     lives: dict[VersionKey, Life] = field(default_factory=dict)
+    unread: dict[str, UnreadEntry] = field(default_factory=dict)
+    # Of models, by topic and key: a later record of the same key replaces the one that fails.
+    errors: dict[Place, tuple[str, UnreadableMessage]] = field(default_factory=dict)
 
-    def add(self, entry: ClockEntry | TimeEntry | DecisionsEntry) -> None:
+    def add(self, entry: StateEntry) -> None:
         if isinstance(entry, ClockEntry):
             self.clock = entry.clock
         elif isinstance(entry, TimeEntry):
             self.times[entry.key] = entry.time
+        elif isinstance(entry, UnreadEntry):
+            self.unread[entry.model] = entry
         else:
             self.decisions[entry.key] = entry.decisions
 
@@ -56,6 +67,18 @@ class _Loaded:
                 self.times.pop((model, version), None)
             case ["model", model, version, *segment] if len(segment) <= 1:
                 self.decisions.pop(Key(model, version, *segment), None)
+            case ["unread", model]:
+                self.unread.pop(model, None)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedState:
+    """What was published of a partition."""
+
+    state: State  # without its panes
+    published: Published  # the values it was published in
+    unread: Mapping[str, UnreadEntry]  # by model
+    errors: Mapping[str, UnreadableMessage]  # of models whose state cannot be read
 
 
 class PublishedState:
@@ -66,23 +89,23 @@ class PublishedState:
         self._reader = MessageReader({STATE: decode_state})
         self._versions = MessageReader({VERSIONS: _life_entry})
 
-    def load(self, partition: int) -> tuple[State, Published]:
-        """The state of a partition without its panes, and the values it was published in."""
+    def load(self, partition: int) -> LoadedState:
+        """Raises ``UnreadableMessage`` if what cannot be read belongs to no model."""
         loaded, published = _Loaded(), Published()
         for record in self._records(TopicPartition(STATE, partition)):
             published[STATE, record.key] = record.value
-            entry = None if record.value is None else self._reader.read(record)
+            entry = _read(self._reader, record, loaded)
             if entry is not None:
                 loaded.add(entry)
             elif record.value is None:
                 loaded.remove(record.key)
         for record in self._records(TopicPartition(VERSIONS, partition)):
             published[VERSIONS, record.key] = record.value
-            found = self._versions.read(record)
+            found = _read(self._versions, record, loaded)
             if found is not None:
                 loaded.lives[found[0]] = found[1]
         state = State(loaded.clock, loaded.times, loaded.decisions, lives=loaded.lives)
-        return state, published
+        return LoadedState(state, published, loaded.unread, dict(loaded.errors.values()))
 
     def foreign(self, partition: int) -> int:
         """Foreign messages that were skipped."""
@@ -91,11 +114,53 @@ class PublishedState:
         )
 
 
+def _read(reader: MessageReader[T], record: Record, loaded: _Loaded) -> T | None:
+    """None for a tombstone, a foreign message, or one about a model that cannot be read."""
+    loaded.errors.pop((record.topic, record.key), None)
+    if record.topic == STATE and record.value is None:
+        return None
+    try:
+        return reader.read(record)
+    except UnreadableMessage as error:
+        model = _model_in(record)
+        if model is None:
+            raise
+        loaded.errors[record.topic, record.key] = (model, error)
+        return None
+
+
+def _model_in(record: Record) -> str | None:
+    """The model whose state a record holds."""
+    match (record.topic, (record.key or b"").decode(errors="replace").split("/")):
+        case (topic, [model, _]) if topic == VERSIONS:
+            return model
+        case (topic, ["time" | "model", model, *_]) if topic == STATE:
+            return model
+    return None
+
+
 def state_messages(
     partition: int, before: State, after: State, published: Published
 ) -> Iterator[Message]:
     """The state that differs from what was ``published`` last, which is updated."""
-    for message in _changes(partition, before, after):
+    return _unpublished(_changes(partition, before, after), published)
+
+
+def unread_messages(
+    partition: int, before: Iterable[str], after: Iterable[UnreadEntry], published: Published
+) -> Iterator[Message]:
+    """The models that are not read before and after a batch, as far as that has changed."""
+    entries = {entry.model: entry for entry in after}
+    messages = [
+        *(unread_message(partition, entry) for entry in entries.values()),
+        *(ended_unread_message(partition, model) for model in before if model not in entries),
+    ]
+    return _unpublished(messages, published)
+
+
+def _unpublished(messages: Iterable[Message], published: Published) -> Iterator[Message]:
+    """The messages that differ from what was published last, which is updated."""
+    for message in messages:
         key = (message.topic, message.key)
         if published.get(key) != message.value:
             published[key] = message.value

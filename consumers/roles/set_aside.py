@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Mapping
+from itertools import islice
 
 from consumers.roles.profiles import Profiles
 from driftline.errors import Trouble
@@ -34,7 +35,7 @@ class SetAside:
 
     def add(self, key: Key, error: Exception) -> None:
         """Set a key aside. Logs its reason unless it is the one that was logged last."""
-        reason = _sentence(error)
+        reason = sentence(error)
         self._reasons[key], self._tried[key] = reason, self._profile(key)
         if self._logged.get(key) != reason:
             self._logged[key] = reason
@@ -62,19 +63,22 @@ class SetAside:
         if count == 0:
             return None
         subject = "1 model version is" if count == 1 else f"{count} model versions are"
-        return f"{subject} set aside: {'; '.join(self._listed())}"
-
-    def _listed(self) -> Iterator[str]:
-        for key in sorted(self._reasons)[:MAX_LISTED]:
-            yield f"{key.name}: {self._reasons[key]}"
-        if len(self._reasons) > MAX_LISTED:
-            yield f"and {len(self._reasons) - MAX_LISTED} more, see the log"
+        reasons = {key.name: self._reasons[key] for key in sorted(self._reasons)}
+        return f"{subject} set aside: {listed(reasons)}"
 
     def _profile(self, key: Key) -> Profile | None:
         return self._profiles.get(*key.version_key)
 
 
-def _sentence(error: Exception) -> str:
+def listed(reasons: Mapping[str, str]) -> str:
+    """The first names with their reasons, and how many more there are."""
+    shown = [f"{name}: {reason}" for name, reason in islice(reasons.items(), MAX_LISTED)]
+    if len(reasons) > MAX_LISTED:
+        shown.append(f"and {len(reasons) - MAX_LISTED} more, see the log")
+    return "; ".join(shown)
+
+
+def sentence(error: Exception) -> str:
     """The message of an error that is meant for people; the type as well, of any other."""
     text = (
         str(error) if isinstance(error, ValueError | RuntimeError) and str(error) else repr(error)

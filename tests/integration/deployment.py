@@ -83,11 +83,13 @@ class Deployment:
         own = {"bootstrap_servers": self.servers, "prefix": self.prefix}
         assert publish_profile(load_settings(None, kafka=own), profile)
 
-    def start(self, *roles: str, slot: int = 0, fault: str | None = None) -> None:
+    def start(
+        self, *roles: str, slot: int = 0, fault: str | None = None, module: str = "consumers"
+    ) -> None:
         """Start workers. ``fault``: POINT:COUNT, where they end; see CONTRIBUTING.md."""
         for role in roles or ROLES:
             name = f"{role}-{slot}"
-            command = [sys.executable, "-m", "consumers", role, "--slot", str(slot)]
+            command = [sys.executable, "-m", module, role, "--slot", str(slot)]
             faults = {} if fault is None else {"DRIFTLINE_FAULT": f"{role}:{fault}"}
             with (self.directory / f"{name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(

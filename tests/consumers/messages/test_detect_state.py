@@ -12,10 +12,13 @@ from consumers.messages.detect_state import (
     ClockEntry,
     DecisionsEntry,
     TimeEntry,
+    UnreadEntry,
     clock_message,
     decisions_message,
     decode_state,
+    ended_unread_message,
     time_message,
+    unread_message,
 )
 from consumers.messages.reading import ForeignMessage, MalformedMessage
 from consumers.messages.records import Message, Record
@@ -98,9 +101,11 @@ def record(message: Message) -> Record:
     return Record(message.topic, message.partition or 0, 0, message.key, message.value)
 
 
-@given(clock=clocks, time=times, decided=decisions)
+@given(clock=clocks, time=times, decided=decisions, offset=ms)
 @settings(max_examples=40, deadline=None)
-def test_the_state_of_detect_is_read_as_it_was_written(clock, time, decided):
+def test_the_state_of_detect_is_read_as_it_was_written(clock, time, decided, offset):
+    unread = UnreadEntry("m", offset, clock)
+    assert decode_state(record(unread_message(3, unread))) == unread
     assert decode_state(record(clock_message(3, clock))) == ClockEntry(clock)
     of_version = decode_state(record(time_message(3, ("m", "1"), time)))
     assert of_version == TimeEntry(("m", "1"), time)
@@ -115,18 +120,22 @@ def of_partition(number: int) -> list[Message]:
         time_message(number, ("m", "1"), VersionTime()),
         decisions_message(number, Key("m", "1"), Decisions((1, 2, 3))),
         decisions_message(number, SEGMENT, Decisions((1, 2, 3))),
+        unread_message(number, UnreadEntry("m", 7, AppendClock())),
     ]
 
 
 def test_the_state_of_a_partition_goes_to_the_partition_of_the_same_number():
     messages = of_partition(3)
-    assert [message.partition for message in messages] == [3] * 4
+    assert [message.partition for message in messages] == [3] * 5
     assert [message.key for message in messages] == [
         b"clock/3",
         b"time/m/1",
         b"model/m/1",
         b"model/m/1/carrier=UA&origin=EWR",
+        b"unread/m",
     ]
+    ended = ended_unread_message(3, "m")
+    assert (ended.key, ended.value, ended.partition) == (b"unread/m", None, 3)
 
 
 def test_the_json_of_the_state_is_that_of_schema_1():
@@ -168,7 +177,7 @@ def test_the_json_of_the_state_is_that_of_schema_1():
 
 def test_every_state_message_carries_its_schema():
     schemas = [json.loads(message.value or b"")["schema"] for message in of_partition(0)]
-    assert schemas == [1] * 4
+    assert schemas == [1] * 5
 
 
 @pytest.mark.parametrize("key", [None, b"", b"clock", b"model/m", b"\xff/0", b"model/m/1/a=1/2"])
@@ -177,7 +186,7 @@ def test_state_with_another_key_is_foreign(key):
         decode_state(Record("detect-state", 0, 0, key, b'{"schema": 1}'))
 
 
-@pytest.mark.parametrize("key", [b"clock/0", b"time/m/1", b"model/m/1"])
+@pytest.mark.parametrize("key", [b"clock/0", b"time/m/1", b"model/m/1", b"unread/m"])
 @pytest.mark.parametrize("value", [b'{"schema": 2}', b"{}", b'{"clock": {}, "decisions": {}}'])
 def test_state_of_another_schema_or_without_one_is_refused(key, value):
     """Skipping it would forget what was decided."""
@@ -185,7 +194,7 @@ def test_state_of_another_schema_or_without_one_is_refused(key, value):
         decode_state(Record("detect-state", 0, 0, key, value))
 
 
-@pytest.mark.parametrize("key", [b"clock/0", b"time/m/1", b"model/m/1"])
+@pytest.mark.parametrize("key", [b"clock/0", b"time/m/1", b"model/m/1", b"unread/m"])
 @pytest.mark.parametrize("value", [None, b"junk"])
 def test_a_tombstone_or_junk_is_foreign_under_any_key(key, value):
     with pytest.raises(ForeignMessage):

@@ -249,3 +249,19 @@ def test_a_foreign_message_that_is_read_again_counts_once():
     for offset in (5, 6, 5, 6):
         reader.read(record("windows", b"junk", offset=offset))
     assert reader.foreign(TopicPartition("windows", 3)) == 2
+
+
+def test_an_unreadable_message_that_is_skipped_is_counted_once_and_the_first_is_logged(caplog):
+    reader: MessageReader[Any] = MessageReader(DECODERS)
+    with caplog.at_level(logging.WARNING):
+        for offset in (5, 6, 5, 6):
+            unreadable = record("windows", {"schema": 2}, offset=offset)
+            with pytest.raises(UnreadableMessage) as error:
+                reader.read(unreadable)
+            reader.skip(unreadable, error.value)
+    partition = TopicPartition("windows", 3)
+    assert (reader.unreadable(partition), reader.foreign(partition)) == (2, 0)
+    assert [message.split(" (")[0] for message in caplog.messages] == [
+        "topic windows, partition 3, offset 5: skipped a message of no known model that this"
+        " version cannot read"
+    ]

@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 
 from consumers.messages.arrow import ARROW_HEADERS, read_arrow
 from consumers.messages.records import Record
-from consumers.messages.summaries import encode_pieces, model_partition, summary_messages
+from consumers.messages.summaries import (
+    encode_pieces,
+    model_partition,
+    named_models,
+    summary_messages,
+)
 from monitor.counts.counts import Counts
 from monitor.counts.summary import Part, Summary
 from tests.consumers.in_memory import T0, pane_sums
@@ -141,3 +146,20 @@ def test_counts_of_a_message_are_the_smallest_integers_that_hold_them(counts, wi
     record = Record("summaries", 0, 0, None, message.value, message.headers)
     (sums,) = pane_sums([record]).values()
     assert sums[0]["rows"] == cells
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "models"),
+    [
+        (b"m", b"junk", {"m"}),
+        (b"m", b'{"model": "n"}', {"m"}),  # the key decides
+        (None, b'{"schema": 9, "model": "n"}', {"n"}),
+        (None, b'{"versions": [{"model": "n", "version": "1"}, {"model": "o"}, {}]}', {"n", "o"}),
+        (None, b'{"schema": 1}', set()),
+        (None, b'{"versions": 3}', set()),
+        (None, b"junk", set()),
+        (None, None, set()),
+    ],
+)
+def test_models_of_a_message_are_its_key_or_those_that_its_json_names(key, value, models):
+    assert named_models(Record("summaries", 0, 0, key, value)) == models

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import consumers.roles.detect
+import consumers.roles.finding_messages
 import consumers.roles.learning
 from consumers.messages.arrow import ARROW_HEADERS, JSON_HEADERS
 from consumers.messages.progress import (
@@ -404,7 +405,9 @@ def test_successor_restores_the_models_of_its_partitions_only(log, tmp_path):
     successor = detect(log, tmp_path)
     Worker(successor, log, [S0])
     counts: Any = {name: of["counts"] for name, of in successor.status().items()}
-    assert counts == {"summaries/0": {"models": 2, "panes": 2, "open_incidents": 0, "foreign": 0}}
+    assert counts == {
+        "summaries/0": {"models": 2, "panes": 2, "open_incidents": 0, "foreign": 0, "unreadable": 0}
+    }
 
 
 def test_losing_a_partition_keeps_the_state_of_the_others(log, tmp_path):
@@ -474,7 +477,7 @@ def test_status_of_detect_has_offset_watermark_and_counts(log, tmp_path):
     assert role.status()["summaries/0"] == {
         "offset": 3,
         "watermark": "2013-04-01T00:00:01.500Z",
-        "counts": {"models": 1, "panes": 1, "open_incidents": 0, "foreign": 0},
+        "counts": {"models": 1, "panes": 1, "open_incidents": 0, "foreign": 0, "unreadable": 0},
     }
 
 
@@ -585,7 +588,7 @@ def test_version_without_a_profile_is_judged_as_soon_as_the_profile_is_published
 @pytest.mark.parametrize("fails", ["judge_data", "judge_performance", "window_message"])
 def test_version_that_cannot_be_judged_does_not_stop_the_others(tmp_path, monkeypatch, fails):
     log, expected = new_log(), undisturbed(4)[0]
-    module: Any = consumers.roles.detect
+    module: Any = consumers.roles.finding_messages
     owner = module if fails == "window_message" else Evaluator
     works = getattr(owner, fails)
 
@@ -659,7 +662,7 @@ def test_version_whose_windows_exceed_the_message_limit_is_set_aside(tmp_path, m
     sizes = [len(value or b"") for value in of_versions(expected, M2)["windows"]]
     others = (("m", "1"), ("n", "1"))
     assert max(sizes) > max(len(v or b"") for v in of_versions(expected, *others)["windows"])
-    monkeypatch.setattr(consumers.roles.detect, "MAX_WINDOW_BYTES", max(sizes) - 1)
+    monkeypatch.setattr(consumers.roles.finding_messages, "MAX_WINDOW_BYTES", max(sizes) - 1)
     role = detect(log, tmp_path)
     worker = Worker(role, log, [S0])
     while not worker.done:
@@ -690,15 +693,6 @@ def test_foreign_messages_in_summaries_are_skipped_and_counted(log, tmp_path):
     assert (counts["foreign"], counts["panes"]) == (3, 1)
 
 
-def test_summaries_of_another_schema_end_detect_with_their_place(log, tmp_path):
-    value = b'{"type": "sources", "schema": 2}'
-    worker = Worker(detect(log, tmp_path), log, [S0])
-    log.append(row("m", 0))
-    log.append(Message("summaries", None, value, 0, JSON_HEADERS))
-    with pytest.raises(UnreadableMessage, match="topic summaries, partition 0, offset 1: "):
-        worker.work()
-
-
 def test_foreign_messages_in_detect_state_are_skipped_and_counted(log, tmp_path):
     handled(Worker(detect(log, tmp_path), log, [S0]), log, row("m", 0))
     for key, value in ((b"clock/0", None), (b"model/m/1", b"junk"), (b"other", b"{}"), (None, b"")):
@@ -709,8 +703,8 @@ def test_foreign_messages_in_detect_state_are_skipped_and_counted(log, tmp_path)
     assert (counts["foreign"], counts["models"], counts["panes"]) == (3, 1, 1)
 
 
-def test_detect_state_of_another_schema_ends_detect_with_its_place(log, tmp_path):
-    log.append(Message("detect-state", b"model/m/1", b'{"schema": 2}', 0))
+def test_clock_of_another_schema_ends_detect_with_its_place(log, tmp_path):
+    log.append(Message("detect-state", b"clock/0", b'{"schema": 2}', 0))
     with pytest.raises(UnreadableMessage, match="topic detect-state, partition 0, offset 0: "):
         Worker(detect(log, tmp_path), log, [S0])
 
@@ -792,7 +786,7 @@ def test_segment_is_judged_beside_the_whole_with_the_clock_of_its_version(tmp_pa
 
 def test_segment_that_cannot_be_judged_does_not_stop_the_whole(tmp_path, monkeypatch):
     log, expected = with_segment().only("summaries"), undisturbed(4)[0]
-    works = consumers.roles.detect.window_message
+    works = consumers.roles.finding_messages.window_message
 
     def failing(finding: WindowFinding, threshold: float) -> Any:
         if finding.key.segment:
@@ -800,7 +794,7 @@ def test_segment_that_cannot_be_judged_does_not_stop_the_whole(tmp_path, monkeyp
         return works(finding, threshold)
 
     with monkeypatch.context() as patch:
-        patch.setattr(consumers.roles.detect, "window_message", failing)
+        patch.setattr(consumers.roles.finding_messages, "window_message", failing)
         role = detect(log, tmp_path)
         worker = Worker(role, log, [S0])
         for _ in range(20):

@@ -1,0 +1,71 @@
+"""The messages of ``detect`` about windows and incidents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from consumers.kafka.configuration import MAX_MESSAGE_BYTES
+from consumers.messages.alert_message import alert_message
+from consumers.messages.records import Message
+from consumers.messages.window_message import window_message
+from consumers.roles.profiles import Profiles
+from driftline.errors import Trouble
+from monitor.identity import Key
+from monitor.plan import Plan
+from monitor.windows.findings import Findings, Transition, WindowFinding
+from monitor.windows.lives import Lives
+
+MAX_WINDOW_BYTES = MAX_MESSAGE_BYTES - 100_000  # with key and headers under the limit of Kafka
+CLOUD_EVENT = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
+
+
+class WindowTooLarge(Trouble):
+    """The message of a window exceeds the limit of Kafka's clients."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            f"the message of a window has {size:,} bytes, the limit is {MAX_WINDOW_BYTES:,}:"
+            " register the model with fewer features"
+        )
+
+
+class FindingMessages:
+    """Makes messages from findings, with the info of model versions as of now."""
+
+    def __init__(self, profiles: Profiles, plan_of: Callable[[str], Plan]) -> None:
+        self._profiles, self._plan_of = profiles, plan_of
+
+    def all(self, findings: Findings, lives: Lives) -> tuple[list[Message], dict[Key, Exception]]:
+        """The messages about all findings, and the exceptions by key."""
+        messages, failures = list[Message](), dict[Key, Exception]()
+        if findings.transitions:
+            self._profiles.refresh()  # owner, runbook and tags may have changed
+        all_findings: list[WindowFinding | Transition] = [*findings.windows, *findings.transitions]
+        for finding in all_findings:
+            try:
+                messages.append(self._message(finding, lives))
+            except Exception as error:  # it must not stop the other keys
+                failures.setdefault(finding.key, error)
+        return messages, failures
+
+    def alerts(self, transitions: Sequence[Transition], lives: Lives) -> list[Message]:
+        return [self._alert(transition, lives) for transition in transitions]
+
+    def _message(self, finding: WindowFinding | Transition, lives: Lives) -> Message:
+        if isinstance(finding, Transition):
+            return self._alert(finding, lives)
+        threshold = self._plan_of(finding.key.model).drift.p_value_threshold
+        window = window_message(finding, threshold)
+        value = msgspec.json.encode(window)
+        if len(value) > MAX_WINDOW_BYTES:
+            raise WindowTooLarge(len(value))
+        return Message("windows", window.key, value)
+
+    def _alert(self, transition: Transition, lives: Lives) -> Message:
+        version = transition.key.version_key
+        life, info = lives.get(version), self._profiles.info(*version)
+        alert = alert_message(transition, info, None if life is None else life.state)
+        key = transition.incident.id.encode()
+        return Message("alerts", key, msgspec.json.encode(alert), headers=CLOUD_EVENT)

@@ -1,0 +1,71 @@
+"""Records of the topic ``summaries`` as ``detect`` takes them: item by item, with their offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from consumers.messages.reading import MessageReader, UnreadableMessage
+from consumers.messages.records import Record, TopicPartition
+from consumers.messages.summaries import decode_summary_message, named_models
+from consumers.roles.set_aside import sentence
+from monitor.windows.state import LogItem
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRecords:
+    """The contents of records, in order, and the errors by model."""
+
+    contents: list[tuple[Record, Sequence[LogItem]]] = field(default_factory=list)
+    errors: dict[str, UnreadableMessage] = field(default_factory=dict)
+
+    @property
+    def items(self) -> Iterator[LogItem]:
+        return (item for _, items in self.contents for item in items)
+
+
+class SummaryLog:
+    """Reads records. A message that cannot be read is an error of the models that it names.
+
+    If it names no known model, it is skipped.
+    """
+
+    def __init__(self) -> None:
+        self._reader = MessageReader({"summaries": decode_summary_message})
+        self._skipped: dict[TopicPartition, UnreadableMessage] = {}  # the first of each partition
+
+    def read(self, records: Iterable[Record], is_known: Callable[[str], bool]) -> ReadRecords:
+        found = ReadRecords()
+        for record in records:
+            try:
+                found.contents.append((record, list(self._items(record))))
+            except UnreadableMessage as error:
+                models = [model for model in named_models(record) if is_known(model)]
+                for model in models:
+                    found.errors.setdefault(model, error)
+                if not models:
+                    self._reader.skip(record, error)
+                    self._skipped.setdefault(record.topic_partition, error)
+        return found
+
+    def foreign(self, partition: TopicPartition) -> int:
+        """Foreign messages that were skipped."""
+        return self._reader.foreign(partition)
+
+    def unreadable(self, partition: TopicPartition) -> int:
+        """Messages that could not be read, and name no known model."""
+        return self._reader.unreadable(partition)
+
+    def problem(self, partitions: Iterable[TopicPartition]) -> str | None:
+        """The messages that were skipped because they could not be read."""
+        skipped = [self._skipped[one] for one in partitions if one in self._skipped]
+        if not skipped:
+            return None
+        return f"messages that name no known model were skipped, the first: {sentence(skipped[0])}"
+
+    def _items(self, record: Record) -> Iterator[LogItem]:
+        content = self._reader.read(record)
+        if isinstance(content, list):
+            yield from ((record.offset, summary) for summary in content)
+        elif content is not None:
+            yield record.offset, content
