@@ -43,8 +43,10 @@ def read_arrow(value: bytes | None, *kinds: str) -> tuple[str, pa.Table]:
     if metadata.get(b"schema") != str(SCHEMA).encode():
         raise MalformedMessage(f"schema {metadata.get(b'schema')!r}, expected {SCHEMA}")
     try:
-        return kind, reader.read_all()
-    except (pa.ArrowException, OSError) as error:
+        table = reader.read_all()
+        table.validate(full=True)  # reading a table with invalid offsets could end the process
+        return kind, table
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise MalformedMessage(str(error)) from error
 
 

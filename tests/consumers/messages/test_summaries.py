@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from consumers.messages.arrow import ARROW_HEADERS, read_arrow
+from consumers.messages.reading import ForeignMessage, MalformedMessage
 from consumers.messages.records import Record
 from consumers.messages.summaries import (
+    decode_summary_message,
     encode_pieces,
     model_partition,
     named_models,
@@ -163,3 +166,17 @@ def test_counts_of_a_message_are_the_smallest_integers_that_hold_them(counts, wi
 )
 def test_models_of_a_message_are_its_key_or_those_that_its_json_names(key, value, models):
     assert named_models(Record("summaries", 0, 0, key, value)) == models
+
+
+def _damaged(value: bytes, at: int, bits: int) -> bytes:
+    return value[:at] + bytes([value[at] ^ bits]) + value[at + 1 :]
+
+
+@given(st.integers(0, 10**6), st.integers(1, 255))
+@settings(max_examples=300, deadline=None)
+def test_damaged_summaries_are_read_refused_or_foreign_and_never_end_the_process(at, bits):
+    """Arrow does not check offsets when it reads."""
+    (value,) = encode_pieces([summary({"rows": Counts.of([0]), "bins/x": random_counts(9)})])
+    message = Record("summaries", 0, 0, b"m", _damaged(value, at % len(value), bits), ARROW_HEADERS)
+    with suppress(ForeignMessage, MalformedMessage):
+        decode_summary_message(message)

@@ -431,6 +431,7 @@ def test_aborted_batch_is_not_added_to_the_sums(log, tmp_path):
         "panes": 1,
         "open_incidents": 0,
         "foreign": 0,
+        "unreadable": 0,
     }
 
 

@@ -183,6 +183,8 @@ def test_model_whose_message_cannot_be_read_waits_and_then_goes_on_as_if_nothing
     assert worker.role.problem() is None
     assert of_versions(log, *M) == of_versions(expected, *M)
     assert results_of(log, *N) == results_of(expected, *N)
+    found, usual = of_versions(log, *N)["windows"], of_versions(expected, *N)["windows"]
+    assert len(found) <= len(usual)  # what was judged before is no news
 
 
 def test_model_that_has_caught_up_is_in_the_snapshot_and_in_the_state_as_ever(tmp_path):
@@ -387,6 +389,21 @@ def test_model_waits_from_its_first_message_on(log, tmp_path):
     assert unread(log) == {}
 
 
+def test_panes_before_the_message_are_rebuilt_and_not_counted_again(log, tmp_path):
+    worker = Worker(detect(log, tmp_path), log, [S0])
+    handled(worker, log, row("n", 0), row("n", 1))
+    at = len(log.read(S0))
+    handled(worker, log, row("n", 2))
+    log._records[S0][at] = of_newer_release(log._records[S0][at])
+    handled(Worker(detect(log, tmp_path), log, [S0]), log, row("m", 0))  # cannot rebuild
+    assert unread(log)["n"] > at
+    with newer_release():
+        successor = detect(log, tmp_path)
+        Worker(successor, log, [S0])
+    counts: Any = successor.status()["summaries/0"]["counts"]
+    assert counts["panes"] == 4
+
+
 def test_first_message_that_cannot_be_read_is_the_reason_and_is_logged_once(log, tmp_path, caplog):
     worker = Worker(detect(log, tmp_path), log, [S0])
     for _ in range(3):
@@ -437,10 +454,28 @@ def test_versions_of_a_model_are_lost_if_retention_deletes_what_was_not_read(tmp
     assert of_versions(log, new)["windows"]
 
 
+def test_version_that_needed_nothing_before_is_lost_as_well(log, tmp_path):
+    worker = Worker(detect(log, tmp_path), log, [S0])
+    handled(worker, log, row("n", 0), *passed(1_000, *N))
+    handled(worker, log, *passed(60_000, *N))
+    assert newest_decisions(log, b"model/n/1")["first_needed"] is None
+    handled(worker, log, broken(b"n"), row("n", 70))
+    retained(log, log.position(S0).next_offset)
+    handled(Worker(detect(log, tmp_path), log, [S0]), log, row("m", 70))
+    assert unread(log) == {}
+    worker = Worker(detect(log, tmp_path), log, [S0])
+    handled(worker, log, row("n", 71), *passed(90_000, *N))
+    assert "n/1: summaries that the windows of n/1 still need" in problem(worker)
+
+
 def first_needed(log: Log, *keys: bytes) -> int:
     """The first offset that the windows of some versions need, by their newest state."""
-    newest = {r.key: json.loads(r.value or b"{}") for r in log.all("detect-state")}
-    return min(newest[key]["decisions"]["first_needed"] for key in keys)
+    return min(newest_decisions(log, key)["first_needed"] for key in keys)
+
+
+def newest_decisions(log: Log, key: bytes) -> Any:
+    found = [record.value or b"" for record in log.all("detect-state") if record.key == key]
+    return json.loads(found[-1])["decisions"]
 
 
 def test_kinds_of_the_records_of_these_tests():
