@@ -77,6 +77,7 @@ class Time:
     label_wait_ms: int | None = None  # None: learned from the reference
     max_clock_skew_ms: int | None = 10 * MINUTE  # None: off, for replays
     retire_after_ms: int | None = 14 * DAY  # None: a shadow without rows stays
+    earliest_ms: int = 946_684_800_000  # 2000-01-01; earlier times are not plausible
 
     def __post_init__(self) -> None:
         for setting in fields(self):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,8 @@ from consumers.sources.arrow_stream import read_table
 from driftline.errors import BadInput
 from driftline.settings import Settings
 from monitor.counts.columns import Predictions
-from monitor.counts.profile import ReferenceRows
+from monitor.counts.profile import ReferenceRows, looks_categorical
+from monitor.counts.values import Column
 from producers.contract.arrow_columns import ARROW_HEADER, PREDICTION
 from producers.contract.records import (
     ContractViolation,
@@ -30,7 +31,8 @@ from producers.contract.records import (
 from producers.example.flight_delay import train_flight_delay
 from producers.example.flights import CATEGORICAL, REFERENCE_MS
 from producers.kafka.profile_table import registered_versions
-from producers.registration.rows_file import Columns, read_rows
+from producers.registration.columns import Columns, resolved
+from producers.registration.rows_file import read_file
 from producers.simulation.simulate import Simulation, scored_flights
 
 
@@ -40,7 +42,7 @@ class ScoredHistory:
 
     source: str  # a description
     rows: ReferenceRows
-    categorical: tuple[str, ...]
+    categorical: tuple[str, ...]  # all others are numeric
 
 
 class HistorySource(Protocol):
@@ -72,25 +74,27 @@ class FileHistory:
     until_ms: int | None
 
     def read(self, settings: Settings, model: str, version: str) -> ScoredHistory:  # noqa: ARG002
-        rows = between(read_rows(self.path, self.columns), self.from_ms, self.until_ms)
-        return ScoredHistory(str(self.path), rows, self.columns.categorical)
+        file = read_file(self.path, self.columns)
+        rows = between(file.rows, self.from_ms, self.until_ms)
+        return ScoredHistory(str(self.path), rows, file.categorical)
 
 
 @dataclass(frozen=True, slots=True)
 class TopicHistory:
     """The predictions of a model version that are in Kafka now; it may be unregistered."""
 
-    categorical: tuple[str, ...]
-    ignore: tuple[str, ...]
+    columns: Columns
     from_ms: int | None
     until_ms: int | None
 
     def read(self, settings: Settings, model: str, version: str) -> ScoredHistory:
         with TopicReader(settings, "predictions") as reader:
-            rows = predictions_of(reader.records(), model, version, self.ignore)
+            found = predictions_of(reader.records(), model, version, self.columns.ignore)
+        rows = between(found, self.columns.earliest_ms, None)  # earlier ones are dead letters
+        columns = self.columns.among(list(rows.predictions.features))
         head = registered_versions(settings).get((model, version))
-        names = [] if head is None else head.categorical
-        categorical = tuple(sorted({*self.categorical, *names} & set(rows.predictions.features)))
+        known = {} if head is None else head.kinds
+        categorical = _categorical(rows.predictions.features, columns, known)
         chosen = between(rows, self.from_ms, self.until_ms)
         return ScoredHistory(f"the topic {settings.topic('predictions')}", chosen, categorical)
 
@@ -121,8 +125,20 @@ def predictions_of(
     return ReferenceRows(_columns(rows, ignore))
 
 
+def _categorical(
+    features: Mapping[str, Column], columns: Columns, known: Mapping[str, bool]
+) -> tuple[str, ...]:
+    """The features that are categorical: by the options, the profile, or their values."""
+    numeric = {**known, **dict.fromkeys(columns.categorical, False)}
+    numeric |= dict.fromkeys(columns.numeric, True)
+    return tuple(
+        n for n, values in features.items() if not numeric.get(n, not looks_categorical(values))
+    )
+
+
 def _columns(rows: Sequence[PredictionRecord], ignore: Sequence[str]) -> Predictions:
-    names = sorted(set().union(*(row.features for row in rows)) - set(ignore))
+    every = set[str]().union(*(row.features for row in rows))
+    names = sorted(every - set(resolved(ignore, every)))
     score = np.array([row.score for row in rows], dtype=np.float64)
     return Predictions(
         [row.id for row in rows],

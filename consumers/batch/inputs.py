@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,14 +13,15 @@ from consumers.messages.times import rfc3339
 from driftline.errors import BadInput
 from driftline.settings import Settings
 from monitor.counts.columns import Predictions
-from monitor.counts.profile import Profile, ReferenceRows, build_profile
+from monitor.counts.profile import Profile, ReferenceRows
 from monitor.counts.summary import Part
 from producers.example.evaluate import profile_path
 from producers.example.flight_delay import train_flight_delay
 from producers.example.flights import TRAINING_MS
 from producers.registration.profile_file import read_profile, write_profile
+from producers.registration.reference_warnings import reference_warnings, row_warnings
 from producers.registration.register import profile_of_file
-from producers.registration.rows_file import Columns, read_rows
+from producers.registration.rows_file import Columns, FileRows, read_file
 from producers.simulation.simulate import Simulation, scored_flights
 
 
@@ -28,6 +30,20 @@ class PipelineInputs:
     profile: Profile
     rows: ReferenceRows  # at least one
     trained: dict[str, Any] | None  # source of the reference; None: a saved one was used
+    warnings: Sequence[str] = ()
+
+
+class LearnedReference(NamedTuple):
+    """A reference, where it came from, and what the user should know about it."""
+
+    profile: Profile
+    source: dict[str, Any]
+    warnings: Sequence[str] = ()
+
+
+class TestedRows(NamedTuple):
+    rows: ReferenceRows
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +56,7 @@ class Flights:
     def name(self) -> tuple[str, str]:
         return self.simulation.model, self.simulation.version
 
-    def learn(self, settings: Settings, output: Path) -> tuple[Profile, dict[str, Any]]:
+    def learn(self, settings: Settings, output: Path) -> LearnedReference:
         model, version = self.name
         trained = train_flight_delay(settings, model, version, seed=0)
         (output / f"{model}-{version}.skops").write_bytes(trained.model_file)
@@ -49,10 +65,10 @@ class Flights:
             "from": rfc3339(TRAINING_MS[0]),
             "until": rfc3339(TRAINING_MS[1]),
         }
-        return trained.profile, source
+        return LearnedReference(trained.profile, source)
 
-    def rows(self, profile: Profile) -> ReferenceRows:
-        return scored_flights(profile, self.simulation)
+    def rows(self, profile: Profile) -> TestedRows:
+        return TestedRows(scored_flights(profile, self.simulation))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,27 +82,24 @@ class RowsFile:
     from_ms: int | None = None
     until_ms: int | None = None
 
-    def learn(self, settings: Settings, output: Path) -> tuple[Profile, dict[str, Any]]:  # noqa: ARG002
+    def learn(self, settings: Settings, output: Path) -> LearnedReference:  # noqa: ARG002
         if self.reference is not None:
-            profile = profile_of_file(settings, *self.name, self.reference, self.columns)
-            return profile, {"file": self.reference.name}
-        windows = settings.plan(self.name[0]).windows
-        rows, until_ms = self._older_rows(windows.slide_ms)
-        profile = build_profile(
-            *self.name,
-            rows,
-            pane_ms=windows.pane_ms,
-            threshold=self.columns.threshold,
-            categorical=self.columns.categorical,
-        )
-        return profile, {"file": self.path.name, "until": rfc3339(until_ms)}
+            file = read_file(self.reference, self.columns)
+            source = {"file": self.reference.name}
+        else:
+            file, until_ms = self._older_rows(settings.plan(self.name[0]).windows.slide_ms)
+            source = {"file": self.path.name, "until": rfc3339(until_ms)}
+        profile = profile_of_file(settings, *self.name, file)
+        plan = settings.plan(self.name[0])
+        return LearnedReference(profile, source, reference_warnings(file, profile, plan))
 
-    def rows(self, profile: Profile) -> ReferenceRows:
+    def rows(self, profile: Profile) -> TestedRows:
         """Without ``from_ms`` and ``reference``, the rows after the reference."""
         from_ms = self.from_ms
         if from_ms is None and self.reference is None:
             from_ms = reference_span_ms(profile)[1]
-        rows = between(read_rows(self.path, self.columns), from_ms, self.until_ms)
+        file = read_file(self.path, self.columns, profile.schema, may_lack_labels=True)
+        rows = between(file.rows, from_ms, self.until_ms)
         if not len(rows.predictions):
             since = "" if from_ms is None else f" from {rfc3339(from_ms)} on"
             until = "" if self.until_ms is None else f" until {rfc3339(self.until_ms)}"
@@ -94,21 +107,22 @@ class RowsFile:
                 f"{self.path} has no rows{since}{until} to test (earlier rows are the reference):"
                 " select others with --from and --until"
             )
-        return rows
+        of_path = (f"{self.path}: {warning}" for warning in row_warnings(file))
+        return TestedRows(rows, () if self.reference is None else tuple(of_path))
 
-    def _older_rows(self, slide_ms: int) -> tuple[ReferenceRows, int]:
+    def _older_rows(self, slide_ms: int) -> tuple[FileRows, int]:
         """The rows of ``path`` for the reference, and the time at which they end."""
-        rows, until_ms = read_rows(self.path, self.columns), self.from_ms
+        file, until_ms = read_file(self.path, self.columns), self.from_ms
         if until_ms is None:
-            middle_ms = int(np.median(rows.predictions.time_ms))
+            middle_ms = int(np.median(file.rows.predictions.time_ms))
             until_ms = middle_ms - middle_ms % slide_ms  # where a window starts
-        older = between(rows, None, until_ms)
+        older = between(file.rows, None, until_ms)
         if not len(older.predictions):
             raise BadInput(
                 f"{self.path} has no rows before {rfc3339(until_ms)} for the reference: give a file"
                 " of reference rows with --reference, or a later --from"
             )
-        return older, until_ms
+        return replace(file, rows=older), until_ms
 
 
 def prepared(
@@ -119,11 +133,13 @@ def prepared(
     Raises ``BadInput``, ``InvalidReference`` or ``InvalidProfile``.
     """
     if skip_training:
-        profile, trained = saved_before(output, *source.name), None
+        profile, trained, warnings = saved_before(output, *source.name), None, list[str]()
     else:
-        profile, trained = source.learn(settings, output)
+        profile, trained, of_reference = source.learn(settings, output)
+        warnings = list(of_reference)
         write_profile(profile_path(output, *source.name), profile)
-    return PipelineInputs(profile, source.rows(profile), trained)
+    tested = source.rows(profile)
+    return PipelineInputs(profile, tested.rows, trained, [*warnings, *tested.warnings])
 
 
 def saved_before(output: Path, model: str, version: str) -> Profile:

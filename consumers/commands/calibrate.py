@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from driftline.settings import Settings
 
 RECOMMENDED = "driftline.recommended.toml"
-TOPIC_COLUMNS = ("categorical", "ignore")  # options about columns that --topic takes, too
+TOPIC_COLUMNS = (
+    "categorical",
+    "numeric",
+    "ignore",
+)  # options about columns that --topic takes, too
 
 
 @click.command()
@@ -66,7 +70,7 @@ def calibrate(context: click.Context, /, output: Path, all_models: bool, **given
     If the rate may exceed drift.false_alarms, the smallest drift.min_effect at which it fits is
     recommended. Needs no labels, and Kafka only with --topic.
     """
-    source = _source(context, given)
+    source = _source(context, context.obj, given)
     recommended = output.with_name(RECOMMENDED)
     _check(output, recommended, context.find_root().params["config"])
     _calibrate(context.obj, source, given, (output, recommended), all_models)
@@ -100,7 +104,7 @@ for _option in calibrate.params:
         _option.required = False
 
 
-def _source(context: click.Context, given: dict[str, Any]) -> HistorySource:
+def _source(context: click.Context, settings: Settings, given: dict[str, Any]) -> HistorySource:
     from consumers.batch.calibrate_history import FileHistory, FlightsHistory, TopicHistory
     from producers.contract.times import parse_time_ms
 
@@ -117,12 +121,13 @@ def _source(context: click.Context, given: dict[str, Any]) -> HistorySource:
             raise click.UsageError("--data and --topic exclude each other")
         if missing := [f"--{name}" for name in ("model", *NEEDED) if name not in chosen]:
             raise click.UsageError(f"--data needs {' and '.join(missing)} too")
-        return FileHistory(given["data"], options.columns_of(dict(given)), from_ms, until_ms)
+        return FileHistory(
+            given["data"], options.columns_of(settings, dict(given)), from_ms, until_ms
+        )
     for name in sorted(chosen - {"model"} - set(TOPIC_COLUMNS if given["topic"] else ())):
         raise click.UsageError(f"--{name.replace('_', '-')} needs a file: add --data")
     if given["topic"]:
-        columns = options.columns_of(dict(given))
-        return TopicHistory(columns.categorical, columns.ignore, from_ms, until_ms)
+        return TopicHistory(options.columns_of(settings, dict(given)), from_ms, until_ms)
     return FlightsHistory(from_ms, until_ms)
 
 

@@ -21,7 +21,9 @@ def dead_letters() -> None:
 
 
 @dead_letters.command("list")
-@click.option("--reason", help="undecodable, contract, unknown_model or clock_skew.")
+@click.option(
+    "--reason", help="undecodable, contract, unknown_model, clock_skew or implausible_time."
+)
 @click.option(
     "--limit", type=click.IntRange(0), default=20, show_default=True, help="Show the newest N."
 )

@@ -25,7 +25,7 @@ NEEDED = ("time", "score")  # columns that a file of one's own must have
 COLUMNS = (
     *NEEDED,
     *("prediction", "label", "label_time", "id", "positive", "threshold"),
-    *("categorical", "ignore", "timezone"),
+    *("categorical", "numeric", "ignore", "na", "timezone"),
 )
 
 
@@ -68,10 +68,12 @@ def pipeline(
     from consumers.batch.pipeline import pipeline as run_pipeline
 
     settings: Settings = context.obj
-    source = _source(context, given)
+    source = _source(context, settings, given)
     if not skip_training:
         _make_directory(output)
     inputs = prepared(settings, source, output, skip_training=skip_training)
+    for warning in inputs.warnings:
+        click.echo(f"warning: {warning}", err=True)
     steps = _saved_and_printed(run_pipeline(settings.plan(source.name[0]), inputs), output, verbose)
     _write_summary(output, steps)
     click.echo(f"reports in {output}: open {output / 'summary.html'}")
@@ -84,7 +86,9 @@ for _option in pipeline.params:
         _option.required = False
 
 
-def _source(context: click.Context, given: dict[str, Any]) -> Flights | RowsFile:
+def _source(
+    context: click.Context, settings: Settings, given: dict[str, Any]
+) -> Flights | RowsFile:
     from consumers.batch.inputs import Flights
 
     asked = {
@@ -93,7 +97,7 @@ def _source(context: click.Context, given: dict[str, Any]) -> Flights | RowsFile
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT
     }
     if given["data"] is not None:
-        return _rows_file(given, asked)
+        return _rows_file(settings, given, asked)
     for name in sorted(asked - {"model"}):
         raise click.UsageError(
             f"--{name.replace('_', '-')} applies to a file of rows: give the file with --data"
@@ -101,7 +105,7 @@ def _source(context: click.Context, given: dict[str, Any]) -> Flights | RowsFile
     return Flights(simulation_of(given))
 
 
-def _rows_file(given: dict[str, Any], asked: set[str]) -> RowsFile:
+def _rows_file(settings: Settings, given: dict[str, Any], asked: set[str]) -> RowsFile:
     from consumers.batch.inputs import RowsFile
 
     if missing := [f"--{name}" for name in ("model", *NEEDED) if name not in asked]:
@@ -113,7 +117,7 @@ def _rows_file(given: dict[str, Any], asked: set[str]) -> RowsFile:
         )
     return RowsFile(
         path=given["data"],
-        columns=options.columns_of(dict(given)),
+        columns=options.columns_of(settings, dict(given)),
         name=(given["model"], given["version"]),
         reference=given["reference"],
         from_ms=_moment(given["start"]),

@@ -1,12 +1,14 @@
-"""Predictions and labels as columns: of the contract, a registered model, and not of the future."""
+"""Predictions and labels as columns: of the contract, a registered model, and a plausible time."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from consumers.messages.records import RecordBlock
 from consumers.messages.times import rfc3339
@@ -26,7 +28,7 @@ from consumers.sources.groups import (
 from consumers.sources.json_rows import JsonPredictions, decode_labels
 from consumers.sources.one_by_one import labels_one_by_one, predictions_one_by_one
 from monitor.counts.schema import Schema
-from monitor.plan import Plan
+from monitor.plan import Plan, Time
 from producers.contract.arrow_columns import LABEL, PREDICTION
 
 F = TypeVar("F")
@@ -34,6 +36,7 @@ R = TypeVar("R", PredictionRows, LabelRows)
 Key = tuple[str, str]  # model, version
 
 UNKNOWN = "unknown_model"
+IMPLAUSIBLE = "implausible_time"
 
 
 class SourceValidator:
@@ -51,8 +54,8 @@ class SourceValidator:
 
     def predictions(self, block: RecordBlock) -> Decoded[PredictionRows]:
         """The rows of each version, in the order of the log."""
-        decoded, others = self._json.decode(block.values, _json_positions(block))
-        more, rejected = predictions_one_by_one(_numbered(block, others))
+        decoded, rest = self._json.decode(block.values, _json_positions(block))
+        more, rejected = predictions_one_by_one(_numbered(block, rest))
         arrow = ArrowMessages(block, PREDICTION)
         from_arrow, refused = arrow.predictions()
         rejected += refused
@@ -62,17 +65,17 @@ class SourceValidator:
             if schema is None or error is not None:
                 rejected += _all_rejected(group.origin, UNKNOWN, str(error))
                 continue
-            rows, ahead = self._past(schema.model, group.rows(schema), block.append_ms)
+            rows, others = self._plausible(schema.model, group.rows(schema), block.append_ms)
             if len(rows):
                 valid[schema].append(rows)
-            rejected += ahead
+            rejected += others
         columns = [concatenated(parts).in_order() for parts in valid.values()]
         return Decoded(columns, arrow.with_values(rejected))
 
     def labels(self, block: RecordBlock) -> Decoded[LabelRows]:
         """The rows of each model, in the order of the log."""
-        decoded, others = decode_labels(block.values, _json_positions(block))
-        more, rejected = labels_one_by_one(_numbered(block, others))
+        decoded, rest = decode_labels(block.values, _json_positions(block))
+        more, rejected = labels_one_by_one(_numbered(block, rest))
         arrow = ArrowMessages(block, LABEL)
         from_arrow, refused = arrow.labels()
         rejected += refused
@@ -81,10 +84,10 @@ class SourceValidator:
             if not self._is_registered(group.model):
                 rejected += _all_rejected(group.origin, UNKNOWN, _unregistered(group.model))
                 continue
-            rows, ahead = self._past(group.model, group, block.append_ms)
+            rows, others = self._plausible(group.model, group, block.append_ms)
             if len(rows):
                 valid[group.model].append(rows)
-            rejected += ahead
+            rejected += others
         columns = [concatenated_labels(parts).in_order() for parts in valid.values()]
         return Decoded(columns, arrow.with_values(rejected))
 
@@ -120,22 +123,20 @@ class SourceValidator:
             " make them equal, or register a new version, then replay the dead letters"
         )
 
-    def _past(self, model: str, rows: R, append_ms: Ints) -> tuple[R, list[RejectedRow]]:
-        """The rows whose time is not too far ahead of the broker's clock, and the others."""
-        skew_ms = self._plan_of(model).time.max_clock_skew_ms
-        if skew_ms is None:
+    def _plausible(self, model: str, rows: R, append_ms: Ints) -> tuple[R, list[RejectedRow]]:
+        """The rows whose time is plausible, and the others."""
+        time: Time = self._plan_of(model).time
+        time_ms, skew_ms = rows.origin.time_ms, time.max_clock_skew_ms
+        early: NDArray[np.bool_] = time_ms < time.earliest_ms
+        ahead = np.zeros(len(rows), dtype=bool)
+        if skew_ms is not None:
+            ahead = time_ms > append_ms[rows.origin.record] + skew_ms
+        if not (early.any() or ahead.any()):
             return rows, []
-        ahead = rows.origin.time_ms > append_ms[rows.origin.record] + skew_ms
-        if not ahead.any():
-            return rows, []
-        others = rows.take(np.flatnonzero(ahead)).origin
-        rejected = [
-            RejectedRow(record, "clock_skew", _ahead(time_ms, skew_ms), row)
-            for record, row, time_ms in zip(
-                others.record.tolist(), others.row.tolist(), others.time_ms.tolist(), strict=True
-            )
-        ]
-        return rows.take(np.flatnonzero(~ahead)), rejected
+        too_early, too_late = partial(_too_early, time.earliest_ms), partial(_ahead, skew_ms or 0)
+        rejected = list(_rejected_times(rows.origin, early, IMPLAUSIBLE, too_early))
+        rejected += _rejected_times(rows.origin, ahead, "clock_skew", too_late)
+        return rows.take(np.flatnonzero(~early & ~ahead)), rejected
 
     def _is_registered(self, model: str) -> bool:
         """Whether any version of a model is registered."""
@@ -174,8 +175,24 @@ def _unregistered(model: str, version: str | None = None) -> str:
     return f"no profile of {which}: register it, then replay the dead letters"
 
 
-def _ahead(time_ms: int, skew_ms: int) -> str:
+def _rejected_times(
+    origin: Origin, chosen: NDArray[np.bool_], reason: str, error_of: Callable[[int], str]
+) -> Iterable[RejectedRow]:
+    found = origin.take(np.flatnonzero(chosen))
+    at = zip(found.record.tolist(), found.row.tolist(), found.time_ms.tolist(), strict=True)
+    for record, row, time_ms in at:
+        yield RejectedRow(record, reason, error_of(time_ms), row)
+
+
+def _ahead(skew_ms: int, time_ms: int) -> str:
     return (
         f"its time, {rfc3339(time_ms)}, is more than {skew_ms / 1000:g} s ahead of the"
         " broker's clock: correct the clock of the service, or set time.max_clock_skew"
+    )
+
+
+def _too_early(earliest_ms: int, time_ms: int) -> str:
+    return (
+        f"its time, {rfc3339(time_ms)}, is before {rfc3339(earliest_ms)} (time.earliest), which is"
+        " not plausible: send milliseconds since 1970, not seconds, or set time.earliest"
     )

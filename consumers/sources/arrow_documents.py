@@ -9,7 +9,7 @@ import msgspec
 import pyarrow as pa
 from pyarrow import types
 
-from consumers.sources.arrow_values import UNITS_MS
+from consumers.sources.arrow_values import UNITS_MS, numbers
 from consumers.sources.groups import Ints
 from producers.contract.arrow_columns import PREDICTION
 
@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder().encode  # NaN and infinity become null: JSON ha
 
 def documents(table: pa.Table, rows: Ints, names: tuple[str, ...]) -> list[bytes]:
     """``names`` is ``PREDICTION`` or ``LABEL``."""
-    chosen = table.take(pa.array(rows))
+    chosen = _with_doubles(table.take(pa.array(rows)))
     columns: dict[str, Sequence[Any]] = {
         name: _values(name, chosen[name]) for name in names if name in chosen.column_names
     }
@@ -27,6 +27,14 @@ def documents(table: pa.Table, rows: Ints, names: tuple[str, ...]) -> list[bytes
     return [
         _encode(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)
     ]
+
+
+def _with_doubles(table: pa.Table) -> pa.Table:
+    """Without 32-bit floats, which are the doubles of their shortest digits."""
+    for i, field in enumerate(table.schema):
+        if types.is_float32(field.type):
+            table = table.set_column(i, field.name, pa.array(numbers(table[i]), from_pandas=True))
+    return table
 
 
 def _features(table: pa.Table) -> Sequence[dict[str, Any]]:

@@ -144,6 +144,7 @@ def _predictions(rows: _Rows) -> tuple[list[DecodedPredictions], Ints]:
     score, prediction = numbers(rows.table["score"]), _predicted(rows.table)
     valid &= _named(model) & _named(version) & BINARY.is_score(score)
     valid &= np.isnan(prediction) | _is_class(prediction)
+    score = BINARY.rounded(score)
     features, found = ArrowFeatures(rows.table), list[DecodedPredictions]()
     for key, at in _groups(valid, model, version).items():
         every = at.size == valid.size

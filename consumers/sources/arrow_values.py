@@ -11,6 +11,7 @@ from pyarrow import types
 from consumers.sources.groups import Floats, Ints
 from monitor.counts.values import Coded, concatenated_codes, missing
 from producers.contract.records import END_MS
+from producers.contract.short_floats import shortest_doubles
 
 # Of each unit of timestamps: milliseconds are its number times the one, divided by the other.
 UNITS_MS = {"s": (1_000, 1), "ms": (1, 1), "us": (1, 1_000), "ns": (1, 1_000_000)}
@@ -44,6 +45,8 @@ def numbers(column: pa.ChunkedArray) -> Floats:
     """NaN for null."""
     if types.is_null(column.type):
         return np.full(len(column), np.nan)
+    if types.is_float32(column.type):
+        return shortest_doubles(column.to_numpy())
     with np.errstate(invalid="ignore"):  # a NaN that signals
         return np.asarray(column.to_numpy(), dtype=np.float64)
 
@@ -62,9 +65,10 @@ def coded(column: pa.ChunkedArray) -> Coded:
 
 
 def _of_dictionary(array: pa.DictionaryArray) -> Coded:
-    values: list[Any] = [
-        None if value != value else value for value in array.dictionary.to_pylist()
-    ]
+    distinct = array.dictionary
+    if types.is_float32(distinct.type):
+        distinct = pa.array(shortest_doubles(distinct.to_numpy(zero_copy_only=False)))
+    values: list[Any] = [None if value != value else value for value in distinct.to_pylist()]
     indices = array.indices
     if indices.null_count:
         indices = indices.fill_null(len(values))

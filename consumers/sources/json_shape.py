@@ -28,6 +28,7 @@ from consumers.sources.groups import (
 )
 from monitor.counts.columns import Numeric
 from monitor.counts.schema import Schema
+from monitor.counts.task import BINARY
 from monitor.counts.values import Coded, Read, as_coded, as_numbers, concatenated_codes
 from producers.contract.records import Feature, PredictionFields
 
@@ -67,7 +68,7 @@ class Shape:
             origin,
             as_coded([row.model for row in rows]),
             as_coded([row.version for row in rows]),
-            np.array([row.score for row in rows], dtype=np.float64),
+            BINARY.rounded(np.array([row.score for row in rows], dtype=np.float64)),
             given_predictions([row.prediction for row in rows]),
             _numbers(features, numeric, only=not others),
             [as_coded(list(map(attrgetter(name), features))) for name in others],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from driftline.configuration.sections import (
     DriftSection,
     IncidentsSection,
@@ -47,6 +49,7 @@ def time_plan(section: TimeSection) -> Time:
         label_wait_ms=None if section.label_wait is None else duration(section, "label_wait"),
         max_clock_skew_ms=_duration_or_off(section, "max_clock_skew"),
         retire_after_ms=_duration_or_off(section, "retire_after"),
+        earliest_ms=_moment_ms(section, "earliest"),
     )
 
 
@@ -85,6 +88,18 @@ def retraining_plan(section: RetrainingSection) -> Retraining:
 
 def incidents_plan(section: IncidentsSection) -> Incidents:
     return Incidents(duration(section, "repeat_after"), section.resolve_after)
+
+
+def _moment_ms(section: Section, key: str) -> int:
+    text = getattr(section, key)
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidPlan(
+            f"setting 'time.{key}': {text!r} is not a date or an RFC 3339 time"
+        ) from error
+    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return max(round(aware.timestamp() * 1000), 0)
 
 
 def _duration_or_off(section: Section, key: str) -> int | None:

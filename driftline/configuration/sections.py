@@ -105,6 +105,12 @@ class TimeSection(Section):
         description="A version that is not live any more is retired after this long without rows"
         " (the broker's clock); `off`: never.",
     )
+    earliest: str = Field(
+        default="2000-01-01",
+        description="Rows and labels with an earlier time (UTC) are not plausible: they become dead"
+        " letters (`implausible_time`), and a file with such a row is refused. Times in seconds and"
+        " clocks that were not set look like this.",
+    )
 
 
 class FalseAlarms(Section):

@@ -177,7 +177,10 @@ def _alarms_at(
 
 
 def _learned(plan: Plan, rows: ReferenceRows, model: str, categorical: Sequence[str]) -> Evaluator:
-    """The evaluator of the data alone, with the budget that labels leave for it."""
+    """The evaluator of the data alone, with the budget that labels leave for it.
+
+    All features that are not ``categorical`` are numeric.
+    """
     if rows.label is not None and not BINARY.has_all_classes(rows.label):
         rows = ReferenceRows(rows.predictions)
     profile = build_profile(
@@ -187,6 +190,7 @@ def _learned(plan: Plan, rows: ReferenceRows, model: str, categorical: Sequence[
         pane_ms=plan.windows.pane_ms,
         threshold=0.5,
         categorical=categorical,
+        numeric=[name for name in rows.predictions.features if name not in categorical],
     )
     data = tuple(summary for summary in profile.panes if summary.part is Part.ON_TIME)
     return Evaluator.of(plan, replace(profile, panes=data))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.counts.bins import Sample
+from monitor.counts.category_text import category_index, category_of, text_hashes
 from monitor.counts.counts import Counts, tally
 from monitor.counts.summary import SCORE_BINS, Quality, shortened
 from monitor.counts.values import VALID, Coded, Column, Numbers, Read, as_coded, as_numbers
@@ -38,9 +39,15 @@ class Numeric:
     low: float  # of all finite values of the reference
     high: float
 
+    @property
+    def is_flag(self) -> bool:
+        """Whether the reference holds nothing but 0 and 1."""
+        values = self.sample.values
+        return values.size <= 2 and {self.low, self.high, *values.tolist()} <= {0.0, 1.0}
+
     def read(self, values: Column | Read) -> Numbers:
-        """The number and the quality of each value."""
-        read = as_numbers(values)
+        """The number and the quality of each value. A flag may come as a boolean."""
+        read = as_numbers(values).with_booleans(as_numbers=self.is_flag)
         outside = np.flatnonzero((read.number < self.low) | (read.number > self.high))
         if not outside.size:
             return read
@@ -55,7 +62,8 @@ class Numeric:
             present = np.flatnonzero(~np.isnan(counted))
             counted, of_counted = counted[present], group[present]
         bins = tally(of_counted, self.sample.locate(counted), groups, self.sample.bins)
-        return FeatureTally(bins, _quality_counts(read.quality, group, groups), [{}] * groups)
+        quality = _quality_counts(read.quality, group, groups)
+        return FeatureTally(bins, quality, [{}] * groups, [Counts.empty()] * groups)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +72,9 @@ class Categorical:
 
     categories: tuple[str, ...]
     counts: NDArray[np.int64]  # shape (len(categories) + 1,): the last is all rarer ones together
+    rarer: NDArray[np.uint32] = field(
+        default_factory=lambda: np.empty(0, np.uint32)
+    )  # their hashes
 
     def read(self, values: Column | Read) -> Coded:
         """The distinct values, and which of them each row has."""
@@ -71,18 +82,34 @@ class Categorical:
 
     def tally(self, values: Column | Read, group: NDArray[np.int64], groups: int) -> FeatureTally:
         read = self.read(values)
-        cell_of = {text: i for i, text in enumerate(self.categories)}
-        last, texts = len(cell_of), [_as_category(value) for value in read.values]
-        cell = np.array([-1 if t is None else cell_of.get(t, last) for t in texts], np.int64)
+        texts = [category_of(value) for value in read.values]
+        cell, unseen = self._cells(texts)
         pairs = zip(read.values, texts, strict=True)
         quality = np.array([_category_quality(value, text) for value, text in pairs], np.int64)
-        cells = cell[read.code]
+        cells, rows_unseen = cell[read.code], unseen[read.code]
         counted = np.flatnonzero(cells >= 0)
         return FeatureTally(
-            tally(group[counted], cells[counted], groups, last + 1),
+            tally(group[counted], cells[counted], groups, len(self.categories) + 1),
             _quality_counts(quality[read.code], group, groups),
-            _unseen(read, texts, cells == last, group, groups),
+            _unseen(read, texts, rows_unseen, group, groups),
+            self._seen_rarely(group[(cells == len(self.categories)) & ~rows_unseen], groups),
         )
+
+    def _cells(self, texts: Sequence[str | None]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The cell of each text, -1 for None, and whether the reference does not have it."""
+        index, last = category_index(self.categories), len(self.categories)
+        found = [-1 if text is None else index.position(text) for text in texts]
+        cell = np.array([last if i is None else i for i in found], dtype=np.int64)
+        unseen = cell == last
+        if self.rarer.size and unseen.any():
+            at = np.flatnonzero(unseen)
+            unseen[at] = ~np.isin(text_hashes([str(texts[i]) for i in at.tolist()]), self.rarer)
+        return cell, unseen
+
+    def _seen_rarely(self, group: NDArray[np.int64], groups: int) -> list[Counts]:
+        if not self.rarer.size:
+            return [Counts.empty()] * groups
+        return tally(group, np.zeros(group.size, dtype=np.int64), groups, 1)
 
 
 Reference = Numeric | Categorical
@@ -95,6 +122,7 @@ class FeatureTally:
     values: list[Counts]
     quality: list[Counts]
     unseen: list[dict[str, int]]
+    rarer: list[Counts]  # cell 0: rows of a category that the reference has, but does not list
 
 
 def numeric_reference(values: Column, size: int, rng: np.random.Generator) -> Numeric:
@@ -102,7 +130,8 @@ def numeric_reference(values: Column, size: int, rng: np.random.Generator) -> Nu
 
     Raises ``ValueError`` if no sampled number is finite.
     """
-    number = as_numbers(values).number
+    read = as_numbers(values)
+    number = read.with_booleans(as_numbers=False).number
     number = number[~np.isnan(number)]
     drawn = number if number.size <= size else rng.choice(number, size, replace=False)
     if not np.isfinite(drawn).any():
@@ -113,14 +142,15 @@ def numeric_reference(values: Column, size: int, rng: np.random.Generator) -> Nu
 
 def categorical_reference(values: Column, most: int = 1_000) -> Categorical:
     """The ``most`` most frequent categories. Raises ``ValueError`` if every value is missing."""
-    occurrences = Counter(text for text in map(_as_category, values) if text is not None)
+    occurrences = Counter(text for text in map(category_of, values) if text is not None)
     if not occurrences:
         raise ValueError("every value is missing")
     ranked = sorted(occurrences.items(), key=lambda pair: (-pair[1], pair[0]))
     listed = ranked[:most]
     rest = sum(count for _, count in ranked[most:])
     counts = np.array([count for _, count in listed] + [rest], dtype=np.int64)
-    return Categorical(tuple(text for text, _ in listed), counts)
+    rarer = np.unique(text_hashes([text for text, _ in ranked[most:]]))
+    return Categorical(tuple(text for text, _ in listed), counts, rarer)
 
 
 def score_bin(score: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -130,18 +160,7 @@ def score_bin(score: NDArray[np.float64]) -> NDArray[np.int64]:
 
 def numbers(values: Column) -> NDArray[np.float64]:
     """Shape (n,): NaN where a value is missing or not a number."""
-    return as_numbers(values).number
-
-
-def _as_category(value: Any) -> str | None:
-    """Texts, booleans and whole numbers name a category; other values have none."""
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    if isinstance(value, int | np.integer) or (isinstance(value, float) and value.is_integer()):
-        return str(int(value))
-    return None
+    return as_numbers(values).with_booleans(as_numbers=False).number
 
 
 def _category_quality(value: Any, text: str | None) -> int:

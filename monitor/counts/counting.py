@@ -57,6 +57,7 @@ def count_data(schema: Schema, rows: Rows, part: Parts) -> list[Summary]:
         kind = "categories" if isinstance(reference, Categorical) else "bins"
         _put(cells, f"{kind}/{name}", tallied.values)
         _put(cells, f"quality/{name}", tallied.quality)
+        _put(cells, f"rarer/{name}", tallied.rarer)
         _put(names, f"unseen/{name}", tallied.unseen)
     _put(names, "unknown", _unknown(schema, rows, group, groups))
     return [

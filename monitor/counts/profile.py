@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -80,11 +81,14 @@ def build_profile(  # noqa: PLR0913 - the settings of a profile
     pane_ms: int,
     threshold: float,
     categorical: Sequence[str] = (),
+    numeric: Sequence[str] = (),
     seed: int = 0,
     model_file: bytes | None = None,
     task: Task = BINARY,
 ) -> Profile:
     """Learn a profile from ``rows``. It is reproducible for the same rows and seed.
+
+    A feature that is neither in ``categorical`` nor in ``numeric`` is what most of its values are.
 
     Raises ``InvalidReference`` if there are no rows, a feature has no usable value, or scores or
     labels are not those of the task.
@@ -93,7 +97,12 @@ def build_profile(  # noqa: PLR0913 - the settings of a profile
     rng = np.random.default_rng(seed)
     predictions = rows.predictions
     features = {
-        name: _learn(name, values, name in categorical, rng)
+        name: _learn(
+            name,
+            values,
+            name in categorical or (name not in numeric and looks_categorical(values)),
+            rng,
+        )
         for name, values in predictions.features.items()
     }
     score = numeric_reference(predictions.score, SAMPLE_SIZE, rng)
@@ -116,7 +125,7 @@ def _check(rows: ReferenceRows, task: Task) -> None:
 
 def _learn(name: str, values: Column, categorical: bool, rng: np.random.Generator) -> Reference:
     try:
-        if categorical or _looks_categorical(values):
+        if categorical:
             return categorical_reference(values)
         return numeric_reference(values, SAMPLE_SIZE, rng)
     except ValueError as error:
@@ -125,12 +134,14 @@ def _learn(name: str, values: Column, categorical: bool, rng: np.random.Generato
         ) from error
 
 
-def _looks_categorical(values: Column) -> bool:
-    """Whether the first value that is not missing is a text or a boolean."""
+def looks_categorical(values: Column) -> bool:
+    """Whether most of the values that are not missing are texts or booleans."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
         return False
-    present = (v for v in values if v is not None and not (isinstance(v, float) and np.isnan(v)))
-    return isinstance(next(present, None), str | bool | np.bool_)
+    kinds = Counter(type(value) for value in values if value == value)  # NaN is missing
+    texts = sum(n for kind, n in kinds.items() if issubclass(kind, str | bool | np.bool_))
+    numbers = sum(n for kind, n in kinds.items() if issubclass(kind, int | float | np.number))
+    return texts > numbers - kinds[bool]
 
 
 def _learn_errors(rows: ReferenceRows, rng: np.random.Generator, task: Task) -> Numeric | None:

@@ -6,7 +6,8 @@ Names of cells, and what the numbers of the cells mean:
 ``rows``             cell 0: rows received
 ``bins/<feature>``   bins cut by the reference sample (``monitor.counts.bins``)
 ``score``            the same for the score
-``categories/<f>``   position in the reference's categories; the one past the last: unseen
+``categories/<f>``   position in the reference's categories; the one past the last: any other
+``rarer/<feature>``  cell 0: rows of those others that the reference has, but does not list
 ``quality/<f>``      ``Quality``
 ``classes``          predicted class, 0 or 1
 ``outcomes``         ``2 * predicted + label``, labelled rows

@@ -15,6 +15,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 NO_LABEL = -1
+ROUNDING = 1e-4  # scores this far outside are rounding errors, and count as the nearest score
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,12 @@ class Task:
         return " or ".join(map(str, range(self.classes)))
 
     def is_score(self, score: Floats) -> Bools:
-        """False where a score is missing, too."""
-        return (score >= self.score_low) & (score <= self.score_high)
+        """Whether each is a score, up to ``ROUNDING``. False where a score is missing, too."""
+        return (score >= self.score_low - ROUNDING) & (score <= self.score_high + ROUNDING)
+
+    def rounded(self, score: Floats) -> Floats:
+        """Scores without their rounding errors."""
+        return np.clip(score, self.score_low, self.score_high)
 
     def predicted(self, score: Floats, threshold: float) -> Ints:
         """The predictions of a model that sends none."""
@@ -53,7 +58,7 @@ class Task:
         """Raises ``ValueError`` if these cannot be the scores and labels of a reference."""
         wrong = score[~self.is_score(score)]
         if wrong.size:
-            found = "a missing one" if np.isnan(wrong[0]) else f"{wrong[0]:g}"
+            found = "a missing one" if np.isnan(wrong[0]) else f"{wrong[0]:.15g}"
             raise ValueError(
                 f"scores must be probabilities between 0 and 1, found {found} (a regression or a"
                 " margin is not supported; only binary classification is)"

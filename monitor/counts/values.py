@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.counts.category_text import BOOLEANS
 from monitor.counts.summary import Quality
 
 VALID = -1  # the quality of a value without any of the kinds of ``Quality``
@@ -20,10 +21,23 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Numbers:
-    """The number of each row, and its ``Quality`` or ``VALID``."""
+    """The number of each row, and its ``Quality`` or ``VALID``.
+
+    A boolean is of a wrong type, and has the number 1 or 0 for references of flags.
+    """
 
     number: NDArray[np.float64]  # shape (n,), NaN where there is no number
     quality: NDArray[np.int8]  # shape (n,)
+
+    def with_booleans(self, *, as_numbers: bool) -> Numbers:
+        """Booleans as valid numbers, or without a number."""
+        wrong = self.quality == Quality.WRONG_TYPE
+        if not wrong.any():
+            return self
+        boolean = wrong & ~np.isnan(self.number)
+        if as_numbers:
+            return Numbers(self.number, np.where(boolean, VALID, self.quality).astype(np.int8))
+        return Numbers(np.where(boolean, np.nan, self.number), self.quality)
 
     def take(self, rows: Indices) -> Numbers:
         return Numbers(self.number[rows], self.quality[rows])
@@ -137,6 +151,16 @@ def _one_by_one(values: Sequence[Any] | NDArray[Any]) -> Numbers:
     read = _with_quality(
         np.array([_number(v) if ok else np.nan for v, ok in zip(values, numeric, strict=True)])
     )
-    wrong = [not ok and value is not None for value, ok in zip(values, numeric, strict=True)]
-    read.quality[np.array(wrong, dtype=bool)] = Quality.WRONG_TYPE
+    for i, value in enumerate(values):
+        if not numeric[i] and value is not None:
+            read.quality[i] = Quality.WRONG_TYPE
+            read.number[i] = _of_boolean(value)
     return read
+
+
+def _of_boolean(value: Any) -> float:
+    """1 or 0; NaN for any other value."""
+    spelled = BOOLEANS.get(value) if isinstance(value, str) else None
+    if spelled is not None:
+        return float(spelled == "true")
+    return float(value) if isinstance(value, bool | np.bool_) else np.nan

@@ -81,7 +81,7 @@ def categorical_finding(
         quality=_first(tests.get(f"quality/{name}")),
         effects=categorical_effects(counts, reference.counts),
         unseen=most_frequent(names.get(f"unseen/{name}", {})),
-        unseen_rows=int(counts[-1]),
+        unseen_rows=int(counts[-1]) - window.total(f"rarer/{name}").at(0),
         distribution=histograms.categorical(reference, live),
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from driftline.settings import Settings
     from producers.contract.version_info import VersionInfo
     from producers.registration.rows_file import Columns
     from producers.simulation.sending import Pacing
@@ -82,21 +83,40 @@ column_names = _combined(
     ),
     click.option("--label", help="Column of labels with two values; may be empty in some rows."),
     click.option("--label-time", help="Column of times at which the labels became known."),
-    click.option("--id", help="Column of unique row ids."),
+    click.option("--id", help="Column of unique row ids; by default ids by the rows' content."),
     click.option(
-        "--categorical", default="", help="Columns of numbers that are categories, with commas."
+        "--categorical",
+        multiple=True,
+        metavar="COLUMN",
+        help="Column of categories, whatever it looks like. Can be repeated; several columns with"
+        " commas, unless a column has that very name.",
     ),
-    click.option("--ignore", default="", help="Columns that are not features, with commas."),
+    click.option(
+        "--numeric",
+        multiple=True,
+        metavar="COLUMN",
+        help="Column of numbers, whatever it looks like; other values count as a wrong type.",
+    ),
+    click.option("--ignore", multiple=True, metavar="COLUMN", help="Column that is not a feature."),
+    click.option(
+        "--na",
+        multiple=True,
+        metavar="TEXT",
+        help="Text of a CSV file that means a missing value, such as NA. Can be repeated. By"
+        " default only empty fields are missing.",
+    ),
     click.option("--positive", help="Label value of the positive class, if not 1 or true."),
     click.option(
-        "--timezone", help="Time zone of times without a UTC offset: UTC, Europe/Paris, …"
+        "--timezone",
+        help="Time zone of times without a UTC offset: UTC, Europe/Paris, … A time that occurs"
+        " twice when clocks are set back is the first of the two; one that is skipped when they"
+        " are set forward is read as if they had not been set yet.",
     ),
     click.option(
         "--threshold",
         type=click.FloatRange(0, 1),
-        default=0.5,
-        show_default=True,
-        help="Scores at or above it predict the positive class.",
+        help="Scores at or above it predict the positive class; by default 0.5, or the threshold"
+        " that fits the column of --prediction.",
     ),
 )
 pacing = _combined(
@@ -125,18 +145,25 @@ pacing = _combined(
 )
 
 
-def columns_of(given: dict[str, Any]) -> Columns:
-    """Removes its options from ``given``. Raises ``InvalidFile`` or ``InvalidPlan``."""
+def columns_of(settings: Settings, given: dict[str, Any]) -> Columns:
+    """Removes its options from ``given``, except the model, whose times must be plausible.
+
+    Raises ``InvalidFile`` or ``InvalidPlan``.
+    """
+    from driftline.clock import wall_clock_ms
     from monitor.plan import duration_ms
     from producers.registration.rows_file import Columns
 
-    delay = given.pop("label_delay", None)
+    delay, time = given.pop("label_delay", None), settings.plan(given["model"]).time
+    skew_ms = time.max_clock_skew_ms
+    lists = ("numeric", "categorical", "ignore")
     plain = ("time", "score", "prediction", "label", "label_time", "id", "positive", "timezone")
     return Columns(
-        **{name: given.pop(name) for name in (*plain, "threshold")},
-        categorical=_listed(given.pop("categorical")),
-        ignore=_listed(given.pop("ignore")),
+        **{name: given.pop(name) for name in (*plain, *lists, "threshold")},
+        missing=given.pop("na"),
         label_delay_ms=None if delay is None else duration_ms(delay),
+        earliest_ms=time.earliest_ms,
+        latest_ms=None if skew_ms is None else wall_clock_ms() + skew_ms,
     )
 
 
@@ -157,7 +184,3 @@ def pacing_of(given: dict[str, Any]) -> Pacing:
         raise click.UsageError("--speed and --rate cannot be combined")
     finish, after_ms = given.pop("finish"), duration_ms(given.pop("finish_after"))
     return Pacing(speed, rate, after_ms if finish else None, given.pop("resume"))
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())

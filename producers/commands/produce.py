@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from driftline.errors import BadInput
 from producers.commands import options
 
 if TYPE_CHECKING:
     from driftline.settings import Settings
     from monitor.counts.profile import Profile
     from producers.contract.version_info import VersionInfo
+    from producers.registration.rows_file import FileRows
 
 
 @click.command()
@@ -56,38 +58,49 @@ def train(settings: Settings, /, output: Path | None, publish: bool, **given: An
 @click.command()
 @options.any_model
 @click.option(
-    "--reference", type=options.PATH, required=True, help="File of scored rows, .csv or .parquet."
+    "--reference",
+    type=options.PATH,
+    required=True,
+    help="File of scored rows: .csv, .parquet, .arrow or .feather.",
 )
 @options.column_names
 @options.version_info
 @click.option("--output", type=options.PATH, help="Also write the profile to this file.")
+@click.option("--dry-run", is_flag=True, help="Only print what was understood; change nothing.")
 @click.option(
     "--shadow", is_flag=True, help="Do not make the version live with its first row: only watch it."
 )
 @options.publish
 @click.pass_obj
-def register(
+def register(  # noqa: PLR0913 - what it does with the profile
     settings: Settings,
     /,
     reference: Path,
     output: Path | None,
+    dry_run: bool,
     shadow: bool,
     publish: bool,
     **given: Any,
 ) -> None:
     """Build the reference profile of your own model from a file of rows that it has scored.
 
-    All columns that are not named by an option are features: numbers, strings or booleans. If the
-    times have no UTC offset, give --timezone. Registering a version again updates its owner,
+    All columns that are not named by an option are features: numbers, strings or booleans. At the
+    end it prints what was understood of each column, and warns of what is probably not meant. If
+    the times have no UTC offset, give --timezone. Registering a version again updates its owner,
     description, runbook and tags; what is not given stays as it is, an empty text removes it.
     """
     from producers.registration.profile_file import write_profile
     from producers.registration.register import profile_of_file
+    from producers.registration.rows_file import read_file
 
-    columns, info = options.columns_of(given), options.info_of(given)
-    profile = profile_of_file(settings, given["model"], given["version"], reference, columns)
-    click.echo(f"numeric features: {_listed(profile.schema.numeric)}")
-    click.echo(f"categorical features: {_listed(profile.schema.categorical)}")
+    columns, info = options.columns_of(settings, given), options.info_of(given)
+    file = read_file(reference, columns)
+    profile = profile_of_file(settings, given["model"], given["version"], file)
+    _print_summary(settings, file, profile)
+    if dry_run:
+        click.echo("dry run: nothing was saved or published")
+        return
+    _require_a_use(output, publish)
     if output is not None:
         write_profile(output, profile)
         click.echo(f"saved {output}")
@@ -169,26 +182,49 @@ def simulate(settings: Settings, /, scenarios: tuple[str, ...], **given: Any) ->
 @options.pacing
 @click.pass_obj
 def replay(settings: Settings, /, file: Path, limit: int | None, **given: Any) -> None:
-    """Publish the scored rows of FILE (.csv or .parquet) as predictions and labels of a model.
+    """Publish the scored rows of FILE as predictions and labels of a model.
 
-    All columns that are not named by an option are features. Without --label-time or --label-delay
-    a label is sent right after its prediction.
+    FILE is a .csv, .parquet, .arrow or .feather file. All columns that are not named by an option
+    are features. Without --label-time or --label-delay a label is sent right after its prediction.
     """
-    from producers.kafka.profile_table import registered_versions
-    from producers.registration.rows_file import read_rows
+    from producers.kafka.profile_table import published_profile
+    from producers.registration.reference_warnings import row_warnings
+    from producers.registration.rows_file import read_file
     from producers.simulation.replay import Replay
     from producers.simulation.sending import send_replay
 
-    pacing, columns = options.pacing_of(given), options.columns_of(given)
-    rows = read_rows(file, columns)
+    pacing, columns = options.pacing_of(given), options.columns_of(settings, given)
+    rows = read_file(file, columns)
     name = (given["model"], given["version"])
-    if name not in registered_versions(settings):
+    profile = published_profile(settings, *name)
+    if profile is None:
         click.echo(
             f"warning: {' version '.join(name)} is not registered, so its records become dead"
             " letters: run `driftline register` first",
             err=True,
         )
-    send_replay(settings, Replay(*name, rows).first(limit), pacing)
+    else:
+        rows = read_file(file, columns, profile.schema)
+    for warning in row_warnings(rows):
+        click.echo(f"warning: {warning}", err=True)
+    send_replay(settings, Replay(*name, rows.rows).first(limit), pacing)
+
+
+def _print_summary(settings: Settings, file: FileRows, profile: Profile) -> None:
+    from producers.registration.reference_warnings import reference_warnings
+    from producers.registration.summary import summary_lines
+
+    plan = settings.plan(profile.model)
+    warnings = [f"warning: {text}" for text in reference_warnings(file, profile, plan)]
+    click.echo("\n".join([*summary_lines(file, profile, plan), *warnings]))
+
+
+def _require_a_use(output: Path | None, publish: bool) -> None:
+    if output is None and not publish:
+        raise BadInput(
+            "nothing was saved or published: --no-publish needs --output FILE; --dry-run only"
+            " prints the summary"
+        )
 
 
 def _request_shadow(settings: Settings, profile: Profile) -> None:
@@ -215,7 +251,3 @@ def _publish(settings: Settings, profile: Profile, info: VersionInfo) -> None:
 
     outcome = publish_profile(settings, profile, info)
     click.echo(f"{profile.model} version {profile.version} {outcome} {settings.topic(PROFILES)}")
-
-
-def _listed(features: Any) -> str:
-    return ", ".join(name for name, _ in features) or "none"

@@ -31,9 +31,10 @@ class NumericHead(Struct, frozen=True, tag="numeric"):
     high: float
 
 
-class CategoricalHead(Struct, frozen=True, tag="categorical"):
+class CategoricalHead(Struct, frozen=True, tag="categorical", omit_defaults=True):
     categories: list[str]
     counts: list[int]
+    rarer: bytes = b""  # little-endian hashes of 32 bits; omitted if there are none
 
 
 class Head(Struct, frozen=True, kw_only=True):
@@ -50,9 +51,9 @@ class Head(Struct, frozen=True, kw_only=True):
     label_delay_ms: dict[str, int]
 
     @property
-    def categorical(self) -> list[str]:
-        """The names of the categorical features."""
-        return [n for n, each in self.features.items() if isinstance(each, CategoricalHead)]
+    def kinds(self) -> dict[str, bool]:
+        """Whether each feature is numeric."""
+        return {name: isinstance(each, NumericHead) for name, each in self.features.items()}
 
 
 def encode_blobs(profile: Profile) -> dict[str, bytes]:
@@ -109,7 +110,8 @@ def head_of(profile: Profile) -> Head:
 
 def _reference_head(reference: Reference) -> NumericHead | CategoricalHead:
     if isinstance(reference, Categorical):
-        return CategoricalHead(list(reference.categories), reference.counts.tolist())
+        rarer = reference.rarer.astype("<u4").tobytes()
+        return CategoricalHead(list(reference.categories), reference.counts.tolist(), rarer)
     return _numeric_head(reference)
 
 
@@ -119,7 +121,9 @@ def _numeric_head(numeric: Numeric) -> NumericHead:
 
 def _reference(head: NumericHead | CategoricalHead, samples: Iterator[Sample]) -> Reference:
     if isinstance(head, CategoricalHead):
-        return Categorical(tuple(head.categories), np.array(head.counts, dtype=np.int64))
+        counts = np.array(head.counts, dtype=np.int64)
+        rarer = np.frombuffer(head.rarer, dtype="<u4").astype(np.uint32)
+        return Categorical(tuple(head.categories), counts, rarer)
     return _numeric(head, samples)
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from monitor.counts.task import BINARY
+from monitor.counts.task import BINARY, ROUNDING
 from producers.contract.names import is_name
 from producers.contract.profile_index import InvalidProfile
 from producers.contract.profiles import ProfileReader, content_hash, encode_profile
@@ -81,7 +81,7 @@ def decode_prediction(value: bytes | None) -> PredictionRecord:
         wire.model,
         wire.version,
         wire.features,
-        wire.score,
+        min(max(wire.score, BINARY.score_low), BINARY.score_high),
         wire.prediction,
     )
 
@@ -117,7 +117,7 @@ def encode_label(record: LabelRecord) -> bytes:
 _Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 # A record is decoded before its model is known; there is one task so far.
 _Class = Annotated[int, Meta(ge=0, le=BINARY.classes - 1)]
-_Score = Annotated[float, Meta(ge=BINARY.score_low, le=BINARY.score_high)]
+_Score = Annotated[float, Meta(ge=BINARY.score_low - ROUNDING, le=BINARY.score_high + ROUNDING)]
 _Time = Annotated[datetime, Meta(tz=True)] | int
 
 

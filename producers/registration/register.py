@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from driftline.settings import Settings
 from monitor.counts.profile import Profile, build_profile
-from producers.registration.rows_file import Columns, read_rows
+from producers.registration.rows_file import FileRows
 
 
-def profile_of_file(
-    settings: Settings, model: str, version: str, path: Path, columns: Columns
-) -> Profile:
-    """Raises ``InvalidFile``, ``InvalidTime`` or ``InvalidReference``."""
+def profile_of_file(settings: Settings, model: str, version: str, file: FileRows) -> Profile:
+    """Raises ``InvalidReference``."""
     return build_profile(
         model,
         version,
-        read_rows(path, columns),
+        file.rows,
         pane_ms=settings.plan(model).windows.pane_ms,
-        threshold=columns.threshold,
-        categorical=columns.categorical,
+        threshold=file.threshold.value,
+        categorical=file.categorical,
+        numeric=file.numeric,
     )

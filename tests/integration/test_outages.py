@@ -68,7 +68,7 @@ def newest_count(broker: LocalKafka, topic: str) -> int:
 def test_a_replay_stops_at_the_first_record_that_was_not_taken_and_goes_on_there(
     broker, prefix, tmp_path: Path
 ):
-    """All records before it were taken, once and in order; the sum of both runs has every record."""
+    """All records before it were taken, once and in order; both runs together have all."""
     topic = f"{prefix}.predictions"
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
     topics = [NewTopic(f"{prefix}.{name}", PARTITIONS, 1) for name in ("predictions", "labels")]

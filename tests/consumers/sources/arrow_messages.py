@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from producers.contract.arrow_columns import ARROW_HEADER
@@ -91,7 +92,7 @@ class Maker:
         infinities = [INF, -INF] if infinite else []
         make: Callable[[], Made] = self.rng.choice(
             [
-                lambda: self.numbers([0.1, -3.5, 7.0, 0.0, NAN, None, 1e30, *infinities]),
+                lambda: self.numbers([0.1, -3.5, 7.0, 0.0, NAN, None, 1e-30, *infinities]),
                 lambda: self.numbers([0.1, -3.5, 7.0]),
                 lambda: self.whole([0, 1, 7, 100, None], [], SMALL),
                 lambda: self.whole([2**53 + 1, -(2**63), None], [], [pa.int64()]),
@@ -119,8 +120,11 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 
 
 def as_stored(array: pa.Array) -> Made:
-    """Floats, as the doubles that they are."""
-    return array, array.to_pylist()
+    """Floats, as the doubles of their shortest digits."""
+    values = array.to_pylist()
+    if not pa.types.is_float32(array.type):
+        return array, values
+    return array, [None if value is None else float(str(np.float32(value))) for value in values]
 
 
 def predictions(rng: random.Random, size: int, dirt: float) -> tuple[pa.Table, list[Fields]]:

@@ -71,14 +71,16 @@ def category(value: Any) -> tuple[str | None, Quality | None]:
         return value, None
     if isinstance(value, bool):
         return str(value).lower(), None
+    if isinstance(value, float) and not np.isfinite(value):
+        return None, Quality.MISSING if np.isnan(value) else Quality.WRONG_TYPE
     whole = isinstance(value, int) or value.is_integer()
-    return (str(int(value)), None) if whole else (None, Quality.WRONG_TYPE)
+    return str(int(value)) if whole else repr(value), None
 
 
 def value(rows: Any, name: str, i: int) -> Any:
     column = rows.features.get(name, missing(len(rows)))
     if isinstance(rows.schema.features[name], Numeric):
-        read = as_numbers(column)
+        read = as_numbers(column).with_booleans(as_numbers=False)
         number, quality = read.number[i], read.quality[i]
         return None if np.isnan(number) else number, None if quality < 0 else Quality(quality)
     return category(column.values[column.code[i]])

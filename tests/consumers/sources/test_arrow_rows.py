@@ -108,9 +108,10 @@ def test_a_time_with_a_time_zone_is_the_instant_and_one_without_is_utc():
         assert the_row(row(time=pa.array([T0], pa.timestamp("ms", zone))))[2] == T0
 
 
-def test_a_float32_is_the_double_of_the_same_value():
-    features = the_row(row(x=pa.array([0.1], pa.float32())))[5]
-    assert features["x"] == (float(np.float32(0.1)), None)
+def test_a_float32_is_the_double_of_its_shortest_digits():
+    features = the_row(row(x=pa.array([0.1], pa.float32()), c=pa.array([0.1], pa.float32())))[5]
+    assert features["x"] == (0.1, None)
+    assert features["c"] == ("0.1", None)
 
 
 def test_an_infinite_number_is_not_finite():

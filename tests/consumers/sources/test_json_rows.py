@@ -32,6 +32,9 @@ from tests.consumers.sources.decoded import (
 )
 from tests.consumers.sources.mutations import label_fields, mutated, prediction_fields
 
+EARLIEST = 946_684_800_000  # 2000-01-01
+
+
 # -- the row decoders, which define the contract -----------------------------------------------
 
 
@@ -46,8 +49,8 @@ def expected_prediction(value: bytes | None) -> Any:
     schema = SCHEMAS.get((record.model, record.version))
     if schema is None or schema.pane_ms != PANE:
         return "unknown_model", None
-    if record.time_ms > NOW + SKEW:
-        return "clock_skew", None
+    if record.time_ms > NOW + SKEW or record.time_ms < EARLIEST:
+        return "clock_skew" if record.time_ms > NOW else "implausible_time", None
     predicted = int(record.score >= schema.threshold)
     if record.prediction is not None:
         predicted = record.prediction
@@ -83,8 +86,8 @@ def expected_label(value: bytes | None) -> Any:
         return "contract", str(error)
     if record.model not in ("m", "n", "coarse"):
         return "unknown_model", None
-    if record.time_ms > NOW + SKEW:
-        return "clock_skew", None
+    if record.time_ms > NOW + SKEW or record.time_ms < EARLIEST:
+        return "clock_skew" if record.time_ms > NOW else "implausible_time", None
     return record.model, record.id, record.time_ms, record.label
 
 

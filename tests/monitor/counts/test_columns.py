@@ -88,8 +88,8 @@ def test_numeric_tally_of_a_single_value(value, cell, quality, beside):
         pytest.param(7.0, 3, None, {}, id="also written as a float"),
         pytest.param(np.int64(7), 3, None, {}, id="also numpy's"),
         pytest.param(HUGE, 4, None, {str(HUGE)[:MAX_NAME_LENGTH]: 1}, id="a huge one"),
-        pytest.param(7.5, None, WRONG_TYPE, {}, id="a fraction does not"),
-        pytest.param(np.inf, None, WRONG_TYPE, {}, id="nor does infinity"),
+        pytest.param(7.5, 4, None, {"7.5": 1}, id="and so does a fraction"),
+        pytest.param(np.inf, None, WRONG_TYPE, {}, id="infinity does not"),
         pytest.param([1], None, WRONG_TYPE, {}, id="nor a list"),
         pytest.param(None, None, MISSING, {}, id="null"),
         pytest.param(np.nan, None, MISSING, {}, id="NaN"),
@@ -209,8 +209,8 @@ def test_a_numeric_feature_needs_one_finite_number(values):
 
 def test_categories_are_ordered_by_frequency_and_then_by_name():
     learned = categorical_reference(["b", "a", "c", "c", None, 7.5, True])
-    assert learned.categories == ("c", "a", "b", "true")
-    assert learned.counts.tolist() == [2, 1, 1, 1, 0]
+    assert learned.categories == ("c", "7.5", "a", "b", "true")
+    assert learned.counts.tolist() == [2, 1, 1, 1, 1, 0]
 
 
 def test_rare_categories_beyond_the_most_are_counted_together():
@@ -219,7 +219,7 @@ def test_rare_categories_beyond_the_most_are_counted_together():
     assert learned.counts.tolist() == [3, 2, 2]
 
 
-@pytest.mark.parametrize("values", [[], [None, np.nan], [7.5]])
+@pytest.mark.parametrize("values", [[], [None, np.nan], [np.inf]])
 def test_a_categorical_feature_needs_one_value(values):
     with pytest.raises(ValueError, match="every value is missing"):
         categorical_reference(values)

@@ -77,7 +77,7 @@ def test_profile_panes_are_ordered_by_time():
     assert {s.part for s in panes} == {Part.ON_TIME, Part.FINAL}
 
 
-def test_a_feature_is_categorical_if_declared_or_if_its_first_value_is_text_or_boolean():
+def test_a_feature_is_categorical_if_declared_or_if_most_of_its_values_are_texts_or_booleans():
     kinds = {
         "income": Numeric,
         "state": Categorical,
@@ -88,8 +88,8 @@ def test_a_feature_is_categorical_if_declared_or_if_its_first_value_is_text_or_b
         "whole": Numeric,
     }
     rows = reference(
-        sparse=[None, np.nan] * 199 + ["x", 1.0],
-        holes=[np.nan, None] * 199 + [1.0, "x"],
+        sparse=[None, np.nan] * 198 + [1.0, "x", "y", True],
+        holes=[np.nan, None] * 198 + ["x", 1.0, 2, 3.0],
         code=[1, 2] * 200,
         whole=np.arange(400),
     )

@@ -63,7 +63,8 @@ def test_register_builds_a_profile_from_a_file_of_rows(loans, tmp_path):
         *("--categorical", "branch", "--output", str(tmp_path / "loans.profile"), "--no-publish"),
     )
     assert result.exit_code == 0, result.output
-    assert "numeric features: income\ncategorical features: branch" in result.output
+    assert re.search(r"feature   income +numeric ", result.output)
+    assert re.search(r"feature   branch +categorical .* 5 categories", result.output)
     profile = read_profile(tmp_path / "loans.profile")
     assert (profile.model, profile.version, profile.labelled) == ("loans", "1", True)
 

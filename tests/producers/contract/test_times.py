@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from producers.contract.times import InvalidTime, parse_time_ms, times_ms
+from producers.contract.times import InvalidTime, parse_time_ms, read_times, times_ms
 
 NOON_MS = 1_364_817_600_000  # 2013-04-01T12:00:00Z
 
@@ -71,17 +71,40 @@ def test_value_that_is_not_a_time_is_refused_with_its_column(values, why):
         read(*values)
 
 
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "", "../etc/passwd"])
+def test_unknown_time_zone_is_refused(zone):
+    with pytest.raises(InvalidTime, match=f"column 'when' as times of '{zone}': there is no such"):
+        read("2013-04-01T12:00:00", timezone=zone)
+
+
 @pytest.mark.parametrize(
-    ("value", "zone"),
+    ("zone", "local", "utc"),
     [
-        ("2013-04-01T12:00:00", "Mars/Olympus"),
-        ("2013-03-31T02:30:00", "Europe/Paris"),  # summer time skips it
-        ("2013-10-27T02:30:00", "Europe/Paris"),  # and has this one twice
+        pytest.param("Europe/Paris", "2013-10-27T02:30", "2013-10-27T00:30Z", id="first of two"),
+        pytest.param("Europe/Paris", "2013-03-31T02:30", "2013-03-31T01:30Z", id="skipped"),
+        pytest.param("Europe/Paris", "2013-10-27T03:00", "2013-10-27T02:00Z", id="after both"),
+        pytest.param("Europe/Dublin", "2013-10-27T01:30", "2013-10-27T00:30Z", id="winter is DST"),
+        pytest.param("Australia/Lord_Howe", "2013-04-07T01:45", "2013-04-06T14:45Z", id="half"),
+        pytest.param(
+            "Australia/Lord_Howe", "2013-10-06T02:10", "2013-10-05T15:40Z", id="half skipped"
+        ),
+        pytest.param("Pacific/Apia", "2011-12-30T12:00", "2011-12-30T22:00Z", id="a day skipped"),
     ],
 )
-def test_unknown_time_zone_or_ambiguous_local_time_is_refused(value, zone):
-    with pytest.raises(InvalidTime, match=f"column 'when' as times of '{zone}'"):
-        read(value, timezone=zone)
+def test_local_time_of_a_clock_change_is_read_by_the_clock_before_it(zone, local, utc):
+    assert read(local, timezone=zone) == read(utc)
+
+
+def test_times_that_a_clock_change_makes_ambiguous_are_counted():
+    hours = ["2013-10-27T01:59", "2013-10-27T02:00", "2013-10-27T02:59", "2013-03-31T02:00"]
+    found = read_times(pd.Series(hours, name="when"), "Europe/Paris")
+    assert (found.doubled, found.skipped) == (2, 1)
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("seconds", 1e-3), ("microseconds", 1e3)])
+def test_error_for_integers_in_another_unit_names_the_unit(unit, factor):
+    with pytest.raises(InvalidTime, match=f"seems to be in {unit}, which is 2013-04-01T12:00:00Z"):
+        read(round(NOON_MS * factor))
 
 
 @pytest.mark.parametrize(

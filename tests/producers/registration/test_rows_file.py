@@ -77,9 +77,8 @@ def test_predicted_class_is_from_the_threshold_or_the_column(saved):
     assert read(saved(hit=[1, 0, 0]), prediction="hit").predictions.predicted.tolist() == [0, 1, 0]
 
 
-def test_ids_are_from_the_column_or_numbered(saved):
+def test_ids_are_from_the_column(saved):
     assert read(saved(key=[7, 8, 9]), id="key").predictions.ids == ["8", "7", "9"]
-    assert read(saved()).predictions.ids == ["rows/0", "rows/1", "rows/2"]
 
 
 def test_label_times_are_from_the_column_or_the_delay_or_unknown(saved):
@@ -162,7 +161,9 @@ def test_feature_that_is_neither_number_nor_string_is_refused(tmp_path):
     path = tmp_path / "rows.parquet"
     for column in ([[1], [2], [3]], [datetime.date(2024, 1, 1)] * 3):
         pd.DataFrame({**ROWS, "odd": column}).to_parquet(path)
-        with pytest.raises(BadInput, match=r"'odd' has a .*--ignore leaves a column out"):
+        with pytest.raises(
+            BadInput, match=r"'odd' has values of type .*--ignore leaves a column out"
+        ):
             read(path)
 
 
@@ -186,7 +187,7 @@ def test_duplicate_id_is_refused(saved):
         ("rows.csv", b"when,p\n", "no rows"),
         ("rows.csv", b"\xff\xfe\x00", "cannot be read"),
         ("rows.parquet", b"PAR1", "cannot be read"),
-        ("rows.xlsx", b"", "ends in .csv or .parquet"),
+        ("rows.xlsx", b"", "ends in .csv, .parquet, .arrow, .feather"),
     ],
 )
 def test_file_without_rows_is_refused(tmp_path, name, content, why):

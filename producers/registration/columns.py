@@ -1,0 +1,79 @@
+"""The meaning of the columns of a file of scored rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from producers.registration.file_table import InvalidFile
+
+# Of ``time.earliest`` in the configuration.
+DEFAULT_EARLIEST_MS = round(datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """The meaning of the columns of a file. Columns that are not named here are features."""
+
+    time: str
+    score: str
+    prediction: str | None = None
+    label: str | None = None
+    label_time: str | None = None
+    id: str | None = None
+    numeric: tuple[str, ...] = ()  # whatever their values look like
+    categorical: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()  # texts of a CSV file that mean a missing value
+    positive: str | None = None  # the value of labels and predictions that means 1
+    timezone: str | None = None  # of times without an offset
+    threshold: float | None = None  # None: of the predictions, or 0.5
+    label_delay_ms: int | None = None  # if no column has the time of the label
+    earliest_ms: int = DEFAULT_EARLIEST_MS  # earlier times are refused
+    latest_ms: int | None = None  # later times are refused
+
+    def __post_init__(self) -> None:
+        if self.label is None and self.label_time is not None:
+            raise InvalidFile("--label-time needs --label, the column of the labels themselves")
+
+    def among(self, names: Sequence[str]) -> Columns:
+        """With lists of columns resolved: a text that is no name itself is a list with commas.
+
+        Raises ``InvalidFile`` if two options claim the same column.
+        """
+        found = replace(
+            self,
+            numeric=resolved(self.numeric, names),
+            categorical=resolved(self.categorical, names),
+            ignore=resolved(self.ignore, names),
+        )
+        for name in found.numeric:
+            if name in found.categorical:
+                raise InvalidFile(f"column {name!r} is in --numeric and in --categorical")
+        return found
+
+    def without_labels(self) -> Columns:
+        return replace(self, label=None, label_time=None)
+
+    @property
+    def named(self) -> list[str]:
+        """Every column that must exist."""
+        own = (self.time, self.score, self.prediction, self.label, self.label_time, self.id)
+        return [*filter(None, own), *self.numeric, *self.categorical, *self.ignore]
+
+    def features(self, names: Sequence[str]) -> list[str]:
+        others = set(self.named) - set(self.categorical) - set(self.numeric)
+        return [name for name in names if name not in others]
+
+
+def resolved(given: Sequence[str], names: Collection[str]) -> tuple[str, ...]:
+    """Each text is the name of a column, or names with commas between them."""
+    found: list[str] = []
+    for text in given:
+        if text in names:
+            found.append(text)
+        else:
+            pieces = (piece if piece in names else piece.strip() for piece in text.split(","))
+            found += [piece for piece in pieces if piece]
+    return tuple(dict.fromkeys(found))

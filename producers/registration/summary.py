@@ -1,0 +1,100 @@
+"""The summary of ``driftline register``: what was understood of a file of reference rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import numpy as np
+
+from monitor.counts.profile import Profile
+from monitor.counts.task import BINARY
+from monitor.performance.overdispersion import MIN_WINDOWS
+from monitor.plan import Plan, duration_text
+from producers.registration.rows_file import FileRows
+
+
+def summary_lines(file: FileRows, profile: Profile, plan: Plan) -> list[str]:
+    """Rows, score, labels, one line for each column, and what cannot be judged."""
+    return [
+        _rows(file),
+        _score(file, profile),
+        _labels(file, profile),
+        *_features(file),
+        *(f"not judged: {text}" for text in _not_judged(file, plan)),
+    ]
+
+
+def _rows(file: FileRows) -> str:
+    time_ms = file.rows.predictions.time_ms
+    gaps = np.diff(time_ms)
+    span, gap = int(time_ms[-1] - time_ms[0]), int(gaps.max()) if gaps.size else 0
+    return (
+        f"rows      {time_ms.size:,} from {_utc(time_ms[0])} to {_utc(time_ms[-1])}:"
+        f" {_rounded(span)}, longest gap {_rounded(gap)}"
+    )
+
+
+def _score(file: FileRows, profile: Profile) -> str:
+    rows, threshold = file.rows.predictions, profile.schema.threshold
+    return (
+        f"score     {file.columns.score}: {rows.score.min():.6g} to {rows.score.max():.6g};"
+        f" threshold {threshold:g}; {rows.predicted.mean():.1%} of the predictions are positive"
+    )
+
+
+def _labels(file: FileRows, profile: Profile) -> str:
+    if file.rows.label is None:
+        return "labels    none: without --label"
+    known = file.rows.label[BINARY.is_known(file.rows.label)]
+    positive = f", {known.mean():.1%} positive" if known.size else ""
+    delays = profile.label_delay_ms
+    when = "; when they come is not known (--label-time)"
+    if delays:
+        when = f"; half come within {_rounded(delays['p50'])}, 99% within {_rounded(delays['p99'])}"
+    return (
+        f"labels    {file.columns.label}: {known.size:,} of {file.rows.label.size:,} rows"
+        f"{positive}{when}"
+    )
+
+
+def _features(file: FileRows) -> Iterator[str]:
+    width = max((len(column.name) for column in file.features), default=0)
+    for column in file.features:
+        facts = file.facts(column)
+        kind = "numeric" if column.is_numeric else "categorical"
+        missing = f"{facts.missing / facts.rows:.1%} missing"
+        yield (
+            f"feature   {column.name:<{width}}  {kind:<11}  {missing:>13}  {facts.range}"
+            f"  ({column.why})"
+        )
+
+
+def _not_judged(file: FileRows, plan: Plan) -> Iterator[str]:
+    for column in file.features:
+        if file.facts(column).different == 1:
+            yield f"how {column.name!r} is distributed: the reference has only one value of it"
+    if file.rows.label is None:
+        yield "errors, performance and label coverage: the reference has no labels"
+        return
+    time_ms = file.rows.predictions.time_ms[BINARY.is_known(file.rows.label)]
+    windows = np.unique(time_ms // plan.windows.length_ms).size
+    if windows < MIN_WINDOWS:
+        yield (
+            f"performance: the reference has labels in {windows} windows of"
+            f" {duration_text(plan.windows.length_ms)} (windows.length), and needs {MIN_WINDOWS}"
+        )
+
+
+def _rounded(ms: int) -> str:
+    """In the two largest units."""
+    pieces = []
+    for unit, length_ms in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)):
+        count, ms = divmod(ms, length_ms)
+        if count:
+            pieces.append(f"{count}{unit}")
+    return " ".join(pieces[:2]) or "under a second"
+
+
+def _utc(ms: int) -> str:
+    return f"{datetime.fromtimestamp(int(ms) / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
