@@ -1,8 +1,8 @@
 """How much goes into a batch: bounded by records, bytes, and the time that the last batches took.
 
 Of source topics rows are counted instead of records: a JSON record is one row, and an Arrow message
-says how many it holds. A record of ``joins`` holds up to ten thousands, and one of ``summaries`` may
-close many windows, so how long a record takes is only known afterwards.
+says how many it holds. A record of ``joins`` holds up to ten thousands, and one of ``summaries``
+may close many windows, so how long a record takes is only known afterwards.
 """
 
 from __future__ import annotations
