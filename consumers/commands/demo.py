@@ -194,6 +194,7 @@ def _settings(config: Path | None, servers: str, directory: Path, api_port: int)
         kafka={
             "bootstrap_servers": servers,
             "prefix": f"driftline-demo-{secrets.token_hex(3)}",
+            "group_protocol": "classic",  # as the embedded broker is tested
         },
         state={"directory": directory / "state"},
         store={"url": f"sqlite:///{directory / 'driftline.db'}"},
@@ -205,6 +206,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     return {
         "DRIFTLINE_KAFKA__BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
         "DRIFTLINE_KAFKA__PREFIX": settings.kafka.prefix,
+        "DRIFTLINE_KAFKA__GROUP_PROTOCOL": settings.kafka.group_protocol,
         "DRIFTLINE_STATE__DIRECTORY": str(settings.state.directory),
         "DRIFTLINE_STORE__URL": settings.store.url,
         "DRIFTLINE_API__HOST": settings.api.host,

@@ -35,19 +35,20 @@ class Assignment:
         consumer: Consumer,
         conversion: Conversion,
         positions: Positions | None,
+        on_removed: Callable[[TopicPartition], None],
     ) -> None:
+        """``on_removed`` is called for each partition that is revoked or lost."""
         self._consumer, self._conversion = consumer, conversion
-        self._positions = positions
+        self._positions, self._on_removed = positions, on_removed
         self.recover: Positions | None = None  # where the group has no offset
         self._owned: set[TopicPartition] = set()
         self._rebalance = _Rebalance()
-        self._on_removed: Callable[[TopicPartition], None] = lambda _: None
         self.closing = False
 
-    def subscribe(self, topics: list[str], on_removed: Callable[[TopicPartition], None]) -> None:
-        """Join the group. ``on_removed`` is called for each partition that is revoked or lost."""
-        self._on_removed = on_removed
-        self._consumer.subscribe(
+    def subscribe(self, consumer: Consumer, topics: list[str]) -> None:
+        """Join the group with ``consumer``, which replaces one that was not admitted."""
+        self._consumer = consumer
+        consumer.subscribe(
             topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
 
@@ -154,5 +155,5 @@ class Assignment:
         found = self.recover(forgotten)
         if found:
             names = ", ".join(partition.name for partition in found)
-            log.warning("the consumer group has lost its offsets of %s: using positions", names)
+            log.warning("the group has no offsets of %s: going on from the positions", names)
         return found

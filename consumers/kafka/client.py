@@ -1,34 +1,38 @@
-"""A member of a consumer group with its transactional producer, as the roles use it.
+"""The members of consumer groups and the transactional producer of a worker, as roles use them.
 
 Theory of operation
 -------------------
-Everything happens on one thread in one order: poll, handle, then one transaction with the output
-and the offsets. Rebalances are served inside ``poll`` only, when no transaction is open, so a
-partition that is revoked was committed before. Assigned partitions are paused until the role has
-caught up with their committed offset, and are read from exactly there.
+A worker is a member of each group of its role, see ``groups_of``. Everything happens on one thread
+in one order: poll, handle, then one transaction with the output and the offsets of all groups.
+Rebalances are served inside ``poll`` only, when no transaction is open, so a partition that is
+revoked was committed before. Assigned partitions are paused until the role has caught up with
+their committed offset, and are read from exactly there.
 
-The group metadata is taken with the batch: taken at the commit, it would let a worker commit rows
-of partitions that it has just lost.
+A rebalance that leaves a worker the partitions of its batch does not abort its transaction, see
+``Member``.
 """
 
 from __future__ import annotations
 
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Thread
-from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
-from consumers.kafka.assignment import Assignment, Positions
-from consumers.kafka.configuration import TIMEOUT_S, consumer_config
+from consumers.kafka.assignment import Positions
+from consumers.kafka.configuration import TIMEOUT_S
+from consumers.kafka.consumer_groups import groups_of
 from consumers.kafka.conversion import Conversion
 from consumers.kafka.errors import translated
 from consumers.kafka.fetched_records import FetchedRecords, Fetcher, by_partition, record_block
 from consumers.kafka.idle_detector import IdleDetector
 from consumers.kafka.log_reader import LogReader
 from consumers.kafka.loss_detector import LossDetector
+from consumers.kafka.member import Member
 from consumers.kafka.partition_counts import PartitionCounts
 from consumers.kafka.transactional_producer import TransactionalProducer
 from consumers.messages.records import CommittedOffset, Output, Record, RecordBlock, TopicPartition
@@ -39,7 +43,7 @@ CLOSE_S = 10.0  # close() of the client library may block for ever; nothing is l
 
 
 class Client:
-    """One member of a consumer group.
+    """A worker's membership in the groups of its role.
 
     ``positions``, if given, returns the offsets to start from instead of Kafka's committed
     offsets, and no transaction is begun: a ``SinkRole`` keeps its offsets itself. ``gapless`` is
@@ -56,37 +60,38 @@ class Client:
         positions: Positions | None = None,
         gapless: bool = False,
     ) -> None:
-        self._settings, self._sink = settings, positions is not None
-        group, member = settings.topic(role), f"{role}-{slot}"
+        self._settings, worker = settings, f"{role}-{slot}"
         self._conversion = Conversion(settings)
-        self._consumer = Consumer(consumer_config(settings, group, member))
-        self._fetcher = Fetcher(self._consumer, reads)
-        self._assignment = Assignment(self._consumer, self._conversion, positions)
-        self._idle = IdleDetector(self._consumer, self._conversion)
-        self._counts = PartitionCounts(settings, self._consumer)
-        self._log_reader = LogReader(settings, group, self._conversion)
+        self._members = [
+            Member(settings, group, worker, topics, positions, lambda at: self._idle.remove(at))
+            for group, topics in groups_of(role, reads).items()
+        ]
+        self._fetcher = Fetcher(self._members, reads)
+        self._idle = IdleDetector(self._members[0], self._conversion)
+        self._counts = PartitionCounts(settings, self._members[0])
+        self._log_reader = LogReader(settings, settings.topic(role), self._conversion)
         self._losses = LossDetector(self.first_offset) if gapless else None
-        self._group_metadata: Any = None
         self._producer = (
-            None if self._sink else TransactionalProducer(settings, settings.topic(member))
+            TransactionalProducer(settings, settings.topic(worker)) if positions is None else None
         )
         for topic in reads:
             self.partitions(topic)
-        self._assignment.subscribe([settings.topic(name) for name in reads], self._idle.remove)
+        for member in self._members:
+            member.join()
 
     def recover_with(self, positions: Positions) -> None:
         """Start from ``positions`` where the group has no offset, for example if Kafka forgot it.
 
         To be called before the first ``poll``.
         """
-        self._assignment.recover = positions
+        for member in self._members:
+            member.assignment.recover = positions
 
     # -- reading -------------------------------------------------------------------------------
 
     def poll(self, seconds: float) -> FetchedRecords:
         """The records of ``seconds``, of partitions still owned. Call ``take_rebalance`` next."""
         messages = self._fetcher.fetch(seconds)
-        self._take_group_metadata()
         events = [message for message in messages if message.error() is not None]
         if events:
             messages = [message for message in messages if message.error() is None]
@@ -98,16 +103,24 @@ class Client:
 
     def take_rebalance(self) -> tuple[dict[TopicPartition, CommittedOffset], set[TopicPartition]]:
         """Partitions assigned, still paused, and partitions lost, since the last call."""
-        return self._assignment.take_rebalance()
+        assigned: dict[TopicPartition, CommittedOffset] = {}
+        lost: set[TopicPartition] = set()
+        for member in self._members:
+            own_assigned, own_lost = member.assignment.take_rebalance()
+            assigned |= own_assigned
+            lost |= own_lost
+        return assigned, lost
 
     def pause_all(self) -> None:
         """Pause all partitions, so that ``keep_alive`` can poll without reading a record."""
-        self._assignment.pause_all()
+        for member in self._members:
+            member.assignment.pause_all()
 
     def resume_all(self) -> None:
         """Resume all partitions. Records polled before belong to partitions still owned."""
-        self._take_group_metadata()
-        self._assignment.resume_all()
+        for member in self._members:
+            member.take_group_metadata()
+            member.assignment.resume_all()
 
     def idle_partitions(self, seconds: float) -> dict[TopicPartition, int]:
         """Partitions without new records for ``seconds``, with their end offset.
@@ -118,12 +131,13 @@ class Client:
 
     def keep_alive(self) -> bool:
         """Poll while everything is paused. False if a partition was lost."""
-        self._consumer.poll(0)
-        return not self._assignment.lost
+        for member in self._members:
+            member.consumer.poll(0)
+        return not any(member.assignment.lost for member in self._members)
 
     def resume_unless_rebalanced(self) -> None:
         """Resume after ``keep_alive``. After a rebalance, ``take_rebalance`` comes first."""
-        if not self._assignment.rebalanced:
+        if not any(member.assignment.rebalanced for member in self._members):
             self.resume_all()
 
     # -- committing ----------------------------------------------------------------------------
@@ -134,16 +148,23 @@ class Client:
         After any other error it is unknown whether it was committed: a restart settles it.
         """
         assert self._producer is not None
+        by_member: dict[Member, list[TopicPartition]] = defaultdict(list)
+        for partition in next_offsets:
+            by_member[self._member(partition.topic)].append(partition)
+        to_kafka = self._conversion.to_kafka
         offsets = [
-            self._conversion.to_kafka(partition, offset)
-            for partition, offset in next_offsets.items()
+            (member.metadata_to_commit(own), [to_kafka(at, next_offsets[at]) for at in own])
+            for member, own in by_member.items()
         ]
-        self._producer.commit(output.messages, offsets, self._group_metadata)
+        self._producer.commit(output.messages, offsets)
 
     def rewind(self) -> dict[TopicPartition, CommittedOffset]:
         """Pause all partitions and seek to their committed offsets; ``resume_all`` reads on."""
         self._idle.rewound()
-        return self._assignment.rewind()
+        committed: dict[TopicPartition, CommittedOffset] = {}
+        for member in self._members:
+            committed |= member.assignment.rewind()
+        return committed
 
     # -- the log and the cluster ---------------------------------------------------------------
 
@@ -170,19 +191,21 @@ class Client:
     def first_offset(self, partition: TopicPartition) -> int:
         """The oldest offset that retention has left."""
         at = self._conversion.to_kafka(partition)
-        return int(self._consumer.get_watermark_offsets(at, timeout=TIMEOUT_S)[0])
+        consumer = self._members[0].consumer
+        return int(consumer.get_watermark_offsets(at, timeout=TIMEOUT_S)[0])
 
     def end_offset(self, partition: TopicPartition) -> int | None:
         """The end of a partition as the consumer last knew it; None if it does not know it."""
         try:
             at = self._conversion.to_kafka(partition)
-            _, high = self._consumer.get_watermark_offsets(at, cached=True)
+            consumer = self._member(partition.topic).consumer
+            _, high = consumer.get_watermark_offsets(at, cached=True)
         except KafkaException:
             return None
         return int(high) if high >= 0 else None
 
     def cluster_id(self) -> str:
-        return str(self._consumer.list_topics(timeout=TIMEOUT_S).cluster_id)
+        return str(self._members[0].consumer.list_topics(timeout=TIMEOUT_S).cluster_id)
 
     def topic_id(self, topic: str) -> str:
         """Unique, also for topics that reuse a name. The embedded broker has no such ids."""
@@ -197,24 +220,29 @@ class Client:
 
     def close(self) -> None:
         """A static member does not leave its group: its slot is kept for one more session."""
+        threads = [Thread(target=member.close, daemon=True) for member in self._members]
         try:
-            self._consumer.poll(0)  # with a pending rebalance, close() may block for ever
+            self.keep_alive()  # with a pending rebalance, closing may block for ever
         finally:
-            self._assignment.closing = True
-            closing = Thread(target=self._consumer.close, daemon=True)
-            closing.start()
-            closing.join(CLOSE_S)
+            for thread in threads:
+                thread.start()
+            until_s = time.monotonic() + CLOSE_S
+            for thread in threads:
+                thread.join(max(0.0, until_s - time.monotonic()))
 
     # -- helpers -------------------------------------------------------------------------------
 
-    def _take_group_metadata(self) -> None:
-        self._group_metadata = None if self._sink else self._consumer.consumer_group_metadata()
+    def _member(self, topic: str) -> Member:
+        return next(member for member in self._members if topic in member.topics)
+
+    def _keeps(self, partition: TopicPartition) -> bool:
+        return self._member(partition.topic).assignment.keeps(partition)
 
     def _blocks(self, messages: Sequence[KafkaMessage]) -> Iterable[RecordBlock]:
         """Without those of partitions that were lost."""
         for (topic, number), of_source in by_partition(messages).items():
             source = self._conversion.partition(topic, number)
-            if self._assignment.keeps(source):
+            if self._keeps(source):
                 yield record_block(source, of_source, self._conversion)
 
     def _follow(self, records: FetchedRecords, events: Iterable[KafkaMessage]) -> None:
@@ -228,5 +256,5 @@ class Client:
                 raise translated(error)
             source, end = self._conversion.source(event), int(event.offset() or 0)
             # Records that were read after the end was reached lie behind it.
-            if self._assignment.keeps(source) and end >= next_offsets.get(source, 0):
+            if self._keeps(source) and end >= next_offsets.get(source, 0):
                 self._idle.end_reached(source, end)

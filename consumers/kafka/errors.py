@@ -43,6 +43,15 @@ def translated(error: KafkaError) -> Exception:
     return KafkaException(error)
 
 
+def is_slot_unreleased(error: KafkaError | None) -> bool:
+    """Whether the group does not admit a member yet, because an earlier one is in its slot."""
+    return (
+        error is not None
+        and error.code() == KafkaError._FATAL
+        and "instance ID is still used by another member" in error.str()
+    )
+
+
 def _is_fenced_member(error: KafkaError) -> bool:
     """All fatal errors of a consumer have one code; only the text tells them apart."""
     return bool(error.code() == KafkaError._FATAL and "group.instance.id" in error.str())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import NamedTuple, overload
+from typing import NamedTuple, Protocol, overload
 
 import numpy as np
-from confluent_kafka import Consumer
 from confluent_kafka import Message as KafkaMessage
 
 from consumers.kafka.batch_limit import SOURCES, BatchLimit
@@ -22,8 +23,9 @@ from consumers.messages.records import (
     arrow_positions,
 )
 
-AT_ONCE = 1_000  # messages taken before their size is looked at
+AT_ONCE = 1_000  # messages taken before their size is looked at; rows, of several consumers
 FIRST_RECORDS = 100  # of the first ones, whose size is not known
+TURN_S = 0.02  # how long to wait for one of several consumers
 
 
 class FetchedRecords(BlockedRecords):
@@ -99,7 +101,8 @@ class _Size(NamedTuple):
     rows: int = 0
     bytes: int = 0
 
-    def plus(self, messages: Sequence[KafkaMessage], *, count_rows: bool) -> _Size:
+    @classmethod
+    def of(cls, messages: Sequence[KafkaMessage], *, count_rows: bool) -> _Size:
         """``count_rows``: of Arrow messages. Others have one row each."""
         rows, size = len(messages), sum(map(len, messages))  # of their values
         arrow = arrow_positions(map(headers_of, messages)).tolist() if count_rows else ()
@@ -107,21 +110,46 @@ class _Size(NamedTuple):
             held = sizes_of_message(messages[i].value())
             rows += held.rows - 1
             size += max(held.bytes - len(messages[i]), 0)
-        return _Size(self.messages + len(messages), self.rows + rows, self.bytes + size)
+        return cls(len(messages), rows, size)
+
+    def plus(self, other: _Size) -> _Size:
+        return _Size(*(mine + more for mine, more in zip(self, other, strict=True)))
 
     def of_each(self) -> tuple[float, float]:
         """The mean rows and bytes."""
         return max(self.rows / self.messages, 1.0), max(self.bytes / self.messages, 1.0)
 
 
-class Fetcher:
-    """Takes messages from a consumer, as many as fit into a batch."""
+NOTHING = _Size()
 
-    def __init__(self, consumer: Consumer, topics: Collection[str]) -> None:
-        self._consumer = consumer
+
+class Consumes(Protocol):
+    """A consumer, or a member of a consumer group."""
+
+    def consume(self, num_messages: int, /, timeout: float) -> list[KafkaMessage]: ...
+
+
+@dataclass(slots=True)
+class _Source:
+    """A consumer, and how large its messages are."""
+
+    consumer: Consumes
+    of_each: tuple[float, float] | None = None  # rows and bytes of a message, lately
+    size: _Size = NOTHING  # of its messages in this batch
+
+    def add(self, size: _Size) -> None:
+        self.size = self.size.plus(size)
+        if self.size.bytes:
+            self.of_each = self.size.of_each()
+
+
+class Fetcher:
+    """Takes messages from consumers in turn, as many as fit into a batch."""
+
+    def __init__(self, consumers: Sequence[Consumes], topics: Collection[str]) -> None:
+        self._sources = deque(map(_Source, consumers))  # the next one first
         self._limit = BatchLimit.of(topics)
         self._count_rows = not SOURCES.isdisjoint(topics)
-        self._of_each: tuple[float, float] | None = None  # rows and bytes of a message, lately
         self._full = False  # whether the last batch was
         self._fetched_s: float | None = None  # when it was returned; None: it was empty
 
@@ -132,30 +160,43 @@ class Fetcher:
         """
         if self._fetched_s is not None:
             self._limit.adapt(time.monotonic() - self._fetched_s, full=self._full)
-        messages, size = list[KafkaMessage](), _Size()
-        deadline_s = time.monotonic() + seconds
-        while (most := self._most(size)) > 0:
-            left_s = max(deadline_s - time.monotonic(), 0.0)
-            some = self._consumer.consume(most, timeout=left_s)
-            messages += some
-            size = size.plus(some, count_rows=self._count_rows)
-            if len(some) < most:
-                break
-        if messages:
-            self._of_each = size.of_each()
-        self._full = self._most(size) <= 0
+        messages = self._messages(time.monotonic() + seconds)
         self._fetched_s = time.monotonic() if messages else None
         return messages
 
-    def _most(self, size: _Size) -> int:
-        """How many more messages to take at once; 0 if the batch is full."""
+    def _messages(self, deadline_s: float) -> list[KafkaMessage]:
+        messages, size = list[KafkaMessage](), NOTHING
+        for source in self._sources:
+            source.size = NOTHING
+        short = 0  # answers in a row with fewer messages than asked for
+        while (most := self._most(source := self._sources[0], size)) > 0:
+            left_s = max(deadline_s - time.monotonic(), 0.0)
+            if short >= len(self._sources) and left_s == 0:
+                break
+            some = source.consumer.consume(most, timeout=self._wait_s(short, left_s))
+            messages += some
+            source.add(added := _Size.of(some, count_rows=self._count_rows))
+            size = size.plus(added)
+            short = 0 if len(some) == most else short + 1
+            self._sources.rotate(-1)
+        self._full = most <= 0
+        return messages
+
+    def _wait_s(self, short: int, left_s: float) -> float:
+        """Wait for one of several consumers only if none of them has more messages."""
+        if len(self._sources) == 1:
+            return left_s
+        return min(left_s, TURN_S) if short >= len(self._sources) else 0.0
+
+    def _most(self, source: _Source, size: _Size) -> int:
+        """How many more messages to take from it at once; 0 if the batch is full."""
         limit = self._limit
-        first = 1.0, limit.bytes / FIRST_RECORDS
-        rows, held = size.of_each() if size.bytes else self._of_each or first
+        rows, held = source.of_each or (1.0, limit.bytes / FIRST_RECORDS)
         if not size.messages:  # one fits in any case
             rows, held = min(rows, limit.records), min(held, limit.bytes)
         left_rows, left_bytes = limit.records - size.rows, limit.bytes - size.bytes
-        return min(int(left_rows / rows), int(left_bytes / held), AT_ONCE)
+        at_once = max(int(AT_ONCE / rows), 1) if len(self._sources) > 1 else AT_ONCE
+        return min(int(left_rows / rows), int(left_bytes / held), at_once)
 
 
 def _records(block: RecordBlock) -> Iterator[Record]:

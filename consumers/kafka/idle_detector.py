@@ -6,9 +6,10 @@ import logging
 import time
 from collections.abc import Sequence
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaException
+from confluent_kafka import OFFSET_END, KafkaException
 
 from consumers.kafka.conversion import Conversion
+from consumers.kafka.member import Member
 from consumers.messages.records import TopicPartition
 
 log = logging.getLogger(__name__)
@@ -20,8 +21,8 @@ STALLED_S = 5.0  # a longer gap between look-ups proves nothing about the time b
 class IdleDetector:
     """Compares the end that was read with the end that Kafka reports, again and again."""
 
-    def __init__(self, consumer: Consumer, conversion: Conversion) -> None:
-        self._consumer, self._conversion = consumer, conversion
+    def __init__(self, member: Member, conversion: Conversion) -> None:
+        self._member, self._conversion = member, conversion
         self._ends_read: dict[TopicPartition, int] = {}
         self._quiet_since_s: dict[TopicPartition, float] = {}
         self._looked_up_s = float("-inf")
@@ -69,7 +70,7 @@ class IdleDetector:
             return {}
         at_end = [self._conversion.to_kafka(partition, OFFSET_END) for partition in partitions]
         try:
-            ends = self._consumer.offsets_for_times(at_end, timeout=LOOK_UP_TIMEOUT_S)
+            ends = self._member.consumer.offsets_for_times(at_end, timeout=LOOK_UP_TIMEOUT_S)
         except KafkaException as error:
             log.info("could not look up the ends of %d partitions: %s", len(partitions), error)
             return {}

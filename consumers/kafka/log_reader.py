@@ -40,7 +40,7 @@ class LogReader:
                     for partition, offset in start.items()
                 ]
             )
-            fetcher = Fetcher(consumer, {partition.topic for partition in start})
+            fetcher = Fetcher([consumer], {partition.topic for partition in start})
             unfinished = {partition for partition in start if start[partition] < stop[partition]}
             while unfinished and keep_reading():
                 records, finished = self._chunk(fetcher, stop)

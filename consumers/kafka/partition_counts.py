@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import time
 
-from confluent_kafka import Consumer
-
 from consumers.kafka.configuration import TIMEOUT_S
+from consumers.kafka.member import Member
 from driftline.errors import Trouble
 from driftline.settings import Settings
 from producers.kafka.errors import MissingTopic
@@ -27,8 +26,8 @@ class PartitionsChanged(Trouble):
 class PartitionCounts:
     """The partition count of each topic, looked up again after 30 s."""
 
-    def __init__(self, settings: Settings, consumer: Consumer) -> None:
-        self._settings, self._consumer = settings, consumer
+    def __init__(self, settings: Settings, member: Member) -> None:
+        self._settings, self._member = settings, member
         self._counts: dict[str, tuple[float, int]] = {}  # by topic: when it was looked up, count
 
     def count(self, topic: str) -> int:
@@ -63,5 +62,5 @@ class PartitionCounts:
 
     def _look_up(self, topic: str) -> int:
         name = self._settings.topic(topic)
-        metadata = self._consumer.list_topics(name, timeout=TIMEOUT_S).topics.get(name)
+        metadata = self._member.consumer.list_topics(name, timeout=TIMEOUT_S).topics.get(name)
         return len(metadata.partitions) if metadata is not None and metadata.error is None else 0

@@ -1,4 +1,4 @@
-"""Writes messages and consumer offsets in one transaction."""
+"""Writes messages and the offsets of consumer groups in one transaction."""
 
 from __future__ import annotations
 
@@ -27,9 +27,13 @@ class TransactionalProducer:
         self._producer.init_transactions(TIMEOUT_S)
 
     def commit(
-        self, messages: Sequence[Message], offsets: list[KafkaPartition], group_metadata: Any
+        self,
+        messages: Sequence[Message],
+        offsets: Sequence[tuple[bytes, list[KafkaPartition]]],
     ) -> None:
-        """Raises ``TransactionAborted`` if the transaction had no effect.
+        """``offsets``: of each group, with the metadata of its member.
+
+        Raises ``TransactionAborted`` if the transaction had no effect.
 
         After any other error it is unknown whether it was committed; the next producer with this
         transactional id settles it.
@@ -40,9 +44,9 @@ class TransactionalProducer:
             for message in messages:
                 self._produce(message)
             fault_point("after-output")
-            if offsets:
-                self._producer.send_offsets_to_transaction(offsets, group_metadata)
-            fault_point("after-offsets")
+            for group_metadata, of_group in offsets:
+                self._producer.send_offsets_to_transaction(of_group, group_metadata)
+                fault_point("after-offsets")
             fault_point("before-commit", prepare=self._producer.flush)
             self._producer.commit_transaction(TIMEOUT_S)
         except KafkaException as error:

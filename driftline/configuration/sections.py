@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -39,6 +39,11 @@ class KafkaSection(Section):
         default="10m",
         description="How long a process waits for Kafka, the database or room on the disk before it"
         " ends with an error.",
+    )
+    group_protocol: Literal["classic", "consumer"] = Field(
+        default="classic",
+        description="Protocol of the consumer groups; `consumer` is that of KIP-848, for which the"
+        " broker decides about sessions and assignments (Kafka 4 or later).",
     )
     client: Annotated[dict[str, Secret], BeforeValidator(with_dotted_keys)] = Field(
         default_factory=dict,

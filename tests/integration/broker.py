@@ -55,6 +55,11 @@ SETTINGS: Mapping[str, object] = {
     "share.coordinator.state.topic.min.isr": 1,
     "group.initial.rebalance.delay.ms": 0,
     "group.min.session.timeout.ms": 1000,
+    # Of the group protocol "consumer": 45 s and 5 s by default.
+    "group.consumer.min.session.timeout.ms": 1000,
+    "group.consumer.session.timeout.ms": 6000,
+    "group.consumer.min.heartbeat.interval.ms": 500,
+    "group.consumer.heartbeat.interval.ms": 1000,
     # How often the broker looks for transactions past their timeout: 10 s by default.
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
 }

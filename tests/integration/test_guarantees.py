@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from textwrap import dedent
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import ConsumerGroupState, Producer
 from confluent_kafka.admin import AdminClient, ConfigResource
 
 from consumers.kafka import configuration
@@ -29,6 +29,10 @@ pytestmark = pytest.mark.kafka
 TIMEOUT_S = 30.0
 P0, P1 = TopicPartition("predictions", 0), TopicPartition("predictions", 1)
 EMPTY = Output()
+REBALANCING = (
+    ConsumerGroupState.PREPARING_REBALANCING,
+    ConsumerGroupState.COMPLETING_REBALANCING,
+)
 
 
 def alert(text: str) -> Output:
@@ -37,10 +41,19 @@ def alert(text: str) -> Output:
 
 
 @pytest.fixture
-def settings(kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def protocol() -> str:
+    """The group protocol of a test that is not parametrized with it."""
+    return "classic"
+
+
+both_protocols = pytest.mark.parametrize("protocol", ["classic", "consumer"])
+
+
+@pytest.fixture
+def settings(kafka: str, prefix: str, protocol: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Two partitions a topic, and the shortest session that the broker allows."""
     monkeypatch.setattr(configuration, "SESSION_MS", shortest_session_ms(kafka))
-    own = {"bootstrap_servers": kafka, "prefix": prefix}
+    own = {"bootstrap_servers": kafka, "prefix": prefix, "group_protocol": protocol}
     made = load_settings(None, kafka=own, topics={"partitions": 2})
     create(made, made.plan())
     return made
@@ -160,6 +173,7 @@ def test_a_topic_that_is_deleted_and_created_again_has_another_id(settings, kafk
 # -- continuing after a restart ----------------------------------------------------------------
 
 
+@both_protocols
 def test_a_successor_starts_at_the_committed_offset(settings):
     send(settings, P0, b"a", b"b", b"c")
     with member(settings) as client:
@@ -172,6 +186,7 @@ def test_a_successor_starts_at_the_committed_offset(settings):
         assert read(successor, 1) == [b"c"]
 
 
+@both_protocols
 def test_no_record_is_read_before_all_partitions_are_resumed(settings):
     send(settings, P0, b"a")
     with member(settings) as client:
@@ -181,6 +196,7 @@ def test_no_record_is_read_before_all_partitions_are_resumed(settings):
         assert read(client, 1) == [b"a"]
 
 
+@both_protocols
 def test_a_rewound_client_reads_again_from_the_committed_offset(settings):
     send(settings, P0, b"a", b"b", b"c", b"d")
     with member(settings) as client:
@@ -217,6 +233,22 @@ def test_a_killed_worker_that_is_restarted_in_its_slot_does_not_wait_for_the_ses
         assert time.monotonic() - began_s < 9  # mostly within two
 
 
+@pytest.mark.parametrize("protocol", ["consumer"])
+def test_a_killed_worker_with_the_protocol_of_the_broker_returns_to_its_slot_after_its_session(
+    settings, caplog
+):
+    """Until then the group does not admit it. It waits, and does not end."""
+    send(settings, P0, b"a")
+    with other_process(settings, "client.poll(0.1)") as worker:
+        worker.kill()
+        worker.wait()
+        with member(settings) as client:
+            assert read(client, 1) == [b"a"]
+            client.commit({P0: 1}, alert("done"))
+            assert alerts(client) == [b"done"]
+    assert "an earlier worker in this slot is still a member of its group" in caplog.text
+
+
 # -- exactly once ------------------------------------------------------------------------------
 
 
@@ -234,6 +266,7 @@ def test_an_aborted_transaction_is_not_visible(settings):
         assert alerts(client) == [b"done"]
 
 
+@both_protocols
 def test_a_stopped_worker_that_lost_its_partitions_commits_nothing(settings):
     """It stops for longer than its session, another worker takes over, then it continues."""
     send(settings, P0, b"a")
@@ -247,6 +280,30 @@ def test_a_stopped_worker_that_lost_its_partitions_commits_nothing(settings):
             send(settings, P0, b"b")
             assert read(successor, 1) == [b"b"]
             assert alerts(successor) == [b"successor"]
+
+
+@both_protocols
+def test_a_worker_commits_what_it_keeps_although_another_one_joins_meanwhile(settings):
+    send(settings, P0, b"a")
+    with member(settings) as first:
+        read(first, 1)
+        with member(settings, slot=1) as second:
+            await_members(second, settings, 2)
+            first.commit({P0: 1}, alert("kept"))
+            assert alerts(first) == [b"kept"]
+
+
+def await_members(client: Client, settings: Settings, count: int) -> None:
+    """Poll until the coordinator knows so many members of the group of ``aggregate``."""
+    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
+    group = settings.topic("aggregate")
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while True:
+        client.poll(0.1)
+        described = admin.describe_consumer_groups([group])[group].result()
+        if len(described.members) == count and described.state not in REBALANCING:
+            return
+        assert time.monotonic() < deadline_s, f"{described.state}, {described.members}"
 
 
 def test_the_second_of_two_processes_in_one_slot_fences_the_first(settings):
@@ -321,9 +378,10 @@ PROGRAM = """
     from consumers.messages.records import Message, Output, TopicPartition
     from driftline.settings import load_settings
 
-    servers, prefix, session_ms, what = sys.argv[1:]
+    servers, prefix, protocol, session_ms, what = sys.argv[1:]
     configuration.SESSION_MS = int(session_ms)
-    settings = load_settings(None, kafka={"bootstrap_servers": servers, "prefix": prefix})
+    own = {"bootstrap_servers": servers, "prefix": prefix, "group_protocol": protocol}
+    settings = load_settings(None, kafka=own)
     P0 = TopicPartition("predictions", 0)
 
     def commit(client, offsets, text):
@@ -351,7 +409,8 @@ PROGRAM = """
 @contextmanager
 def other_process(settings: Settings, what: str) -> Iterator[subprocess.Popen[str]]:
     """A worker in slot 0 that has polled, and evaluates ``what`` on a line of input."""
-    at = (settings.kafka.bootstrap_servers, settings.kafka.prefix)
+    kafka = settings.kafka
+    at = (kafka.bootstrap_servers, kafka.prefix, kafka.group_protocol)
     session_ms = str(configuration.SESSION_MS)
     command = [sys.executable, "-c", dedent(PROGRAM), *at, session_ms, what]
     with subprocess.Popen(

@@ -11,12 +11,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from consumers.kafka import client as client_module
 from consumers.kafka import log_reader, transactional_producer
+from consumers.kafka import member as member_module
 from consumers.kafka.client import Client
+from consumers.kafka.configuration import member_config
 from consumers.kafka.errors import (
     RecordsLost,
     SlotTaken,
@@ -81,14 +82,16 @@ class World:
 
     def __init__(self) -> None:
         self.now_s = 1_000.0
+        self.name = "d.aggregate"
         self.calls: list[Any] = []
         self.messages: list[list[Any]] = []  # of each consume; functions are rebalances
         self.committed_at: dict[int, int] = {}
+        self.newest_end = 99
         self.ends: dict[int, int] | None = {}  # None: no answer
         self.first_offsets: dict[int, int] = {}
         self.topics = {"d.predictions": 2, "d.alerts": 1}
         self.failures: dict[str, list[KafkaException]] = {}
-        self.generation = 0
+        self.generation = -1  # not a member
         self.look_ups = 0
         self.callbacks: dict[str, Callable[[Any, list[KafkaPartition]], None]] = {}
 
@@ -118,8 +121,8 @@ class World:
                 found.append(item)
         return found
 
-    def consumer_group_metadata(self) -> str:
-        return f"generation {self.generation}"
+    def consumer_group_metadata(self) -> bytes:
+        return f"generation {self.generation} of {self.name}".encode()
 
     def poll(self, timeout: float) -> None:
         self._call("poll", timeout)
@@ -142,9 +145,11 @@ class World:
             for partition in partitions
         ]
 
-    def get_watermark_offsets(self, partition: KafkaPartition, timeout: float) -> tuple[int, int]:
-        assert timeout > 0
-        return self.first_offsets.get(partition.partition, 0), 99
+    def get_watermark_offsets(
+        self, partition: KafkaPartition, timeout: float = 0, *, cached: bool = False
+    ) -> tuple[int, int]:
+        assert (timeout > 0) != cached
+        return self.first_offsets.get(partition.partition, 0), self.newest_end
 
     def incremental_assign(self, partitions: list[KafkaPartition]) -> None:
         self._call("assign", {partition.partition: partition.offset for partition in partitions})
@@ -178,9 +183,9 @@ class World:
     def produce(self, topic: str, **options: Any) -> None:
         self._call("produce", topic, options)
 
-    def send_offsets_to_transaction(self, offsets: list[KafkaPartition], metadata: str) -> None:
+    def send_offsets_to_transaction(self, offsets: list[KafkaPartition], metadata: bytes) -> None:
         sent = {partition.partition: partition.offset for partition in offsets}
-        self._call("send offsets", sent, metadata)
+        self._call("send offsets", sent, metadata.decode().partition(" of ")[0])
 
     def commit_transaction(self, _timeout: float) -> None:
         self._call("commit")
@@ -211,7 +216,7 @@ def _partitions(topic_partitions: tuple[TopicPartition, ...]) -> list[KafkaParti
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World()
-    for module in (client_module, log_reader):
+    for module in (member_module, log_reader):
         monkeypatch.setattr(module, "Consumer", lambda _config: made)
     monkeypatch.setattr(transactional_producer, "Producer", lambda _config: made)
     monkeypatch.setattr(time, "monotonic", lambda: made.now_s)
@@ -227,7 +232,7 @@ def client(world: World) -> Client:
 @pytest.fixture
 def reading(world: World, client: Client) -> Client:
     """A client that owns both partitions, and reads them."""
-    world.messages = [[world.assigns(P0, P1)]]
+    world.messages, world.generation = [[world.assigns(P0, P1)]], 0
     client.poll(1.0)
     client.take_rebalance()
     client.resume_all()
@@ -271,18 +276,41 @@ def test_the_fault_points_of_a_transaction_lie_between_its_steps(world, reading,
     ]
 
 
-def test_a_batch_is_committed_with_the_group_metadata_of_its_poll(world, reading):
-    """Metadata taken at the commit would allow rows of partitions that were lost since."""
+def test_partitions_that_were_kept_are_committed_with_the_newest_generation(world, reading):
+    """Rebalances of other partitions do not abort it."""
     polled(world, reading, KafkaMessage(P0, 7))
+    world.revokes(P1)()
     world.generation = 1
+    reading.commit({P0: 8}, Output())
+    assert ("send offsets", {0: 8}, "generation 1") in world.calls
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["revoked", "lost"])
+def test_partitions_that_were_lost_are_committed_with_the_generation_of_the_poll(
+    world, reading, lost
+):
+    """Another worker may own them in a newer one. So the commit is refused."""
+    polled(world, reading, KafkaMessage(P0, 7), KafkaMessage(P1, 3))
+    world.revokes(P1, lost=lost)()
+    world.assigns(P1)()
+    world.generation = 2
+    reading.commit({P0: 8, P1: 4}, Output())
+    assert ("send offsets", {0: 8, 1: 4}, "generation 0") in world.calls
+
+
+def test_worker_that_is_no_member_any_more_commits_with_the_generation_of_the_poll(world, reading):
+    """An empty group accepts offsets without a generation."""
+    polled(world, reading, KafkaMessage(P0, 7))
+    world.generation = -1
     reading.commit({P0: 8}, Output())
     assert ("send offsets", {0: 8}, "generation 0") in world.calls
 
 
-def test_resuming_after_a_rebalance_takes_the_group_metadata_again(world, reading):
+def test_resuming_after_a_rebalance_takes_the_generation_again(world, reading):
     polled(world, reading, KafkaMessage(P0, 7))
     world.generation = 1
     reading.resume_all()
+    world.generation = -1
     reading.commit({P0: 8}, Output())
     assert ("send offsets", {0: 8}, "generation 1") in world.calls
 
@@ -331,6 +359,131 @@ def test_a_transaction_that_can_be_neither_committed_nor_aborted_is_unsettled(wo
         reading.commit({}, Output())
 
 
+# -- two groups ----------------------------------------------------------------------------------
+
+L0 = TopicPartition("labels", 0)
+
+
+class Groups:
+    """The consumers of a worker of ``aggregate``, by group; calls in one order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[Any] = []
+        self.of: dict[str, World] = {}
+        self.producer = self._world("producer")
+        monkeypatch.setattr(member_module, "Consumer", lambda c: self._world(c["group.id"]))
+        monkeypatch.setattr(transactional_producer, "Producer", lambda _config: self.producer)
+        monkeypatch.setattr(time, "monotonic", lambda: sum(w.now_s for w in self.of.values()))
+        self.client = Client(SETTINGS, "aggregate", 0, ["predictions", "labels"])
+
+    def _world(self, name: str) -> World:
+        made = self.of[name] = World()
+        made.topics["d.labels"] = 1
+        made.calls = self.calls
+        made.name = name
+        return made
+
+    @property
+    def predictions(self) -> World:
+        return self.of["d.aggregate"]
+
+    @property
+    def labels(self) -> World:
+        return self.of["d.aggregate-labels"]
+
+    def poll(self, predictions: list[Any], labels: list[Any]) -> list[tuple[TopicPartition, int]]:
+        self.predictions.messages, self.labels.messages = [predictions], [labels]
+        return [(record.topic_partition, record.offset) for record in self.client.poll(0.1)]
+
+
+@pytest.fixture
+def groups(monkeypatch: pytest.MonkeyPatch) -> Groups:
+    """Both groups have assigned their partitions, and are read."""
+    made = Groups(monkeypatch)
+    made.predictions.generation, made.labels.generation = 0, 7
+    made.poll([made.predictions.assigns(P0, P1)], [made.labels.assigns(L0)])
+    assert set(made.client.take_rebalance()[0]) == {P0, P1, L0}
+    made.client.resume_all()
+    made.calls.clear()
+    return made
+
+
+def test_each_source_topic_has_a_group_of_its_own_and_a_batch_has_records_of_both(groups):
+    assert set(groups.of) == {"producer", "d.aggregate", "d.aggregate-labels"}
+    found = groups.poll([KafkaMessage(P0, 7)], [KafkaMessage(L0, 3)])
+    assert sorted(found) == [(L0, 3), (P0, 7)]
+
+
+def test_one_transaction_has_the_offsets_of_both_groups_each_with_its_generation(groups):
+    groups.poll([KafkaMessage(P0, 7)], [KafkaMessage(L0, 3)])
+    groups.client.commit({P0: 8, L0: 4}, Output())
+    assert groups.calls == [
+        "begin",
+        ("send offsets", {0: 8}, "generation 0"),
+        ("send offsets", {0: 4}, "generation 7"),
+        "commit",
+    ]
+
+
+def test_group_without_records_in_the_batch_is_not_in_its_transaction(groups):
+    groups.poll([], [KafkaMessage(L0, 3)])
+    groups.client.commit({L0: 4}, Output())
+    assert groups.calls == ["begin", ("send offsets", {0: 4}, "generation 7"), "commit"]
+
+
+def test_partition_that_one_group_takes_away_leaves_those_of_the_other(groups):
+    polled = [KafkaMessage(P0, 7), groups.predictions.revokes(P0)]
+    assert groups.poll(polled, [KafkaMessage(L0, 3)]) == [(L0, 3)]
+    assert groups.client.take_rebalance() == ({}, {P0})
+    assert groups.client.keep_alive()
+    groups.labels.revokes(L0)()
+    assert not groups.client.keep_alive()
+
+
+def test_rewind_goes_back_in_both_groups(groups):
+    groups.predictions.committed_at, groups.labels.committed_at = {0: 7, 1: 8}, {0: 3}
+    assert groups.client.rewind() == {
+        P0: CommittedOffset(7),
+        P1: CommittedOffset(8),
+        L0: CommittedOffset(3),
+    }
+
+
+def test_end_of_a_partition_is_known_to_the_consumer_that_reads_it(groups):
+    groups.predictions.newest_end, groups.labels.newest_end = 10, 20
+    assert [groups.client.end_offset(at) for at in (P0, L0)] == [10, 20]
+
+
+def test_close_leaves_both_groups(groups):
+    groups.client.close()
+    assert groups.calls == [("poll", 0), ("poll", 0), "close", "close"]
+
+
+# -- protocols -----------------------------------------------------------------------------------
+
+
+def test_broker_decides_about_sessions_and_assignment_with_the_protocol_consumer():
+    own = {"session.timeout.ms": "9", "partition.assignment.strategy": "range"}
+    for protocol, count in (("classic", 3), ("consumer", 0)):
+        settings = load_settings(None, kafka={"group_protocol": protocol, "client": own})
+        config = member_config(settings, "g", "aggregate-0")
+        assert config["group.protocol"] == protocol
+        assert config["group.instance.id"] == "aggregate-0"
+        assert len({*own, "heartbeat.interval.ms"} & set(config)) == count
+        Consumer(config).close()  # accepted
+
+
+def test_member_that_its_group_does_not_admit_yet_joins_again(world, client, monkeypatch, caplog):
+    monkeypatch.setattr(time, "sleep", lambda seconds: world.calls.append(("sleep", seconds)))
+    text = "Fatal error: Broker: The instance ID is still used by another member in the group"
+    refused = KafkaMessage(P0, 0, KafkaError(KafkaError._FATAL, text))
+    first_callbacks = world.callbacks
+    assert polled(world, client, refused) == []
+    assert world.calls == ["close", ("sleep", member_module.JOIN_AGAIN_S)]
+    assert world.callbacks is not first_callbacks
+    assert "still a member of its group" in caplog.text
+
+
 # -- rebalances --------------------------------------------------------------------------------
 
 
@@ -350,7 +503,7 @@ def test_partitions_whose_offset_the_group_has_lost_start_at_their_position(worl
     world.committed_at = {0: 7}
     polled(world, client, world.assigns(P0, P1))
     assert world.calls[0] == ("assign", {0: 7, 1: 5})
-    assert "has lost its offsets of predictions/1: using positions" in caplog.text
+    assert "has no offsets of predictions/1: going on from the positions" in caplog.text
 
 
 def test_positions_replace_the_committed_offsets(world):

@@ -103,7 +103,7 @@ LIMIT = BatchLimit(5_000, 100_000, share=1.0)
 
 
 def fetcher_of(queue: Queue, limit: BatchLimit = LIMIT) -> Fetcher:
-    fetcher = Fetcher(queue, ["predictions"])  # type: ignore[arg-type]
+    fetcher = Fetcher([queue], ["predictions"])  # type: ignore[arg-type]
     fetcher._limit = replace(limit)
     return fetcher
 
@@ -133,7 +133,7 @@ def test_batch_of_arrow_messages_is_full_at_their_decompressed_bytes():
 
 def test_arrow_messages_of_internal_topics_are_counted_as_records():
     queue = Queue.of_arrow(1_000)
-    fetcher = Fetcher(queue, ["summaries"])  # type: ignore[arg-type]
+    fetcher = Fetcher([queue], ["summaries"])  # type: ignore[list-item]
     fetcher._limit = BatchLimit(100, 10**9, share=1.0)
     assert [len(fetcher.fetch(2.0)) for _ in range(2)] == [100, 100]
 
@@ -186,3 +186,61 @@ def test_batch_that_was_not_full_makes_the_next_no_larger(monkeypatch):
     fetcher.fetch(2.0)
     queue.waiting = 1_000
     assert len(fetcher.fetch(2.0)) == 100
+
+
+class Trickle(Queue):
+    """A consumer whose messages of the next half second arrive one by one."""
+
+    def __init__(self, clock: Queue, every_s: float) -> None:
+        super().__init__(20, 0)
+        self.clock, self.every_s, self.taken = clock, every_s, 0
+
+    def consume(self, _most: int, timeout: float) -> list[Any]:
+        self.clock.now_s += timeout
+        arrived = int(min(self.clock.now_s, 0.5) / self.every_s)
+        found, self.taken = arrived - self.taken, arrived
+        return [self.message] * found
+
+
+def test_two_consumers_that_have_messages_fill_a_batch_equally():
+    first, second = Queue(20), Queue(20)
+    fetcher = Fetcher([first, second], ["predictions"])  # type: ignore[list-item]
+    fetcher._limit = replace(LIMIT)
+    assert len(fetcher.fetch(2.0)) == 5_000
+    taken = [10**9 - queue.waiting for queue in (first, second)]
+    assert abs(taken[0] - taken[1]) <= module.AT_ONCE
+    assert sum(taken) == 5_000
+
+
+def test_consumer_that_has_no_messages_does_not_hold_up_the_other(monkeypatch):
+    busy, idle = Queue(20), Queue(20, waiting=0)
+    monkeypatch.setattr(module.time, "monotonic", lambda: busy.now_s + idle.now_s)
+    fetcher = Fetcher([busy, idle], ["predictions"])  # type: ignore[list-item]
+    fetcher._limit = replace(LIMIT)
+    assert len(fetcher.fetch(2.0)) == 5_000
+    assert busy.now_s + idle.now_s == 0
+
+
+def test_messages_of_two_consumers_are_awaited_for_the_whole_time_in_short_turns(monkeypatch):
+    clock = Queue(20, waiting=0)
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock.now_s)
+    trickles = [Trickle(clock, 0.01), Trickle(clock, 0.1)]
+    fetcher = Fetcher(trickles, ["predictions"])  # type: ignore[arg-type]
+    assert len(fetcher.fetch(1.0)) == 50 + 5
+    assert clock.now_s == pytest.approx(1.0)
+    assert fetcher.fetch(0.0) == []
+    assert clock.now_s == pytest.approx(1.0)
+
+
+def test_batch_has_as_many_rows_of_one_consumer_as_of_the_other_also_if_their_messages_differ():
+    """A message of one has a thousand rows, and a message of the other has one."""
+    json, arrow = Queue(20), Queue.of_arrow(1_000)
+    fetcher = Fetcher([json, arrow], ["predictions"])  # type: ignore[list-item]
+    fetcher._limit = BatchLimit(50_000, 10**9, share=1.0)
+    fetcher.fetch(2.0)  # how large they are is not known before
+    for _ in range(3):
+        before = json.waiting, arrow.waiting
+        fetcher.fetch(2.0)
+        rows = before[0] - json.waiting, 1_000 * (before[1] - arrow.waiting)
+        assert sum(rows) <= 50_000
+        assert rows == pytest.approx((25_000, 25_000), abs=module.AT_ONCE)
