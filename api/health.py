@@ -9,7 +9,7 @@ be wrong. Only the difference between two times of the same worker uses the work
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,8 @@ from api.answers.health import WorkerState
 from consumers.messages.times import milliseconds, utc_datetime
 
 SILENT_MS = 30_000  # six heartbeats
+MOST_EXPIRED = 0.1  # of all labels, without a warning
+MIN_EXPIRED = 100
 REQUIRED_ROLES = ("aggregate", "join", "detect", "store")
 
 PartitionStatus = Mapping[str, Any]
@@ -60,6 +62,7 @@ def assess(heartbeats: Sequence[WorkerHeartbeat], now_ms: int) -> Health:
     present = {worker.role for worker in workers}
     missing = [role for role in REQUIRED_ROLES if role not in present]
     healthy = not missing and all(worker.status in ("ok", "replaced") for worker in workers)
+    joins = _label_counts(partition_counts(heartbeats, "join", "joins"))
     return Health(
         status="no_data" if not workers else "ok" if healthy else "degraded",
         checked_at=utc_datetime(now_ms),
@@ -67,8 +70,19 @@ def assess(heartbeats: Sequence[WorkerHeartbeat], now_ms: int) -> Health:
         roles=workers,
         predictions=_record_counts(partition_counts(heartbeats, "aggregate", "predictions")),
         labels=_record_counts(partition_counts(heartbeats, "aggregate", "labels")),
-        joins=_label_counts(partition_counts(heartbeats, "join", "joins")),
+        joins=joins,
+        warnings=list(_warnings(joins)),
     )
+
+
+def _warnings(joins: LabelCounts) -> Iterator[str]:
+    if joins.expired >= max(MIN_EXPIRED, MOST_EXPIRED * joins.labels):
+        yield (
+            f"{joins.expired:,} of {joins.labels:,} labels ({joins.expired / joins.labels:.0%})"
+            " found no prediction in time, and do not count: labels that come later than"
+            " time.label_horizon after their prediction need a longer one; others have an id that"
+            " no prediction has"
+        )
 
 
 def partition_counts(

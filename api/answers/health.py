@@ -91,3 +91,8 @@ class Health(Answer):
     predictions: RecordCounts
     labels: RecordCounts
     joins: LabelCounts
+    warnings: list[str] = Field(
+        default_factory=list,
+        description="What is probably not meant, with the setting to change. They do not change"
+        " `status`.",
+    )

@@ -114,6 +114,8 @@ class Matching:
             row = join_columns.entry_of(model, rows.rows[at], rows.versions)
             after = joining.add_rows(before, (*row.predictions, *row.labels))
             self._changed(model, before, after, policy)
+            for prediction in row.predictions:
+                self._changes[model] += joining.repetition(before, prediction)
             entry = self._unexpired(after, watermark_ms, policy)
         columns = join_columns.columns_of(entry, rows.versions.index)
         if columns is None:

@@ -96,6 +96,25 @@ def count_outcomes(  # noqa: PLR0913 - the columns of a labelled row
     return summaries
 
 
+def count_repeated(
+    schema: Schema, *, pane_ms: NDArray[np.int64], part: Parts, sign: NDArray[np.int64]
+) -> list[Summary]:
+    """Summaries of rows that repeat a prediction, all arrays of shape (n,)."""
+    keys, group = _groups(pane_ms, part)
+    found = [Counts.of(np.zeros(n.size, np.int64), n) for n in _split(sign, group, len(keys))]
+    return [
+        Summary(schema.model, schema.version, pane, part_of, {"repeated": counts})
+        for (pane, part_of), counts in zip(keys, found, strict=True)
+        if counts
+    ]
+
+
+def _split(
+    values: NDArray[np.int64], group: NDArray[np.int64], groups: int
+) -> list[NDArray[np.int64]]:
+    return [values[group == i] for i in range(groups)]
+
+
 def _groups(
     pane_ms: NDArray[np.int64], part: Parts
 ) -> tuple[list[tuple[int, Part]], NDArray[np.int64]]:

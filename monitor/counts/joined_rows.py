@@ -8,9 +8,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.counts.counting import count_outcomes
+from monitor.counts.counting import count_outcomes, count_repeated
 from monitor.counts.schema import Schema
 from monitor.counts.summary import PARTS, Part, Summary
+from monitor.counts.task import NO_LABEL
 from monitor.identity import Key
 
 Whole = NDArray[np.int64]
@@ -19,6 +20,8 @@ Whole = NDArray[np.int64]
 @dataclass(frozen=True, slots=True, eq=False)
 class JoinedRows:
     """What is added to the labelled rows of one model version: columns of one length.
+
+    A row without a label repeats a prediction.
 
     A row adds ``whole`` to the sum *all* of its pane. It adds ``final`` to the sum *final*, unless
     its label was known too late. A negative number removes what an earlier row has added.
@@ -62,12 +65,19 @@ def count_joined(schema: Schema, rows: JoinedRows, label_wait_ms: int) -> list[S
     parts = np.repeat([PARTS.index(Part.FINAL), PARTS.index(Part.AMENDED)], len(rows))
     counted = np.flatnonzero(signs)
     row = counted % max(len(rows), 1)
+    is_labelled = rows.label[row] != NO_LABEL
+    labelled, repeated = row[is_labelled], row[~is_labelled]
     return count_outcomes(
         schema,
-        pane_ms=pane_ms[row],
-        part=parts[counted],
-        score=rows.score[row],
-        predicted=rows.predicted[row],
-        label=rows.label[row],
-        sign=signs[counted],
+        pane_ms=pane_ms[labelled],
+        part=parts[counted[is_labelled]],
+        score=rows.score[labelled],
+        predicted=rows.predicted[labelled],
+        label=rows.label[labelled],
+        sign=signs[counted[is_labelled]],
+    ) + count_repeated(
+        schema,
+        pane_ms=pane_ms[repeated],
+        part=parts[counted[~is_labelled]],
+        sign=signs[counted[~is_labelled]],
     )

@@ -12,6 +12,7 @@ Names of cells, and what the numbers of the cells mean:
 ``classes``          predicted class, 0 or 1
 ``outcomes``         ``2 * predicted + label``, labelled rows
 ``scores_labels``    ``2 * score_bin + label``, labelled rows, ``SCORE_BINS`` bins on [0, 1]
+``repeated``         cell 0: rows that repeat a prediction, and cannot get a label of their own
 ``errors``           bins of ``|label - score|``, labelled rows
 ===================  ==========================================================================
 """

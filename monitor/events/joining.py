@@ -37,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.counts.joined_rows import JoinedRows
+from monitor.counts.task import NO_LABEL
 
 
 class ScoredPrediction(NamedTuple):
@@ -107,6 +108,7 @@ class JoinedRow(NamedTuple):
     """A row of the sum *all* (``known_ms`` is None), or of the sum *final* of a late enough wait.
 
     It is in the sum *final* if ``known_ms`` is before the end of the pane plus ``label_wait``.
+    Without a label it is a repeated prediction.
     """
 
     prediction: ScoredPrediction
@@ -133,6 +135,23 @@ def add_rows(entry: Entry, rows: Iterable[ScoredPrediction | Label]) -> Entry:
         repeated_predictions,
         repeated_labels,
     )
+
+
+def repetition(before: Entry, prediction: ScoredPrediction) -> list[tuple[JoinedRow, int]]:
+    """The rows that repeat a prediction of their version once ``prediction`` is added to an entry.
+
+    Of a version, every prediction but the earliest is one, whatever the order of arrival. So are,
+    in the sum *final*, those on time but the earliest of them. They were counted as rows, and
+    cannot get a label of their own.
+    """
+    same = [one for one in before.predictions if one.version == prediction.version]
+    on_time = [one for one in same if not one.late]
+    rows = []
+    if same:
+        rows.append((JoinedRow(max(prediction, min(same)), NO_LABEL, None), 1))
+    if on_time and not prediction.late:
+        rows.append((JoinedRow(max(prediction, min(on_time)), NO_LABEL, 0), 1))
+    return rows
 
 
 def joined_row_changes(

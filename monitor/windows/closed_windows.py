@@ -16,7 +16,7 @@ from monitor.performance.adwin_page_hinkley import Detector
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Maturity, WindowFinding
 from monitor.windows.pane_errors import PaneErrors
-from monitor.windows.panes import PaneStore, cells_by_pane, names_in, row_count
+from monitor.windows.panes import PaneStore, cells_by_pane, names_in, prediction_count
 from monitor.windows.state import WindowState
 
 DATA, PERFORMANCE = (Part.ON_TIME, Part.LATE), (Part.FINAL, Part.AMENDED)
@@ -152,7 +152,7 @@ class ClosedWindows:
             ),
             evaluator.judge_performance(
                 labelled,
-                row_count(predicted),
+                prediction_count(predicted, labelled),
                 status=Maturity.FINAL if window.final else Maturity.PROVISIONAL,
                 revision=window.performance_revision,
                 scores=add_cells(predicted).get("score"),

@@ -70,7 +70,7 @@ class Evaluator:
         return cls(
             plan,
             profile,
-            rows_per_pane(profile),
+            rows_per_pane(plan, profile),
             tuple(lengths),
             divided,
             builder.data_scanner(),

@@ -80,7 +80,7 @@ class EvaluatorBuilder:
         """The test of the number of rows; without lengths if traffic is not watched."""
         family = self.families.get("traffic")
         levels = {one: family.level(self.plan, one) for one in family.lengths} if family else {}
-        return TrafficCheck.of(row_counts(self.profile), levels)
+        return TrafficCheck.of(row_counts(self.plan, self.profile), levels)
 
     def _scanner(
         self, cells: CellIndex, samples: Mapping[str, Sample], own: Sequence[Check]
@@ -104,7 +104,7 @@ class EvaluatorBuilder:
 
     def _quality_check(self, cells: CellIndex) -> QualityCheck:
         names = [f"quality/{name}" for name in self.profile.schema.features]
-        whole = Counts.total(reference_panes(self.profile, cells, Part.ON_TIME))
+        whole = Counts.total(reference_panes(self.plan, self.profile, cells, Part.ON_TIME))
         return QualityCheck(
             names,
             cells,

@@ -39,7 +39,7 @@ from monitor.windows.reference import (
 )
 
 # To be increased with every change of what the same reference and windows teach.
-LEARNING = 1
+LEARNING = 2
 COVERAGE = "coverage"
 
 
@@ -58,7 +58,7 @@ class Learned:
         lengths = [length.panes for length in tested_lengths(plan, profile)]
         schema, labelled = profile.schema, labelled_panes(profile)
         return cls(
-            _variations(profile, lengths),
+            _variations(plan, profile, lengths),
             baseline(profile),
             _dispersions(plan, profile),
             PerformanceEstimator.fit(
@@ -74,14 +74,16 @@ class Learned:
         }
 
 
-def _variations(profile: Profile, lengths: Sequence[int]) -> dict[str, NaturalVariation]:
-    of_labels = _of_labels(profile, lengths) if profile.labelled else {}
-    return {**_of_data(profile, lengths), **of_labels}
+def _variations(
+    plan: Plan, profile: Profile, lengths: Sequence[int]
+) -> dict[str, NaturalVariation]:
+    of_labels = _of_labels(plan, profile, lengths) if profile.labelled else {}
+    return {**_of_data(plan, profile, lengths), **of_labels}
 
 
-def _of_data(profile: Profile, lengths: Sequence[int]) -> dict[str, NaturalVariation]:
+def _of_data(plan: Plan, profile: Profile, lengths: Sequence[int]) -> dict[str, NaturalVariation]:
     cells = data_cells(profile)
-    panes = reference_panes(profile, cells, Part.ON_TIME)
+    panes = reference_panes(plan, profile, cells, Part.ON_TIME)
     categories = [f"categories/{name}" for name, _ in profile.schema.categorical]
     invalid = {
         name: [invalid_values(cells, pane, name) for pane in panes]
@@ -94,8 +96,8 @@ def _of_data(profile: Profile, lengths: Sequence[int]) -> dict[str, NaturalVaria
     }
 
 
-def _of_labels(profile: Profile, lengths: Sequence[int]) -> dict[str, NaturalVariation]:
-    panes = reference_panes(profile, error_cells(profile), Part.FINAL)
+def _of_labels(plan: Plan, profile: Profile, lengths: Sequence[int]) -> dict[str, NaturalVariation]:
+    panes = reference_panes(plan, profile, error_cells(profile), Part.FINAL)
     unlabelled = [each for _, each in sorted(unlabelled_panes(profile).items())]
     return {
         **_of_distributions(error_samples(profile), panes, lengths),

@@ -143,5 +143,11 @@ def names_in(panes: Sequence[Pane | None], parts: Sequence[Part]) -> Names:
     )
 
 
+def prediction_count(data: Iterable[Cells], joined: Iterable[Cells]) -> int:
+    """The rows of some panes, each prediction once however often it was sent."""
+    repeated = sum(cells["repeated"].size for cells in joined if "repeated" in cells)
+    return row_count(data) - repeated
+
+
 def row_count(cells_of_panes: Iterable[Cells]) -> int:
     return sum(cells["rows"].size for cells in cells_of_panes if "rows" in cells)

@@ -13,7 +13,7 @@ from monitor.performance.metrics import measure
 from monitor.statistics.drift_rule import evidence
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import MetricFinding, WindowFinding, evidence_of
-from monitor.windows.panes import PaneStore, cells_by_pane, row_count
+from monitor.windows.panes import PaneStore, cells_by_pane, prediction_count
 
 ON_TIME, FINAL = (Part.ON_TIME,), (Part.FINAL,)
 
@@ -56,8 +56,10 @@ def coverage_signals(
 ) -> Iterator[tuple[str, SubjectSignal]]:
     """The signal about label coverage; none if the coverage of the window cannot be tested."""
     inside = panes.of_window(finding.start_ms)
-    rows = [row_count([cells]) for cells in cells_by_pane(inside, ON_TIME)]
-    labels = [labelled_rows([cells]) for cells in cells_by_pane(inside, FINAL)]
+    joined = cells_by_pane(inside, FINAL)
+    data = zip(cells_by_pane(inside, ON_TIME), joined, strict=True)
+    rows = [prediction_count([cells], [labelled]) for cells, labelled in data]
+    labels = [labelled_rows([cells]) for cells in joined]
     tested = evaluator.judge_coverage(rows, labels)
     if tested is not None:
         slide_ms = evaluator.plan.windows.slide_ms
@@ -88,7 +90,7 @@ def _performance(
     return LengthPerformance(
         length,
         start_ms,
-        row_count(cells_by_pane(inside, ON_TIME)),
+        prediction_count(cells_by_pane(inside, ON_TIME), labelled),
         labelled_rows(labelled),
         evaluator.judge_metrics(measure(labelled), length),
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from monitor.budget import Length, scale_lengths
 from monitor.counts.bins import Sample
 from monitor.counts.counts import Cells, Counts
 from monitor.counts.profile import Profile
 from monitor.counts.summary import Part, Quality
 from monitor.performance.metrics import Metric, measure
-from monitor.plan import Plan
+from monitor.plan import Plan, Windows
 from monitor.statistics.cell_index import CellIndex
 from monitor.statistics.proportions import Proportion
 
@@ -24,7 +26,7 @@ def tested_lengths(plan: Plan, profile: Profile) -> list[Length]:
     """
     _require_same_pane(plan, profile)
     most_rows = MOST_REFERENCES * profile.schema.score.sample.size
-    return scale_lengths(plan, rows_per_pane(profile), most_rows)
+    return scale_lengths(plan, rows_per_pane(plan, profile), most_rows)
 
 
 def baseline(profile: Profile) -> dict[str, Metric]:
@@ -32,22 +34,35 @@ def baseline(profile: Profile) -> dict[str, Metric]:
     return measure([summary.cells for summary in profile.panes if summary.part is Part.FINAL])
 
 
-def rows_per_pane(profile: Profile) -> float:
+def timeline(windows: Windows, starts_ms: Iterable[int]) -> list[int]:
+    """The starts of all panes from the first to the last of ``starts_ms``, empty ones included.
+
+    Of a gap longer than the longest window only so many panes are kept: no window sees more of it,
+    and the work has to depend on the rows of a reference, not on its span.
+    """
+    size_ms, found = windows.pane_ms, list[int]()
+    most_ms = max(windows.longest_ms, windows.length_ms)
+    for start_ms in sorted(set(starts_ms)):
+        first_ms = found[-1] + size_ms if found else start_ms
+        first_ms = max(first_ms, start_ms - most_ms)
+        found += range(first_ms, start_ms + size_ms, size_ms)
+    return found
+
+
+def rows_per_pane(plan: Plan, profile: Profile) -> float:
     """Mean number of rows in the panes of the reference, empty ones included."""
     rows = sum(s.cells["rows"].size for s in profile.panes if "rows" in s.cells)
-    starts_ms = [s.pane_ms for s in profile.panes]
-    return rows / ((max(starts_ms) - min(starts_ms)) // profile.schema.pane_ms + 1)
+    return rows / len(timeline(plan.windows, (s.pane_ms for s in profile.panes)))
 
 
-def row_counts(profile: Profile) -> list[int]:
-    """The rows of the panes of the reference, in time order and without gaps."""
+def row_counts(plan: Plan, profile: Profile) -> list[int]:
+    """The rows of the panes of the reference, along its ``timeline``."""
     counts: dict[int, int] = {}
     for summary in profile.panes:
         if "rows" in summary.cells:
             rows = counts.get(summary.pane_ms, 0) + summary.cells["rows"].size
             counts[summary.pane_ms] = rows
-    every = range(min(counts), max(counts) + 1, profile.schema.pane_ms)
-    return [counts.get(pane_ms, 0) for pane_ms in every]
+    return [counts.get(pane_ms, 0) for pane_ms in timeline(plan.windows, counts)]
 
 
 def data_samples(profile: Profile) -> dict[str, Sample]:
@@ -86,13 +101,12 @@ def unlabelled_panes(profile: Profile) -> dict[int, Proportion]:
     return {ms: Proportion(max(n - labels.get(ms, 0), 0), n) for ms, n in rows.items()}
 
 
-def reference_panes(profile: Profile, cell_index: CellIndex, part: Part) -> list[Counts]:
-    """One part of the panes of the reference, in time order and without gaps."""
+def reference_panes(
+    plan: Plan, profile: Profile, cell_index: CellIndex, part: Part
+) -> list[Counts]:
+    """One part of the panes of the reference, along its ``timeline``."""
     panes = {s.pane_ms: cell_index.gather(s.cells) for s in profile.panes if s.part is part}
-    if not panes:
-        return []
-    every = range(min(panes), max(panes) + 1, profile.schema.pane_ms)
-    return [panes.get(pane_ms, Counts.empty()) for pane_ms in every]
+    return [panes.get(pane_ms, Counts.empty()) for pane_ms in timeline(plan.windows, panes)]
 
 
 def _require_same_pane(plan: Plan, profile: Profile) -> None:

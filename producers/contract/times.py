@@ -81,7 +81,8 @@ def _unit_hint(value: Any) -> str:
             ms = float(value) / per_ms
             if EARLIEST_OF_UNITS_MS < ms < LATEST_OF_UNITS_MS:
                 return (
-                    f": {value!s} seems to be in {unit}, which is {_utc(ms)}; expected milliseconds"
+                    f": {float(value):.0f} seems to be in {unit}, which is {_utc(ms)};"
+                    " expected milliseconds"
                 )
     return ""
 

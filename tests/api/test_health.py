@@ -187,6 +187,21 @@ def test_counts_of_a_moved_partition_are_those_at_the_largest_offset(client, fee
     }
 
 
+@pytest.mark.parametrize(
+    ("labels", "expired", "warned"),
+    [(10_000, 999, False), (10_000, 1_000, True), (50, 50, False), (100, 100, True)],
+)
+def test_share_of_expired_labels_is_warned_of_with_the_setting(
+    client, feed, labels, expired, warned
+):
+    counts = {"labels": labels, "expired": expired, "matched": labels - expired}
+    feed(*HEALTHY_WITHOUT_JOIN, heartbeat("join", partitions={"joins/0": partition(9, **counts)}))
+    answer = client.get("/health").json()
+    found = [text for text in answer["warnings"] if "time.label_horizon" in text]
+    assert [f"{expired:,} of {labels:,} labels" in text for text in found] == [True] * warned
+    assert answer["status"] == "ok"
+
+
 def test_label_counts_are_summed_over_the_partitions_of_joins(client, feed):
     label_outcomes = {"matched": 5, "waiting": 2, "expired": 1, "duplicates": 1, "superseded": 1}
     label_outcomes |= {"predictions": 20, "repeated_predictions": 2}

@@ -120,6 +120,9 @@ FUTURE = NOW + 60_001
             P0, prediction(model="nobody", time=FUTURE), "unknown_model", id="model first"
         ),
         pytest.param(P0, prediction(time=FUTURE), "clock_skew", id="ahead of the broker's clock"),
+        pytest.param(P0, prediction(time=T0 // 1000), "implausible_time", id="in seconds"),
+        pytest.param(P0, prediction(time=0), "implausible_time", id="a clock that was not set"),
+        pytest.param(L0, label(time=T0 // 1000), "implausible_time", id="a label in seconds"),
         pytest.param(L0, b"{", "undecodable", id="a label that is no JSON"),
         pytest.param(L0, label(label=2), "contract", id="a label that is no class"),
         pytest.param(L0, label(model="nobody"), "unknown_model", id="a label of nobody"),

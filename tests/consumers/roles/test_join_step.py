@@ -31,6 +31,7 @@ from monitor.events.joining import (
     joined_columns,
     joined_row_changes,
     label_outcomes,
+    repetition,
 )
 from monitor.events.progress import AppendTimes, Seen
 from monitor.plan import Time
@@ -125,6 +126,8 @@ class OneByOne:
         before = self.entries.get(key, Entry(model))
         after = self.entries[key] = add_rows(before, [row])
         changes = joined_row_changes(before, after, policy)
+        if isinstance(row, ScoredPrediction):
+            changes += repetition(before, row)
         for version, rows in joined_columns(model, changes).items():
             self.joined.update(tally(rows, version))
         self.counts.update(label_outcomes(after, policy))

@@ -219,6 +219,21 @@ def test_rare_categories_beyond_the_most_are_counted_together():
     assert learned.counts.tolist() == [3, 2, 2]
 
 
+def test_category_that_the_reference_has_but_does_not_list_is_not_unseen():
+    learned = categorical_reference([f"c{n}" for n in range(3_000)], most=1_000)
+    live = ["c1", "c2999", "c2999", "new", None]
+    found = learned.tally(live, np.zeros(len(live), dtype=np.int64), 1)
+    assert found.values[0].at(1_000) == 3  # both are in the cell of all others
+    assert found.unseen == [{"new": 1}]
+    assert found.rarer == [Counts.of([0, 0])]
+
+
+def test_spelling_of_a_rare_category_does_not_make_it_unseen():
+    learned = categorical_reference([*range(50), *range(50), 70, 80.5], most=50)
+    live = ["70.0", 80.5, "080.5"]
+    assert learned.tally(live, np.zeros(3, dtype=np.int64), 1).unseen == [{"080.5": 1}]
+
+
 @pytest.mark.parametrize("values", [[], [None, np.nan], [np.inf]])
 def test_a_categorical_feature_needs_one_value(values):
     with pytest.raises(ValueError, match="every value is missing"):

@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.counts.summary import Part
+from monitor.counts.task import NO_LABEL
 from monitor.events.joining import (
     Entry,
     JoinedRow,
@@ -30,6 +31,7 @@ from monitor.events.joining import (
     joined_row_changes,
     joined_rows,
     label_outcomes,
+    repetition,
 )
 
 PANE, LATENESS, ACCEPTED, HORIZON, WAIT = 10, 3, 15, 30, 5
@@ -293,6 +295,22 @@ def test_outcomes_of_labels_add_up_to_the_number_of_labels(rows):
 def test_repeated_predictions_are_counted(rows):
     versions = Counter(row.version for row in rows if isinstance(row, ScoredPrediction))
     assert entry_of(*rows).repeated_predictions == sum(n - 1 for n in versions.values())
+
+
+@given(rows=arrivals, data=st.data())
+def test_every_prediction_of_a_version_but_the_earliest_is_repeated_in_any_order(rows, data):
+    found, entry = Counter(), EMPTY
+    for row in data.draw(st.permutations(rows)):
+        if isinstance(row, ScoredPrediction):
+            found.update(dict(repetition(entry, row)))
+        entry = add_rows(entry, [row])
+    expected: Counter = Counter()
+    for version in ("1", "2"):
+        own = sorted(r for r in rows if isinstance(r, ScoredPrediction) and r.version == version)
+        on_time = [row for row in own if not row.late]
+        expected.update(JoinedRow(row, NO_LABEL, None) for row in own[1:])
+        expected.update(JoinedRow(row, NO_LABEL, 0) for row in on_time[1:])
+    assert found == expected
 
 
 # -- over time ---------------------------------------------------------------------------------

@@ -658,3 +658,18 @@ def test_a_longer_window_over_pruned_panes_is_incomplete():
     _, found = advance({KEY: long}, state, enumerate([*rows(330), *reached(407)], start=30))
     first, *_ = found.windows
     assert (first.start_ms, first.data.status) == (0, WindowStatus.INCOMPLETE)
+
+
+# -- predictions sent twice --------------------------------------------------------------------
+
+
+def repeated(pane_ms: int, n: int) -> list[Summary]:
+    return [Summary(*VERSION, pane_ms, Part.FINAL, {"repeated": Counts.of([0], [n])})]
+
+
+def test_a_prediction_that_was_sent_twice_counts_once_in_coverage():
+    items = [*rows(0, 0, 1, 2), *correct(0, 2), *repeated(0, 1)]
+    final = [w for w in findings_of(items, reached(100))[1].windows if w.start_ms == 0][-1]
+    assert final.data.rows == 4, "the distributions count both"
+    performance = final.performance
+    assert (performance.rows, performance.labels) == (3, 2)

@@ -122,7 +122,7 @@ def test_learning_has_a_new_number_when_it_learns_something_else():
     ]
     factors = [one.factor for each in found.dispersions.values() for one in each.values()]
     figures = [sum(variations), sum(factors), float(found.expectation.curves.sum())]
-    assert LEARNING == 1
+    assert LEARNING == 2
     assert figures == pytest.approx(FIGURES, rel=1e-9)
 
 

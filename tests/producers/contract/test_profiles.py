@@ -15,6 +15,7 @@ from msgspec import structs
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
 from monitor.counts.task import BINARY
+from producers.contract.profile_blobs import encode_blobs
 from producers.contract.profile_index import InvalidProfile, ProfileIndex
 from producers.contract.profiles import (
     PART_BYTES,
@@ -73,6 +74,29 @@ TWO = encode_profile(profile("1")) + encode_profile(profile("2", seed=1))
 
 @settings(max_examples=25)
 @given(st.permutations(TWO))
+def test_hashes_of_rare_categories_are_part_of_a_profile_and_only_of_one_that_has_some():
+    def with_categories(number: int) -> Profile:
+        n = 3_000
+        codes = [f"c{i % number}" for i in range(n)]
+        rows = Predictions(
+            [str(i) for i in range(n)],
+            np.arange(n),
+            np.full(n, 0.5),
+            np.ones(n, dtype=np.int64),
+            {"code": codes},
+        )
+        return build_profile("m", "1", ReferenceRows(rows), pane_ms=HOUR, threshold=0.5)
+
+    many = with_categories(2_500)
+    (found,) = read(encode_profile(many))
+    rarer = found.schema.features["code"].rarer
+    assert rarer.tolist() == many.schema.features["code"].rarer.tolist()
+    assert rarer.size == 1_500
+    # So the content hash of a profile of an earlier release stays valid.
+    assert b'"rarer"' in encode_blobs(many)["head"]
+    assert b'"rarer"' not in encode_blobs(with_categories(1_000))["head"]
+
+
 def test_profile_is_read_from_parts_in_any_order_mixed_with_other_profiles(messages):
     assert {found.version for found in read(messages)} == {"1", "2"}
 
