@@ -72,8 +72,6 @@ def test_decoding_a_profile_is_the_inverse_of_encoding_it(labelled, model_file):
 TWO = encode_profile(profile("1")) + encode_profile(profile("2", seed=1))
 
 
-@settings(max_examples=25)
-@given(st.permutations(TWO))
 def test_hashes_of_rare_categories_are_part_of_a_profile_and_only_of_one_that_has_some():
     def with_categories(number: int) -> Profile:
         n = 3_000
@@ -97,6 +95,8 @@ def test_hashes_of_rare_categories_are_part_of_a_profile_and_only_of_one_that_ha
     assert b'"rarer"' not in encode_blobs(with_categories(1_000))["head"]
 
 
+@settings(max_examples=25)
+@given(st.permutations(TWO))
 def test_profile_is_read_from_parts_in_any_order_mixed_with_other_profiles(messages):
     assert {found.version for found in read(messages)} == {"1", "2"}
 
