@@ -15,7 +15,8 @@ DEFAULT = 0.5
 @dataclass(frozen=True, slots=True)
 class Threshold:
     value: float
-    note: str | None = None  # what the user should know
+    why: str
+    warning: str | None = None
 
 
 def threshold_of(
@@ -23,21 +24,21 @@ def threshold_of(
 ) -> Threshold:
     """As ``given``, or by the predictions; both arrays have shape (n,)."""
     if predicted is None:
-        return Threshold(DEFAULT if given is None else given)
-    if given is None:
-        given = _separating(score, predicted)
-    wrong = int((BINARY.predicted(score, given) != predicted).sum())
+        return Threshold(DEFAULT, "by default") if given is None else Threshold(given, "as given")
+    value, why = (given, "as given") if given is not None else _separating(score, predicted)
+    wrong = int((BINARY.predicted(score, value) != predicted).sum())
     if not wrong:
-        return Threshold(given, None if given == DEFAULT else f"threshold {given:g}")
+        return Threshold(value, why)
     return Threshold(
-        given,
-        f"{wrong:,} of {predicted.size:,} predictions disagree with the threshold {given:g}:"
-        " what is expected of them is computed with the threshold, what is realised with the"
-        " predictions; give the one that they were made with by --threshold",
+        value,
+        why,
+        f"{wrong:,} of {predicted.size:,} predictions disagree with the threshold {value:g}:"
+        " what is expected is computed with the threshold, what is realised with the predictions;"
+        " give the threshold that they were made with by --threshold",
     )
 
 
-def _separating(score: NDArray[np.float64], predicted: NDArray[np.int64]) -> float:
+def _separating(score: NDArray[np.float64], predicted: NDArray[np.int64]) -> tuple[float, str]:
     """The threshold that fewest predictions disagree with: ``DEFAULT`` if it is one of them.
 
     Otherwise the one with the fewest digits between the two scores that it separates.
@@ -52,11 +53,11 @@ def _separating(score: NDArray[np.float64], predicted: NDArray[np.int64]) -> flo
     errors = np.where(distinct, errors, score.size + 1)
     least = int(errors.min())
     if int((BINARY.predicted(score, DEFAULT) != predicted).sum()) == least:
-        return DEFAULT
+        return DEFAULT, "by default; it fits the predictions best"
     cut = int(np.argmin(errors))
     low = ordered[cut - 1] if cut else 0.0
     high = ordered[cut] if cut < score.size else 1.0
-    return _shortest(float(low), float(high))
+    return _shortest(float(low), float(high)), "it fits the predictions best"
 
 
 def _shortest(low: float, high: float) -> float:

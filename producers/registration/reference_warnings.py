@@ -26,7 +26,7 @@ _PREDICTIONS = ("prediction", "predictions", "predicted", "y_pred", "pred", "dec
 
 def row_warnings(file: FileRows) -> list[str]:
     """Of any file: what its values and times were taken for."""
-    found = [*file.notes, *([file.threshold.note] if file.threshold.note else [])]
+    found = [*file.notes, *([file.threshold.warning] if file.threshold.warning else [])]
     found += [f"column {c.name!r}: {c.warning}" for c in file.features if c.warning]
     if file.unnamed:
         names = ", ".join(file.unnamed)

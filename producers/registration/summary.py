@@ -39,7 +39,8 @@ def _score(file: FileRows, profile: Profile) -> str:
     rows, threshold = file.rows.predictions, profile.schema.threshold
     return (
         f"score     {file.columns.score}: {rows.score.min():.6g} to {rows.score.max():.6g};"
-        f" threshold {threshold:g}; {rows.predicted.mean():.1%} of the predictions are positive"
+        f" threshold {threshold:g} ({file.threshold.why});"
+        f" {rows.predicted.mean():.1%} of the predictions are positive"
     )
 
 

@@ -101,7 +101,8 @@ def test_threshold_follows_from_the_predictions(tmp_path, cut):
     file = read(save(tmp_path, data.assign(hit=(data.p >= cut).astype(int))), prediction="hit")
     assert ((data.p >= file.threshold.value) == (data.p >= cut)).all()
     assert len(str(file.threshold.value)) <= 5
-    assert (file.threshold.note is None) == (cut == 0.5)
+    assert "fits the predictions best" in file.threshold.why
+    assert file.threshold.warning is None
 
 
 def test_threshold_that_contradicts_predictions_is_warned_of_with_their_number(tmp_path):
@@ -110,7 +111,8 @@ def test_threshold_that_contradicts_predictions_is_warned_of_with_their_number(t
     file = read(save(tmp_path, data.assign(hit=hit)), prediction="hit", threshold=0.5)
     disagree = int(((data.p >= 0.5) != hit).sum())
     assert (
-        f"{disagree} of {ROWS} predictions disagree with the threshold 0.5" in file.threshold.note
+        f"{disagree} of {ROWS} predictions disagree with the threshold 0.5"
+        in file.threshold.warning
     )
 
 
@@ -121,7 +123,7 @@ def test_threshold_is_the_one_that_fewest_predictions_disagree_with():
     errors = [((score >= t) != predicted).sum() for t in np.arange(0, 1.01, 0.01).round(2)]
     found = threshold_of(None, score, predicted)
     assert ((score >= found.value) != predicted).sum() == min(errors)
-    assert "disagree" in str(found.note)
+    assert "disagree" in str(found.warning)
 
 
 @pytest.mark.parametrize("score", [1.0000001, 1.00001, -1e-7])
@@ -134,6 +136,35 @@ def test_score_outside_by_a_rounding_error_is_the_nearest_score(tmp_path, score)
 def test_error_for_a_wrong_score_shows_its_digits(tmp_path, score):
     with pytest.raises(BadInput, match=f"'p' is {score!r}: expected"):
         read(save(tmp_path, frame(2, p=[score, 0.25])))
+
+
+# -- live rows --------------------------------------------------------------------------------
+
+
+def test_live_rows_may_lack_the_labels_of_their_reference(tmp_path):
+    path = save(tmp_path, frame())
+    columns = Columns(time="when", score="p", label="y", label_time="known")
+    file = read_file(path, columns, may_lack_labels=True)
+    assert file.rows.label is None
+    assert row_warnings(file) == ["there is no column 'y': the rows have no labels"]
+    with pytest.raises(BadInput, match="there is no column 'y'"):
+        read_file(path, columns)
+
+
+def test_live_rows_are_read_by_the_kinds_and_the_threshold_of_the_reference(tmp_path):
+    reference = read(save(tmp_path, frame(code=[1, 2] * (ROWS // 2))), categorical=("code",))
+    profile = build_profile(
+        "m",
+        "1",
+        reference.rows,
+        pane_ms=3_600_000,
+        threshold=0.9,
+        categorical=reference.categorical,
+    )
+    live = frame(code=[1, 2] * (ROWS // 2), amount=["ERR"] * ROWS)
+    file = read_file(save(tmp_path, live), Columns(time="when", score="p"), profile.schema)
+    assert (file.numeric, file.categorical) == (("amount",), ("code",))
+    assert file.rows.predictions.predicted.tolist() == (live.p >= 0.9).astype(int).tolist()
 
 
 # -- names and shapes of CSV files --------------------------------------------------------------
