@@ -71,7 +71,7 @@ class Member:
         return newest if kept else self._metadata
 
     def _generation(self, metadata: bytes) -> bytes:
-        """It comes before the name of the group."""
+        """It comes before the name of the group; if it did not, no newest one would be used."""
         return metadata.partition(self._group.encode())[0]
 
     def close(self) -> None:
