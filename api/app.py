@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from api.access import AccessControl
 from api.conditional import KeptAnswers
 from api.events import StreamControl
+from api.head import HeadAsGet
 from api.openapi import install_openapi
 from api.problems import install_problem_handlers
 from api.routes import drift, health, incidents, metrics, models, retraining
@@ -40,6 +42,15 @@ def create_app(
         app.include_router(routes.router)
     install_problem_handlers(app)
     tokens = [token.get_secret_value() for token in settings.api.tokens]
+    app.add_middleware(HeadAsGet)
     app.add_middleware(AccessControl, tokens=tokens, host=settings.api.host)
+    if settings.api.cors_origins:  # outermost: a browser asks for permission without a token
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.api.cors_origins,
+            allow_methods=["GET", "HEAD"],
+            allow_headers=["Authorization", "If-None-Match", "Last-Event-ID"],
+            expose_headers=["ETag"],
+        )
     install_openapi(app, tokens=bool(tokens))
     return app

@@ -79,6 +79,13 @@ class FeatureHistoryQuery(HistoryQuery):
 class AlertsQuery(PageQuery, SegmentQuery):
     """Incidents, newest first."""
 
+    start: Instant | Omittable = Field(
+        None, description="Only incidents that were open at or after this event time."
+    )
+    end: Instant | Omittable = Field(
+        None, description="Only incidents that opened before this event time."
+    )
+
     state: Literal["open", "resolved"] | Omittable = Field(
         None, description="Only incidents in this state."
     )

@@ -96,7 +96,7 @@ def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     detail = {
         404: f"there is no path {request.url.path!r}: /docs lists all paths",
-        405: f"{request.url.path!r} does not support {request.method}, only GET",
+        405: f"{request.url.path!r} does not support {request.method}, only GET and HEAD",
     }.get(error.status_code, str(error.detail))
     return problem(error.status_code, detail, headers=error.headers)
 

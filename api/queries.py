@@ -14,6 +14,7 @@ from sqlalchemy import (
     and_,
     cast,
     func,
+    or_,
     select,
     tuple_,
 )
@@ -136,12 +137,24 @@ def performance_page(
 
 
 def incidents_page(
-    connection: Connection, filters: Mapping[str, str | None], after: After, limit: int
+    connection: Connection,
+    filters: Mapping[str, str | None],
+    within: EventTimeRange,
+    after: After,
+    limit: int,
 ) -> Rows:
-    """Incidents, the one opened last first; ``filters`` by column, None: any value."""
+    """Incidents that were open in ``within``, the one opened last first.
+
+    ``filters`` are values by column, None: any value.
+    """
     conditions = [
         incidents.c[name] == value for name, value in filters.items() if value is not None
     ]
+    if within.start_ms is not None:
+        is_open = incidents.c.resolved_ms.is_(None)
+        conditions.append(or_(is_open, incidents.c.resolved_ms > within.start_ms))
+    if within.end_ms is not None:
+        conditions.append(incidents.c.opened_ms < within.end_ms)
     columns = (incidents.c.opened_ms, incidents.c.id)
     query = select(incidents).where(*conditions).order_by(*(column.desc() for column in columns))
     return connection.execute(_after(query, columns, after).limit(limit)).all()

@@ -16,7 +16,12 @@ from api.events import start_sequence, stream
 from api.paging import decode_cursor, page
 from api.parameters import AlertsQuery, EventsQuery, IncidentsQuery
 from api.problems import RequestProblem, problem_responses
-from api.queries import incident_by_id, incidents_page, transitions_of_incident
+from api.queries import (
+    EventTimeRange,
+    incident_by_id,
+    incidents_page,
+    transitions_of_incident,
+)
 from api.rows_to_answers import incident_fields
 from monitor.identity import Key
 
@@ -105,7 +110,8 @@ def _page(
         "version": version,
         **query.model_dump(include={"segment", "state", "severity", "kind", "subject"}),
     }
-    rows = incidents_page(connection, filters, after, query.limit + 1)
+    within = EventTimeRange(query.start, query.end)
+    rows = incidents_page(connection, filters, within, after, query.limit + 1)
     items, cursor = page(rows, query.limit, lambda row: (row.opened_ms, row.id))
     return Page(items=[Incident(**incident_fields(row)) for row in items], next=cursor)
 

@@ -239,6 +239,11 @@ class ApiSection(Section):
         " listens on loopback addresses only, and the `Host` header of a request has to be"
         " `localhost`, a loopback address or `host`.",
     )
+    cors_origins: list[str] = Field(
+        default_factory=list,
+        description="Origins whose web pages may read the API from a browser, such as"
+        " `https://portal.example.com`; `*`: all.",
+    )
 
 
 class ModelSection(Section):

@@ -108,3 +108,21 @@ def test_without_tokens_the_host_header_must_name_this_machine(reader, host, sta
 def test_with_tokens_any_host_header_is_accepted(guarded):
     headers = {**bearer("open sesame"), "Host": "driftline.example"}
     assert guarded.get("/health", headers=headers).status_code == 200
+
+
+def test_page_of_an_allowed_origin_may_read_the_api(reader):
+    """The browser asks first, without the token of the request."""
+    portal = "https://portal.example.com"
+    section = ApiSection(tokens=TOKENS, cors_origins=[portal])
+    client = TestClient(create_app(reader, Settings(api=section)))
+    asks = {"Origin": portal, "Access-Control-Request-Method": "GET"}
+    assert client.options("/alerts", headers=asks).headers["access-control-allow-origin"] == portal
+    answer = client.get("/alerts", headers={"Origin": portal, **bearer("open sesame")})
+    assert answer.headers["access-control-allow-origin"] == portal
+    other = client.get("/alerts", headers={"Origin": "https://x.example", **bearer("open sesame")})
+    assert "access-control-allow-origin" not in other.headers
+
+
+def test_without_allowed_origins_there_are_no_cors_headers(guarded):
+    answer = guarded.get("/alerts", headers={"Origin": "https://x.example"})
+    assert "access-control-allow-origin" not in answer.headers

@@ -65,6 +65,9 @@ def test_unknown_incident_is_answered_with_404(client, id):
         ({"kind": "performance"}, ["c"]),
         ({"subject": "data/temp"}, ["a"]),
         ({"subject": "data/temp", "state": "resolved"}, []),
+        ({"start": rfc3339(APRIL + 2 * DAY)}, ["c", "a"]),
+        ({"end": rfc3339(APRIL + 3 * DAY)}, ["b", "a"]),
+        ({"start": rfc3339(APRIL + 2 * DAY), "end": rfc3339(APRIL + 2 * DAY + 1)}, ["a"]),
     ],
 )
 @pytest.mark.parametrize("path", ["/alerts", "/incidents"])

@@ -83,7 +83,7 @@ def test_unknown_path_is_a_404_that_names_it(client):
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_unsupported_method_is_a_405_that_names_get(client, method):
     answer = client.request(method, "/alerts")
-    assert is_problem(answer, 405, "only GET")
+    assert is_problem(answer, 405, "only GET and HEAD")
     assert answer.headers["allow"] == "GET"
 
 
