@@ -1,20 +1,24 @@
 """How fast Driftline is, beside what its libraries do alone in the same run.
 
-python -m benchmarks.speed kernel    counting and deciding, in one process
-python -m benchmarks.speed join      the role join, beside RocksDB alone
-python -m benchmarks.speed detect    the role detect: a pane, and the memory of a model
-python -m benchmarks.speed api       the API with 50 clients
+python -m benchmarks.speed kernel     counting and deciding, in one process
+python -m benchmarks.speed aggregate  the role aggregate, on Arrow and on JSON
+python -m benchmarks.speed join       the role join, beside RocksDB alone
+python -m benchmarks.speed detect     the role detect: a pane, and the memory of a model
+python -m benchmarks.speed produce    replay to a real Kafka, as Arrow and as JSON
+python -m benchmarks.speed api        the API with 50 clients
 """
 
 import click
 
-from benchmarks.speed import api, detect, join, kernel
+from benchmarks.speed import aggregate, api, detect, join, kernel, produce
 
 commands = click.Group(
     commands={
         "kernel": kernel.main,
+        "aggregate": aggregate.main,
         "join": join.main,
         "detect": detect.main,
+        "produce": produce.main,
         "api": api.main,
     }
 )

@@ -29,7 +29,7 @@ class BatchLimit:
         """For a reader of these topics."""
         if SOURCES.isdisjoint(topics):
             return cls(most_records=1_000, most_bytes=4_000_000)
-        return cls(most_records=50_000, most_bytes=16_000_000)
+        return cls(most_records=150_000, most_bytes=32_000_000)
 
     @property
     def records(self) -> int:

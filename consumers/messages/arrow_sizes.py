@@ -11,20 +11,21 @@ of the claims bounds the memory of reading a stream. The metadata of a message i
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
-
-Ints = NDArray[np.int64]
 
 # Fields of the tables, by their number
 _HEADER, _CUSTOM_METADATA = 2, 4
 _DATA = 1
 _LENGTH, _NODES, _BUFFERS, _COMPRESSION = 0, 1, 2, 3
+_MOST_FIELDS = 5
 
-_PREFIX = 8  # bytes of a compressed buffer that say how many it holds; -1: it is not compressed
+_NOT_COMPRESSED = -1  # in place of the number of bytes that a compressed buffer holds
+
+_i32, _i64 = struct.Struct("<i").unpack_from, struct.Struct("<q").unpack_from
+_u16, _u32 = struct.Struct("<H").unpack_from, struct.Struct("<I").unpack_from
 
 
 class InvalidStream(ValueError):
@@ -66,61 +67,54 @@ def sizes_of_message(value: bytes | None) -> StreamSizes:
 def _batch_sizes(message: pa.ipc.Message) -> tuple[int, int, int]:
     """Rows, columns and bytes. Raises ``ValueError`` or ``struct.error`` for invalid metadata."""
     metadata = memoryview(message.metadata)
-    root = _offset(metadata, 0)
-    if message.metadata_version != pa.ipc.MetadataVersion.V5 and _field(
-        metadata, root, _CUSTOM_METADATA
-    ):
+    fields = _fields(metadata, _u32(metadata, 0)[0])
+    if fields[_CUSTOM_METADATA] and message.metadata_version != pa.ipc.MetadataVersion.V5:
         raise ValueError("of before Arrow 1.0")  # its compression may be in that field
-    batch = _child(metadata, root, _HEADER)
+    batch = _fields(metadata, _target(metadata, fields[_HEADER]))
     if message.type == "dictionary":
-        batch = _child(metadata, batch, _DATA)
-    length, nodes = _field(metadata, batch, _LENGTH), _child(metadata, batch, _NODES)
-    rows = struct.unpack_from("<q", metadata, length)[0] if length else 0
-    columns = struct.unpack_from("<I", metadata, nodes)[0] if nodes else 0
+        batch = _fields(metadata, _target(metadata, batch[_DATA]))
+    rows = _i64(metadata, batch[_LENGTH])[0] if batch[_LENGTH] else 0
+    nodes = _target(metadata, batch[_NODES])
     if rows < 0:
         raise ValueError("a negative number of rows")
-    return rows, columns, _bytes(metadata, batch, message.body)
+    return rows, _u32(metadata, nodes)[0] if nodes else 0, _bytes(metadata, batch, message.body)
 
 
-def _bytes(metadata: memoryview, batch: int, body: pa.Buffer | None) -> int:
+def _bytes(metadata: memoryview, batch: Sequence[int], body: pa.Buffer | None) -> int:
     """Of all buffers of a record batch."""
-    vector = _child(metadata, batch, _BUFFERS)
+    vector = _target(metadata, batch[_BUFFERS])
     if not vector:
         return 0
-    count = struct.unpack_from("<I", metadata, vector)[0]
-    buffers = np.frombuffer(metadata, np.int64, 2 * count, vector + 4).reshape(count, 2)
-    stored = buffers[buffers[:, 1] > 0]
-    if not _field(metadata, batch, _COMPRESSION):
-        return sum(stored[:, 1].tolist())
-    held = _claims(stored[:, 0], b"" if body is None else memoryview(body))
-    return sum(np.where(held == -1, stored[:, 1], held).tolist())
-
-
-def _claims(offsets: Ints, body: bytes | memoryview) -> Ints:
-    """How many bytes each compressed buffer claims to hold; -1: it is not compressed."""
-    if (offsets % _PREFIX).any() or (offsets < 0).any() or (offsets + _PREFIX > len(body)).any():
-        raise ValueError("a buffer outside of the message")
-    held: Ints = np.frombuffer(body, np.int64, len(body) // _PREFIX)[offsets // _PREFIX]
-    if (held < -1).any():
+    numbers = struct.unpack_from(f"<{2 * _u32(metadata, vector)[0]}q", metadata, vector + 4)
+    offsets, lengths = numbers[::2], numbers[1::2]
+    if min(numbers, default=0) < 0:
         raise ValueError("a negative size")
-    return held
+    if not batch[_COMPRESSION]:
+        return sum(lengths)
+    held = memoryview(b"" if body is None else body)
+    return sum(
+        _claim(held, offset, length)
+        for offset, length in zip(offsets, lengths, strict=True)
+        if length
+    )
 
 
-def _offset(metadata: memoryview, at: int) -> int:
-    """The position that an offset at ``at`` points to."""
-    return at + int(struct.unpack_from("<I", metadata, at)[0])
+def _claim(body: memoryview, offset: int, length: int) -> int:
+    """How many bytes a compressed buffer claims to hold."""
+    claim: int = _i64(body, offset)[0]
+    if claim < _NOT_COMPRESSED:
+        raise ValueError("a negative size")
+    return length if claim == _NOT_COMPRESSED else claim
 
 
-def _field(metadata: memoryview, table: int, number: int) -> int:
-    """The position of a field of a table; 0 if it has none."""
-    fields = table - struct.unpack_from("<i", metadata, table)[0]
-    size = struct.unpack_from("<H", metadata, fields)[0]
-    at = 4 + 2 * number
-    inside = struct.unpack_from("<H", metadata, fields + at)[0] if at < size else 0
-    return table + inside if inside else 0
+def _fields(metadata: memoryview, table: int) -> Sequence[int]:
+    """The position of each field of a table; 0 if it has none."""
+    offsets = table - _i32(metadata, table)[0]
+    count = (_u16(metadata, offsets)[0] - 4) // 2
+    found = struct.unpack_from(f"<{count}H", metadata, offsets + 4)
+    return [table + offset if offset else 0 for offset in found] + [0] * (_MOST_FIELDS - count)
 
 
-def _child(metadata: memoryview, table: int, number: int) -> int:
-    """The position of a table or vector that a field points to; 0 if there is none."""
-    at = _field(metadata, table, number)
-    return _offset(metadata, at) if at else 0
+def _target(metadata: memoryview, at: int) -> int:
+    """The position of the table or vector that a field points to; 0 if there is none."""
+    return at + int(_u32(metadata, at)[0]) if at else 0

@@ -13,6 +13,8 @@ from consumers.messages.joins import JoinRows, ident_column, join_message
 from consumers.messages.records import Message
 from consumers.sources.groups import LabelRows, PredictionRows
 
+MOST_ROWS = 10_000  # of a message: 560 kB if nothing of it can be compressed
+
 Ints = NDArray[np.int64]
 
 
@@ -54,7 +56,9 @@ def label_messages(rows: LabelRows, seen_ms: Ints, partitions: int) -> Iterable[
 
 
 def _by_partition(idents: NDArray[np.uint64], partitions: int) -> Iterable[tuple[int, Ints]]:
-    """The rows of each partition of ``joins`` that gets some."""
+    """The rows of each message, with its partition of ``joins``."""
     target = (idents[:, 0] % np.uint64(partitions)).astype(np.int64)
     for number in np.unique(target).tolist():
-        yield number, np.flatnonzero(target == number)
+        rows = np.flatnonzero(target == number)
+        for start in range(0, rows.size, MOST_ROWS):
+            yield number, rows[start : start + MOST_ROWS]

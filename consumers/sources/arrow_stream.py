@@ -21,6 +21,7 @@ from producers.contract.arrow_columns import (
     MAX_ROWS,
     MAX_TEXT_BYTES,
     MAX_VALUES,
+    PREDICTION,
     is_text,
     unfit,
 )
@@ -36,21 +37,25 @@ class _Layout:
     """What a check of each message needs to know of its schema."""
 
     error: str | None
-    name_bytes: int  # of all names
-    shared: tuple[int, ...]  # columns of texts that may be stored once for many rows
+    name_bytes: int  # of the names of the columns that are read
+    dictionaries: tuple[str, ...]  # columns of texts that may be stored once for many rows
+    views: tuple[str, ...]  # likewise
 
 
 @lru_cache(maxsize=100)  # there are few schemas
 def _layout(schema: pa.Schema, names: tuple[str, ...]) -> _Layout:
-    shared = (i for i, field in enumerate(schema) if _is_shared(field.type))
-    size = sum(len(name.encode()) for name in schema.names)
-    return _Layout(unfit(schema, names), size, tuple(shared))
-
-
-def _is_shared(kind: pa.DataType) -> bool:
-    if types.is_dictionary(kind):
-        return is_text(kind.value_type)
-    return bool(types.is_string_view(kind))
+    error = unfit(schema, names)
+    used = [
+        field for field in schema if error is None and (names == PREDICTION or field.name in names)
+    ]
+    kinds = {field.name: field.type for field in used}
+    dictionaries = [name for name, kind in kinds.items() if types.is_dictionary(kind)]
+    return _Layout(
+        error,
+        sum(len(name.encode()) for name in kinds),
+        tuple(name for name in dictionaries if is_text(kinds[name].value_type)),
+        tuple(name for name, kind in kinds.items() if types.is_string_view(kind)),
+    )
 
 
 def read_table(value: bytes | None, names: tuple[str, ...]) -> pa.Table:
@@ -63,7 +68,7 @@ def read_table(value: bytes | None, names: tuple[str, ...]) -> pa.Table:
         raise Undecodable("a tombstone: the record has no value")
     try:
         reader = pa.ipc.open_stream(value, options=_OPTIONS)
-        _check_schema(reader.schema, names)
+        layout = _checked_layout(reader.schema, names)
         _check_sizes(stream_sizes(value))
         table = reader.read_all()
         if names == LABEL:
@@ -71,10 +76,19 @@ def read_table(value: bytes | None, names: tuple[str, ...]) -> pa.Table:
         table.validate(full=True)
     except (InvalidStream, pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise Undecodable(f"not an Arrow stream: {' '.join(str(error).split())}") from None
-    layout = _layout(table.schema, names)
     _check_texts(table, layout)
-    table = table.replace_schema_metadata(None)
-    return without_views(table) if layout.shared else table
+    return without_views(table.replace_schema_metadata(None), (*layout.views, *layout.dictionaries))
+
+
+def _checked_layout(schema: pa.Schema, names: tuple[str, ...]) -> _Layout:
+    layout = _layout(schema, names)
+    if layout.error is not None:
+        raise ContractViolation(layout.error)
+    version = (schema.metadata or {}).get(b"schema", b"1")
+    if version != b"1":
+        found = version.decode(errors="replace")
+        raise ContractViolation(f"its metadata have schema={found}: expected 1")
+    return layout
 
 
 def parts_of(block: RecordBlock) -> Iterator[RecordBlock]:
@@ -98,16 +112,6 @@ def _decoded_bytes(value: bytes | None) -> int:
     return max(sizes.bytes, 8 * sizes.values)
 
 
-def _check_schema(schema: pa.Schema, names: tuple[str, ...]) -> None:
-    if error := _layout(schema, names).error:
-        raise ContractViolation(error)
-    version = (schema.metadata or {}).get(b"schema", b"1")
-    if version != b"1":
-        raise ContractViolation(
-            f"its metadata have schema={version.decode(errors='replace')}: expected 1"
-        )
-
-
 def _check_sizes(sizes: StreamSizes) -> None:
     _check_limit(sizes.rows, MAX_ROWS, "rows")
     _check_limit(sizes.values, MAX_VALUES, "values (rows times columns)")
@@ -117,14 +121,19 @@ def _check_sizes(sizes: StreamSizes) -> None:
 def _check_texts(table: pa.Table, layout: _Layout) -> None:
     """A dictionary holds each text once, and the schema each name: rows as JSON hold their own."""
     names = table.num_rows * layout.name_bytes
-    texts = sum(_text_bytes(chunk) for i in layout.shared for chunk in table.column(i).chunks)
+    dictionaries = [chunk for name in layout.dictionaries for chunk in table[name].chunks]
+    if not layout.views:
+        most = sum(len(chunk) * chunk.dictionary.nbytes for chunk in dictionaries)
+        if names + most <= MAX_TEXT_BYTES:
+            return
+    texts = sum(
+        int(_lengths(chunk.dictionary)[chunk.indices.drop_null().to_numpy()].sum())
+        for chunk in dictionaries
+    )
+    texts += sum(
+        int(_lengths(chunk).sum()) for name in layout.views for chunk in table[name].chunks
+    )
     _check_limit(names + texts, MAX_TEXT_BYTES, "bytes of texts and names, spelt out in each row")
-
-
-def _text_bytes(texts: pa.Array) -> int:
-    if types.is_dictionary(texts.type):
-        return int(_lengths(texts.dictionary)[texts.indices.drop_null().to_numpy()].sum())
-    return int(_lengths(texts).sum())
 
 
 def _lengths(texts: pa.Array) -> Ints:

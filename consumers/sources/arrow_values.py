@@ -32,10 +32,8 @@ def times_ms(column: pa.ChunkedArray) -> Ints:
         return np.full(len(column), INVALID_MS)
     if types.is_timestamp(kind):
         column, (factor, divisor) = column.cast(pa.int64()), UNITS_MS[kind.unit]
-    given = column.fill_null(0).to_numpy()
-    if given.dtype == np.uint64:
-        given = np.minimum(given, np.uint64(END_MS))
-    ms = np.clip(given.astype(np.int64) // divisor, INVALID_MS, END_MS)
+    given = column.fill_null(0).to_numpy().astype(np.int64)  # beyond 64 bits: negative
+    ms = np.clip(given // divisor, INVALID_MS, END_MS)
     if column.null_count:
         ms[column.is_null().to_numpy()] = INVALID_MS
     return np.asarray(np.minimum(ms * factor, END_MS))

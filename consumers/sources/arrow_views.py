@@ -7,6 +7,8 @@ anywhere. So they are cleared first.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,14 +25,18 @@ def views_of(texts: pa.Array) -> NDArray[np.int32]:
     return views[texts.offset :] * _valid(texts)[:, None]
 
 
-def without_views(table: pa.Table) -> pa.Table:
-    for i, field in enumerate(table.schema):
-        if types.is_string_view(field.type):
-            chunks = [_plain(chunk) for chunk in table.column(i).chunks]
-            table = table.set_column(i, field.name, pa.chunked_array(chunks, pa.string()))
-        elif types.is_dictionary(field.type) and types.is_string_view(field.type.value_type):
-            chunks = [_plain_dictionary(chunk) for chunk in table.column(i).chunks]
-            table = table.set_column(i, field.name, pa.chunked_array(chunks, _DICTIONARY))
+def without_views(table: pa.Table, names: Iterable[str]) -> pa.Table:
+    """``names``: columns of texts or of dictionaries of texts."""
+    for name in names:
+        column = table[name]
+        if types.is_string_view(column.type):
+            chunks, kind = [_plain(chunk) for chunk in column.chunks], pa.string()
+        elif types.is_string_view(column.type.value_type):
+            chunks, kind = [_plain_dictionary(chunk) for chunk in column.chunks], _DICTIONARY
+        else:
+            continue
+        i = table.column_names.index(name)
+        table = table.set_column(i, name, pa.chunked_array(chunks, kind))
     return table
 
 

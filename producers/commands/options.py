@@ -121,6 +121,14 @@ column_names = _combined(
 )
 pacing = _combined(
     click.option(
+        "--format",
+        type=click.Choice(["json", "arrow"]),
+        default="json",
+        show_default=True,
+        help="One record a message as JSON, or up to 1,000 as Arrow. With --speed or --rate a"
+        " record waits for others at most a second.",
+    ),
+    click.option(
         "--speed", type=ABOVE_ZERO, help="Seconds of event time per second. Default: no limit."
     ),
     click.option("--rate", type=ABOVE_ZERO, help="Records per second. Default: no limit."),
@@ -183,4 +191,5 @@ def pacing_of(given: dict[str, Any]) -> Pacing:
     if speed is not None and rate is not None:
         raise click.UsageError("--speed and --rate cannot be combined")
     finish, after_ms = given.pop("finish"), duration_ms(given.pop("finish_after"))
-    return Pacing(speed, rate, after_ms if finish else None, given.pop("resume"))
+    arrow = given.pop("format") == "arrow"
+    return Pacing(speed, rate, after_ms if finish else None, given.pop("resume"), arrow)

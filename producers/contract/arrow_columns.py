@@ -18,7 +18,7 @@ PREDICTION = ("id", "time", "model", "version", "score", "prediction")  # the ot
 LABEL = ("id", "time", "model", "label")  # any others are ignored
 OPTIONAL = "prediction"
 
-MAX_ROWS = 50_000  # of a message: as many as a batch of JSON records
+MAX_ROWS = 50_000  # of a message: they take a worker much less than a second
 MAX_VALUES = 2**23  # rows times columns: as doubles they take 64 MiB
 MAX_BYTES = 64 * 2**20  # of all buffers after decompression
 MAX_TEXT_BYTES = 128 * 2**20  # of the texts and names of all rows, each spelt out as in JSON

@@ -14,9 +14,9 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -28,6 +28,8 @@ from producers.kafka.metadata import metadata, partitions
 log = logging.getLogger(__name__)
 
 AWAY_S = 5.0  # without a confirmation, before a line tells that Kafka is away
+# Confirmations are looked at after so many records or seconds: that costs as much as a record.
+UNSERVED, UNSERVED_S = 100, 0.02
 LAST_S = 5.0  # for records on their way, after one of them was refused
 NO_LIMIT = 0  # of the client for a record; ours is ``kafka.outage_patience``
 
@@ -45,8 +47,10 @@ class Publisher:
         self._producer = create_client(Producer, config)
         self._patience_s = settings.outage_patience_s
         self._failure: str | None = None
-        self._waiting: dict[int, None] = {}  # numbers of the records that are not confirmed
+        # Of each message that is not confirmed, the number of records before it.
+        self._waiting: dict[int, None] = {}
         self._queued = 0
+        self._served, self._served_s = 0, time.monotonic()  # as of the newest look at confirmations
         self._confirmed_s = time.monotonic()  # the newest confirmation, or since when all are
         self._away = False
         self.delivered: Counter[str] = Counter()  # confirmed records by topic
@@ -57,15 +61,29 @@ class Publisher:
         """The number of records before the first one that Kafka has not confirmed."""
         return next(iter(self._waiting), self._queued)
 
-    def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None:
-        """Send to a topic, by its short name. Blocks while the queue is full.
+    def send(  # noqa: PLR0913 - of a message
+        self,
+        topic: str,
+        key: bytes,
+        value: bytes,
+        partition: int | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        records: int = 1,
+    ) -> None:
+        """Send a message to a topic, by its short name. Blocks while the queue is full.
 
         Raises ``DeliveryFailed``, perhaps for an earlier record.
         """
-        options = {} if partition is None else {"partition": partition}
-        while not self._enqueued(self._settings.topic(topic), key, value, options):
+        options: dict[str, Any] = {} if partition is None else {"partition": partition}
+        if headers:
+            options["headers"] = list(headers)
+        while not self._enqueued(topic, key, value, options, records):
             self._serve(0.1)
-        self._serve(0)
+        if (
+            self._queued - self._served >= UNSERVED
+            or time.monotonic() - self._served_s > UNSERVED_S
+        ):
+            self._serve(0)
 
     def partitions(self, topic: str) -> int:
         """The partition count of a topic. Raises ``MissingTopic``."""
@@ -83,10 +101,13 @@ class Publisher:
         if kind is None:
             self.flush()
 
-    def _enqueued(self, topic: str, key: bytes, value: bytes, options: Mapping[str, int]) -> bool:
-        confirm = partial(self._on_delivery, self._queued)
+    def _enqueued(
+        self, topic: str, key: bytes, value: bytes, options: Mapping[str, Any], records: int
+    ) -> bool:
+        confirm = partial(self._on_delivery, topic, self._queued, records)
+        name = self._settings.topic(topic)
         try:
-            self._producer.produce(topic, value, key, on_delivery=confirm, **options)
+            self._producer.produce(name, value, key, on_delivery=confirm, **options)
         except BufferError:
             return False
         except KafkaException as error:
@@ -94,12 +115,13 @@ class Publisher:
         if not self._waiting:
             self._confirmed_s = time.monotonic()
         self._waiting[self._queued] = None
-        self._queued += 1
+        self._queued += records
         return True
 
     def _serve(self, seconds: float) -> None:
         """Take confirmations. Raises ``DeliveryFailed`` after a refusal or too long an outage."""
         self._producer.poll(seconds)
+        self._served, self._served_s = self._queued, time.monotonic()
         if self._failure is not None:
             self._stop(self._failure)
         if not self._waiting:
@@ -119,10 +141,11 @@ class Publisher:
         self._producer.poll(0)
         raise DeliveryFailed(failure)
 
-    def _on_delivery(self, number: int, error: KafkaError | None, message: Message) -> None:
+    def _on_delivery(
+        self, topic: str, number: int, records: int, error: KafkaError | None, message: Message
+    ) -> None:
         if error is None:
-            prefix = self._settings.topic("")
-            self.delivered[str(message.topic()).removeprefix(prefix)] += 1
+            self.delivered[topic] += records
             del self._waiting[number]
             self._confirmed_s = time.monotonic()
             if self._away:

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import NamedTuple, Protocol
@@ -31,17 +31,20 @@ from producers.contract.records import (
 )
 
 PREDICTIONS, LABELS = "predictions", "labels"
+Headers = Sequence[tuple[str, bytes]]
 _CHUNK = 10_000  # rows that are converted from columns to objects at a time
 
 
 class Event(NamedTuple):
-    """A record that is due when the clock of the replay reaches ``time_ms``."""
+    """A message that is due when the clock of the replay reaches ``time_ms``."""
 
     topic: str  # without the prefix
     time_ms: int
     key: bytes
     value: bytes
     partition: int | None = None
+    headers: Headers = ()
+    records: int = 1  # predictions or labels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,12 +56,17 @@ class Replay:
     rows: ReferenceRows  # in time order
 
     @property
+    def json_only(self) -> str | None:
+        """Why it cannot be sent as Arrow. None if it can."""
+        return None
+
+    @property
     def labels(self) -> NDArray[np.int64]:
         """Positions of the labelled rows, in the order in which their labels became known."""
         if self.rows.label is None:
             return np.empty(0, dtype=np.int64)
         labelled = np.flatnonzero(BINARY.is_known(self.rows.label))
-        return labelled[np.argsort(self._label_times(labelled), kind="stable")]
+        return labelled[np.argsort(self.label_times(labelled), kind="stable")]
 
     def __len__(self) -> int:
         """The number of predictions and labels."""
@@ -82,7 +90,7 @@ class Replay:
     def events(self) -> Iterator[Event]:
         """All records, oldest first; predictions come before labels of the same time."""
         labelled = self.labels
-        times = np.concatenate([self.rows.predictions.time_ms, self._label_times(labelled)])
+        times = np.concatenate([self.rows.predictions.time_ms, self.label_times(labelled)])
         order = np.argsort(times, kind="stable")
         predictions, labels = self._predictions(), self._label_events(labelled)
         for is_label in (order >= len(self.rows.predictions)).tolist():
@@ -95,14 +103,14 @@ class Replay:
         """
         rows = self.rows.predictions
         last = next(self._records(len(rows) - 1))
-        times = np.concatenate([rows.time_ms, self._label_times(self.labels)])
+        times = np.concatenate([rows.time_ms, self.label_times(self.labels)])
         at_ms = int(times.max()) + after_ms
         for number in range(partitions[PREDICTIONS]):
             yield _prediction(replace(last, id=f"finish/{number}", time_ms=at_ms), number)
         for number in range(partitions[LABELS]):
             yield _label(LabelRecord(f"finish/{number}", at_ms, self.model, 0), number)
 
-    def _label_times(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def label_times(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         times = self.rows.label_time_ms
         return (self.rows.predictions.time_ms if times is None else times)[rows]
 
@@ -126,7 +134,7 @@ class Replay:
 
     def _label_events(self, labelled: NDArray[np.int64]) -> Iterator[Event]:
         labels = np.empty(0, dtype=np.int64) if self.rows.label is None else self.rows.label
-        ids, times = self.rows.predictions.ids, self._label_times(labelled)
+        ids, times = self.rows.predictions.ids, self.label_times(labelled)
         for row, time_ms, label in zip(
             labelled.tolist(), times.tolist(), labels[labelled].tolist(), strict=True
         ):
@@ -142,7 +150,15 @@ class Stop(Protocol):
 
 
 class Publisher(Protocol):
-    def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None: ...
+    def send(  # noqa: PLR0913 - of a message
+        self,
+        topic: str,
+        key: bytes,
+        value: bytes,
+        partition: int | None = None,
+        headers: Headers = (),
+        records: int = 1,
+    ) -> None: ...
 
 
 Pace = Callable[[int, int], float]  # number of the event, its time -> seconds since the start
@@ -171,12 +187,14 @@ def send(
     stop: Stop,
 ) -> Iterator[Event]:
     """Send each event when it is due and yield it. Ends early if ``stop`` is set."""
-    start_s = seconds()
-    for number, event in enumerate(events):
-        ahead_s = start_s + pace(number, event.time_ms) - seconds()
+    start_s, number = seconds(), 0
+    for event in events:
+        number += event.records
+        ahead_s = start_s + pace(number - 1, event.time_ms) - seconds()
         if stop.wait(ahead_s) if ahead_s > 0 else stop.is_set():
             return
-        publisher.send(event.topic, event.key, event.value, event.partition)
+        topic, _, key, value, partition, headers, records = event
+        publisher.send(topic, key, value, partition, headers, records)
         yield event
 
 

@@ -14,9 +14,11 @@ import click
 
 from driftline.settings import Settings
 from producers.kafka.publisher import Publisher
+from producers.simulation.arrow_events import arrow_events, without_first
 from producers.simulation.replay import (
     LABELS,
     PREDICTIONS,
+    Event,
     Pace,
     Replay,
     as_fast_as_possible,
@@ -30,13 +32,14 @@ from producers.simulation.replay import (
 class Pacing:
     """The speed of a replay, its first record, and whether records that close all windows follow.
 
-    A record is a prediction or a label; their order is the same in every run.
+    A record is a prediction or a label; their order is the same in every run with the same format.
     """
 
     speed: float | None = None  # seconds of event time per second
     rate: float | None = None  # records per second
     finish_after_ms: int | None = None  # time of those records after all others; None: none
     resume: int = 0  # records that an earlier run has sent
+    arrow: bool = False  # whether many records are sent in a message
 
     def pace(self, start_ms: int) -> Pace:
         """``start_ms``: the time of the first record."""
@@ -76,7 +79,7 @@ def _how_to_go_on(taken: int, behind: int) -> str:
 
 
 def _send(replay: Replay, publisher: Publisher, pacing: Pacing, stop: threading.Event) -> None:
-    events = islice(replay.events(), pacing.resume, None)
+    events = _events(replay, pacing)
     first = next(events, None)
     if first is None:
         return
@@ -87,11 +90,19 @@ def _send(replay: Replay, publisher: Publisher, pacing: Pacing, stop: threading.
         seconds=time.monotonic,
         stop=stop,
     )
-    left = len(replay) - pacing.resume
     # Drawing the bar takes longer than sending a record.
-    with click.progressbar(sending, left, "sending", update_min_steps=500) as bar:
-        for _ in bar:
-            pass
+    left = len(replay) - pacing.resume
+    with click.progressbar(length=left, label="sending", update_min_steps=500) as bar:
+        for event in sending:
+            bar.update(event.records)
+
+
+def _events(replay: Replay, pacing: Pacing) -> Iterator[Event]:
+    """Those that an earlier run has not sent. Raises ``BadInput`` if Arrow cannot hold them."""
+    if not pacing.arrow:
+        return islice(replay.events(), pacing.resume, None)
+    pace = pacing.pace(int(replay.rows.predictions.time_ms[0]))
+    return without_first(arrow_events(replay, pace), pacing.resume)
 
 
 @contextmanager

@@ -39,6 +39,10 @@ class ReplayWithMalformedRecords(Replay):
 
     malformed: frozenset[str]  # their ids
 
+    @property
+    def json_only(self) -> str | None:
+        return "scenario malformed breaks JSON records"
+
     def events(self) -> Iterator[Event]:
         for event in Replay.events(self):
             if event.topic == PREDICTIONS and event.key.decode() in self.malformed:

@@ -124,6 +124,17 @@ def test_a_message_is_one_offset_whose_rows_are_counted_together():
     assert (position.next_offset, position.counts) == (1, {"received": 3, "counted": 3})
 
 
+def test_rows_for_join_fit_into_messages_however_many_a_batch_holds():
+    size = 25_000
+    columns = {"id": [f"r{i}" for i in range(size)], "time": [T0] * size, "model": ["m"] * size}
+    table = pa.table({**columns, "version": ["1"] * size, "score": [0.7] * size})
+    log = handled([(P0, message(table), True), (P0, message(table), True)])
+    sent = [record for record in log.all("joins") if record.headers == ARROW_HEADERS]
+    assert sum(len(join_rows([record])) for record in sent) == 2 * size
+    assert max(len(join_rows([record])) for record in sent) == 10_000
+    assert max(len(record.value or b"") for record in sent) < 1_000_000
+
+
 def test_a_row_that_is_rejected_is_a_dead_letter_as_json_with_its_place():
     table = prediction_table(score=[0.7, 1.5, 0.2], x=[0.1, float("nan"), 0.1])
     (letter,) = dead_letters(handled([(P0, message(table), True)]))

@@ -60,9 +60,12 @@ class Maker:
 
     def times(self) -> Made:
         values = self.drawn([T0 + i * 13 for i in range(800)], WRONG_TIMES)
-        unit = self.rng.choice([None, "s", "ms", "us", "ns"])
-        if unit is None:
+        unit = self.rng.choice([None, None, "s", "ms", "us", "ns"])
+        if unit is None and self.rng.random() < 0.5:
             return pa.array(values, pa.int64()), values
+        if unit is None:
+            values = [2**64 - 1 if value == -1 else value for value in values]
+            return pa.array(values, pa.uint64()), values
         if unit == "ns":  # ends in the year 2262
             values = [None if value is None else min(value, NOW + 60_001) for value in values]
         per_ms = UNITS_PER_MS[unit]

@@ -270,6 +270,16 @@ def test_compression_as_before_arrow_1_is_refused_because_its_sizes_are_not_know
     assert "of before Arrow 1.0" in rejected.error
 
 
+def test_a_view_of_null_may_point_anywhere():
+    """Arrow does not check it, and would read there."""
+    views = np.array([[1, ord("a"), 0, 0], [2**30, 0, 2**30, 2**30]], np.int32)
+    buffers = [pa.py_buffer(b"\x01"), pa.py_buffer(views)]
+    column = pa.Array.from_buffers(pa.string_view(), 2, buffers)
+    found = validator().predictions(arrow([message(rows_of(2, c=column))]))
+    categories = [row[5]["c"] for row in in_order(predictions_by_place(found))]
+    assert categories == [("a", None), (None, Quality.MISSING)]
+
+
 # -- whatever was sent -------------------------------------------------------------------------
 
 
