@@ -83,6 +83,21 @@ def test_labels_come_to_what_they_come_to_as_json(rows):
     assert 0.1 < refused / done < 0.6, "both sides of the contract are met often"
 
 
+def test_rows_that_the_row_decoder_accepts_after_all_are_in_their_order(monkeypatch):
+    """A check by columns that is too strict costs time only."""
+    rng = random.Random(3)
+    monkeypatch.setattr("consumers.sources.arrow_rows.MAX_ID_LENGTH", 2)
+    for make, places, topic in (
+        (predictions, predictions_by_place, "predictions"),
+        (labels, labels_by_place, "labels"),
+    ):
+        table, fields = make(rng, 300, 0.02)
+        found = getattr(validator(), topic)(arrow([message(table)], topic))
+        documents: list[bytes | None] = [as_json(one) for one in fields]
+        expected = getattr(validator(), topic)(block(documents, topic))
+        assert in_order(places(found)) == in_order(places(expected))  # type: ignore[operator]
+
+
 # -- values that JSON does not have ------------------------------------------------------------
 
 
