@@ -195,7 +195,8 @@ def _named(names: Coded) -> Bools:
 
 
 def _is_class(values: Floats) -> Bools:
-    whole: Bools = values == np.floor(values)
+    with np.errstate(invalid="ignore"):  # a NaN that signals
+        whole: Bools = values == np.floor(values)
     return whole & (values >= 0) & (values < BINARY.classes)
 
 

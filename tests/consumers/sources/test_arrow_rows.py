@@ -285,6 +285,13 @@ def test_compression_as_before_arrow_1_is_refused_because_its_sizes_are_not_know
     assert "of before Arrow 1.0" in rejected.error
 
 
+def test_a_nan_that_signals_is_missing():
+    """Arithmetic with it warns, and warnings are errors in tests."""
+    signalling = np.array([0x7FF0000000000001], np.uint64).view(np.float64)
+    row_found = the_row(row(x=signalling, prediction=signalling))
+    assert (row_found[4], row_found[5]["x"]) == (1, (None, Quality.MISSING))
+
+
 def test_a_view_of_null_may_point_anywhere():
     """Arrow does not check it, and would read there."""
     views = np.array([[1, ord("a"), 0, 0], [2**30, 0, 2**30, 2**30]], np.int32)
