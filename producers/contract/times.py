@@ -58,6 +58,8 @@ def read_times(column: pd.Series[Any], timezone: str | None) -> LocalTimes:
     occurs twice is the first of the two; when they are set forward, a time that does not occur is
     read as if they had not been set yet. Raises ``InvalidTime``.
     """
+    if column.empty:
+        return LocalTimes(np.empty(0, dtype=np.int64))
     if column.isna().any():
         at = int(np.flatnonzero(column.isna())[0]) + 1
         raise InvalidTime(f"column {column.name!r} has no time in row {at}")
@@ -107,7 +109,7 @@ def _timestamps(column: pd.Series[Any]) -> pd.Series[Any]:
     """With or without a time zone, as the column has it."""
     if pd.api.types.is_datetime64_any_dtype(column):
         return column
-    texts = column.astype(str)
+    texts = column.map(str)
     offset = texts.str.contains(_OFFSET, regex=True)
     parsed = pd.to_datetime(texts, utc=bool(offset.any()), format="ISO8601", errors="coerce")
     if parsed.isna().any():

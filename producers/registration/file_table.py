@@ -36,6 +36,7 @@ def read_table(path: Path, missing: Sequence[str] = ()) -> tuple[pa.Table, list[
     """
     try:
         table = _read(path, missing)
+        table.validate(full=True)
     except FileNotFoundError as error:
         raise InvalidFile(f"{path} cannot be read: the file does not exist") from error
     except (OSError, ValueError, pa.ArrowException) as error:

@@ -27,7 +27,8 @@ def test_timestamps_of_any_unit_are_converted_to_milliseconds(unit):
 
 
 def test_empty_column_has_no_times():
-    assert times_ms(pd.Series([], dtype="float64"), None).tolist() == []
+    for dtype in ("float64", "str", "datetime64[ns]", "object"):
+        assert times_ms(pd.Series([], dtype=dtype), None).tolist() == []
 
 
 @pytest.mark.parametrize("value", ["2013-04-01T12:00:00", pd.Timestamp("2013-04-01T12:00:00")])
@@ -64,6 +65,7 @@ def test_offset_of_a_time_overrides_the_time_zone():
         ([-1e200, float(NOON_MS)], "outside the years 1970 to 9998"),
         (["1969-12-31T23:59:59Z"], "outside the years 1970 to 9998"),
         ([True], "not a time"),
+        ([b"\xff"], "not a time"),
     ],
 )
 def test_value_that_is_not_a_time_is_refused_with_its_column(values, why):

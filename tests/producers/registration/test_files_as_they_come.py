@@ -1,5 +1,7 @@
 """Files as people have them: ids, thresholds, times, names, and what is said about all of it."""
 
+import contextlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from click.testing import CliRunner
 from driftline.cli import program
 from driftline.commands import COMMANDS
 from driftline.errors import BadInput
-from monitor.counts.profile import build_profile
+from monitor.counts.profile import InvalidReference, build_profile
 from monitor.plan import Plan
 from producers.registration.decision_threshold import threshold_of
 from producers.registration.reference_warnings import reference_warnings, row_warnings
@@ -379,3 +381,40 @@ def test_feature_column_is_what_it_was_told(tmp_path):
     (column,) = file.features
     assert isinstance(column, FeatureColumn)
     assert not column.is_numeric
+
+
+# -- damaged files -----------------------------------------------------------------------------
+
+TOKENS = [
+    *(b"", b"NA", b'"', b",", b"\n", b"\r\n", b"\x00", b"\xff", b"1e999", b"nan", b"-inf", b"007"),
+    *(b"1,234", b"True", b"9" * 400, b"1e-400", b"2024-01-01", b"1704067200", b"0", b" ", b"4.0"),
+    *(b"2024-13-01T00:00:00Z", b"0001-01-01T00:00:00Z", b"2024-03-31T02:30:00", b"1.0000001"),
+]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_damaged_file_is_read_or_refused_with_a_sentence(tmp_path, kind):
+    rng, sentences, understood = np.random.default_rng(7), list[str](), 0
+    data = frame(60, id=[f"r{i}" for i in range(60)], y=[0, 1] * 30, c=list("abc") * 20)
+    data.to_parquet(tmp_path / "rows.parquet")
+    whole = save(tmp_path, data).read_bytes()
+    if kind == "parquet":
+        whole = (tmp_path / "rows.parquet").read_bytes()
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for _ in range(int(rng.integers(1, 4))):
+            at = int(rng.integers(len(damaged)))
+            token = TOKENS[rng.integers(len(TOKENS))]
+            damaged[at : at + (len(token) if kind == "parquet" else int(rng.integers(5)))] = token
+        path = tmp_path / f"damaged.{kind}"
+        path.write_bytes(damaged)
+        try:
+            file = read(path, label="y", id="id")
+        except BadInput as error:
+            sentences.append(str(error))
+        else:
+            understood += 1
+            with contextlib.suppress(InvalidReference):
+                warnings(file)
+    assert not any("\n" in sentence for sentence in sentences)
+    assert min(len(sentences), understood) > 5
