@@ -1,8 +1,8 @@
 """Deletes what is older than ``store.keep``, in small steps.
 
-The age of a window is the event time from its end to the end of the newest window of its model
-version, or to now if that lies in the future. So a replay of an old year is kept, and a row with a
-wrong time in the future deletes nothing.
+The age of a window is the event time from its end to the end of the newest window in the current
+life of its model version, or to now if that lies in the future. So a replay of an old year is kept,
+and a row with a wrong time in the future deletes nothing.
 """
 
 from __future__ import annotations
@@ -42,9 +42,12 @@ def delete_old(connection: Connection, keep_ms: int, now_ms: int) -> int:
 
 
 def _newest_windows() -> Select[Any]:
-    """The end of the newest window of each version."""
+    """The end of the newest window of each version in its newest life."""
     version = (windows.c.model, windows.c.version)
-    return select(*version, func.max(windows.c.end_ms)).group_by(*version)
+    newest = select(*version, func.max(windows.c.life).label("life")).group_by(*version).subquery()
+    same = [windows.c[column.name] == column for column in newest.c]
+    ends = select(*version, func.max(windows.c.end_ms)).join_from(windows, newest, and_(*same))
+    return ends.group_by(*version)
 
 
 def _delete_of_version(connection: Connection, model: str, version: str, before_ms: int) -> int:

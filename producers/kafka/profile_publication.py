@@ -19,7 +19,7 @@ from producers.contract.learned import encode_learned, learned_key
 from producers.contract.profile_overview import encode_overview, overview_of
 from producers.contract.profiles import content_hash, encode_profile
 from producers.contract.version_info import VersionInfo
-from producers.kafka.configuration import client_config, create_client
+from producers.kafka.configuration import LIBRDKAFKA, client_config, create_client
 from producers.kafka.errors import DeliveryFailed, ProfileConflict, reason
 from producers.kafka.metadata import partitions
 from producers.kafka.profile_table import PROFILES, ProfileTable
@@ -28,6 +28,9 @@ INIT_TIMEOUT_S = READ_BACK_TIMEOUT_S = 30.0
 COMMIT_TIMEOUT_S = 60.0
 TRANSACTION_MS = 60_000
 PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+# A publisher that is fenced off begins again: nothing that anybody has to know.
+WITHOUT_FENCING = LIBRDKAFKA.getChild("profiles")
+WITHOUT_FENCING.addFilter(lambda record: "fenced" not in record.getMessage())
 FENCED = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
 
 Messages = list[tuple[bytes, bytes]]
@@ -68,7 +71,11 @@ class _FencedOff(Exception):
 
 def _publish(settings: Settings, profile: Profile, given: VersionInfo) -> Publication:
     topic = settings.topic(PROFILES)
-    required = {"transactional.id": topic, "transaction.timeout.ms": TRANSACTION_MS}
+    required = {
+        "transactional.id": topic,
+        "transaction.timeout.ms": TRANSACTION_MS,
+        "logger": WITHOUT_FENCING,
+    }
     producer = create_client(Producer, client_config(settings, required))
     partitions(producer, settings, topic)
     plan = settings.plan(profile.model)

@@ -62,6 +62,12 @@ def test_each_version_is_counted_from_its_own_newest_window(feed, left):
     assert len(left(windows.c.start_ms, 3)) == 6
 
 
+def test_version_that_was_reset_is_counted_from_the_newest_window_of_its_new_life(feed, left):
+    """Its old life may have been ahead, which is why it was reset."""
+    feed(*(window(day) for day in (1, 89, 90)), *(window(day, life=1) for day in range(3, 10)))
+    assert left(windows.c.start_ms, 4) == [APRIL + day * DAY for day in (6, 7, 8, 9, 89, 90)]
+
+
 def test_window_in_the_future_deletes_nothing_that_is_not_old_by_the_clock(feed, left):
     feed(window(0), window(5_000))
     assert len(left(windows.c.start_ms, 365, now_ms=APRIL + 30 * DAY)) == 2
