@@ -13,3 +13,15 @@ class InvalidSettings(BadInput):
 
 class Trouble(RuntimeError):
     """An outside system does not work as it should. The message says what to check."""
+
+
+class BeginAgain(Trouble):
+    """A cache was unusable and has been removed: a new run in the same process rebuilds it."""
+
+
+class DatabaseUnavailable(Trouble):
+    """The database cannot be used now: absent, empty, locked or unreachable."""
+
+
+class DiskFull(Trouble):
+    """There is no room on a disk."""

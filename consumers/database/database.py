@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine, select, text
 
 from consumers.database import retention, schema
-from consumers.database.engines import InvalidDatabase, engine_for, location_of
-from consumers.database.errors import DatabaseUnavailable, Fenced, ForeignDatabase, driver_errors
+from consumers.database.engines import InvalidDatabase, engine_for, file_of, location_of
+from consumers.database.errors import Fenced, ForeignDatabase, driver_errors
 from consumers.database.rows import OffsetRange, Row, RowBatch
 from consumers.database.statements import advance_offset, count_change, insert_alerts, upsert
 from consumers.database.tables import (
@@ -35,6 +35,7 @@ from consumers.database.tables import (
     windows,
 )
 from consumers.messages.records import TopicPartition
+from driftline.errors import DatabaseUnavailable
 
 
 class Database:
@@ -43,6 +44,7 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.location = location_of(engine)
+        self._inode: int | None = None  # of the file that is written to
 
     @classmethod
     def to_write(cls, address: str) -> Database:
@@ -54,6 +56,7 @@ class Database:
         try:
             with database.write() as connection:
                 schema.create_tables(connection, database.location)
+            database._inode = file_of(database.engine)
         except BaseException:
             database.close()
             raise
@@ -109,7 +112,15 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction, rolled back if the block raises."""
+        """A transaction, rolled back if the block raises.
+
+        Raises ``DatabaseUnavailable``, also if the file was deleted or replaced since it was
+        opened: what is written would be lost with it.
+        """
+        if self._inode is not None and file_of(self.engine) != self._inode:
+            raise DatabaseUnavailable(
+                f"{self.location}: the file was deleted; a new one is filled again from Kafka"
+            )
         with driver_errors(self.location), self.engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SET LOCAL lock_timeout = '10s'"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -45,6 +46,16 @@ def engine_for(address: str, *, read_only: bool) -> Engine:
 def location_of(engine: Engine) -> str:
     """The address without password and options, for messages."""
     return engine.url.set(query={}).render_as_string(hide_password=True)
+
+
+def file_of(engine: Engine) -> int | None:
+    """The inode of the file of SQLite's database. None: there is no file."""
+    if engine.dialect.name != "sqlite":
+        return None
+    try:
+        return os.stat(str(engine.url.database)).st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _parsed(address: str) -> URL:

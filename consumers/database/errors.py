@@ -7,11 +7,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from driftline.errors import Trouble
-
-
-class DatabaseUnavailable(Trouble):
-    """The database cannot be used now: absent, empty, locked or unreachable."""
+from driftline.errors import DatabaseUnavailable, Trouble
 
 
 class ForeignDatabase(Trouble):
@@ -33,10 +29,16 @@ def driver_errors(location: str) -> Iterator[None]:
     except OperationalError as error:
         raise DatabaseUnavailable(f"{location}: {_reason(error)}") from error
     except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) in _GONE:
+            raise DatabaseUnavailable(
+                f"{location}: its tables are gone; they are created and filled again from Kafka"
+            ) from error
         if error.connection_invalidated or "not a database" in str(error.orig):
             raise DatabaseUnavailable(f"{location}: {_reason(error)}") from error
         raise
 
+
+_GONE = ("42P01", "3F000")  # PostgreSQL's undefined_table and invalid_schema_name
 
 _REMEDIES = {
     "unable to open database file": "there is no database, or its folder is missing: start"

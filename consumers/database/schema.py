@@ -5,16 +5,19 @@ from __future__ import annotations
 import uuid
 
 from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy.schema import CreateSchema
 
-from consumers.database.errors import DatabaseUnavailable, ForeignDatabase
+from consumers.database.errors import ForeignDatabase
 from consumers.database.statements import insert_missing
 from consumers.database.tables import SCHEMA_VERSION, meta, metadata
+from driftline.errors import DatabaseUnavailable
 
 
 def create_tables(connection: Connection, location: str) -> None:
     """Create missing tables. Raises ``ForeignDatabase`` if the existing ones are not ours."""
     if connection.dialect.name == "postgresql":  # two stores may start at the same moment
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('driftline'))"))
+        _create_schema(connection)
     existing = set(inspect(connection).get_table_names())
     names = sorted(existing & set(metadata.tables))
     if names and meta.name not in existing:
@@ -27,6 +30,15 @@ def create_tables(connection: Connection, location: str) -> None:
     created = {"schema_version": SCHEMA_VERSION, "instance": uuid.uuid4().hex, "changes": "0"}
     insert_missing(connection, meta, [{"key": key, "value": v} for key, v in created.items()])
     _check_version(connection, location)
+
+
+def _create_schema(connection: Connection) -> None:
+    """Create the first schema of the search path, if none of them exists any more."""
+    if connection.execute(text("SELECT current_schema()")).scalar() is None:
+        path = str(connection.execute(text("SHOW search_path")).scalar())
+        names = [name.strip().strip('"') for name in path.split(",")]
+        first = next(name for name in names if name != "$user")
+        connection.execute(CreateSchema(first, if_not_exists=True))
 
 
 def check_tables(connection: Connection, location: str) -> None:

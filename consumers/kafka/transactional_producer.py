@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
+from threading import Thread
 from typing import Any
 
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from consumers.kafka.configuration import TIMEOUT_S, producer_config
+from consumers.kafka.configuration import TIMEOUT_S, TRANSACTION_MS, producer_config
 from consumers.kafka.errors import TransactionAborted, TransactionUnsettled, translated
 from consumers.messages.records import Message
 from driftline.fault_points import fault_point
@@ -38,6 +40,7 @@ class TransactionalProducer:
         After any other error it is unknown whether it was committed; the next producer with this
         transactional id settles it.
         """
+        begun_s = time.monotonic()
         try:
             self._producer.begin_transaction()
             fault_point("after-begin")
@@ -45,12 +48,34 @@ class TransactionalProducer:
                 self._produce(message)
             fault_point("after-output")
             for group_metadata, of_group in offsets:
-                self._producer.send_offsets_to_transaction(of_group, group_metadata)
+                self._send_offsets(of_group, group_metadata)
                 fault_point("after-offsets")
             fault_point("before-commit", prepare=self._producer.flush)
             self._producer.commit_transaction(TIMEOUT_S)
         except KafkaException as error:
-            self._abort(error)
+            self._abort(error, time.monotonic() - begun_s)
+
+    def _send_offsets(self, offsets: list[KafkaPartition], group_metadata: Any) -> None:
+        """Within the time that a transaction may last. Raises ``TransactionUnsettled``.
+
+        The client library ignores its time limit (librdkafka's issues 5456 and 5511): it may wait
+        for ever for the coordinator of the group after an outage.
+        """
+        failed: list[KafkaException] = []
+
+        def send() -> None:
+            try:
+                self._producer.send_offsets_to_transaction(offsets, group_metadata)
+            except KafkaException as error:
+                failed.append(error)
+
+        sending = Thread(target=send, daemon=True)
+        sending.start()
+        sending.join(TRANSACTION_MS / 1000)
+        if sending.is_alive():
+            raise _unsettled("the coordinator of the group does not answer")
+        if failed:
+            raise failed[0]
 
     def _produce(self, message: Message) -> None:
         options: dict[str, Any] = {"key": message.key, "value": message.value}
@@ -65,16 +90,22 @@ class TransactionalProducer:
             except BufferError:
                 self._producer.poll(0.1)
 
-    def _abort(self, error: KafkaException) -> None:
+    def _abort(self, error: KafkaException, open_s: float) -> None:
         reason = error.args[0]
         if reason.fatal():
+            if open_s * 1000 > TRANSACTION_MS:  # the broker shuts out who keeps one open so long
+                raise _unsettled(reason.str()) from error
             raise translated(reason) from error
-        log.warning("transaction aborted, going back to the committed offsets: %s", reason.str())
         try:
             self._producer.abort_transaction(TIMEOUT_S)
         except KafkaException as failed:
-            raise TransactionUnsettled(
-                f"Kafka failed during a transaction ({reason.str()}; {failed.args[0].str()}): a"
-                " restart of this worker settles whether it was committed"
-            ) from failed
+            raise _unsettled(f"{reason.str()}; {failed.args[0].str()}") from failed
+        log.warning("transaction aborted, going back to the committed offsets: %s", reason.str())
         raise TransactionAborted(reason.str()) from error
+
+
+def _unsettled(why: str) -> TransactionUnsettled:
+    return TransactionUnsettled(
+        f"Kafka failed during a transaction ({why}): the next run of this worker settles whether it"
+        " was committed"
+    )

@@ -26,6 +26,12 @@ class TopicPartition(NamedTuple):
     def name(self) -> str:
         return f"{self.topic}/{self.partition}"
 
+    @classmethod
+    def of(cls, name: str) -> TopicPartition:
+        """The partition of this ``name``."""
+        topic, _, partition = name.rpartition("/")
+        return cls(topic, int(partition))
+
 
 @dataclass(frozen=True, slots=True)
 class Record:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
+from confluent_kafka import Message as KafkaMessage
 
+from consumers.kafka.outage import ConnectionLines, Outage
 from consumers.messages.heartbeats import HeartbeatMessage, PartitionStatus
 from consumers.messages.reading import SCHEMA
 from consumers.messages.records import TopicPartition
@@ -16,9 +18,10 @@ from consumers.messages.times import optional_rfc3339, rfc3339
 from consumers.processes.restarts import Restarts
 from driftline.clock import wall_clock_ms
 from driftline.settings import Settings
-from producers.kafka.configuration import client_config
+from producers.kafka.configuration import LIBRDKAFKA, client_config
 
 INTERVAL_S = 5.0
+AWAY_S = 10.0  # without a confirmed heartbeat
 FLUSH_S = 5.0
 
 Status = Mapping[str, Mapping[str, object]]  # by topic/partition
@@ -39,45 +42,91 @@ class EndOffsets(Protocol):
 
 
 class Heartbeat:
-    """Sends heartbeats outside transactions, so that they never wait for one."""
+    """Sends heartbeats outside transactions, so that they never wait for one.
+
+    A heartbeat that Kafka does not confirm shows that Kafka is away (``kafka``).
+    """
 
     def __init__(
-        self, settings: Settings, role: str, slot: int, ends: EndOffsets, restarts: Restarts
+        self, settings: Settings, role: str, slot: int, ends: EndOffsets | None, restarts: Restarts
     ) -> None:
         self._topic = settings.topic("heartbeats")
         self._role, self._slot, self._ends, self._restarts = role, slot, ends, restarts
         self._producer = Producer(client_config(settings, {"linger.ms": 0}))
+        self._lines = ConnectionLines()
+        LIBRDKAFKA.addFilter(self._lines)
+        self.kafka = Outage(f"Kafka at {settings.kafka.bootstrap_servers}")
         self._next_s = 0.0
+        self._unconfirmed_s: float | None = None  # since when
         self._progress_ms: int | None = None
+        self._partitions: Mapping[str, PartitionStatus] = {}
+        self._problem: str | None = None
+
+    def read_by(self, ends: EndOffsets) -> None:
+        """The client that reads for the role from now on."""
+        self._ends = ends
 
     def send_if_due(self, role: HasStatus, *, progressed: bool) -> None:
         """Send a heartbeat if the last one is five seconds old."""
-        self._producer.poll(0)
+        self._poll()
         if progressed:
             self._progress_ms = wall_clock_ms()
-        if time.monotonic() >= self._next_s:
-            self._next_s = time.monotonic() + INTERVAL_S
-            self.send(role.status(), role.problem())
+        if self._is_due():
+            self.take(role)
+            self.send(self._problem)
 
-    def send(self, status: Status, problem: str | None = None) -> None:
+    def send_problem_if_due(self, problem: str) -> None:
+        """The same while no role runs: with the partitions of the last one."""
+        self._poll()
+        if self._is_due():
+            self.send(problem)
+
+    def take(self, role: HasStatus) -> None:
+        """Keep the status and the problem of a role for the next heartbeat."""
+        self._problem = role.problem()
+        self._partitions = {
+            name: self._with_end(name, values) for name, values in role.status().items()
+        }
+
+    def send(self, problem: str | None) -> None:
         message = HeartbeatMessage(
             schema=SCHEMA,
             role=self._role,
             slot=self._slot,
             at=rfc3339(wall_clock_ms()),
             progress_at=optional_rfc3339(self._progress_ms),
-            partitions={name: self._with_end(name, values) for name, values in status.items()},
+            partitions=self._partitions,
             problem="; ".join(filter(None, (self._restarts.problem(), problem))) or None,
         )
-        key = f"{self._role}-{self._slot}".encode()
-        self._producer.produce(self._topic, key=key, value=msgspec.json.encode(message))
+        key, value = f"{self._role}-{self._slot}".encode(), msgspec.json.encode(message)
+        self._producer.produce(self._topic, key=key, value=value, on_delivery=self._on_delivery)
+        if self._unconfirmed_s is None:
+            self._unconfirmed_s = time.monotonic()
 
-    def close(self, role: HasStatus) -> None:
+    def close(self) -> None:
         """Send a last heartbeat with the final counts."""
-        self.send(role.status(), role.problem())
+        self.send(self._problem)
         self._producer.flush(FLUSH_S)
+        LIBRDKAFKA.removeFilter(self._lines)
+
+    def _is_due(self) -> bool:
+        due = time.monotonic() >= self._next_s
+        if due:
+            self._next_s = time.monotonic() + INTERVAL_S
+        return due
+
+    def _poll(self) -> None:
+        self._producer.poll(0)
+        if self._unconfirmed_s is not None:
+            silent_s = time.monotonic() - self._unconfirmed_s
+            if silent_s > AWAY_S:
+                self.kafka.began(self._lines.newest, silent_s)
+
+    def _on_delivery(self, error: KafkaError | None, _message: KafkaMessage) -> None:
+        if error is None:
+            self._unconfirmed_s = None
+            self.kafka.ended()
 
     def _with_end(self, name: str, values: Mapping[str, object]) -> PartitionStatus:
-        topic, _, partition = name.rpartition("/")
-        end = self._ends.end_offset(TopicPartition(topic, int(partition)))
+        end = None if self._ends is None else self._ends.end_offset(TopicPartition.of(name))
         return msgspec.convert({**values, "end": end}, PartitionStatus)

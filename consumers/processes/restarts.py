@@ -59,6 +59,11 @@ class Restarts:
         finally:
             self._write(running=False)
 
+    def note(self, error: Exception) -> None:
+        """Count a run that ended although its process goes on."""
+        self._add(_reason(error))
+        self._write(running=True)
+
     def problem(self) -> str | None:
         """The problem to report in the heartbeat; None if there were few ends lately."""
         ends = self._recent()

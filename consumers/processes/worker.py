@@ -5,20 +5,25 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from consumers.kafka.client import Client
 from consumers.kafka.version_table import VersionTable
+from consumers.messages.records import TopicPartition
 from consumers.processes.heartbeat import Heartbeat
 from consumers.processes.long_work import LongWork
 from consumers.processes.loop import run_role, run_sink
+from consumers.processes.needs import Needs
+from consumers.processes.outages import Outages
 from consumers.processes.restarts import Restarts
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.detect import Detect
 from consumers.roles.join import Join
 from consumers.roles.retrain import Retrain
-from consumers.roles.role import Role
+from consumers.roles.role import Role, SinkRole
 from consumers.roles.source_position import Positions
 from driftline import fault_points
 from driftline.settings import Settings
@@ -40,7 +45,11 @@ _TOPICS = {
 def run_worker(
     settings: Settings, role: str, slot: int, stopped: Callable[[], bool], *, gapless: bool = False
 ) -> None:
-    """Run one member of one role until ``stopped``. For ``gapless`` see ``Client``."""
+    """Run one member of one role until ``stopped``, through outages.
+
+    For ``gapless`` see ``Client``. Raises ``StillAway`` after an outage that is longer than
+    ``kafka.outage_patience``.
+    """
     fault_points.set_up(role)
     # A poll creates ten thousands of objects that are all freed after the batch. By default they
     # are traversed again and again meanwhile, which takes as long as reading them.
@@ -48,65 +57,78 @@ def run_worker(
     gc.set_threshold(GC_OBJECTS)
     file = f"{role}-{slot}.json"
     restarts = Restarts(settings.state.directory / "workers" / settings.kafka.prefix / file)
+    heartbeat = Heartbeat(settings, role, slot, None, restarts)
+    outages = Outages(
+        Needs(settings, heartbeat.kafka).missing,
+        settings.outage_patience_s,
+        restarts,
+        heartbeat.send_problem_if_due,
+        stopped,
+    )
+    run = _run_store if role == "store" else _run_transactional
     with restarts.recorded():
-        if role == "store":
-            _run_store(settings, slot, restarts, stopped, gapless)
-        else:
-            _run_transactional(settings, role, slot, restarts, stopped, gapless)
+        try:
+            outages.run(lambda: run(_Worker(settings, role, slot, gapless), heartbeat, stopped))
+        finally:
+            heartbeat.close()
 
 
-def _run_transactional(  # noqa: PLR0913 - what a worker is and has
-    settings: Settings,
-    name: str,
-    slot: int,
-    restarts: Restarts,
-    stopped: Callable[[], bool],
-    gapless: bool,
-) -> None:
-    with ProfileTable(settings) as profiles:
+class _Worker(NamedTuple):
+    """Which worker a process is."""
+
+    settings: Settings
+    role: str
+    slot: int
+    gapless: bool
+
+
+def _run_transactional(worker: _Worker, heartbeat: Heartbeat, stopped: Callable[[], bool]) -> None:
+    settings, name, slot, gapless = worker
+    with ProfileTable(settings) as profiles, ExitStack() as ending:
         profiles.catch_up()
         client = Client(settings, name, slot, _TOPICS[name], gapless=gapless)
-        heartbeat = Heartbeat(settings, name, slot, client, restarts)
+        ending.callback(client.close)
+        heartbeat.read_by(client)
         run = LongWork(client, lambda: heartbeat.send_if_due(role, progressed=False))
         role = _role(name, settings, client, profiles, run)
+        ending.callback(_release, role, heartbeat)
         log.info("%s-%d is reading", name, slot)
         idle_ms = settings.plan().time.idle_after_ms
-        try:
-            run_role(
-                client,
-                role,
-                heartbeat,
-                poll_s=_commit_s(settings),
-                idle_s=None if idle_ms is None or name != "aggregate" else idle_ms / 1000,
-                stopped=stopped,
-            )
-        finally:
-            heartbeat.close(role)
-            client.close()
+        run_role(
+            client,
+            role,
+            heartbeat,
+            poll_s=_commit_s(settings),
+            idle_s=None if idle_ms is None or name != "aggregate" else idle_ms / 1000,
+            stopped=stopped,
+        )
 
 
-def _run_store(
-    settings: Settings, slot: int, restarts: Restarts, stopped: Callable[[], bool], gapless: bool
-) -> None:
+def _run_store(worker: _Worker, heartbeat: Heartbeat, stopped: Callable[[], bool]) -> None:
     # Slow to import, and no other role needs them.
     from consumers.database.database import Database
     from consumers.roles.store import Store
 
-    database = Database.to_write(settings.store.url)
-    client = Client(
-        settings, "store", slot, Store.reads, positions=database.positions, gapless=gapless
-    )
-    try:
+    settings, _, slot, gapless = worker
+    with ExitStack() as ending:
+        database = Database.to_write(settings.store.url)
+        ending.callback(database.close)
+        positions = database.positions
+        client = Client(settings, "store", slot, Store.reads, positions=positions, gapless=gapless)
+        ending.callback(client.close)
+        heartbeat.read_by(client)
         database.claim(client.cluster_id(), settings.kafka.prefix)
-        with ProfileTable(settings) as profiles:
-            role = Store(database, profiles, keep_ms=settings.store_keep_ms())
-            heartbeat = Heartbeat(settings, "store", slot, client, restarts)
-            log.info("store-%d is reading", slot)
-            run_sink(client, role, heartbeat, poll_s=_commit_s(settings), stopped=stopped)
-            heartbeat.close(role)
-    finally:
-        client.close()
-        database.close()
+        profiles = ending.enter_context(ProfileTable(settings))
+        role = Store(database, profiles, keep_ms=settings.store_keep_ms())
+        ending.callback(_release, role, heartbeat)
+        log.info("store-%d is reading", slot)
+        run_sink(client, role, heartbeat, poll_s=_commit_s(settings), stopped=stopped)
+
+
+def _release(role: Role | SinkRole, heartbeat: Heartbeat) -> None:
+    """Take the last status of a role, and have it close its files."""
+    heartbeat.take(role)
+    role.on_partitions_revoked([TopicPartition.of(name) for name in role.status()])
 
 
 def _commit_s(settings: Settings) -> float:

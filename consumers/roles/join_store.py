@@ -18,6 +18,7 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
@@ -29,7 +30,7 @@ from numpy.typing import NDArray
 from rocksdict import AccessType, BlockBasedOptions, Options, Rdict, WriteBatch
 
 from consumers.roles.join_clock import JoinClock
-from driftline.errors import Trouble
+from driftline.errors import BeginAgain, DiskFull, Trouble
 from monitor.events.join_columns import ENTRY, Entries, Flags
 from monitor.events.joining import Entry
 from monitor.windows.clocks import JoinedTime
@@ -121,7 +122,8 @@ class JoinStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._db = _open(path)
-        stored = self._db.get(_STATE)
+        with self._usable():
+            stored = self._db.get(_STATE)
         self.state = (
             JoinState(0) if stored is None else msgspec.msgpack.decode(stored, type=JoinState)
         )
@@ -134,7 +136,8 @@ class JoinStore:
     def find(self, ident: Idents) -> Found:
         """The entries of ids. It is fastest if they are sorted."""
         keys: Any = _keys(ident)
-        values: Any = self._db.get(keys)
+        with self._usable():
+            values: Any = self._db.get(keys)
         simple = [value if value is not None else _NO_ENTRY for value in values]
         others = {i: value for i, value in enumerate(simple) if value[:1] == _OTHER}
         for i in others:
@@ -166,21 +169,41 @@ class JoinStore:
         """The first values of the index before a time, with ``most`` ids or a few more."""
         start_ms = self.state.expired_ms.get(model, 0)
         end = _index_key(model, before_ms)
-        found: Iterator[Any] = self._db.items(from_key=_index_key(model, start_ms))
-        for key, value in found:
-            if key >= end or most <= 0:
-                break
-            yield Due(key, int.from_bytes(key[-16:-8], "big"), value)
-            most -= len(value) // ID_BYTES
+        with self._usable():
+            found: Iterator[Any] = self._db.items(from_key=_index_key(model, start_ms))
+            for key, value in found:
+                if key >= end or most <= 0:
+                    break
+                yield Due(key, int.from_bytes(key[-16:-8], "big"), value)
+                most -= len(value) // ID_BYTES
 
     def write(self, changes: Changes) -> None:
         """Write changes atomically."""
         changes.batch.put(_STATE, msgspec.msgpack.encode(changes.state))
-        self._db.write(changes.batch)
+        with self._usable():
+            self._db.write(changes.batch)
         self.state = changes.state
 
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """Raises ``DiskFull``, or ``BeginAgain`` if the store is damaged: then it is removed."""
+        try:
+            yield
+        except Exception as error:  # rocksdict raises nothing more precise
+            if "No space left on device" in str(error) or "Disk quota exceeded" in str(error):
+                raise DiskFull(f"{self.path} cannot be written: {error}") from error
+            if not is_damage(str(error)):
+                raise
+            self.close()
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise BeginAgain(f"{self.path} is damaged, rebuilding it: {error}") from error
+
     def close(self) -> None:
-        self._db.close()
+        """Nothing is lost if it cannot be closed in order, without room for example."""
+        try:
+            self._db.close()
+        except Exception as error:
+            log.info("%s was not closed in order: %s", self.path, error)
 
     def emptied(self) -> JoinStore:
         """An empty store in its place."""
@@ -248,11 +271,18 @@ def _options() -> Options:
     return options
 
 
+def is_damage(message: str) -> bool:
+    """Whether RocksDB says that files have other bytes than it wrote, or are missing."""
+    return message.startswith("Corruption") or "No such file or directory" in message
+
+
 def _recover(path: Path, message: str) -> None:
     """Prepare for another attempt to open. Raises ``OSError`` if there is no use in one."""
-    if message.startswith("Corruption"):
-        log.warning("%s is corrupt: rebuilding it (%s)", path, message)
+    if is_damage(message):
+        log.warning("%s is damaged, rebuilding it: %s", path, message)
         shutil.rmtree(path)
+    elif "No space left on device" in message:
+        raise DiskFull(f"{path} cannot be opened: {message}")
     elif "/LOCK" in message:
         time.sleep(RETRY_S)
     else:

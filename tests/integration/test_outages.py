@@ -17,10 +17,16 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.conftest import REMEDY, lacking
+from tests.consumers.in_memory import T0
 from tests.integration.broker import BrokerUnavailable, LocalKafka
+from tests.integration.deployment import ROLES, Deployment, Sent, Windows
+from tests.integration.test_end_to_end import stored_as_published
+from tests.integration.test_event_times import PUBLISHED, SETTINGS, registrations, rows
 
 PARTITIONS = 3
 ROWS = 6_000
+MODEL = ("online", "1")
+OUTAGE_S = 13.0  # longer than a transaction and a session may last
 
 pytestmark = pytest.mark.kafka
 
@@ -107,3 +113,52 @@ def test_a_replay_stops_at_the_first_record_that_was_not_taken_and_goes_on_there
     assert done.returncode == 0, done.stderr
     assert f"sent {ROWS - taken:,} predictions and 0 labels" in done.stdout
     assert {key for of_partition in keys(broker, topic) for key in of_partition} == set(ids)
+
+
+# -- the roles ---------------------------------------------------------------------------------
+
+
+def results(deployment: Deployment) -> Windows:
+    """The windows, when the last one is final."""
+    deployment.until(lambda: len(deployment.windows().final) >= PUBLISHED, "the final windows")
+    time.sleep(3.0)  # for the last amendments, and for the database
+    deployment.stop()
+    stored_as_published(deployment)
+    return deployment.windows()
+
+
+def stream() -> list[Sent]:
+    return rows(MODEL, T0, every_ms=50)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(broker: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> Windows:
+    directory = tmp_path_factory.mktemp("undisturbed")
+    with Deployment(broker.bootstrap_servers, "calm", directory, SETTINGS) as deployment:
+        deployment.send(registrations([MODEL]))
+        deployment.start()
+        deployment.send(stream())
+        return results(deployment)
+
+
+def test_roles_wait_for_kafka_without_ending_and_change_no_result(
+    broker, undisturbed, tmp_path, prefix
+):
+    records = stream()
+    with Deployment(broker.bootstrap_servers, prefix, tmp_path, SETTINGS) as deployment:
+        deployment.send(registrations([MODEL]))
+        deployment.start(*ROLES, "retrain")
+        deployment.send(records[:300])
+        deployment.until(lambda: bool(deployment.windows().first), "a window")
+        deployment.send(records[300:400])
+        broker.kill()
+        time.sleep(OUTAGE_S)
+        broker.start()
+        deployment.send(records[400:])
+        assert results(deployment) == undisturbed
+        for role in (*ROLES, "retrain"):
+            lines = (tmp_path / f"{role}-0.log").read_text().splitlines()
+            assert sum("is away, waiting for it" in line for line in lines) <= 1, lines
+            assert sum("WARNING" in line and "is back" in line for line in lines) <= 1, lines
+            assert not any("Traceback" in line for line in lines), lines
+            assert 3 <= len(lines) < 15, lines

@@ -12,7 +12,7 @@ from random import Random
 from string import ascii_letters
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import make_url, select, text
 
 from consumers.database.database import (
     Database,
@@ -363,3 +363,48 @@ def test_a_password_is_not_printed_when_the_server_does_not_answer():
     with pytest.raises(DatabaseUnavailable, match=r"postgresql\+psycopg://u:\*\*\*@127") as refused:
         Database.to_write("postgresql://u:s3cret@127.0.0.1:1/d?password=s3cret")
     assert "s3cret" not in str(refused.value)
+
+
+# -- a database that somebody deletes while it is written to -------------------------------------
+
+
+def test_a_deleted_file_is_noticed_by_the_next_write_and_made_again(tmp_path):
+    """SQLite would go on writing into the deleted file."""
+    address, file = f"sqlite:///{tmp_path}/driftline.db", tmp_path / "driftline.db"
+    database = Database.to_write(address)
+    database.apply(RowBatch(), {P0: OffsetRange(None, 10)})
+    file.unlink()
+    with pytest.raises(DatabaseUnavailable, match="the file was deleted"):
+        database.apply(RowBatch(), {P0: OffsetRange(10, 12)})
+    database.close()
+    again = Database.to_write(address)
+    assert again.positions([P0]) == {}
+    again.apply(RowBatch(), {P0: OffsetRange(None, 3)})
+    again.close()
+
+
+def test_a_file_that_was_replaced_is_not_written_to(tmp_path):
+    address, file = f"sqlite:///{tmp_path}/driftline.db", tmp_path / "driftline.db"
+    database = Database.to_write(address)
+    file.unlink()
+    other = Database.to_write(address)
+    with pytest.raises(DatabaseUnavailable, match="the file was deleted"):
+        database.positions([P0])
+    assert other.positions([P0]) == {}
+    other.close()
+    database.close()
+
+
+def test_a_dropped_schema_is_one_sentence_and_is_made_again(postgres):
+    url = make_url(postgres).update_query_dict({"options": "-csearch_path=dropped"})
+    address = url.render_as_string(hide_password=False)
+    database = Database.to_write(address)  # creates the schema
+    database.apply(RowBatch(), {P0: OffsetRange(None, 10)})
+    with database.write() as connection:
+        connection.execute(text("DROP SCHEMA dropped CASCADE"))
+    with pytest.raises(DatabaseUnavailable, match="its tables are gone"):
+        database.apply(RowBatch(), {P0: OffsetRange(10, 12)})
+    database.close()
+    again = Database.to_write(address)
+    assert again.positions([P0]) == {}
+    again.close()

@@ -355,7 +355,7 @@ def test_any_other_fatal_error_is_raised_unchanged(world, reading):
 def test_a_transaction_that_can_be_neither_committed_nor_aborted_is_unsettled(world, reading):
     failed = failure(KafkaError._TIMED_OUT)
     world.failures = {"commit": [failed], "abort": [failure(KafkaError.INVALID_TXN_STATE)]}
-    with pytest.raises(TransactionUnsettled, match="a restart of this worker settles"):
+    with pytest.raises(TransactionUnsettled, match="the next run of this worker settles"):
         reading.commit({}, Output())
 
 

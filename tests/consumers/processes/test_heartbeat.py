@@ -33,7 +33,8 @@ class World:
     def flush(self, _seconds: float) -> None:
         self.calls.append("flush")
 
-    def produce(self, topic: str, *, key: bytes, value: bytes) -> None:
+    def produce(self, topic: str, *, key: bytes, value: bytes, on_delivery: Any) -> None:
+        self.confirm = on_delivery
         self.calls.append("produce")
         self.sent.append((topic, key, json.loads(value)))
 
@@ -113,7 +114,8 @@ def test_progress_at_is_the_time_of_the_last_commit(world, beat):
 
 
 def test_a_last_heartbeat_is_flushed_when_it_is_closed(world, beat):
-    beat.close(world)
+    beat.take(world)
+    beat.close()
     assert world.calls == ["produce", "flush"]
 
 
@@ -121,7 +123,8 @@ def test_a_heartbeat_has_the_problem_of_the_role_while_there_is_one(world, beat)
     world.reported = "1 model version is set aside: m/1: its profile is gone"
     sent_at(world, beat, 6)
     world.reported = None
-    beat.close(world)
+    beat.take(world)
+    beat.close()
     problems = [document["problem"] for *_, document in world.sent]
     assert problems == ["1 model version is set aside: m/1: its profile is gone"] * 2 + [None]
 
@@ -132,9 +135,11 @@ def test_a_heartbeat_says_that_its_worker_ends_again_and_again_beside_the_proble
     for _ in range(TOO_MANY):
         with pytest.raises(Trouble), restarts.recorded():
             raise Trouble("the disk is full")
-    beat.close(world)
+    beat.take(world)
+    beat.close()
     world.reported = "1 model version is set aside"
-    beat.close(world)
+    beat.take(world)
+    beat.close()
     ended = "it ended 3 times in the last 10 minutes, last: the disk is full"
     problems = [document["problem"] for *_, document in world.sent]
     assert problems == [ended, f"{ended}; 1 model version is set aside"]

@@ -112,5 +112,5 @@ def test_a_worker_records_its_ends_in_the_state_directory_by_prefix_role_and_slo
     monkeypatch.setattr(worker, "_run_store", fail)
     settings = load_settings(None, kafka={"prefix": "d"}, state={"directory": tmp_path})
     with pytest.raises(Trouble):
-        worker.run_worker(settings, "store", 2, lambda: True)
+        worker.run_worker(settings, "store", 2, lambda: False)
     assert b"the database is locked" in (tmp_path / "workers" / "d" / "store-2.json").read_bytes()

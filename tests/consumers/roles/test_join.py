@@ -30,6 +30,7 @@ from consumers.roles import join_store
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.join import Join
 from consumers.roles.join_store import JoinStore, StoreTaken
+from driftline.errors import BeginAgain, DiskFull
 from monitor.counts.joined_rows import JoinedRows, count_joined
 from monitor.counts.summary import Part
 from monitor.events.event_time import NEVER
@@ -718,7 +719,65 @@ def test_a_corrupt_store_is_rebuilt(worked, tmp_path, caplog):
     (tmp_path / "0" / "CURRENT").write_bytes(b"junk")
     behind, role = restarted(worked, tmp_path)
     assert behind == {J0: 0}
-    assert "is corrupt: rebuilding it" in caplog.text
+    assert "is damaged, rebuilding it" in caplog.text
+    role.on_partitions_revoked([J0])
+
+
+def test_a_store_without_its_manifest_is_rebuilt_once(worked, tmp_path, caplog):
+    (manifest,) = (tmp_path / "0").glob("MANIFEST-*")
+    manifest.unlink()
+    behind, role = restarted(worked, tmp_path)
+    assert behind == {J0: 0}
+    assert caplog.text.count("is damaged, rebuilding it") == 1
+    role.on_partitions_revoked([J0])
+    assert restarted(worked, tmp_path)[1].on_partitions_revoked([J0]) is None
+    assert caplog.text.count("is damaged, rebuilding it") == 1
+
+
+def test_a_flipped_byte_in_a_data_block_removes_the_store_and_begins_again(log, tmp_path):
+    """The error comes with a look-up; the next run rebuilds the store, and finds every pair."""
+    role, n = join(log, tmp_path), 3_000
+    joined(log, role, *(prediction_row(f"{i}", i) for i in range(n)))
+    role.on_partitions_revoked([J0])
+    restarted(log, tmp_path)[1].on_partitions_revoked([J0])  # writes the rows to a table
+    for table_file in (tmp_path / "0").glob("*.sst"):
+        content = bytearray(table_file.read_bytes())
+        content[len(content) // 3] ^= 1
+        table_file.write_bytes(content)
+    labels = [label_row(f"{i}", n) for i in range(n)]
+    with pytest.raises(BeginAgain, match="is damaged, rebuilding it: Corruption"):
+        joined(log, join(log, tmp_path), *labels)
+    assert not (tmp_path / "0").exists()
+    role = join(log, tmp_path)
+    joined(log, role)
+    assert outcome_counts(role)["joins/0"]["matched"] == n
+    role.on_partitions_revoked([J0])
+
+
+class FullDisk:
+    """A database that has no room, as RocksDB reports it."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def write(self, _batch: Any) -> None:
+        raise Exception("IO error: No space left on device: While appending to file: 000004.log")
+
+
+def test_a_full_disk_is_told_apart_and_the_store_is_kept(log, tmp_path, monkeypatch):
+    role, opened = join(log, tmp_path), join_store._open
+    joined(log, role, prediction_row("a", 0))
+    with monkeypatch.context() as full:
+        full.setattr(join_store, "_open", lambda path: FullDisk(opened(path)))
+        with pytest.raises(DiskFull, match="cannot be written: IO error: No space left on device"):
+            joined(log, role, label_row("a", 100))
+        role.on_partitions_revoked([J0])
+    role = join(log, tmp_path)
+    joined(log, role)
+    assert outcome_counts(role)["joins/0"]["matched"] == 1
     role.on_partitions_revoked([J0])
 
 

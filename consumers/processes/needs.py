@@ -1,0 +1,60 @@
+"""What a worker needs from outside: Kafka, the database, and room on its disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from consumers.kafka import outage
+from consumers.kafka.outage import Outage
+from consumers.processes.outages import Missing
+from driftline.errors import DatabaseUnavailable, DiskFull
+from driftline.settings import Settings
+
+ROOM_BYTES = 8_000_000  # that must be writable before a worker goes on
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class Needs:
+    """Tells from an error what is missing."""
+
+    def __init__(self, settings: Settings, kafka: Outage) -> None:
+        self._settings, self._kafka = settings, kafka
+        self._database = Outage("the database")
+        self._disk = Outage(f"room on the disk of {settings.state.directory}")
+
+    def missing(self, error: Exception) -> Missing | None:
+        """None if it is something else."""
+        if outage.is_away(error):
+            why = outage.sentence(error)
+            return Missing(self._kafka, why, lambda: outage.answers(self._settings))
+        if isinstance(error, DatabaseUnavailable):
+            return Missing(self._database, str(error), self._database_answers)
+        if isinstance(error, DiskFull) or (isinstance(error, OSError) and error.errno in _FULL):
+            directory = self._settings.state.directory
+            return Missing(self._disk, str(error), lambda: has_room(directory))
+        return None
+
+    def _database_answers(self) -> bool:
+        from consumers.database.database import Database
+
+        try:
+            Database.to_write(self._settings.store.url).close()
+        except DatabaseUnavailable:
+            return False
+        return True
+
+
+def has_room(directory: Path) -> bool:
+    """Whether a file of some megabytes can be written."""
+    file = directory / f"room-{os.getpid()}.tmp"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with file.open("wb") as written:
+            written.write(bytes(ROOM_BYTES))
+        return True
+    except OSError:
+        return False
+    finally:
+        file.unlink(missing_ok=True)

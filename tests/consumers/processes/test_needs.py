@@ -1,0 +1,80 @@
+"""What an error says is missing, and when it is back."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from consumers.database.database import Database, DatabaseUnavailable
+from consumers.kafka.outage import Outage
+from consumers.processes import needs
+from consumers.processes.needs import Needs
+from driftline.errors import DiskFull
+from driftline.settings import load_settings
+from producers.kafka.errors import MissingTopic
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Needs:
+    settings = load_settings(
+        None,
+        kafka={"bootstrap_servers": "127.0.0.1:1"},
+        state={"directory": tmp_path / "state"},
+        store={"url": f"sqlite:///{tmp_path / 'folder' / 'driftline.db'}"},
+    )
+    return Needs(settings, Outage("Kafka at 127.0.0.1:1"))
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN)), "Kafka at 127.0.0.1:1"),
+        (DatabaseUnavailable("no connection"), "the database"),
+        (DiskFull("no room"), "room on the disk of"),
+        (OSError(errno.ENOSPC, "No space left on device"), "room on the disk of"),
+    ],
+)
+def test_each_error_names_what_is_missing(found, error, name):
+    missing = found.missing(error)
+    assert missing is not None
+    assert missing.outage.name.startswith(name)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EACCES, "denied"), MissingTopic("no topic")])
+def test_other_errors_are_no_outages(found, error):
+    assert found.missing(error) is None
+
+
+def test_a_broker_that_does_not_answer_is_not_back(found, monkeypatch):
+    monkeypatch.setattr("consumers.kafka.outage.ANSWER_S", 0.2)
+    missing = found.missing(KafkaException(KafkaError(KafkaError._TRANSPORT)))
+    assert missing is not None
+    assert not missing.is_back()
+
+
+def test_the_disk_is_back_when_some_megabytes_can_be_written(found, tmp_path, monkeypatch):
+    missing = found.missing(DiskFull("no room"))
+    assert missing is not None
+    assert missing.is_back()
+    assert list((tmp_path / "state").iterdir()) == []
+    monkeypatch.setattr(needs.Path, "open", full)
+    assert not missing.is_back()
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_the_database_is_back_when_its_tables_can_be_read(found, tmp_path):
+    """Its folder is missing at first."""
+    address = f"sqlite:///{tmp_path / 'folder' / 'driftline.db'}"
+    with pytest.raises(DatabaseUnavailable) as away:
+        Database.to_write(address)
+    missing = found.missing(away.value)
+    assert missing is not None
+    assert not missing.is_back()
+    (tmp_path / "folder").mkdir()
+    assert missing.is_back()
