@@ -41,6 +41,8 @@ LOCK_TIMEOUT_S, RETRY_S = 15.0, 0.1
 ID_BYTES = 16
 SPANS = 4_096  # of the index in the lifetime of an entry
 BLOOM_BITS = 10
+FULL = "No space left on device"
+DAMAGE = ("Corruption", "IO error: No such file or directory")  # other bytes, or files are missing
 
 _STATE = b"m2"  # another number for another format of the store
 _ENTRY, _INDEX = b"e", b"x"
@@ -124,9 +126,8 @@ class JoinStore:
         self._db = _open(path)
         with self._usable():
             stored = self._db.get(_STATE)
-        self.state = (
-            JoinState(0) if stored is None else msgspec.msgpack.decode(stored, type=JoinState)
-        )
+        decode = msgspec.msgpack.decode
+        self.state = JoinState(0) if stored is None else decode(stored, type=JoinState)
         if stored is None and next(iter(self._db.keys()), None) is not None:
             log.warning("%s was written by another release: rebuilding it", path)
             self._db.close()
@@ -190,9 +191,9 @@ class JoinStore:
         try:
             yield
         except Exception as error:  # rocksdict raises nothing more precise
-            if "No space left on device" in str(error) or "Disk quota exceeded" in str(error):
+            if FULL in str(error):
                 raise DiskFull(f"{self.path} cannot be written: {error}") from error
-            if not is_damage(str(error)):
+            if not str(error).startswith(DAMAGE):
                 raise
             self.close()
             shutil.rmtree(self.path, ignore_errors=True)
@@ -271,17 +272,12 @@ def _options() -> Options:
     return options
 
 
-def is_damage(message: str) -> bool:
-    """Whether RocksDB says that files have other bytes than it wrote, or are missing."""
-    return message.startswith("Corruption") or "No such file or directory" in message
-
-
 def _recover(path: Path, message: str) -> None:
     """Prepare for another attempt to open. Raises ``OSError`` if there is no use in one."""
-    if is_damage(message):
+    if message.startswith(DAMAGE):
         log.warning("%s is damaged, rebuilding it: %s", path, message)
         shutil.rmtree(path)
-    elif "No space left on device" in message:
+    elif FULL in message:
         raise DiskFull(f"{path} cannot be opened: {message}")
     elif "/LOCK" in message:
         time.sleep(RETRY_S)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -344,6 +345,30 @@ def test_a_fenced_static_member_raises_slot_taken(world, reading):
     world.messages = [[KafkaMessage(P0, 0, KafkaError(KafkaError._FATAL, text))]]
     with pytest.raises(SlotTaken, match="give each its own --slot"):
         reading.poll(0)
+
+
+def test_a_producer_that_is_shut_out_after_a_long_transaction_begins_again(world, reading):
+    """The broker shuts out whoever keeps a transaction open for too long, as after an outage."""
+
+    def commit(_timeout: float) -> None:
+        world.now_s += 11
+        raise failure(KafkaError.INVALID_PRODUCER_EPOCH, fatal=True)
+
+    world.commit_transaction = commit
+    with pytest.raises(TransactionUnsettled):
+        reading.commit({}, Output())
+
+
+def test_a_commit_that_gets_no_answer_ends_within_the_time_of_a_transaction(
+    world, reading, monkeypatch
+):
+    """The client library ignores its time limit for sending offsets."""
+    monkeypatch.setattr(transactional_producer, "TRANSACTION_MS", 50)
+    answer = threading.Event()
+    world.send_offsets_to_transaction = lambda *_: answer.wait(30)
+    with pytest.raises(TransactionUnsettled, match="the coordinator of the group does not answer"):
+        reading.commit({P0: 8}, Output())
+    answer.set()
 
 
 def test_any_other_fatal_error_is_raised_unchanged(world, reading):
