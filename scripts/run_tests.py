@@ -26,7 +26,7 @@ def main(options: Sequence[str]) -> int:
         on_kafka = _pytest(
             "kafka and not long", "-o", "cache_dir=.pytest_cache/kafka", *options, output=output
         )
-        others = _pytest("not kafka", *options)
+        others = _pytest("not kafka and not long", *options)
         codes = [_code(others), _code(on_kafka)]
         output.seek(0)
         shutil.copyfileobj(output, sys.stdout.buffer)

@@ -17,6 +17,15 @@ def test_on_kafka():
 
 def test_other():
     assert {other}
+
+@pytest.mark.long
+def test_takes_minutes():
+    assert False
+
+@pytest.mark.kafka
+@pytest.mark.long
+def test_takes_minutes_on_kafka():
+    assert False
 """
 
 
@@ -24,7 +33,7 @@ def test_other():
     ("on_kafka", "other", "code"), [(1, 1, 0), (0, 1, 1), (1, 0, 1), (0, 0, 1)]
 )
 def test_run_fails_if_either_process_fails_and_prints_both(tmp_path, on_kafka, other, code):
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = kafka\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = kafka\n long\n")
     (tmp_path / "test_it.py").write_text(TESTS.format(on_kafka=on_kafka, other=other))
     command = [sys.executable, str(SCRIPT), "--no-header", "-v"]
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # they load slowly
