@@ -37,6 +37,9 @@ COMMANDS = {
         "consumers.commands.calibrate:calibrate", "Choose drift settings from your own history."
     ),
     "topics": Command("consumers.commands.consume:topics", "Create the Kafka topics."),
+    "doctor": Command(
+        "consumers.commands.doctor:doctor", "Check topics, state, groups and the database."
+    ),
     "consume": Command("consumers.commands.consume:consume", "Run the workers of all roles."),
     "api": Command("api.commands:api", "Serve the REST API."),
     "dashboard": Command("dashboard.commands:dashboard", "Serve the dashboard."),

@@ -75,6 +75,10 @@ class Database:
         with self.write() as connection:
             schema.claim(connection, self.location, cluster_id, prefix)
 
+    def require_owner(self, connection: Connection, cluster_id: str, prefix: str) -> None:
+        """Raises ``ForeignDatabase`` if the database is bound to others."""
+        schema.require_owner(connection, self.location, cluster_id, prefix)
+
     def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """The next offset to read of each partition that something was written from."""
         with self.write() as connection:

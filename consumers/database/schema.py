@@ -55,8 +55,13 @@ def claim(connection: Connection, location: str, cluster_id: str, prefix: str) -
     """
     claimed = {"cluster": cluster_id, "prefix": prefix}
     insert_missing(connection, meta, [{"key": key, "value": v} for key, v in claimed.items()])
-    owner = {key: _meta(connection, key) for key in claimed}
-    if owner != claimed:
+    require_owner(connection, location, cluster_id, prefix)
+
+
+def require_owner(connection: Connection, location: str, cluster_id: str, prefix: str) -> None:
+    """Raises ``ForeignDatabase`` if the database belongs to another cluster or prefix."""
+    owner = {key: _meta(connection, key) for key in ("cluster", "prefix")}
+    if owner["cluster"] is not None and owner != {"cluster": cluster_id, "prefix": prefix}:
         raise ForeignDatabase(
             f"{location} holds the findings of topics {owner['prefix']}.* on Kafka cluster"
             f" {owner['cluster']!r}, not of {prefix}.* on {cluster_id!r}: set store.url to"

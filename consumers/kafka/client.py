@@ -194,15 +194,18 @@ class Client:
         consumer = self._members[0].consumer
         return int(consumer.get_watermark_offsets(at, timeout=TIMEOUT_S)[0])
 
-    def end_offset(self, partition: TopicPartition) -> int | None:
-        """The end of a partition as the consumer last knew it; None if it does not know it."""
+    def end_offset(self, partition: TopicPartition, read: int) -> int | None:
+        """The end of a partition as the consumer last knew it; None if it does not know it.
+
+        ``read`` is the next offset for the role. At its end, a partition has no more records.
+        """
         try:
             at = self._conversion.to_kafka(partition)
             consumer = self._member(partition.topic).consumer
             _, high = consumer.get_watermark_offsets(at, cached=True)
         except KafkaException:
             return None
-        return int(high) if high >= 0 else None
+        return self._idle.end_of_records(partition, int(high), read) if high >= 0 else None
 
     def cluster_id(self) -> str:
         return str(self._members[0].consumer.list_topics(timeout=TIMEOUT_S).cluster_id)
@@ -248,8 +251,8 @@ class Client:
     def _follow(self, records: FetchedRecords, events: Iterable[KafkaMessage]) -> None:
         """Raises the error among ``events``; all others are ends of partitions."""
         next_offsets = {block.source: block.next_offset for block in records.blocks}
-        for source in next_offsets:
-            self._idle.record_read(source)
+        for source, next_offset in next_offsets.items():
+            self._idle.record_read(source, next_offset)
         for event in events:
             error = event.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:

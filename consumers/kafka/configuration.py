@@ -10,6 +10,7 @@ from producers.kafka.configuration import client_config
 TIMEOUT_S = 30.0
 TRANSACTION_MS = SESSION_MS = 10_000
 MAX_MESSAGE_BYTES = 4_000_000
+NEW_PARTITIONS_MS = 10_000  # how often a member looks for them
 
 _CLASSIC = {"partition.assignment.strategy": "cooperative-sticky", "heartbeat.interval.ms": 2_000}
 _CLASSIC_ONLY = {*_CLASSIC, "session.timeout.ms", "group.protocol.type"}
@@ -40,6 +41,7 @@ def member_config(settings: Settings, group: str, instance: str) -> dict[str, An
     protocol = settings.kafka.group_protocol
     own = {**_CLASSIC, "session.timeout.ms": SESSION_MS} if protocol == "classic" else {}
     joining = {"group.instance.id": instance, "group.protocol": protocol, **own}
+    joining["topic.metadata.refresh.interval.ms"] = NEW_PARTITIONS_MS
     config = {**consumer_config(settings, group), **joining}
     return {key: value for key, value in config.items() if key in own or key not in _CLASSIC_ONLY}
 

@@ -25,23 +25,36 @@ class IdleDetector:
         self._member, self._conversion = member, conversion
         self._ends_read: dict[TopicPartition, int] = {}
         self._quiet_since_s: dict[TopicPartition, float] = {}
+        self._next_offsets: dict[TopicPartition, int] = {}  # after the newest record that was read
         self._looked_up_s = float("-inf")
 
     def end_reached(self, partition: TopicPartition, offset: int) -> None:
         self._ends_read[partition] = offset
         self._quiet_since_s.setdefault(partition, time.monotonic())
 
-    def record_read(self, partition: TopicPartition) -> None:
+    def end_of_records(self, partition: TopicPartition, high: int, read: int) -> int:
+        """The offset that follows the newest record; ``high``, unless all before it was read.
+
+        Behind the newest record there may be markers of transactions. ``read`` is returned if no
+        record was read yet.
+        """
+        at_end = self._ends_read.get(partition, -1) >= high
+        return self._next_offsets.get(partition, read) if at_end else high
+
+    def record_read(self, partition: TopicPartition, next_offset: int) -> None:
+        self._next_offsets[partition] = next_offset
         self._ends_read.pop(partition, None)
         self._quiet_since_s[partition] = time.monotonic()
 
     def remove(self, partition: TopicPartition) -> None:
         self._ends_read.pop(partition, None)
         self._quiet_since_s.pop(partition, None)
+        self._next_offsets.pop(partition, None)
 
     def rewound(self) -> None:
         """Partitions will be read again: none of them is at its end."""
         self._ends_read.clear()
+        self._next_offsets.clear()
 
     def idle(self, seconds: float) -> dict[TopicPartition, int]:
         """The end offset of each partition that was at its end in all look-ups of ``seconds``.

@@ -6,7 +6,10 @@ retention, without which a lost store or snapshot cannot be rebuilt.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
@@ -16,11 +19,16 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from consumers.kafka.topics import TIMEOUT_S, Config, Topic, topics
+from driftline.errors import Trouble
 from driftline.settings import Settings
 from monitor.plan import Plan, duration_text
 from producers.kafka.configuration import client_config
-from producers.kafka.errors import reason
+from producers.kafka.errors import KafkaUnavailable, reason
+from producers.kafka.metadata import metadata
 
+log = logging.getLogger(__name__)
+
+WATCH_S = 60.0
 RETENTION = "retention.ms"
 UNLIMITED = "-1"
 _AT_LEAST = (RETENTION, "max.message.bytes")
@@ -28,24 +36,77 @@ _AT_LEAST = (RETENTION, "max.message.bytes")
 _EQUAL = ("cleanup.policy", "message.timestamp.type")
 
 
+class UnfitTopics(Trouble):
+    """Topics are configured in a way with which results would be wrong."""
+
+
+class Unfit(NamedTuple):
+    """An existing topic whose configuration does not fit."""
+
+    topic: str  # full name
+    sentence: str  # what differs, and the command that changes it
+    wrong: bool  # whether results would be wrong; otherwise a lost cache could not be rebuilt
+
+
 def configuration_warnings(settings: Settings, plan: Plan, existing: Collection[str]) -> list[str]:
-    """One line for each existing topic whose configuration does not fit, and how to change it.
+    """One line for each existing topic whose configuration does not fit, and how to change it."""
+    try:
+        return [unfit.sentence for unfit in unfit_topics(settings, plan, existing)]
+    except KafkaException as error:
+        return [f"the configuration of existing topics could not be read: {reason(error)}"]
+
+
+def unfit_topics(settings: Settings, plan: Plan, existing: Collection[str]) -> list[Unfit]:
+    """Those of the existing topics that do not fit. Raises ``KafkaException``.
 
     A topic that keeps more records or takes larger messages than needed fits.
     """
     wanted = [topic for topic in topics(settings, plan) if topic.name in existing]
-    if not wanted:
-        return []
-    try:
-        current = _current(settings, wanted)
-    except KafkaException as error:
-        return [f"the configuration of existing topics could not be read: {reason(error)}"]
+    current = _current(settings, wanted) if wanted else {}
     found = [(topic, _misfits(topic.config, current[topic.name])) for topic in wanted]
     return [
-        _warning(settings, topic, current[topic.name], misfits)
+        Unfit(
+            topic.name,
+            _warning(settings, topic, current[topic.name], misfits),
+            not set(misfits).isdisjoint(_EQUAL),
+        )
         for topic, misfits in found
         if misfits
     ]
+
+
+class TopicWatch:
+    """Compares the configuration of topics with the plans at the start and every minute."""
+
+    def __init__(self, settings: Settings, existing: Callable[[], Collection[str]]) -> None:
+        self._settings, self._existing = settings, existing
+        self._next_s = float("-inf")
+        self._problem: str | None = None
+
+    def problem(self) -> str | None:
+        """What does not fit. Raises ``UnfitTopics`` if results would be wrong."""
+        if time.monotonic() >= self._next_s:
+            self._next_s = time.monotonic() + WATCH_S
+            self._problem = self._compared()
+        return self._problem
+
+    def _compared(self) -> str | None:
+        settings = self._settings
+        try:
+            found = unfit_topics(settings, settings.plan(), self._existing())
+        except (KafkaException, KafkaUnavailable) as error:
+            log.info("the configuration of topics could not be read: %s", error)
+            return None
+        wrong = [unfit.sentence for unfit in found if unfit.wrong]
+        if wrong:
+            raise UnfitTopics("; ".join(wrong))
+        return "; ".join(unfit.sentence for unfit in found) or None
+
+
+def existing_topics(settings: Settings) -> frozenset[str]:
+    """The full names of all topics of the cluster. Raises ``KafkaUnavailable``."""
+    admin = AdminClient(client_config(settings, {}))
+    return frozenset(metadata(admin, settings).topics)
 
 
 def _current(settings: Settings, wanted: Sequence[Topic]) -> Mapping[str, Config]:

@@ -70,12 +70,17 @@ class TopicReader:
 
     def end_offsets(self) -> dict[TopicPartition, int]:
         """The present end of each partition: the offset after its last committed record."""
+        return {at: high for at, (_, high) in self._watermarks().items()}
+
+    def first_offsets(self) -> dict[TopicPartition, int]:
+        """The oldest offset that retention has left in each partition."""
+        return {at: low for at, (low, _) in self._watermarks().items()}
+
+    def _watermarks(self) -> dict[TopicPartition, tuple[int, int]]:
         try:
             return {
-                TopicPartition(self._topic, number): int(
-                    self._consumer.get_watermark_offsets(
-                        KafkaPartition(self._name, number), timeout=TIMEOUT_S
-                    )[1]
+                TopicPartition(self._topic, number): self._consumer.get_watermark_offsets(
+                    KafkaPartition(self._name, number), timeout=TIMEOUT_S
                 )
                 for number in self._partitions
             }

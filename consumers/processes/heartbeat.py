@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -38,7 +38,7 @@ class HasStatus(Protocol):
 class EndOffsets(Protocol):
     """The end offsets of partitions, as far as they are known."""
 
-    def end_offset(self, topic_partition: TopicPartition) -> int | None: ...
+    def end_offset(self, topic_partition: TopicPartition, read: int) -> int | None: ...
 
 
 class Heartbeat:
@@ -56,6 +56,7 @@ class Heartbeat:
         self._lines = ConnectionLines()
         LIBRDKAFKA.addFilter(self._lines)
         self.kafka = Outage(f"Kafka at {settings.kafka.bootstrap_servers}")
+        self.watch: Callable[[], str | None] = lambda: None  # what is wrong outside of the role
         self._next_s = 0.0
         self._unconfirmed_s: float | None = None  # since when
         self._progress_ms: int | None = None
@@ -73,7 +74,7 @@ class Heartbeat:
             self._progress_ms = wall_clock_ms()
         if self._is_due():
             self.take(role)
-            self.send(self._problem)
+            self.send("; ".join(filter(None, (self._problem, self.watch()))) or None)
 
     def send_problem_if_due(self, problem: str) -> None:
         """The same while no role runs: with the partitions of the last one."""
@@ -128,5 +129,8 @@ class Heartbeat:
             self.kafka.ended()
 
     def _with_end(self, name: str, values: Mapping[str, object]) -> PartitionStatus:
-        end = None if self._ends is None else self._ends.end_offset(TopicPartition.of(name))
-        return msgspec.convert({**values, "end": end}, PartitionStatus)
+        status = msgspec.convert(values, PartitionStatus)
+        if self._ends is None:
+            return status
+        end = self._ends.end_offset(TopicPartition.of(name), status.offset or 0)
+        return msgspec.structs.replace(status, end=end)

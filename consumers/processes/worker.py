@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from consumers.kafka.client import Client
+from consumers.kafka.topic_configuration import TopicWatch, existing_topics
 from consumers.kafka.version_table import VersionTable
 from consumers.messages.records import TopicPartition
 from consumers.processes.heartbeat import Heartbeat
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 
 GC_OBJECTS = 100_000  # more objects created than deleted, before the collector looks for cycles
 ROLES = ("aggregate", "join", "detect", "retrain", "store")
-_TOPICS = {
+READS = {  # of the roles with a consumer group; ``store`` has its positions in the database
     "aggregate": Aggregate.reads,
     "join": Join.reads,
     "detect": Detect.reads,
@@ -65,6 +66,8 @@ def run_worker(
         heartbeat.send_problem_if_due,
         stopped,
     )
+    if not gapless:  # the embedded broker cannot be asked
+        heartbeat.watch = TopicWatch(settings, lambda: existing_topics(settings)).problem
     run = _run_store if role == "store" else _run_transactional
     with restarts.recorded():
         try:
@@ -86,12 +89,13 @@ def _run_transactional(worker: _Worker, heartbeat: Heartbeat, stopped: Callable[
     settings, name, slot, gapless = worker
     with ProfileTable(settings) as profiles, ExitStack() as ending:
         profiles.catch_up()
-        client = Client(settings, name, slot, _TOPICS[name], gapless=gapless)
+        client = Client(settings, name, slot, READS[name], gapless=gapless)
         ending.callback(client.close)
         heartbeat.read_by(client)
         run = LongWork(client, lambda: heartbeat.send_if_due(role, progressed=False))
         role = _role(name, settings, client, profiles, run)
         ending.callback(_release, role, heartbeat)
+        heartbeat.watch()
         log.info("%s-%d is reading", name, slot)
         idle_ms = settings.plan().time.idle_after_ms
         run_role(
@@ -121,6 +125,7 @@ def _run_store(worker: _Worker, heartbeat: Heartbeat, stopped: Callable[[], bool
         profiles = ending.enter_context(ProfileTable(settings))
         role = Store(database, profiles, keep_ms=settings.store_keep_ms())
         ending.callback(_release, role, heartbeat)
+        heartbeat.watch()
         log.info("store-%d is reading", slot)
         run_sink(client, role, heartbeat, poll_s=_commit_s(settings), stopped=stopped)
 
@@ -159,6 +164,6 @@ def _plans(settings: Settings) -> Callable[[str], Plan]:
 
 def _directory(settings: Settings, client: Client, role: str) -> Path:
     """State belongs to one role and to one topic of one cluster; other state is not opened."""
-    (topic,) = _TOPICS[role]
+    (topic,) = READS[role]
     owner = Path(client.cluster_id()) / settings.kafka.prefix / role / client.topic_id(topic)
     return settings.state.directory / owner

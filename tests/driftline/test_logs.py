@@ -90,6 +90,7 @@ def test_worker_that_cannot_start_logs_the_error_as_json_without_secrets():
     done = run(
         *("-m", "consumers", "store", "--slot", "1", "--log-format", "json"),
         DRIFTLINE_STORE__URL=NOWHERE,
+        DRIFTLINE_KAFKA__OUTAGE_PATIENCE="0s",
     )
     assert done.returncode == 1
     lines = [json.loads(line) for line in done.stderr.splitlines()]

@@ -13,7 +13,7 @@ from textwrap import dedent
 
 import pytest
 from confluent_kafka import ConsumerGroupState, Producer
-from confluent_kafka.admin import AdminClient, ConfigResource
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions
 
 from consumers.kafka import configuration
 from consumers.kafka.client import Client
@@ -366,6 +366,33 @@ def await_idle(client: Client) -> dict[TopicPartition, int]:
         assert time.monotonic() < deadline_s, f"no idle partitions in time, got {idle}"
         client.poll(0.1)
     return idle
+
+
+# -- new partitions, and the end of a partition ------------------------------------------------
+
+
+def test_records_of_a_new_partition_are_read_within_half_a_minute(settings, kafka):
+    with member(settings) as client:
+        send(settings, P0, b"0")
+        assert read(client, 1) == [b"0"]
+        admin = AdminClient({"bootstrap.servers": kafka})
+        more = NewPartitions(settings.topic("predictions"), 3)
+        for grown in admin.create_partitions([more]).values():
+            grown.result(TIMEOUT_S)
+        send(settings, TopicPartition("predictions", 2), b"new")
+        assert read(client, 1) == [b"new"]
+
+
+def test_markers_of_transactions_are_no_lag(settings, kafka):
+    """Before it was read, the end of a partition is that of the log, afterwards of its records."""
+    producer = Producer({"bootstrap.servers": kafka, "transactional.id": settings.topic("own")})
+    producer.init_transactions(TIMEOUT_S)
+    for _ in range(3):
+        producer.begin_transaction()
+        producer.produce(settings.topic("predictions"), b"value", partition=0)
+        producer.commit_transaction(TIMEOUT_S)
+    with member(settings) as client:
+        poll_until(client, lambda records: len(records) == 3 and client.end_offset(P0, 5) == 5)
 
 
 # -- another process, which is stopped or killed -----------------------------------------------

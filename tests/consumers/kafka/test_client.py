@@ -476,7 +476,7 @@ def test_rewind_goes_back_in_both_groups(groups):
 
 def test_end_of_a_partition_is_known_to_the_consumer_that_reads_it(groups):
     groups.predictions.newest_end, groups.labels.newest_end = 10, 20
-    assert [groups.client.end_offset(at) for at in (P0, L0)] == [10, 20]
+    assert [groups.client.end_offset(at, 0) for at in (P0, L0)] == [10, 20]
 
 
 def test_close_leaves_both_groups(groups):
@@ -507,6 +507,31 @@ def test_member_that_its_group_does_not_admit_yet_joins_again(world, client, mon
     assert world.calls == ["close", ("sleep", member_module.JOIN_AGAIN_S)]
     assert world.callbacks is not first_callbacks
     assert "still a member of its group" in caplog.text
+
+
+# -- the end of a partition --------------------------------------------------------------------
+
+
+def test_markers_of_transactions_behind_the_newest_record_are_no_records_to_read(world, reading):
+    """Records 0 to 2, then a marker: the end of the log is 4, that of the records 3."""
+    world.newest_end = 4
+    world.messages = [[KafkaMessage(P0, 0), KafkaMessage(P0, 2)]]
+    reading.poll(1.0)
+    assert reading.end_offset(P0, 0) == 4  # there may be more
+    world.messages = [[end(P0, 4)]]
+    reading.poll(1.0)
+    assert reading.end_offset(P0, 0) == 3
+    world.newest_end = 6
+    assert reading.end_offset(P0, 3) == 6
+
+
+def test_a_partition_at_its_end_without_a_record_since_the_start_has_no_lag(world, reading):
+    world.newest_end = 9
+    world.messages = [[end(P0, 9)]]
+    reading.poll(1.0)
+    assert reading.end_offset(P0, 8) == 8
+    reading.rewind()
+    assert reading.end_offset(P0, 8) == 9
 
 
 # -- rebalances --------------------------------------------------------------------------------

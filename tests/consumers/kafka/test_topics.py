@@ -14,7 +14,11 @@ import consumers.kafka.topic_configuration
 import consumers.kafka.topics
 from consumers.commands.consume import topics as topics_command
 from consumers.kafka.configuration import producer_config
-from consumers.kafka.topic_configuration import configuration_warnings
+from consumers.kafka.topic_configuration import (
+    TopicWatch,
+    UnfitTopics,
+    configuration_warnings,
+)
 from consumers.kafka.topics import TopicsNotCreated, commands, create, topics
 from driftline.settings import Settings, load_settings
 from monitor.plan import DAY, HOUR
@@ -320,3 +324,42 @@ def test_the_acls_cover_topics_groups_and_transactions_of_the_prefix():
     }
     assert resources == {"d."}
     assert all("--resource-pattern-type prefixed" in line for line in lines if "d." in line)
+
+
+# -- the comparison of a role, every minute ------------------------------------------------------
+
+
+@pytest.fixture
+def watch(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> TopicWatch:
+    admin.now_s = 0.0  # type: ignore[attr-defined]
+    clock = consumers.kafka.topic_configuration.time
+    monkeypatch.setattr(clock, "monotonic", lambda: admin.now_s)  # type: ignore[attr-defined]
+    admin.existing = {"d.joins", "d.summaries"}
+    return TopicWatch(settings(), lambda: admin.existing)
+
+
+def test_a_retention_that_became_too_short_is_a_problem_within_a_minute(admin, watch):
+    assert watch.problem() is None
+    admin.configs = {"d.summaries": {"retention.ms": "1000"}}
+    admin.now_s = 59.0
+    assert watch.problem() is None
+    admin.now_s = 60.0
+    assert "d.summaries: retention.ms is 1000 (1s), needed at least" in watch.problem()
+    admin.configs = {}
+    admin.now_s = 120.0
+    assert watch.problem() is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("cleanup.policy", "compact"), ("message.timestamp.type", "CreateTime")],
+)
+def test_a_topic_with_which_results_would_be_wrong_is_refused(admin, watch, key, value):
+    admin.configs = {"d.joins": {key: value}}
+    with pytest.raises(UnfitTopics, match=f"d.joins: {key} is {value}, needed .*--add-config"):
+        watch.problem()
+
+
+def test_a_configuration_that_cannot_be_read_is_no_problem(admin, watch):
+    admin.refused = {"d.joins"}
+    assert watch.problem() is None

@@ -44,7 +44,8 @@ class World:
     def problem(self) -> str | None:
         return self.reported
 
-    def end_offset(self, topic_partition: TopicPartition) -> int | None:
+    def end_offset(self, topic_partition: TopicPartition, read: int) -> int | None:
+        assert read == 1_200
         return {TopicPartition("predictions", 0): 1_300}.get(topic_partition)
 
 

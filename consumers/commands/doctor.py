@@ -1,0 +1,62 @@
+"""``driftline doctor``: compares topics, state, groups and database with what is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+from confluent_kafka.admin import AdminClient
+
+from consumers.kafka.topic_checks import Check, group_checks, state_checks, topic_checks
+from consumers.processes.worker import READS
+from driftline.errors import Trouble
+from driftline.settings import Settings
+from driftline.terminal import printable
+from producers.kafka.configuration import client_config
+from producers.kafka.metadata import metadata
+
+
+@click.command()
+@click.pass_context
+def doctor(context: click.Context) -> None:
+    """Check topics, state, consumer groups and the database.
+
+    Prints a line for each check, with what mends it if something is wrong. The exit code is 1 then.
+    Nothing is changed.
+    """
+    wrong = 0
+    for check in _checks(context.obj):
+        wrong += check.wrong is not None
+        line = (
+            f"ok     {check.name}" if check.wrong is None else f"wrong  {check.name}: {check.wrong}"
+        )
+        click.echo(printable(line))
+    click.echo("nothing is wrong" if not wrong else f"{wrong} checks found something wrong")
+    context.exit(1 if wrong else 0)
+
+
+def _line(check: Check) -> str:
+    return f"ok     {check.name}" if check.wrong is None else f"wrong  {check.name}: {check.wrong}"
+
+
+def _checks(settings: Settings) -> Iterator[Check]:
+    admin = AdminClient(client_config(settings, {}))
+    cluster = metadata(admin, settings)
+    yield from topic_checks(settings, cluster.topics)
+    yield from state_checks(settings, cluster.topics)
+    yield from group_checks(settings, READS, cluster.topics)
+    yield Check("database", _database(settings, str(cluster.cluster_id)))
+
+
+def _database(settings: Settings, cluster_id: str) -> str | None:
+    from consumers.database.database import Database
+    from consumers.database.engines import InvalidDatabase
+
+    try:
+        database = Database.to_read(settings.store.url)
+        with database.read() as connection:
+            database.require_owner(connection, cluster_id, settings.kafka.prefix)
+        database.close()
+    except (Trouble, InvalidDatabase) as error:
+        return str(error)
+    return None
