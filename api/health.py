@@ -9,6 +9,7 @@ be wrong. Only the difference between two times of the same worker uses the work
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,10 @@ from api.answers import Health, LabelCounts, RecordCounts, Worker
 from api.answers.health import WorkerState
 from consumers.messages.times import milliseconds, utc_datetime
 
+DIFFERENT = (
+    "its settings differ from those of most workers: give all of them the same driftline.toml and"
+    " variables"
+)
 SILENT_MS = 30_000  # six heartbeats
 MOST_EXPIRED = 0.1  # of all labels, without a warning
 MIN_EXPIRED = 100
@@ -46,6 +51,10 @@ class WorkerHeartbeat:
         return self.document.get("problem")
 
     @property
+    def plan(self) -> str | None:
+        return self.document.get("plan")
+
+    @property
     def progress_ms(self) -> int | None:
         """Time of the newest commit, converted to the clock of ``store``."""
         progress_at = self.document.get("progress_at")
@@ -58,7 +67,8 @@ class WorkerHeartbeat:
 
 
 def assess(heartbeats: Sequence[WorkerHeartbeat], now_ms: int) -> Health:
-    workers = [_worker(heartbeat, heartbeats, now_ms) for heartbeat in heartbeats]
+    plan = _usual_plan(heartbeats, now_ms)
+    workers = [_worker(heartbeat, heartbeats, now_ms, plan) for heartbeat in heartbeats]
     present = {worker.role for worker in workers}
     missing = [role for role in REQUIRED_ROLES if role not in present]
     healthy = not missing and all(worker.status in ("ok", "replaced") for worker in workers)
@@ -100,15 +110,31 @@ def partition_counts(
     return {partition: newest[partition].get("counts") or {} for partition in sorted(newest)}
 
 
+def _usual_plan(heartbeats: Sequence[WorkerHeartbeat], now_ms: int) -> str | None:
+    """The settings of most workers that are not silent."""
+    plans = Counter(at.plan for at in heartbeats if at.plan and not at.is_silent(now_ms))
+    return max(plans, key=lambda plan: (plans[plan], plan), default=None)
+
+
+def _problem(heartbeat: WorkerHeartbeat, usual_plan: str | None) -> str | None:
+    differs = heartbeat.plan is not None and heartbeat.plan != usual_plan
+    problems = (heartbeat.problem, DIFFERENT if differs else None)
+    return "; ".join(filter(None, problems)) or None
+
+
 def _worker(
-    heartbeat: WorkerHeartbeat, heartbeats: Sequence[WorkerHeartbeat], now_ms: int
+    heartbeat: WorkerHeartbeat,
+    heartbeats: Sequence[WorkerHeartbeat],
+    now_ms: int,
+    usual_plan: str | None,
 ) -> Worker:
     progress_ms = heartbeat.progress_ms
+    problem = _problem(heartbeat, usual_plan)
     return Worker(
         role=heartbeat.role,
         slot=heartbeat.slot,
-        status=_state(heartbeat, heartbeats, now_ms),
-        problem=heartbeat.problem,
+        status=_state(heartbeat, heartbeats, now_ms, problem),
+        problem=problem,
         heartbeat_at=utc_datetime(heartbeat.received_ms),
         heartbeat_age_s=_age_s(heartbeat.received_ms, now_ms),
         progress_at=None if progress_ms is None else utc_datetime(progress_ms),
@@ -116,15 +142,19 @@ def _worker(
         lag=sum(_lag(status) for status in heartbeat.partitions.values()),
         watermark=_watermark(heartbeat.partitions.values()),
         foreign=sum(_foreign(status) for status in heartbeat.partitions.values()),
+        plan=heartbeat.plan,
         partitions=dict(heartbeat.partitions),
     )
 
 
 def _state(
-    heartbeat: WorkerHeartbeat, heartbeats: Sequence[WorkerHeartbeat], now_ms: int
+    heartbeat: WorkerHeartbeat,
+    heartbeats: Sequence[WorkerHeartbeat],
+    now_ms: int,
+    problem: str | None,
 ) -> WorkerState:
     if not heartbeat.is_silent(now_ms):
-        return "problem" if heartbeat.problem else "ok"
+        return "problem" if problem else "ok"
     others = [
         other
         for other in heartbeats

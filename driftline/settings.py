@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -95,6 +96,11 @@ class Settings(BaseSettings):
             return plans.store_keep_ms(self.store)
         except InvalidPlan as error:
             raise InvalidSettings(str(error)) from error
+
+    def plan_hash(self) -> str:
+        """Equal for settings with which all models are judged alike."""
+        plans = [self.plan(), *((model, self.plan(model)) for model in sorted(self.models))]
+        return hashlib.sha256(repr(plans).encode()).hexdigest()[:16]
 
     def secrets(self) -> Iterator[str]:
         """The values that must not appear in a log."""

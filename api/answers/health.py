@@ -24,7 +24,10 @@ class Worker(Answer):
         description="`problem`: it reports a problem. `silent`: no heartbeat for 30 s. `replaced`:"
         " silent, but other workers of its role have taken over all of its partitions."
     )
-    problem: str | None = Field(description="The problem that the worker reports.")
+    problem: str | None = Field(
+        description="The problem that the worker reports, or that its settings differ from those of"
+        " others."
+    )
     heartbeat_at: datetime = Field(
         description="When the role `store` received its newest heartbeat."
     )
@@ -41,6 +44,9 @@ class Worker(Answer):
         0,
         description="Messages in its partitions that it skipped since its start, because Driftline"
         " did not write them.",
+    )
+    plan: str | None = Field(
+        None, description="Hash of the settings by which it judges models: equal for all workers."
     )
     partitions: dict[str, Any] = Field(
         description="Status by `topic/partition`, as in the heartbeat."

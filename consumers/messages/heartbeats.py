@@ -33,6 +33,7 @@ class HeartbeatMessage(Struct, frozen=True, kw_only=True):
     progress_at: str | None = None  # the newest commit
     partitions: Mapping[str, PartitionStatus] = {}  # by ``topic/partition``
     problem: str | None = None
+    plan: str | None = None  # hash of the settings by which models are judged
 
     def __post_init__(self) -> None:
         milliseconds(self.at)

@@ -50,7 +50,7 @@ class Heartbeat:
     def __init__(
         self, settings: Settings, role: str, slot: int, ends: EndOffsets | None, restarts: Restarts
     ) -> None:
-        self._topic = settings.topic("heartbeats")
+        self._topic, self._plan = settings.topic("heartbeats"), settings.plan_hash()
         self._role, self._slot, self._ends, self._restarts = role, slot, ends, restarts
         self._producer = Producer(client_config(settings, {"linger.ms": 0}))
         self._lines = ConnectionLines()
@@ -98,6 +98,7 @@ class Heartbeat:
             progress_at=optional_rfc3339(self._progress_ms),
             partitions=self._partitions,
             problem="; ".join(filter(None, (self._restarts.problem(), problem))) or None,
+            plan=self._plan,
         )
         key, value = f"{self._role}-{self._slot}".encode(), msgspec.json.encode(message)
         self._producer.produce(self._topic, key=key, value=value, on_delivery=self._on_delivery)

@@ -65,6 +65,7 @@ def test_worker_has_its_progress_lag_and_watermark(client, feed):
         "lag": 11,
         "watermark": "2013-05-01T00:00:00Z",
         "foreign": 0,
+        "plan": None,
         "partitions": partitions,
     }
 
@@ -211,3 +212,25 @@ def test_label_counts_are_summed_over_the_partitions_of_joins(client, feed):
         "labels": 30,
         **{name: 3 * count for name, count in label_outcomes.items()},
     }
+
+
+# -- settings ------------------------------------------------------------------------------------
+
+
+def test_a_worker_with_other_settings_than_most_is_a_problem(client, feed):
+    feed(*(heartbeat(role, plan="a") for role in ("aggregate", "join", "store")))
+    feed(heartbeat("detect", plan="b"))
+    answer = client.get("/health").json()
+    problems = {role["role"]: role["problem"] for role in answer["roles"] if role["problem"]}
+    assert answer["status"] == "degraded"
+    assert set(problems) == {"detect"}
+    assert problems["detect"].startswith("its settings differ from those of most workers")
+
+
+def test_workers_with_the_same_settings_or_of_an_earlier_release_are_no_problem(client, feed):
+    feed(*(heartbeat(role, plan="a") for role in ("aggregate", "join", "store")))
+    feed(heartbeat("detect"), heartbeat("detect", 1, plan="b", age_s=10_000))
+    found = client.get("/health").json()["roles"]
+    assert {
+        (role["role"], role["slot"]): role["problem"] for role in found if role["slot"] == 0
+    } == {(role, 0): None for role in ("aggregate", "join", "detect", "store")}

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from driftline.configuration.sections import ModelSection
 from driftline.errors import InvalidSettings
 from driftline.settings import load_settings
 
@@ -185,3 +186,12 @@ class TestSecretsAreHidden:
             '[store]\nurl = "postgresql://driftline:a%20b@db/driftline"'
         )
         assert set(load_settings().secrets()) == {"t0ken", "p1", "p2", "a%20b", "a b"}
+
+
+def test_the_hash_of_plans_tells_settings_apart_that_judge_differently_and_no_others():
+    usual = load_settings().plan_hash()
+    assert load_settings(windows={"length": "24h"}).plan_hash() == usual
+    assert load_settings(kafka={"prefix": "other"}).plan_hash() == usual
+    assert load_settings(windows={"length": "12h"}).plan_hash() != usual
+    own = {"models": {"churn": ModelSection(time={"label_horizon": "60d"})}}
+    assert load_settings().model_copy(update=own).plan_hash() != usual
