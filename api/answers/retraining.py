@@ -32,7 +32,7 @@ class Retraining(VersionScope):
         json_schema_extra={"enum": ["retrain", "wait", "none"]},
     )
     reasons: list[Reason] = Field([])
-    life: Life = 0
+    life: Life | None = Field(None, description="Null before the first decision.")
     decided_at: datetime | None = Field(
         None, description="Event time of the decision; null before the first one."
     )

@@ -36,6 +36,7 @@ def status(connection: Snapshot, query: Annotated[ModelQuery, Query()]) -> Retra
             **{name: value for name, value in document.items() if name != "schema"},
             **version_scope(selected, window and Window.model_validate({**_DEFAULTS, **window})),
             "status": "no_data" if row is None else "ok",
+            "life": row and row.life,
             "decided_at": row and utc_datetime(row.decided_ms),
         }
     )

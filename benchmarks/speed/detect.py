@@ -106,7 +106,8 @@ def _costs(
 ) -> list[float]:
     """The CPU seconds of each batch."""
     log = Log(summaries=1, **{"detect-state": 1, "windows": 1, "alerts": 1, "versions": 1})
-    role = Detect(table, constant(PLAN), log.read, directory, log.first_offset)
+    made = (table, constant(PLAN), log.partitions, log.read, directory)
+    role = Detect(*made, log.first_offset)
     worker, rng = Worker(role, log, [TopicPartition("summaries", 0)]), np.random.default_rng(1)
     costs = []
     for pane in range(panes):

@@ -139,7 +139,10 @@ def _request(settings: Settings, key: Key, action: str, by: str, why: str) -> No
     send_request(settings, message)
     after = _changed(settings, key, before)
     if after is None:
-        click.echo(f"requested; it takes effect when detect is running (waited {WAIT_S:.0f} s)")
+        click.echo(
+            f"requested; it takes effect when detect has come to it (waited {WAIT_S:.0f} s)."
+            " /health says whether detect runs, and names models that are set aside"
+        )
     else:
         click.echo(f"{'/'.join(key)} is {after.state} since {after.since}")
 

@@ -73,7 +73,9 @@ class MessageReader(Generic[T]):
 
     def skip(self, record: Record, error: UnreadableMessage) -> None:
         """Count a message that was refused, and that the role goes on without."""
-        why = f"of no known model that this version cannot read ({error.__cause__})"
+        why = (
+            f"of no known model of its partition that this version cannot read ({error.__cause__})"
+        )
         self._count(self._unreadable, record, f"skipped a message {why}")
 
     def unreadable(self, partition: TopicPartition) -> int:

@@ -155,7 +155,8 @@ def _role(
     directory = _directory(settings, client, name)
     if name == "join":
         return Join(profiles, plan_of, client.partitions, directory, client.first_offset)
-    return Detect(profiles, plan_of, client.read_all, directory, client.first_offset, run)
+    made = (profiles, plan_of, client.partitions, client.read_all, directory)
+    return Detect(*made, client.first_offset, run)
 
 
 def _plans(settings: Settings) -> Callable[[str], Plan]:

@@ -47,7 +47,7 @@ from monitor.windows.evaluator import Evaluator
 from monitor.windows.life_changes import items_to_next_change, with_change
 from monitor.windows.lives import Lives, belonging, kept_panes, with_first_rows
 from monitor.windows.state import Item, LogItem, State
-from monitor.windows.state_by_model import merged, models_of
+from monitor.windows.state_by_model import merged
 
 SNAPSHOT_EVERY = 200  # commits: the most that a restart has to read again
 AGAIN = 500  # messages of a model that are taken again with each batch
@@ -60,13 +60,13 @@ class _Owned:
     now: PartitionState
     published: Published
     next: int
-    incomplete: frozenset[Key] = frozenset()  # keys whose panes could not be rebuilt
+    oldest: int = 0  # summaries before it were deleted before the panes were rebuilt
     commits: int = 0
 
     @property
     def can_be_saved(self) -> bool:
         """A snapshot of incomplete panes would be taken for complete by the next worker."""
-        return not self.incomplete and not self.now.unread
+        return not self.now.unread and not any(incomplete(self.now.state, self.oldest))
 
 
 class Detect:
@@ -78,6 +78,7 @@ class Detect:
         self,
         profiles: Profiles,
         plan_of: Callable[[str], Plan],
+        partitions: Callable[[str], int],
         state_records: Records,
         directory: Path,
         first_offset: Callable[[TopicPartition], int],
@@ -90,7 +91,7 @@ class Detect:
         self._set_aside = SetAside(profiles)
         self._owned: dict[TopicPartition, _Owned] = {}
         self._pending: dict[TopicPartition, PartitionState] = {}
-        self._log = SummaryLog()
+        self._log = SummaryLog(profiles, partitions)
         self._published = PublishedState(state_records)
         self._messages = FindingMessages(profiles, plan_of)
 
@@ -106,7 +107,8 @@ class Detect:
     def replay(self, records: Sequence[Record]) -> None:
         for topic_partition, its_records in by_partition(records).items():
             owned = self._owned[topic_partition]
-            read = self._log.read(its_records, self._is_known(owned))
+            is_known = self._log.known(topic_partition, owned.now.whole)
+            read = self._log.read(its_records, is_known)
             owned.now = owned.now.without(read.errors, owned.next).replayed(read)
 
     def on_partitions_revoked(self, topic_partitions: Sequence[TopicPartition]) -> None:
@@ -157,31 +159,19 @@ class Detect:
             "unreadable": self._log.unreadable(topic_partition),
         }
 
-    def _is_known(self, owned: _Owned) -> Callable[[str], bool]:
-        """Whether a partition, or a registered profile, is of a model."""
-
-        def is_known(model: str) -> bool:
-            self._profiles.refresh()
-            registered = {key[0] for key in self._profiles.versions()}
-            return model in registered | models_of(owned.now.whole)
-
-        return is_known
-
     def _take_over(self, topic_partition: TopicPartition, committed: int) -> int:
         """Load the state of a partition. Returns the offset from which to read the log again."""
         loaded = self._published.load(topic_partition.partition)
         unread = loaded.unread.values()
         most = min([committed, *(entry.next for entry in unread)])
-        start, panes = self._snapshot(topic_partition).load(loaded.state.first_needed, most)
+        found, panes = self._snapshot(topic_partition).load(loaded.state.first_needed, most)
+        start = min(found, most)  # messages that were not read are needed, too
+        oldest = self._first_offset(topic_partition) if start < committed else 0
         state = replace(loaded.state, panes=kept_panes(loaded.state.lives, panes))
-        owned = self._owned[topic_partition] = _Owned(
-            PartitionState(state), loaded.published, committed
+        now = PartitionState(state).resumed(unread, oldest).without(loaded.errors, committed)
+        self._owned[topic_partition] = _Owned(
+            now, loaded.published, committed, oldest if start < oldest else 0
         )
-        if start < committed or unread:
-            oldest = self._first_offset(topic_partition)
-            owned.now = owned.now.resumed(unread, oldest)
-            owned.incomplete = incomplete(owned.now.needed, start, oldest)
-        owned.now = owned.now.without(loaded.errors, committed)
         return start
 
     def _snapshot(self, topic_partition: TopicPartition) -> Snapshot:
@@ -192,12 +182,13 @@ class Detect:
     ) -> Iterable[Message]:
         """Sets the state after ``records`` pending, and returns the messages."""
         owned, partition = self._owned[topic_partition], topic_partition.partition
-        read = self._log.read(records, self._is_known(owned))
+        is_known = self._log.known(topic_partition, owned.now.whole)
+        read = self._log.read(records, is_known)
         now = owned.now.without(read.errors, records[0].offset)
-        state, messages = self._advance(now.state, list(now.items(read.items)))
+        state, messages = self._advance(owned.oldest, now.state, list(now.items(read.items)))
         unread: dict[str, UnreadModel] = {}
         for name, model in now.unread.items():
-            left, found = self._again(name, model, records)
+            left, found = self._again(owned.oldest, name, model, records)
             messages += found
             if left.has_caught_up:
                 state = merged(state, left.state)
@@ -209,7 +200,7 @@ class Detect:
         return messages
 
     def _again(
-        self, name: str, model: UnreadModel, new: Sequence[Record]
+        self, oldest: int, name: str, model: UnreadModel, new: Sequence[Record]
     ) -> tuple[UnreadModel, list[Message]]:
         """Take some of the messages of a model that was not read, if they can be read."""
         if model.error is not None:
@@ -217,10 +208,12 @@ class Detect:
         records = [*model.records, *new]
         # All of its messages can be read; what is wrong with others is known.
         read = self._log.read(records[:AGAIN], lambda one: one != name)
-        state, messages = self._advance(model.start, own_items(name, read.items))
+        state, messages = self._advance(oldest, model.start, own_items(name, read.items))
         return model.at(state, records[AGAIN:]), messages
 
-    def _advance(self, state: State, items: Sequence[LogItem]) -> tuple[State, list[Message]]:
+    def _advance(
+        self, oldest: int, state: State, items: Sequence[LogItem]
+    ) -> tuple[State, list[Message]]:
         """The messages about what ``items`` change, from one change of a life to the next."""
         messages = list[Message]()
         touched = dict[Key, None]()
@@ -228,21 +221,25 @@ class Detect:
             number = items_to_next_change(state, items, self._retire_after_ms)
             lives = with_first_rows(state.lives, items[number - 1][1])
             its_items = list(belonging(state.lives, items[:number]))
-            state, found = self._judged(state, its_items, lives)
-            touched.update(dict.fromkeys(state.touched))
-            state, ended = with_change(state, items[number - 1], self._retire_after_ms)
+            before, found = self._judged(oldest, state, its_items, lives)
+            touched.update(dict.fromkeys(before.touched))
+            state, ended = with_change(before, items[number - 1], self._retire_after_ms)
+            if state.lives is not before.lives:
+                self._set_aside.forget(before.decisions.keys() - state.decisions.keys())
             messages += [*found, *self._messages.alerts(ended, state.lives)]
             items = items[number:]
         return replace(state, touched=tuple(touched)), messages
 
     def _judged(
-        self, state: State, items: Sequence[Item], lives: Lives
+        self, oldest: int, state: State, items: Sequence[Item], lives: Lives
     ) -> tuple[State, list[Message]]:
         """The state after ``items``, and the messages. Sets the keys aside that fail.
 
         If the messages of a key fail, the items are taken again without it.
         """
         keys = due_keys(state, items)
+        for key in set(incomplete(state, oldest)).intersection(keys):
+            self._set_aside.add(key, SummariesLost(key))
         while True:
             after, findings = advance(self._evaluators_of(keys), state, items)
             messages, failures = self._messages.all(findings, lives)
@@ -261,9 +258,6 @@ class Detect:
 
     def _evaluator(self, key: Key) -> Evaluator | None:
         """The evaluator of a key. None if there is none: then it is set aside."""
-        if any(key in owned.incomplete for owned in self._owned.values()):
-            self._set_aside.add(key, SummariesLost(key))
-            return None
         if key in self._evaluators:
             return self._evaluators[key]
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -29,19 +29,19 @@ class SummariesLost(Trouble):
     def __init__(self, key: Key) -> None:
         super().__init__(
             f"summaries that the windows of {key.name} still need were deleted by retention"
-            " before they were read again: register the model as a new version"
+            f" before they were read again: driftline models reset {key.model} {key.version}"
         )
 
 
-def incomplete(state: State, start: int, oldest: int) -> frozenset[Key]:
-    """The keys whose panes cannot be rebuilt by reading the summaries from ``start``.
+def incomplete(state: State, oldest: int) -> Iterator[Key]:
+    """The keys whose panes could not be rebuilt by reading the summaries from ``oldest`` on.
 
-    ``oldest`` is the oldest offset that retention has left.
+    A version that has begun afresh since needs no older ones.
     """
-    if start >= oldest:
-        return frozenset()
-    needed = {key: decisions.first_needed for key, decisions in state.decisions.items()}
-    return frozenset(key for key, first in needed.items() if first is not None and first < oldest)
+    if oldest:
+        for key, decisions in state.decisions.items():
+            if decisions.first_needed is not None and decisions.first_needed < oldest:
+                yield key
 
 
 class _Saved(Struct, frozen=True):

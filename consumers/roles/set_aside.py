@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from consumers.roles.profiles import Profiles
@@ -20,8 +20,8 @@ MAX_REASON = 300  # characters
 class SetAside:
     """Keys with the reason why each is set aside, for the log and the heartbeat.
 
-    A key is tried again with the next assignment of partitions, and once the profile of its version
-    is published or replaced.
+    A key is tried again with the next assignment of partitions, and once its version begins afresh
+    or the profile of its version is published or replaced.
     """
 
     def __init__(self, profiles: Profiles) -> None:
@@ -51,6 +51,12 @@ class SetAside:
         for key in changed:
             del self._reasons[key], self._tried[key]
         return changed
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """Try keys again, which have begun afresh, or do so no more, which are retired."""
+        for key in keys:
+            self._reasons.pop(key, None)
+            self._tried.pop(key, None)
 
     def clear(self) -> None:
         """Try all keys again."""

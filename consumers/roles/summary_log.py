@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from consumers.messages.reading import MessageReader, UnreadableMessage
 from consumers.messages.records import Record, TopicPartition
 from consumers.messages.summaries import decode_summary_message, named_models
+from consumers.roles.profiles import Profiles
 from consumers.roles.set_aside import sentence
-from monitor.windows.state import LogItem
+from monitor.windows.state import LogItem, State
+from monitor.windows.state_by_model import models_of
+from producers.contract.partitions import model_partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +30,11 @@ class ReadRecords:
 class SummaryLog:
     """Reads records. A message that cannot be read is an error of the models that it names.
 
-    If it names no known model, it is skipped.
+    If it names no known model of its partition, it is skipped.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, profiles: Profiles, partitions: Callable[[str], int]) -> None:
+        self._profiles, self._partitions = profiles, partitions
         self._reader = MessageReader({"summaries": decode_summary_message})
         self._skipped: dict[TopicPartition, UnreadableMessage] = {}  # the first of each partition
 
@@ -48,12 +52,25 @@ class SummaryLog:
                     self._skipped.setdefault(record.topic_partition, error)
         return found
 
+    def known(self, partition: TopicPartition, state: State) -> Callable[[str], bool]:
+        """Whether a model is in the state of a partition, or registered and belongs there."""
+
+        def is_known(model: str) -> bool:
+            if model in models_of(state):
+                return True
+            if model_partition(model, self._partitions(partition.topic)) != partition.partition:
+                return False
+            self._profiles.refresh()
+            return any(registered == model for registered, _ in self._profiles.versions())
+
+        return is_known
+
     def foreign(self, partition: TopicPartition) -> int:
         """Foreign messages that were skipped."""
         return self._reader.foreign(partition)
 
     def unreadable(self, partition: TopicPartition) -> int:
-        """Messages that could not be read, and name no known model."""
+        """Messages that could not be read, and name no known model of their partition."""
         return self._reader.unreadable(partition)
 
     def problem(self, partitions: Iterable[TopicPartition]) -> str | None:
@@ -61,7 +78,8 @@ class SummaryLog:
         skipped = [self._skipped[one] for one in partitions if one in self._skipped]
         if not skipped:
             return None
-        return f"messages that name no known model were skipped, the first: {sentence(skipped[0])}"
+        first = sentence(skipped[0])
+        return f"messages that name no known model of their partition were skipped, first: {first}"
 
     def _items(self, record: Record) -> Iterator[LogItem]:
         content = self._reader.read(record)

@@ -39,7 +39,11 @@ class UnreadModel:
 
     @property
     def start(self) -> State:
-        """The state to go on from. If messages are lost, its versions need them for ever."""
+        """The state to go on from. If messages are lost, the versions that it knows need them.
+
+        They are judged again in a new life. Versions that are new since are judged from the first
+        message that is left.
+        """
         return needing(self.state, self.next) if self.is_lost else self.state
 
     @property
@@ -47,12 +51,11 @@ class UnreadModel:
         return self.error is None and not self.records
 
     def at(self, state: State, records: list[Record]) -> UnreadModel:
-        """With a later state, and the records that are left."""
+        """With a later state, after ``start``, and the records that are left."""
         if self.is_lost:
             state = replace(state, touched=tuple(state.decisions))  # they are to be published
-        return replace(
-            self, state=state, next=records[0].offset if records else self.next, records=records
-        )
+        next_offset = records[0].offset if records else self.next
+        return replace(self, state=state, next=next_offset, records=records, is_lost=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,6 @@ class PartitionState:
     def whole(self) -> State:
         """The state of all models."""
         return reduce(merged, (model.state for model in self.unread.values()), self.state)
-
-    @property
-    def needed(self) -> State:
-        """The same, with what models need whose messages are lost."""
-        return reduce(merged, (model.start for model in self.unread.values()), self.state)
 
     @property
     def entries(self) -> Iterator[UnreadEntry]:
@@ -103,9 +101,8 @@ class PartitionState:
         state, unread = self.state, dict(self.unread)
         for entry in entries:
             own, state = divided(state, entry.model)
-            is_lost = entry.next < oldest
-            own = own if is_lost else replace(own, clock=entry.clock)
-            unread[entry.model] = UnreadModel(own, entry.next, is_lost=is_lost)
+            own = replace(own, clock=entry.clock)
+            unread[entry.model] = UnreadModel(own, entry.next, is_lost=entry.next < oldest)
         return PartitionState(state, unread)
 
     def without(self, errors: Mapping[str, UnreadableMessage], next_offset: int) -> PartitionState:
@@ -152,7 +149,7 @@ def _replayed(name: str, model: UnreadModel, read: ReadRecords) -> UnreadModel:
     before = list[LogItem]()
     for record, items in read.contents:
         own = own_items(name, items)
-        if record.offset < model.next or model.is_lost:
+        if record.offset < model.next:
             before += own
         elif own:
             model.records.append(record)

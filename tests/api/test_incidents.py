@@ -123,3 +123,4 @@ def test_retraining_status_is_the_newest_decision_with_its_reasons(client, watch
 def test_retraining_decision_is_none_before_the_first_decision(client):
     answer = client.get("/retraining/status").json()
     assert (answer["decision"], answer["reasons"], answer["decided_at"]) == ("none", [], None)
+    assert answer["life"] is None

@@ -46,7 +46,14 @@ def test_list_holds_earlier_lives_only_if_a_range_is_requested(client, path):
 
 @pytest.mark.usefixtures("replaced")
 def test_decision_is_the_newest_since_the_reset(client):
-    assert client.get("/retraining/status").json()["decision"] == "retrain"
+    answer = client.get("/retraining/status").json()
+    assert (answer["decision"], answer["life"]) == ("retrain", 1)
+
+
+def test_there_is_no_decision_of_any_life_before_the_first_one_since_the_reset(client, watched):
+    watched(decision(9, decision="retrain"), RESET)
+    answer = client.get("/retraining/status").json()
+    assert (answer["status"], answer["decision"], answer["life"]) == ("no_data", "none", None)
 
 
 def test_retired_version_answers_with_its_last_windows(client, watched):

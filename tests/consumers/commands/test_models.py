@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import consumers.commands.models
+import producers.kafka.life_requests
 from consumers.commands.models import models
 from consumers.messages.versions import VersionMessage
 from driftline.errors import BadInput
@@ -96,3 +97,15 @@ def test_request_that_does_not_fit_is_refused(words, sentence):
     refused = run(*words).exception
     assert isinstance(refused, BadInput)
     assert str(refused) == sentence
+
+
+def test_request_that_takes_long_says_what_it_waits_for(monkeypatch):
+    """Detect may not run, or the model is set aside: then a request waits as its rows do."""
+    monkeypatch.setattr(producers.kafka.life_requests, "send_request", lambda *_: None)
+    monkeypatch.setattr(consumers.commands.models, "_changed", lambda *_: None)
+    done = run("reset", "loans", "2")
+    assert done.exit_code == 0
+    assert done.output == (
+        "requested; it takes effect when detect has come to it (waited 15 s)."
+        " /health says whether detect runs, and names models that are set aside\n"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -94,7 +95,8 @@ PLAN = plan()
 
 
 def detect(log: Log, directory: Path, profiles: Table | None = None) -> Detect:
-    return Detect(profiles or table(), constant(PLAN), log.read, directory, log.first_offset)
+    made = (profiles or table(), constant(PLAN), log.partitions, log.read, directory)
+    return Detect(*made, log.first_offset)
 
 
 # -- a stream with everything in it ------------------------------------------------------------
@@ -350,11 +352,11 @@ def row(model: str, pane: int, topic_partition: TopicPartition = S0, version: st
     return Message("summaries", model.encode(), value, topic_partition.partition, ARROW_HEADERS)
 
 
-def passed(ms: int, *keys: tuple[str, str]) -> list[Message]:
+def passed(ms: int, *keys: tuple[str, str], at_ms: int = NOW) -> list[Message]:
     """Everything of these versions has come to this time of the stream, and was joined."""
-    at, appended = T0 + ms, AppendTimes(1, {0: NOW})
+    at, appended = T0 + ms, AppendTimes(1, {0: at_ms})
     seen = [
-        VersionSeen(model=m, version=v, partition=0, seen=Seen(at, NOW, NOW, NOW))
+        VersionSeen(model=m, version=v, partition=0, seen=Seen(at, at_ms, at_ms, at_ms))
         for m, v in keys or MODELS
     ]
     joined = [
@@ -640,6 +642,64 @@ def test_version_whose_summaries_were_deleted_before_a_rebuild_is_set_aside(tmp_
         worker.work(4)
     assert of_versions(log, *VERSIONS) == written_before != of_versions(expected, *VERSIONS)
     assert of_versions(log, ("o", "1"))["windows"]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize(
+    "requests", [[LifeAction.RESET], [LifeAction.RETIRE, LifeAction.RESTORE]], ids=str
+)
+def test_version_whose_summaries_were_deleted_is_judged_again_from_its_next_life_on(
+    tmp_path, log, requests, restarts
+):
+    disks = (tmp_path / str(number) for number in range(9))
+    worker = Worker(detect(log, next(disks)), log, [S0])
+    handled(worker, log, row("m", 0), row("n", 0), *passed(500, ("m", "1"), ("n", "1")))
+    retained(log, log.position(S0).next_offset)
+    disk = next(disks)
+    worker = Worker(detect(log, disk), log, [S0])
+    handled(worker, log, row("m", 1), row("n", 1), *passed(20 * PANE, ("m", "1"), ("n", "1")))
+    assert (worker.role.problem() or "").startswith("2 model versions are set aside: m/1: " + LOST)
+    assert "driftline models reset m 1" in (worker.role.problem() or "")
+    for action in requests:
+        handled(worker, log, request(action))
+        found = worker.role.problem() or ""
+        assert found.startswith("1 model version is set aside: n/1: "), action
+        if restarts:
+            worker = Worker(detect(log, disk), log, [S0])
+    later = [row("m", pane) for pane in range(40, 48)]
+    handled(worker, log, *later, *passed(60 * PANE, ("m", "1"), ("n", "1"), at_ms=NOW + 1))
+    assert "m/1" not in (worker.role.problem() or "")
+    windows = [d for d in documents(log, "windows") if d["data"]["rows"]]
+    assert {(d["model"], d["life"]) for d in windows} == {("m", 1)}
+    assert rows_by_window(log) == {"m/1": 2 * [4]}
+    handled(worker, log, request(LifeAction.RETIRE, model="n"))
+    assert worker.role.problem() is None
+    for _ in range(EVERY):
+        handled(worker, log, tick(NOW + 2))
+    assert (disk / "0.snapshot").exists()  # the panes are complete again
+
+
+def test_version_whose_summaries_were_deleted_is_judged_in_the_batch_of_its_reset(tmp_path, log):
+    worker = Worker(detect(log, tmp_path / "a"), log, [S0])
+    handled(worker, log, row("m", 0), *passed(500, ("m", "1")))
+    retained(log, log.position(S0).next_offset)
+    worker = Worker(detect(log, tmp_path / "b"), log, [S0])
+    later = [row("m", pane) for pane in range(40, 48)]
+    after = passed(60 * PANE, ("m", "1"), at_ms=NOW + 1)
+    handled(worker, log, row("m", 1), request(LifeAction.RESET), *later, *after)
+    assert worker.role.problem() is None
+    assert {d["life"] for d in documents(log, "windows")} == {1}
+    assert rows_by_window(log) == {"m/1": 2 * [4]}
+
+
+def rows_by_window(log: Log) -> dict[str, list[int]]:
+    """Of the windows that hold any, by version, as published last."""
+    newest: dict[str, dict[str, int]] = defaultdict(dict)
+    for window in documents(log, "windows"):
+        if window["data"]["rows"]:
+            name = f"{window['model']}/{window['version']}"
+            newest[name][window["start"]] = window["data"]["rows"]
+    return {name: [rows for _, rows in sorted(of.items())] for name, of in newest.items()}
 
 
 def test_version_whose_panes_are_in_the_snapshot_needs_no_deleted_summaries(tmp_path):

@@ -70,6 +70,7 @@ def new_worker(directory: Path, *state: Message) -> tuple[Worker[Detect], Log]:
     role = Detect(
         AnyVersion(),
         constant(PLAN),
+        log.partitions,
         log.read,
         directory,
         log.first_offset,
@@ -130,7 +131,7 @@ def idle_state(directory: Path, end_ms: int) -> State:
     for message in progress(IDLE, end_ms, START, last_append_ms):
         log.append(message)
     worker.work()
-    return worker.role._owned[S0].state
+    return worker.role._owned[S0].now.state
 
 
 def beside(state: State, versions: int, directory: Path) -> tuple[Worker[Detect], Log]:
@@ -173,6 +174,6 @@ def test_batch_of_a_live_version_costs_as_much_beside_a_thousand_idle_ones(
         (handled_s(*alone, at_ms), handled_s(*crowded, at_ms))
         for at_ms in range(START, START + BATCHES * STEP_MS, STEP_MS)
     ]
-    assert len(crowded[0].role._owned[S0].state.decisions) == VERSIONS + 1
+    assert len(crowded[0].role._owned[S0].now.state.decisions) == VERSIONS + 1
     ratio = median(many for _, many in times_s) / median(one for one, _ in times_s)
     assert ratio < 1.5

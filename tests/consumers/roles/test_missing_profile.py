@@ -99,8 +99,8 @@ class Pipeline:
         return Worker(role, log, log.topic_partitions("joins"), chunk=7)
 
     def _new_detect(self) -> Worker[Detect]:
-        log, made = self.log, (self.profiles["detect"], constant(PLAN), self.log.read)
-        role = Detect(*made, self.directory / "detect", log.first_offset)
+        log, made = self.log, (self.profiles["detect"], constant(PLAN), self.log.partitions)
+        role = Detect(*made, log.read, self.directory / "detect", log.first_offset)
         return Worker(role, log, log.topic_partitions("summaries"), chunk=7)
 
     def turn(self, number: int) -> None:

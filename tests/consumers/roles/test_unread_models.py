@@ -35,6 +35,7 @@ from tests.consumers.in_memory import NOW, PANE, Log, Table, Worker, constant, p
 from tests.consumers.roles.test_detect import (
     PLAN,
     S0,
+    S1,
     detect,
     documents,
     handled,
@@ -45,6 +46,7 @@ from tests.consumers.roles.test_detect import (
     results_of,
     retained,
     row,
+    rows_by_window,
     states,
     summarised,
     table,
@@ -274,23 +276,23 @@ def run(log: Log, directory: Path, batches: int, what: str, *, newer: bool) -> N
 LIVE = ("live", "1")
 
 
-@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("waits", [False, True, "from the first message on, which is deleted"])
 def test_append_time_is_that_of_the_message_when_a_model_is_read_again(tmp_path, waits):
     """By that of today, it would have been idle all the time: windows would close too early."""
     log = Log(summaries=1, **{"detect-state": 1, "windows": 1, "alerts": 1, "versions": 1})
-    role = Detect(Table(profile("live")), constant(IDLE_PLAN), log.read, tmp_path, log.first_offset)
-    worker = Worker(role, log, [S0])
+    made = (Table(profile("live")), constant(IDLE_PLAN), log.partitions, log.read, tmp_path)
+    worker = Worker(Detect(*made, log.first_offset), log, [S0])
+    if isinstance(waits, str):
+        handled(worker, log, broken(b"live"))
     for at_ms in range(START, START + 24 * PANE, PANE // 2):
         for message in (live_rows(LIVE, at_ms), *live_progress(LIVE, at_ms, at_ms, at_ms)):
             record = log.append(message)
-            if waits and at_ms == START + 2 * PANE and message.key is not None:
+            if waits is True and at_ms == START + 2 * PANE and message.key is not None:
                 log._records[S0][-1] = of_newer_release(record)
         worker.work()
+    retained(log, 1 if isinstance(waits, str) else 0)
     with newer_release():
-        role = Detect(
-            Table(profile("live")), constant(IDLE_PLAN), log.read, tmp_path, log.first_offset
-        )
-        finish(Worker(role, log, [S0]), log)
+        finish(Worker(Detect(*made, log.first_offset), log, [S0]), log)
     first = [d for d in documents(log, "windows") if d["data"]["revision"] == 0]
     assert [d["data"]["rows"] for d in first if d["revision"] == 0] == [160] * 5
 
@@ -342,7 +344,7 @@ def test_shadow_of_a_model_that_waits_is_not_retired_for_lack_of_rows(tmp_path):
 # -- messages of nobody, and what is gone ------------------------------------------------------
 
 
-def broken(key: bytes | None, **named: str) -> Message:
+def broken(key: bytes | None, **named: Any) -> Message:
     value = json.dumps({"schema": 1, "type": "zzz", **named}).encode()
     return Message("summaries", key, value, 0, JSON_HEADERS)
 
@@ -361,17 +363,45 @@ def test_message_that_names_no_known_model_is_skipped_counted_and_reported(
     counts: Any = worker.role.status()["summaries/0"]["counts"]
     assert (counts["unreadable"], counts["foreign"], counts["panes"]) == (2, 0, 2)
     assert problem(worker).startswith(
-        "messages that name no known model were skipped, the first: topic summaries, partition 0,"
-        " offset 1: this version cannot read"
+        "messages that name no known model of their partition were skipped, first: topic summaries,"
+        " partition 0, offset 1: this version cannot read"
     )
     assert caplog.text.count("skipped a message of no known model") == 1
     assert unread(log) == {}
+
+
+@pytest.mark.parametrize("is_known_by", ["its rows", "its profile"])
+def test_message_without_a_key_concerns_the_models_of_its_partition_alone(
+    log, tmp_path, is_known_by
+):
+    """The models of partition 0 go on, whatever a message of partition 1 names."""
+    there = "live"  # belongs to partition 1
+    worker = Worker(detect(log, tmp_path, table(profile(there))), log, [S0, S1])
+    if is_known_by == "its rows":
+        handled(worker, log, row("m", 0), *passed(1, ("m", "1")))
+    named = [{"model": "m", "version": "1"}, {"model": there, "version": "1"}]
+    message = replace(broken(None, versions=named), partition=1)
+    handled(worker, log, message, replace(broken(None, model="m"), partition=1), row("m", 1))
+    assert problem(worker).startswith(
+        "1 model is set aside with all versions: live: topic summaries, partition 1, offset 0:"
+    )
+    assert "of their partition were skipped, first: topic summaries, partition 1, offset 1" in (
+        problem(worker)
+    )
+    assert unread(log) == {there: 0}
 
 
 def test_model_is_known_by_its_profile_before_its_first_row(log, tmp_path):
     worker = Worker(detect(log, tmp_path, Table(profile())), log, [S0])
     handled(worker, log, broken(b"m"))
     assert unread(log) == {"m": 0}
+
+
+def test_model_is_known_by_its_rows_after_its_profile_is_gone(log, tmp_path):
+    worker = Worker(detect(log, tmp_path, Table()), log, [S0])
+    handled(worker, log, row("m", 0))
+    handled(worker, log, broken(b"m"))
+    assert unread(log) == {"m": 1}
 
 
 def test_model_waits_from_its_first_message_on(log, tmp_path):
@@ -466,6 +496,88 @@ def test_version_that_needed_nothing_before_is_lost_as_well(log, tmp_path):
     worker = Worker(detect(log, tmp_path), log, [S0])
     handled(worker, log, row("n", 71), *passed(90_000, *N))
     assert "n/1: summaries that the windows of n/1 still need" in problem(worker)
+
+
+# -- versions that are new while their model waits ---------------------------------------------
+
+NEW = ("n", "2")
+PER_PART = 8  # panes
+
+
+def part(number: int) -> list[Message]:
+    """Two windows of m/1 and of the new version, which pass."""
+    panes = range(number * PER_PART, (number + 1) * PER_PART)
+    rows = [r for p in panes for r in (row("m", p), row("n", p, version="2"))]
+    return [*rows, *passed((panes.stop + 1) * PANE, ("m", "1"), NEW)]
+
+
+def new_version(directory: Path, *, waits: bool) -> Log:
+    """A log of four parts, after one worker. The first row of the new version may be unreadable."""
+    log = Log(summaries=1, **{"detect-state": 1, "windows": 1, "alerts": 1, "versions": 1})
+    worker = Worker(detect(log, directory, with_new()), log, [S0])
+    for number in range(4):
+        for message in part(number):
+            record = log.append(message)
+            if waits and record.offset == 1:
+                log._records[S0][-1] = of_newer_release(record)
+        worker.work()
+    assert unread(log) == ({"n": 0} if waits else {})
+    return log
+
+
+def with_new() -> Table:
+    return table(profile("n", version="2"))
+
+
+@pytest.mark.parametrize("batches", [1, 99])
+@pytest.mark.parametrize("lose_disk", [False, True])
+def test_version_that_is_new_while_its_model_waits_is_judged_from_its_first_row_on(
+    tmp_path, batches, lose_disk
+):
+    """Also if the windows of the others need nothing so old any more."""
+    expected = new_version(tmp_path / "expected", waits=False)
+    log = new_version(tmp_path / "found", waits=True)
+    assert of_versions(log, NEW)["windows"] == []
+    assert first_needed(log, b"model/m/1") > unread(log)["n"]
+    if lose_disk:
+        shutil.rmtree(tmp_path / "found", ignore_errors=True)
+    taken_again(log, tmp_path / "found", batches)
+    assert results_of(log, NEW) == results_of(expected, NEW) != ({}, [])
+    assert results_of(log, ("m", "1")) == results_of(expected, ("m", "1"))
+
+
+def taken_again(log: Log, directory: Path, batches: int) -> None:
+    """By workers of a newer release, of which each takes so many batches."""
+    with newer_release():
+        for _ in range(SIZE):
+            worker = Worker(detect(log, directory, with_new()), log, [S0], chunk=5)
+            for _ in range(batches):
+                log.append(tick(NOW))
+                worker.work()
+            if not unread(log):
+                assert worker.role.problem() is None
+                return
+    raise AssertionError(f"not read again: {unread(log)}")
+
+
+@pytest.mark.parametrize("batches", [1, 99])
+@pytest.mark.parametrize("new", [False, True], ids=["this release", "newer release"])
+def test_version_that_is_new_is_judged_from_the_oldest_message_that_retention_left(
+    tmp_path, new, batches
+):
+    """No rows of it come any more: those that are left are enough."""
+    log = new_version(tmp_path, waits=True)
+    second = len(part(0)) + 2 * PER_PART // 2  # in the middle of the rows of the second part
+    retained(log, log.read(S0)[second].offset)
+    for message in (*passed(90 * PANE, ("m", "1"), NEW), *(9 * [tick(NOW)])):
+        log.append(message)
+    with newer_release() if new else pytest.MonkeyPatch.context():
+        taken_again(log, tmp_path, batches)
+    left = [r for r in log.read(S0) if r.key == b"n"]
+    assert len(left) == 2 * PER_PART + PER_PART // 2
+    assert rows_by_window(log)["n/2"] == 5 * [4]
+    assert states(log)["n/2"] == ("live", "its first row")
+    assert newest_decisions(log, b"model/n/2")["first_needed"] is None
 
 
 def first_needed(log: Log, *keys: bytes) -> int:
