@@ -60,7 +60,11 @@ def concept_part(row: Row[Any]) -> Mapping[str, Any]:
         for name in ("prediction", "errors")
         if row.concept[name] is not None
     }
-    return {**row.concept, **features}
+    named = found.get("further", {})
+    further = [
+        _with_distribution(one, named.get(one["name"])) for one in row.concept.get("further", ())
+    ]
+    return {**row.concept, **features, "further": further}
 
 
 def _distributions(row: Row[Any]) -> Mapping[str, Any]:

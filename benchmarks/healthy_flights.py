@@ -20,6 +20,7 @@ from consumers.batch.findings import findings_of
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
 from monitor.decisions.incidents import Change
 from monitor.plan import DAY, HOUR, Plan, Time
+from monitor.tasks.binary import BINARY
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings, WindowStatus
 from producers.example.flights import (
@@ -122,7 +123,13 @@ def watched(profile: Profile, rows: ReferenceRows) -> Findings:
 
 def _profile(rows: ReferenceRows) -> Profile:
     return build_profile(
-        "flight-delay", "1", rows, pane_ms=HOUR, threshold=THRESHOLD, categorical=CATEGORICAL
+        "flight-delay",
+        "1",
+        rows,
+        pane_ms=HOUR,
+        threshold=THRESHOLD,
+        categorical=CATEGORICAL,
+        task=BINARY,
     )
 
 

@@ -16,7 +16,16 @@ METRICS = {
     "log_loss": "Log loss",
     "brier": "Brier score",
     "calibration_error": "Calibration error",
+    "mae": "Mean absolute error",
+    "rmse": "Root mean squared error",
+    "bias": "Bias",
+    "r2": "R²",
+    "median_absolute_error": "Median absolute error",
+    "mape": "Mean absolute percentage error",
+    "clipped": "Clipped rows",
 }
+# Those of them that are drawn, of the tasks that have them.
+DRAWN = ("accuracy", "precision", "recall", "roc_auc", "mae", "rmse", "bias", "r2")
 
 # What the value of a test measures; the keys are those of ``decided_by``.
 TESTS = {

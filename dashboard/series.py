@@ -105,6 +105,16 @@ def error(item: WindowItem) -> Feature | None:
     return item.concept.errors if item.concept else None
 
 
+def further(name: str) -> GetFeature:
+    """A further output or error of the task."""
+
+    def found(item: WindowItem) -> Feature | None:
+        features = item.concept.further if item.concept else []
+        return next((feature for feature in features if feature.name == name), None)
+
+    return found
+
+
 def distance_rows(
     windows: Sequence[WindowItem], get_feature: GetFeature, chosen: str | None = None
 ) -> pd.DataFrame:

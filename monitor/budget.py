@@ -17,11 +17,12 @@ There are fewer long windows than short ones, so each long window is tested at a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from monitor.counts.schema import Schema
-from monitor.performance.degradation import INCIDENT_METRICS
+from monitor.counts.subjects import subject_of
 from monitor.plan import Plan
 
 # The shares of families that a model does not have go to its features.
@@ -128,12 +129,12 @@ def families(plan: Plan, schema: Schema, scales: Sequence[Length]) -> dict[str, 
 
 
 def _tests(plan: Plan, schema: Schema) -> dict[str, Iterator[tuple[str, str]]]:
-    labelled = schema.errors is not None
+    labelled = bool(schema.errors)
     return {
         "data": _feature_tests(schema),
-        "prediction": _distribution_tests("prediction/score"),
-        "errors": _distribution_tests("concept/error") if labelled else iter(()),
-        "performance": ((f"performance/{m}", m) for m in INCIDENT_METRICS if labelled),
+        "prediction": _all_distribution_tests(schema.outputs),
+        "errors": _all_distribution_tests(schema.errors),
+        "performance": ((f"performance/{m}", m) for m in schema.task.judged if labelled),
         "quality": ((f"quality/{name}", "missing") for name in schema.features),
         "coverage": iter([("coverage/labels", "coverage")] if labelled else ()),
         "traffic": iter([("traffic/rows", "rows")] if plan.traffic.watch else ()),
@@ -145,6 +146,10 @@ def _feature_tests(schema: Schema) -> Iterator[tuple[str, str]]:
         yield from _distribution_tests(f"data/{name}")
     for name, _ in schema.categorical:
         yield f"data/{name}", "categories"
+
+
+def _all_distribution_tests(cells: Iterable[str]) -> Iterator[tuple[str, str]]:
+    return chain.from_iterable(_distribution_tests(subject_of(name)) for name in cells)
 
 
 def _distribution_tests(subject: str) -> Iterator[tuple[str, str]]:

@@ -47,29 +47,39 @@ class Detector(PassThrough):
 
 
 class ConceptPart(PassThrough):
-    prediction: Feature | None = Field(None, description="The scores, compared like a feature.")
+    prediction: Feature | None = Field(
+        None,
+        description="The scores, or the predicted numbers of a regression, compared like a feature;"
+        " null if the model puts nothing out.",
+    )
     errors: Feature | None = Field(
         None,
-        description="|label - score| of labelled rows, compared like a feature; null without"
-        " labels.",
+        description="|label - score| of labelled rows, or |prediction - label| of a regression,"
+        " compared like a feature; null without labels.",
+    )
+    further: list[Feature] = Field(
+        [],
+        description="Further outputs and errors of the task, compared like a feature: the"
+        " `residual` (prediction - label) of a regression.",
     )
     expected: dict[str, Estimate] | None = Field(
         None,
-        description="Metrics estimated from the scores alone (CBPE), under the assumption that the"
-        " scores are calibrated as in the reference, with a 95% prediction interval for the"
-        " realised values. Null if the reference has no labels.",
+        description="Metrics estimated without labels, with a 95% prediction interval for the"
+        " realised values. Binary: from the scores (CBPE), if they are calibrated as in the"
+        " reference. Regression: `mae`, if predictions err as in the reference. Null if the"
+        " reference has no labels.",
     )
     realised: dict[str, float | None] | None = Field(
         None, description="Metrics computed from the labels; null without labels."
     )
     difference: dict[str, Estimate] | None = Field(
         None,
-        description="`realised` minus `expected` on the same labelled rows, -1 to 1. If the"
-        " interval excludes 0, the calibration of the scores has changed. Null without labels.",
+        description="`realised` minus `expected` on the same labelled rows. If the interval"
+        " excludes 0, scores or predictions no longer mean the same. Null without labels.",
     )
     detectors: list[Detector] = Field(
         [],
-        description="Change detectors on the error rates of final panes. Informative: they open"
+        description="Change detectors on the mean errors of final panes. Informative: they open"
         " no incidents.",
     )
 

@@ -36,8 +36,13 @@ class Model(Answer):
     state_since: datetime | None = Field(None, description="Since when, by the broker's clock.")
     state_by: str | None = Field(None, description="Who changed it; `driftline`: it was automatic.")
     state_why: str | None = Field(None, description="Why it was changed.")
+    task: str = Field(
+        "binary", description="`binary`, `regression` or `features`. Others may be added."
+    )
     features: list[FeatureKind]
-    threshold: float = Field(description="A score at or above it predicts the positive class.")
+    threshold: float = Field(
+        description="Of a binary model: a score at or above it predicts the positive class."
+    )
     pane_ms: int = Field(description="Length of a pane; windows consist of whole panes.")
     rows: int = Field(description="Rows of the reference.")
     labelled: bool = Field(description="Whether the reference has labels.")

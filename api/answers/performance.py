@@ -11,9 +11,9 @@ from api.answers.fields import PassThrough, Severity, VersionScope, WindowKey, W
 Value = Annotated[
     float | None,
     Field(
-        description="0 to 1; `log_loss` (natural logarithm, scores clipped to 0.00005 and 0.99995)"
-        " up to 9.9. Null if undefined. For `log_loss`, `brier` and `calibration_error` lower is"
-        " better."
+        description="Of a classifier 0 to 1; `log_loss` (natural logarithm, scores clipped to"
+        " 0.00005 and 0.99995) up to 9.9. Null if undefined. For `log_loss`, `brier`,"
+        " `calibration_error` and the errors of a regression lower is better."
     ),
 ]
 Low = Annotated[
@@ -28,8 +28,8 @@ Resolution = Annotated[
     float | None,
     Field(
         None,
-        description="Upper bound of the error caused by binning the scores; 0: exact. Null for"
-        " `pr_auc`, `log_loss`, `brier` and `calibration_error`.",
+        description="Upper bound of the error caused by binning or rounding; 0: exact. Null for"
+        " `pr_auc`, `log_loss`, `brier`, `calibration_error` and `r2`.",
     ),
 ]
 Coverage = Annotated[
@@ -70,9 +70,12 @@ class Performance(PassThrough):
     coverage: Coverage
     metrics: dict[str, Metric] = Field(
         {},
-        description="Evaluated: `accuracy`, `precision`, `recall`, `f1`, `roc_auc`. Informative:"
-        " `balanced_accuracy`, `pr_auc` (average precision), `log_loss`, `brier`,"
-        " `calibration_error` (expected calibration error over ten bins of width 0.1).",
+        description="Those of the task of the model. Binary, evaluated: `accuracy`, `precision`,"
+        " `recall`, `f1`, `roc_auc`; informative: `balanced_accuracy`, `pr_auc` (average"
+        " precision), `log_loss`, `brier`, `calibration_error` (expected calibration error over ten"
+        " bins of width 0.1). Regression, evaluated: `mae`, `rmse`; informative: `bias` (mean of"
+        " prediction - label), `r2`, `median_absolute_error`, `mape` (of labels that are not near"
+        " zero), `clipped` (the proportion of labelled rows beyond the range of the sums).",
     )
 
 

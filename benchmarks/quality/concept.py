@@ -18,6 +18,7 @@ from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.decisions.incidents import Change
 from monitor.plan import HOUR
+from monitor.tasks.binary import BINARY
 from monitor.windows.evaluator import Evaluator
 
 FLIP = "flip-of-a-tenth"
@@ -30,7 +31,7 @@ def delay(seed: int) -> float | None:
     """Rows from the change to the end of the window that alarms. None without one in 40 panes."""
     rng = np.random.default_rng(30_000 + seed)
     reference = _rows(rng, REFERENCE_PANES)
-    profile = build_profile("flip", "1", reference, pane_ms=HOUR, threshold=0.5)
+    profile = build_profile("flip", "1", reference, pane_ms=HOUR, threshold=0.5, task=BINARY)
     at_ms = int(rng.integers(*HISTORY)) * HOUR
     live = _rows(rng, at_ms // HOUR + AFTER, at_ms)
     found = findings_of(Evaluator.of(plan(BUDGET, PANES), profile), live)[1]

@@ -14,6 +14,7 @@ from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.counts.summary import Quality
 from monitor.counts.values import Column
 from monitor.plan import HOUR, Budget, Drift, Plan, Traffic, Windows
+from monitor.tasks.binary import BINARY
 from monitor.windows.evaluator import Evaluator
 
 Rows = NDArray[np.float64]  # shape (rows, features)
@@ -54,6 +55,7 @@ def evaluator(of: Plan, reference: Sequence[Rows], categorical: int = 0) -> Eval
         pane_ms=HOUR,
         threshold=0.5,
         categorical=[f"x{i}" for i in range(categorical)],
+        task=BINARY,
     )
     return Evaluator.of(of, profile)
 

@@ -40,6 +40,7 @@ from monitor.counts.profile import Profile, ReferenceRows, build_profile
 from monitor.counts.summary import Part
 from monitor.decisions.incidents import Change
 from monitor.plan import DAY, HOUR, Plan, Time, Windows
+from monitor.tasks.binary import BINARY
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Findings, Maturity
 from producers.example.flights import CATEGORICAL, REFERENCE_MS, TRAINING_MS, load_flights
@@ -263,6 +264,7 @@ def _split(seed: int) -> Split:
         pane_ms=HOUR,
         threshold=THRESHOLD,
         categorical=CATEGORICAL,
+        task=BINARY,
     )
     return Split(profile, moved_together(chosen(rows, ~fixed)))
 

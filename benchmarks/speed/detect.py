@@ -39,6 +39,7 @@ from monitor.counts.profile import Profile, ReferenceRows, build_profile
 from monitor.counts.summary import Part
 from monitor.events.progress import AppendTimes, EventTime, Seen
 from monitor.plan import Plan
+from monitor.tasks.binary import BINARY
 from monitor.windows.learned import Learned
 from producers.contract.learned import encode_learned, learned_key
 from producers.contract.profiles import content_hash
@@ -86,7 +87,7 @@ def _profile(features: int) -> Profile:
     rows = _rows(rng, START_MS - span_ms, span_ms, REFERENCE_ROWS, features)
     label = (rng.random(REFERENCE_ROWS) < rows.score).astype(np.int64)
     reference = ReferenceRows(rows, label, rows.time_ms + 60_000)
-    return build_profile("m", "1", reference, pane_ms=PANE_MS, threshold=0.5)
+    return build_profile("m", "1", reference, pane_ms=PANE_MS, threshold=0.5, task=BINARY)
 
 
 def _named(profile: Profile, model: str) -> Profile:

@@ -121,7 +121,7 @@ def calibrate(
     history = _history(plan, scored)
     results = _random_splits(plan, history, scored, request, progress)
     split = forward_split(len(history))
-    last = Backtest.of(plan, history, split, request.model, scored.categorical)
+    last = Backtest.of(plan, history, split, request.model, scored.task, scored.categorical)
     live_ms = (len(history) - len(history) // 2) * history.block_ms
     rule = _rule_result(plan, results.alarms, live_ms)
     pane_ms = plan.windows.pane_ms
@@ -134,7 +134,7 @@ def calibrate(
         live_ms,
         rule,
         _rule_result(plan, results.naive_alarms, live_ms),
-        len(last.evaluator.profile.schema.features) + 1,
+        len(last.evaluator.profile.schema.features) + len(last.evaluator.profile.schema.outputs),
         count_alarms(last, backtest_signals(last)),
         last.span_ms,
         {
@@ -166,7 +166,7 @@ def _random_splits(
     splits = [random_split(len(history), rng) for _ in range(request.splits)]
     results = _SplitResults()
     for i, split in enumerate(splits):
-        backtest = Backtest.of(plan, history, split, request.model, scored.categorical)
+        backtest = Backtest.of(plan, history, split, request.model, scored.task, scored.categorical)
         results.add(backtest)
         if i < request.delay_splits:
             results.add_delays(backtest, rng)

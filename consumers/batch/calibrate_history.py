@@ -16,11 +16,15 @@ from consumers.kafka.topic_reader import TopicReader
 from consumers.messages.records import Record
 from consumers.sources.arrow_documents import documents
 from consumers.sources.arrow_stream import read_table
+from consumers.sources.groups import sent_numbers
 from driftline.errors import BadInput
 from driftline.settings import Settings
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows, looks_categorical
+from monitor.counts.task import Contract, Task
 from monitor.counts.values import Column
+from monitor.tasks.binary import BINARY
+from monitor.tasks.registry import TASKS
 from producers.contract.arrow_columns import ARROW_HEADER, PREDICTION
 from producers.contract.records import (
     ContractViolation,
@@ -43,6 +47,7 @@ class ScoredHistory:
     source: str  # a description
     rows: ReferenceRows
     categorical: tuple[str, ...]  # all others are numeric
+    task: Task
 
 
 class HistorySource(Protocol):
@@ -61,7 +66,8 @@ class FlightsHistory:
         first_ms = REFERENCE_MS[0] if self.from_ms is None else self.from_ms
         end_ms = REFERENCE_MS[1] if self.until_ms is None else self.until_ms
         chosen = Simulation(model=model, version=version, from_ms=first_ms, until_ms=end_ms)
-        return ScoredHistory("the bundled flights", scored_flights(profile, chosen), CATEGORICAL)
+        rows = scored_flights(profile, chosen)
+        return ScoredHistory("the bundled flights", rows, CATEGORICAL, BINARY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class FileHistory:
     def read(self, settings: Settings, model: str, version: str) -> ScoredHistory:  # noqa: ARG002
         file = read_file(self.path, self.columns)
         rows = between(file.rows, self.from_ms, self.until_ms)
-        return ScoredHistory(str(self.path), rows, file.categorical)
+        return ScoredHistory(str(self.path), rows, file.categorical, self.columns.task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +92,28 @@ class TopicHistory:
     columns: Columns
     from_ms: int | None
     until_ms: int | None
+    task: Task | None = None  # None: that of the registration, or else binary
 
     def read(self, settings: Settings, model: str, version: str) -> ScoredHistory:
+        head = registered_versions(settings).get((model, version))
+        task = self.task or (BINARY if head is None else TASKS[head.task_name]())
         with TopicReader(settings, "predictions") as reader:
-            found = predictions_of(reader.records(), model, version, self.columns.ignore)
+            found = predictions_of(reader.records(), model, version, self.columns.ignore, task)
         rows = between(found, self.columns.earliest_ms, None)  # earlier ones are dead letters
         columns = self.columns.among(list(rows.predictions.features))
-        head = registered_versions(settings).get((model, version))
         known = {} if head is None else head.kinds
         categorical = _categorical(rows.predictions.features, columns, known)
         chosen = between(rows, self.from_ms, self.until_ms)
-        return ScoredHistory(f"the topic {settings.topic('predictions')}", chosen, categorical)
+        source = f"the topic {settings.topic('predictions')}"
+        return ScoredHistory(source, chosen, categorical, task)
 
 
 def predictions_of(
-    records: Iterable[Record], model: str, version: str, ignore: Sequence[str] = ()
+    records: Iterable[Record],
+    model: str,
+    version: str,
+    ignore: Sequence[str] = (),
+    task: Task = BINARY,
 ) -> ReferenceRows:
     """The predictions of a model version in the order of event time, without labels.
 
@@ -109,7 +122,7 @@ def predictions_of(
     """
     row_counts = Counter[str]()
     rows: list[PredictionRecord] = []
-    for row in _decoded(records):
+    for row in _decoded(records, task.contract):
         row_counts[f"{row.model}/{row.version}"] += 1
         if (row.model, row.version) == (model, version):
             rows.append(row)
@@ -122,7 +135,7 @@ def predictions_of(
             f" {present or 'none'}): choose with --model and --version"
         )
     rows.sort(key=lambda row: row.time_ms)
-    return ReferenceRows(_columns(rows, ignore))
+    return ReferenceRows(_columns(rows, ignore, task))
 
 
 def _categorical(
@@ -136,23 +149,23 @@ def _categorical(
     )
 
 
-def _columns(rows: Sequence[PredictionRecord], ignore: Sequence[str]) -> Predictions:
+def _columns(rows: Sequence[PredictionRecord], ignore: Sequence[str], task: Task) -> Predictions:
     every = set[str]().union(*(row.features for row in rows))
     names = sorted(every - set(resolved(ignore, every)))
-    score = np.array([row.score for row in rows], dtype=np.float64)
+    score, prediction = ([row.score for row in rows], [row.prediction for row in rows])
+    outputs = task.columns(sent_numbers(score), sent_numbers(prediction), 0.5)
     return Predictions(
         [row.id for row in rows],
         np.array([row.time_ms for row in rows], dtype=np.int64),
-        score,
-        (score >= 0.5).astype(np.int64),
+        *outputs,
         {name: _column([row.features.get(name) for row in rows]) for name in names},
     )
 
 
-def _decoded(records: Iterable[Record]) -> Iterator[PredictionRecord]:
+def _decoded(records: Iterable[Record], contract: Contract) -> Iterator[PredictionRecord]:
     for value in chain.from_iterable(map(_values, records)):
         try:
-            yield decode_prediction(value)
+            yield decode_prediction(value, contract)
         except (Undecodable, ContractViolation):
             continue
 

@@ -13,7 +13,6 @@ from monitor.counts.counting import count_data
 from monitor.counts.joined_rows import count_joined
 from monitor.counts.profile import ReferenceRows
 from monitor.counts.summary import Part, Summary
-from monitor.counts.task import BINARY
 from monitor.events.event_time import NEVER
 from monitor.events.joining import (
     Entry,
@@ -69,7 +68,7 @@ def _entries(evaluator: Evaluator, rows: ReferenceRows) -> list[Entry]:
         return []
     ids, model = rows.predictions.ids, evaluator.profile.model
     entries: dict[str, Entry] = {}
-    for i in np.flatnonzero(BINARY.is_known(rows.label)).tolist():
+    for i in rows.labelled.tolist():
         pair = (_prediction(rows, i, evaluator.profile.version), _label(rows, rows.label, i))
         entries[ids[i]] = add_rows(entries.get(ids[i], Entry(model)), pair)
     return list(entries.values())
@@ -86,9 +85,9 @@ def _prediction(rows: ReferenceRows, i: int, version: str) -> ScoredPrediction:
     )
 
 
-def _label(rows: ReferenceRows, labels: NDArray[np.int64], i: int) -> Label:
+def _label(rows: ReferenceRows, labels: NDArray[np.float64], i: int) -> Label:
     known_ms = rows.predictions.time_ms if rows.label_time_ms is None else rows.label_time_ms
-    return Label(int(known_ms[i]), int(labels[i]), NEVER)
+    return Label(int(known_ms[i]), float(labels[i]), NEVER)
 
 
 def _join_policy(evaluator: Evaluator) -> JoinPolicy:

@@ -18,10 +18,11 @@ from monitor.counts.summary import Part
 from producers.example.evaluate import profile_path
 from producers.example.flight_delay import train_flight_delay
 from producers.example.flights import TRAINING_MS
+from producers.registration.columns import Columns
 from producers.registration.profile_file import read_profile, write_profile
 from producers.registration.reference_warnings import reference_warnings, row_warnings
 from producers.registration.register import profile_of_file
-from producers.registration.rows_file import Columns, FileRows, read_file
+from producers.registration.rows_file import FileRows, read_file
 from producers.simulation.simulate import Simulation, scored_flights
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 RECOMMENDED = "driftline.recommended.toml"
 TOPIC_COLUMNS = (
+    "task",
     "categorical",
     "numeric",
     "ignore",
@@ -107,6 +108,7 @@ for _option in calibrate.params:
 def _source(context: click.Context, settings: Settings, given: dict[str, Any]) -> HistorySource:
     from consumers.batch.calibrate_history import FileHistory, FlightsHistory, TopicHistory
     from producers.contract.times import parse_time_ms
+    from producers.registration.task_choice import task_named
 
     chosen = {
         name
@@ -127,7 +129,10 @@ def _source(context: click.Context, settings: Settings, given: dict[str, Any]) -
     for name in sorted(chosen - {"model"} - set(TOPIC_COLUMNS if given["topic"] else ())):
         raise click.UsageError(f"--{name.replace('_', '-')} needs a file: add --data")
     if given["topic"]:
-        return TopicHistory(options.columns_of(settings, dict(given)), from_ms, until_ms)
+        # A topic has no columns to name, so those of the task without any are asked for.
+        columns = options.columns_of(settings, {**given, "task": "features"})
+        task = None if given["task"] is None else task_named(given["task"])
+        return TopicHistory(columns, from_ms, until_ms, task)
     return FlightsHistory(from_ms, until_ms)
 
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from driftline.settings import Settings
 
 INCIDENTS_OPENED = 3  # exit code
-NEEDED = ("time", "score")  # columns that a file of one's own must have
+NEEDED = ("time",)  # columns that a file of one's own must have
 COLUMNS = (
     *NEEDED,
-    *("prediction", "label", "label_time", "id", "positive", "threshold"),
+    *("task", "score", "prediction", "label", "label_time", "id", "positive", "threshold"),
     *("categorical", "numeric", "ignore", "na", "timezone"),
 )
 

@@ -114,6 +114,7 @@ def distributions_of(document: Document) -> Document:
     return {
         "features": {one["name"]: _taken(one) for one in document["data"]["features"]},
         **{name: _taken(concept[name]) for name in ("prediction", "errors")},
+        "further": {one["name"]: _taken(one) for one in concept.get("further", ())},
     }
 
 

@@ -52,7 +52,7 @@ def read_arrow(value: bytes | None, *kinds: str) -> tuple[str, pa.Table]:
 
 
 def whole(values: NDArray[np.float64] | NDArray[np.int8]) -> NDArray[np.int64]:
-    """Classes and labels; earlier releases wrote int8. Raises ``ValueError`` for other numbers."""
+    """Classes; earlier releases wrote int8. Raises ``ValueError`` for other numbers."""
     with np.errstate(invalid="ignore"):
         found = values.astype(np.int64)
     if not np.array_equal(found, values):

@@ -40,7 +40,7 @@ def joined_rows_of(table: pa.Table) -> JoinedRows:
             metadata[b"version"].decode(),
             score=table["score"].to_numpy(),
             predicted=whole(table["predicted"].to_numpy()),
-            label=whole(table["label"].to_numpy()),
+            label=table["label"].to_numpy().astype(np.float64),
             **{name: table[name].to_numpy().astype(np.int64) for name in _INTEGERS},
         )
     except (KeyError, pa.ArrowException) as error:
@@ -52,7 +52,7 @@ def _table(rows: JoinedRows) -> pa.Table:
         "time_ms": rows.time_ms,
         "score": rows.score,
         "predicted": rows.predicted.astype(np.float64),
-        "label": rows.label.astype(np.float64),
+        "label": rows.label,
         "known_ms": rows.known_ms,
         "final": rows.final.astype(np.int8),
         "whole": rows.whole.astype(np.int8),

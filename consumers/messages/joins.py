@@ -48,7 +48,7 @@ class JoinRows:
     time_ms: NDArray[np.int64]
     late: NDArray[np.bool_]
     score: NDArray[np.float64]
-    value: NDArray[np.int64]  # predicted class or label
+    value: NDArray[np.float64]  # predicted class or label
     seen_ms: NDArray[np.int64]  # newest label time before a label in its partition
 
 
@@ -63,7 +63,7 @@ class JoinColumns:
     time_ms: NDArray[np.int64]
     late: NDArray[np.bool_]
     score: NDArray[np.float64]
-    value: NDArray[np.int64]  # predicted class or label
+    value: NDArray[np.float64]  # predicted class or label
     seen_ms: NDArray[np.int64]  # newest label time before a label in its partition
 
 
@@ -90,7 +90,7 @@ def _encode(rows: JoinRows) -> bytes:
             "time_ms": rows.time_ms,
             "late": rows.late,
             "score": rows.score,
-            "value": rows.value.astype(np.float64),
+            "value": rows.value.astype(np.float64, copy=False),
             "seen_ms": rows.seen_ms,
             "segments": _no_segments(len(rows.ident)),
         }
@@ -109,9 +109,17 @@ def _decode(table: pa.Table) -> JoinColumns:
         table["time_ms"].to_numpy(),
         table["late"].to_numpy(),
         table["score"].to_numpy(),
-        whole(table["value"].to_numpy()),
+        _values(table["value"].to_numpy(), version.is_valid().to_numpy(zero_copy_only=False)),
         table["seen_ms"].to_numpy(),
     )
+
+
+def _values(values: NDArray[Any], predicted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Classes of predictions, and labels; earlier releases wrote int8. Raises ``ValueError``."""
+    whole(values[predicted])
+    if not np.isfinite(values).all():
+        raise ValueError("a label is not a finite number")
+    return values.astype(np.float64)
 
 
 def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

@@ -24,8 +24,8 @@ from consumers.messages.windows import (
     WassersteinEffect,
     WindowMessage,
 )
+from monitor.counts.measured import Estimate, Expected
 from monitor.performance.adwin_page_hinkley import Detector
-from monitor.performance.cbpe import Estimate, Expected
 from monitor.statistics.drift_rule import Comparison
 from monitor.statistics.effect_sizes import Effects
 from monitor.statistics.histograms import Distribution
@@ -72,11 +72,16 @@ def _data(data: DataFinding, p_value_threshold: float) -> DataPart:
 
 
 def _concept(finding: WindowFinding, p_value_threshold: float) -> ConceptPart:
-    errors, performance = finding.data.errors, finding.performance
+    performance = finding.performance
+    outputs, errors = (
+        [_feature(one, p_value_threshold) for one in findings]
+        for findings in (finding.data.outputs, finding.data.errors)
+    )
     expected = performance.expected or {}
     return ConceptPart(
-        prediction=_feature(finding.data.score, p_value_threshold),
-        errors=None if errors is None else _feature(errors, p_value_threshold),
+        prediction=outputs[0] if outputs else None,
+        errors=errors[0] if errors else None,
+        further=[*outputs[1:], *errors[1:]],
         expected={name: _estimate(metric) for name, metric in expected.items()} or None,
         realised=_realised(performance),
         difference=_difference(performance.labels, expected),

@@ -120,8 +120,9 @@ class DataPart(Struct, frozen=True, kw_only=True):
 
 
 class ConceptPart(Struct, frozen=True, kw_only=True):
-    prediction: FeatureResult
+    prediction: FeatureResult | None  # None: the model puts nothing out
     errors: FeatureResult | None
+    further: list[FeatureResult] = []  # further outputs and errors
     expected: Mapping[str, EstimateResult] | None
     realised: Mapping[str, float | None] | None
     difference: Mapping[str, EstimateResult] | None

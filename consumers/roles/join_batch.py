@@ -89,7 +89,7 @@ def _entries(message: JoinColumns, versions: dict[str, int]) -> Entries:
     rows["version"][scored] = np.array([*numbers, 0])[message.version[scored]]
     for name, values in (("time_ms", message.time_ms), ("score", message.score)):
         rows[name][scored] = values[scored]
-    rows["predicted"][scored] = message.value[scored]
+    rows["predicted"][scored] = message.value[scored].astype(np.int64)
     labels = ~scored
     rows["label_ms"][labels] = message.time_ms[labels]
     rows["label"][labels] = message.value[labels]

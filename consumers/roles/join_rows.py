@@ -32,7 +32,7 @@ def prediction_messages(
             origin.time_ms[chosen],
             late[chosen],
             rows.score[chosen],
-            rows.predicted[chosen],
+            rows.predicted[chosen].astype(np.float64),
             np.zeros(chosen.size, dtype=np.int64),
         )
         yield join_message(own, number)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from monitor.counts.profile import Profile
+from monitor.counts.task import Task
 from monitor.plan import Plan
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.learned import Learned
@@ -40,16 +41,16 @@ class Learning:
         Raises ``ValueError`` if the pane of the profile is not that of the plan.
         """
         key = learned_key(plan, content_hash(profile))
-        found = None if published is None else decode_learned(published, key)
+        found = None if published is None else decode_learned(published, key, profile.schema.task)
         return Evaluator.of(plan, profile, found or self._learned(plan, profile, key))
 
     def _learned(self, plan: Plan, profile: Profile, key: str) -> Learned:
         path = self._path(profile)
-        found = _read(path, key)
+        found = _read(path, key, profile.schema.task)
         if found is None:
             log.info("learning from the reference of %s/%s", profile.model, profile.version)
             found = self._run(lambda: Learned.of(plan, profile))
-            _write(path, encode_learned(found, key))
+            _write(path, encode_learned(found, key, profile.schema.task))
         return found
 
     def _path(self, profile: Profile) -> Path:
@@ -58,9 +59,9 @@ class Learning:
         return self._directory / f"{hashlib.sha256(name).hexdigest()[:32]}.learned"
 
 
-def _read(path: Path, key: str) -> Learned | None:
+def _read(path: Path, key: str, task: Task) -> Learned | None:
     try:
-        return decode_learned(path.read_bytes(), key)
+        return decode_learned(path.read_bytes(), key, task)
     except OSError:
         return None
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -28,7 +29,9 @@ from consumers.sources.groups import (
 from consumers.sources.json_rows import JsonPredictions, decode_labels
 from consumers.sources.one_by_one import labels_one_by_one, predictions_one_by_one
 from monitor.counts.schema import Schema
+from monitor.counts.task import ANY_CONTRACT, Contract
 from monitor.plan import Plan, Time
+from monitor.tasks.registry import TASKS
 from producers.contract.arrow_columns import LABEL, PREDICTION
 
 F = TypeVar("F")
@@ -55,12 +58,18 @@ class SourceValidator:
     def predictions(self, block: RecordBlock) -> Decoded[PredictionRows]:
         """The rows of each version, in the order of the log."""
         decoded, rest = self._json.decode(block.values, _json_positions(block))
-        more, rejected = predictions_one_by_one(_numbered(block, rest))
+        more, rejected = predictions_one_by_one(_numbered(block, rest), self._contract)
         arrow = ArrowMessages(block, PREDICTION)
-        from_arrow, refused = arrow.predictions()
+        from_arrow, refused = arrow.predictions(self._contract)
         rejected += refused
         valid: dict[Schema, list[PredictionRows]] = defaultdict(list)
         for schema, group in self._with_schemas([*decoded, *more, *from_arrow]):
+            if schema is not None and schema.task.contract != group.contract:
+                anew, wrong = _decoded_again(block, arrow, group, schema.task.contract)
+                rejected += wrong
+                if not anew:
+                    continue
+                (group,) = anew
             error = self._unfit(group.key, schema)
             if schema is None or error is not None:
                 rejected += _all_rejected(group.origin, UNKNOWN, str(error))
@@ -74,10 +83,12 @@ class SourceValidator:
 
     def labels(self, block: RecordBlock) -> Decoded[LabelRows]:
         """The rows of each model, in the order of the log."""
-        decoded, rest = decode_labels(block.values, _json_positions(block))
-        more, rejected = labels_one_by_one(_numbered(block, rest))
+        decoded, rest = decode_labels(
+            block.values, _json_positions(block), self._contracts, self._known_contracts()
+        )
+        more, rejected = labels_one_by_one(_numbered(block, rest), self._contracts)
         arrow = ArrowMessages(block, LABEL)
-        from_arrow, refused = arrow.labels()
+        from_arrow, refused = arrow.labels(self._contracts)
         rejected += refused
         valid: dict[str, list[LabelRows]] = defaultdict(list)
         for group in [*decoded, *more, *from_arrow]:
@@ -90,6 +101,23 @@ class SourceValidator:
             rejected += others
         columns = [concatenated_labels(parts).in_order() for parts in valid.values()]
         return Decoded(columns, arrow.with_values(rejected))
+
+    def _contract(self, model: str, version: str) -> Contract:
+        """That of a version. One that is not registered is rejected for that reason."""
+        schema = self._profiles.schema(model, version)
+        return ANY_CONTRACT if schema is None else schema.task.contract
+
+    def _contracts(self, model: str) -> Collection[Contract]:
+        """Those of the versions of a model, of each task once; of an unknown model, any."""
+        if not self._is_registered(model):
+            return [ANY_CONTRACT]
+        heads = self._profiles.versions().items()
+        tasks = dict.fromkeys(head.task_name for (name, _), head in heads if name == model)
+        return [TASKS[task].contract for task in tasks]
+
+    def _known_contracts(self) -> Sequence[Contract]:
+        heads = self._profiles.versions().values()
+        return [TASKS[task].contract for task in dict.fromkeys(head.task_name for head in heads)]
 
     def _with_schemas(
         self, groups: Sequence[DecodedPredictions]
@@ -154,6 +182,19 @@ class SourceValidator:
     def _catch_up(self) -> None:
         self._caught_up = True
         self._profiles.catch_up()
+
+
+def _decoded_again(
+    block: RecordBlock, arrow: ArrowMessages, group: DecodedPredictions, contract: Contract
+) -> tuple[list[DecodedPredictions], list[RejectedRow]]:
+    """Rows that were decoded before the version was known, or was registered anew."""
+    origin = group.origin
+    values = arrow.values_of(origin) or [block.values[i] for i in origin.record.tolist()]
+    groups, wrong = predictions_one_by_one(enumerate(values), lambda *_: contract)
+    return [replace(one, origin=origin.take(one.origin.record)) for one in groups], [
+        replace(one, record=int(origin.record[one.record]), row=int(origin.row[one.record]))
+        for one in wrong
+    ]
 
 
 def _numbered(block: RecordBlock, positions: Ints) -> Iterable[tuple[int, bytes | None]]:

@@ -7,7 +7,7 @@ defines the contract: so it is rejected for the same reason as the same row sent
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -23,7 +23,6 @@ from consumers.sources.arrow_features import ArrowFeatures
 from consumers.sources.arrow_stream import read_table
 from consumers.sources.arrow_values import coded, numbers, texts, times_ms
 from consumers.sources.groups import (
-    NO_PREDICTION,
     DecodedPredictions,
     Floats,
     Ints,
@@ -33,7 +32,7 @@ from consumers.sources.groups import (
     positions_by_key,
 )
 from consumers.sources.one_by_one import labels_one_by_one, predictions_one_by_one
-from monitor.counts.task import BINARY
+from monitor.counts.task import Contract, Field
 from monitor.counts.values import Coded
 from producers.contract.records import (
     END_MS,
@@ -95,11 +94,32 @@ class ArrowMessages:
                 alike[table.schema][record] = table
         self._rows = list(map(_Rows.of, alike.values()))
 
-    def predictions(self) -> tuple[list[DecodedPredictions], list[RejectedRow]]:
-        return self._decoded(_predictions, predictions_one_by_one)
+    def predictions(
+        self, contract_of: Callable[[str, str], Contract]
+    ) -> tuple[list[DecodedPredictions], list[RejectedRow]]:
+        """``contract_of`` returns the contract of a model version."""
+        return self._decoded(
+            lambda rows: _predictions(rows, contract_of),
+            lambda values: predictions_one_by_one(values, contract_of),
+        )
 
-    def labels(self) -> tuple[list[LabelRows], list[RejectedRow]]:
-        return self._decoded(_labels, labels_one_by_one)
+    def labels(
+        self, contracts_of: Callable[[str], Collection[Contract]]
+    ) -> tuple[list[LabelRows], list[RejectedRow]]:
+        """``contracts_of`` returns those of the versions of a model."""
+        return self._decoded(
+            lambda rows: _labels(rows, contracts_of),
+            lambda values: labels_one_by_one(values, contracts_of),
+        )
+
+    def values_of(self, origin: Origin) -> list[bytes] | None:
+        """Rows of one message or of messages alike, as JSON. None if they are no Arrow."""
+        for rows in self._rows:
+            if int(origin.record[0]) in rows.first:
+                pairs = zip(origin.record.tolist(), origin.row.tolist(), strict=True)
+                at = [rows.first[record] + row for record, row in pairs]
+                return self._documents(rows, np.array(at, dtype=np.int64))
+        return None
 
     def with_values(self, rejected: Sequence[RejectedRow]) -> list[RejectedRow]:
         """Rejected rows of the block; those of Arrow messages get their values."""
@@ -137,37 +157,47 @@ def _placed(origin: Origin, record: Ints, row: Ints) -> Origin:
     return replace(origin, record=record[origin.record], row=row[origin.record])
 
 
-def _predictions(rows: _Rows) -> tuple[list[DecodedPredictions], Ints]:
+def _predictions(
+    rows: _Rows, contract_of: Callable[[str, str], Contract]
+) -> tuple[list[DecodedPredictions], Ints]:
     """Those that are certainly valid, by model and version, and the positions of the others."""
     origin, valid = rows.origin()
     model, version = coded(rows.table["model"]), coded(rows.table["version"])
-    score, prediction = numbers(rows.table["score"]), _predicted(rows.table)
-    valid &= _named(model) & _named(version) & BINARY.is_score(score)
-    valid &= np.isnan(prediction) | _is_class(prediction)
-    score = BINARY.rounded(score)
+    sent = _sent(rows.table, "score"), _sent(rows.table, "prediction")
+    valid &= _named(model) & _named(version)
+    contracts = {key: contract_of(*key) for key in _groups(valid, model, version)}
+    for key, at in _groups(valid, model, version).items():
+        fields = (contracts[key].score, contracts[key].prediction)
+        for field, values in zip(fields, sent, strict=True):
+            valid[at] &= True if field is None else field.holds(values[at])
     features, found = ArrowFeatures(rows.table), list[DecodedPredictions]()
     for key, at in _groups(valid, model, version).items():
-        every = at.size == valid.size
+        every, contract = at.size == valid.size, contracts[key]
         found.append(
             DecodedPredictions(
                 key,
                 origin if every else origin.take(at),
-                score if every else score[at],
-                _classes(prediction if every else prediction[at]),
+                _read(contract.score, sent[0][at]),
+                _read(contract.prediction, sent[1][at]),
+                contract,
                 partial(features.of, None if every else at),
             )
         )
     return found, np.flatnonzero(~valid)
 
 
-def _labels(rows: _Rows) -> tuple[list[LabelRows], Ints]:
+def _labels(
+    rows: _Rows, contracts_of: Callable[[str], Collection[Contract]]
+) -> tuple[list[LabelRows], Ints]:
     """Those that are certainly valid, by model, and the positions of the others."""
     origin, valid = rows.origin()
     model, label = coded(rows.table["model"]), numbers(rows.table["label"])
-    valid &= _named(model) & _is_class(label)
+    valid &= _named(model)
+    for (key,), at in _groups(valid, model).items():
+        held = [contract.label.holds(label[at]) for contract in contracts_of(key)]
+        valid[at] &= np.any(held, axis=0)
     found = [
-        LabelRows(key, origin.take(at), _classes(label[at]))
-        for (key,), at in _groups(valid, model).items()
+        LabelRows(key, origin.take(at), label[at]) for (key,), at in _groups(valid, model).items()
     ]
     return found, np.flatnonzero(~valid)
 
@@ -181,25 +211,18 @@ def _groups(valid: Bools, *columns: Coded) -> Mapping[tuple[Any, ...], Ints]:
     return {key: at[of_key] for key, of_key in groups.items()}
 
 
-def _predicted(table: pa.Table) -> Floats:
+def _sent(table: pa.Table, name: str) -> Floats:
     """NaN if none was sent."""
-    if "prediction" not in table.column_names:
+    if name not in table.column_names:
         return np.full(table.num_rows, np.nan)
-    return numbers(table["prediction"])
+    return numbers(table[name])
+
+
+def _read(field: Field | None, values: Floats) -> Floats:
+    return np.full(values.size, np.nan) if field is None else values
 
 
 def _named(names: Coded) -> Bools:
     """Whether each row has the name of a model or version."""
     valid = [isinstance(name, str) and is_name(name) for name in names.values]
     return np.asarray(np.array(valid, dtype=bool)[names.code])
-
-
-def _is_class(values: Floats) -> Bools:
-    with np.errstate(invalid="ignore"):  # a NaN that signals
-        whole: Bools = values == np.floor(values)
-    return whole & (values >= 0) & (values < BINARY.classes)
-
-
-def _classes(values: Floats) -> Ints:
-    """``NO_PREDICTION`` for NaN."""
-    return np.where(np.isnan(values), NO_PREDICTION, values).astype(np.int64)

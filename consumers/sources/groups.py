@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.counts.columns import Numeric
 from monitor.counts.schema import Schema
+from monitor.counts.task import Contract
 from monitor.counts.values import (
     Coded,
     Read,
@@ -24,8 +25,6 @@ from producers.contract.arrow_columns import MAX_ROWS
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-NO_PREDICTION = -1
 
 K = TypeVar("K")
 R = TypeVar("R", bound=Sized)
@@ -80,22 +79,22 @@ class DecodedPredictions:
 
     key: tuple[str, str]  # model, version
     origin: Origin
-    score: Floats
-    prediction: Ints  # ``NO_PREDICTION`` if none was sent
+    score: Floats  # as sent, and likewise ``prediction``; NaN: none was sent
+    prediction: Floats
+    contract: Contract  # that was followed
     features: Callable[[Schema], Mapping[str, Read]]
 
     def take(self, rows: Ints) -> DecodedPredictions:
         def features(schema: Schema) -> Mapping[str, Read]:
             return _taken(self.features(schema), rows)
 
-        origin, score = self.origin.take(rows), self.score[rows]
-        return DecodedPredictions(self.key, origin, score, self.prediction[rows], features)
+        origin, score, prediction = self.origin.take(rows), self.score[rows], self.prediction[rows]
+        return DecodedPredictions(self.key, origin, score, prediction, self.contract, features)
 
     def rows(self, schema: Schema) -> PredictionRows:
-        """The default prediction is whether the score reaches the threshold."""
-        default = schema.task.predicted(self.score, schema.threshold)
-        predicted = np.where(self.prediction == NO_PREDICTION, default, self.prediction)
-        return PredictionRows(schema, self.origin, self.score, predicted, self.features(schema))
+        """What was sent, as the task of the schema reads it."""
+        score, predicted = schema.task.columns(self.score, self.prediction, schema.threshold)
+        return PredictionRows(schema, self.origin, score, predicted, self.features(schema))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,7 +134,7 @@ class LabelRows:
 
     model: str
     origin: Origin
-    label: Ints
+    label: Floats
 
     def __len__(self) -> int:
         return self.label.size
@@ -180,11 +179,14 @@ def _positions(code: Ints, codes: int) -> list[Ints]:
     return np.split(order, np.searchsorted(code[order], np.arange(1, codes))) if codes else []
 
 
-def given_predictions(given: Sequence[int | None]) -> Ints:
-    """As in ``DecodedPredictions.prediction``."""
-    if given.count(None) == len(given):
-        return np.full(len(given), NO_PREDICTION, dtype=np.int64)
-    return np.array([NO_PREDICTION if one is None else one for one in given], dtype=np.int64)
+def sent_numbers(given: Sequence[float | None]) -> Floats:
+    """As in ``DecodedPredictions.score``."""
+    absent = given.count(None)
+    if absent == len(given):
+        return np.full(len(given), np.nan)
+    if not absent:
+        return np.array(given, dtype=np.float64)
+    return np.array([np.nan if one is None else one for one in given], dtype=np.float64)
 
 
 def concatenated(parts: Sequence[PredictionRows]) -> PredictionRows:

@@ -13,14 +13,17 @@ is valid, and why not, is decided by the row decoder (``one_by_one``).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from consumers.sources.groups import (
     DecodedPredictions,
+    Floats,
     Ints,
     LabelRows,
     Origin,
@@ -32,13 +35,14 @@ from consumers.sources.json_shape import Shape, ShapedRows, kinds_of
 from consumers.sources.record_features import features_of_records
 from consumers.sources.typed_rows import Values, out_of_range, typed_columns
 from monitor.counts.schema import Schema
+from monitor.counts.task import Contract
 from monitor.counts.values import Coded, Read, as_coded, concatenated_codes
 from producers.contract.records import LabelFields, decode_prediction, is_name
+from producers.contract.task_fields import label_type
 
 Key = tuple[str, str]  # model, version
 
 _NAMES = re.compile(rb'"(model|version)"\s*:\s*"([^"\\]+)"')
-_decode_label = msgspec.json.Decoder(LabelFields).decode
 
 
 class JsonPredictions:
@@ -98,23 +102,41 @@ class JsonPredictions:
         return shape
 
     def _shape_like(self, schema: Schema) -> Shape | None:
-        """One shape serves all versions whose features have the same names and kinds."""
-        kinds = kinds_of(schema)
+        """One shape serves all versions that it fits."""
         shapes = (shape for _, shape in self._shapes.values() if shape is not None)
-        return next((shape for shape in shapes if shape.kinds == kinds), None)
+        return next((shape for shape in shapes if shape.fits(schema)), None)
 
 
-def decode_labels(values: Values, at: Ints) -> tuple[list[LabelRows], Ints]:
-    """The rows of the records ``at`` that are certainly valid, and the positions of the others."""
-    parts, refused = typed_columns(_decode_label, _Labels.of, values, at)
-    others, found = [refused], list[LabelRows]()
-    for model, rows in _Labels.by_model(parts).items():
-        invalid = out_of_range(rows.origin.time_ms)
-        valid = np.delete(np.arange(len(rows)), invalid) if is_name(model) else invalid[:0]
-        others.append(np.delete(rows.origin.record, valid))
-        if valid.size:
-            found.append(rows.take(valid) if valid.size < len(rows) else rows)
-    return found, np.sort(np.concatenate(others))
+def decode_labels(
+    values: Values,
+    at: Ints,
+    contracts_of: Callable[[str], Collection[Contract]],
+    known: Sequence[Contract],
+) -> tuple[list[LabelRows], Ints]:
+    """The rows of the records ``at`` that are certainly valid, and the positions of the others.
+
+    ``contracts_of`` returns the contracts of the versions of a model, ``known`` are those of all
+    models.
+    """
+    rest, found = at, list[LabelRows]()
+    for contract in known:
+        parts, refused = typed_columns(_label_decoder(contract), _Labels.of, values, rest)
+        others = [refused]
+        for model, rows in _Labels.by_model(parts).items():
+            invalid = out_of_range(rows.origin.time_ms)
+            valid = np.delete(np.arange(len(rows)), invalid)
+            if not is_name(model) or contract not in contracts_of(model):
+                valid = valid[:0]
+            others.append(np.delete(rows.origin.record, valid))
+            if valid.size:
+                found.append(rows.take(valid) if valid.size < len(rows) else rows)
+        rest = np.sort(np.concatenate(others))
+    return found, rest
+
+
+@cache
+def _label_decoder(contract: Contract) -> Callable[[bytes], Any]:
+    return msgspec.json.Decoder(label_type(LabelFields, contract)).decode
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,11 +145,11 @@ class _Labels:
 
     origin: Origin
     model: Coded
-    label: Ints
+    label: Floats
 
     @classmethod
-    def of(cls, rows: Sequence[LabelFields], origin: Origin) -> _Labels:
-        label = np.array([row.label for row in rows], dtype=np.int64)
+    def of(cls, rows: Sequence[Any], origin: Origin) -> _Labels:
+        label = np.array([row.label for row in rows], dtype=np.float64)
         return cls(origin, as_coded([row.model for row in rows]), label)
 
     @staticmethod
@@ -147,10 +169,13 @@ def _predictions(key: Key, shape: Shape, rows: ShapedRows, values: Values) -> De
     def features(schema: Schema) -> Mapping[str, Read]:
         if kinds_of(schema) == shape.kinds:
             return rows.features(shape.kinds)
-        again = [decode_prediction(values[i]) for i in rows.origin.record.tolist()]
-        return features_of_records(again, schema)  # the version was registered anew meanwhile
+        # The version was registered anew meanwhile.
+        again = [decode_prediction(values[i], shape.contract) for i in rows.origin.record.tolist()]
+        return features_of_records(again, schema)
 
-    return DecodedPredictions(key, rows.origin, rows.score, rows.prediction, features)
+    return DecodedPredictions(
+        key, rows.origin, rows.score, rows.prediction, shape.contract, features
+    )
 
 
 def _seeming_key(value: bytes) -> Key:

@@ -1,8 +1,9 @@
 """JSON predictions of one shape: typed rows that become columns without a look at each value.
 
-A shape is the names and kinds of the features of a schema. Its decoder takes a record only if each
-feature has a value of the kind of its reference, or none, and if it has no other feature. What it
-takes is certainly valid, but for the range of its time. It refuses other records, valid or not.
+A shape is the names and kinds of the features of a schema, and the contract of its task. Its
+decoder takes a record only if each feature has a value of the kind of its reference, or none, and
+if it has no other feature. What it takes is certainly valid, but for the range of its time. It
+refuses other records, valid or not.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ from consumers.sources.groups import (
     Ints,
     Origin,
     concatenated_origins,
-    given_predictions,
     positions_by_key,
+    sent_numbers,
 )
 from monitor.counts.columns import Numeric
 from monitor.counts.schema import Schema
-from monitor.counts.task import BINARY
+from monitor.counts.task import Contract, Field
 from monitor.counts.values import Coded, Read, as_coded, as_numbers, concatenated_codes
 from producers.contract.records import Feature, PredictionFields
+from producers.contract.task_fields import prediction_type
 
 Kinds = tuple[tuple[str, bool], ...]  # the name of each feature, and whether it is numeric
 
@@ -40,6 +42,7 @@ class Shape:
     """``decode`` returns ``PredictionFields``, or raises an error of msgspec's."""
 
     kinds: Kinds
+    contract: Contract
     decode: Callable[[bytes], Any]
 
     @classmethod
@@ -57,7 +60,12 @@ class Shape:
         row = msgspec.defstruct(
             "Row", [("features", features)], bases=(PredictionFields,), kw_only=True, gc=False
         )
-        return cls(kinds, msgspec.json.Decoder(row).decode)
+        contract = schema.task.contract
+        return cls(kinds, contract, msgspec.json.Decoder(prediction_type(row, contract)).decode)
+
+    def fits(self, schema: Schema) -> bool:
+        """Whether it serves a version with this schema."""
+        return self.kinds == kinds_of(schema) and self.contract == schema.task.contract
 
     def columns(self, rows: Sequence[Any], origin: Origin) -> ShapedRows:
         """Of rows that ``decode`` has returned."""
@@ -68,8 +76,8 @@ class Shape:
             origin,
             as_coded([row.model for row in rows]),
             as_coded([row.version for row in rows]),
-            BINARY.rounded(np.array([row.score for row in rows], dtype=np.float64)),
-            given_predictions([row.prediction for row in rows]),
+            _column(self.contract.score, "score", rows),
+            _column(self.contract.prediction, "prediction", rows),
             _numbers(features, numeric, only=not others),
             [as_coded(list(map(attrgetter(name), features))) for name in others],
         )
@@ -83,7 +91,7 @@ class ShapedRows:
     model: Coded
     version: Coded
     score: Floats
-    prediction: Ints
+    prediction: Floats
     numbers: Floats  # shape (numeric features, rows)
     codes: Sequence[Coded]  # of each other feature
 
@@ -122,6 +130,13 @@ class ShapedRows:
         return {
             name: as_numbers(next(numbers)) if numeric else next(codes) for name, numeric in kinds
         }
+
+
+def _column(field: Field | None, name: str, rows: Sequence[Any]) -> Floats:
+    """The numbers of a field as they were sent; NaN if the task does not read it."""
+    if field is None:
+        return np.full(len(rows), np.nan)
+    return sent_numbers(list(map(attrgetter(name), rows)))
 
 
 def kinds_of(schema: Schema) -> Kinds:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -14,10 +15,11 @@ from consumers.sources.groups import (
     LabelRows,
     Origin,
     RejectedRow,
-    given_predictions,
     grouped,
+    sent_numbers,
 )
 from consumers.sources.record_features import features_of_records
+from monitor.counts.task import ANY_CONTRACT, Contract
 from producers.contract.records import (
     ContractViolation,
     LabelRecord,
@@ -25,6 +27,7 @@ from producers.contract.records import (
     Undecodable,
     decode_label,
     decode_prediction,
+    key_of,
 )
 
 D = TypeVar("D", PredictionRecord, LabelRecord)
@@ -32,9 +35,21 @@ D = TypeVar("D", PredictionRecord, LabelRecord)
 Numbered = Iterable[tuple[int, bytes | None]]  # position of a record in its block, and its value
 
 
-def predictions_one_by_one(values: Numbered) -> tuple[list[DecodedPredictions], list[RejectedRow]]:
-    """Records with their positions, by the row decoder."""
-    decoded, rejected = _one_by_one(decode_prediction, values)
+def predictions_one_by_one(
+    values: Numbered, contract_of: Callable[[str, str], Contract]
+) -> tuple[list[DecodedPredictions], list[RejectedRow]]:
+    """Records with their positions, by the row decoder.
+
+    ``contract_of`` returns the contract of a model version.
+    """
+
+    def decode(value: bytes | None) -> PredictionRecord:
+        key = key_of(value)
+        return decode_prediction(
+            value, contract_of(key.model, key.version) if key else ANY_CONTRACT
+        )
+
+    decoded, rejected = _one_by_one(decode, values)
     found = []
     for key, of_key in grouped([(row.model, row.version) for _, row in decoded]).items():
         rows = [decoded[i] for i in of_key.tolist()]
@@ -43,21 +58,36 @@ def predictions_one_by_one(values: Numbered) -> tuple[list[DecodedPredictions], 
             DecodedPredictions(
                 key,
                 _origin_of_records(rows),
-                np.array([row.score for row in records], dtype=np.float64),
-                given_predictions([row.prediction for row in records]),
+                sent_numbers([row.score for row in records]),
+                sent_numbers([row.prediction for row in records]),
+                contract_of(*key),
                 partial(features_of_records, records),
             )
         )
     return found, rejected
 
 
-def labels_one_by_one(values: Numbered) -> tuple[list[LabelRows], list[RejectedRow]]:
-    """Records with their positions, by the row decoder."""
-    decoded, rejected = _one_by_one(decode_label, values)
+def labels_one_by_one(
+    values: Numbered, contracts_of: Callable[[str], Collection[Contract]]
+) -> tuple[list[LabelRows], list[RejectedRow]]:
+    """Records with their positions, by the row decoder.
+
+    ``contracts_of`` returns those of the versions of a model. One of them must be followed.
+    """
+
+    def decode(value: bytes | None) -> LabelRecord:
+        key = key_of(value)
+        contracts = [ANY_CONTRACT] if key is None else list(contracts_of(key.model))
+        for contract in contracts[:-1]:
+            with suppress(ContractViolation):
+                return decode_label(value, contract)
+        return decode_label(value, contracts[-1])
+
+    decoded, rejected = _one_by_one(decode, values)
     found = []
     for model, of_model in grouped([row.model for _, row in decoded]).items():
         rows = [decoded[i] for i in of_model.tolist()]
-        label = np.array([row.label for _, row in rows], dtype=np.int64)
+        label = np.array([row.label for _, row in rows], dtype=np.float64)
         found.append(LabelRows(model, _origin_of_records(rows), label))
     return found, rejected
 

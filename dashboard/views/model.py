@@ -14,7 +14,6 @@ from dashboard.context import PageContext
 from dashboard.series import GetFeature
 from dashboard.text import NO_WINDOWS, about, escape, finding
 
-METRICS_SHOWN = ("accuracy", "precision", "recall", "roc_auc")
 NO_LABELS = (
     "No labels yet. The performance of a window appears as soon as labels of its predictions"
     " arrive; the simulator sends them."
@@ -69,13 +68,22 @@ def _show(context: PageContext, data: Data) -> None:
     st.subheader("Performance")
     _show_performance(data, labelled=context.model.labelled)
     st.subheader("Prediction drift")
-    st.caption("Distribution of the scores, compared with the reference. Needs no labels.")
+    st.caption(
+        "Distribution of the scores, or of the predicted numbers, compared with the reference."
+        " Needs no labels."
+    )
     _show_distance(data.windows, series.score, NO_ROWS)
     if data.concept.prediction is not None:
         render.distribution(data.concept.prediction)
     st.subheader("Concept drift")
-    st.caption("Distribution of |label - score| of labelled rows, compared with the reference.")
+    st.caption(
+        "Distribution of the absolute errors of labelled rows, compared with the reference; of a"
+        " classifier, |label - score|."
+    )
     _show_distance(data.windows, series.error, NO_LABELS)
+    for found in data.concept.further:
+        st.markdown(f"Distribution of the {escape(found.name)}, compared with the reference")
+        _show_distance(data.windows, series.further(found.name), NO_LABELS)
     _show_expected(data.windows)
     _show_detectors(data.windows)
 
@@ -85,11 +93,17 @@ def _show_performance(data: Data, *, labelled: bool) -> None:
         st.info(NO_LABELS if labelled else f"{NO_LABELS} {NO_REFERENCE_LABELS}")
         return
     columns = [*st.columns(2), *st.columns(2)]
-    for column, name in zip(columns, METRICS_SHOWN, strict=True):
+    for column, name in zip(columns, _drawn(data.windows), strict=False):
         with column:
             render.chart(series.metric_rows(data.windows, name), "metric", labels.METRICS[name])
     st.caption(METRIC_HELP)
     render.table(tables.performance(data.baseline, data.latest))
+
+
+def _drawn(windows: Sequence[WindowItem]) -> list[str]:
+    """The metrics that are drawn, of those that the model has."""
+    known = {name for item in windows if item.performance for name in item.performance.metrics}
+    return [name for name in labels.DRAWN if name in known]
 
 
 def _show_distance(
@@ -109,10 +123,10 @@ def _show_distance(
 
 def _show_expected(windows: Sequence[WindowItem]) -> None:
     """Metrics estimated from the scores (CBPE) beside the measured ones; nothing without them."""
-    rows = {name: series.expected_rows(windows, name) for name in METRICS_SHOWN}
-    estimated = [name for name in METRICS_SHOWN if rows[name]["value"].notna().any()]
+    rows = {name: series.expected_rows(windows, name) for name in _drawn(windows)}
+    estimated = [name for name, found in rows.items() if found["value"].notna().any()]
     if estimated:
-        st.markdown("Performance estimated from the scores, and as measured with labels")
+        st.markdown("Performance estimated without labels, and as measured with labels")
     for name, column in zip(estimated, [*st.columns(2), *st.columns(2)], strict=False):
         with column:
             render.chart(rows[name], "expected", labels.METRICS[name])
@@ -121,5 +135,5 @@ def _show_expected(windows: Sequence[WindowItem]) -> None:
 def _show_detectors(windows: Sequence[WindowItem]) -> None:
     detectors = tables.detectors(windows)
     if not detectors.empty:
-        st.markdown("Detectors on the error rate. Informational: they open no incidents.")
+        st.markdown("Detectors on the mean error. Informational: they open no incidents.")
         st.dataframe(detectors, hide_index=True)

@@ -18,12 +18,12 @@ from monitor.calibration.backtest import (
     signals,
 )
 from monitor.counts.counts import Counts
+from monitor.counts.subjects import subject_of
 from monitor.plan import DAY, Drift
 from monitor.statistics.category_check import CategoryCheck
 from monitor.statistics.quality_check import QualityCheck
 from monitor.statistics.rule import Check, Rule
 from monitor.windows.evaluator import Evaluator
-from monitor.windows.subjects import subject_of
 
 NAIVE = 0.05  # the customary p-value
 

@@ -19,7 +19,7 @@ from monitor.counts.counting import count_data
 from monitor.counts.counts import Counts
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.counts.summary import Part
-from monitor.counts.task import BINARY
+from monitor.counts.task import Task
 from monitor.decisions.incident_groups import apply_signals
 from monitor.decisions.incidents import Change, Incident
 from monitor.decisions.signals import WindowVerdict, most_severe
@@ -52,11 +52,18 @@ class Backtest:
     panes: Sequence[Counts]  # of the live stream, without gaps
 
     @classmethod
-    def of(
-        cls, plan: Plan, history: History, split: Split, model: str, categorical: Sequence[str]
+    def of(  # noqa: PLR0913 - the history and its model
+        cls,
+        plan: Plan,
+        history: History,
+        split: Split,
+        model: str,
+        task: Task,
+        categorical: Sequence[str] = (),
     ) -> Backtest:
         """Raises ``InvalidReference`` if a feature cannot be learned from the reference half."""
-        evaluator = _learned(plan, history.concatenated(split.reference), model, categorical)
+        reference = history.concatenated(split.reference)
+        evaluator = _learned(plan, reference, model, categorical, task)
         live = history.concatenated(split.live).predictions
         on_time = np.full(len(live), Part.ON_TIME, dtype=object)
         summaries = count_data(evaluator.profile.schema, live, on_time)
@@ -176,12 +183,14 @@ def _alarms_at(
         yield Alarm(number, subject, primary, subjects[primary], subject in opened, panes)
 
 
-def _learned(plan: Plan, rows: ReferenceRows, model: str, categorical: Sequence[str]) -> Evaluator:
+def _learned(
+    plan: Plan, rows: ReferenceRows, model: str, categorical: Sequence[str], task: Task
+) -> Evaluator:
     """The evaluator of the data alone, with the budget that labels leave for it.
 
     All features that are not ``categorical`` are numeric.
     """
-    if rows.label is not None and not BINARY.has_all_classes(rows.label):
+    if not task.can_learn(rows.predictions.score, rows.label):
         rows = ReferenceRows(rows.predictions)
     profile = build_profile(
         model,
@@ -189,6 +198,7 @@ def _learned(plan: Plan, rows: ReferenceRows, model: str, categorical: Sequence[
         rows,
         pane_ms=plan.windows.pane_ms,
         threshold=0.5,
+        task=task,
         categorical=categorical,
         numeric=[name for name in rows.predictions.features if name not in categorical],
     )

@@ -24,10 +24,10 @@ import numpy as np
 from scipy.stats import norm
 
 from monitor.budget import Family, Length, Levels
+from monitor.counts.subjects import cells_of
 from monitor.statistics.distribution_tests import DISTRIBUTION_TESTS
 from monitor.statistics.scanner import Scanner
 from monitor.windows.evaluator import Evaluator
-from monitor.windows.subjects import cells_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ class Predictions:
 
     ids: Sequence[str]
     time_ms: NDArray[np.int64]  # shape (n,)
-    score: NDArray[np.float64]  # shape (n,), P(positive)
-    predicted: NDArray[np.int64]  # shape (n,), 0 or 1
+    score: NDArray[np.float64]  # shape (n,), and ``predicted``: see ``monitor.counts.task``
+    predicted: NDArray[np.int64]  # shape (n,)
     features: Mapping[str, Column]
 
     def __len__(self) -> int:

@@ -8,10 +8,11 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.counts.columns import Categorical, score_bin
+from monitor.counts.columns import Categorical, Numeric
 from monitor.counts.counts import Counts, tally
 from monitor.counts.schema import Schema
 from monitor.counts.summary import PARTS, Part, Summary, add_names, shortened
+from monitor.counts.task import Weighted
 from monitor.counts.values import Column, Read, given, missing
 
 T = TypeVar("T")
@@ -45,13 +46,16 @@ def count_data(schema: Schema, rows: Rows, part: Parts) -> list[Summary]:
     is not counted, but listed under the name ``unknown`` with the number of rows that have it.
     """
     keys, group = _groups(rows.time_ms - rows.time_ms % schema.pane_ms, part)
-    n, groups, score = len(rows), len(keys), schema.score.sample
+    n, groups = len(rows), len(keys)
     absent = missing(n)
     cells: list[dict[str, Counts]] = [{} for _ in keys]
     names: list[dict[str, dict[str, int]]] = [{} for _ in keys]
     _put(cells, "rows", tally(group, np.zeros(n, dtype=np.int64), groups, 1))
-    _put(cells, "score", tally(group, score.locate(rows.score), groups, score.bins))
-    _put(cells, "classes", tally(group, rows.predicted, groups, schema.task.classes))
+    for name, values in schema.task.outputs(rows.score).items():
+        if name in schema.outputs:
+            _put(cells, name, _binned(schema.outputs[name], values, group, groups))
+    for name, (cell, width) in schema.task.row_cells(rows.predicted).items():
+        _put(cells, name, tally(group, cell, groups, width))
     for name, reference in schema.features.items():
         tallied = reference.tally(rows.features.get(name, absent), group, groups)
         kind = "categories" if isinstance(reference, Categorical) else "bins"
@@ -73,23 +77,21 @@ def count_outcomes(  # noqa: PLR0913 - the columns of a labelled row
     part: Parts,
     score: NDArray[np.float64],
     predicted: NDArray[np.int64],
-    label: NDArray[np.int64],
+    label: NDArray[np.float64],
     sign: NDArray[np.int64],
 ) -> list[Summary]:
     """Summaries of labelled rows, all arrays of shape (n,); a ``sign`` of -1 removes a row."""
     keys, group = _groups(pane_ms, part)
-    cell = {
-        "outcomes": schema.task.outcome(predicted, label),
-        "scores_labels": schema.task.with_label(score_bin(score), label),
-    }
-    if schema.errors is not None:
-        cell["errors"] = schema.errors.sample.locate(schema.task.errors(score, label))
+    cell = dict(schema.task.label_cells(score, predicted, label))
+    for name, errors in schema.task.errors(score, label).items():
+        if name in schema.errors:
+            cell[name] = schema.errors[name].sample.locate(errors)
     summaries = []
     order = np.argsort(group, kind="stable")
     cuts = np.searchsorted(group[order], np.arange(len(keys) + 1))
     for i, (pane, part_of) in enumerate(keys):
         rows = order[cuts[i] : cuts[i + 1]]
-        cells = {name: Counts.of(cell[name][rows], sign[rows]) for name in cell}
+        cells = {name: _signed(of_name, rows, sign[rows]) for name, of_name in cell.items()}
         cells = {name: counts for name, counts in cells.items() if counts}
         if cells:
             summaries.append(Summary(schema.model, schema.version, pane, part_of, cells))
@@ -113,6 +115,27 @@ def _split(
     values: NDArray[np.int64], group: NDArray[np.int64], groups: int
 ) -> list[NDArray[np.int64]]:
     return [values[group == i] for i in range(groups)]
+
+
+def _binned(
+    reference: Numeric, values: NDArray[np.float64], group: NDArray[np.int64], groups: int
+) -> list[Counts]:
+    """Counts of ``values`` in the bins of their reference, one element for each group."""
+    if np.isnan(values).any():
+        present = np.flatnonzero(~np.isnan(values))
+        values, group = values[present], group[present]
+    return tally(group, reference.sample.locate(values), groups, reference.sample.bins)
+
+
+def _signed(
+    cell: NDArray[np.int64] | Weighted, rows: NDArray[np.int64], sign: NDArray[np.int64]
+) -> Counts:
+    if isinstance(cell, Weighted):
+        weight = cell.weight[rows] * sign[:, None]
+        if cell.cell.ndim == 1:
+            return Counts.of(cell.cell, weight.sum(axis=0))
+        return Counts.of(cell.cell[rows], weight)
+    return Counts.of(cell[rows], sign)
 
 
 def _groups(

@@ -32,7 +32,7 @@ class JoinedRows:
     time_ms: Whole  # of the prediction
     score: NDArray[np.float64]
     predicted: Whole
-    label: Whole
+    label: NDArray[np.float64]
     known_ms: Whole  # the event time at which the label was known and had arrived
     final: Whole
     whole: Whole

@@ -19,7 +19,7 @@ from monitor.counts.columns import (
 from monitor.counts.counting import count_data, count_outcomes
 from monitor.counts.schema import Schema
 from monitor.counts.summary import Part, Summary
-from monitor.counts.task import BINARY, Task
+from monitor.counts.task import Task
 from monitor.counts.values import Column
 
 SAMPLE_SIZE = 10_000
@@ -48,7 +48,7 @@ class Profile:
 
     @property
     def labelled(self) -> bool:
-        return self.schema.errors is not None
+        return bool(self.schema.errors)
 
     def label_wait_ms(self, configured_ms: int | None, horizon_ms: int) -> int:
         """The time a pane waits for its labels. See ``label_wait_ms``."""
@@ -69,8 +69,15 @@ class ReferenceRows:
     """Scored rows in time order, with their labels where known."""
 
     predictions: Predictions
-    label: NDArray[np.int64] | None = None  # shape (n,): the class, or ``NO_LABEL``
+    label: NDArray[np.float64] | None = None  # shape (n,): class or number, ``NO_LABEL`` is NaN
     label_time_ms: NDArray[np.int64] | None = None  # shape (n,)
+
+    @property
+    def labelled(self) -> NDArray[np.int64]:
+        """The positions of the rows whose label is known."""
+        if self.label is None:
+            return np.empty(0, dtype=np.int64)
+        return np.flatnonzero(~np.isnan(self.label))
 
 
 def build_profile(  # noqa: PLR0913 - the settings of a profile
@@ -80,11 +87,11 @@ def build_profile(  # noqa: PLR0913 - the settings of a profile
     *,
     pane_ms: int,
     threshold: float,
+    task: Task,
     categorical: Sequence[str] = (),
     numeric: Sequence[str] = (),
     seed: int = 0,
     model_file: bytes | None = None,
-    task: Task = BINARY,
 ) -> Profile:
     """Learn a profile from ``rows``. It is reproducible for the same rows and seed.
 
@@ -105,13 +112,13 @@ def build_profile(  # noqa: PLR0913 - the settings of a profile
         )
         for name, values in predictions.features.items()
     }
-    score = numeric_reference(predictions.score, SAMPLE_SIZE, rng)
-    errors = _learn_errors(rows, rng, task)
-    schema = Schema(model, version, pane_ms, threshold, features, score, errors, task)
+    outputs = _numeric(task.outputs(predictions.score), rng)
+    errors, learned = _learn_errors(rows, rng, task)
+    schema = Schema(model, version, pane_ms, threshold, features, outputs, errors, learned)
     panes = count_data(schema, predictions, np.full(len(predictions), Part.ON_TIME, dtype=object))
     panes += _outcomes(schema, rows)
     ordered = tuple(sorted(panes, key=lambda summary: (summary.pane_ms, summary.part)))
-    return Profile(schema, ordered, _label_delays(rows, task), model_file)
+    return Profile(schema, ordered, _label_delays(rows), model_file)
 
 
 def _check(rows: ReferenceRows, task: Task) -> None:
@@ -144,20 +151,33 @@ def looks_categorical(values: Column) -> bool:
     return texts > numbers - kinds[bool]
 
 
-def _learn_errors(rows: ReferenceRows, rng: np.random.Generator, task: Task) -> Numeric | None:
-    """The reference of the errors; None without labels."""
-    if rows.label is None:
-        return None
-    known = task.is_known(rows.label)
-    errors = task.errors(rows.predictions.score[known], rows.label[known])
-    return numeric_reference(errors, SAMPLE_SIZE, rng)
+def _numeric(
+    columns: Mapping[str, NDArray[np.float64]], rng: np.random.Generator
+) -> dict[str, Numeric]:
+    """The references of columns; those without a finite number are left out."""
+    return {
+        name: numeric_reference(values, SAMPLE_SIZE, rng)
+        for name, values in columns.items()
+        if np.isfinite(values).any()
+    }
+
+
+def _learn_errors(
+    rows: ReferenceRows, rng: np.random.Generator, task: Task
+) -> tuple[dict[str, Numeric], Task]:
+    """The references of the errors, none without labels, and the task with its parameters."""
+    known = rows.labelled
+    if rows.label is None or not known.size:
+        return {}, task
+    score, label = rows.predictions.score[known], rows.label[known]
+    return _numeric(task.errors(score, label), rng), task.learned(score, label)
 
 
 def _outcomes(schema: Schema, rows: ReferenceRows) -> list[Summary]:
     if rows.label is None:
         return []
-    labelled, predictions = schema.task.is_known(rows.label), rows.predictions
-    count = int(labelled.sum())
+    labelled, predictions = rows.labelled, rows.predictions
+    count = labelled.size
     return count_outcomes(
         schema,
         pane_ms=predictions.time_ms[labelled] - predictions.time_ms[labelled] % schema.pane_ms,
@@ -169,9 +189,9 @@ def _outcomes(schema: Schema, rows: ReferenceRows) -> list[Summary]:
     )
 
 
-def _label_delays(rows: ReferenceRows, task: Task) -> dict[str, int]:
+def _label_delays(rows: ReferenceRows) -> dict[str, int]:
     """Quantiles of label time minus prediction time in milliseconds, rounded up."""
-    if rows.label_time_ms is None or rows.label is None:
+    if rows.label_time_ms is None or not rows.labelled.size:
         return {}
-    delay = (rows.label_time_ms - rows.predictions.time_ms)[task.is_known(rows.label)]
+    delay = (rows.label_time_ms - rows.predictions.time_ms)[rows.labelled]
     return {f"p{q}": int(np.ceil(np.percentile(delay, q))) for q in (50, 90, 99)}

@@ -1,14 +1,14 @@
-"""The schema of a model version: its features with their bins, its score and its errors."""
+"""The schema of a model version: its task, and its features, outputs and errors with their bins."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from monitor.counts.columns import Categorical, Numeric, Reference
-from monitor.counts.task import BINARY, Task
-
-SCORE, ERROR = "score", "error"
+from monitor.counts.counts import Cells
+from monitor.counts.measured import Metric
+from monitor.counts.task import Task
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,9 +18,14 @@ class Schema:
     pane_ms: int
     threshold: float  # scores at or above it predict the positive class
     features: Mapping[str, Reference]
-    score: Numeric
-    errors: Numeric | None  # None: the reference had no labels
-    task: Task = BINARY
+    outputs: Mapping[str, Numeric]  # of the model, by cells: a score, or a predicted number
+    errors: Mapping[str, Numeric]  # by cells; empty: the reference had no labels
+    task: Task
+
+    def measure(self, panes: Sequence[Cells]) -> dict[str, Metric]:
+        """The metrics of the task over the labelled rows of ``panes``."""
+        samples = {name: reference.sample for name, reference in self.errors.items()}
+        return self.task.measure(panes, samples)
 
     @property
     def numeric(self) -> Iterator[tuple[str, Numeric]]:

@@ -5,16 +5,15 @@ Names of cells, and what the numbers of the cells mean:
 ===================  ==========================================================================
 ``rows``             cell 0: rows received
 ``bins/<feature>``   bins cut by the reference sample (``monitor.counts.bins``)
-``score``            the same for the score
 ``categories/<f>``   position in the reference's categories; the one past the last: any other
 ``rarer/<feature>``  cell 0: rows of those others that the reference has, but does not list
 ``quality/<f>``      ``Quality``
-``classes``          predicted class, 0 or 1
-``outcomes``         ``2 * predicted + label``, labelled rows
-``scores_labels``    ``2 * score_bin + label``, labelled rows, ``SCORE_BINS`` bins on [0, 1]
+``outcomes``         one for each labelled row
 ``repeated``         cell 0: rows that repeat a prediction, and cannot get a label of their own
-``errors``           bins of ``|label - score|``, labelled rows
 ===================  ==========================================================================
+
+All others are those of the task of the model (``monitor.tasks``): the bins of what the model puts
+out and of its errors, and what its metrics are computed from.
 """
 
 from __future__ import annotations

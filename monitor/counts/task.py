@@ -1,101 +1,207 @@
-"""The task of a model: what a score, a prediction and a label are. Everything else asks it.
+"""The task of a model: what a score, a prediction and a label are, and all that follows from it.
 
-There is one task, ``binary``: a score is P(positive), a prediction and a label are a class, 0 or 1.
+Everything else asks the task of the schema, and nothing else asks which task it is. A task is one
+file in ``monitor.tasks`` and an entry in ``monitor.tasks.registry``.
+
+Rows are columns of shape (n,). ``score`` is the number that the model gave, ``predicted`` the class
+that it predicted (0 if the task has no classes), ``label`` the class or the number that was true,
+NaN where it is not known.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from monitor.counts.bins import Sample
+from monitor.counts.counts import Cells
+from monitor.counts.measured import Expectation, Metric
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-NO_LABEL = -1
-ROUNDING = 1e-4  # scores this far outside are rounding errors, and count as the nearest score
+NO_LABEL = float("nan")
+INFINITE = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """All arrays have shape (n,)."""
+class Field:
+    """A field of a record that holds a number."""
 
-    name: str
-    classes: int  # numbered from 0
-    score_low: float
-    score_high: float
-
-    @property
-    def expected_score(self) -> str:
-        return f"a number from {self.score_low:g} to {self.score_high:g}"
+    expected: str  # in words
+    low: float = -INFINITE
+    high: float = INFINITE
+    whole: bool = False
+    required: bool = True
+    rounding: float = 0.0  # so far outside, a number is a rounding error of the nearest inside
 
     @property
-    def expected_class(self) -> str:
-        return " or ".join(map(str, range(self.classes)))
+    def limits(self) -> tuple[float, float]:
+        """The smallest and the largest number that may be sent."""
+        return self.low - self.rounding, self.high + self.rounding
 
-    def is_score(self, score: Floats) -> Bools:
-        """Whether each is a score, up to ``ROUNDING``. False where a score is missing, too."""
-        return (score >= self.score_low - ROUNDING) & (score <= self.score_high + ROUNDING)
+    def holds(self, values: Floats) -> Bools:
+        """Whether each number may stand in the field; NaN: it was not sent."""
+        low, high = self.limits
+        with np.errstate(invalid="ignore"):  # a NaN that signals
+            held = (values >= low) & (values <= high) & np.isfinite(values)
+            if self.whole:
+                held &= values == np.floor(values)
+        return held if self.required else held | np.isnan(values)
 
-    def rounded(self, score: Floats) -> Floats:
-        """Scores without their rounding errors."""
-        return np.clip(score, self.score_low, self.score_high)
+    def rounded(self, values: Floats) -> Floats:
+        """Numbers without their rounding errors."""
+        return np.clip(values, self.low, self.high) if self.rounding else values
 
-    def predicted(self, score: Floats, threshold: float) -> Ints:
-        """The predictions of a model that sends none."""
-        return (score >= threshold).astype(np.int64)
 
-    def is_known(self, label: Ints) -> Bools:
-        return label >= 0
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """The fields of predictions and labels. A field that is None is not read."""
 
-    def has_all_classes(self, label: Ints) -> bool:
-        """Whether the known labels hold every class, and nothing else."""
-        return set(np.unique(label[self.is_known(label)]).tolist()) == set(range(self.classes))
+    score: Field | None
+    prediction: Field | None
+    label: Field
 
-    def check_reference(self, score: Floats, label: Ints | None) -> None:
+
+ANY_NUMBER = Field("a number", required=False)
+ANY_CONTRACT = Contract(ANY_NUMBER, ANY_NUMBER, Field("a number"))  # of models that are not known
+
+
+class Weighted(NamedTuple):
+    """Cells of labelled rows: row ``i`` adds ``weight[i, j]`` to the cell ``cell[i, j]``."""
+
+    cell: Ints  # shape (n, c), or (c,) if it is the same for all rows
+    weight: Ints  # shape (n, c)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRate:
+    """The mean error of a row, and its variance between independent rows."""
+
+    mean: float
+    variance: float
+
+
+class LabelledReference(NamedTuple):
+    """What an expectation is learned from."""
+
+    panes: Mapping[int, Cells]  # the labelled rows, by the start of their pane
+    length_ms: int  # of the windows
+    samples: Mapping[str, Sample]  # of the outputs
+    threshold: float  # of the schema
+
+
+class Task(ABC):
+    """An instance may hold parameters that were learned from the reference."""
+
+    name: ClassVar[str]
+    contract: ClassVar[Contract]
+    metrics: ClassVar[tuple[str, ...]] = ()
+    judged: ClassVar[tuple[str, ...]] = ()  # metrics that may open an incident
+    lower_is_better: ClassVar[frozenset[str]] = frozenset()
+    estimated: ClassVar[tuple[str, ...]] = ()  # metrics that are estimated without labels
+    error_metric: ClassVar[str] = ""  # whose variation between windows the errors of panes have
+
+    # -- rows ----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def columns(self, score: Floats, prediction: Floats, threshold: float) -> tuple[Floats, Ints]:
+        """``score`` and ``predicted``, from the fields of predictions; NaN: it was not sent."""
+
+    @abstractmethod
+    def sent(self, score: Floats, predicted: Ints) -> tuple[Floats, Floats]:
+        """The fields ``score`` and ``prediction`` of rows: the inverse of ``columns``.
+
+        Of a field that the contract does not have, anything.
+        """
+
+    @abstractmethod
+    def check_reference(self, score: Floats, label: Floats | None) -> None:
         """Raises ``ValueError`` if these cannot be the scores and labels of a reference."""
-        wrong = score[~self.is_score(score)]
-        if wrong.size:
-            found = "a missing one" if np.isnan(wrong[0]) else f"{wrong[0]:.15g}"
-            raise ValueError(
-                f"scores must be probabilities between 0 and 1, found {found} (a regression or a"
-                " margin is not supported; only binary classification is)"
-            )
-        if label is None:
-            return
-        known = label[self.is_known(label)]
-        if known.size and not 0 <= int(known.max()) < self.classes:
-            raise ValueError(f"labels must be {self.expected_class}, found {known.max()}")
-        if not self.has_all_classes(label):
-            raise ValueError("the labels hold only one class: a reference needs both, 0 and 1")
 
-    def errors(self, score: Floats, label: Ints) -> Floats:
-        return np.abs(label - score)
+    def can_learn(self, score: Floats, label: Floats | None) -> bool:
+        """Whether rows with these labels can be a reference."""
+        try:
+            self.check_reference(score, label)
+        except ValueError:
+            return False
+        return True
 
-    def outcome(self, predicted: Ints, label: Ints) -> Ints:
-        """The cell of a labelled row in ``outcomes``, below ``outcomes``."""
-        return self.classes * predicted + label
+    # -- the reference -------------------------------------------------------------------------
 
-    @property
-    def outcomes(self) -> int:
-        return self.classes**2
+    def learned(self, score: Floats, label: Floats) -> Self:
+        """The task with its parameters, from the labelled rows of a reference (at least one)."""
+        return self
 
-    @property
-    def wrong_outcomes(self) -> tuple[int, ...]:
-        """The cells in which the prediction is not the label."""
-        cells = range(self.outcomes)
-        return tuple(cell for cell in cells if cell // self.classes != cell % self.classes)
+    @classmethod
+    def decoded(cls, parameters: Mapping[str, Any]) -> Self:
+        """The inverse of ``parameters``. Raises ``KeyError``, ``TypeError`` or ``ValueError``."""
+        return cls(**parameters)
 
-    def with_label(self, score_bin: Ints, label: Ints) -> Ints:
-        """The cell of a labelled row in ``scores_labels``."""
-        return self.classes * score_bin + label
+    def parameters(self) -> Mapping[str, Any]:
+        """What the task was created with, to be published with the profile."""
+        return {}
 
-    def bin_and_label(self, cell: Ints) -> tuple[Ints, Ints]:
-        """The inverse of ``with_label``."""
-        return cell // self.classes, cell % self.classes
+    # -- what is counted -----------------------------------------------------------------------
 
+    @abstractmethod
+    def outputs(self, score: Floats) -> Mapping[str, Floats]:
+        """What a model puts out, by the name of its cells: each is compared with the reference.
 
-BINARY = Task("binary", 2, 0.0, 1.0)
-TASKS = {task.name: task for task in (BINARY,)}
+        Rows with NaN are left out.
+        """
+
+    @abstractmethod
+    def errors(self, score: Floats, label: Floats) -> Mapping[str, Floats]:
+        """The errors of labelled rows, by the name of their cells, one of ``ERROR_CELLS``."""
+
+    def row_cells(self, predicted: Ints) -> Mapping[str, tuple[Ints, int]]:
+        """Further cells of each row, shape (n,), and how many there are."""
+        return {}
+
+    @abstractmethod
+    def label_cells(
+        self, score: Floats, predicted: Ints, label: Floats
+    ) -> Mapping[str, Ints | Weighted]:
+        """The cells of labelled rows, besides those of ``errors``.
+
+        ``outcomes`` holds one cell of each labelled row.
+        """
+
+    # -- what follows from the counts ----------------------------------------------------------
+
+    @abstractmethod
+    def measure(self, panes: Sequence[Cells], errors: Mapping[str, Sample]) -> dict[str, Metric]:
+        """Each of ``metrics`` over the labelled rows of ``panes``.
+
+        ``errors`` are the samples that cut the reference's errors into bins.
+        """
+
+    def expectation(self, reference: LabelledReference) -> Expectation | None:
+        """None if the panes are too few, or nothing can be expected without labels."""
+        return None
+
+    def saved(self, expectation: Expectation) -> Mapping[str, Any]:
+        """An expectation as arrays, numbers, and overdispersions by metric, by name."""
+        raise NotImplementedError
+
+    def restored(self, saved: Mapping[str, Any]) -> Expectation:
+        """The inverse of ``saved``. Raises ``TypeError`` for what another release has saved."""
+        raise NotImplementedError
+
+    def error_rate(self, baseline: Mapping[str, Metric], rows: int) -> ErrorRate | None:
+        """The errors of ``pane_errors`` to expect; None if the reference has none.
+
+        ``rows`` is the size of the sample of the reference's errors.
+        """
+        return None
+
+    def pane_errors(self, cells: Cells) -> int:
+        """The sum of the errors of the labelled rows, in the unit of ``error_rate``."""
+        return 0

@@ -25,11 +25,11 @@ ENTRY = np.dtype(
         ("score", "<f8"),
         ("predicted", "<i8"),
         ("label_ms", "<i8"),
-        ("label", "<i8"),
+        ("label", "<f8"),
         ("seen_ms", "<i8"),
     ]
 )
-EMPTY = (0, 0, 0, 0.0, 0, 0, 0, 0)
+EMPTY = (0, 0, 0, 0.0, 0, 0, 0.0, 0)
 NO_WATERMARK = -(1 << 62)  # nothing expires by it
 _OF_PREDICTION = ("version", "time_ms", "score", "predicted")
 _OF_LABEL = ("label_ms", "label", "seen_ms")

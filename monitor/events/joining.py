@@ -54,7 +54,7 @@ class Label(NamedTuple):
     """A label. The fields are in sort order: the latest counts."""
 
     time_ms: int
-    label: int
+    label: float
     seen_ms: int  # the newest label time before it in its partition
 
 
@@ -112,7 +112,7 @@ class JoinedRow(NamedTuple):
     """
 
     prediction: ScoredPrediction
-    label: int
+    label: float
     known_ms: int | None
 
 
@@ -188,7 +188,7 @@ def joined_columns(model: str, rows: Iterable[tuple[JoinedRow, int]]) -> Mapping
             time_ms=_whole(row.prediction.time_ms for row, _ in its_rows),
             score=np.array([row.prediction.score for row, _ in its_rows], dtype=np.float64),
             predicted=_whole(row.prediction.predicted for row, _ in its_rows),
-            label=_whole(row.label for row, _ in its_rows),
+            label=np.array([row.label for row, _ in its_rows], dtype=np.float64),
             known_ms=_whole(row.known_ms or 0 for row, _ in its_rows),
             final=_whole(0 if row.known_ms is None else sign for row, sign in its_rows),
             whole=_whole(sign if row.known_ms is None else 0 for row, sign in its_rows),

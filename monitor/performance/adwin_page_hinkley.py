@@ -1,8 +1,8 @@
 """Two detectors from the literature on the errors of panes, shown beside our own verdicts.
 
 They depend on the order of the panes and have no budget of false alarms: they inform, and open no
-incident. Both are river's, and read the error rate of each pane as the number of standard
-deviations ``z`` that it lies above the error rate of the reference:
+incident. Both are river's, and read the mean error of each pane (the error rate of a
+classifier) as the number of standard deviations ``z`` that it lies above that of the reference:
 
 - **Page-Hinkley** (Page 1954), upwards: the sum of what ``z`` exceeds its mean so far by more than
   0.5 passes 10.
@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import erf, sqrt
 from typing import TYPE_CHECKING
+
+from monitor.counts.task import ErrorRate
 
 if TYPE_CHECKING:
     # Imported when a detector is made: river imports scikit-learn, which only ``detect`` can use.
@@ -35,15 +37,15 @@ class Detector:
 
 @dataclass(frozen=True, slots=True)
 class ErrorScale:
-    """The error rate of the reference, and how far that of healthy panes varies around it."""
+    """The mean error of the reference, and how far that of healthy panes varies around it."""
 
-    rate: float  # between 0 and 1, both excluded
+    rate: ErrorRate
     factor: float  # of the variance, against that of independent rows; at least 1
 
     def standardized(self, wrong: int, labels: int) -> float:
-        """The error rate of ``labels`` rows, in standard deviations above that of the reference."""
-        variance = self.factor * self.rate * (1 - self.rate) / labels
-        return (wrong / labels - self.rate) / sqrt(variance)
+        """The mean error of ``labels`` rows, in standard deviations above that of the reference."""
+        variance = self.factor * self.rate.variance / labels
+        return (wrong / labels - self.rate.mean) / sqrt(variance)
 
 
 def _page_hinkley() -> DriftDetector:

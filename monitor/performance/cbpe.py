@@ -45,6 +45,7 @@ from scipy.special import stdtrit
 from monitor.counts.bins import Sample
 from monitor.counts.columns import score_bin
 from monitor.counts.counts import Cells, Counts
+from monitor.counts.measured import Estimate, Expected
 from monitor.performance.degradation import Overdispersion
 from monitor.performance.expected_metrics import (
     ESTIMATED_METRICS,
@@ -59,25 +60,6 @@ from monitor.performance.labelled_counts import LabelledCounts
 from monitor.performance.overdispersion import MIN_WINDOWS, split_into_windows
 
 LEVEL = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """``value`` is None if the metric is undefined, the ends if its error is unknown."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """The expected metric, and the difference between the realised and the expected metric."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    difference: Estimate = Estimate(None)  # on the labelled rows alone
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,14 +91,10 @@ class PerformanceEstimator:
         return replace(calibrated, overdispersions=calibrated._overdispersions(list(windows)))
 
     def estimate(
-        self, panes: Sequence[Cells], scores: Counts | None = None
+        self, panes: Sequence[Cells], predictions: Cells | None = None
     ) -> dict[str, Expected] | None:
-        """The expected metrics of rows with ``scores``, and the difference on the labelled rows of
-        ``panes``.
-
-        ``scores`` are counts of the score summary. Without them, the expected metrics are those of
-        the labelled rows. None if there is no row.
-        """
+        """See ``Expectation``; of ``predictions``, the score summary counts."""
+        scores = None if predictions is None else predictions.get("score")
         labelled = LabelledCounts.from_panes(panes)
         labelled_rows = self._labelled_rows(labelled)
         rows = labelled_rows if scores is None else self._scored_rows(scores)

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from monitor.performance.metrics import Metric
-
-# The metrics that may open an incident, and so have a share of the budget.
-INCIDENT_METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc")
+from monitor.counts.measured import Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +31,9 @@ def degraded(
 
     The bound is ``threshold * baseline``, or ``baseline / threshold`` if lower is better. The noise
     is that of independent rows in both metrics, multiplied by the overdispersion of the reference
-    (``monitor.performance.overdispersion``). ``current`` is taken with four more rows, two of them
-    wrong (Agresti and Coull 1998), so that a handful of wrong rows is no evidence.
+    (``monitor.performance.overdispersion``). ``current`` is taken with four more rows (of a
+    classifier, two of them wrong: Agresti and Coull 1998), so that a handful of rows is no
+    evidence.
 
     An undefined metric is not degraded and has no bound. Without ``overdispersion``, because the
     reference is too short to estimate it, nothing is degraded.

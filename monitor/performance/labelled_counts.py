@@ -1,4 +1,4 @@
-"""The counts of labelled rows by pane, as arrays."""
+"""The cells of labelled rows of a binary classifier, and their counts by pane as arrays."""
 
 from __future__ import annotations
 
@@ -8,9 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitor.counts.counts import Cells, Counts
-from monitor.counts.task import BINARY
 from monitor.performance.formulas import Array, Bins
 from monitor.performance.standard_errors import jackknife
+
+CLASSES = 2
+OUTCOMES = CLASSES**2
+WRONG_OUTCOMES = (1, 2)  # the prediction is not the label
+
+
+def outcome_cell(predicted: Bins, label: Bins) -> Bins:
+    """The cell in ``outcomes``, below ``OUTCOMES``."""
+    return CLASSES * predicted + label
+
+
+def score_label_cell(score_bin: Bins, label: Bins) -> Bins:
+    """The cell in ``scores_labels``."""
+    return CLASSES * score_bin + label
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +40,11 @@ class LabelledCounts:
         """Panes without a label are left out."""
         labelled = [cells for cells in panes if cells.get("outcomes", Counts.empty()).size > 0]
         outcomes = np.array(
-            [cells["outcomes"].dense(BINARY.outcomes) for cells in labelled], dtype=np.float64
+            [cells["outcomes"].dense(OUTCOMES) for cells in labelled], dtype=np.float64
         )
         scores = [cells.get("scores_labels", Counts.empty()) for cells in labelled]
         bins, by_label = _by_label(scores)
-        return cls(outcomes.reshape(-1, BINARY.outcomes), bins, by_label[0], by_label[1])
+        return cls(outcomes.reshape(-1, OUTCOMES), bins, by_label[0], by_label[1])
 
     @property
     def panes(self) -> int:
@@ -50,14 +63,14 @@ class LabelledCounts:
 
 def _by_label(scores: Sequence[Counts]) -> tuple[Bins, Array]:
     """The bins that occur, and the counts by label, pane and bin, shape (2, k, b)."""
-    split = [BINARY.bin_and_label(score.index) for score in scores]
+    split = [np.divmod(score.index, CLASSES) for score in scores]
     bins = np.unique(np.concatenate([b for b, _ in split])) if split else np.empty(0, np.int64)
-    counts = np.zeros((BINARY.classes, len(scores), bins.size))
+    counts = np.zeros((CLASSES, len(scores), bins.size))
     for i, (score, (own, label)) in enumerate(zip(scores, split, strict=True)):
         counts[label, i, np.searchsorted(bins, own)] = score.count
     return bins, counts
 
 
 def labelled_rows(panes: Iterable[Cells]) -> int:
-    """The number of rows of ``panes`` that have a label."""
+    """The number of rows of ``panes`` that have a label: every task counts ``outcomes`` of them."""
     return sum(cells["outcomes"].size for cells in panes if "outcomes" in cells)

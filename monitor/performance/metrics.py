@@ -1,4 +1,4 @@
-"""Metrics of a window from its labelled rows, with intervals that hold under autocorrelation.
+"""Metrics of a binary classifier in a window, with intervals that hold under autocorrelation.
 
 Theory of operation
 -------------------
@@ -27,12 +27,11 @@ can differ (``resolution``) is stated for the metrics that may open an incident.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 from monitor.counts.counts import Cells
+from monitor.counts.measured import Metric
 from monitor.performance import formulas, standard_errors
 from monitor.performance.formulas import Array, Bins, Loss
 from monitor.performance.labelled_counts import LabelledCounts
@@ -50,27 +49,6 @@ METRICS = (
     "calibration_error",
 )
 LOSSES = frozenset({"log_loss", "brier", "calibration_error"})  # lower is better
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A metric on the labelled rows of a window. ``value`` is None if it is undefined."""
-
-    value: float | None
-    se: float | None = None  # jackknife over panes; None with fewer than two labelled panes
-    panes: int = 0  # labelled panes
-    independent_se: float = 0.0  # the standard error of as many independent rows
-    adjusted: float = 0.0  # the value with four more rows, two of them wrong
-    resolution: float | None = 0.0  # the largest error from binning the scores; None: not stated
-    lower_is_better: bool = False
-    maximum: float = 1.0  # the largest possible value; the smallest is 0
-
-    def interval(self, level: float = 0.95) -> tuple[float | None, float | None]:
-        """The two-sided interval, clipped to [0, ``maximum``]."""
-        if self.value is None or self.se is None:
-            return None, None
-        margin = float(stdtrit(self.panes - 1, 0.5 + level / 2)) * self.se
-        return max(0.0, self.value - margin), min(self.maximum, self.value + margin)
 
 
 def measure(panes: Sequence[Cells]) -> dict[str, Metric]:

@@ -23,25 +23,30 @@ reduced by a fifth was missed in 43% of the splits without the offset and in 27%
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from monitor.counts.counts import Cells
+from monitor.counts.measured import Metric
 from monitor.performance.degradation import Overdispersion
-from monitor.performance.metrics import METRICS, Metric, measure
 
 MIN_WINDOWS = 8
 
+Measure = Callable[[Sequence[Cells]], Mapping[str, Metric]]
 
-def overdispersions(panes: Mapping[int, Cells], length_ms: int) -> dict[str, Overdispersion]:
+
+def overdispersions(
+    panes: Mapping[int, Cells], length_ms: int, measure: Measure
+) -> dict[str, Overdispersion]:
     """By metric, from the labelled panes of a reference by their start. Windows do not overlap.
 
-    A metric that is defined in fewer than ``MIN_WINDOWS`` windows is left out.
+    A metric that is defined in fewer than ``MIN_WINDOWS`` windows is left out, and so is one
+    without a standard error of independent rows.
     """
     whole = measure(list(panes.values()))
     windows = [measure(inside) for inside in split_into_windows(panes, length_ms)]
-    estimates = {name: _estimate(whole[name], [w[name] for w in windows]) for name in METRICS}
+    estimates = {name: _estimate(whole[name], [w[name] for w in windows]) for name in whole}
     return {name: estimate for name, estimate in estimates.items() if estimate is not None}
 
 

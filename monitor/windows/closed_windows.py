@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from monitor.counts.counts import Counts, add_cells
+from monitor.counts.subjects import ERROR_CELLS
 from monitor.counts.summary import Part
 from monitor.identity import Key
 from monitor.performance.adwin_page_hinkley import Detector
@@ -155,11 +156,11 @@ class ClosedWindows:
                 prediction_count(predicted, labelled),
                 status=Maturity.FINAL if window.final else Maturity.PROVISIONAL,
                 revision=window.performance_revision,
-                scores=add_cells(predicted).get("score"),
+                predictions=add_cells(predicted),
             ),
             life=self._life,
         )
 
 
 def _only_errors(cells: Mapping[str, Counts]) -> dict[str, Counts]:
-    return {"errors": cells["errors"]} if "errors" in cells else {}
+    return {name: counts for name, counts in cells.items() if name in ERROR_CELLS}

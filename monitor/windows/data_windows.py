@@ -136,5 +136,5 @@ class DataWindows:
         data = self._closed.close(start_ms).data
         self.empty_run = self.empty_run + 1 if data.status is WindowStatus.NO_DATA else 0
         if data.status is WindowStatus.CLOSED:
-            for feature in (*data.features, data.score):
+            for feature in (*data.features, *data.outputs):
                 self._traffic.incidents.add_feature(feature, start_ms)

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 from monitor.budget import Family, Length, families, own_length
 from monitor.counts.columns import Numeric
-from monitor.counts.counts import Cells, Counts, add_cells
+from monitor.counts.counts import Cells, add_cells
+from monitor.counts.measured import Expectation, Metric
 from monitor.counts.profile import Profile
-from monitor.counts.schema import ERROR, SCORE
+from monitor.counts.subjects import name_of
 from monitor.counts.summary import Names, most_frequent
 from monitor.performance.adwin_page_hinkley import ErrorScale
-from monitor.performance.cbpe import PerformanceEstimator
-from monitor.performance.degradation import INCIDENT_METRICS, Overdispersion, degraded
+from monitor.performance.degradation import Overdispersion, degraded
 from monitor.performance.labelled_counts import labelled_rows
-from monitor.performance.metrics import Metric, measure
 from monitor.plan import Plan
 from monitor.statistics.coverage_check import CoverageCheck
 from monitor.statistics.drift_rule import Comparison, Severity
@@ -49,13 +48,13 @@ class Evaluator:
     rows_per_pane: float  # of the reference
     lengths: tuple[Length, ...]  # of the windows that distributions are tested in
     families: Mapping[str, Family]
-    data: Scanner  # of the features and the score
+    data: Scanner  # of the features and the outputs
     errors: Scanner | None
     coverage: CoverageCheck | None
     traffic: TrafficCheck
     baseline: Mapping[str, Metric]
     dispersions: Mapping[Length, Mapping[str, Overdispersion]]  # by metric
-    expectation: PerformanceEstimator | None  # None: the reference has no labels
+    expectation: Expectation | None  # None: nothing is expected without labels
 
     @classmethod
     def of(cls, plan: Plan, profile: Profile, learned: Learned | None = None) -> Evaluator:
@@ -89,16 +88,16 @@ class Evaluator:
 
     @property
     def error_scale(self) -> ErrorScale | None:
-        """The error rate to expect of a pane; None if the reference has no labels.
+        """The mean error to expect of a pane; None if the reference has no labels.
 
-        It varies like the accuracy in windows of ``windows.length``.
+        It varies like the task's ``error_metric`` in windows of ``windows.length``.
         """
-        accuracy, errors = self.baseline["accuracy"].value, self.profile.schema.errors
-        if accuracy is None or errors is None:
+        task, errors = self.profile.schema.task, self.profile.schema.errors
+        sizes = [reference.sample.size for reference in errors.values()]
+        rate = task.error_rate(self.baseline, sizes[0]) if sizes else None
+        if rate is None:
             return None
-        least = 0.5 / errors.sample.size
-        variation = self.dispersions.get(own_length(self.plan), {}).get("accuracy")
-        rate = min(max(1 - accuracy, least), 1 - least)
+        variation = self.dispersions.get(own_length(self.plan), {}).get(task.error_metric)
         return ErrorScale(rate, 1.0 if variation is None else variation.factor)
 
     @property
@@ -145,17 +144,19 @@ class Evaluator:
             else categorical_finding(name, reference, window, names, tests)
             for name, reference in schema.features.items()
         )
-        errors = (
-            None
-            if schema.errors is None
-            else binned_finding(ERROR, "errors", schema.errors, window, tests)
+        outputs, errors = (
+            tuple(
+                binned_finding(name_of(cells), cells, reference, window, tests)
+                for cells, reference in references.items()
+            )
+            for references in (schema.outputs, schema.errors)
         )
         return DataFinding(
             revision=revision,
             status=_status(window.rows, complete),
             rows=window.rows,
             features=features,
-            score=binned_finding(SCORE, "score", schema.score, window, tests),
+            outputs=outputs,
             errors=errors,
             unknown=most_frequent(names.get("unknown", {})),
         )
@@ -189,22 +190,26 @@ class Evaluator:
         *,
         status: Maturity,
         revision: int,
-        scores: Counts | None = None,
+        predictions: Cells | None = None,
     ) -> PerformanceFinding:
         """Measure a window. ``panes`` hold its labelled rows, ``rows`` counts all predictions.
 
-        ``scores`` are the scores of all predictions, in the bins of the reference's scores;
-        without them, the expected performance is that of the labelled rows.
+        ``predictions`` are the cells of all predictions; without them, the expected performance is
+        that of the labelled rows.
         """
-        measured = measure(panes)
+        measured = self.measure(panes)
         return PerformanceFinding(
             revision,
             status,
             rows,
             labelled_rows(panes),
             self.judge_metrics(measured, own_length(self.plan)),
-            None if self.expectation is None else self.expectation.estimate(panes, scores),
+            None if self.expectation is None else self.expectation.estimate(panes, predictions),
         )
+
+    def measure(self, panes: Sequence[Cells]) -> dict[str, Metric]:
+        """The metrics of the task over the labelled rows of ``panes``."""
+        return self.profile.schema.measure(panes)
 
     def judge_metrics(
         self, measured: Mapping[str, Metric], length: Length
@@ -216,7 +221,7 @@ class Evaluator:
         """Warning below the baseline, critical below ``degradation_threshold`` times it."""
         family = self.families.get("performance")
         before = self.baseline.get(name, Metric(None))
-        if family is None or name not in INCIDENT_METRICS:
+        if family is None or name not in self.profile.schema.task.judged:
             return MetricFinding(name, metric, before)
         level = family.level(self.plan, length)
         share = self.plan.performance.degradation_threshold

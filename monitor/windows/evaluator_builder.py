@@ -10,6 +10,7 @@ from monitor.counts.bins import Sample
 from monitor.counts.columns import Categorical
 from monitor.counts.counts import Counts
 from monitor.counts.profile import Profile
+from monitor.counts.subjects import family_of
 from monitor.counts.summary import Part
 from monitor.plan import Plan
 from monitor.statistics.categories import Categories
@@ -33,7 +34,6 @@ from monitor.windows.reference import (
     row_counts,
     unlabelled_panes,
 )
-from monitor.windows.subjects import family_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)

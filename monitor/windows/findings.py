@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from monitor.counts.measured import Expected, Metric
 from monitor.decisions.incidents import Change, Incident, Resolution
 from monitor.identity import Key
 from monitor.performance.adwin_page_hinkley import Detector
-from monitor.performance.cbpe import Expected
-from monitor.performance.metrics import Metric
 from monitor.statistics.drift_rule import RANK_TESTS, Comparison, Evidence, Severity, Verdict
 from monitor.statistics.effect_sizes import Effects
 from monitor.statistics.histograms import Distribution
@@ -76,8 +75,8 @@ class DataFinding:
     status: WindowStatus
     rows: int
     features: tuple[FeatureFinding, ...]
-    score: FeatureFinding
-    errors: FeatureFinding | None
+    outputs: tuple[FeatureFinding, ...]  # of the model: its score, or the number it predicts
+    errors: tuple[FeatureFinding, ...]  # of labelled rows
     unknown: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from monitor.budget import own_length
+from monitor.counts.subjects import TRAFFIC, subject_of
 from monitor.decisions.incident_groups import apply_signals
 from monitor.decisions.incidents import Change, Incident, Resolution
 from monitor.decisions.signals import SubjectSignal, WindowVerdict, most_severe
@@ -12,7 +13,6 @@ from monitor.identity import Key
 from monitor.plan import Plan
 from monitor.windows.findings import FeatureFinding, Transition
 from monitor.windows.scale_scanner import window_verdict
-from monitor.windows.subjects import TRAFFIC, subject_of
 
 
 class IncidentTracker:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from monitor.budget import DISTRIBUTION_TEST_NAMES, Length, performance_lengths
 from monitor.counts.bins import Sample
 from monitor.counts.counts import Counts
+from monitor.counts.measured import Expectation, Metric
 from monitor.counts.profile import Profile
 from monitor.counts.summary import Part
-from monitor.performance.cbpe import PerformanceEstimator
+from monitor.counts.task import LabelledReference
 from monitor.performance.degradation import Overdispersion
-from monitor.performance.metrics import Metric
 from monitor.performance.overdispersion import overdispersions
 from monitor.plan import Plan
 from monitor.statistics.natural_variation import NaturalVariation
@@ -50,7 +50,7 @@ class Learned:
     variations: Mapping[str, NaturalVariation]  # by cells, of distributions also by test
     baseline: Mapping[str, Metric]
     dispersions: Mapping[Length, Mapping[str, Overdispersion]]  # by metric
-    expectation: PerformanceEstimator | None  # None: the reference has no labels
+    expectation: Expectation | None  # None: nothing is expected without labels
 
     @classmethod
     def of(cls, plan: Plan, profile: Profile) -> Learned:
@@ -61,8 +61,13 @@ class Learned:
             _variations(plan, profile, lengths),
             baseline(profile),
             _dispersions(plan, profile),
-            PerformanceEstimator.fit(
-                labelled, plan.windows.length_ms, schema.score.sample, schema.threshold
+            schema.task.expectation(
+                LabelledReference(
+                    labelled,
+                    plan.windows.length_ms,
+                    {name: reference.sample for name, reference in schema.outputs.items()},
+                    schema.threshold,
+                )
             ),
         )
 
@@ -127,7 +132,9 @@ def _dispersions(plan: Plan, profile: Profile) -> dict[Length, dict[str, Overdis
     shorter: dict[str, Overdispersion] = {}
     labelled = labelled_panes(profile)
     for length in performance_lengths(plan):
-        learned = overdispersions(labelled, length.panes * plan.windows.pane_ms)
+        learned = overdispersions(
+            labelled, length.panes * plan.windows.pane_ms, profile.schema.measure
+        )
         larger = {
             name: max(shorter.get(name, one), one, key=_factor) for name, one in learned.items()
         }

@@ -55,7 +55,9 @@ class ModelDetection:
         self._traffic = TrafficWatch(
             evaluator, self._panes, self._incidents, decisions.traffic, is_shadow=_is_shadow(life)
         )
-        errors = PaneErrors(evaluator.error_scale, self._panes, decisions.errors)
+        errors = PaneErrors(
+            evaluator.profile.schema.task, evaluator.error_scale, self._panes, decisions.errors
+        )
         self._closed = ClosedWindows(
             evaluator, key, self._panes, errors, decisions.windows, life=number
         )

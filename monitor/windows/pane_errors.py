@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from monitor.counts.counts import Counts
 from monitor.counts.summary import Part
-from monitor.counts.task import BINARY
+from monitor.counts.task import Task
 from monitor.performance.adwin_page_hinkley import DETECTORS, Detector, ErrorScale, detects
 from monitor.windows.panes import PaneStore
 from monitor.windows.state import ErrorHistory
@@ -22,9 +23,11 @@ class PaneErrors:
     depends on the panes up to there alone, and is decided once.
     """
 
-    def __init__(self, scale: ErrorScale | None, panes: PaneStore, history: ErrorHistory) -> None:
+    def __init__(
+        self, task: Task, scale: ErrorScale | None, panes: PaneStore, history: ErrorHistory
+    ) -> None:
         self.history = history
-        self._scale, self._panes = scale, panes
+        self._task, self._scale, self._panes = task, scale, panes
 
     def add_pane(self, pane_ms: int) -> None:
         """Add the pane that starts at ``pane_ms`` once its labels have had their time."""
@@ -43,12 +46,10 @@ class PaneErrors:
         return tuple(self._detector(name, start_ms, end_ms) for name in DETECTORS)
 
     def _outcomes(self, pane_ms: int) -> tuple[int, int]:
-        """Final labels of a pane, and how many of them were predicted wrongly."""
+        """Final labels of a pane, and the sum of the errors of their predictions."""
         (pane,) = self._panes.between(pane_ms, pane_ms + 1)
-        outcomes = None if pane is None else pane.cells.get(Part.FINAL, {}).get("outcomes")
-        if outcomes is None:
-            return 0, 0
-        return outcomes.size, sum(outcomes.at(cell) for cell in BINARY.wrong_outcomes)
+        cells = {} if pane is None else pane.cells.get(Part.FINAL, {})
+        return cells.get("outcomes", Counts.empty()).size, self._task.pane_errors(cells)
 
     def _add_error(self, end_ms: int, error: float) -> None:
         errors = dict(sorted({**self.history.errors, end_ms: error}.items())[-MOST_ERRORS:])

@@ -9,7 +9,6 @@ from monitor.budget import Length, own_length
 from monitor.counts.summary import Part
 from monitor.decisions.signals import MetricVerdict, SubjectSignal, most_severe_metric
 from monitor.performance.labelled_counts import labelled_rows
-from monitor.performance.metrics import measure
 from monitor.statistics.drift_rule import evidence
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import MetricFinding, WindowFinding, evidence_of
@@ -92,5 +91,5 @@ def _performance(
         start_ms,
         prediction_count(cells_by_pane(inside, ON_TIME), labelled),
         labelled_rows(labelled),
-        evaluator.judge_metrics(measure(labelled), length),
+        evaluator.judge_metrics(evaluator.measure(labelled), length),
     )

@@ -56,8 +56,8 @@ class PerformanceWindows:
         finding = self._closed.finish(start_ms)
         if not self._closed.states[start_ms].complete or self._traffic.is_past_rows(finding.end_ms):
             return
-        if finding.data.errors is not None:
-            self._traffic.incidents.add_feature(finding.data.errors, start_ms)
+        for errors in finding.data.errors:
+            self._traffic.incidents.add_feature(errors, start_ms)
         signals = dict(metric_signals(self._evaluator, self._panes, finding))
         signals.update(coverage_signals(self._evaluator, self._panes, finding))
         self._traffic.incidents.apply(signals, start_ms, finding.end_ms)

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from monitor.budget import Length, scale_lengths
 from monitor.counts.bins import Sample
 from monitor.counts.counts import Cells, Counts
-from monitor.counts.profile import Profile
+from monitor.counts.measured import Metric
+from monitor.counts.profile import SAMPLE_SIZE, Profile
 from monitor.counts.summary import Part, Quality
-from monitor.performance.metrics import Metric, measure
 from monitor.plan import Plan, Windows
 from monitor.statistics.cell_index import CellIndex
 from monitor.statistics.proportions import Proportion
@@ -25,13 +25,16 @@ def tested_lengths(plan: Plan, profile: Profile) -> list[Length]:
     Raises ``ValueError`` if the pane of the profile is not that of the plan.
     """
     _require_same_pane(plan, profile)
-    most_rows = MOST_REFERENCES * profile.schema.score.sample.size
+    sizes = (sample.size for sample in data_samples(profile).values())
+    rows = sum(row_counts(plan, profile))
+    most_rows = MOST_REFERENCES * max(sizes, default=min(rows, SAMPLE_SIZE))
     return scale_lengths(plan, rows_per_pane(plan, profile), most_rows)
 
 
 def baseline(profile: Profile) -> dict[str, Metric]:
     """Every metric on the labelled rows of the reference; without labels all are undefined."""
-    return measure([summary.cells for summary in profile.panes if summary.part is Part.FINAL])
+    labelled = [summary.cells for summary in profile.panes if summary.part is Part.FINAL]
+    return profile.schema.measure(labelled)
 
 
 def timeline(windows: Windows, starts_ms: Iterable[int]) -> list[int]:
@@ -66,15 +69,15 @@ def row_counts(plan: Plan, profile: Profile) -> list[int]:
 
 
 def data_samples(profile: Profile) -> dict[str, Sample]:
-    """Of the numeric features and of the score, by the name of their cells."""
+    """Of the numeric features and of the outputs, by the name of their cells."""
     numeric = {f"bins/{name}": reference.sample for name, reference in profile.schema.numeric}
-    return {**numeric, "score": profile.schema.score.sample}
+    outputs = {name: reference.sample for name, reference in profile.schema.outputs.items()}
+    return {**numeric, **outputs}
 
 
 def error_samples(profile: Profile) -> dict[str, Sample]:
     """Of the errors; empty if the reference has no labels."""
-    errors = profile.schema.errors
-    return {} if errors is None else {"errors": errors.sample}
+    return {name: reference.sample for name, reference in profile.schema.errors.items()}
 
 
 def data_cells(profile: Profile) -> CellIndex:

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from monitor.budget import Length
+from monitor.counts.subjects import subject_of
 from monitor.decisions.signals import WindowVerdict
 from monitor.plan import Windows
 from monitor.statistics.drift_rule import Comparison
 from monitor.statistics.scanner import Scanner
 from monitor.windows.scales import Blocks, ScaleWindow
-from monitor.windows.subjects import subject_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)

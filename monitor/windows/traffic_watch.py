@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from monitor.budget import Length, own_length
+from monitor.counts.subjects import TRAFFIC
 from monitor.counts.summary import Part
 from monitor.decisions.signals import MetricVerdict, SubjectSignal, most_severe_metric
 from monitor.events.event_time import latest
@@ -31,7 +32,6 @@ from monitor.windows.evaluator import Evaluator
 from monitor.windows.incident_tracker import IncidentTracker
 from monitor.windows.panes import PaneStore
 from monitor.windows.state import TrafficState
-from monitor.windows.subjects import TRAFFIC
 
 OF_ROWS = ("data", "quality", "prediction")  # kinds of incidents
 OF_LABELS = ("concept", "performance", "coverage")

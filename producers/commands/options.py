@@ -10,8 +10,9 @@ import click
 
 if TYPE_CHECKING:
     from driftline.settings import Settings
+    from monitor.counts.task import Task
     from producers.contract.version_info import VersionInfo
-    from producers.registration.rows_file import Columns
+    from producers.registration.columns import Columns
     from producers.simulation.sending import Pacing
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -74,14 +75,20 @@ column_names = _combined(
         "--time", required=True, help="Column of event times, RFC 3339 or milliseconds since 1970."
     ),
     click.option(
-        "--score",
-        required=True,
-        help="Column of scores: probability of the positive class, 0 to 1.",
+        "--task",
+        help="What the model does: binary, regression or features (only features, or a score"
+        " without labels). By default binary with --score, regression with --prediction alone, and"
+        " features with neither.",
+    ),
+    click.option("--score", help="Column of scores: of a binary model, P(positive class), 0 to 1."),
+    click.option(
+        "--prediction",
+        help="Column of predicted numbers, or of predicted classes; classes are by default score >="
+        " --threshold.",
     ),
     click.option(
-        "--prediction", help="Column of predicted classes; by default score >= --threshold."
+        "--label", help="Column of labels, two values or numbers; it may be empty in some rows."
     ),
-    click.option("--label", help="Column of labels with two values; may be empty in some rows."),
     click.option("--label-time", help="Column of times at which the labels became known."),
     click.option("--id", help="Column of unique row ids; by default ids by the rows' content."),
     click.option(
@@ -156,12 +163,13 @@ pacing = _combined(
 def columns_of(settings: Settings, given: dict[str, Any]) -> Columns:
     """Removes its options from ``given``, except the model, whose times must be plausible.
 
-    Raises ``InvalidFile`` or ``InvalidPlan``.
+    Says which task was inferred. Raises ``BadInput`` or ``InvalidPlan``.
     """
     from driftline.clock import wall_clock_ms
     from monitor.plan import duration_ms
-    from producers.registration.rows_file import Columns
+    from producers.registration.columns import Columns
 
+    task, inferred = _task_of(given)
     delay, time = given.pop("label_delay", None), settings.plan(given["model"]).time
     skew_ms = time.max_clock_skew_ms
     lists = ("numeric", "categorical", "ignore")
@@ -170,9 +178,25 @@ def columns_of(settings: Settings, given: dict[str, Any]) -> Columns:
         **{name: given.pop(name) for name in (*plain, *lists, "threshold")},
         missing=given.pop("na"),
         label_delay_ms=None if delay is None else duration_ms(delay),
+        task=task,
+        inferred=inferred,
         earliest_ms=time.earliest_ms,
         latest_ms=None if skew_ms is None else wall_clock_ms() + skew_ms,
     )
+
+
+def _task_of(given: dict[str, Any]) -> tuple[Task, bool]:
+    """Removes the option. Returns the task, and whether it was inferred."""
+    from monitor.tasks.registry import DEFAULT
+    from producers.registration.task_choice import inferred_task, task_named
+
+    named = given.pop("task")
+    if named is not None:
+        return task_named(named), False
+    task = inferred_task(given["score"], given["prediction"], given["label"])
+    if task.name != DEFAULT:
+        click.echo(f"task: {task.name}, by the columns that are named (--task says it)", err=True)
+    return task, True
 
 
 def info_of(given: dict[str, Any]) -> VersionInfo:

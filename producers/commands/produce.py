@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from driftline.settings import Settings
     from monitor.counts.profile import Profile
     from producers.contract.version_info import VersionInfo
+    from producers.registration.columns import Columns
     from producers.registration.rows_file import FileRows
 
 
@@ -197,6 +198,7 @@ def replay(settings: Settings, /, file: Path, limit: int | None, **given: Any) -
     rows = read_file(file, columns)
     name = (given["model"], given["version"])
     profile = published_profile(settings, *name)
+    _require_same_task(profile, columns)
     if profile is None:
         click.echo(
             f"warning: {' version '.join(name)} is not registered, so its records become dead"
@@ -207,7 +209,17 @@ def replay(settings: Settings, /, file: Path, limit: int | None, **given: Any) -
         rows = read_file(file, columns, profile.schema)
     for warning in row_warnings(rows):
         click.echo(f"warning: {warning}", err=True)
-    send_replay(settings, Replay(*name, rows.rows).first(limit), pacing)
+    send_replay(settings, Replay(*name, rows.rows, columns.task).first(limit), pacing)
+
+
+def _require_same_task(profile: Profile | None, columns: Columns) -> None:
+    if profile is None or profile.schema.task.name == columns.task.name:
+        return
+    task, other = profile.schema.task.name, columns.task.name
+    raise BadInput(
+        f"{profile.model} version {profile.version} is registered with the task {task}, and these"
+        f" columns are those of the task {other}: add --task {task}"
+    )
 
 
 def _print_summary(settings: Settings, file: FileRows, profile: Profile) -> None:

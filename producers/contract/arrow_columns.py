@@ -16,7 +16,7 @@ ARROW_HEADER = (CONTENT_TYPE, ARROW)
 
 PREDICTION = ("id", "time", "model", "version", "score", "prediction")  # the others are features
 LABEL = ("id", "time", "model", "label")  # any others are ignored
-OPTIONAL = "prediction"
+OPTIONAL = ("score", "prediction")  # by the task; where a row lacks one it needs, it says so
 
 MAX_ROWS = 50_000  # of a message: they take a worker much less than a second
 MAX_VALUES = 2**23  # rows times columns: as doubles they take 64 MiB
@@ -41,7 +41,7 @@ def unfit(schema: pa.Schema, names: tuple[str, ...]) -> str | None:
     ``names`` is ``PREDICTION`` or ``LABEL``.
     """
     for name in names:
-        if name not in schema.names and name != OPTIONAL:
+        if name not in schema.names and name not in OPTIONAL:
             return f"column '{name}' is missing: expected {_EXPECTED[name]}"
     times = Counter(schema.names)
     used = [field for field in schema if field.name in names or names == PREDICTION]

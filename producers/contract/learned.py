@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -18,9 +19,9 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from monitor.budget import Length
-from monitor.performance.cbpe import PerformanceEstimator
+from monitor.counts.measured import Expectation, Metric
+from monitor.counts.task import Task
 from monitor.performance.degradation import Overdispersion
-from monitor.performance.metrics import Metric
 from monitor.plan import Plan
 from monitor.statistics.natural_variation import Blocks, NaturalVariation, VariationFactors
 from monitor.windows.learned import LEARNING, Learned
@@ -55,19 +56,19 @@ class _Variation(Struct, frozen=True, array_like=True):
     lengths: list[_Blocks]
 
 
-class _Estimator(Struct, frozen=True):
-    curves: _Array
-    threshold: float
-    cell_bins: _Array
-    cell_positive: _Array
-    overdispersions: dict[str, Overdispersion]
+class _Expectation(Struct, frozen=True):
+    """What ``Task.saved`` returns, by the type of each part."""
+
+    arrays: dict[str, _Array]
+    numbers: dict[str, float]
+    overdispersions: dict[str, dict[str, Overdispersion]]
 
 
 class _Document(Struct, frozen=True):
     variations: dict[str, _Variation]
     baseline: dict[str, Metric]
     dispersions: list[tuple[Length, dict[str, Overdispersion]]]
-    expectation: _Estimator | None
+    expectation: _Expectation | None
 
 
 class _Envelope(Struct, frozen=True):
@@ -83,20 +84,22 @@ def learned_key(plan: Plan, content: str) -> str:
     return hashlib.sha256(basis).hexdigest()
 
 
-def encode_learned(learned: Learned, key: str) -> bytes:
+def encode_learned(learned: Learned, key: str, task: Task) -> bytes:
     document = _ENCODER.encode(
         _Document(
             {name: _encoded_variation(each) for name, each in learned.variations.items()},
             dict(learned.baseline),
             [(length, dict(each)) for length, each in learned.dispersions.items()],
-            None if learned.expectation is None else _encoded_estimator(learned.expectation),
+            None
+            if learned.expectation is None
+            else _encoded_expectation(task.saved(learned.expectation)),
         )
     )
     compressed = pa.compress(document, codec=_CODEC, asbytes=True)
     return _ENCODER.encode(_Envelope(key, len(document), zlib.crc32(document), compressed))
 
 
-def decode_learned(value: bytes, key: str) -> Learned | None:
+def decode_learned(value: bytes, key: str, task: Task) -> Learned | None:
     """None if the bytes belong to another key or release, or are damaged."""
     try:
         envelope = msgspec.msgpack.decode(value, type=_Envelope)
@@ -105,18 +108,18 @@ def decode_learned(value: bytes, key: str) -> Learned | None:
         document = pa.decompress(envelope.compressed, envelope.size, codec=_CODEC, asbytes=True)
         if zlib.crc32(document) != envelope.checksum:
             return None
-        return _decoded(msgspec.msgpack.decode(document, type=_Document))
+        return _decoded(msgspec.msgpack.decode(document, type=_Document), task)
     except (ValueError, TypeError, OSError):  # also msgspec's and Arrow's own errors
         return None
 
 
-def _decoded(document: _Document) -> Learned:
-    estimator = document.expectation
+def _decoded(document: _Document, task: Task) -> Learned:
+    expectation = document.expectation
     return Learned(
         {name: _decoded_variation(each) for name, each in document.variations.items()},
         document.baseline,
         dict(document.dispersions),
-        None if estimator is None else _decoded_estimator(estimator),
+        None if expectation is None else _decoded_expectation(expectation, task),
     )
 
 
@@ -136,24 +139,16 @@ def _decoded_variation(variation: _Variation) -> NaturalVariation:
     return NaturalVariation(lengths, variation.factors)
 
 
-def _encoded_estimator(estimator: PerformanceEstimator) -> _Estimator:
-    return _Estimator(
-        _Array.of(estimator.curves),
-        estimator.threshold,
-        _Array.of(estimator.cell_bins),
-        _Array.of(estimator.cell_positive),
-        dict(estimator.overdispersions),
-    )
+def _encoded_expectation(saved: Mapping[str, Any]) -> _Expectation:
+    arrays = {name: _Array.of(v) for name, v in saved.items() if isinstance(v, np.ndarray)}
+    mappings = {name: dict(v) for name, v in saved.items() if isinstance(v, Mapping)}
+    numbers = {name: v for name, v in saved.items() if name not in {*arrays, *mappings}}
+    return _Expectation(arrays, numbers, mappings)
 
 
-def _decoded_estimator(estimator: _Estimator) -> PerformanceEstimator:
-    return PerformanceEstimator(
-        estimator.curves.array(),
-        estimator.threshold,
-        estimator.cell_bins.array(),
-        estimator.cell_positive.array(),
-        estimator.overdispersions,
-    )
+def _decoded_expectation(saved: _Expectation, task: Task) -> Expectation:
+    arrays = {name: array.array() for name, array in saved.arrays.items()}
+    return task.restored({**arrays, **saved.numbers, **saved.overdispersions})
 
 
 def _number(value: object) -> float | int | bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 import pyarrow as pa
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from monitor.counts.bins import Sample
 from monitor.counts.columns import Categorical, Numeric, Reference
@@ -16,6 +16,7 @@ from monitor.counts.profile import Profile
 from monitor.counts.schema import Schema
 from monitor.counts.summary import Summary
 from monitor.counts.task import Task
+from monitor.tasks.registry import DEFAULT, TASKS
 from producers.contract.summaries import (
     arrays_of_lists,
     decode_summaries,
@@ -37,8 +38,17 @@ class CategoricalHead(Struct, frozen=True, tag="categorical", omit_defaults=True
     rarer: bytes = b""  # little-endian hashes of 32 bits; omitted if there are none
 
 
+class TaskHead(Struct, frozen=True):
+    name: str
+    parameters: dict[str, Any]
+
+
 class Head(Struct, frozen=True, kw_only=True):
-    """Everything except samples and panes, as readable JSON. Samples have the features' order."""
+    """Everything except samples and panes, as readable JSON.
+
+    Samples have the order of the features, the outputs and the errors. A field of a task that the
+    default task does not need is left out, so that profiles stay the same.
+    """
 
     schema: Literal[1] = 1
     model: str
@@ -46,14 +56,30 @@ class Head(Struct, frozen=True, kw_only=True):
     pane_ms: int
     threshold: float
     features: dict[str, NumericHead | CategoricalHead]
-    score: NumericHead
+    score: NumericHead | None
     errors: NumericHead | None
     label_delay_ms: dict[str, int]
+    other_outputs: dict[str, NumericHead] | UnsetType = UNSET  # than ``score``
+    other_errors: dict[str, NumericHead] | UnsetType = UNSET
+    task: TaskHead | UnsetType = UNSET  # the default one
 
     @property
     def kinds(self) -> dict[str, bool]:
         """Whether each feature is numeric."""
         return {name: isinstance(each, NumericHead) for name, each in self.features.items()}
+
+    @property
+    def outputs(self) -> dict[str, NumericHead]:
+        return _with_others("score", self.score, self.other_outputs)
+
+    @property
+    def all_errors(self) -> dict[str, NumericHead]:
+        """Empty: the reference had no labels."""
+        return _with_others("errors", self.errors, self.other_errors)
+
+    @property
+    def task_name(self) -> str:
+        return self.task.name if self.task else DEFAULT
 
 
 def encode_blobs(profile: Profile) -> dict[str, bytes]:
@@ -66,11 +92,11 @@ def encode_blobs(profile: Profile) -> dict[str, bytes]:
     return blobs if profile.model_file is None else {**blobs, "model": profile.model_file}
 
 
-def decode_blobs(blobs: Mapping[str, bytes], task: Task) -> Profile:
+def decode_blobs(blobs: Mapping[str, bytes]) -> Profile:
     """Raises ``KeyError``, ``ValueError``, ``StopIteration`` or ``msgspec.MsgspecError``."""
     panes = tuple(decode_summaries(blobs["panes"]))
     label_delay_ms = decode_head(blobs).label_delay_ms
-    return Profile(decode_schema(blobs, task), panes, label_delay_ms, blobs.get("model"))
+    return Profile(decode_schema(blobs), panes, label_delay_ms, blobs.get("model"))
 
 
 def decode_head(blobs: Mapping[str, bytes]) -> Head:
@@ -78,7 +104,7 @@ def decode_head(blobs: Mapping[str, bytes]) -> Head:
     return msgspec.json.decode(blobs["head"], type=Head)
 
 
-def decode_schema(blobs: Mapping[str, bytes], task: Task) -> Schema:
+def decode_schema(blobs: Mapping[str, bytes]) -> Schema:
     """From head and samples. Raises like ``decode_blobs``."""
     head, samples = decode_head(blobs), _decode_samples(blobs["samples"])
     features = {name: _reference(part, samples) for name, part in head.features.items()}
@@ -88,24 +114,48 @@ def decode_schema(blobs: Mapping[str, bytes], task: Task) -> Schema:
         head.pane_ms,
         head.threshold,
         features,
-        _numeric(head.score, samples),
-        None if head.errors is None else _numeric(head.errors, samples),
-        task,
+        {name: _numeric(part, samples) for name, part in head.outputs.items()},
+        {name: _numeric(part, samples) for name, part in head.all_errors.items()},
+        _task(head),
     )
 
 
 def head_of(profile: Profile) -> Head:
-    schema = profile.schema
+    schema, task = profile.schema, profile.schema.task
+    named = TaskHead(task.name, dict(task.parameters()))
+
+    def heads(references: Mapping[str, Numeric]) -> dict[str, NumericHead]:
+        return {name: _numeric_head(each) for name, each in references.items()}
+
     return Head(
         model=schema.model,
         version=schema.version,
         pane_ms=schema.pane_ms,
         threshold=schema.threshold,
         features={name: _reference_head(ref) for name, ref in schema.features.items()},
-        score=_numeric_head(schema.score),
-        errors=None if schema.errors is None else _numeric_head(schema.errors),
+        score=heads(schema.outputs).get("score"),
+        errors=heads(schema.errors).get("errors"),
         label_delay_ms=dict(profile.label_delay_ms),
+        other_outputs=_others("score", heads(schema.outputs)),
+        other_errors=_others("errors", heads(schema.errors)),
+        task=UNSET if named.name == DEFAULT else named,
     )
+
+
+def _others(first: str, heads: Mapping[str, NumericHead]) -> dict[str, NumericHead] | UnsetType:
+    return {name: head for name, head in heads.items() if name != first} or UNSET
+
+
+def _with_others(
+    first: str, head: NumericHead | None, others: dict[str, NumericHead] | UnsetType
+) -> dict[str, NumericHead]:
+    return {**({} if head is None else {first: head}), **(others or {})}
+
+
+def _task(head: Head) -> Task:
+    if head.task_name not in TASKS:
+        raise ValueError(f"the task {head.task_name!r} is not known to this release")
+    return TASKS[head.task_name].decoded(head.task.parameters if head.task else {})
 
 
 def _reference_head(reference: Reference) -> NumericHead | CategoricalHead:
@@ -132,10 +182,9 @@ def _numeric(head: NumericHead, samples: Iterator[Sample]) -> Numeric:
 
 
 def _samples(schema: Schema) -> list[Sample]:
-    """The samples of the numeric features in their order, of the score and of the errors."""
-    features = [numeric.sample for _, numeric in schema.numeric]
-    last = [] if schema.errors is None else [schema.errors.sample]
-    return [*features, schema.score.sample, *last]
+    """The samples of the numeric features, the outputs and the errors, in their order."""
+    references = (dict(schema.numeric), schema.outputs, schema.errors)
+    return [numeric.sample for each in references for numeric in each.values()]
 
 
 def _encode_samples(schema: Schema) -> bytes:

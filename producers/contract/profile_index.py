@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from driftline.errors import BadInput
-from monitor.counts.task import BINARY, TASKS
+from monitor.tasks.registry import DEFAULT, TASKS
 from producers.contract.version_info import VersionInfo
 
 MANIFEST = "manifest"
@@ -39,7 +39,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     parts: list[PartEntry]
     info: VersionInfo = VersionInfo()
     registered_ms: int | None = None  # of the first manifest, in those that replace it
-    task: str = BINARY.name
+    task: str = DEFAULT
 
     @property
     def key(self) -> Key:

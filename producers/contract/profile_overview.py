@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
+from monitor.counts.measured import Metric
 from monitor.counts.profile import Profile
-from monitor.performance.metrics import Metric
 from monitor.windows.reference import baseline
 
 

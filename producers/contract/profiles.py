@@ -19,13 +19,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from typing import TypeVar
 
 import msgspec
 
 from monitor.counts.profile import Profile
-from monitor.counts.task import TASKS
 from producers.contract.profile_blobs import decode_blobs, encode_blobs, profile_content
 from producers.contract.profile_index import (
     InvalidProfile,
@@ -72,7 +70,7 @@ def content_hash(profile: Profile) -> str:
 
 def decode_profile(manifest: Manifest, parts: Mapping[str, bytes]) -> Profile:
     """The profile of all its parts, by name. Raises ``InvalidProfile``."""
-    profile = decode_parts(manifest, parts, partial(decode_blobs, task=TASKS[manifest.task]))
+    profile = decode_parts(manifest, parts, decode_blobs)
     key = (profile.model, profile.version)
     if content_hash(profile) != manifest.content or key != manifest.key:
         raise InvalidProfile(f"the parts of {described(manifest.key)} do not match its manifest")

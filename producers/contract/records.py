@@ -9,18 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, TypeVar
+from functools import cache
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from monitor.counts.task import BINARY, ROUNDING
+from monitor.counts.task import Contract, Field
+from monitor.tasks.binary import BINARY
 from producers.contract.names import is_name
 from producers.contract.profile_index import InvalidProfile
 from producers.contract.profiles import ProfileReader, content_hash, encode_profile
+from producers.contract.task_fields import expected, label_type, prediction_type
 
 Feature = bool | int | float | str | None
-T = TypeVar("T")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -35,9 +37,6 @@ _EXPECTED = {
     "model": "1 to 100 letters, digits, '.', '_' or '-'",
     "version": "1 to 100 letters, digits, '.', '_' or '-', as a string",
     "features": "a flat object of numbers, booleans, strings or nulls",
-    "score": BINARY.expected_score,
-    "prediction": f"{BINARY.expected_class.replace(' or ', ', ')} or null",
-    "label": BINARY.expected_class,
 }
 
 
@@ -50,15 +49,15 @@ class ContractViolation(ValueError):
 
 
 class PredictionRecord(Struct, frozen=True, gc=False):
-    """A prediction of a service."""
+    """A prediction of a service. ``score`` and ``prediction`` are those of its task, or None."""
 
     id: str
     time_ms: int
     model: str
     version: str
     features: dict[str, Feature]
-    score: float
-    prediction: int | None = None
+    score: float | None = None
+    prediction: float | None = None
 
 
 class LabelRecord(Struct, frozen=True, gc=False):
@@ -67,12 +66,29 @@ class LabelRecord(Struct, frozen=True, gc=False):
     id: str
     time_ms: int
     model: str
-    label: int
+    label: float
 
 
-def decode_prediction(value: bytes | None) -> PredictionRecord:
-    """Raises ``Undecodable`` or ``ContractViolation``."""
-    wire = _decoded(_decode_prediction, value)
+class RecordKey(Struct, gc=False):
+    """What a record is about; ``version`` is that of a prediction."""
+
+    model: str
+    version: str = ""
+
+
+def key_of(value: bytes | None) -> RecordKey | None:
+    """The model and version of a record, for its task. None if it has none that can be read."""
+    try:
+        return _decode_key(value or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def decode_prediction(
+    value: bytes | None, contract: Contract = BINARY.contract
+) -> PredictionRecord:
+    """By the contract of its task. Raises ``Undecodable`` or ``ContractViolation``."""
+    wire = _decoded(_prediction_decoder(contract), value, contract)
     _check_name("model", wire.model)
     _check_name("version", wire.version)
     return PredictionRecord(
@@ -81,28 +97,34 @@ def decode_prediction(value: bytes | None) -> PredictionRecord:
         wire.model,
         wire.version,
         wire.features,
-        min(max(wire.score, BINARY.score_low), BINARY.score_high),
-        wire.prediction,
+        _rounded(contract.score, wire.score),
+        None if contract.prediction is None else wire.prediction,
     )
 
 
-def decode_label(value: bytes | None) -> LabelRecord:
-    """Raises ``Undecodable`` or ``ContractViolation``."""
-    wire = _decoded(_decode_label, value)
+def decode_label(value: bytes | None, contract: Contract = BINARY.contract) -> LabelRecord:
+    """By the contract of its task. Raises ``Undecodable`` or ``ContractViolation``."""
+    wire = _decoded(_label_decoder(contract), value, contract)
     _check_name("model", wire.model)
     return LabelRecord(wire.id, _since_epoch_ms(wire.time), wire.model, wire.label)
+
+
+def _rounded(field: Field | None, sent: float | None) -> float | None:
+    if field is None or sent is None or not field.rounding:
+        return None if field is None else sent
+    return min(max(sent, field.low), field.high)
 
 
 def encode_prediction(record: PredictionRecord) -> bytes:
     """The inverse of ``decode_prediction``. NaN and infinity become null, as JSON has neither."""
     return _encode(
-        PredictionFields(
+        EncodedPrediction(
             id=record.id,
             time=EPOCH + record.time_ms * MILLISECOND,
             model=record.model,
             version=record.version,
             features=record.features,
-            score=record.score,
+            score=UNSET if record.score is None else record.score,
             prediction=record.prediction,
         )
     )
@@ -111,18 +133,15 @@ def encode_prediction(record: PredictionRecord) -> bytes:
 def encode_label(record: LabelRecord) -> bytes:
     """The inverse of ``decode_label``."""
     at = EPOCH + record.time_ms * MILLISECOND
-    return _encode(LabelFields(id=record.id, time=at, model=record.model, label=record.label))
+    return _encode(EncodedLabel(id=record.id, time=at, model=record.model, label=record.label))
 
 
 _Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
-# A record is decoded before its model is known; there is one task so far.
-_Class = Annotated[int, Meta(ge=0, le=BINARY.classes - 1)]
-_Score = Annotated[float, Meta(ge=BINARY.score_low - ROUNDING, le=BINARY.score_high + ROUNDING)]
 _Time = Annotated[datetime, Meta(tz=True)] | int
 
 
 class PredictionFields(Struct, kw_only=True, gc=False):
-    """A prediction as JSON. A subclass may narrow ``features``."""
+    """A prediction as JSON. Subclasses add the fields of the task, and may narrow ``features``."""
 
     schema: Literal[1] = 1
     id: _Id
@@ -130,32 +149,47 @@ class PredictionFields(Struct, kw_only=True, gc=False):
     model: str
     version: str
     features: dict[str, Feature]
-    score: _Score
-    prediction: _Class | None = None
+
+
+class EncodedPrediction(PredictionFields, kw_only=True, gc=False):
+    score: float | UnsetType
+    prediction: float | None
 
 
 class LabelFields(Struct, kw_only=True, gc=False):
-    """A label as JSON."""
+    """A label as JSON. Subclasses add the label."""
 
     schema: Literal[1] = 1
     id: _Id
     time: _Time
     model: str
-    label: _Class
 
 
-_decode_prediction = msgspec.json.Decoder(PredictionFields).decode
-_decode_label = msgspec.json.Decoder(LabelFields).decode
+class EncodedLabel(LabelFields, kw_only=True, gc=False):
+    label: float
+
+
+_decode_key = msgspec.json.Decoder(RecordKey).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def _decoded(decode: Callable[[bytes], T], value: bytes | None) -> T:
+@cache
+def _prediction_decoder(contract: Contract) -> Callable[[bytes], Any]:
+    return msgspec.json.Decoder(prediction_type(PredictionFields, contract)).decode
+
+
+@cache
+def _label_decoder(contract: Contract) -> Callable[[bytes], Any]:
+    return msgspec.json.Decoder(label_type(LabelFields, contract)).decode
+
+
+def _decoded(decode: Callable[[bytes], Any], value: bytes | None, contract: Contract) -> Any:
     if value is None:
         raise Undecodable("a tombstone: the record has no value")
     try:
         return decode(value)
     except msgspec.ValidationError as error:
-        raise ContractViolation(_sentence(str(error))) from None
+        raise ContractViolation(_sentence(str(error), contract)) from None
     except msgspec.DecodeError as error:
         raise Undecodable(f"not JSON: {str(error).removeprefix('JSON is malformed: ')}") from None
     except UnicodeDecodeError:
@@ -176,13 +210,14 @@ def _check_name(field: str, text: str) -> None:
         raise ContractViolation(f"'{field}' is not a name: expected {_EXPECTED[field]}")
 
 
-def _sentence(message: str) -> str:
+def _sentence(message: str, contract: Contract) -> str:
     """The message of msgspec, ``Expected `float`, got `str` - at `$.score```, as one of ours."""
+    must = {**_EXPECTED, **expected(contract)}
     if missing := re.fullmatch(r"Object missing required field `(\w+)`", message):
-        return f"'{missing[1]}' is missing: expected {_EXPECTED[missing[1]]}"
+        return f"'{missing[1]}' is missing: expected {must[missing[1]]}"
     if at := re.fullmatch(r"(.*) - at `\$\.(\w+)(.*)`", message):
         inside = "a value of " if at[3] else ""
-        return f"{inside}'{at[2]}' is wrong ({at[1]}): expected {_EXPECTED[at[2]]}"
+        return f"{inside}'{at[2]}' is wrong ({at[1]}): expected {must[at[2]]}"
     return f"not a record ({message}): expected a JSON object"
 
 

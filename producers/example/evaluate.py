@@ -20,17 +20,14 @@ import numpy as np
 from driftline.errors import BadInput
 from monitor.counts.counting import count_outcomes
 from monitor.counts.counts import Cells, add_cells
+from monitor.counts.measured import Metric
 from monitor.counts.profile import Profile, ReferenceRows
 from monitor.counts.summary import Part, Summary
-from monitor.counts.task import BINARY
-from monitor.performance.degradation import INCIDENT_METRICS
-from monitor.performance.metrics import METRICS, Metric, measure
 from monitor.plan import DAY
 from producers.registration.profile_file import read_profile
 
 SCHEMA = 1
 MOST_BLOCKS = 300
-WIDTH = max(map(len, METRICS))
 
 Metrics = Mapping[str, Metric]
 
@@ -48,6 +45,7 @@ class Evaluation:
     metrics: Metrics
     baseline: Metrics  # on the reference
     months: Mapping[str, Metrics]
+    judged: Sequence[str]
 
     def change(self, name: str) -> float | None:
         """The metric minus its baseline; None if one of them is undefined."""
@@ -58,17 +56,20 @@ class Evaluation:
 def evaluated(profile: Profile, rows: ReferenceRows) -> Evaluation:
     """Every metric over all ``rows`` (at least one) and over each month."""
     time_ms = rows.predictions.time_ms
-    summaries = _outcomes(profile, rows)
+    summaries, schema = _outcomes(profile, rows), profile.schema
     return Evaluation(
         model=profile.model,
         version=profile.version,
         from_ms=int(time_ms.min()),
         until_ms=int(time_ms.max()),
         rows=time_ms.size,
-        labels=0 if rows.label is None else int(BINARY.is_known(rows.label).sum()),
-        metrics=measure(_blocks(summaries)),
-        baseline=measure(_blocks(s for s in profile.panes if s.part is Part.FINAL)),
-        months={month: measure(_blocks(inside)) for month, inside in _by_month(summaries).items()},
+        labels=rows.labelled.size,
+        metrics=schema.measure(_blocks(summaries)),
+        baseline=schema.measure(_blocks(s for s in profile.panes if s.part is Part.FINAL)),
+        months={
+            month: schema.measure(_blocks(inside)) for month, inside in _by_month(summaries).items()
+        },
+        judged=schema.task.judged,
     )
 
 
@@ -111,26 +112,29 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
         f" {evaluation.labels:,} of them labelled, from {_day(evaluation.from_ms)} to"
         f" {_day(evaluation.until_ms)}"
     ]
+    if not evaluation.metrics:
+        return [*lines, "there are no metrics, because the task of the model has none"]
     if not evaluation.labels:
         return [*lines, "there are no metrics, because no row has a label"]
     return [*lines, "", *_metric_lines(evaluation), "", *_month_lines(evaluation)]
 
 
 def _metric_lines(evaluation: Evaluation) -> Iterator[str]:
-    yield f"{'':{WIDTH}}{'value':>7}   {'95% interval':16}   {'baseline':>8}   {'change':>7}"
+    width = max(map(len, evaluation.metrics))
+    yield f"{'':{width}}{'value':>7}   {'95% interval':16}   {'baseline':>8}   {'change':>7}"
     for name, metric in evaluation.metrics.items():
         change = evaluation.change(name)
         yield (
-            f"{name:{WIDTH}}{_shown(metric.value):>7}   {_between(metric):16}"
+            f"{name:{width}}{_shown(metric.value):>7}   {_between(metric):16}"
             f"   {_shown(evaluation.baseline[name].value):>8}"
             f"   {'-' if change is None else f'{change:+.3f}':>7}"
         )
 
 
 def _month_lines(evaluation: Evaluation) -> Iterator[str]:
-    yield f"{'month':10}" + "".join(f"{name:>11}" for name in INCIDENT_METRICS)
+    yield f"{'month':10}" + "".join(f"{name:>11}" for name in evaluation.judged)
     for month, metrics in evaluation.months.items():
-        values = (_shown(metrics[name].value) for name in INCIDENT_METRICS)
+        values = (_shown(metrics[name].value) for name in evaluation.judged)
         yield f"{month:10}" + "".join(f"{value:>11}" for value in values)
 
 
@@ -154,7 +158,7 @@ def _outcomes(profile: Profile, rows: ReferenceRows) -> list[Summary]:
     """The labelled rows, counted a day at a time."""
     if rows.label is None:
         return []
-    labelled = np.flatnonzero(BINARY.is_known(rows.label))
+    labelled = rows.labelled
     predictions = rows.predictions
     time_ms = predictions.time_ms[labelled]
     return count_outcomes(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from driftline.settings import Settings
 from monitor.counts.profile import Profile, build_profile
+from monitor.tasks.binary import BINARY
 from producers.example.flights import CATEGORICAL, REFERENCE_MS, TRAINING_MS, load_flights
 from producers.example.model_file import save_model
 from producers.example.training import baseline, train
@@ -38,6 +39,7 @@ def train_flight_delay(settings: Settings, model: str, version: str, seed: int) 
         rows,
         pane_ms=settings.plan(model).windows.pane_ms,
         threshold=THRESHOLD,
+        task=BINARY,
         categorical=CATEGORICAL,
         seed=seed,
         model_file=model_file,

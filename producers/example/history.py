@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows
-from monitor.counts.task import BINARY
+from monitor.tasks.binary import BINARY
 
 Columns = Mapping[str, NDArray[Any]]  # numbers (missing: NaN), or objects (missing: None)
 
@@ -46,6 +46,6 @@ class History:
 
     def scored(self, score: NDArray[np.float64], threshold: float) -> ReferenceRows:
         """The rows with the scores of a model, shape (n,), and the classes it predicts."""
-        predicted = BINARY.predicted(score, threshold)
+        _, predicted = BINARY.columns(score, np.full(score.size, np.nan), threshold)
         rows = Predictions(self.ids.tolist(), self.time_ms, score, predicted, self.features)
-        return ReferenceRows(rows, self.label, self.label_time_ms)
+        return ReferenceRows(rows, self.label.astype(np.float64), self.label_time_ms)

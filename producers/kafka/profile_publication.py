@@ -122,7 +122,9 @@ def derived_blobs(plan: Plan, profile: Profile) -> dict[str, bytes]:
     learned = Learned.of(plan, profile)
     return {
         "overview": encode_overview(overview_of(profile, learned.baseline)),
-        "learned": encode_learned(learned, learned_key(plan, content_hash(profile))),
+        "learned": encode_learned(
+            learned, learned_key(plan, content_hash(profile)), profile.schema.task
+        ),
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container, Mapping
-from functools import partial
 from typing import NamedTuple, Self, TypeVar
 
 from confluent_kafka import Consumer, Message
@@ -13,7 +12,6 @@ from msgspec.structs import replace
 from driftline.settings import Settings
 from monitor.counts.profile import Profile
 from monitor.counts.schema import Schema
-from monitor.counts.task import TASKS
 from producers.contract.profile_blobs import Head, decode_head, decode_schema
 from producers.contract.profile_index import (
     MANIFEST,
@@ -244,7 +242,7 @@ def _decoded_head(manifest: Manifest, parts: Mapping[str, bytes]) -> Head:
 
 
 def _decoded_schema(manifest: Manifest, parts: Mapping[str, bytes]) -> Schema:
-    return decode_parts(manifest, parts, partial(decode_schema, task=TASKS[manifest.task]))
+    return decode_parts(manifest, parts, decode_schema)
 
 
 def _decoded_overview(manifest: Manifest, parts: Mapping[str, bytes]) -> Overview:

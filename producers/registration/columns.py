@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from monitor.counts.task import Task
+from monitor.tasks.binary import BINARY
 from producers.registration.file_table import InvalidFile
 
 # Of ``time.earliest`` in the configuration.
@@ -17,7 +19,7 @@ class Columns:
     """The meaning of the columns of a file. Columns that are not named here are features."""
 
     time: str
-    score: str
+    score: str | None = None
     prediction: str | None = None
     label: str | None = None
     label_time: str | None = None
@@ -32,10 +34,29 @@ class Columns:
     label_delay_ms: int | None = None  # if no column has the time of the label
     earliest_ms: int = DEFAULT_EARLIEST_MS  # earlier times are refused
     latest_ms: int | None = None  # later times are refused
+    task: Task = BINARY
+    inferred: bool = False  # the task, by the names of the columns
 
     def __post_init__(self) -> None:
+        self._check_task()
         if self.label is None and self.label_time is not None:
             raise InvalidFile("--label-time needs --label, the column of the labels themselves")
+
+    def _check_task(self) -> None:
+        contract, name = self.task.contract, self.task.name
+        for option, field in (("score", contract.score), ("prediction", contract.prediction)):
+            given = getattr(self, option) is not None
+            if field is None and given:
+                raise InvalidFile(f"the task {name} does not use --{option}: leave it out")
+            if field is not None and field.required and not given:
+                raise InvalidFile(
+                    f"--{option} is missing: the task {name} needs a column of it, {field.expected}"
+                )
+        if self.label is not None and not self.task.metrics:
+            raise InvalidFile(
+                f"the task {name} does not use --label: leave the column out with --ignore, or name"
+                " another task with --task"
+            )
 
     def among(self, names: Sequence[str]) -> Columns:
         """With lists of columns resolved: a text that is no name itself is a list with commas.

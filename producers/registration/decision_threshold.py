@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.counts.task import BINARY
-
 DEFAULT = 0.5
 
 
@@ -26,7 +24,7 @@ def threshold_of(
     if predicted is None:
         return Threshold(DEFAULT, "by default") if given is None else Threshold(given, "as given")
     value, why = (given, "as given") if given is not None else _separating(score, predicted)
-    wrong = int((BINARY.predicted(score, value) != predicted).sum())
+    wrong = int((predicted_by(score, value) != predicted).sum())
     if not wrong:
         return Threshold(value, why)
     return Threshold(
@@ -36,6 +34,11 @@ def threshold_of(
         " what is expected is computed with the threshold, what is realised with the predictions;"
         " give the threshold that they were made with by --threshold",
     )
+
+
+def predicted_by(score: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
+    """The classes that follow from the scores, shape (n,)."""
+    return (score >= threshold).astype(np.int64)
 
 
 def _separating(score: NDArray[np.float64], predicted: NDArray[np.int64]) -> tuple[float, str]:
@@ -52,7 +55,7 @@ def _separating(score: NDArray[np.float64], predicted: NDArray[np.int64]) -> tup
     distinct = np.concatenate([[True], ordered[1:] != ordered[:-1], [True]])
     errors = np.where(distinct, errors, score.size + 1)
     least = int(errors.min())
-    if int((BINARY.predicted(score, DEFAULT) != predicted).sum()) == least:
+    if int((predicted_by(score, DEFAULT) != predicted).sum()) == least:
         return DEFAULT, "by default; it fits the predictions best"
     cut = int(np.argmin(errors))
     low = ordered[cut - 1] if cut else 0.0

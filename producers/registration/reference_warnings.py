@@ -9,10 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from monitor.counts.profile import Profile
-from monitor.counts.task import BINARY
 from monitor.counts.values import Column
 from monitor.plan import Plan, duration_text
-from producers.registration.decision_threshold import threshold_of
+from producers.registration.decision_threshold import predicted_by, threshold_of
 from producers.registration.rows_file import FileRows
 from producers.registration.value_columns import FeatureColumn
 
@@ -65,9 +64,9 @@ def _of(file: FileRows, column: FeatureColumn) -> Iterator[str]:
 def _role(file: FileRows, column: FeatureColumn) -> str | None:
     """``label`` or ``prediction``, if the column seems to be that, and no option names one."""
     classes = _classes(file.rows.predictions.features[column.name])
-    if classes is None:
+    if classes is None or not file.columns.task.contract.label.whole:
         return None
-    name, known = column.name.lower(), BINARY.is_known(classes)
+    name, known = column.name.lower(), classes >= 0
     score, classes = file.rows.predictions.score[known], classes[known]
     if file.columns.prediction is None and (name in _PREDICTIONS or _follows(score, classes)):
         return "prediction"
@@ -77,7 +76,7 @@ def _role(file: FileRows, column: FeatureColumn) -> str | None:
 
 
 def _classes(values: Column) -> NDArray[np.int64] | None:
-    """0, 1 and ``NO_LABEL`` of a column with two values; None of any other."""
+    """0, 1 and -1 (missing) of a column with two values; None of any other."""
     code, distinct = pd.factorize(np.asarray(values), sort=False)
     if len(distinct) != 2:
         return None
@@ -88,7 +87,7 @@ def _classes(values: Column) -> NDArray[np.int64] | None:
 def _follows(score: NDArray[np.float64], classes: NDArray[np.int64]) -> bool:
     """Whether the classes follow from the score by a threshold."""
     threshold = threshold_of(None, score, classes).value
-    return bool((BINARY.predicted(score, threshold) == classes).all())
+    return bool((predicted_by(score, threshold) == classes).all())
 
 
 def _skill(score: NDArray[np.float64], label: NDArray[np.int64]) -> float:
@@ -103,7 +102,7 @@ def _of_labels(file: FileRows, profile: Profile, plan: Plan) -> Iterator[str]:
     if label is None or label_ms is None or not profile.label_delay_ms:
         return
     horizon_ms = plan.time.label_horizon_ms
-    delay_ms = (label_ms - file.rows.predictions.time_ms)[BINARY.is_known(label)]
+    delay_ms = (label_ms - file.rows.predictions.time_ms)[file.rows.labelled]
     late = int((delay_ms > horizon_ms).sum())
     if late:
         yield (

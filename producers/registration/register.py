@@ -15,6 +15,7 @@ def profile_of_file(settings: Settings, model: str, version: str, file: FileRows
         file.rows,
         pane_ms=settings.plan(model).windows.pane_ms,
         threshold=file.threshold.value,
+        task=file.columns.task,
         categorical=file.categorical,
         numeric=file.numeric,
     )

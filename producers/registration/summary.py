@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import numpy as np
 
 from monitor.counts.profile import Profile
-from monitor.counts.task import BINARY
 from monitor.performance.overdispersion import MIN_WINDOWS
 from monitor.plan import Plan, duration_text
 from producers.registration.rows_file import FileRows
@@ -18,7 +17,8 @@ def summary_lines(file: FileRows, profile: Profile, plan: Plan) -> list[str]:
     """Rows, score, labels, one line for each column, and what cannot be judged."""
     return [
         _rows(file),
-        _score(file, profile),
+        f"task      {profile.schema.task.name}",
+        _output(file, profile),
         _labels(file, profile),
         *_features(file),
         *(f"not judged: {text}" for text in _not_judged(file, plan)),
@@ -35,8 +35,13 @@ def _rows(file: FileRows) -> str:
     )
 
 
-def _score(file: FileRows, profile: Profile) -> str:
+def _output(file: FileRows, profile: Profile) -> str:
     rows, threshold = file.rows.predictions, profile.schema.threshold
+    if not profile.schema.outputs:
+        return "output    none: only the features are watched"
+    if not file.columns.task.contract.label.whole:
+        name, score = file.columns.prediction or file.columns.score, rows.score
+        return f"output    {name}: {np.nanmin(score):.6g} to {np.nanmax(score):.6g}"
     return (
         f"score     {file.columns.score}: {rows.score.min():.6g} to {rows.score.max():.6g};"
         f" threshold {threshold:g} ({file.threshold.why});"
@@ -47,15 +52,19 @@ def _score(file: FileRows, profile: Profile) -> str:
 def _labels(file: FileRows, profile: Profile) -> str:
     if file.rows.label is None:
         return "labels    none: without --label"
-    known = file.rows.label[BINARY.is_known(file.rows.label)]
-    positive = f", {known.mean():.1%} positive" if known.size else ""
+    known = file.rows.label[file.rows.labelled]
+    shown = ""
+    if known.size:
+        classes = file.columns.task.contract.label.whole
+        low, high = known.min(), known.max()
+        shown = f", {known.mean():.1%} positive" if classes else f", {low:.6g} to {high:.6g}"
     delays = profile.label_delay_ms
     when = "; when they come is not known (--label-time)"
     if delays:
         when = f"; half come within {_rounded(delays['p50'])}, 99% within {_rounded(delays['p99'])}"
     return (
         f"labels    {file.columns.label}: {known.size:,} of {file.rows.label.size:,} rows"
-        f"{positive}{when}"
+        f"{shown}{when}"
     )
 
 
@@ -78,7 +87,7 @@ def _not_judged(file: FileRows, plan: Plan) -> Iterator[str]:
     if file.rows.label is None:
         yield "errors, performance and label coverage: the reference has no labels"
         return
-    time_ms = file.rows.predictions.time_ms[BINARY.is_known(file.rows.label)]
+    time_ms = file.rows.predictions.time_ms[file.rows.labelled]
     windows = np.unique(time_ms // plan.windows.length_ms).size
     if windows < MIN_WINDOWS:
         yield (

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from driftline.errors import BadInput
 from monitor.counts.values import Column
 from producers.contract.arrow_columns import ARROW_HEADER, PREDICTION
-from producers.simulation.replay import LABELS, PREDICTIONS, Event, Pace, Replay
+from producers.simulation.replay import LABELS, PREDICTIONS, Event, Pace, Replay, sent
 
 MOST_ROWS = 1_000  # of a message
 MOST_BYTES = 700_000  # Kafka takes 1 MB by default
@@ -77,20 +77,19 @@ def _predictions(replay: Replay) -> pa.Table:
         "id": pa.array(rows.ids, pa.string()),
         "time": _times(rows.time_ms),
         **{name: _repeated(text, len(rows)) for name, text in names.items()},
-        "score": rows.score,
-        "prediction": rows.predicted,
+        **replay.outputs(),
     }
     features = {name: _feature(name, values) for name, values in rows.features.items()}
     return pa.table({**columns, **features})
 
 
 def _labels(replay: Replay, labelled: Ints) -> pa.Table:
-    label = np.empty(0, dtype=np.int64) if replay.rows.label is None else replay.rows.label
+    label = np.empty(0) if replay.rows.label is None else replay.rows.label
     columns = {
         "id": pa.array(replay.rows.predictions.ids, pa.string()).take(pa.array(labelled)),
         "time": _times(replay.label_times(labelled)),
         "model": _repeated(replay.model, labelled.size),
-        "label": label[labelled],
+        "label": sent(label[labelled], replay.task.contract.label),
     }
     return pa.table(columns)
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_rows
 from itertools import repeat
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from msgspec.structs import replace
@@ -20,8 +21,9 @@ from numpy.typing import NDArray
 
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows
-from monitor.counts.task import BINARY
+from monitor.counts.task import Field, Task
 from monitor.counts.values import Column
+from monitor.tasks.binary import BINARY
 from producers.contract.records import (
     Feature,
     LabelRecord,
@@ -54,6 +56,7 @@ class Replay:
     model: str
     version: str
     rows: ReferenceRows  # in time order
+    task: Task = BINARY
 
     @property
     def json_only(self) -> str | None:
@@ -63,9 +66,7 @@ class Replay:
     @property
     def labels(self) -> NDArray[np.int64]:
         """Positions of the labelled rows, in the order in which their labels became known."""
-        if self.rows.label is None:
-            return np.empty(0, dtype=np.int64)
-        labelled = np.flatnonzero(BINARY.is_known(self.rows.label))
+        labelled = self.rows.labelled
         return labelled[np.argsort(self.label_times(labelled), kind="stable")]
 
     def __len__(self) -> int:
@@ -84,8 +85,9 @@ class Replay:
             rows.predicted[:limit],
             {name: values[:limit] for name, values in rows.features.items()},
         )
-        label, time_ms = (None if a is None else a[:limit] for a in (label, time_ms))
-        return Replay(self.model, self.version, ReferenceRows(first, label, time_ms))
+        label = None if label is None else label[:limit]
+        time_ms = None if time_ms is None else time_ms[:limit]
+        return replace_rows(self, rows=ReferenceRows(first, label, time_ms))
 
     def events(self) -> Iterator[Event]:
         """All records, oldest first; predictions come before labels of the same time."""
@@ -114,11 +116,18 @@ class Replay:
         times = self.rows.label_time_ms
         return (self.rows.predictions.time_ms if times is None else times)[rows]
 
+    def outputs(self) -> Mapping[str, NDArray[Any]]:
+        """The fields of the task that predictions have, one value a row."""
+        rows, contract = self.rows.predictions, self.task.contract
+        score, prediction = self.task.sent(rows.score, rows.predicted)
+        fields = (("score", contract.score, score), ("prediction", contract.prediction, prediction))
+        return {name: sent(values, field) for name, field, values in fields if field is not None}
+
     def _predictions(self) -> Iterator[Event]:
         return map(_prediction, self._records(0))
 
     def _records(self, first: int) -> Iterator[PredictionRecord]:
-        rows = self.rows.predictions
+        rows, outputs = self.rows.predictions, self.outputs()
         for start in range(first, len(rows), _CHUNK):
             chunk = slice(start, start + _CHUNK)
             yield from map(
@@ -128,15 +137,18 @@ class Replay:
                 repeat(self.model),
                 repeat(self.version),
                 _features({name: values[chunk] for name, values in rows.features.items()}),
-                rows.score[chunk].tolist(),
-                rows.predicted[chunk].tolist(),
+                outputs["score"][chunk].tolist() if "score" in outputs else repeat(None),
+                outputs["prediction"][chunk].tolist() if "prediction" in outputs else repeat(None),
             )
 
     def _label_events(self, labelled: NDArray[np.int64]) -> Iterator[Event]:
-        labels = np.empty(0, dtype=np.int64) if self.rows.label is None else self.rows.label
+        labels = np.empty(0) if self.rows.label is None else self.rows.label
         ids, times = self.rows.predictions.ids, self.label_times(labelled)
         for row, time_ms, label in zip(
-            labelled.tolist(), times.tolist(), labels[labelled].tolist(), strict=True
+            labelled.tolist(),
+            times.tolist(),
+            sent(labels[labelled], self.task.contract.label).tolist(),
+            strict=True,
         ):
             yield _label(LabelRecord(ids[row], time_ms, self.model, label))
 
@@ -204,6 +216,11 @@ def _features(columns: Mapping[str, Column]) -> Iterator[dict[str, Feature]]:
         return repeat({})
     values = [c.tolist() if isinstance(c, np.ndarray) else c for c in columns.values()]
     return (dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True))
+
+
+def sent(values: NDArray[np.float64], field: Field) -> NDArray[Any]:
+    """The numbers of a field as they are sent."""
+    return values.astype(np.int64) if field.whole else values
 
 
 def _prediction(record: PredictionRecord, partition: int | None = None) -> Event:

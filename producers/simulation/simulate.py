@@ -37,7 +37,7 @@ class Simulation:
 class ReplayWithMalformedRecords(Replay):
     """A replay in which some predictions violate the contract."""
 
-    malformed: frozenset[str]  # their ids
+    malformed: frozenset[str] = frozenset()  # their ids
 
     @property
     def json_only(self) -> str | None:
@@ -64,7 +64,7 @@ def simulated(settings: Settings, simulation: Simulation) -> Replay:
     flights, malformed = _selected(simulation)
     rows = _scored(profile, flights)
     if malformed:
-        return ReplayWithMalformedRecords(model, version, rows, malformed)
+        return ReplayWithMalformedRecords(model, version, rows, malformed=malformed)
     return Replay(model, version, rows)
 
 

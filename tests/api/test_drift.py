@@ -96,6 +96,7 @@ def test_concept_drift_has_scores_errors_and_metrics_of_one_window(client, watch
         "segment": "",
         "prediction": feature("score"),
         "errors": feature("error", rows=700),
+        "further": [],
         "expected": {"accuracy": {"value": 0.92, "low": 0.89, "high": 0.95}},
         "realised": {"accuracy": 0.91, "roc_auc": None},
         "difference": {"accuracy": {"value": -0.01, "low": -0.04, "high": 0.02}},

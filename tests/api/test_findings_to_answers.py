@@ -15,6 +15,7 @@ from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.decisions.retraining import Facts, decide
 from monitor.plan import HOUR, Plan, Windows
+from monitor.tasks.binary import BINARY
 from monitor.windows.evaluator import Evaluator
 from tests.consumers.stored import APRIL, NOW, registered
 
@@ -42,7 +43,7 @@ def scored(start_ms: int, *, shift: float, seed: int) -> ReferenceRows:
 @pytest.fixture
 def found(feed):
     reference = scored(APRIL - 30 * 24 * HOUR, shift=0, seed=1)
-    profile = build_profile("m", "1", reference, pane_ms=HOUR, threshold=0.5)
+    profile = build_profile("m", "1", reference, pane_ms=HOUR, threshold=0.5, task=BINARY)
     _, findings = findings_of(Evaluator.of(PLAN, profile), scored(APRIL, shift=1, seed=2))
     decision = decide(PLAN.retraining, Facts(APRIL, critical_open_ms=[APRIL], fresh_labels=1))
     documents = [

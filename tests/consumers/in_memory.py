@@ -32,6 +32,7 @@ from monitor.counts.profile import Profile, ReferenceRows, build_profile
 from monitor.counts.schema import Schema
 from monitor.counts.summary import Part, Summary, add_names
 from monitor.plan import Plan, Time, Windows
+from monitor.tasks.binary import BINARY
 from producers.contract.profile_blobs import Head, head_of
 from producers.contract.version_info import VersionInfo
 
@@ -80,6 +81,7 @@ def profile(
         ReferenceRows(rows, label, time_ms + 700),
         pane_ms=pane_ms,
         threshold=threshold,
+        task=BINARY,
     )
 
 
@@ -209,11 +211,6 @@ class Log:
         )
         made._ends.update(log._ends)
         return made
-
-    def delete_before(self, topic_partition: TopicPartition, offset: int) -> None:
-        """As retention does."""
-        kept = [r for r in self._records[topic_partition] if r.offset >= offset]
-        self._records[topic_partition] = kept
 
     def first_offset(self, topic_partition: TopicPartition) -> int:
         return min(
@@ -372,7 +369,7 @@ class VersionStates:
 
 def positions_of(log: Log) -> Positions:
     """The positions on the log's topic ``positions``."""
-    return Positions(log.read, log.partitions, log.first_offset)
+    return Positions(log.read, log.partitions)
 
 
 JoinRow = tuple[Any, ...]

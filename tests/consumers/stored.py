@@ -24,6 +24,7 @@ from consumers.database.model_row import Registration, model_row
 from consumers.messages.records import Record
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
+from monitor.tasks.binary import BINARY
 from producers.contract.profile_blobs import head_of
 from producers.contract.profile_overview import overview_of
 
@@ -214,6 +215,7 @@ def window(
             "features": [feature("temp"), CARRIER],
         },
         "concept": {
+            "further": [],
             "prediction": feature("score"),
             "errors": feature("error", rows=700),
             "expected": {"accuracy": {"value": 0.92, "low": 0.89, "high": 0.95}},
@@ -352,4 +354,4 @@ def profile(model: str = "flight-delay", version: str = "1", *, labelled: bool =
     rows = (
         ReferenceRows(predictions, label, times + HOUR) if labelled else ReferenceRows(predictions)
     )
-    return build_profile(model, version, rows, pane_ms=HOUR, threshold=0.5)
+    return build_profile(model, version, rows, pane_ms=HOUR, threshold=0.5, task=BINARY)

@@ -22,6 +22,7 @@ import pytest
 from monitor.counts.profile import Profile
 from monitor.plan import Plan
 from monitor.plan import Windows as WindowsPlan
+from monitor.tasks.binary import BINARY
 from monitor.windows.learned import Learned
 from producers.contract.learned import encode_learned, learned_key
 from producers.contract.profile_overview import encode_overview, overview_of
@@ -90,7 +91,7 @@ def registrations(keys: Iterable[tuple[str, str]]) -> Iterator[Sent]:
         found = learned(1e200 if (one.model, one.version) == POISONED else None)
         derived = {
             "overview": encode_overview(overview_of(one, found.baseline)),
-            "learned": encode_learned(found, learned_key(PLAN, content_hash(one))),
+            "learned": encode_learned(found, learned_key(PLAN, content_hash(one)), BINARY),
         }
         for key, value in encode_profile(one, derived=derived):
             yield Sent("profiles", 0, key, value)

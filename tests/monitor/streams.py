@@ -51,6 +51,7 @@ from monitor.performance.adwin_page_hinkley import DETECTORS, Detector, detects
 from monitor.performance.metrics import measure
 from monitor.plan import Budget, Drift, Incidents, Plan, Time, Windows
 from monitor.statistics.drift_rule import Comparison
+from monitor.tasks.binary import BINARY
 from monitor.windows import data_windows, pane_errors
 from monitor.windows.clocks import JoinedTime, Progress
 from monitor.windows.detection import advance
@@ -115,7 +116,7 @@ def evaluator(plan_: Plan | None = None, *, model: str = "credit", version: str 
     predicted = (score >= 0.5).astype(np.int64)
     rows = Predictions([str(i) for i in range(n)], at, score, predicted, columns)
     profile = build_profile(
-        model, version, ReferenceRows(rows, label, at + 5), pane_ms=PANE, threshold=0.5
+        model, version, ReferenceRows(rows, label, at + 5), pane_ms=PANE, threshold=0.5, task=BINARY
     )
     return Evaluator.of(plan_ or plan(), profile)
 
@@ -396,7 +397,7 @@ class Definition:
         total = sum(row.time_ms // PANE * PANE in panes for part in rows for row in self.rows[part])
         scores = add_cells(self.cells(part, panes.start, panes.stop) for part in rows)
         return self.evaluator.judge_performance(
-            cells, total, status=Maturity.FINAL, revision=0, scores=scores.get("score")
+            cells, total, status=Maturity.FINAL, revision=0, predictions=scores
         )
 
     def detectors(self, start: int) -> tuple[Detector, ...]:

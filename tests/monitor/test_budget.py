@@ -18,8 +18,8 @@ from monitor.budget import (
 from monitor.counts.bins import Sample
 from monitor.counts.columns import Categorical, Numeric
 from monitor.counts.schema import Schema
-from monitor.performance.degradation import INCIDENT_METRICS
 from monitor.plan import DAY, HOUR, Budget, Drift, Plan, Traffic, Windows
+from monitor.tasks.binary import BINARY
 
 numeric = Numeric(Sample.of([0.0]), 0.0, 0.0)
 categorical = Categorical(("x",), np.array([1, 0]))
@@ -28,7 +28,8 @@ categorical = Categorical(("x",), np.array([1, 0]))
 def schema(numbers: int, categories: int = 0, *, labelled: bool = True) -> Schema:
     features = {f"n{i}": numeric for i in range(numbers)}
     features |= {f"c{i}": categorical for i in range(categories)}
-    return Schema("credit", "1", HOUR, 0.5, features, numeric, numeric if labelled else None)
+    errors = {"errors": numeric} if labelled else {}
+    return Schema("credit", "1", HOUR, 0.5, features, {"score": numeric}, errors, BINARY)
 
 
 def plan(slide_h: int = 24, warning: str = "1 per 7d", critical: str = "1 per 30d") -> Plan:
@@ -118,7 +119,7 @@ def test_every_feature_has_distribution_or_category_tests_and_a_quality_test():
         "quality/n1",
         "quality/c0",
     ]
-    assert [metric for _, metric in found["performance"].tests] == list(INCIDENT_METRICS)
+    assert [metric for _, metric in found["performance"].tests] == list(BINARY.judged)
 
 
 def test_distributions_are_tested_at_all_lengths_and_metrics_at_windows_of_days():

@@ -22,7 +22,10 @@ RENAMED = {
     "tolerance": "allowance",
     "marked": "significant",
 }
-ADDED = ("version_info", "version_state", "reason", "caused_by", "segment", "life")
+ADDED = (
+    *("version_info", "version_state", "reason", "caused_by", "segment", "life"),
+    *("further", "task"),
+)
 REWORDED = ("message",)  # of alerts; ``tests/consumers/messages/test_alert_sentences.py``
 RENAMED_IN_EVIDENCE = {"statistic": "decided_by", "effect": "persistent", "also": "grouped"}
 # These metrics are shown and open no incident. Their `resolution` was a worst-case bound on which

@@ -15,6 +15,7 @@ from consumers.batch.steps.step import (
     section_of_windows,
 )
 from consumers.messages.windows import FeatureResult, WindowMessage
+from monitor.counts.subjects import name_of
 from monitor.statistics.drift_rule import Verdict
 
 Result = tuple[WindowMessage, FeatureResult]
@@ -43,24 +44,44 @@ def data_drift_step(inputs: PipelineInputs, windows: Sequence[WindowMessage]) ->
 
 def concept_drift_step(inputs: PipelineInputs, windows: Sequence[WindowMessage]) -> PipelineStep:
     closed = closed_windows(windows)
-    labelled = [(w, w.concept.errors) for w in closed if w.concept.errors is not None]
-    score = _history("score", [(w, w.concept.prediction) for w in closed])
-    error = _history("error", labelled)
+    outputs, errors = (
+        [_history(name_of(cells), _results(closed, name_of(cells))) for cells in references]
+        for references in (inputs.profile.schema.outputs, inputs.profile.schema.errors)
+    )
     document = {
-        "drift": bool(score["drifted"] or error["drifted"]),
+        "drift": any(each["drifted"] for each in (*outputs, *errors)),
         "judged": len(closed),
-        "prediction": score,
-        "errors": error if labelled else None,
+        "prediction": outputs[0] if outputs else None,
+        "errors": errors[0] if errors else None,
         "windows": section_of_windows(windows, "concept"),
     }
-    sentence = f"the score drifted in {score['drifted']} of {count_of_windows(len(closed))}"
-    sentence += f", the error in {error['drifted']}" if labelled else "; no labels, so no errors"
+    if further := [*outputs[1:], *errors[1:]]:
+        document["further"] = further
     return PipelineStep(
         "concept-drift",
         {**header(inputs, "concept-drift"), **document},
-        sentence,
-        tuple(_history_line(history) for history in (score, error) if history["drifted"]),
+        _concept_sentence(outputs, errors, len(closed)),
+        tuple(_history_line(history) for history in (*outputs, *errors) if history["drifted"]),
     )
+
+
+def _results(closed: Sequence[WindowMessage], name: str) -> list[Result]:
+    """The results of an output or an error in the windows that have it."""
+    return [
+        (window, found)
+        for window in closed
+        for found in (window.concept.prediction, window.concept.errors, *window.concept.further)
+        if found is not None and found.name == name
+    ]
+
+
+def _concept_sentence(outputs: Sequence[Document], errors: Sequence[Document], judged: int) -> str:
+    drifted = [f"the {each['name']} drifted in {each['drifted']}" for each in outputs]
+    drifted += [f"the {each['name']} in {each['drifted']}" for each in errors]
+    if not drifted:
+        return "the model puts nothing out, and has no labels"
+    drifted[0] += f" of {count_of_windows(judged)}"
+    return ", ".join(drifted) + ("" if errors else "; no labels, so no errors")
 
 
 def _history(name: str, results: Sequence[Result]) -> Document:

@@ -16,9 +16,8 @@ from consumers.batch.steps.step import (
 )
 from consumers.messages.alerts import AlertMessage
 from consumers.messages.windows import WindowMessage
+from monitor.counts.task import Task
 from monitor.decisions.incidents import Change
-from monitor.performance.degradation import INCIDENT_METRICS
-from monitor.performance.metrics import LOSSES
 
 SUBJECT = "performance/"
 
@@ -28,7 +27,8 @@ def performance_step(
 ) -> PipelineStep:
     """Windows have ``windows.length``; incidents may also come from longer ones."""
     labelled = [w for w in closed_windows(windows) if w.performance.labels]
-    metrics = [_metric_history(name, labelled) for name in _metric_names(windows)]
+    task = inputs.profile.schema.task
+    metrics = [_metric_history(task, name, labelled) for name in task.metrics if windows]
     degraded = [metric for metric in metrics if metric["degraded"]]
     incidents = _metrics_with_incidents(alerts)
     document = {
@@ -42,12 +42,8 @@ def performance_step(
         "performance",
         {**header(inputs, "performance"), **document},
         _sentence(degraded, incidents, len(labelled)),
-        tuple(map(_metric_line, metrics)),
+        tuple(_metric_line(task, metric) for metric in metrics),
     )
-
-
-def _metric_names(windows: Sequence[WindowMessage]) -> list[str]:
-    return list(windows[0].performance.metrics) if windows else []
 
 
 def _metrics_with_incidents(alerts: Sequence[AlertMessage]) -> list[str]:
@@ -58,7 +54,7 @@ def _metrics_with_incidents(alerts: Sequence[AlertMessage]) -> list[str]:
     return [name.removeprefix(SUBJECT) for name in subjects if name.startswith(SUBJECT)]
 
 
-def _metric_history(name: str, labelled: Sequence[WindowMessage]) -> Document:
+def _metric_history(task: Task, name: str, labelled: Sequence[WindowMessage]) -> Document:
     """A metric over all windows with labels. ``worst`` is the window with its worst value."""
     results = [(window, window.performance.metrics[name]) for window in labelled]
     defined = sorted(
@@ -68,13 +64,13 @@ def _metric_history(name: str, labelled: Sequence[WindowMessage]) -> Document:
     severities = [m.severity for _, _, m in defined if m.severity is not None]
     return {
         "name": name,
-        "judged": name in INCIDENT_METRICS,
+        "judged": name in task.judged,
         "baseline": defined[0][2].baseline if defined else None,
         "degraded": len(severities),
         "severities": dict(Counter(severities)),
         "lowest": defined[0][0] if defined else None,
         "highest": defined[-1][0] if defined else None,
-        "worst": defined[-1 if name in LOSSES else 0][1].start if defined else None,
+        "worst": defined[-1 if name in task.lower_is_better else 0][1].start if defined else None,
     }
 
 
@@ -90,11 +86,11 @@ def _sentence(degraded: Sequence[Document], incidents: Sequence[str], judged: in
     return sentence + (f"; degraded in longer windows: {', '.join(longer)}" if longer else "")
 
 
-def _metric_line(metric: Document) -> str:
+def _metric_line(task: Task, metric: Document) -> str:
     name, baseline = metric["name"], metric["baseline"]
     if metric["lowest"] is None:
         return f"{name}: not defined in any window"
-    extreme = "highest" if name in LOSSES else "lowest"
+    extreme = "highest" if name in task.lower_is_better else "lowest"
     windows = f"degraded in {count_of_windows(metric['degraded'])}, " if metric["judged"] else ""
     return (
         f"{name}: {windows}{extreme} {metric[extreme]:.3f} on {metric['worst'][:10]}, baseline"

@@ -6,7 +6,6 @@ from consumers.batch.inputs import PipelineInputs, reference_rows, reference_spa
 from consumers.batch.steps.step import PipelineStep, header
 from consumers.messages.times import rfc3339
 from monitor.counts.schema import Schema
-from monitor.performance.degradation import INCIDENT_METRICS
 from producers.example.evaluate import (
     Evaluation,
     evaluated,
@@ -25,6 +24,7 @@ def training_step(inputs: PipelineInputs) -> PipelineStep:
         "features": features,
         "threshold": profile.schema.threshold,
         "labelled": profile.labelled,
+        "task": profile.schema.task.name,
     }
     return PipelineStep(
         "train",
@@ -58,7 +58,7 @@ def _outcome(inputs: PipelineInputs) -> str:
 def _metrics_sentence(evaluation: Evaluation) -> str:
     metrics = [
         f"{name} {metric.value:.3f} (baseline {baseline.value:.3f})"
-        for name in INCIDENT_METRICS
+        for name in evaluation.judged
         if (metric := evaluation.metrics[name]).value is not None
         and (baseline := evaluation.baseline[name]).value is not None
     ]

@@ -25,6 +25,7 @@ from consumers.messages.windows import WindowMessage, decode_window
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
 from monitor.plan import DAY, HOUR, Budget, Drift, Plan, Windows
+from monitor.tasks.binary import BINARY
 from monitor.windows.evaluator import Evaluator
 from producers.contract.profiles import ProfileReader, content_hash, encode_profile
 from tests.monitor.doubles import EDGES, LARGEST, SENTINELS, SMALLEST, any_double, finite, score
@@ -72,7 +73,13 @@ def inputs(values: Values) -> PipelineInputs:
     live = scored(values.live, values.live_scores, LIVE, values.seed + 1)
     with mock.patch("monitor.counts.profile.SAMPLE_SIZE", SAMPLE_SIZE):
         profile = build_profile(
-            "m", "1", reference, pane_ms=PLAN.windows.pane_ms, threshold=0.5, seed=values.seed
+            "m",
+            "1",
+            reference,
+            pane_ms=PLAN.windows.pane_ms,
+            threshold=0.5,
+            seed=values.seed,
+            task=BINARY,
         )
     return PipelineInputs(decoded(profile), live, None)
 

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from monitor.counts.measured import Estimate, Expected
 from monitor.decisions.incidents import Change, Incident
 from monitor.identity import Key
-from monitor.performance.cbpe import Estimate, Expected
 from monitor.performance.degradation import Metric
 from monitor.statistics.drift_rule import Comparison, Evidence, Severity, evidence
 from monitor.statistics.effect_sizes import Effects, Wasserstein
@@ -80,7 +80,13 @@ def window(labels: int = 700, errors: FeatureFinding | None = NUMERIC) -> Window
         T0,
         T0 + DAY,
         DataFinding(
-            1, WindowStatus.CLOSED, 912, (NUMERIC, CATEGORICAL), NUMERIC, errors, {"gate": 912}
+            1,
+            WindowStatus.CLOSED,
+            912,
+            (NUMERIC, CATEGORICAL),
+            (NUMERIC,),
+            () if errors is None else (errors,),
+            {"gate": 912},
         ),
         PerformanceFinding(
             2,

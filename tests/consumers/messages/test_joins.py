@@ -42,7 +42,7 @@ rows = st.lists(
 @settings(max_examples=30, deadline=None)
 def test_join_rows_are_read_as_they_were_written(rows):
     columns: Any = list(zip(*rows, strict=True)) or [()] * 7
-    types = [np.int64, bool, np.float64, np.int64, np.int64]
+    types = [np.int64, bool, np.float64, np.float64, np.int64]
     arrays: Any = [np.array(c, dtype=t) for c, t in zip(columns[2:], types, strict=True)]
     written = JoinRows("flight-delay", list(columns[0]), list(columns[1]), *arrays)
     message = join_message(written, 3)
@@ -87,13 +87,23 @@ def test_join_rows_have_values_as_float64_and_a_list_of_segments():
 def test_join_rows_of_other_releases_are_read(columns):
     read = decode_join_message(message_of(columns))
     assert isinstance(read, JoinColumns)
-    assert (read.value.tolist(), read.value.dtype) == ([1], np.int64)
+    assert (read.value.tolist(), read.value.dtype) == ([1], np.float64)
 
 
 @pytest.mark.parametrize("value", [0.5, np.nan, np.inf])
-def test_join_rows_with_values_of_another_task_are_refused_and_not_rounded(value):
+def test_predictions_of_a_class_that_is_not_whole_are_refused_and_not_rounded(value):
     with pytest.raises(MalformedMessage, match="not whole numbers"):
         decode_join_message(message_of({"value": [value]}))
+
+
+def test_a_label_is_any_finite_number():
+    label = {"version": pa.array([None], pa.string())}
+    read = decode_join_message(message_of({"value": [-0.5], **label}))
+    assert isinstance(read, JoinColumns)
+    assert read.value.tolist() == [-0.5]
+    for value in (np.nan, np.inf):
+        with pytest.raises(MalformedMessage, match="not a finite number"):
+            decode_join_message(message_of({"value": [value], **label}))
 
 
 def test_an_id_keeps_its_partition():

@@ -107,7 +107,7 @@ def test_the_figures_of_a_number_are_those_of_ks_and_the_most_severe_test_decide
 def test_the_allowance_of_a_reference_that_varies_over_its_whole_range_is_1():
     varying = replace(KS, allowance=1.7, severity=None)
     found = replace(NUMERIC, tests=(varying,), quality=replace(MISSING, allowance=1.2))
-    written = document(replace(window(), data=replace(window().data, score=found)), 0.05)
+    written = document(replace(window(), data=replace(window().data, outputs=(found,))), 0.05)
     score = written["concept"]["prediction"]
     assert (score["allowance"], score["detectable"], score["verdict"]) == (1.0, 1.0, "ok")
     assert score["quality"]["allowance"] == 1.0

@@ -42,6 +42,7 @@ from monitor.counts.profile import Profile
 from monitor.counts.summary import Part, Summary
 from monitor.events.progress import AppendTimes, EventTime, Seen
 from monitor.identity import Key
+from monitor.tasks.binary import BINARY
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import WindowFinding
 from monitor.windows.learned import Learned
@@ -774,7 +775,7 @@ def test_what_the_registration_has_learned_is_not_learned_again(tmp_path, monkey
     profiles, log = table(), new_log()
     for key in VERSIONS:
         of = profiles.get(*key)
-        learned = encode_learned(Learned.of(PLAN, of), learned_key(PLAN, content_hash(of)))
+        learned = encode_learned(Learned.of(PLAN, of), learned_key(PLAN, content_hash(of)), BINARY)
         profiles.published_learning[key] = learned
     monkeypatch.setattr(consumers.roles.learning.Learned, "of", None)  # a call would fail
     role = detect(log, tmp_path, profiles)

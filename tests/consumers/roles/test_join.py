@@ -154,11 +154,10 @@ class ByDefinition:
         time_ms, score, predicted, version, _ = prediction_row
         label_row = max(fitting)
         into = self.found[sum_, version, time_ms - time_ms % PANE]
-        errors = profile(version=version).schema.errors
-        assert errors is not None
+        errors = profile(version=version).schema.errors["errors"]
         distance = np.array([abs(label_row[1] - score)])
-        into["outcomes"][2 * predicted + label_row[1]] += 1
-        into["scores_labels"][2 * min(int(score * 10_000), 9_999) + label_row[1]] += 1
+        into["outcomes"][int(2 * predicted + label_row[1])] += 1
+        into["scores_labels"][2 * min(int(score * 10_000), 9_999) + int(label_row[1])] += 1
         into["errors"][int(errors.sample.locate(distance)[0])] += 1
         return {label_row}
 
@@ -541,7 +540,7 @@ def test_expired_entries_are_removed_from_the_store_with_their_index(log, role, 
     joined(log, role, *rows, passed(900 + KEPT + 1), most=1)
     role.on_partitions_revoked([J0])
     stored = Rdict(str(tmp_path / "0"), options=Options(raw_mode=True))
-    assert list(stored.keys()) == [b"m2"]
+    assert list(stored.keys()) == [b"m3"]
     stored.close()
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from consumers.roles import learning
 from consumers.roles.learning import Learning
+from monitor.tasks.binary import BINARY
 from monitor.windows.learned import Learned
 from producers.contract.learned import encode_learned, learned_key
 from producers.contract.profiles import content_hash
@@ -35,7 +36,7 @@ def worker(tmp_path, runs):
 
 def published(of_plan):
     key = learned_key(of_plan, content_hash(profile()))
-    return encode_learned(learned(of_plan, profile()), key)
+    return encode_learned(learned(of_plan, profile()), key, BINARY)
 
 
 def test_what_the_registration_has_learned_is_used(worker, runs):

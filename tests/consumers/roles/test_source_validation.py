@@ -12,6 +12,7 @@ from consumers.roles.source_validation import SourceValidator
 from consumers.sources.json_rows import JsonPredictions
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
+from monitor.tasks.binary import BINARY
 from tests.consumers.in_memory import NOW, PANE, T0, Table, constant, plan, prediction, profile
 
 
@@ -32,7 +33,7 @@ def other_kinds() -> Profile:
         (score >= 0.5).astype(np.int64),
         {"x": ["a", "b"] * 10, "c": np.arange(n) * 1.0},
     )
-    return build_profile("m", "1", ReferenceRows(rows), pane_ms=PANE, threshold=0.5)
+    return build_profile("m", "1", ReferenceRows(rows), pane_ms=PANE, threshold=0.5, task=BINARY)
 
 
 class Replaced(Table):

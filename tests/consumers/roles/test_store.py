@@ -359,6 +359,7 @@ def test_a_model_version_is_described_by_its_profile(database):
         "threshold": 0.5,
         "pane_ms": HOUR,
         "rows": 400,
+        "task": "binary",
         "labelled": True,
         "label_delay_ms": {"p50": HOUR, "p90": HOUR, "p99": HOUR},
         "owner": "risk",

@@ -14,6 +14,7 @@ from monitor.counts.columns import Numeric, Predictions
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
 from monitor.counts.summary import Quality
 from monitor.counts.values import as_numbers, missing
+from monitor.tasks.binary import BINARY
 from tests.consumers.in_memory import NOW, PANE, T0, Table, constant, plan, profile
 
 Place = tuple[int, int]  # position of the record in its block, position of the row in the record
@@ -32,7 +33,7 @@ def numbers_only() -> Profile:
         (score >= 0.5).astype(np.int64),
         {"x": rng.normal(size=50), "y": rng.normal(size=50)},
     )
-    return build_profile("n", "1", ReferenceRows(rows), pane_ms=PANE, threshold=0.5)
+    return build_profile("n", "1", ReferenceRows(rows), pane_ms=PANE, threshold=0.5, task=BINARY)
 
 
 PROFILES = [

@@ -12,12 +12,15 @@ from consumers.sources.json_rows import JsonPredictions
 from monitor.counts.columns import Numeric
 from monitor.counts.schema import Schema
 from monitor.counts.summary import Quality
+from monitor.counts.task import ANY_CONTRACT
+from monitor.tasks.binary import BINARY
 from producers.contract.records import (
     ContractViolation,
     PredictionRecord,
     Undecodable,
     decode_label,
     decode_prediction,
+    key_of,
 )
 from tests.consumers.in_memory import NOW, PANE
 from tests.consumers.sources.decoded import (
@@ -41,7 +44,9 @@ EARLIEST = 946_684_800_000  # 2000-01-01
 def expected_prediction(value: bytes | None) -> Any:
     """The reason and the start of the error, or the row."""
     try:
-        record = decode_prediction(value)
+        key = key_of(value)
+        known = key is not None and (key.model, key.version) in SCHEMAS
+        record = decode_prediction(value, BINARY.contract if known else ANY_CONTRACT)
     except Undecodable as error:
         return "undecodable", str(error)
     except ContractViolation as error:
@@ -79,7 +84,9 @@ def expected_value(schema: Schema, name: str, record: PredictionRecord) -> Any:
 
 def expected_label(value: bytes | None) -> Any:
     try:
-        record = decode_label(value)
+        key = key_of(value)
+        known = key is not None and key.model in ("m", "n", "coarse")
+        record = decode_label(value, BINARY.contract if known else ANY_CONTRACT)
     except Undecodable as error:
         return "undecodable", str(error)
     except ContractViolation as error:

@@ -19,6 +19,7 @@ from monitor.calibration.shifted_feature import ShiftedFeature
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows
 from monitor.plan import DAY, HOUR, Budget, Drift, Plan, Windows
+from monitor.tasks.binary import BINARY
 from tests.monitor.doubles import LARGEST, SENTINELS
 
 PLAN = Plan(
@@ -47,7 +48,7 @@ def rows(days: int, *, seed: int = 0, odd: float = 0.0) -> ReferenceRows:
 def backtest_of(days: int = 24, plan: Plan = PLAN, split: Split | None = None, **kind: float):
     history = History.of(rows(days, **kind), plan.windows)
     split = split or random_split(len(history), np.random.default_rng(1))
-    return Backtest.of(plan, history, split, "loans", ())
+    return Backtest.of(plan, history, split, "loans", BINARY, ("branch",))
 
 
 def evens_and_odds(days: int) -> Split:
@@ -182,7 +183,9 @@ def test_a_feature_with_huge_values_is_shifted_without_losing_rows(value):
     at = history.predictions.time_ms.size - 1
     history.predictions.features["steady"][[at - 1, at]] = value, -np.inf
     half = Split(tuple(range(4)), tuple(range(4, 8)))
-    backtest = Backtest.of(PLAN, History.of(history, PLAN.windows), half, "loans", ())
+    backtest = Backtest.of(
+        PLAN, History.of(history, PLAN.windows), half, "loans", BINARY, ("branch",)
+    )
     shifted = ShiftedFeature.of(backtest, "steady")
     assert 0 < shifted.deviation <= LARGEST
     for shift in (0.0, 0.5, 1e10):

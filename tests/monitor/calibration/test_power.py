@@ -16,6 +16,7 @@ from monitor.counts.columns import Predictions
 from monitor.counts.counts import Counts
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.plan import DAY, HOUR, Budget, Drift, Plan, Windows
+from monitor.tasks.binary import BINARY
 from monitor.windows.evaluator import Evaluator
 
 PANES, ROWS = 20, 400
@@ -36,7 +37,7 @@ def evaluator() -> Evaluator:
         (score >= 0.5).astype(np.int64),
         {"x": rng.normal(size=n), "same": np.ones(n)},
     )
-    profile = build_profile("m", "1", ReferenceRows(rows), pane_ms=HOUR, threshold=0.5)
+    profile = build_profile("m", "1", ReferenceRows(rows), pane_ms=HOUR, threshold=0.5, task=BINARY)
     return Evaluator.of(PLAN, profile)
 
 

@@ -13,6 +13,7 @@ from monitor.counts.counting import count_data, count_outcomes
 from monitor.counts.counts import Counts, add_cells
 from monitor.counts.schema import Schema
 from monitor.counts.summary import MAX_NAMES, SCORE_BINS, Part, Quality, Summary, add_names
+from monitor.tasks.binary import BINARY
 
 PANE = 10
 schema = Schema(
@@ -24,8 +25,9 @@ schema = Schema(
         "income": Numeric(Sample.of([1.0, 2.0]), 0.0, 3.0),
         "state": Categorical(("CA", "NY"), np.array([2, 1, 0])),
     },
-    score=Numeric(Sample.of([0.2, 0.8]), 0.1, 0.9),
-    errors=Numeric(Sample.of([0.1, 0.5]), 0.0, 1.0),
+    outputs={"score": Numeric(Sample.of([0.2, 0.8]), 0.1, 0.9)},
+    errors={"errors": Numeric(Sample.of([0.1, 0.5]), 0.0, 1.0)},
+    task=BINARY,
 )
 income = st.sampled_from([0.5, 1.0, 1.5, 2.0, 9.0, None, "x", True, np.inf])
 state = st.sampled_from(["CA", "NY", "TX", None, -np.inf])
@@ -82,7 +84,7 @@ def test_each_pane_and_part_has_its_own_summary(rows):
         mine = [r for r in rows if (r[0] // PANE * PANE, r[1]) == (summary.pane_ms, summary.part)]
         assert dense(summary.cells, "rows", 1) == [len(mine)]
         assert dense(summary.cells, "classes", 2) == [sum(r[3] == c for r in mine) for c in (0, 1)]
-        score = Counts.of(schema.score.sample.locate(np.array([r[2] for r in mine])))
+        score = Counts.of(schema.outputs["score"].sample.locate(np.array([r[2] for r in mine])))
         assert summary.cells["score"] == score
 
 
@@ -182,7 +184,7 @@ def test_outcomes_scores_and_errors_are_counted_with_their_sign(outcomes):
         for _, _, score, predicted, label, sign in mine:
             expected[2 * predicted + label] += sign
             scores[2 * int(score_bin(np.array([score]))[0]) + label] += sign
-            errors[schema.errors.sample.locate(np.array([abs(label - score)]))[0]] += sign
+            errors[schema.errors["errors"].sample.locate(np.array([abs(label - score)]))[0]] += sign
         assert dense(cells, "outcomes", 4) == expected.tolist()
         assert dense(cells, "scores_labels", 2 * SCORE_BINS) == scores.tolist()
         assert dense(cells, "errors", 5) == errors.tolist()
@@ -194,7 +196,7 @@ def test_outcomes_that_cancel_leave_no_summary():
 
 
 def test_errors_are_not_counted_without_labels_in_the_reference():
-    bare = Schema("credit", "1", PANE, 0.5, {}, schema.score, None)
+    bare = Schema("credit", "1", PANE, 0.5, {}, schema.outputs, {}, BINARY)
     one = np.ones(1, dtype=np.int64)
     (summary,) = count_outcomes(
         bare,

@@ -9,6 +9,8 @@ from monitor.counts.columns import Categorical, Numeric, Predictions
 from monitor.counts.counts import add_cells
 from monitor.counts.profile import InvalidReference, Profile, ReferenceRows, build_profile
 from monitor.counts.summary import Part
+from monitor.counts.task import NO_LABEL
+from monitor.tasks.binary import BINARY
 
 PANE = 100
 
@@ -33,23 +35,23 @@ def predictions(n: int = 400, **features) -> Predictions:
 
 def reference(known: float = 1.0, *, delay_ms: int | None = 50, **features) -> ReferenceRows:
     rows, rng = predictions(**features), np.random.default_rng(12)
-    label = (rng.random(len(rows)) < rows.score).astype(np.int64)
-    label[rng.random(len(rows)) >= known] = -1
+    label = (rng.random(len(rows)) < rows.score).astype(np.float64)
+    label[rng.random(len(rows)) >= known] = NO_LABEL
     return ReferenceRows(rows, label, None if delay_ms is None else rows.time_ms + delay_ms)
 
 
 def learned(rows: ReferenceRows, **settings) -> Profile:
-    return build_profile("credit", "1", rows, pane_ms=PANE, threshold=0.5, **settings)
+    return build_profile("credit", "1", rows, pane_ms=PANE, threshold=0.5, **settings, task=BINARY)
 
 
 def contents(profile: Profile) -> object:
     """Everything in a profile, comparable."""
-    references = [*profile.schema.features.items(), ("score", profile.schema.score)]
+    references = [*profile.schema.features.items(), ("score", profile.schema.outputs["score"])]
     cut = [
         (name, r.categories, r.counts.tolist())
         if isinstance(r, Categorical)
         else (name, r.sample.values.tolist(), r.sample.weights.tolist(), r.low, r.high)
-        for name, r in [*references, ("error", profile.schema.errors)]
+        for name, r in [*references, ("error", profile.schema.errors["errors"])]
         if r is not None
     ]
     return cut, profile.panes, profile.label_delay_ms, profile.model_file
@@ -104,13 +106,16 @@ def test_profile_counts_errors_of_labelled_rows_only():
     known = rows.label >= 0
     errors = np.abs(rows.label - rows.predictions.score)[known]
     assert total["outcomes"].size == total["errors"].size == known.sum()
-    assert (profile.schema.errors.low, profile.schema.errors.high) == (errors.min(), errors.max())
+    assert (profile.schema.errors["errors"].low, profile.schema.errors["errors"].high) == (
+        errors.min(),
+        errors.max(),
+    )
 
 
 def test_profile_without_labels_has_no_performance():
     profile = learned(ReferenceRows(predictions()))
     assert not profile.labelled
-    assert profile.schema.errors is None
+    assert profile.schema.errors == {}
     assert profile.label_delay_ms == {}
     assert {s.part for s in profile.panes} == {Part.ON_TIME}
 
@@ -118,8 +123,8 @@ def test_profile_without_labels_has_no_performance():
 def test_label_delays_are_quantiles_rounded_up():
     rows = predictions(100)
     delay = np.arange(100, dtype=np.int64) * 10
-    label = np.arange(100) % 2
-    label[50:] = -1  # of rows without a label the delay is not known
+    label = np.arange(100.0) % 2
+    label[50:] = NO_LABEL  # of rows without a label the delay is not known
     profile = learned(ReferenceRows(rows, label, rows.time_ms + delay))
     assert profile.label_delay_ms == {"p50": 245, "p90": 441, "p99": 486}
 
@@ -193,5 +198,5 @@ def test_a_categorical_feature_without_values_is_refused_with_the_reason():
 @settings(max_examples=20)
 def test_a_profile_accepts_any_probabilities(scores):
     profile = learned(scored(*scores))
-    assert profile.schema.score.sample.size == len(scores)
+    assert profile.schema.outputs["score"].sample.size == len(scores)
     assert (profile.model, profile.version) == ("credit", "1")

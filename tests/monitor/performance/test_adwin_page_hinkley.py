@@ -5,10 +5,12 @@ import pytest
 from river.drift import ADWIN, PageHinkley
 from scipy.stats import norm
 
+from monitor.counts.task import ErrorRate
 from monitor.performance.adwin_page_hinkley import DETECTORS, ErrorScale, detects
 
 LABELS = 100  # in each pane
-SCALE = ErrorScale(0.1, 1.0)
+RATE = ErrorRate(0.1, 0.09)
+SCALE = ErrorScale(RATE, 1.0)
 
 
 def errors(*rates: float, panes: int = 60) -> list[float]:
@@ -76,7 +78,7 @@ def test_detections_are_those_of_river():
 
 
 def test_errors_are_standardized_by_the_variance_of_healthy_panes():
-    assert ErrorScale(0.1, 1.0).standardized(10, 100) == 0.0
-    assert ErrorScale(0.1, 1.0).standardized(13, 100) == pytest.approx(1.0)
-    assert ErrorScale(0.1, 4.0).standardized(13, 100) == pytest.approx(0.5)
-    assert ErrorScale(0.1, 1.0).standardized(52, 400) == pytest.approx(2.0)
+    assert ErrorScale(RATE, 1.0).standardized(10, 100) == 0.0
+    assert ErrorScale(RATE, 1.0).standardized(13, 100) == pytest.approx(1.0)
+    assert ErrorScale(RATE, 4.0).standardized(13, 100) == pytest.approx(0.5)
+    assert ErrorScale(RATE, 1.0).standardized(52, 400) == pytest.approx(2.0)

@@ -10,7 +10,8 @@ from sklearn.metrics import roc_auc_score
 from monitor.counts.bins import Sample
 from monitor.counts.columns import score_bin
 from monitor.counts.counts import Counts
-from monitor.performance.cbpe import Estimate, PerformanceEstimator
+from monitor.counts.measured import Estimate
+from monitor.performance.cbpe import PerformanceEstimator
 from monitor.performance.expected_metrics import ESTIMATED_METRICS
 from monitor.performance.formulas import centres
 from monitor.performance.isotonic import JACKKNIFE_GROUPS, calibration_curves, cell_scores
@@ -115,7 +116,8 @@ def test_score_summary_and_score_bins_give_the_same_expected_metrics():
     score, label = drawn(rng, 2_000, 2, 2)
     scores = Counts.of(sample.locate(score))
     by_summary, by_bins = (
-        estimator.estimate(*arguments) for arguments in (([], scores), ([counted(score, label)],))
+        estimator.estimate(*arguments)
+        for arguments in (([], {"score": scores}), ([counted(score, label)],))
     )
     for name in ESTIMATED_METRICS:
         assert by_summary[name].value == pytest.approx(by_bins[name].value, abs=0.001), name
@@ -128,8 +130,8 @@ def test_score_at_the_threshold_is_predicted_positive_and_one_just_below_is_not(
     sample = Sample.of([0.2, 0.49999, 0.5, 0.8])
     estimator = PerformanceEstimator.fit(cells, 1, sample, THRESHOLD)
     at, below = (Counts.of(sample.locate(np.full(10, score))) for score in (0.5, 0.49999))
-    assert estimator.estimate([], at)["recall"].value == 1.0
-    assert estimator.estimate([], below)["recall"].value == 0.0
+    assert estimator.estimate([], {"score": at})["recall"].value == 1.0
+    assert estimator.estimate([], {"score": below})["recall"].value == 0.0
 
 
 # -- realised minus expected -------------------------------------------------------------------
@@ -220,7 +222,7 @@ def test_interval_is_wider_if_the_calibration_differs_between_days():
 
 def test_window_without_labels_has_expected_metrics_and_no_difference():
     estimator, sample = fitted(np.random.default_rng(11))
-    found = estimator.estimate([{}, {}], Counts.of(sample.locate(np.array([0.2, 0.9]))))
+    found = estimator.estimate([{}, {}], {"score": Counts.of(sample.locate(np.array([0.2, 0.9])))})
     assert {expected.difference for expected in found.values()} == {Estimate(None)}
     assert None not in {expected.value for expected in found.values()}
 
@@ -228,12 +230,12 @@ def test_window_without_labels_has_expected_metrics_and_no_difference():
 def test_window_without_rows_has_no_expected_metrics():
     estimator, _ = fitted(np.random.default_rng(12))
     assert estimator.estimate([]) is None
-    assert estimator.estimate([{}], Counts.empty()) is None
+    assert estimator.estimate([{}], {"score": Counts.empty()}) is None
 
 
 def test_expected_precision_is_undefined_if_no_row_is_predicted_positive():
     estimator, sample = fitted(np.random.default_rng(13))
-    found = estimator.estimate([], Counts.of(sample.locate(np.array([0.3]))))
+    found = estimator.estimate([], {"score": Counts.of(sample.locate(np.array([0.3])))})
     assert found["precision"].value is None  # no row is predicted positive
     assert found["accuracy"].value is not None
 

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from monitor.counts.counts import Counts
-from monitor.performance.degradation import INCIDENT_METRICS, Overdispersion, degraded
-from monitor.performance.metrics import METRICS, Metric, measure
+from monitor.counts.measured import Metric
+from monitor.performance.degradation import Overdispersion, degraded
+from monitor.performance.metrics import METRICS, measure
+from monitor.tasks.binary import BINARY
 from tests.monitor.performance.test_metrics import measured, panes
 
 
@@ -146,4 +148,4 @@ def test_critical_metric_is_always_a_warning_too(now, before, factor, degrees, t
 
 
 def test_metrics_that_may_open_incidents_are_measured():
-    assert set(INCIDENT_METRICS) < set(METRICS)
+    assert set(BINARY.judged) < set(METRICS)

@@ -21,7 +21,8 @@ from sklearn.metrics import (
 
 from monitor.counts.columns import score_bin
 from monitor.counts.counts import Counts
-from monitor.performance.metrics import METRICS, Metric, measure
+from monitor.counts.measured import Metric
+from monitor.performance.metrics import METRICS, measure
 
 CENTRES = [0.10005, 0.30005, 0.70005, 0.90005]  # of bins: such scores are counted exactly
 RESOLUTIONS = dict.fromkeys(METRICS[:6], 0.0)  # none is stated for the others

@@ -22,7 +22,7 @@ def reference(windows: int, deviation: float, seed: int = 0, rows: int = 100):
 
 
 def factor(panes) -> float:
-    return overdispersions(panes, LENGTH)["accuracy"].factor
+    return overdispersions(panes, LENGTH, measure)["accuracy"].factor
 
 
 def test_factor_is_pearsons_statistic_of_the_windows_around_their_offset():
@@ -33,7 +33,7 @@ def test_factor_is_pearsons_statistic_of_the_windows_around_their_offset():
     weights = [m.independent_se**-2 for m in found]
     offset = np.average([m.adjusted - whole for m in found], weights=weights)
     expected = sum(((m.adjusted - whole - offset) / m.independent_se) ** 2 for m in found) / 19
-    result = overdispersions(panes, LENGTH)["accuracy"]
+    result = overdispersions(panes, LENGTH, measure)["accuracy"]
     assert (result.factor, result.degrees) == (pytest.approx(expected), 19)
     assert result.offset == pytest.approx(offset)
 
@@ -50,8 +50,12 @@ def test_offset_shows_that_ranking_within_windows_is_harder_than_across_them():
                 "scores_labels": Counts.of(2 * bins + label),
             }
     assert measure(list(panes.values()))["roc_auc"].value > 0.75
-    assert overdispersions(panes, LENGTH)["roc_auc"].offset == pytest.approx(-0.35, abs=0.1)
-    assert overdispersions(panes, LENGTH)["accuracy"].offset == pytest.approx(0.0, abs=0.02)
+    assert overdispersions(panes, LENGTH, measure)["roc_auc"].offset == pytest.approx(
+        -0.35, abs=0.1
+    )
+    assert overdispersions(panes, LENGTH, measure)["accuracy"].offset == pytest.approx(
+        0.0, abs=0.02
+    )
 
 
 def test_factor_of_independent_rows_is_one():
@@ -67,18 +71,18 @@ def test_factor_is_the_ratio_of_the_variances_of_windows_and_independent_rows():
 
 
 def test_fewer_than_eight_windows_give_no_overdispersion():
-    assert overdispersions(reference(MIN_WINDOWS - 1, 0.1), LENGTH) == {}
-    assert "accuracy" in overdispersions(reference(MIN_WINDOWS, 0.1), LENGTH)
-    assert overdispersions({}, LENGTH) == {}
+    assert overdispersions(reference(MIN_WINDOWS - 1, 0.1), LENGTH, measure) == {}
+    assert "accuracy" in overdispersions(reference(MIN_WINDOWS, 0.1), LENGTH, measure)
+    assert overdispersions({}, LENGTH, measure) == {}
 
 
 def test_metric_that_is_undefined_in_the_windows_is_left_out():
     """No row was called positive, and there are no scores."""
-    found = overdispersions(reference(20, 0.1), LENGTH)
+    found = overdispersions(reference(20, 0.1), LENGTH, measure)
     assert set(found) == set(METRICS[:5]) - {"precision"}
 
 
 def test_windows_start_at_multiples_of_their_length_and_gaps_are_ignored():
     panes = reference(20, 0.1)
     shifted = {start + 1000 * LENGTH * (start >= 10 * LENGTH): c for start, c in panes.items()}
-    assert overdispersions(shifted, LENGTH) == overdispersions(panes, LENGTH)
+    assert overdispersions(shifted, LENGTH, measure) == overdispersions(panes, LENGTH, measure)

@@ -557,10 +557,10 @@ def history_of(*wrong: int, **settings):
 
 def test_detectors_get_the_standardized_error_rate_of_each_final_pane():
     scale = EVALUATOR.error_scale
-    assert scale.rate == pytest.approx(1 - EVALUATOR.baseline["accuracy"].value)
-    deviation = (scale.factor * scale.rate * (1 - scale.rate) / 30) ** 0.5
+    assert scale.rate.mean == pytest.approx(1 - EVALUATOR.baseline["accuracy"].value)
+    deviation = (scale.factor * scale.rate.variance / 30) ** 0.5
     assert history_of(6, 12).errors == pytest.approx(
-        {10: (0.2 - scale.rate) / deviation, 20: (0.4 - scale.rate) / deviation}
+        {10: (0.2 - scale.rate.mean) / deviation, 20: (0.4 - scale.rate.mean) / deviation}
     )
 
 

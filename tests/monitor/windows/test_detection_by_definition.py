@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.budget import own_length
+from monitor.counts.subjects import TRAFFIC, subject_of
 from monitor.counts.summary import Part
 from monitor.decisions.incident_groups import apply_signals
 from monitor.decisions.signals import (
@@ -27,7 +28,6 @@ from monitor.statistics.drift_rule import evidence
 from monitor.statistics.scanner import Scanner
 from monitor.windows.findings import Maturity
 from monitor.windows.state import State, rebuilt
-from monitor.windows.subjects import TRAFFIC, subject_of
 from tests.monitor.streams import (
     KEY,
     LATENESS,

@@ -15,12 +15,12 @@ from monitor.counts.counting import count_data, count_outcomes
 from monitor.counts.counts import Counts
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
 from monitor.counts.summary import Part, add_names
-from monitor.performance.degradation import INCIDENT_METRICS
 from monitor.performance.metrics import METRICS, measure
 from monitor.performance.overdispersion import overdispersions
 from monitor.plan import Budget, Drift, Time, Windows
 from monitor.statistics.critical_values import kolmogorov_quantile
 from monitor.statistics.drift_rule import Severity, Verdict
+from monitor.tasks.binary import BINARY
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Maturity, WindowStatus
 from monitor.windows.reference import baseline
@@ -92,15 +92,15 @@ def test_a_categorical_feature_is_shown_with_unseen_categories(sent):
 def test_scores_and_unknown_features_are_counted(sent):
     found = judged(sent)
     having = sum(r.extra is not None for r in sent)
-    assert found.score.rows == found.rows == len(sent)
+    assert found.outputs[0].rows == found.rows == len(sent)
     assert found.unknown == ({"extra": having} if having else {})
-    assert (found.score.missing, found.score.wrong_type) == (0, 0)
+    assert (found.outputs[0].missing, found.outputs[0].wrong_type) == (0, 0)
 
 
 def test_each_distribution_is_judged_at_the_level_of_its_family():
     sent = [Row(str(i), i, float(i % 5), score=[0.1, 0.3, 0.7, 0.9][i % 4]) for i in range(40)]
     found, length = judged(sent), own_length(EVALUATOR.plan)
-    for family, tested in (("data", found.features[0]), ("prediction", found.score)):
+    for family, tested in (("data", found.features[0]), ("prediction", found.outputs[0])):
         level = EVALUATOR.families[family].level(EVALUATOR.plan, length)
         size = 1_200
         root = np.sqrt(40 * size / (40 + size))
@@ -148,9 +148,9 @@ def test_coverage_falls_if_labels_are_missing():
 
 def test_errors_are_those_of_labelled_rows_and_none_without_labels_in_the_reference():
     labelled = judged([Row("id", 0)])
-    assert (labelled.errors.name, labelled.errors.rows) == ("error", 0)
+    assert (labelled.errors[0].name, labelled.errors[0].rows) == ("error", 0)
     bare = Evaluator.of(plan(), unlabelled())
-    assert judged([Row("id", 0)], bare).errors is None
+    assert judged([Row("id", 0)], bare).errors == ()
     assert bare.judge_performance([], 0, status=Maturity.FINAL, revision=0).labels == 0
 
 
@@ -192,13 +192,13 @@ def test_all_tests_of_a_model_together_raise_no_more_false_alarms_than_the_budge
             rows, half = _columns(rng, 120), np.full(120, Part.ON_TIME, dtype=object)
             panes = [s.cells for s in count_data(by.profile.schema, rows, half)]
             found = by.judge_data(panes, {}, complete=True, revision=0)
-            alarms += sum(f.verdict is Verdict.DRIFT for f in (*found.features, found.score))
+            alarms += sum(f.verdict is Verdict.DRIFT for f in (*found.features, *found.outputs))
     assert 0 < alarms <= 60
 
 
 def _independent(rng: np.random.Generator, n: int) -> Profile:
     rows = ReferenceRows(_columns(rng, n))
-    return build_profile("credit", "1", rows, pane_ms=PANE, threshold=0.5)
+    return build_profile("credit", "1", rows, pane_ms=PANE, threshold=0.5, task=BINARY)
 
 
 def _columns(rng: np.random.Generator, n: int) -> Predictions:
@@ -257,22 +257,25 @@ def test_a_fall_below_the_baseline_warns_and_one_below_its_threshold_is_critical
 
 def test_a_metric_that_is_only_shown_has_no_verdict():
     found = performance(labelled(1_000, 800)).metrics
-    shown = [found[name] for name in METRICS if name not in INCIDENT_METRICS]
+    shown = [found[name] for name in METRICS if name not in BINARY.judged]
     assert [m.metric.value for m in shown].count(None) == 0
     assert {(m.decided, m.severity, m.threshold) for m in shown} == {(False, None, None)}
 
 
 def test_expected_performance_uses_all_scores_and_its_difference_the_labelled_rows():
-    scores = Counts.of(EVALUATOR.profile.schema.score.sample.locate(np.full(30, 0.2)))
+    scores = Counts.of(EVALUATOR.profile.schema.outputs["score"].sample.locate(np.full(30, 0.2)))
     settings = {"status": Maturity.FINAL, "revision": 0}
     found = EVALUATOR.judge_performance(
-        [labelled(50, 20)], 1_000, **settings, scores=scores
+        [labelled(50, 20)], 1_000, **settings, predictions={"score": scores}
     ).expected
     assert found["recall"].value == 0.0  # none of all rows is called positive
     apart = found["recall"].difference.value
     assert apart == 0.0  # all labelled ones are, and would have been
     assert performance(labelled(50, 20)).expected["recall"].value == 1.0
-    assert EVALUATOR.judge_performance([{}], 30, **settings, scores=scores).expected is not None
+    assert (
+        EVALUATOR.judge_performance([{}], 30, **settings, predictions={"score": scores}).expected
+        is not None
+    )
 
 
 def test_no_performance_is_expected_without_reference_labels_or_rows():
@@ -300,11 +303,11 @@ def test_overdispersion_is_learned_over_windows_of_each_length():
         if of_pane.part is Part.FINAL
     }
     for length in LENGTHS:
-        mine = overdispersions(labelled, length.panes * PANE)
+        mine = overdispersions(labelled, length.panes * PANE, measure)
         for name, used in EVALUATOR.dispersions[length].items():
             assert used.factor >= mine[name].factor
     four, eight = (EVALUATOR.dispersions[length] for length in LENGTHS)
-    assert four == overdispersions(labelled, 4 * PANE)
+    assert four == overdispersions(labelled, 4 * PANE, measure)
     assert all(eight[name].factor >= four[name].factor for name in four)
     assert {by.degrees for by in four.values()} == {240 // 4 - 1}
 
@@ -335,7 +338,9 @@ def unlabelled() -> Profile:
         at % 2,
         {"x": at.astype(float), "c": ["a"] * 40},
     )
-    return build_profile("credit", "1", ReferenceRows(rows), pane_ms=PANE, threshold=0.5)
+    return build_profile(
+        "credit", "1", ReferenceRows(rows), pane_ms=PANE, threshold=0.5, task=BINARY
+    )
 
 
 def test_length_of_predictions_is_their_number_of_rows():

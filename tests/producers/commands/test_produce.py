@@ -73,8 +73,8 @@ def test_register_builds_a_profile_from_a_file_of_rows(loans, tmp_path):
     ("words", "why"),
     [
         (["--time", "then"], "there is no column 'then' in .*: its columns are when, p, outcome"),
-        (["--score", "income"], "expected probabilities between 0 and 1"),
-        (["--label", "branch"], "only binary classification is supported"),
+        (["--score", "income"], "expects a number from 0 to 1"),
+        (["--label", "branch"], "those of the task binary have two"),
         (["--label", "outcome"], "give the positive one with --positive"),
         (["--label", "outcome", "--positive", "x"], "not the positive one 'x'"),
         (["--reference", "gone.csv"], "the file does not exist"),

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from monitor.plan import Budget, Drift, Plan, Time, Windows
+from monitor.tasks.binary import BINARY
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.learned import LEARNING, Learned
 from producers.contract.learned import decode_learned, encode_learned, learned_key
@@ -25,7 +26,7 @@ def learned(*, labelled: bool = True) -> Learned:
 
 
 def decoded(of: Learned) -> Learned:
-    found = decode_learned(encode_learned(of, "key"), "key")
+    found = decode_learned(encode_learned(of, "key", BINARY), "key", BINARY)
     assert found is not None
     return found
 
@@ -91,26 +92,26 @@ def test_the_same_budget_of_other_plans_learns_the_same():
     """So that the key may leave budgets out."""
     strict = replace(PLAN, drift=Drift(warning=Budget(1, 9 * HOUR), critical=Budget(1, 99 * HOUR)))
     other = Learned.of(strict, profile())
-    assert encode_learned(other, "") == encode_learned(learned(), "")
+    assert encode_learned(other, "", BINARY) == encode_learned(learned(), "", BINARY)
 
 
 def test_bytes_of_another_key_or_damaged_ones_are_of_no_use():
-    value = encode_learned(learned(), "key")
-    assert decode_learned(value, "other") is None
+    value = encode_learned(learned(), "key", BINARY)
+    assert decode_learned(value, "other", BINARY) is None
     damaged = bytearray(value)
     damaged[-20] ^= 1
     for bad in (b"", b"x", value[:-1], value[: len(value) // 2], bytes(damaged)):
-        assert decode_learned(bad, "key") is None
+        assert decode_learned(bad, "key", BINARY) is None
 
 
 def test_a_changed_digit_is_noticed():
-    envelope = msgspec.msgpack.decode(encode_learned(learned(), "key"))
+    envelope = msgspec.msgpack.decode(encode_learned(learned(), "key", BINARY))
     document = bytearray(
         pa.decompress(envelope["compressed"], envelope["size"], "zstd", asbytes=True)
     )
     document[document.index(b"curves") + 1_000] ^= 1
     envelope["compressed"] = pa.compress(bytes(document), "zstd", asbytes=True)
-    assert decode_learned(msgspec.msgpack.encode(envelope), "key") is None
+    assert decode_learned(msgspec.msgpack.encode(envelope), "key", BINARY) is None
 
 
 def test_learning_has_a_new_number_when_it_learns_something_else():

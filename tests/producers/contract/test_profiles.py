@@ -14,7 +14,7 @@ from msgspec import structs
 
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
-from monitor.counts.task import BINARY
+from monitor.tasks.binary import BINARY, Binary
 from producers.contract.profile_blobs import encode_blobs
 from producers.contract.profile_index import InvalidProfile, ProfileIndex
 from producers.contract.profiles import (
@@ -43,7 +43,9 @@ def profile(
     )
     label = rng.integers(0, 2, n) if labelled else None
     known = ReferenceRows(rows, label, rows.time_ms + HOUR if labelled else None)
-    return build_profile("m", version, known, pane_ms=HOUR, threshold=0.5, model_file=model_file)
+    return build_profile(
+        "m", version, known, pane_ms=HOUR, threshold=0.5, model_file=model_file, task=BINARY
+    )
 
 
 def same(a: Profile, b: Profile) -> bool:
@@ -192,9 +194,9 @@ def test_manifest_names_the_task_and_a_task_of_a_later_release_is_refused():
     document = json.loads(value)
     assert document.pop("task") == "binary"
     (found,) = read([*parts, (key, json.dumps(document).encode())])
-    assert found.schema.task is BINARY
-    later = json.dumps({**document, "task": "regression"}).encode()
-    with pytest.raises(InvalidProfile, match="the task 'regression', which this release does not"):
+    assert isinstance(found.schema.task, Binary)
+    later = json.dumps({**document, "task": "ranking"}).encode()
+    with pytest.raises(InvalidProfile, match="the task 'ranking', which this release does not"):
         read([*parts, (key, later)])
 
 

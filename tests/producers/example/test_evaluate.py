@@ -18,7 +18,9 @@ from driftline.cli import program
 from driftline.commands import COMMANDS
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
+from monitor.counts.task import NO_LABEL
 from monitor.plan import DAY, HOUR
+from monitor.tasks.binary import BINARY
 from producers.example.evaluate import (
     MOST_BLOCKS,
     evaluated,
@@ -51,7 +53,7 @@ def scored(days: int, *, seed: int, start_ms: int = APRIL_MS, noise: float = 0.2
 
 def profile() -> Profile:
     reference = scored(30, seed=1, start_ms=REFERENCE_MS[0])
-    return build_profile("m", "1", reference, pane_ms=HOUR, threshold=0.5)
+    return build_profile("m", "1", reference, pane_ms=HOUR, threshold=0.5, task=BINARY)
 
 
 def test_every_metric_of_the_evaluation_equals_scikit_learn():
@@ -103,7 +105,7 @@ def test_months_of_the_evaluation_are_utc_and_have_their_own_rows():
 
 def test_evaluation_counts_unlabelled_rows_but_does_not_measure_them():
     rows = scored(10, seed=4)
-    half = replace(rows, label=np.where(np.arange(1_000) % 2, rows.label, -1))
+    half = replace(rows, label=np.where(np.arange(1_000) % 2, rows.label, NO_LABEL))
     found = evaluated(profile(), half)
     assert (found.rows, found.labels) == (1_000, 500)
     assert found.metrics["accuracy"].value == pytest.approx(

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from driftline.errors import InvalidSettings, Trouble
 from driftline.settings import load_settings
+from monitor.tasks.binary import BINARY
 from monitor.windows.learned import Learned
 from producers.contract.learned import decode_learned, learned_key
 from producers.contract.profile_overview import overview_of
@@ -183,7 +184,9 @@ def test_samples_and_panes_are_read_when_a_version_is_asked_for_and_once(setting
         schema = table.schema("m", "2")
         assert reads == [{6}]  # version 1 has five messages
         assert table.schema("m", "2") is schema
-        assert schema.score.sample.size == profile("2").schema.score.sample.size
+        assert (
+            schema.outputs["score"].sample.size == profile("2").schema.outputs["score"].sample.size
+        )
         assert table.get("m", "2") is table.get("m", "2")
         assert reads == [{6}, {6, 7}]
 
@@ -269,7 +272,7 @@ def test_what_was_learned_is_published_with_a_profile(settings):
         table.catch_up()
         value, key = table.learned("m", "1"), learned_key(settings.plan(), content_hash(profile()))
         assert value is not None
-        learned = decode_learned(value, key)
+        learned = decode_learned(value, key, BINARY)
         assert learned is not None
         assert learned.baseline == Learned.of(settings.plan(), profile()).baseline
 

@@ -12,9 +12,11 @@ from driftline.commands import COMMANDS
 from driftline.errors import BadInput
 from monitor.counts.profile import InvalidReference, build_profile
 from monitor.plan import Plan
+from monitor.tasks.binary import BINARY
+from producers.registration.columns import Columns
 from producers.registration.decision_threshold import threshold_of
 from producers.registration.reference_warnings import reference_warnings, row_warnings
-from producers.registration.rows_file import Columns, FileRows, read_file
+from producers.registration.rows_file import FileRows, read_file
 from producers.registration.summary import summary_lines
 from producers.registration.value_columns import FeatureColumn
 
@@ -49,7 +51,7 @@ def register(*words: object):
 def warnings(file: FileRows, plan: Plan | None = None) -> list[str]:
     settings = {"pane_ms": 3_600_000, "threshold": file.threshold.value}
     kinds = {"categorical": file.categorical, "numeric": file.numeric}
-    profile = build_profile("m", "1", file.rows, **settings, **kinds)
+    profile = build_profile("m", "1", file.rows, **settings, **kinds, task=BINARY)
     return reference_warnings(file, profile, plan or Plan())
 
 
@@ -136,7 +138,7 @@ def test_score_outside_by_a_rounding_error_is_the_nearest_score(tmp_path, score)
 
 @pytest.mark.parametrize("score", [1.001, -0.0002, 1.0001000001])
 def test_error_for_a_wrong_score_shows_its_digits(tmp_path, score):
-    with pytest.raises(BadInput, match=f"'p' is {score!r}: expected"):
+    with pytest.raises(BadInput, match=f"'p' is {score!r}: the task binary expects"):
         read(save(tmp_path, frame(2, p=[score, 0.25])))
 
 
@@ -357,6 +359,7 @@ def test_summary_shows_what_was_understood_of_every_column(tmp_path):
         threshold=0.5,
         categorical=file.categorical,
         numeric=file.numeric,
+        task=BINARY,
     )
     text = "\n".join(summary_lines(file, profile, Plan()))
     assert "rows      400 from 2024-01-01T00:00:00Z to 2024-01-17T15:00:00Z: 16d 15h" in text
@@ -371,7 +374,7 @@ def test_summary_shows_what_was_understood_of_every_column(tmp_path):
 
 def test_summary_says_what_cannot_be_judged_without_labels(tmp_path):
     file = read(save(tmp_path, frame()))
-    profile = build_profile("m", "1", file.rows, pane_ms=3_600_000, threshold=0.5)
+    profile = build_profile("m", "1", file.rows, pane_ms=3_600_000, threshold=0.5, task=BINARY)
     text = "\n".join(summary_lines(file, profile, Plan()))
     assert "not judged: errors, performance and label coverage: the reference has no labels" in text
 

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from driftline.errors import BadInput
-from producers.registration.rows_file import Columns, read_rows
+from monitor.counts.task import NO_LABEL
+from producers.registration.columns import Columns
+from producers.registration.rows_file import read_rows
 
 COLUMNS = {"time": "when", "score": "p"}
 ROWS = {
@@ -44,8 +46,8 @@ def test_rows_are_sorted_by_time(saved):
     assert rows.score.tolist() == [0.7, 0.2, 0.5]
 
 
-def test_missing_label_is_minus_one(saved):
-    assert read(saved(), label="y").label.tolist() == [1, 0, -1]
+def test_missing_label_is_no_label(saved):
+    assert read(saved(), label="y").label.tolist() == pytest.approx([1, 0, NO_LABEL], nan_ok=True)
 
 
 def test_rows_without_a_label_column_have_no_labels(saved):
@@ -97,12 +99,13 @@ def test_label_times_are_from_the_column_or_the_delay_or_unknown(saved):
         ([1, 2, 2], "1", [0, 1, 0]),
         ([False, True, False], None, [1, 0, 0]),
         ([False, True, False], "False", [0, 1, 1]),
-        ([0.0, 1.0, None], None, [1, 0, -1]),
+        ([0.0, 1.0, None], None, [1, 0, NO_LABEL]),
         ([0, 1, 0], "0", [0, 1, 1]),
     ],
 )
 def test_two_label_values_are_two_classes(saved, values, positive, expected):
-    assert read(saved(y=values), label="y", positive=positive).label.tolist() == expected
+    label = read(saved(y=values), label="y", positive=positive).label
+    assert label.tolist() == pytest.approx(expected, nan_ok=True)
 
 
 def test_predictions_may_be_0_and_1_although_labels_are_names(saved):
@@ -119,12 +122,12 @@ def test_predictions_may_be_0_and_1_although_labels_are_names(saved):
         ({}, {"categorical": ("q",)}, "no column 'q'"),
         ({}, {"ignore": ("q",)}, "no column 'q'"),
         ({}, {"label_time": "when"}, "--label-time needs --label"),
-        ({"p": [0.1, 1.2, 0.3]}, {}, "'p' is 1.2: .*only binary classification"),
+        ({"p": [0.1, 1.2, 0.3]}, {}, "'p' is 1.2: the task binary expects a number from 0 to 1"),
         ({"p": [0.1, -0.2, 0.3]}, {}, "'p' is -0.2"),
         ({"p": [0.1, None, 0.3]}, {}, "'p' is missing"),
         ({"p": ["a", "b", "c"]}, {}, "'p' is not numeric"),
         ({"p": [True, False, True]}, {}, "'p' is not numeric"),
-        ({"y": [0, 1, 2]}, {"label": "y"}, r"3 different values \('0', '1', '2'\): only binary"),
+        ({"y": [0, 1, 2]}, {"label": "y"}, r"3 different values \('0', '1', '2'\): those of the"),
         (
             {"y": ["a", "b", "a"]},
             {"label": "y"},

@@ -19,8 +19,10 @@ from monitor.counts.columns import Categorical, Numeric
 from monitor.counts.counting import count_data
 from monitor.counts.profile import Profile, build_profile
 from monitor.counts.summary import Part, Quality
+from monitor.tasks.binary import BINARY
 from producers.contract.records import decode_prediction
-from producers.registration.rows_file import Columns, FileRows, read_file
+from producers.registration.columns import Columns
+from producers.registration.rows_file import FileRows, read_file
 
 FORMATS = ("csv", "parquet", "arrow", "feather")
 BIG = 2**53 + 1  # no double
@@ -51,6 +53,7 @@ def learned(path, **columns: Any) -> tuple[FileRows, Profile]:
         threshold=0.5,
         categorical=file.categorical,
         numeric=file.numeric,
+        task=BINARY,
     )
     return file, profile
 

@@ -13,6 +13,7 @@ import pytest
 
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows
+from monitor.counts.task import NO_LABEL
 from producers.contract.records import decode_label, decode_prediction
 from producers.simulation.replay import (
     Replay,
@@ -29,7 +30,7 @@ PREDICTIONS = Predictions(
     np.array([0, 1, 1]),
     {"x": np.array([1.5, np.nan, 3.0]), "c": np.array(["u", None, True], dtype=object)},
 )
-LABEL, KNOWN_AT_MS = np.array([0, -1, 1]), np.array([1_000, 0, 3_000])
+LABEL, KNOWN_AT_MS = np.array([0, NO_LABEL, 1]), np.array([1_000, 0, 3_000])
 
 
 def replay(label=LABEL, known_at_ms=KNOWN_AT_MS) -> Replay:

@@ -1,0 +1,134 @@
+"""Regression: a prediction and a label are numbers. The error is the prediction minus the label.
+
+====================  ========================================================================
+``value``             output: the predicted number
+``errors``            error: the absolute error
+``residuals``         error: the signed error
+``outcomes``          cell 0 of each labelled row
+``moments``           sums over labelled rows (``monitor.performance.moments``)
+``absolute_errors``   the same by bin of the prediction
+====================  ========================================================================
+
+The mean absolute error and the root mean squared error are judged. The bias is not: the test of
+the residuals sees it, at all lengths of window. R² is not, because it falls if labels vary less,
+however small the errors are.
+
+Without labels, the absolute error is estimated by that of the reference at the same predictions
+(``monitor.performance.expected_error``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from monitor.counts.bins import Sample
+from monitor.counts.counts import Cells, Counts
+from monitor.counts.measured import Expectation, Metric
+from monitor.counts.task import (
+    Contract,
+    ErrorRate,
+    Field,
+    Floats,
+    Ints,
+    LabelledReference,
+    Task,
+    Weighted,
+)
+from monitor.performance.expected_error import METRIC, ExpectedError
+from monitor.performance.fixed_point import exact_total
+from monitor.performance.moments import MOMENTS, Scales
+from monitor.performance.regression_metrics import LOSSES, METRICS, measure
+
+OUTPUT = "value"
+
+
+@dataclass(frozen=True, slots=True)
+class Regression(Task):
+    scales: Scales | None = None  # None: the reference had no labels
+
+    name = "regression"
+    contract = Contract(score=None, prediction=Field("a number"), label=Field("a number"))
+    metrics = METRICS
+    judged = ("mae", "rmse")
+    lower_is_better = LOSSES
+    estimated = (METRIC,)
+    error_metric = "mae"
+
+    def columns(self, score: Floats, prediction: Floats, threshold: float) -> tuple[Floats, Ints]:
+        return prediction, np.zeros(prediction.size, dtype=np.int64)
+
+    def sent(self, score: Floats, predicted: Ints) -> tuple[Floats, Floats]:
+        return score, score
+
+    def check_reference(self, score: Floats, label: Floats | None) -> None:
+        wrong = score[~np.isfinite(score)]
+        if wrong.size:
+            found = "a missing one" if np.isnan(wrong[0]) else "an infinite one"
+            raise ValueError(f"predictions of a regression must be finite numbers, found {found}")
+        if label is None:
+            return
+        if np.isinf(label).any():
+            raise ValueError("labels of a regression must be finite numbers, found an infinite one")
+        if np.isnan(label).all():
+            raise ValueError("all labels are missing: leave the column out")
+
+    def learned(self, score: Floats, label: Floats) -> Regression:
+        return Regression(Scales.of(score, label))
+
+    def parameters(self) -> Mapping[str, Any]:
+        return {} if self.scales is None else {"scales": self.scales.encoded()}
+
+    @classmethod
+    def decoded(cls, parameters: Mapping[str, Any]) -> Regression:
+        saved = parameters.get("scales")
+        return cls(None if saved is None else Scales.decoded(saved))
+
+    def outputs(self, score: Floats) -> Mapping[str, Floats]:
+        return {OUTPUT: score}
+
+    def errors(self, score: Floats, label: Floats) -> Mapping[str, Floats]:
+        with np.errstate(over="ignore"):
+            residuals = score - label
+        return {"errors": np.abs(residuals), "residuals": residuals}
+
+    def label_cells(
+        self, score: Floats, predicted: Ints, label: Floats
+    ) -> Mapping[str, Ints | Weighted]:
+        outcomes: dict[str, Ints | Weighted] = {"outcomes": np.zeros(label.size, dtype=np.int64)}
+        return outcomes if self.scales is None else {**outcomes, **self.scales.cells(score, label)}
+
+    def measure(self, panes: Sequence[Cells], errors: Mapping[str, Sample]) -> dict[str, Metric]:
+        return measure(self.scales, panes, errors.get("errors"))
+
+    def expectation(self, reference: LabelledReference) -> ExpectedError | None:
+        if self.scales is None:
+            return None
+        panes, length_ms, samples, _ = reference
+        return ExpectedError.fit(self.scales, panes, length_ms, OUTPUT, samples[OUTPUT])
+
+    def saved(self, expectation: Expectation) -> Mapping[str, Any]:
+        assert isinstance(expectation, ExpectedError)
+        names = ("means", "variances", "cell_bins", "overdispersions")
+        return {name: getattr(expectation, name) for name in names}
+
+    def restored(self, saved: Mapping[str, Any]) -> ExpectedError:
+        assert self.scales is not None
+        return ExpectedError(self.scales, OUTPUT, **saved)
+
+    def error_rate(self, baseline: Mapping[str, Metric], rows: int) -> ErrorRate | None:
+        if self.scales is None:
+            return None
+        unit, mean = self.scales.unit, self.scales.mean_absolute
+        variance = (self.scales.mean_square - mean**2) / unit**2
+        return ErrorRate(mean / unit, variance) if variance > 0 else None
+
+    def pane_errors(self, cells: Cells) -> int:
+        """The sum of the absolute errors, in units of their resolution."""
+        return exact_total(cells.get("moments", Counts.empty()), MOMENTS.index("absolute"))
+
+
+REGRESSION = Regression()

@@ -1,0 +1,111 @@
+"""Models of every task on a real Kafka, through the command line, the store and the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
+
+from tests.integration.deployment import Deployment
+from tests.integration.test_user_stories import served
+
+pytestmark = pytest.mark.kafka
+
+BIASED_FROM = pd.Timestamp("2025-02-04", tz="UTC")
+LAST_END = "2025-02-07T00:00:00Z"
+
+
+def houses(seed: int, days: int, start: str) -> pd.DataFrame:
+    """Prices that a model predicts; from the 4th of February on they are 4 higher."""
+    rng = np.random.default_rng(seed)
+    n = 300 * days
+    size = rng.lognormal(4, 0.3, n)
+    seconds = np.sort(rng.integers(0, days * 86_400, n))
+    at = pd.Timestamp(start, tz="UTC") + pd.to_timedelta(seconds, unit="s")
+    predicted = (2 * size).round(3)
+    price = predicted + rng.normal(size=n) * 3 + np.where(at >= BIASED_FROM, 4.0, 0.0)
+    return pd.DataFrame(
+        {
+            "id": [f"H{seed}-{i}" for i in range(n)],
+            "at": at.strftime("%Y-%m-%dT%H:%M:%S+00:00"),
+            "size": size,
+            "predicted": predicted,
+            "price": price.round(3),
+        }
+    )
+
+
+def test_a_regression_is_registered_replayed_judged_and_shown(kafka, prefix, tmp_path):
+    live = houses(2, 6, "2025-02-01")
+    houses(1, 20, "2025-01-01").to_csv(tmp_path / "reference.csv", index=False)
+    live.to_csv(tmp_path / "live.csv", index=False)
+    columns = ["--model", "houses", "--version", "1", "--time", "at", "--id", "id"]
+    columns += ["--prediction", "predicted", "--label", "price"]
+    with Deployment(kafka, prefix, tmp_path) as deployment:
+        reference = ("--reference", str(tmp_path / "reference.csv"), "--label-delay", "2h")
+        assert "regression" in deployment.cli("register", *reference[:2], *columns)
+        deployment.start()
+        replay = ("replay", str(tmp_path / "live.csv"), *columns)
+        deployment.cli(*replay, "--label-delay", "2h", "--finish")
+        deployment.await_final(LAST_END)
+        with served(deployment) as api:
+            (model,) = api("/models")["items"]
+            assert model["task"] == "regression"
+            days = {w["window"]["start"][:10]: w for w in api("/windows?limit=100")["items"]}
+            for day, rows in live.groupby(live["at"].str[:10]):
+                equals_scikit_learn(days[day]["performance"]["metrics"], rows)
+                concept = days[day]["concept"]
+                assert concept["prediction"]["name"] == "value"
+                assert [one["name"] for one in concept["further"]] == ["residual"]
+                assert set(concept["expected"]) == {"mae"}
+            concept = api("/drift/concept?end=2025-02-06T00:00:00Z")
+            assert concept["further"][0]["distribution"] is not None
+            subjects = {event["subject"] for event in deployment.alerts()}
+            assert {"concept/residual", "performance/mae"} <= subjects | grouped(deployment)
+            assert "data/size" not in subjects
+
+
+def grouped(deployment: Deployment) -> set[str]:
+    return {
+        subject
+        for event in deployment.alerts()
+        for subject in event["data"]["evidence"].get("grouped") or ()
+    }
+
+
+def equals_scikit_learn(metrics: dict[str, Any], rows: pd.DataFrame) -> None:
+    price, predicted = rows["price"], rows["predicted"]
+    expected = {
+        "mae": mean_absolute_error(price, predicted),
+        "rmse": mean_squared_error(price, predicted) ** 0.5,
+        "bias": float((predicted - price).mean()),
+        "r2": r2_score(price, predicted),
+    }
+    for name, value in expected.items():
+        near = (metrics[name]["resolution"] or 1e-6) + 1e-12
+        assert metrics[name]["value"] == pytest.approx(value, abs=near), name
+
+
+def test_a_model_of_features_alone_is_watched_without_scores_and_labels(kafka, prefix, tmp_path):
+    houses(1, 20, "2025-01-01").to_csv(tmp_path / "reference.csv", index=False)
+    live = houses(2, 3, "2025-02-01")
+    live["size"] *= 1.3
+    live.to_csv(tmp_path / "live.csv", index=False)
+    columns = ["--model", "sizes", "--version", "1", "--time", "at", "--id", "id"]
+    columns += ["--ignore", "predicted", "--ignore", "price"]
+    with Deployment(kafka, prefix, tmp_path) as deployment:
+        said = deployment.cli("register", "--reference", str(tmp_path / "reference.csv"), *columns)
+        assert "features" in said
+        deployment.start()
+        deployment.cli("replay", str(tmp_path / "live.csv"), *columns, "--finish")
+        deployment.await_final("2025-02-03T00:00:00Z")
+        with served(deployment) as api:
+            drift = api("/drift/data?end=2025-02-02T00:00:00Z")
+            assert {f["name"]: f["verdict"] for f in drift["features"]} == {"size": "drift"}
+            concept = api("/drift/concept?end=2025-02-02T00:00:00Z")
+            assert (concept["prediction"], concept["errors"], concept["expected"]) == (None,) * 3
+            assert api("/metrics/latest")["metrics"] == {}
+            assert "data/size" in {event["subject"] for event in deployment.alerts()}
