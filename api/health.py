@@ -73,16 +73,29 @@ def assess(heartbeats: Sequence[WorkerHeartbeat], now_ms: int) -> Health:
     missing = [role for role in REQUIRED_ROLES if role not in present]
     healthy = not missing and all(worker.status in ("ok", "replaced") for worker in workers)
     joins = _label_counts(partition_counts(heartbeats, "join", "joins"))
+    sources = {
+        topic: _record_counts(partition_counts(heartbeats, "aggregate", topic))
+        for topic in ("predictions", "labels")
+    }
     return Health(
         status="no_data" if not workers else "ok" if healthy else "degraded",
         checked_at=utc_datetime(now_ms),
         missing=missing,
         roles=workers,
-        predictions=_record_counts(partition_counts(heartbeats, "aggregate", "predictions")),
-        labels=_record_counts(partition_counts(heartbeats, "aggregate", "labels")),
+        predictions=sources["predictions"],
+        labels=sources["labels"],
         joins=joins,
-        warnings=list(_warnings(joins)),
+        warnings=[*_lost(sources), *_warnings(joins)],
     )
+
+
+def _lost(sources: Mapping[str, RecordCounts]) -> Iterator[str]:
+    for topic, counts in sources.items():
+        if counts.lost:
+            yield (
+                f"retention has deleted {counts.lost:,} records of {topic} before they were read:"
+                " add workers to aggregate, or raise retention.ms of the topic"
+            )
 
 
 def _warnings(joins: LabelCounts) -> Iterator[str]:

@@ -89,6 +89,9 @@ def _record_metrics(heartbeats: Sequence[WorkerHeartbeat]) -> Iterator[Metric]:
         "driftline_late_records",
         f"Records counted although they were behind the watermark of their partition. {_RESETS}",
     )
+    lost = _counter(
+        "driftline_lost_records", f"Records that retention deleted before they were read. {_RESETS}"
+    )
     dead = _counter("driftline_dead_letters", f"Dead letters, by reason. {_RESETS}", "reason")
     for topic in ("predictions", "labels"):
         for number, counts in partition_counts(heartbeats, "aggregate", topic).items():
@@ -99,9 +102,10 @@ def _record_metrics(heartbeats: Sequence[WorkerHeartbeat]) -> Iterator[Metric]:
             records.add_metric([*partition, "retired"], counts.get("retired", 0))
             records.add_metric([*partition, "dead_letter"], sum(reasons.values()))
             late.add_metric(partition, counts.get("late", 0))
+            lost.add_metric(partition, counts.get("lost", 0))
             for reason, count in reasons.items():
                 dead.add_metric([*partition, reason], count)
-    yield from (records, late, dead)
+    yield from (records, late, lost, dead)
 
 
 def _open_incidents(connection: Connection) -> Metric:

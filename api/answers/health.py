@@ -63,6 +63,10 @@ class RecordCounts(Answer):
     )
     too_late: int = Field(description="Records later than `accept_late`; not counted.")
     retired: int = Field(0, description="Records of retired model versions; not counted.")
+    lost: int = Field(
+        0,
+        description="Records that retention deleted before they were read; not in `received`.",
+    )
     dead: dict[str, int] = Field(
         description="Records that were written to `dead-letters`, by reason."
     )

@@ -16,6 +16,7 @@ from consumers.messages.times import milliseconds
 from producers.contract.version_info import VersionInfo
 
 TYPE_PREFIX = "driftline.incident."
+HEADERS = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
 
 
 class AlertEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -145,7 +145,7 @@ def _role(
 ) -> Role:
     plan_of = _plans(settings)
     if name == "aggregate":
-        positions = Positions(client.read_all, client.partitions)
+        positions = Positions(client.read_all, client.partitions, client.first_offset)
         client.recover_with(positions.next_offsets)
         versions = VersionTable(settings)
         versions.all()

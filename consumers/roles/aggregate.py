@@ -30,6 +30,7 @@ from consumers.messages.records import (
 from consumers.messages.summaries import summary_messages
 from consumers.messages.times import optional_rfc3339
 from consumers.roles.join_rows import label_messages, prediction_messages
+from consumers.roles.lost_records import lost_alerts, lost_records
 from consumers.roles.profiles import Profiles
 from consumers.roles.progress_reports import ProgressReports
 from consumers.roles.source_position import PartitionBatch, Position, Positions, append_times
@@ -167,7 +168,8 @@ class Aggregate:
             return None
         self._idle = (self._idle | set(batch.idle)) - {block.source for block in blocks}
         sources = self._source_batch(batch, reached_ms)
-        messages = [*self._predictions(blocks, sources), *self._labels(blocks, sources)]
+        messages = [*self._lost(blocks, sources), *self._predictions(blocks, sources)]
+        messages += self._labels(blocks, sources)
         for source, offset in batch.next_offsets.items():
             self._pending[source] = sources.partitions[source].after(offset)
             messages += self._store.messages(source, self._positions[source], self._pending[source])
@@ -186,6 +188,15 @@ class Aggregate:
         }
         validator = SourceValidator(self._profiles, self._plan_of, self._json)
         return _SourceBatch(validator, partitions, retired)
+
+    def _lost(self, blocks: Iterable[RecordBlock], batch: _SourceBatch) -> Iterable[Message]:
+        """Count the records that were deleted before they were read."""
+        for block in blocks:
+            before = self._positions[block.source]
+            lost = lost_records(block, before.next_offset, self._store.first_offset)
+            if lost:
+                batch.partitions[block.source].counts["lost"] += lost
+                yield from lost_alerts(block, before.next_offset, before.append_ms, lost)
 
     # -- predictions ---------------------------------------------------------------------------
 

@@ -87,8 +87,10 @@ class Positions:
         self,
         records: Callable[[TopicPartition], Iterable[Record]],
         partitions: Callable[[str], int],
+        first_offset: Callable[[TopicPartition], int] = lambda _: 0,
     ) -> None:
         self._records, self._partitions = records, partitions
+        self.first_offset = first_offset  # the oldest offset that retention has left
         self._reader = MessageReader({"positions": decode_position})
 
     def load(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:

@@ -160,6 +160,7 @@ def test_counts_of_a_moved_partition_are_those_at_the_largest_offset(client, fee
             "late": 0,
             "too_late": 0,
             "retired": 0,
+            "lost": 0,
             "dead": {"contract": 1, "undecodable": 1},
         },
     )
@@ -176,6 +177,7 @@ def test_counts_of_a_moved_partition_are_those_at_the_largest_offset(client, fee
         "late": 4,
         "too_late": 2,
         "retired": 0,
+        "lost": 0,
         "dead": {"contract": 4, "undecodable": 1},
     }
     assert answer["labels"] == {
@@ -184,6 +186,7 @@ def test_counts_of_a_moved_partition_are_those_at_the_largest_offset(client, fee
         "late": 0,
         "too_late": 0,
         "retired": 0,
+        "lost": 0,
         "dead": {},
     }
 
@@ -234,3 +237,21 @@ def test_workers_with_the_same_settings_or_of_an_earlier_release_are_no_problem(
     assert {
         (role["role"], role["slot"]): role["problem"] for role in found if role["slot"] == 0
     } == {(role, 0): None for role in ("aggregate", "join", "detect", "store")}
+
+
+def test_lost_records_are_counted_and_warned_of(client, feed):
+    partitions = {
+        "predictions/0": partition(90, received=80, lost=7),
+        "predictions/1": partition(50, received=50, lost=3),
+        "labels/0": partition(50, received=50),
+    }
+    feed(heartbeat("aggregate", partitions=partitions))
+    answer = client.get("/health").json()
+    assert (answer["predictions"]["lost"], answer["labels"]["lost"]) == (10, 0)
+    assert answer["warnings"] == [
+        "retention has deleted 10 records of predictions before they were read: add workers to"
+        " aggregate, or raise retention.ms of the topic"
+    ]
+    assert 'driftline_lost_records_total{partition="0",topic="predictions"} 7.0' in (
+        client.get("/metrics").text
+    )

@@ -11,7 +11,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.consumers.stored import NOW, alert, heartbeat, window
 
 HEALTHY = [heartbeat(role) for role in ("join", "detect", "store")]
-COUNTERS = {"driftline_records", "driftline_late_records", "driftline_dead_letters"}
+COUNTERS = {
+    "driftline_records",
+    "driftline_late_records",
+    "driftline_lost_records",
+    "driftline_dead_letters",
+}
 MODEL = {"model": "flight-delay", "version": "1", "segment": ""}
 
 

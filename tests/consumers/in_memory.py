@@ -212,6 +212,11 @@ class Log:
         made._ends.update(log._ends)
         return made
 
+    def delete_before(self, topic_partition: TopicPartition, offset: int) -> None:
+        """As retention does."""
+        kept = [r for r in self._records[topic_partition] if r.offset >= offset]
+        self._records[topic_partition] = kept
+
     def first_offset(self, topic_partition: TopicPartition) -> int:
         return min(
             (record.offset for record in self._records[topic_partition]),
@@ -369,7 +374,7 @@ class VersionStates:
 
 def positions_of(log: Log) -> Positions:
     """The positions on the log's topic ``positions``."""
-    return Positions(log.read, log.partitions)
+    return Positions(log.read, log.partitions, log.first_offset)
 
 
 JoinRow = tuple[Any, ...]

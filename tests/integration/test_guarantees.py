@@ -13,6 +13,7 @@ from textwrap import dedent
 
 import pytest
 from confluent_kafka import ConsumerGroupState, Producer
+from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions
 
 from consumers.kafka import configuration
@@ -381,6 +382,21 @@ def test_records_of_a_new_partition_are_read_within_half_a_minute(settings, kafk
             grown.result(TIMEOUT_S)
         send(settings, TopicPartition("predictions", 2), b"new")
         assert read(client, 1) == [b"new"]
+
+
+def test_reading_goes_on_at_the_oldest_record_that_retention_has_left(settings, kafka):
+    """So the difference to the committed offset was lost."""
+    send(settings, P0, *(b"%d" % number for number in range(6)))
+    with member(settings) as client:
+        read(client, 6)
+        client.commit({P0: 2}, EMPTY)
+    admin = AdminClient({"bootstrap.servers": kafka})
+    before = KafkaPartition(settings.topic("predictions"), 0, 5)
+    for deleted in admin.delete_records([before]).values():
+        deleted.result(TIMEOUT_S)
+    with member(settings) as client:
+        assert read(client, 1) == [b"5"]
+        assert client.first_offset(P0) == 5
 
 
 def test_markers_of_transactions_are_no_lag(settings, kafka):

@@ -14,8 +14,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from consumers.dead_letters.dead_letter import MAX_BYTES
+from consumers.messages.alerts import decode_alert
 from consumers.messages.joins import identity, identity_partition
-from consumers.messages.records import Batch, CommittedOffset, Message, Record, TopicPartition
+from consumers.messages.records import (
+    Batch,
+    CommittedOffset,
+    Message,
+    Output,
+    Record,
+    TopicPartition,
+)
 from consumers.messages.summaries import decode_summary_message
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.source_position import Position, UnfitPosition
@@ -832,3 +840,67 @@ def test_the_status_has_no_uncommitted_counts():
     worker = Worker(role, log, SOURCES)
     worker.abort()
     assert role.status()["predictions/0"]["counts"] == {"dead": {}}
+
+
+# -- records that retention deletes before they are read -----------------------------------------
+
+
+def lost_after(*, read: int, deleted_before: int, sent: int = 10) -> tuple[Log, Worker]:
+    """A worker that reads some predictions, then those that retention has left."""
+    log = Log(predictions=1, labels=1, summaries=1, joins=1, positions=1, alerts=1)
+    worker = Worker(aggregate(log), log, [P0])
+    send(log, *((P0, prediction(id=f"{n}")) for n in range(sent)))
+    if read:
+        worker.work(read)
+    log.delete_before(P0, deleted_before)
+    worker.work()
+    return log, worker
+
+
+def test_records_that_were_deleted_before_they_were_read_are_counted_as_lost():
+    log, worker = lost_after(read=3, deleted_before=7)
+    assert position(log, P0).counts["lost"] == 4
+    assert position(log, P0).counts["received"] == 6
+    assert worker.role.status()["predictions/0"]["counts"]["lost"] == 4
+
+
+def test_lost_records_are_an_incident_about_driftline_itself_that_is_over_at_once():
+    log, _ = lost_after(read=3, deleted_before=7)
+    alerts = [decode_alert(record) for record in log.all("alerts")]
+    assert [(alert.change, alert.data.state) for alert in alerts] == [
+        ("opened", "open"),
+        ("resolved", "resolved"),
+    ]
+    first = alerts[0]
+    assert (first.subject, first.data.model, first.data.version) == ("driftline/lost", None, None)
+    assert first.data.evidence.rows == 4
+    assert "has deleted 4 records of predictions/0 before they were read" in first.data.message
+    assert len({alert.data.incident for alert in alerts}) == 1
+    assert len({alert.id for alert in alerts}) == 2
+
+
+@pytest.mark.parametrize(
+    ("read", "deleted_before"),
+    [
+        pytest.param(3, 3, id="only what was read was deleted"),
+        pytest.param(0, 4, id="nothing was read before: Driftline starts at what is left"),
+        pytest.param(3, 0, id="nothing was deleted"),
+    ],
+)
+def test_nothing_else_is_lost(read, deleted_before):
+    log, _ = lost_after(read=read, deleted_before=deleted_before)
+    assert position(log, P0).counts.get("lost", 0) == 0
+    assert log.all("alerts") == []
+
+
+def test_markers_of_transactions_are_not_lost_records():
+    """Of the offsets before the oldest one that is left, those without a record count too."""
+    log = Log(predictions=1, labels=1, summaries=1, joins=1, positions=1, alerts=1)
+    worker = Worker(aggregate(log), log, [P0])
+    sent = [Message("predictions", b"", prediction(id=f"{n}"), 0) for n in range(3)]
+    for message in sent:
+        log.commit({}, Output([message]))  # a marker follows each
+    worker.work()
+    log.commit({}, Output([Message("predictions", b"", prediction(id="4"), 0)]))
+    worker.work()
+    assert position(log, P0).counts.get("lost", 0) == 0
