@@ -18,12 +18,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Thread
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
 from consumers.kafka.assignment import Positions
+from consumers.kafka.batch_limit import SOURCES
 from consumers.kafka.configuration import TIMEOUT_S
 from consumers.kafka.consumer_groups import groups_of
 from consumers.kafka.conversion import Conversion
@@ -35,6 +37,7 @@ from consumers.kafka.loss_detector import LossDetector
 from consumers.kafka.member import Member
 from consumers.kafka.partition_counts import PartitionCounts
 from consumers.kafka.transactional_producer import TransactionalProducer
+from consumers.kafka.unreadable_records import UnreadableRecord, is_unreadable
 from consumers.messages.records import CommittedOffset, Output, Record, RecordBlock, TopicPartition
 from driftline.settings import Settings
 from producers.kafka.configuration import client_config
@@ -95,6 +98,7 @@ class Client:
         events = [message for message in messages if message.error() is not None]
         if events:
             messages = [message for message in messages if message.error() is None]
+            messages += self._skipped(events)
         records = FetchedRecords(self._blocks(messages))
         self._follow(records, events)
         if self._losses is not None:
@@ -248,6 +252,18 @@ class Client:
             if self._keeps(source):
                 yield record_block(source, of_source, self._conversion)
 
+    def _skipped(self, events: Iterable[KafkaMessage]) -> Iterable[Any]:
+        """What stands for records of the source topics that cannot be read. Seeks behind them."""
+        offsets: dict[TopicPartition, int] = {}
+        for event in filter(is_unreadable, events):
+            source = self._conversion.source(event)
+            if source.topic in SOURCES and source not in offsets and self._keeps(source):
+                record = UnreadableRecord(event)
+                offsets[source] = record.offset()
+                behind = self._conversion.to_kafka(source, record.offset() + 1)
+                self._member(source.topic).consumer.seek(behind)
+                yield record
+
     def _follow(self, records: FetchedRecords, events: Iterable[KafkaMessage]) -> None:
         """Raises the error among ``events``; all others are ends of partitions."""
         next_offsets = {block.source: block.next_offset for block in records.blocks}
@@ -255,6 +271,8 @@ class Client:
             self._idle.record_read(source, next_offset)
         for event in events:
             error = event.error()
+            if is_unreadable(event) and self._conversion.source(event).topic in SOURCES:
+                continue
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
                 raise translated(error)
             source, end = self._conversion.source(event), int(event.offset() or 0)

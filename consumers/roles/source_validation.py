@@ -30,7 +30,7 @@ from consumers.sources.json_rows import JsonPredictions, decode_labels
 from consumers.sources.one_by_one import labels_one_by_one, predictions_one_by_one
 from monitor.counts.schema import Schema
 from monitor.counts.task import ANY_CONTRACT, Contract
-from monitor.plan import Plan, Time
+from monitor.plan import DAY, Plan, Time
 from monitor.tasks.registry import TASKS
 from producers.contract.arrow_columns import LABEL, PREDICTION
 
@@ -40,6 +40,7 @@ Key = tuple[str, str]  # model, version
 
 UNKNOWN = "unknown_model"
 IMPLAUSIBLE = "implausible_time"
+MOST_AHEAD_MS = 3_653 * DAY  # of the broker's clock, if time.max_clock_skew is off: ten years
 
 
 class SourceValidator:
@@ -156,14 +157,17 @@ class SourceValidator:
         time: Time = self._plan_of(model).time
         time_ms, skew_ms = rows.origin.time_ms, time.max_clock_skew_ms
         early: NDArray[np.bool_] = time_ms < time.earliest_ms
-        ahead = np.zeros(len(rows), dtype=bool)
-        if skew_ms is not None:
-            ahead = time_ms > append_ms[rows.origin.record] + skew_ms
+        most_ahead_ms = MOST_AHEAD_MS if skew_ms is None else skew_ms
+        ahead = time_ms > append_ms[rows.origin.record] + most_ahead_ms
         if not (early.any() or ahead.any()):
             return rows, []
-        too_early, too_late = partial(_too_early, time.earliest_ms), partial(_ahead, skew_ms or 0)
+        too_early = partial(_too_early, time.earliest_ms)
         rejected = list(_rejected_times(rows.origin, early, IMPLAUSIBLE, too_early))
-        rejected += _rejected_times(rows.origin, ahead, "clock_skew", too_late)
+        if skew_ms is None:
+            rejected += _rejected_times(rows.origin, ahead, IMPLAUSIBLE, _far_ahead)
+        else:
+            too_late = partial(_ahead, skew_ms)
+            rejected += _rejected_times(rows.origin, ahead, "clock_skew", too_late)
         return rows.take(np.flatnonzero(~early & ~ahead)), rejected
 
     def _is_registered(self, model: str) -> bool:
@@ -223,6 +227,13 @@ def _rejected_times(
     at = zip(found.record.tolist(), found.row.tolist(), found.time_ms.tolist(), strict=True)
     for record, row, time_ms in at:
         yield RejectedRow(record, reason, error_of(time_ms), row)
+
+
+def _far_ahead(time_ms: int) -> str:
+    return (
+        f"its time, {rfc3339(time_ms)}, is more than ten years ahead of the broker's clock, and"
+        " would make all rows that follow too late: correct it"
+    )
 
 
 def _ahead(skew_ms: int, time_ms: int) -> str:

@@ -103,7 +103,7 @@ class TimeSection(Section):
     max_clock_skew: str = Field(
         default="10m",
         description="A row may be at most this far ahead of the broker's clock, and moves event"
-        " time to the broker's clock at most; `off`: there is no limit, for replays of the future.",
+        " time to the broker's clock at most; `off`: ten years, for replays of the future.",
     )
     retire_after: str = Field(
         default="14d",

@@ -399,6 +399,28 @@ def test_reading_goes_on_at_the_oldest_record_that_retention_has_left(settings, 
         assert client.first_offset(P0) == 5
 
 
+def test_a_record_that_inflates_beyond_the_limit_of_the_client_is_skipped(settings, kafka):
+    """120 MB in 4 kB: the client library refuses it, and would try again for ever."""
+    send(settings, P0, b"before")
+    bomb = Producer(
+        {
+            "bootstrap.servers": kafka,
+            "compression.type": "zstd",
+            "message.max.bytes": 1_000_000_000,
+            "queue.buffering.max.kbytes": 1_000_000,
+        }
+    )
+    bomb.produce(settings.topic("predictions"), bytes(120_000_000), partition=0)
+    assert bomb.flush(TIMEOUT_S) == 0
+    send(settings, P0, b"after")
+    with member(settings) as client:
+        assert read(client, 3) == [b"before", None, b"after"]
+        client.commit({P0: 3}, EMPTY)
+    send(settings, P0, b"later")
+    with member(settings) as client:
+        assert read(client, 1) == [b"later"]
+
+
 def test_markers_of_transactions_are_no_lag(settings, kafka):
     """Before it was read, the end of a partition is that of the log, afterwards of its records."""
     producer = Producer({"bootstrap.servers": kafka, "transactional.id": settings.topic("own")})

@@ -509,6 +509,39 @@ def test_member_that_its_group_does_not_admit_yet_joins_again(world, client, mon
     assert "still a member of its group" in caplog.text
 
 
+# -- records that cannot be read ---------------------------------------------------------------
+
+
+def unreadable(topic_partition: TopicPartition, offset: int) -> KafkaMessage:
+    return KafkaMessage(topic_partition, offset, KafkaError(KafkaError._BAD_COMPRESSION))
+
+
+def test_a_record_that_cannot_be_decompressed_has_no_value_and_reading_goes_on_behind_it(
+    world, reading
+):
+    """The client library reports it again and again."""
+    world.messages = [[KafkaMessage(P0, 6), *[unreadable(P0, 7)] * 3, KafkaMessage(P1, 2)]]
+    records = reading.poll(1.0)
+    assert [(r.topic_partition, r.offset, r.value) for r in records] == [
+        (P0, 6, b"value"),
+        (P0, 7, None),
+        (P1, 2, b"value"),
+    ]
+    assert [block.next_offset for block in records.blocks] == [8, 3]
+    assert ("seek", 0, 8) in world.calls
+    assert len([call for call in world.calls if call[0] == "seek"]) == 1
+
+
+def test_a_record_of_an_internal_topic_that_cannot_be_decompressed_is_an_error(world):
+    joins = TopicPartition("joins", 0)
+    world.topics["d.joins"], world.name, world.generation = 1, "d.join", 0
+    client = Client(SETTINGS, "join", 0, ["joins"])
+    world.messages = [[world.assigns(joins)], [unreadable(joins, 7)]]
+    client.poll(1.0)
+    with pytest.raises(KafkaException):
+        client.poll(1.0)
+
+
 # -- the end of a partition --------------------------------------------------------------------
 
 

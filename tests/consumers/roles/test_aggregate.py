@@ -162,6 +162,16 @@ def test_the_clock_skew_is_not_checked_if_it_is_off():
     assert reasons(log) == []
 
 
+TEN_YEARS_MS = 3_653 * 86_400_000
+
+
+@pytest.mark.parametrize(("more_ms", "expected"), [(0, []), (1, ["implausible_time"])])
+def test_a_row_more_than_ten_years_ahead_is_refused_even_if_the_skew_is_off(more_ms, expected):
+    """It would make all rows of its version that follow too late."""
+    log = counted((P0, prediction(time=NOW + TEN_YEARS_MS + more_ms)), max_clock_skew_ms=None)
+    assert reasons(log) == expected
+
+
 def test_a_rejected_row_does_not_advance_event_time():
     """Otherwise the rows after it would be too late."""
     log = counted((P0, prediction(time=FUTURE)), (P0, prediction(time=T0)))
