@@ -8,6 +8,7 @@ import msgspec
 
 from consumers.kafka.configuration import MAX_MESSAGE_BYTES
 from consumers.messages.alert_message import alert_message
+from consumers.messages.alerts import HEADERS
 from consumers.messages.records import Message
 from consumers.messages.window_message import window_message
 from consumers.roles.profiles import Profiles
@@ -18,7 +19,6 @@ from monitor.windows.findings import Findings, Transition, WindowFinding
 from monitor.windows.lives import Lives
 
 MAX_WINDOW_BYTES = MAX_MESSAGE_BYTES - 100_000  # with key and headers under the limit of Kafka
-CLOUD_EVENT = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
 
 
 class WindowTooLarge(Trouble):
@@ -68,4 +68,4 @@ class FindingMessages:
         life, info = lives.get(version), self._profiles.info(*version)
         alert = alert_message(transition, info, None if life is None else life.state)
         key = transition.incident.id.encode()
-        return Message("alerts", key, msgspec.json.encode(alert), headers=CLOUD_EVENT)
+        return Message("alerts", key, msgspec.json.encode(alert), headers=HEADERS)
