@@ -44,6 +44,7 @@ from monitor.performance.moments import MOMENTS, Scales
 from monitor.performance.regression_metrics import LOSSES, METRICS, measure
 
 OUTPUT = "value"
+LARGEST = 1e75  # of a reference: fourth powers of errors are still doubles
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +66,13 @@ class Regression(Task):
         return score, score
 
     def check_reference(self, score: Floats, label: Floats | None) -> None:
-        wrong = score[~np.isfinite(score)]
-        if wrong.size:
-            found = "a missing one" if np.isnan(wrong[0]) else "an infinite one"
-            raise ValueError(f"predictions of a regression must be finite numbers, found {found}")
+        _check_numbers("predictions", score)
         if label is None:
             return
-        if np.isinf(label).any():
-            raise ValueError("labels of a regression must be finite numbers, found an infinite one")
-        if np.isnan(label).all():
+        known = label[~np.isnan(label)]
+        if not known.size:
             raise ValueError("all labels are missing: leave the column out")
+        _check_numbers("labels", known)
 
     def learned(self, score: Floats, label: Floats) -> Regression:
         return Regression(Scales.of(score, label))
@@ -129,6 +127,16 @@ class Regression(Task):
     def pane_errors(self, cells: Cells) -> int:
         """The sum of the absolute errors, in units of their resolution."""
         return exact_total(cells.get("moments", Counts.empty()), MOMENTS.index("absolute"))
+
+
+def _check_numbers(what: str, values: Floats) -> None:
+    wrong = values[~(np.abs(values) <= LARGEST)]
+    if wrong.size:
+        found = "a missing one" if np.isnan(wrong[0]) else f"{wrong[0]:g}"
+        raise ValueError(
+            f"{what} of a reference of a regression must be numbers of at most {LARGEST:g} in size,"
+            f" found {found}"
+        )
 
 
 REGRESSION = Regression()

@@ -89,3 +89,29 @@ def test_message_without_labels_names_no_topic_because_its_prefix_is_a_setting()
     text = page_text(open_page("model", api_with(unlabelled)))
     assert "No labels yet" in text
     assert "driftline." not in text
+
+
+def test_page_of_a_regression_shows_its_metrics_and_its_residuals_and_no_others():
+    regression = window(1)
+    figures = regression["performance"]["metrics"]["recall"]
+    names = ("mae", "rmse", "bias", "r2", "mape")
+    regression["performance"]["metrics"] = dict.fromkeys(names, figures)
+    regression["concept"] |= {
+        "prediction": feature("value"),
+        "further": [feature("residual")],
+        "expected": {"mae": {"value": 0.9}},
+        "realised": {"mae": 0.91},
+    }
+    app = open_page("model", api_with(regression))
+    assert not app.exception
+    assert charts(app) == 4 + 3 + 1
+    assert "Distribution of the residual" in page_text(app)
+
+
+def test_page_of_features_alone_has_no_predictions_and_no_errors():
+    alone = window(1)
+    alone["performance"] |= {"labels": 0, "metrics": {}}
+    alone["concept"] |= {"prediction": None, "errors": None, "realised": None}
+    app = open_page("model", api_with(alone))
+    assert not app.exception
+    assert charts(app) == 0

@@ -294,7 +294,7 @@ def test_verbose_prints_the_key_figures_of_each_step(drifted):
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["--model", "loans"], "--data needs --time and --score too"),
+        (["--model", "loans"], "--data needs --time too"),
         (["--time", "at", "--score", "p"], "--data needs --model too"),
         (
             [*MODEL, "--scenario", "flip:proportion=1"],

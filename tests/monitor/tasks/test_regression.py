@@ -188,6 +188,12 @@ def test_parameters_of_a_regression_are_read_as_they_were_written():
     assert Regression.decoded(REGRESSION.parameters()) == REGRESSION
 
 
+def test_scales_of_the_largest_reference_are_finite():
+    scales = Scales.of(np.array([1e75, -1e75]), np.array([-1e75, 1e75]))
+    assert all(np.isfinite(value) for name, value in scales.encoded().items() if name != "edges")
+    REGRESSION.check_reference(np.array([1e75, -1e75]), np.array([-1e75, np.nan]))
+
+
 def test_a_model_without_errors_has_scales():
     scales = Scales.of(np.array([1.0, 2.0]), np.array([1.0, 2.0]))
     assert (scales.error, scales.mean_absolute) == (1.0, 0.0)
@@ -198,9 +204,9 @@ def test_a_model_without_errors_has_scales():
 @pytest.mark.parametrize(
     ("prediction", "label", "why"),
     [
-        ([np.nan], None, "found a missing one"),
-        ([np.inf], None, "found an infinite one"),
-        ([1.0], [np.inf], "labels of a regression must be finite"),
+        ([np.nan], None, "predictions of a reference .*, found a missing one"),
+        ([np.inf], None, "at most 1e\\+75 in size, found inf"),
+        ([1.0], [-1e100], "labels of a reference .*, found -1e\\+100"),
         ([1.0], [np.nan], "all labels are missing"),
     ],
 )
