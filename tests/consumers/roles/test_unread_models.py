@@ -501,6 +501,27 @@ def test_version_that_needed_nothing_before_is_lost_as_well(log, tmp_path):
     assert "n/1: summaries that the windows of n/1 still need" in problem(worker)
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_reset_that_waited_with_its_model_takes_up_a_version_that_is_lost(log, tmp_path, restarts):
+    worker = Worker(detect(log, tmp_path / "a"), log, [S0])
+    handled(worker, log, row("n", 0), *passed(1_000, *N))
+    handled(worker, log, broken(b"n"), row("n", 1))
+    later = [row("n", pane) for pane in range(40, 48)]
+    retained(log, log.position(S0).next_offset)
+    handled(worker, log, row("n", 2), request(LifeAction.RESET, model="n"), *later)
+    handled(worker, log, *passed(60 * PANE, *N, at_ms=NOW + 1))
+    assert states(log)["n/1"][1] == "its first row"
+    worker = Worker(detect(log, tmp_path / "b"), log, [S0])
+    for _ in range(3):
+        handled(worker, log, tick(NOW + 2))
+        if restarts:
+            worker = Worker(detect(log, tmp_path / "b"), log, [S0])
+    assert worker.role.problem() is None
+    assert (states(log)["n/1"][1], unread(log)) == ("of reasons", {})
+    assert {d["life"] for d in documents(log, "windows")} == {1}
+    assert rows_by_window(log) == {"n/1": 2 * [4]}
+
+
 # -- versions that are new while their model waits ---------------------------------------------
 
 NEW = ("n", "2")
