@@ -183,6 +183,7 @@ def _messages(batch: Sequence[Part]) -> Iterator[Message]:
                     (at * 7 % 100) / 100,
                     at % 2,
                     np.full(len(at), START_MS),
+                    np.zeros(len(at), dtype=np.int64),
                 ),
                 0,
             )

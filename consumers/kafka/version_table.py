@@ -9,6 +9,7 @@ from typing import Self
 from confluent_kafka import Consumer, Message
 
 from consumers.kafka.conversion import Conversion
+from consumers.messages.positions import SourceKey
 from consumers.messages.reading import MessageReader
 from consumers.messages.versions import TOPIC, VersionMessage, decode_version
 from driftline.settings import Settings
@@ -32,6 +33,7 @@ class VersionTable:
         )
         self._versions: dict[tuple[str, str], VersionMessage] = {}
         self._retired: set[tuple[str, str]] = set()
+        self._reset_ms: dict[SourceKey, int] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -55,10 +57,14 @@ class VersionTable:
         self._follower.refresh()
         return self._retired
 
-    def reset_ms(self, model: str, version: str) -> int | None:
-        """Rows appended until then do not belong to the version."""
+    def life(self, model: str, version: str) -> int:
+        """The number of the life of a version."""
         found = self._versions.get((model, version))
-        return None if found is None else found.reset_ms
+        return 0 if found is None else found.life
+
+    def reset_ms(self, key: SourceKey) -> int | None:
+        """Rows appended until then do not belong to a version; labels, to a version of a model."""
+        return self._reset_ms.get(key)
 
     def _add(self, message: Message) -> None:
         version = self._reader.read(self._conversion.record(message))
@@ -66,6 +72,10 @@ class VersionTable:
             return
         key = (version.model, version.version)
         self._versions[key] = version
+        if version.reset_ms is not None:
+            self._reset_ms[key] = version.reset_ms
+            of_model = key[:1]
+            self._reset_ms[of_model] = max(version.reset_ms, self._reset_ms.get(of_model, 0))
         if version.state == VersionState.RETIRED:
             self._retired.add(key)
         else:

@@ -50,6 +50,7 @@ class JoinRows:
     score: NDArray[np.float64]
     value: NDArray[np.float64]  # predicted class or label
     seen_ms: NDArray[np.int64]  # newest label time before a label in its partition
+    life: NDArray[np.int64]  # of the version of a prediction: its number; 0 for a label
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +66,7 @@ class JoinColumns:
     score: NDArray[np.float64]
     value: NDArray[np.float64]  # predicted class or label
     seen_ms: NDArray[np.int64]  # newest label time before a label in its partition
+    life: NDArray[np.int64]  # of the version of a prediction: its number; 0 for a label
 
 
 def join_message(rows: JoinRows, partition: int) -> Message:
@@ -92,6 +94,7 @@ def _encode(rows: JoinRows) -> bytes:
             "score": rows.score,
             "value": rows.value.astype(np.float64, copy=False),
             "seen_ms": rows.seen_ms,
+            "life": rows.life.astype(np.int32),
             "segments": _no_segments(len(rows.ident)),
         }
     )
@@ -111,6 +114,7 @@ def _decode(table: pa.Table) -> JoinColumns:
         table["score"].to_numpy(),
         _values(table["value"].to_numpy(), version.is_valid().to_numpy(zero_copy_only=False)),
         table["seen_ms"].to_numpy(),
+        _lives(table),
     )
 
 
@@ -120,6 +124,14 @@ def _values(values: NDArray[Any], predicted: NDArray[np.bool_]) -> NDArray[np.fl
     if not np.isfinite(values).all():
         raise ValueError("a label is not a finite number")
     return values.astype(np.float64)
+
+
+def _lives(table: pa.Table) -> NDArray[np.int64]:
+    """An earlier release wrote none."""
+    if "life" not in table.column_names:
+        return np.zeros(len(table), dtype=np.int64)
+    lives: NDArray[np.int64] = table["life"].to_numpy().astype(np.int64)
+    return lives
 
 
 def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

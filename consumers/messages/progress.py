@@ -32,6 +32,8 @@ class VersionSeen(Struct, frozen=True, kw_only=True):
     version: str
     partition: int
     seen: Seen
+    life: int | None = None  # its number; None: of an earlier release
+    reset_ms: int | None = None  # rows appended until then do not belong to the version
 
 
 class LabelsSeen(Struct, frozen=True, kw_only=True):
@@ -60,6 +62,7 @@ class VersionJoined(Struct, frozen=True, kw_only=True):
     partition: int
     predictions: EventTime | None
     labels: EventTime | None
+    life: int | None = None  # as ``aggregate`` has reported it
 
 
 class JoinProgress(Struct, frozen=True, kw_only=True, tag_field="type", tag="joins"):
@@ -81,10 +84,15 @@ def source_progress_messages(
     progress: SourceProgress, *, joins: int, summaries: int, has_append_times: bool
 ) -> Iterable[Message]:
     """For topics of so many partitions. Without append times, only models that changed get any."""
-    for number in range(joins):
-        yield _message("joins", progress, number)
+    yield from join_source_messages(progress, joins)
     without_labels = msgspec.structs.replace(progress, label_models=())
     yield from _to_summaries(without_labels, summaries, has_append_times)
+
+
+def join_source_messages(progress: SourceProgress, joins: int) -> Iterable[Message]:
+    """For ``joins`` alone."""
+    for number in range(joins):
+        yield _message("joins", progress, number)
 
 
 def join_progress_messages(
@@ -108,7 +116,7 @@ def decode_progress(record: Record) -> Progress | LifeRequest:
     if isinstance(progress, SourceProgress):
         seen = _by_key(progress.versions, lambda version: version.seen)
         return Progress(predictions=progress.predictions, seen=seen)
-    joined = _by_key(progress.versions, lambda v: JoinedTime(v.predictions, v.labels))
+    joined = _by_key(progress.versions, lambda v: JoinedTime(v.predictions, v.labels, v.life))
     return Progress(joins=progress.joins, joined=joined)
 
 

@@ -32,7 +32,7 @@ from consumers.messages.times import optional_rfc3339
 from consumers.roles.join_rows import label_messages, prediction_messages
 from consumers.roles.lost_records import lost_alerts, lost_records
 from consumers.roles.profiles import Profiles
-from consumers.roles.progress_reports import ProgressReports
+from consumers.roles.progress_reports import Lives, ProgressReports
 from consumers.roles.source_position import PartitionBatch, Position, Positions, append_times
 from consumers.roles.source_validation import SourceValidator
 from consumers.sources.arrow_stream import parts_of
@@ -97,12 +97,10 @@ def _dead_letter(record: Record, rejected: RejectedRow) -> Message:
     return dead_letter_message(row, rejected.reason, rejected.error, rejected.row)
 
 
-class Versions(Protocol):
+class Versions(Lives, Protocol):
     """The states of model versions, as far as is known without waiting."""
 
     def retired(self) -> Container[tuple[str, str]]: ...
-
-    def reset_ms(self, model: str, version: str) -> int | None: ...
 
 
 class Aggregate:
@@ -123,7 +121,7 @@ class Aggregate:
         self._positions: dict[TopicPartition, Position] = {}
         self._pending: dict[TopicPartition, Position] = {}
         self._idle: set[TopicPartition] = set()
-        self._progress = ProgressReports(partitions)
+        self._progress = ProgressReports(partitions, versions)
         self._json = JsonPredictions(profiles.schema)
 
     def on_partitions_assigned(
@@ -168,8 +166,9 @@ class Aggregate:
             return None
         self._idle = (self._idle | set(batch.idle)) - {block.source for block in blocks}
         sources = self._source_batch(batch, reached_ms)
-        messages = [*self._lost(blocks, sources), *self._predictions(blocks, sources)]
-        messages += self._labels(blocks, sources)
+        rows = [*self._predictions(blocks, sources), *self._labels(blocks, sources)]
+        begun = self._progress.beginnings(sources.partitions.values())
+        messages = [*self._lost(blocks, sources), *begun, *rows]
         for source, offset in batch.next_offsets.items():
             self._pending[source] = sources.partitions[source].after(offset)
             messages += self._store.messages(source, self._positions[source], self._pending[source])
@@ -249,7 +248,8 @@ class Aggregate:
         part = np.where(late, PARTS.index(Part.LATE), PARTS.index(Part.ON_TIME))
         summaries = count_data(rows.schema, rows, part)
         yield from summary_messages(rows.schema.model, summaries, self._partitions("summaries"))
-        yield from prediction_messages(rows, late, self._partitions("joins"))
+        life = self._versions.life(*rows.key)
+        yield from prediction_messages(rows, late, life, self._partitions("joins"))
 
     # -- labels --------------------------------------------------------------------------------
 

@@ -14,8 +14,13 @@ from pathlib import Path
 
 from consumers.messages.joined_rows import joined_rows_messages
 from consumers.messages.joins import decode_join_message
-from consumers.messages.progress import JoinProgress, VersionJoined, join_progress_messages
-from consumers.messages.reading import SCHEMA, MessageReader
+from consumers.messages.progress import (
+    JoinProgress,
+    SourceProgress,
+    VersionJoined,
+    join_progress_messages,
+)
+from consumers.messages.reading import SCHEMA, MessageReader, content_type
 from consumers.messages.records import (
     Batch,
     CommittedOffset,
@@ -39,6 +44,7 @@ from monitor.events.joining import JoinPolicy
 from monitor.events.progress import AppendTimes
 from monitor.identity import Key
 from monitor.plan import Plan, Time
+from producers.contract.arrow_columns import ARROW
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +84,11 @@ class Join:
         return behind
 
     def replay(self, records: Sequence[Record]) -> None:
-        for partition, step in self._steps(records).items():
-            self._write(self._stores[partition], step)
+        for partition, its_records in by_partition(records).items():
+            store = self._stores[partition]
+            for some in self._to_watermarks_taken_back(store, its_records):
+                self._expire_all(store, some)
+                self._write(store, self._step(store, some))
 
     def on_partitions_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         self._pending = {}
@@ -93,6 +102,8 @@ class Join:
             for store in self._stores.values():
                 self._expire(store)
             return None
+        for partition, records in by_partition(batch.records).items():
+            self._expire_all(self._stores[partition], records)
         self._pending = self._steps(batch.records)
         return Output([*self._joined_messages(), *self._progress_messages()])
 
@@ -145,6 +156,32 @@ class Join:
     def _expire(self, store: JoinStore) -> None:
         now = watermarks(store.state.clock, self._time_of)
         expire(store, now, self._join_policy, MOST_EXPIRED)
+
+    def _to_watermarks_taken_back(
+        self, store: JoinStore, records: Sequence[Record]
+    ) -> Iterator[Sequence[Record]]:
+        """The records in parts, each of which takes the watermark back at its begin at most."""
+        clock, start = store.state.clock, 0
+        for i, record in enumerate(records):
+            progress = self._progress_of(record)
+            if progress is not None:
+                if i > start and clock.is_taken_back(progress):
+                    yield records[start:i]
+                    start = i
+                clock = clock.updated(progress, self._time_of)
+        yield records[start:]
+
+    def _progress_of(self, record: Record) -> SourceProgress | None:
+        read = None if content_type(record.headers) == ARROW else self._reader.read(record)
+        return read if isinstance(read, SourceProgress) else None
+
+    def _expire_all(self, store: JoinStore, records: Sequence[Record]) -> None:
+        """If ``records`` take the watermark back: what it has passed must not come back with it."""
+        clock, read = store.state.clock, map(self._progress_of, records)
+        if any(one is not None and clock.is_taken_back(one) for one in read):
+            now = watermarks(clock, self._time_of)
+            while any(store.state.expired_ms.get(of, ms - 1) < ms for of, ms in now.items()):
+                self._expire(store)
 
     def _time_of(self, model: str) -> Time:
         return self._plan_of(model).time
@@ -210,6 +247,7 @@ class Join:
                 partition=partition.partition,
                 predictions=joined.predictions,
                 labels=joined.labels,
+                life=joined.life,
             )
             for partition, step in self._pending.items()
             for (model, version), joined in step.joined_times.items()

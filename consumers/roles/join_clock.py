@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from consumers.messages.progress import SourceProgress, VersionSeen
+from consumers.messages.progress import LabelsSeen, SourceProgress, VersionSeen
 from monitor.events.event_time import earliest, latest
 from monitor.events.progress import (
     AppendTimes,
@@ -21,23 +21,43 @@ TimeOf = Callable[[str], Time]  # the settings of a model
 
 
 @dataclass(frozen=True, slots=True)
+class VersionProgress:
+    """What was read of one version since its last reset."""
+
+    seen: SeenIn = field(default_factory=dict)
+    life: int | None = None
+    reset_ms: int | None = None
+
+    def updated(self, of: VersionSeen) -> VersionProgress:
+        """A worker that has not learned of the reset may report rows that were seen before."""
+        reset_ms = latest(self.reset_ms, of.reset_ms)
+        seen = _since({**self.seen, of.partition: of.seen}, reset_ms)
+        return VersionProgress(seen, latest(self.life, of.life), reset_ms)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelProgress:
     """What was read of one model.
 
     ``floor_ms`` is the watermark before the newest progress: watermarks never go back.
     """
 
-    versions: Mapping[str, SeenIn] = field(default_factory=dict)
+    versions: Mapping[str, VersionProgress] = field(default_factory=dict)
     labels: SeenIn = field(default_factory=dict)
     floor_ms: int | None = None
 
     def with_version(self, of: VersionSeen) -> ModelProgress:
         """With the rows of a version. If its time has started afresh, so does the watermark."""
-        before = self.versions.get(of.version, {})
-        old = before.get(of.partition)
-        afresh = old is not None and of.seen.first_append_ms > old.first_append_ms
-        versions = {**self.versions, of.version: {**before, of.partition: of.seen}}
-        return replace(self, versions=versions, floor_ms=None if afresh else self.floor_ms)
+        before = self.versions.get(of.version, VersionProgress())
+        after = before.updated(of)
+        floor_ms = None if _afresh(before.seen, after.seen) else self.floor_ms
+        return replace(self, versions={**self.versions, of.version: after}, floor_ms=floor_ms)
+
+    def with_labels(self, of: LabelsSeen) -> ModelProgress:
+        """With the labels of the model. If their time has started afresh, so does the watermark."""
+        labels = {**self.labels, of.partition: of.seen}
+        floor_ms = None if _afresh(self.labels, labels) else self.floor_ms
+        return replace(self, labels=labels, floor_ms=floor_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +79,39 @@ class JoinClock:
             model = changed[of_version.model]
             changed[of_version.model] = model.with_version(of_version)
         for of_labels in progress.label_models:
-            model = changed[of_labels.model]
-            labels = {**model.labels, of_labels.partition: of_labels.seen}
-            changed[of_labels.model] = replace(model, labels=labels)
+            changed[of_labels.model] = changed[of_labels.model].with_labels(of_labels)
         return JoinClock(
             self.predictions.updated(progress.predictions),
             self.labels.updated(progress.labels),
             {**self.models, **changed},
         )
 
+    def is_taken_back(self, progress: SourceProgress) -> bool:
+        """Whether a time of a model that is known starts afresh."""
+        return any(
+            of.version in model.versions
+            and _afresh(
+                model.versions[of.version].seen, model.versions[of.version].updated(of).seen
+            )
+            for of in progress.versions
+            if (model := self.models.get(of.model)) is not None
+        ) or any(
+            _afresh(model.labels, {**model.labels, of.partition: of.seen})
+            for of in progress.label_models
+            if (model := self.models.get(of.model)) is not None
+        )
+
     def joined(self, model: str, version: str, time: Time) -> JoinedTime:
-        """The event time up to which the rows of a version have been joined."""
+        """The event time up to which the rows of a version have been joined.
+
+        Labels that were seen before its reset do not count.
+        """
         progress = self.models[model]
-        seen = progress.versions[version]
-        predictions = event_time(seen, self.predictions, time)
-        labels = label_time(progress.labels, self.labels, seen, predictions, time)
-        return JoinedTime(predictions, labels)
+        own = progress.versions[version]
+        predictions = event_time(own.seen, self.predictions, time)
+        labels_seen = _since(progress.labels, own.reset_ms)
+        labels = label_time(labels_seen, self.labels, own.seen, predictions, time)
+        return JoinedTime(predictions, labels, own.life)
 
     def watermark_ms(self, model: str, time: Time) -> int | None:
         """Entries of a model that expire before it are complete. None: it is not known yet.
@@ -92,6 +129,21 @@ class JoinClock:
     def _with_floor(self, model: str, time_of: TimeOf) -> ModelProgress:
         progress = self.models.get(model, ModelProgress())
         return replace(progress, floor_ms=self.watermark_ms(model, time_of(model)))
+
+
+def _since(seen: SeenIn, reset_ms: int | None) -> SeenIn:
+    """Without the partitions whose rows were seen before a reset."""
+    if reset_ms is None:
+        return seen
+    return {number: one for number, one in seen.items() if one.first_append_ms > reset_ms}
+
+
+def _afresh(before: SeenIn, after: SeenIn) -> bool:
+    """Whether the time of a partition has started afresh, or is forgotten."""
+    return any(
+        number not in after or after[number].first_append_ms > one.first_append_ms
+        for number, one in before.items()
+    )
 
 
 def _models(progress: SourceProgress) -> set[str]:

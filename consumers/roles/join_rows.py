@@ -13,15 +13,15 @@ from consumers.messages.joins import JoinRows, ident_column, join_message
 from consumers.messages.records import Message
 from consumers.sources.groups import LabelRows, PredictionRows
 
-MOST_ROWS = 10_000  # of a message: 560 kB if nothing of it can be compressed
+MOST_ROWS = 10_000  # of a message: 600 kB if nothing of it can be compressed
 
 Ints = NDArray[np.int64]
 
 
 def prediction_messages(
-    rows: PredictionRows, late: NDArray[np.bool_], partitions: int
+    rows: PredictionRows, late: NDArray[np.bool_], life: int, partitions: int
 ) -> Iterable[Message]:
-    """Messages for ``joins``; ``late`` has shape (n,)."""
+    """Messages for ``joins``; ``late`` has shape (n,), ``life`` is that of the version."""
     schema, origin = rows.schema, rows.origin
     idents = identities(schema.model, origin.ids)
     for number, chosen in _by_partition(idents, partitions):
@@ -34,6 +34,7 @@ def prediction_messages(
             rows.score[chosen],
             rows.predicted[chosen].astype(np.float64),
             np.zeros(chosen.size, dtype=np.int64),
+            np.full(chosen.size, life),
         )
         yield join_message(own, number)
 
@@ -51,6 +52,7 @@ def label_messages(rows: LabelRows, seen_ms: Ints, partitions: int) -> Iterable[
             np.zeros(chosen.size),
             rows.label[chosen],
             seen_ms[chosen],
+            np.zeros(chosen.size, dtype=np.int64),
         )
         yield join_message(own, number)
 

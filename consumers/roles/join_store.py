@@ -2,7 +2,7 @@
 
 The keys of one partition's store::
 
-    m3                                  the state: offset, event times and counts
+    m4                                  the state: offset, event times and counts
     e + id                              the entry of an id
     x + model + expiry time + number    the index: ids of a model that expire about then
 
@@ -44,7 +44,7 @@ BLOOM_BITS = 10
 FULL = "No space left on device"
 DAMAGE = ("Corruption", "IO error: No such file or directory")  # other bytes, or files are missing
 
-_STATE = b"m3"  # another number for another format of the store
+_STATE = b"m4"  # another number for another format of the store
 _ENTRY, _INDEX = b"e", b"x"
 _OTHER = b"\xff"  # begins an entry in msgpack; ``ENTRY`` begins with its kind
 _NO_ENTRY = bytes(ENTRY.itemsize)

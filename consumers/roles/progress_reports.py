@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
+from consumers.messages.positions import SourceKey
 from consumers.messages.progress import (
     LabelsSeen,
     SourceProgress,
     VersionSeen,
+    join_source_messages,
     source_progress_messages,
 )
 from consumers.messages.reading import SCHEMA
 from consumers.messages.records import Message, TopicPartition
 from consumers.roles.source_position import PartitionBatch
-from monitor.events.progress import AppendTimes
+from monitor.events.progress import AppendTimes, Seen
+
+OfSource = tuple[TopicPartition, SourceKey, Seen]
 
 REACHED_EVERY_MS = 1_000  # append times that have moved by less are not reported
+
+
+class Lives(Protocol):
+    """The life of each model version, as far as is known."""
+
+    def life(self, model: str, version: str) -> int:
+        """Its number."""
+        ...
+
+    def reset_ms(self, key: SourceKey) -> int | None:
+        """When a version, or any version of a model, has begun afresh."""
+        ...
 
 
 class ProgressReports:
     """Reports the models that have new rows, and the append times that have moved."""
 
-    def __init__(self, partitions: Callable[[str], int]) -> None:
-        self._partitions = partitions
+    def __init__(self, partitions: Callable[[str], int], lives: Lives) -> None:
+        self._partitions, self._lives = partitions, lives
         self._reported_ms: dict[TopicPartition, int] = {}
         self._pending_ms: dict[TopicPartition, int] = {}
 
@@ -40,8 +57,8 @@ class ProgressReports:
             schema=SCHEMA,
             predictions=self._append_times("predictions", moved),
             labels=self._append_times("labels", moved),
-            versions=list(_versions(batches)),
-            label_models=list(_label_models(batches)),
+            versions=self._versions(_seen(batches)),
+            label_models=_label_models(_seen(batches)),
         )
         if not (moved or progress.versions or progress.label_models):
             return []
@@ -53,6 +70,29 @@ class ProgressReports:
                 has_append_times=bool(moved),
             )
         )
+
+    def beginnings(self, batches: Iterable[PartitionBatch]) -> Iterable[Message]:
+        """For ``join``, before its rows: the times of versions and labels that begin afresh.
+
+        Otherwise the watermark from before their reset would expire the first of these rows.
+        """
+        begun = [
+            (batch.source, key, seen)
+            for batch in batches
+            for key, seen in sorted(batch.begun.items())
+            if self._lives.reset_ms(key) is not None
+        ]
+        if not begun:
+            return []
+        partitions = self._partitions("joins")
+        progress = SourceProgress(
+            schema=SCHEMA,
+            predictions=self._append_times("predictions", {}),
+            labels=self._append_times("labels", {}),
+            versions=self._versions(begun),
+            label_models=_label_models(begun),
+        )
+        return join_source_messages(progress, partitions)
 
     def confirm(self) -> None:
         """The last messages were committed."""
@@ -73,22 +113,35 @@ class ProgressReports:
             >= self._reported_ms.get(partition, at_ms - REACHED_EVERY_MS) + REACHED_EVERY_MS
         }
 
+    def _versions(self, found: Iterable[OfSource]) -> list[VersionSeen]:
+        return [
+            VersionSeen(
+                model=key[0],
+                version=key[1],
+                partition=source.partition,
+                seen=seen,
+                life=self._lives.life(key[0], key[1]),
+                reset_ms=self._lives.reset_ms(key),
+            )
+            for source, key, seen in found
+            if source.topic == "predictions"
+        ]
+
     def _append_times(self, topic: str, moved: Mapping[TopicPartition, int]) -> AppendTimes:
         reached_ms = {p.partition: at_ms for p, at_ms in moved.items() if p.topic == topic}
         return AppendTimes(self._partitions(topic), reached_ms)
 
 
-def _versions(batches: Iterable[PartitionBatch]) -> Iterable[VersionSeen]:
-    for batch in batches:
-        if batch.source.topic == "predictions":
-            for (model, version), seen in sorted(batch.seen.items()):
-                yield VersionSeen(
-                    model=model, version=version, partition=batch.source.partition, seen=seen
-                )
+def _seen(batches: Iterable[PartitionBatch]) -> list[OfSource]:
+    """The keys with new rows."""
+    return [
+        (batch.source, key, seen) for batch in batches for key, seen in sorted(batch.seen.items())
+    ]
 
 
-def _label_models(batches: Iterable[PartitionBatch]) -> Iterable[LabelsSeen]:
-    for batch in batches:
-        if batch.source.topic == "labels":
-            for (model,), seen in sorted(batch.seen.items()):
-                yield LabelsSeen(model=model, partition=batch.source.partition, seen=seen)
+def _label_models(found: Iterable[OfSource]) -> list[LabelsSeen]:
+    return [
+        LabelsSeen(model=key[0], partition=source.partition, seen=seen)
+        for source, key, seen in found
+        if source.topic == "labels"
+    ]

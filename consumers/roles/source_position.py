@@ -50,13 +50,12 @@ class Position:
         """The newest event time of all models."""
         return latest(*(seen.newest_ms for seen in self.seen.values()))
 
-    def since_resets(self, reset_ms: Callable[[str, str], int | None]) -> Position:
-        """Without the event times of versions whose rows were seen before their last reset."""
+    def since_resets(self, reset_ms: Callable[[SourceKey], int | None]) -> Position:
+        """Without the event times of rows that were seen before the last reset of their key."""
         afresh = {
             key
             for key, seen in self.seen.items()
-            if len(key) > 1 and (at_ms := reset_ms(key[0], key[1])) is not None
-            if seen.first_append_ms <= at_ms
+            if (at_ms := reset_ms(key)) is not None and seen.first_append_ms <= at_ms
         }
         if not afresh:
             return self
@@ -164,6 +163,7 @@ class PartitionBatch:
     counts: Counter[str] = field(default_factory=Counter)
     dead: Counter[str] = field(default_factory=Counter)
     seen: dict[SourceKey, Seen] = field(default_factory=dict)  # those with new rows
+    begun: dict[SourceKey, Seen] = field(default_factory=dict)  # the first rows, at the oldest time
     append_ms: int | None = None
 
     def newest_before(
@@ -182,7 +182,14 @@ class PartitionBatch:
             int(append_ms.max()),
         )
         self.seen[key] = rows.plus(before)
+        if key not in self.before.seen:
+            self._begin(key, int(time_ms.min()), rows.first_append_ms)
         return newest_before(None if before is None else before.newest_ms, time_ms)
+
+    def _begin(self, key: SourceKey, oldest_ms: int, append_ms: int) -> None:
+        before = self.begun.get(key)
+        if before is None or oldest_ms < before.newest_ms:
+            self.begun[key] = Seen(oldest_ms, append_ms, append_ms, append_ms)
 
     def after(self, next_offset: int) -> Position:
         """The position after this batch."""

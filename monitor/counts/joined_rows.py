@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from monitor.counts.counting import count_outcomes, count_repeated
 from monitor.counts.schema import Schema
 from monitor.counts.summary import PARTS, Part, Summary
-from monitor.counts.task import NO_LABEL
 from monitor.identity import Key
 
 Whole = NDArray[np.int64]
@@ -65,7 +64,7 @@ def count_joined(schema: Schema, rows: JoinedRows, label_wait_ms: int) -> list[S
     parts = np.repeat([PARTS.index(Part.FINAL), PARTS.index(Part.AMENDED)], len(rows))
     counted = np.flatnonzero(signs)
     row = counted % max(len(rows), 1)
-    is_labelled = rows.label[row] != NO_LABEL
+    is_labelled = ~np.isnan(rows.label[row])
     labelled, repeated = row[is_labelled], row[~is_labelled]
     return count_outcomes(
         schema,

@@ -19,7 +19,8 @@ from monitor.events.joining import Entry, JoinPolicy, Label, ScoredPrediction
 PREDICTION, LABEL, LATE = 1, 2, 4  # bits of ``kind``; 0: an empty entry
 ENTRY = np.dtype(
     [
-        ("kind", "<u4"),
+        ("kind", "<u2"),
+        ("life", "<u2"),  # of the version of the prediction
         ("version", "<u4"),  # its number; who stores entries numbers the versions
         ("time_ms", "<i8"),
         ("score", "<f8"),
@@ -29,9 +30,9 @@ ENTRY = np.dtype(
         ("seen_ms", "<i8"),
     ]
 )
-EMPTY = (0, 0, 0, 0.0, 0, 0, 0.0, 0)
+EMPTY = (0, 0, 0, 0, 0.0, 0, 0, 0.0, 0)
 NO_WATERMARK = -(1 << 62)  # nothing expires by it
-_OF_PREDICTION = ("version", "time_ms", "score", "predicted")
+_OF_PREDICTION = ("life", "version", "time_ms", "score", "predicted")
 _OF_LABEL = ("label_ms", "label", "seen_ms")
 
 Entries = NDArray[Any]  # of ``ENTRY``; the fields of what an entry lacks are 0
@@ -90,7 +91,7 @@ class Added:
     """
 
     entries: Entries
-    alone: Flags  # the row is the second of its kind; the entry is empty if it had expired
+    alone: Flags  # the row is another of its kind; the entry is empty if it had expired
     joined: Flags
     pairs: Entries  # of those that are joined
     counts: Counter[str]
@@ -100,27 +101,37 @@ def add_rows(entries: Entries, rows: Entries, watermark_ms: Times, policies: Pol
     """``entries`` with one of ``rows`` each, all of shape (n,).
 
     A row finds its entry as it is at ``watermark_ms``, and an entry that is expired then is empty
-    afterwards.
+    afterwards. A prediction of a higher life of its version replaces the one before.
     """
     before, counts = entries.copy(), Counter[str]()
     _drop_expired(before, watermark_ms, policies, counts)
-    alone = before["kind"] & rows["kind"] & (PREDICTION | LABEL) != 0
+    another = before["kind"] & rows["kind"] & (PREDICTION | LABEL) != 0
+    alone = another & ~_of_higher_life(before, rows)
     after = _merged(before, rows)
     after[alone] = before[alone]
     added = ~alone
-    joined = policies.fit(after) & added
+    joined, joined_before = policies.fit(after) & added, policies.fit(before) & added
     waiting = policies.waiting(after).astype(np.int64) - policies.waiting(before)
     counts["waiting"] += int(waiting[added].sum())
-    counts["matched"] += int(joined.sum())
+    counts["matched"] += int(joined.sum()) - int(joined_before.sum())
     pairs = after[joined]
     _drop_expired(after, watermark_ms, policies, counts)
     return Added(after, alone, joined, pairs, counts)
 
 
+def _of_higher_life(entries: Entries, rows: Entries) -> Flags:
+    """Which rows are predictions of a higher life of the version that an entry has one of."""
+    scored = entries["kind"] & rows["kind"] & PREDICTION != 0
+    same = rows["version"] == entries["version"]
+    higher: Flags = scored & same & (rows["life"] > entries["life"])
+    return higher
+
+
 def _merged(entries: Entries, rows: Entries) -> Entries:
     merged = entries.copy()
-    for bit, names in ((PREDICTION, _OF_PREDICTION), (LABEL, _OF_LABEL)):
-        chosen = rows["kind"] & bit != 0
+    for bits, names in ((PREDICTION | LATE, _OF_PREDICTION), (LABEL, _OF_LABEL)):
+        chosen = rows["kind"] & bits != 0
+        merged["kind"][chosen] &= ~np.uint16(bits)
         for name in names:
             merged[name][chosen] = rows[name][chosen]
     merged["kind"] |= rows["kind"]
@@ -141,9 +152,9 @@ def _drop_expired(
 
 def entry_of(model: str, columns: Any, versions: Sequence[str]) -> Entry:
     """One of ``Entries`` as an ``Entry``."""
-    kind, version, time_ms, score, predicted, label_ms, label, seen_ms = columns.item()
+    kind, life, version, time_ms, score, predicted, label_ms, label, seen_ms = columns.item()
     late = bool(kind & LATE)
-    scored = ScoredPrediction(time_ms, score, predicted, versions[version], late)
+    scored = ScoredPrediction(time_ms, score, predicted, versions[version], late, life)
     return Entry(
         model,
         (scored,) if kind & PREDICTION else (),
@@ -157,10 +168,10 @@ def columns_of(entry: Entry, number_of: Callable[[str], int]) -> tuple[float, ..
         return None
     if entry.repeated_predictions or entry.repeated_labels:
         return None
-    kind, version, scored, label = EMPTY[0], EMPTY[1], EMPTY[2:5], EMPTY[5:]
+    kind, life, version, scored, label = *EMPTY[:3], EMPTY[3:6], EMPTY[6:]
     for prediction in entry.predictions:
         kind |= PREDICTION | (LATE if prediction.late else 0)
-        version, scored = number_of(prediction.version), prediction[:3]
+        life, version, scored = prediction.life, number_of(prediction.version), prediction[:3]
     for known in entry.labels:
         kind, label = kind | LABEL, (*known,)
-    return (kind, version, *scored, *label)
+    return (kind, life, version, *scored, *label)

@@ -7,6 +7,10 @@ follow from it (``joined_rows``) depend on these two sets alone, so the order of
 matter. A batch changes the sets; the panes are updated by the difference between the rows before
 and after the batch (``joined_row_changes``).
 
+A version that is reset begins a new life, and may send the same ids again. The first prediction of
+a higher life replaces those of the lower one. What these have counted is not taken back: it belongs
+to the panes of the life before. A prediction of a lower life that comes afterwards is dropped.
+
 Each version has up to two rows, one in each sum of a pane:
 
 * *all*: its earliest prediction with the latest label that fits the prediction;
@@ -48,6 +52,7 @@ class ScoredPrediction(NamedTuple):
     predicted: int
     version: str
     late: bool
+    life: int = 0  # of the version; an entry holds predictions of the newest life only
 
 
 class Label(NamedTuple):
@@ -117,13 +122,20 @@ class JoinedRow(NamedTuple):
 
 
 def add_rows(entry: Entry, rows: Iterable[ScoredPrediction | Label]) -> Entry:
-    """``entry`` with ``rows`` in it. An exact repetition is counted and not stored."""
+    """``entry`` with ``rows`` in it. An exact repetition is counted and not stored.
+
+    Of the predictions of a version, those of its newest life are kept.
+    """
     predictions, labels = set(entry.predictions), {row[:2]: row for row in entry.labels}
     repeated_predictions, repeated_labels = entry.repeated_predictions, entry.repeated_labels
     for row in rows:
         if isinstance(row, ScoredPrediction):
-            repeated_predictions += any(row.version == other.version for other in predictions)
-            predictions.add(row)
+            same = {other for other in predictions if other.version == row.version}
+            if any(other.life > row.life for other in same):
+                continue
+            earlier = {other for other in same if other.life < row.life}
+            predictions = predictions - earlier | {row}
+            repeated_predictions += same != earlier
         else:
             repeated_labels += row[:2] in labels
             # The repetition with the smallest ``seen_ms`` is kept, so that order does not matter.
@@ -144,7 +156,8 @@ def repetition(before: Entry, prediction: ScoredPrediction) -> list[tuple[Joined
     in the sum *final*, those on time but the earliest of them. They were counted as rows, and
     cannot get a label of their own.
     """
-    same = [one for one in before.predictions if one.version == prediction.version]
+    of = (prediction.version, prediction.life)
+    same = [one for one in before.predictions if (one.version, one.life) == of]
     on_time = [one for one in same if not one.late]
     rows = []
     if same:
@@ -157,9 +170,14 @@ def repetition(before: Entry, prediction: ScoredPrediction) -> list[tuple[Joined
 def joined_row_changes(
     before: Entry, after: Entry, policy: JoinPolicy
 ) -> list[tuple[JoinedRow, int]]:
-    """The rows that the panes gain (+1) and lose (-1) when ``before`` becomes ``after``."""
+    """The rows that the panes gain (+1) and lose (-1) when ``before`` becomes ``after``.
+
+    They do not lose those of a life that ended.
+    """
+    life = {prediction.version: prediction.life for prediction in after.predictions}
+    same = tuple(one for one in before.predictions if life.get(one.version) == one.life)
     difference = joined_rows(after, policy)
-    difference.subtract(joined_rows(before, policy))
+    difference.subtract(joined_rows(before._replace(predictions=same), policy))
     return [(row, sign) for row, sign in difference.items() if sign]
 
 

@@ -17,6 +17,7 @@ class JoinedTime:
 
     predictions: EventTime | None
     labels: EventTime | None
+    life: int | None = None  # of the version; None: not known, of an earlier release
 
 
 JoinedIn = Mapping[int, JoinedTime]  # by partition of ``joins``

@@ -18,14 +18,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TypeVar
 
 from monitor.counts.joined_rows import JoinedRows
 from monitor.counts.summary import Summary
 from monitor.events.event_time import latest
 from monitor.events.progress import Seen
 from monitor.identity import Key, VersionKey
-from monitor.windows.clocks import AppendClock, Progress
+from monitor.windows.clocks import AppendClock, JoinedTime, Progress
 from monitor.windows.panes import Pane
+
+T = TypeVar("T")
 
 AUTOMATIC = "driftline"  # who made a change that nobody requested
 
@@ -115,15 +118,16 @@ def after_request(lives: Lives, request: LifeRequest, offset: int) -> LifeChange
     state = None if before is None else before.state
     if not fits(state, action):
         return LifeChanges()
-    afresh = action in (LifeAction.RETIRE, LifeAction.RESTORE, LifeAction.RESET)
+    afresh = action in (LifeAction.RESTORE, LifeAction.RESET)
+    dropped = afresh or action is LifeAction.RETIRE
     life = Life(
         _RESULT.get(action, state or VersionState.LIVE),
         request.at_ms,
         request.by,
         request.why,
-        offset if afresh or before is None else before.after_offset,
-        request.at_ms if action is LifeAction.RESET else _reset_ms(before),
-        life_number(before) + (action in (LifeAction.RESTORE, LifeAction.RESET)),
+        offset if dropped or before is None else before.after_offset,
+        request.at_ms if afresh else _reset_ms(before),
+        life_number(before) + afresh,
     )
     ended = (key,) if action in (LifeAction.RETIRE, LifeAction.RESET) else ()
     if action is LifeAction.PROMOTE:
@@ -210,8 +214,16 @@ def _progress_of(lives: Lives, progress: Progress, offset: int) -> Progress:
         for key, of in progress.seen.items()
         if _belongs(lives.get(key), offset)
     }
-    joined = {key: of for key, of in progress.joined.items() if _belongs(lives.get(key), offset)}
-    return replace(progress, seen={key: of for key, of in seen.items() if of}, joined=joined)
+    joined = {
+        key: {n: one for n, one in of.items() if not _of_earlier_life(lives.get(key), one)}
+        for key, of in progress.joined.items()
+        if _belongs(lives.get(key), offset)
+    }
+    return replace(progress, seen=_not_empty(seen), joined=_not_empty(joined))
+
+
+def _not_empty(of: Mapping[VersionKey, Mapping[int, T]]) -> dict[VersionKey, Mapping[int, T]]:
+    return {key: parts for key, parts in of.items() if parts}
 
 
 def _belongs(life: Life | None, offset: int) -> bool:
@@ -222,6 +234,11 @@ def _reset(life: Life | None, seen: Seen) -> bool:
     """Whether the rows that were seen begin before the version was reset."""
     reset_ms = None if life is None else life.reset_ms
     return reset_ms is not None and seen.first_append_ms <= reset_ms
+
+
+def _of_earlier_life(life: Life | None, joined: JoinedTime) -> bool:
+    """Whether ``join`` has not yet seen that the version began afresh."""
+    return joined.life is not None and joined.life < life_number(life)
 
 
 def _reset_ms(life: Life | None) -> int | None:

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from consumers.messages.joins import JoinColumns, decode_join_message
+from consumers.messages.positions import SourceKey
 from consumers.messages.progress import SourceProgress
 from consumers.messages.records import (
     Batch,
@@ -363,13 +364,23 @@ class VersionStates:
         *retired: tuple[str, str],
         resets: Mapping[tuple[str, str], int] | None = None,
     ) -> None:
-        self._retired, self._resets = set(retired), resets or {}
+        self._retired, self._lives = set(retired), dict[tuple[str, str], int]()
+        self._resets: dict[SourceKey, int] = {}
+        for key, at_ms in (resets or {}).items():
+            self.reset(*key, at_ms)
+
+    def reset(self, model: str, version: str, at_ms: int) -> None:
+        self._resets |= {(model, version): at_ms, (model,): at_ms}
+        self._lives[model, version] = self.life(model, version) + 1
 
     def retired(self) -> set[tuple[str, str]]:
         return self._retired
 
-    def reset_ms(self, model: str, version: str) -> int | None:
-        return self._resets.get((model, version))
+    def life(self, model: str, version: str) -> int:
+        return self._lives.get((model, version), 0)
+
+    def reset_ms(self, key: SourceKey) -> int | None:
+        return self._resets.get(key)
 
 
 def positions_of(log: Log) -> Positions:

@@ -33,6 +33,7 @@ rows = st.lists(
         st.floats(0, 1),
         st.integers(0, 1),
         st.sampled_from([NEVER, 0, 2**53]),
+        st.sampled_from([0, 1, 65_535]),
     ),
     max_size=20,
 )
@@ -41,8 +42,8 @@ rows = st.lists(
 @given(rows=rows)
 @settings(max_examples=30, deadline=None)
 def test_join_rows_are_read_as_they_were_written(rows):
-    columns: Any = list(zip(*rows, strict=True)) or [()] * 7
-    types = [np.int64, bool, np.float64, np.float64, np.int64]
+    columns: Any = list(zip(*rows, strict=True)) or [()] * 8
+    types = [np.int64, bool, np.float64, np.float64, np.int64, np.int64]
     arrays: Any = [np.array(c, dtype=t) for c, t in zip(columns[2:], types, strict=True)]
     written = JoinRows("flight-delay", list(columns[0]), list(columns[1]), *arrays)
     message = join_message(written, 3)
@@ -53,7 +54,7 @@ def test_join_rows_are_read_as_they_were_written(rows):
     assert read.model == written.model
     assert [one.tobytes() for one in read.ident] == written.ident
     assert [versions[number] for number in read.version] == written.version
-    for name in ("time_ms", "late", "score", "value", "seen_ms"):
+    for name in ("time_ms", "late", "score", "value", "seen_ms", "life"):
         assert getattr(read, name).tolist() == getattr(written, name).tolist()
         assert getattr(read, name).dtype == getattr(written, name).dtype
 
@@ -68,7 +69,8 @@ def message_of(columns: dict[str, Any]) -> Record:
 
 def test_join_rows_have_values_as_float64_and_a_list_of_segments():
     one: Any = np.array([1])
-    rows = JoinRows("m", [bytes(16)], ["1"], one, one.astype(bool), one.astype(float), one, one)
+    flag, number = one.astype(bool), one.astype(float)
+    rows = JoinRows("m", [bytes(16)], ["1"], one, flag, number, one, one, one)
     message = join_message(rows, 0)
     _, table = read_arrow(message.value, "joins")
     assert table.schema.field("value").type == pa.float64()
@@ -88,6 +90,7 @@ def test_join_rows_of_other_releases_are_read(columns):
     read = decode_join_message(message_of(columns))
     assert isinstance(read, JoinColumns)
     assert (read.value.tolist(), read.value.dtype) == ([1], np.float64)
+    assert (read.life.tolist(), read.life.dtype) == ([0], np.int64)
 
 
 @pytest.mark.parametrize("value", [0.5, np.nan, np.inf])

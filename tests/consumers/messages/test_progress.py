@@ -29,6 +29,7 @@ numbers = st.integers(0, 99)
 append_times = st.builds(AppendTimes, numbers, st.dictionaries(numbers, times_ms, max_size=5))
 seens = st.builds(Seen, times_ms, times_ms, times_ms, times_ms)
 event_times = st.none() | st.builds(EventTime, times_ms, st.booleans(), st.none() | times_ms)
+lives = st.none() | st.integers(0, 9)
 names = {"model": st.just("m"), "version": st.sampled_from(["1", "2"]), "partition": numbers}
 
 
@@ -46,7 +47,13 @@ def written(progress: SourceProgress, **partitions: int) -> list[Message]:
 @given(
     predictions=append_times,
     labels=append_times,
-    version=st.builds(VersionSeen, **names, seen=seens),
+    version=st.builds(
+        VersionSeen,
+        **names,
+        seen=seens,
+        life=lives,
+        reset_ms=lives,
+    ),
     of_labels=st.builds(LabelsSeen, model=st.just("m"), partition=numbers, seen=seens),
 )
 @settings(max_examples=40, deadline=None)
@@ -66,11 +73,16 @@ def test_source_progress_is_read_by_join_and_detect_as_it_was_written(
     assert decode_summary_message(record(to_summaries)) == Progress(predictions, seen)
 
 
-@given(joins=append_times, joined=st.builds(JoinedTime, event_times, event_times))
+@given(joins=append_times, joined=st.builds(JoinedTime, event_times, event_times, lives))
 @settings(max_examples=40, deadline=None)
 def test_join_progress_is_read_by_detect_as_it_was_written(joins, joined):
     version = VersionJoined(
-        model="m", version="1", partition=3, predictions=joined.predictions, labels=joined.labels
+        model="m",
+        version="1",
+        partition=3,
+        predictions=joined.predictions,
+        labels=joined.labels,
+        life=joined.life,
     )
     progress = JoinProgress(schema=1, joins=joins, versions=[version])
     (message,) = join_progress_messages(progress, 1, has_append_times=True)
@@ -79,7 +91,8 @@ def test_join_progress_is_read_by_detect_as_it_was_written(joins, joined):
 
 
 def seen_of(model: str) -> VersionSeen:
-    return VersionSeen(model=model, version="1", partition=0, seen=Seen(7, 9, 8, 9))
+    seen = Seen(7, 9, 8, 9)
+    return VersionSeen(model=model, version="1", partition=0, seen=seen, life=1, reset_ms=5)
 
 
 def models(messages: Iterable[Message]) -> dict[int, set[str]]:
@@ -124,12 +137,13 @@ def test_the_json_of_progress_is_that_of_schema_1():
         label_models=[LabelsSeen(model="m", partition=0, seen=Seen(7, 9, 8, 9))],
     )
     seen = {"newest_ms": 7, "newest_append_ms": 9, "first_append_ms": 8, "last_append_ms": 9}
+    of_version = {"model": "m", "version": "1", "partition": 0}
     assert json.loads(written(sources)[0].value or b"") == {
         "type": "sources",
         "schema": 1,
         "predictions": {"total": 2, "reached_ms": {"0": 9}},
         "labels": {"total": 1, "reached_ms": {}},
-        "versions": [{"model": "m", "version": "1", "partition": 0, "seen": seen}],
+        "versions": [{**of_version, "seen": seen, "life": 1, "reset_ms": 5}],
         "label_models": [{"model": "m", "partition": 0, "seen": seen}],
     }
     joins = JoinProgress(
@@ -137,7 +151,12 @@ def test_the_json_of_progress_is_that_of_schema_1():
         joins=AppendTimes(1, {0: 9}),
         versions=[
             VersionJoined(
-                model="m", version="1", partition=0, predictions=EventTime(7, True, 9), labels=None
+                model="m",
+                version="1",
+                partition=0,
+                predictions=EventTime(7, True, 9),
+                labels=None,
+                life=1,
             )
         ],
     )
@@ -148,7 +167,7 @@ def test_the_json_of_progress_is_that_of_schema_1():
         "joins": {"total": 1, "reached_ms": {"0": 9}},
         "versions": [
             {
-                **{"model": "m", "version": "1", "partition": 0, "labels": None},
+                **{"model": "m", "version": "1", "partition": 0, "labels": None, "life": 1},
                 "predictions": {"ms": 7, "idle": True, "runs_from_ms": 9},
             }
         ],

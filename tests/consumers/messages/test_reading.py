@@ -49,7 +49,7 @@ DOCUMENTS = dict(
 )
 SUMMARY = Summary("m", "1", 0, Part.ON_TIME, {"rows": Counts.of([0])})
 ONE: Any = np.array([1])
-ROWS = JoinRows("m", [bytes(16)], ["1"], ONE, ONE.astype(bool), ONE.astype(float), ONE, ONE)
+ROWS = JoinRows("m", [bytes(16)], ["1"], ONE, ONE.astype(bool), ONE.astype(float), ONE, ONE, ONE)
 ARROW_TOPICS: dict[str, Message] = {
     "summaries": summary_messages("m", [SUMMARY], 1)[0],
     "joins": join_message(ROWS, 0),

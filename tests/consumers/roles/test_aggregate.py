@@ -15,7 +15,12 @@ from hypothesis import strategies as st
 
 from consumers.dead_letters.dead_letter import MAX_BYTES
 from consumers.messages.alerts import decode_alert
-from consumers.messages.joins import identity, identity_partition
+from consumers.messages.joins import (
+    JoinColumns,
+    decode_join_message,
+    identity,
+    identity_partition,
+)
 from consumers.messages.records import (
     Batch,
     CommittedOffset,
@@ -58,6 +63,7 @@ P0, P1 = TopicPartition("predictions", 0), TopicPartition("predictions", 1)
 L0, L1 = TopicPartition("labels", 0), TopicPartition("labels", 1)
 J0 = TopicPartition("joins", 0)
 SOURCES = (P0, P1, L0, L1)
+ONE = ("m", "1")
 OTHER_PANE = profile("coarse", pane_ms=2 * PANE)
 
 
@@ -757,6 +763,59 @@ def test_event_time_of_a_version_starts_afresh_after_its_reset():
     worker.work()
     assert position(log, P0).seen["m", "1"] == Seen(T0 + 1, NOW + 7, NOW + 6, NOW + 7)
     assert position(log, P0).counts["too_late"] == 1
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_label_time_of_a_model_starts_afresh_after_the_reset_of_any_of_its_versions(version):
+    log = new_log()
+    send(log, (L0, label(time=T0 + 9_000)), (L0, label(time=T0 + 9_000, model="n")))
+    profiles = table(later=[profile("n")])
+    Worker(aggregate(log, profiles), log, SOURCES).work()
+    states = VersionStates(resets={("m", version): NOW + 5})
+    worker = Worker(aggregate(log, profiles, states), log, SOURCES)
+    for append_ms, model in ((NOW + 6, "m"), (NOW + 7, "m"), (NOW + 7, "n")):
+        log.append(Message("labels", None, label(id="r2", time=T0 + 1, model=model), 0), append_ms)
+        worker.work()
+    seen = position(log, L0).seen
+    assert seen["m",] == Seen(T0 + 1, NOW + 7, NOW + 6, NOW + 7)
+    assert seen["n",] == Seen(T0 + 9_000, NOW, NOW, NOW + 7)
+    r2 = {identity(model, "r2") for model in ("m", "n")}
+    rows = [row for row in join_rows(log.all("joins")) if row[0] in r2]
+    assert sorted(row[-1] for row in rows) == [NEVER, T0 + 1, T0 + 9_000]
+
+
+def test_rows_and_progress_have_the_life_of_their_version():
+    log = new_log()
+    send(log, (P0, prediction()), (P0, prediction(version="2")), (L0, label()))
+    states = VersionStates(resets={("m", "2"): NOW - 5})
+    states.reset("m", "2", NOW - 4)
+    Worker(aggregate(log, versions=states), log, SOURCES).work()
+    read = [decode_join_message(record) for record in log.all("joins")]
+    rows = [one for one in read if isinstance(one, JoinColumns)]
+    found = {(tuple(one.versions), tuple(one.life.tolist())) for one in rows}
+    assert found == {(("1",), (0,)), (("2",), (2,)), ((), (0,))}
+    *_, progress = source_progress(log.all("joins"))
+    seen = [(one.version, one.life, one.reset_ms) for one in progress.versions]
+    assert seen == [("1", 0, None), ("2", 2, NOW - 4)]
+
+
+def test_times_that_begin_afresh_go_to_join_before_their_rows():
+    """The watermark from before the reset would expire them."""
+    log = new_log()
+    times = (T0 + 5, T0, T0 + 9)
+    send(log, *((P0, prediction(time=at_ms)) for at_ms in times))
+    send(log, *((L1, label(time=at_ms)) for at_ms in times), (P0, prediction(version="2")))
+    worker = Worker(aggregate(log, versions=VersionStates(resets={ONE: NOW - 5})), log, SOURCES)
+    worker.work()
+    first, *_, last = log.read(J0)
+    (begun,), (end,) = source_progress([first]), source_progress([last])
+    oldest = Seen(T0, NOW, NOW, NOW)
+    assert [(one.version, one.seen, one.life) for one in begun.versions] == [("1", oldest, 1)]
+    assert [(one.partition, one.seen) for one in begun.label_models] == [(1, oldest)]
+    assert [one.seen.newest_ms for one in end.versions] == [T0 + 9, T0]
+    send(log, (P0, prediction()), (L1, label()))
+    worker.work()
+    assert len(source_progress(log.read(J0))) == 3  # nothing begins any more
 
 
 # -- idle partitions ---------------------------------------------------------------------------

@@ -139,7 +139,9 @@ class ByDefinition:
         for version in {p[3] for p in predictions}:
             mine = [p for p in predictions if p[3] == version]
             chosen |= self._count("whole", min(mine), known)
+            self._repeat("whole", sorted(mine)[1:])
             if on_time := [p for p in mine if not p[4]]:
+                self._repeat("final", sorted(on_time)[1:])
                 first = min(on_time)
                 in_time = [label for label in known if self._in_time(label, first)]
                 self._count("final", first, in_time)
@@ -160,6 +162,10 @@ class ByDefinition:
         into["scores_labels"][2 * min(int(score * 10_000), 9_999) + int(label_row[1])] += 1
         into["errors"][int(errors.sample.locate(distance)[0])] += 1
         return {label_row}
+
+    def _repeat(self, sum_: str, predictions: list[Any]) -> None:
+        for time_ms, *_, version, _ in predictions:
+            self.found[sum_, version, time_ms - time_ms % PANE]["repeated"][0] += 1
 
     def _fits(self, label: Any, prediction_row: Any) -> bool:
         time_ms, _, seen_ms = label
@@ -355,7 +361,13 @@ def role(log: Log, tmp_path: Path) -> Iterator[Join]:
 
 
 def row(id_: str, at_ms: int, version: str | None, value: int, **fields: Any) -> Message:
-    own = {"late": False, "score": 0.7, "seen_ms": NEVER if version is None else 0, **fields}
+    own = {
+        "late": False,
+        "score": 0.7,
+        "seen_ms": NEVER if version is None else 0,
+        "life": 0,
+        **fields,
+    }
     columns = JoinRows(
         "m",
         [identity("m", id_)],
@@ -365,6 +377,7 @@ def row(id_: str, at_ms: int, version: str | None, value: int, **fields: Any) ->
         np.array([own["score"]], dtype=np.float64),
         np.array([value]),
         np.array([own["seen_ms"]]),
+        np.array([own["life"]]),
     )
     return join_message(columns, 0)
 
@@ -504,11 +517,6 @@ def test_a_late_prediction_is_never_final(log, role):
     assert (counted(found, "final"), counted(found, "whole")) == ({}, {(1, 1): 1})
 
 
-# -- forgetting --------------------------------------------------------------------------------
-
-KEPT = HORIZON + LATENESS  # an entry is forgotten once both watermarks are so far past it
-
-
 def entries(tmp_path: Path, *ids: str) -> list[bool]:
     """Whether the closed store has entries of the ids."""
     store = JoinStore(tmp_path / "0")
@@ -516,6 +524,101 @@ def entries(tmp_path: Path, *ids: str) -> list[bool]:
     found = store.find(ident.reshape(-1, 16))
     store.close()
     return found.existed.tolist()
+
+
+# -- lives -------------------------------------------------------------------------------------
+
+KEPT = HORIZON + LATENESS  # an entry is forgotten once both watermarks are so far past it
+LABEL = label_row("a", 100)
+OLD, NEW = (prediction_row("a", 0, life=life) for life in (0, 1))
+
+
+@pytest.mark.parametrize("most", [1, 1_000], ids=["one by one", "at once"])
+@pytest.mark.parametrize(
+    ("rows", "rows_labelled"),
+    [
+        pytest.param([OLD, LABEL, NEW, LABEL], 2, id="all rows again"),
+        pytest.param([OLD, LABEL, NEW], 2, id="the label that came before the reset"),
+        pytest.param([OLD, LABEL, LABEL, NEW], 2, id="the label again before the prediction"),
+        pytest.param([OLD, NEW, LABEL], 1, id="a label after the reset"),
+        pytest.param([OLD, NEW, LABEL, OLD], 1, id="a row of the old life comes late"),
+        pytest.param([NEW, LABEL, NEW], 1, id="a prediction twice in a life"),
+    ],
+)
+def test_a_label_joins_the_predictions_of_each_life_once(log, role, rows, rows_labelled, most):
+    """What the life before has counted is not taken back: ``detect`` has dropped it."""
+    assert counted(joined(log, role, *rows, most=most), "whole") == {(1, 1): rows_labelled}
+    every_label_has_one_outcome(role)
+
+
+def test_a_repetition_is_one_of_the_same_life(log, role):
+    joined(log, role, OLD, LABEL, NEW, OLD)
+    assert outcome_counts(role)["joins/0"]["repeated_predictions"] == 0
+    joined(log, role, NEW)
+    assert outcome_counts(role)["joins/0"]["repeated_predictions"] == 1
+
+
+def test_a_new_life_has_its_own_score_and_lateness(log, role):
+    found = joined(log, role, prediction_row("a", 0, late=True), LABEL)
+    assert counted(found, "final") == {}
+    found = joined(log, role, prediction_row("a", 0, predicted=0, score=0.2, life=1))
+    assert counted(found, "final") == {(0, 1): 1}
+    found = joined(log, role, prediction_row("a", 0, predicted=0, late=True, life=2))
+    assert counted(found, "final") == {(0, 1): 1}
+    assert counted(found, "whole") == {(1, 1): 1, (0, 1): 2}
+
+
+def test_a_new_life_of_a_version_leaves_the_rows_of_another_as_they_are(log, role):
+    other = prediction_row("a", 0, version="2")
+    found = joined(log, role, OLD, other, LABEL, NEW, LABEL)
+    assert (counted(found, "whole"), counted(found, "whole", "2")) == ({(1, 1): 2}, {(1, 1): 1})
+
+
+def seen_since(at_ms: int, append_ms: int, **life: Any) -> VersionSeen:
+    seen = Seen(T0 + at_ms, *[append_ms] * 3)
+    return VersionSeen(model="m", version="1", partition=0, seen=seen, **life)
+
+
+def labels_since(at_ms: int, append_ms: int) -> LabelsSeen:
+    return LabelsSeen(model="m", partition=0, seen=Seen(T0 + at_ms, *[append_ms] * 3))
+
+
+def last_times(log: Log) -> JoinedTime:
+    """The times joined of version 1 that were reported last."""
+    (times,) = reported(log, model_partition("m", 2))[-1].joined["m", "1"].values()
+    return times
+
+
+def test_labels_from_before_a_reset_do_not_tell_how_far_the_new_life_has_come(log, role):
+    both, reset = AppendTimes(1, {0: NOW}), {"life": 1, "reset_ms": NOW + 5}
+    joined(log, role, progress(both, seen_since(9_000, NOW, life=0), labels_since(9_000, NOW)))
+    assert last_times(log) == JoinedTime(*[EventTime(T0 + 9_000)] * 2, life=0)
+    joined(log, role, progress(both, seen_since(1_000, NOW + 6, **reset)))
+    assert last_times(log) == JoinedTime(EventTime(T0 + 1_000), None, life=1)
+    joined(log, role, progress(both, labels_since(500, NOW + 6)))
+    assert last_times(log) == JoinedTime(EventTime(T0 + 1_000), EventTime(T0 + 500), life=1)
+
+
+def test_worker_that_has_not_learned_of_a_reset_does_not_undo_it(log, role):
+    both = AppendTimes(1, {0: NOW})
+    joined(log, role, progress(both, seen_since(1_000, NOW + 6, life=1, reset_ms=NOW + 5)))
+    joined(log, role, progress(both, seen_since(9_000, NOW, life=0)))
+    assert last_times(log) == JoinedTime(None, None, life=1)
+
+
+@pytest.mark.parametrize("most", [1, 1_000], ids=["one by one", "at once"])
+def test_time_of_labels_that_starts_afresh_takes_the_watermark_back(log, role, tmp_path, most):
+    """The ids that the watermark has passed can be used again."""
+    again = progress(AppendTimes(1, {0: NOW}), labels_since(0, NOW + 6))
+    found = joined(
+        log, role, OLD, passed(KEPT + 1), prediction_row("b", 0), again, NEW, LABEL, most=most
+    )
+    assert counted(found, "whole") == {(1, 1): 1}
+    role.on_partitions_revoked([J0])
+    assert entries(tmp_path, "a", "b") == [True, False]
+
+
+# -- forgetting --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("most", [1, 1_000], ids=["one by one", "at once"])
@@ -540,7 +643,7 @@ def test_expired_entries_are_removed_from_the_store_with_their_index(log, role, 
     joined(log, role, *rows, passed(900 + KEPT + 1), most=1)
     role.on_partitions_revoked([J0])
     stored = Rdict(str(tmp_path / "0"), options=Options(raw_mode=True))
-    assert list(stored.keys()) == [b"m3"]
+    assert list(stored.keys()) == [b"m4"]
     stored.close()
 
 

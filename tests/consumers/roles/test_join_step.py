@@ -39,7 +39,7 @@ from monitor.plan import Time
 TIME = Time(lateness_ms=5, accept_late_ms=20, label_horizon_ms=10_000, idle_after_ms=None)
 POLICIES = {"m": JoinPolicy(10, 5, 20, 10_000), "n": JoinPolicy(10, 5, 20, 40)}
 Message = JoinColumns | SourceProgress
-Sent = tuple[int, int, int, int, bool]  # id, version (0: a label), time, value, late
+Sent = tuple[int, int, int, int, bool, int]  # id, version (0: a label), time, value, late, life
 
 sent_rows = st.lists(
     st.tuples(
@@ -48,6 +48,7 @@ sent_rows = st.lists(
         st.integers(0, 20).map(lambda n: 10 * n),
         st.integers(0, 1),
         st.booleans(),
+        st.sampled_from([0, 0, 1]),
     ),
     min_size=1,
     max_size=12,
@@ -60,7 +61,7 @@ def ident_of(model: str, number: int) -> bytes:
 
 
 def message(model: str, sent: list[Sent]) -> JoinColumns:
-    number, version, time_ms, value, late = map(np.array, zip(*sent, strict=True))
+    number, version, time_ms, value, late, life = map(np.array, zip(*sent, strict=True))
     ident = b"".join(ident_of(model, one) for one in number.tolist())
     return JoinColumns(
         model,
@@ -72,6 +73,7 @@ def message(model: str, sent: list[Sent]) -> JoinColumns:
         value * 0.25,
         value,
         time_ms * (version == 0),
+        life * (version > 0),
     )
 
 
@@ -155,8 +157,8 @@ def rows_of(content: JoinColumns) -> Iterator[tuple[bytes, ScoredPrediction | La
             yield ident.tobytes(), Label(at_ms, value, int(content.seen_ms[i]))
         else:
             version = content.versions[content.version[i]]
-            score, late = float(content.score[i]), bool(content.late[i])
-            yield ident.tobytes(), ScoredPrediction(at_ms, score, value, version, late)
+            score, late, life = float(content.score[i]), bool(content.late[i]), int(content.life[i])
+            yield ident.tobytes(), ScoredPrediction(at_ms, score, value, version, late, life)
 
 
 def tally(rows: JoinedRows, version: str) -> Counter[Any]:
@@ -219,8 +221,8 @@ def worked(store: JoinStore, *sent: Message) -> int:
 @pytest.mark.parametrize("watermarks", [(60, 75, 76), (75, 76)])
 def test_id_with_later_rows_expires_by_the_newest_of_them(store, watermarks):
     """The rows of the model n are kept for 45."""
-    assert worked(store, message("n", [(1, 1, 0, 1, False)])) == 1
-    assert worked(store, message("n", [(1, 0, 30, 1, False)])) == 1
+    assert worked(store, message("n", [(1, 1, 0, 1, False, 0)])) == 1
+    assert worked(store, message("n", [(1, 0, 30, 1, False, 0)])) == 1
     entries = [worked(store, progress("n", at_ms)) for at_ms in watermarks]
     assert entries == [*[1] * (len(watermarks) - 1), 0]
     assert indexed(store) == set()
@@ -230,7 +232,7 @@ def test_id_expires_in_an_event_time_that_started_afresh(store):
     """A version was reset: its watermark goes back."""
     worked(store, progress("n", 300))
     reset = progress("n", 20, first_append_ms=1)
-    assert worked(store, reset, message("n", [(1, 1, 10, 1, False)])) == 1
+    assert worked(store, reset, message("n", [(1, 1, 10, 1, False, 0)])) == 1
     assert worked(store, progress("n", 301, first_append_ms=1)) == 0
 
 

@@ -30,6 +30,7 @@ from monitor.windows.evaluator import Evaluator
 from monitor.windows.learned import Learned
 from monitor.windows.lives import LifeAction
 from tests.consumers.in_memory import (
+    NOW,
     Log,
     Table,
     VersionStates,
@@ -208,8 +209,8 @@ def test_joined_rows_from_before_a_restoration_are_dropped(tmp_path):
     runs[1].delete("detect")
     for pipeline in runs:
         turns(pipeline, 4, 10)
-        pipeline.log.append(request(LifeAction.RETIRE, version="2"))
-        pipeline.log.append(request(LifeAction.RESTORE, version="2"))
+        pipeline.log.append(request(LifeAction.RETIRE, version="2"), NOW - 1)
+        pipeline.log.append(request(LifeAction.RESTORE, version="2"), NOW - 1)
         turns(pipeline, 10, 13)
     runs[1].publish("join")
     runs[1].publish("detect")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.events.progress import AppendTimes, Seen
-from monitor.windows.clocks import AppendClock, Progress
+from monitor.events.progress import AppendTimes, EventTime, Seen
+from monitor.windows.clocks import AppendClock, JoinedTime, Progress
 from monitor.windows.lives import (
     Life,
     LifeAction,
@@ -19,6 +19,7 @@ from monitor.windows.lives import (
     after_first_rows,
     after_request,
     after_silence,
+    belonging,
     fits,
 )
 
@@ -71,8 +72,18 @@ def test_request_says_from_where_on_summaries_belong_to_a_version(state, action,
     changes = after_request({ONE: life(state)}, request(action), 7)
     found = changes.lives[ONE]
     assert (found.state, found.since_ms, found.by, found.after_offset) == (after, 100, "ada", 7)
-    assert found.reset_ms == (100 if action is LifeAction.RESET else None)
+    assert found.reset_ms == (None if action is LifeAction.RETIRE else 100)
     assert changes.ended == ended
+
+
+@pytest.mark.parametrize(("number", "kept"), [(None, True), (0, False), (1, True), (2, True)])
+def test_times_that_join_reports_of_an_earlier_life_do_not_belong_to_the_version(number, kept):
+    """It learns later that a version was reset. Earlier releases did not report the life."""
+    lives = after_request({ONE: life(LIVE)}, request(LifeAction.RESET), 7).lives
+    times = {0: JoinedTime(EventTime(9), EventTime(9), number)}
+    progress = Progress(joined={ONE: times, TWO: times})
+    ((_, found),) = belonging(lives, [(8, progress)])
+    assert set(found.joined) == ({ONE, TWO} if kept else {TWO})
 
 
 def test_version_that_was_registered_as_a_shadow_does_not_become_live_with_its_first_row():
