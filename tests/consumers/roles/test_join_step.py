@@ -164,7 +164,8 @@ def rows_of(content: JoinColumns) -> Iterator[tuple[bytes, ScoredPrediction | La
 def tally(rows: JoinedRows, version: str) -> Counter[Any]:
     """What is added to the sums *all* and *final*; the latter by the time of the label."""
     found: Counter[Any] = Counter()
-    columns = (rows.time_ms, rows.score, rows.predicted, rows.label, rows.known_ms)
+    label = np.nan_to_num(rows.label, nan=-1.0)  # NaN is not equal to itself
+    columns = (rows.time_ms, rows.score, rows.predicted, label, rows.known_ms)
     each = zip(*(c.tolist() for c in (*columns, rows.final, rows.whole)), strict=True)
     for *row, known_ms, final, whole in each:
         found[rows.model, version, *row, known_ms] += final
