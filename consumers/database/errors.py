@@ -23,7 +23,10 @@ class Fenced(Trouble):
 
 @contextmanager
 def driver_errors(location: str) -> Iterator[None]:
-    """Raise errors of the driver as ``DatabaseUnavailable`` with a remedy."""
+    """Raise errors of the driver as ``DatabaseUnavailable`` with a remedy.
+
+    A file of something else is a ``ForeignDatabase``: waiting would not help.
+    """
     try:
         yield
     except OperationalError as error:
@@ -33,7 +36,12 @@ def driver_errors(location: str) -> Iterator[None]:
             raise DatabaseUnavailable(
                 f"{location}: its tables are gone; they are created and filled again from Kafka"
             ) from error
-        if error.connection_invalidated or "not a database" in str(error.orig):
+        if "not a database" in str(error.orig):
+            raise ForeignDatabase(
+                f"{location}: file is not a database: set store.url to another file, or remove"
+                " this one; it is filled again from Kafka"
+            ) from error
+        if error.connection_invalidated:
             raise DatabaseUnavailable(f"{location}: {_reason(error)}") from error
         raise
 

@@ -137,6 +137,7 @@ def test_models_have_all_documented_fields(client, feed):
     assert item == {
         "model": "flight-delay",
         "version": "1",
+        "task": "binary",
         "registered_at": "2025-12-31T00:00:00Z",
         "state": "registered",
         "state_since": None,

@@ -28,4 +28,4 @@ def test_a_file_that_is_not_a_database_is_reported_without_a_traceback(
     with caplog.at_level(logging.ERROR):
         result = CliRunner().invoke(main, ["store"])
     assert result.exit_code == 1
-    assert caplog.messages[-1].endswith("notes.db: file is not a database")
+    assert "notes.db: file is not a database: set store.url to another" in caplog.messages[-1]

@@ -323,7 +323,7 @@ def test_a_reader_sees_the_rows_of_a_rebuilt_file(tmp_path):
 
 def test_a_file_that_is_not_a_database_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("not a database, by any means" * 100)
-    with pytest.raises(DatabaseUnavailable, match="not a database"):
+    with pytest.raises(ForeignDatabase, match="not a database"):
         Database.to_write(f"sqlite:///{tmp_path / 'notes.txt'}")
 
 
