@@ -54,6 +54,7 @@ class SourceValidator:
     ) -> None:
         self._profiles, self._plan_of, self._json = profiles, plan_of, json
         self._registered: set[str] = set()  # models
+        self._by_model: dict[str, Collection[Contract]] = {}  # of those that are registered
         self._caught_up = False
 
     def predictions(self, block: RecordBlock) -> Decoded[PredictionRows]:
@@ -112,9 +113,11 @@ class SourceValidator:
         """Those of the versions of a model, of each task once; of an unknown model, any."""
         if not self._is_registered(model):
             return [ANY_CONTRACT]
-        heads = self._profiles.versions().items()
-        tasks = dict.fromkeys(head.task_name for (name, _), head in heads if name == model)
-        return [TASKS[task].contract for task in tasks]
+        if model not in self._by_model:
+            heads = self._profiles.versions().items()
+            tasks = dict.fromkeys(head.task_name for (name, _), head in heads if name == model)
+            self._by_model[model] = [TASKS[task].contract for task in tasks]
+        return self._by_model[model]
 
     def _known_contracts(self) -> Sequence[Contract]:
         heads = self._profiles.versions().values()

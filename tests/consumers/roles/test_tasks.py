@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from sklearn.metrics import (
     accuracy_score,
@@ -34,6 +35,7 @@ from monitor.counts.task import Task
 from monitor.tasks.binary import BINARY
 from monitor.tasks.features import FEATURES
 from monitor.tasks.regression import REGRESSION
+from producers.contract.arrow_columns import ARROW_HEADER
 from tests.consumers.in_memory import (
     PANE,
     T0,
@@ -200,3 +202,42 @@ def test_records_of_a_regression_follow_its_contract(tmp_path):
         "'label' is wrong (Expected `float`, got `str`): expected a number",
         "'label' is wrong (Expected `float`, got `null`): expected a number",
     ]
+
+
+@pytest.mark.parametrize("as_arrow", [False, True], ids=["JSON", "Arrow"])
+def test_rows_that_came_before_their_profile_was_read_follow_the_contract_of_its_task(
+    as_arrow, tmp_path
+):
+    """Before the profile is read, any numbers are taken; then a prediction is required."""
+    rows: list[dict[str, Any]] = [
+        {"schema": 1, "id": f"r{i}", "time": T0, "model": "m", "version": "1", "x": 0.1, **outputs}
+        for i, outputs in enumerate([{"prediction": 60.0}, {"score": 0.5}, {"prediction": 55.5}])
+    ]
+    log = Log(predictions=2, labels=2, joins=2, summaries=2, positions=2, **{"dead-letters": 1})
+    for message in arrow(rows) if as_arrow else map(as_json, rows):
+        log.append(message)
+    one_worker(log, Table(later=[profile(REGRESSION)]), tmp_path)
+    errors = [dict(r.headers)["driftline.error"].decode() for r in log.all("dead-letters")]
+    assert errors == ["'prediction' is missing: expected a number"] or (
+        as_arrow and "'prediction' is wrong" in errors[0] and len(errors) == 1
+    )
+    counted = [s.cells for s in summaries(log.all("summaries"))]
+    assert sum(cells["rows"].size for cells in counted) == 2
+    assert sum(cells["value"].size for cells in counted) == 2
+
+
+def as_json(row: dict[str, Any]) -> Message:
+    own = {name: value for name, value in row.items() if name != "x"}
+    return Message(
+        "predictions", None, json.dumps({**own, "features": {"x": row["x"]}}).encode(), 0
+    )
+
+
+def arrow(rows: list[dict[str, Any]]) -> list[Message]:
+    columns = {name: [row.get(name) for row in rows] for name in ("id", "model", "version", "x")}
+    outputs = {name: [row.get(name) for row in rows] for name in ("score", "prediction")}
+    table = pa.table({**columns, **outputs, "time": pa.array([row["time"] for row in rows])})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return [Message("predictions", None, sink.getvalue().to_pybytes(), 0, (ARROW_HEADER,))]
