@@ -153,13 +153,11 @@ def _drop_expired(
 def entry_of(model: str, columns: Any, versions: Sequence[str]) -> Entry:
     """One of ``Entries`` as an ``Entry``."""
     kind, life, version, time_ms, score, predicted, label_ms, label, seen_ms = columns.item()
-    late = bool(kind & LATE)
-    scored = ScoredPrediction(time_ms, score, predicted, versions[version], late, life)
-    return Entry(
-        model,
-        (scored,) if kind & PREDICTION else (),
-        (Label(label_ms, label, seen_ms),) if kind & LABEL else (),
-    )
+    predictions: tuple[ScoredPrediction, ...] = ()
+    if kind & PREDICTION:  # an entry of a label alone names no version
+        late = bool(kind & LATE)
+        predictions = (ScoredPrediction(time_ms, score, predicted, versions[version], late, life),)
+    return Entry(model, predictions, (Label(label_ms, label, seen_ms),) if kind & LABEL else ())
 
 
 def columns_of(entry: Entry, number_of: Callable[[str], int]) -> tuple[float, ...] | None:

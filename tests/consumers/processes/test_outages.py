@@ -142,7 +142,7 @@ def test_which_errors_say_that_kafka_is_away(error, expected):
 
 
 def test_lines_about_connections_are_kept_out_of_the_log(caplog):
-    lines, kafka = ConnectionLines(), logging.getLogger("librdkafka.test")
+    lines, kafka = ConnectionLines(), logging.getLogger("a test of connections")
     kafka.addFilter(lines)
     with caplog.at_level(logging.INFO):
         for _ in range(100):

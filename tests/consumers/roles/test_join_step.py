@@ -67,7 +67,7 @@ def message(model: str, sent: list[Sent]) -> JoinColumns:
         model,
         np.frombuffer(ident, dtype=np.uint8).reshape(-1, 16),
         version - 1,
-        ["1", "2"],
+        ["1", "2"] if version.any() else [],
         time_ms,
         late & (version > 0),
         value * 0.25,
@@ -217,6 +217,11 @@ def worked(store: JoinStore, *sent: Message) -> int:
     store.write(step.changes)
     expire(store, now(store), POLICIES.__getitem__, 1_000)
     return len(left(store))
+
+
+def test_label_may_be_repeated_before_there_is_any_prediction(store):
+    for _ in range(2):
+        assert worked(store, message("n", [(1, 0, 30, 1, False, 0)])) == 1
 
 
 @pytest.mark.parametrize("watermarks", [(60, 75, 76), (75, 76)])

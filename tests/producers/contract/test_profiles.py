@@ -85,7 +85,9 @@ def test_hashes_of_rare_categories_are_part_of_a_profile_and_only_of_one_that_ha
             np.ones(n, dtype=np.int64),
             {"code": codes},
         )
-        return build_profile("m", "1", ReferenceRows(rows), pane_ms=HOUR, threshold=0.5)
+        return build_profile(
+            "m", "1", ReferenceRows(rows), pane_ms=HOUR, threshold=0.5, task=BINARY
+        )
 
     many = with_categories(2_500)
     (found,) = read(encode_profile(many))

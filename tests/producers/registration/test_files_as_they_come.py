@@ -164,6 +164,7 @@ def test_live_rows_are_read_by_the_kinds_and_the_threshold_of_the_reference(tmp_
         pane_ms=3_600_000,
         threshold=0.9,
         categorical=reference.categorical,
+        task=BINARY,
     )
     live = frame(code=[1, 2] * (ROWS // 2), amount=["ERR"] * ROWS)
     file = read_file(save(tmp_path, live), Columns(time="when", score="p"), profile.schema)

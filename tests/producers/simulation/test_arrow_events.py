@@ -17,6 +17,7 @@ from consumers.sources.arrow_stream import read_table
 from driftline.errors import BadInput
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows
+from monitor.counts.task import NO_LABEL
 from producers.contract.arrow_columns import ARROW_HEADER, LABEL, PREDICTION
 from producers.contract.records import decode_label, decode_prediction
 from producers.simulation import arrow_events as module
@@ -44,7 +45,7 @@ def replay(n: int, features: dict | None = None, spread_ms: int = 10_000) -> Rep
         (score >= 0.5).astype(np.int64),
         plain if features is None else features,
     )
-    label = rng.integers(-1, 2, n)
+    label = rng.choice([NO_LABEL, 0.0, 1.0], n)
     return Replay("m", "7", ReferenceRows(rows, label, time_ms + rng.integers(0, 5_000, n)))
 
 
