@@ -5,7 +5,9 @@ Theory of operation
 An error that says that Kafka, the database or room on the disk is missing ends the *run* of a
 worker, which releases everything as at the end of its process. The process waits until the system
 answers, and begins a new run, which goes on from Kafka as after any restart. A run also begins
-again after it has found a cache of its own to be unusable, and has removed it (``BeginAgain``).
+again after it has found a cache of its own to be unusable, and has removed it (``BeginAgain``), and
+once after Kafka has shut the worker out: a broker that was restarted may take the second attempt of
+a member to join for another process. If it is one, the worker is shut out again, and ends.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from consumers.kafka.errors import SlotTaken
 from consumers.kafka.outage import RELAPSE_S, Outage
 from consumers.processes.restarts import Restarts
 from driftline.errors import BeginAgain, Trouble
@@ -62,21 +65,34 @@ class Outages:
         self._missing, self._patience_s, self._restarts = missing, patience_s, restarts
         self._beat, self._stopped = beat, stopped
         self._failures: dict[str, _Failures] = {}  # by system
+        self._shut_out_s = float("-inf")  # when Kafka has shut the worker out last
 
     def run(self, work: Callable[[], None]) -> None:
         """Raises what ``work`` raises, unless it is to begin again, or ``StillAway``."""
         while not self._stopped():
             try:
                 return work()
-            except BeginAgain as error:
-                log.warning("%s", error)
-                self._restarts.note(error)
             except Exception as error:
-                missing = self._missing(error)
-                if missing is None:
-                    raise
-                self._wait(missing)
+                self._recover(error)
             gc.collect()  # the clients and stores of the run, which cycles may hold
+
+    def _recover(self, error: Exception) -> None:
+        """Returns when work may begin again. Raises ``error`` if that would not help."""
+        if isinstance(error, BeginAgain):
+            log.warning("%s", error)
+            self._restarts.note(error)
+        elif isinstance(error, SlotTaken) and not self._is_shut_out_again():
+            log.warning("%s; beginning again once, in case there is none", error)
+            self._restarts.note(error)
+        elif (missing := self._missing(error)) is not None:
+            self._wait(missing)
+        else:
+            raise error
+
+    def _is_shut_out_again(self) -> bool:
+        """Whether the worker was shut out a short time ago, too."""
+        before_s, self._shut_out_s = self._shut_out_s, time.monotonic()
+        return self._shut_out_s - before_s < RELAPSE_S
 
     def _wait(self, missing: Missing) -> None:
         """Returns when the system is back, or the worker is to stop. Raises ``StillAway``."""

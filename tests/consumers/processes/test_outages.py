@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from consumers.kafka.errors import TransactionUnsettled
+from consumers.kafka.errors import SlotTaken, TransactionUnsettled
 from consumers.kafka.outage import ConnectionLines, Outage, is_away
 from consumers.processes import outages
 from consumers.processes.outages import Missing, Outages, StillAway
@@ -72,6 +72,27 @@ def test_a_run_begins_again_when_the_system_is_back_with_one_line_each_way(run, 
     lines = [record.message.partition(" after")[0] for record in caplog.records]
     assert lines == ["Kafka is away, waiting for it: refused", "Kafka is back"]
     assert set(world.problems) == {"Kafka is away: refused"}
+
+
+@pytest.mark.parametrize(("pause_s", "ends"), [(59.0, True), (61.0, False)])
+def test_worker_that_kafka_shuts_out_begins_again_and_ends_if_it_is_shut_out_again(
+    run, pause_s, ends
+):
+    world = World(0)
+    shut_out = [True, True, False]
+
+    def work() -> None:
+        world.runs.append(world.now_s)
+        world.now_s += pause_s
+        if shut_out[len(world.runs) - 1]:
+            raise SlotTaken("shut out of Kafka")
+
+    if ends:
+        with pytest.raises(SlotTaken, match="shut out"):
+            run(world, work)
+    else:
+        run(world, work)
+    assert len(world.runs) == (2 if ends else 3)
 
 
 def test_the_system_is_asked_less_and_less_often_but_every_five_seconds(run):
