@@ -8,7 +8,6 @@ from typing import Annotated, cast
 from fastapi import Depends, Query, Request
 from sqlalchemy import Connection
 
-from api.answers.models import preference
 from api.parameters import ModelQuery, QueryParameters, SegmentQuery
 from api.problems import RequestProblem
 from api.queries import model_keys
@@ -43,8 +42,7 @@ def select_key(connection: Connection, query: ModelQuery) -> Key | None:
     the requested one is not registered, or if the segment has a text that no segment has.
     """
     model, version, segment = query.model, query.version, _segment(query)
-    rows = sorted(model_keys(connection), key=lambda row: preference(row.state))
-    registered = [Key(row.model, row.version, segment) for row in rows]
+    registered = [Key(row.model, row.version, segment) for row in model_keys(connection)]
     if model is None and version is None and not registered:
         return None
     if model is None and len({candidate.model for candidate in registered}) > 1:

@@ -17,7 +17,6 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection, Row
 
 from api.answers import Worker
-from api.answers.models import preference
 from api.health import WorkerHeartbeat, partition_counts
 from api.queries import (
     model_keys,
@@ -158,7 +157,7 @@ def _metrics(key: Key, row: Row[Any]) -> Iterator[Sample]:
 def _default_versions(connection: Connection) -> Sequence[Key]:
     """The whole of the version of each model that answers when none is named."""
     chosen: dict[str, Key] = {}
-    for row in sorted(model_keys(connection), key=lambda row: preference(row.state)):
+    for row in model_keys(connection):
         chosen.setdefault(row.model, Key(row.model, row.version))
     return sorted(chosen.values())
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from api.answers.models import preference
 from consumers.database.tables import (
     decisions,
     distributions,
@@ -54,10 +55,13 @@ def model_versions_page(connection: Connection, after: After, limit: int) -> Row
 
 
 def model_keys(connection: Connection) -> Rows:
-    """Model, version and state of each registered version, newest first."""
+    """Model, version and state of each registered version.
+
+    Of a model, the version that answers when none is named comes first.
+    """
     newest = (models.c.registered_ms.desc(), models.c.model.desc(), models.c.version.desc())
     query = _with_states(select(models.c.model, models.c.version)).order_by(*newest)
-    return connection.execute(query).all()
+    return sorted(connection.execute(query).all(), key=lambda row: preference(row.state))
 
 
 def model_document(connection: Connection, version: VersionKey) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from consumers.messages.records import Headers, Record
 from producers.contract.arrow_columns import ARROW, ARROW_HEADER, CONTENT_TYPE
 
 JSON = b"application/json"
-_IN_THIS_THREAD = pa.ipc.IpcReadOptions(use_threads=False)  # a message is too small for more
+IN_THIS_THREAD = pa.ipc.IpcReadOptions(use_threads=False)  # a message is too small for more
 ARROW_HEADERS: Headers = (ARROW_HEADER,)
 JSON_HEADERS: Headers = ((CONTENT_TYPE, JSON),)
 
@@ -34,7 +34,7 @@ def is_arrow(record: Record) -> bool:
 def read_arrow(value: bytes | None, *kinds: str) -> tuple[str, pa.Table]:
     """The kind and the columns of a message. Raises ``ForeignMessage`` or ``MalformedMessage``."""
     try:
-        reader = pa.ipc.open_stream(value or b"", options=_IN_THIS_THREAD)
+        reader = pa.ipc.open_stream(value or b"", options=IN_THIS_THREAD)
     except (pa.ArrowException, OSError) as error:
         raise ForeignMessage(f"not an Arrow stream: {error}") from error
     metadata = reader.schema.metadata or {}

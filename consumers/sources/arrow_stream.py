@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from consumers.messages.arrow import IN_THIS_THREAD
 from consumers.messages.arrow_sizes import InvalidStream, StreamSizes, stream_sizes
 from consumers.messages.records import RecordBlock
 from consumers.sources.arrow_views import views_of, without_views
@@ -26,8 +27,6 @@ from producers.contract.arrow_columns import (
     unfit,
 )
 from producers.contract.records import ContractViolation, Undecodable
-
-_OPTIONS = pa.ipc.IpcReadOptions(use_threads=False)  # a worker has one core
 
 PART_BYTES = 2 * MAX_BYTES
 
@@ -67,7 +66,7 @@ def read_table(value: bytes | None, names: tuple[str, ...]) -> pa.Table:
     if value is None:
         raise Undecodable("a tombstone: the record has no value")
     try:
-        reader = pa.ipc.open_stream(value, options=_OPTIONS)
+        reader = pa.ipc.open_stream(value, options=IN_THIS_THREAD)
         layout = _checked_layout(reader.schema, names)
         _check_sizes(stream_sizes(value))
         table = reader.read_all()
