@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -34,11 +34,13 @@ from driftline.configuration.sections import (
     TrafficSection,
     WindowsSection,
 )
+from driftline.configuration.sources import SourceSection
 from driftline.configuration.toml_file import read_values
 from driftline.errors import InvalidSettings
 from monitor.plan import InvalidPlan, Plan
 
 FILE = "driftline.toml"
+OTHER_TOPIC = "topic:"  # in a short name: the full name of a topic without the prefix follows
 S = TypeVar("S", bound=Section)
 
 
@@ -66,6 +68,19 @@ class Settings(BaseSettings):
     store: StoreSection = Field(default_factory=StoreSection)
     api: ApiSection = Field(default_factory=ApiSection)
     models: dict[str, ModelSection] = Field(default_factory=dict)
+    sources: list[SourceSection] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _formats(self) -> Settings:
+        formats: dict[str, tuple[str, str | None]] = {}
+        for source in self.sources:
+            how = source.format, source.envelope
+            if formats.setdefault(source.topic, how) != how:
+                raise ValueError(
+                    f"sources of topic {source.topic!r} have different formats or envelopes:"
+                    " expected the same ones"
+                )
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -109,8 +124,22 @@ class Settings(BaseSettings):
         yield from url_secrets(self.store.url)
 
     def topic(self, name: str) -> str:
-        """The full name of a topic: ``topic("alerts")`` is ``driftline.alerts``."""
+        """The full name of a topic by its short one.
+
+        ``alerts`` is ``driftline.alerts``, and ``topic:orders``, of another service, ``orders``.
+        """
+        if name.startswith(OTHER_TOPIC):
+            return name.removeprefix(OTHER_TOPIC)
         return f"{self.kafka.prefix}.{name}"
+
+    def short_topic(self, name: str) -> str:
+        """The inverse of ``topic``."""
+        own = self.topic("")
+        return name.removeprefix(own) if name.startswith(own) else f"{OTHER_TOPIC}{name}"
+
+    def source_topics(self) -> tuple[str, ...]:
+        """The short names of the topics in ``[[sources]]``."""
+        return tuple(dict.fromkeys(self.short_topic(source.topic) for source in self.sources))
 
     @property
     def outage_patience_s(self) -> float:

@@ -23,6 +23,7 @@ from pydantic import BaseModel  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
 
 from driftline.configuration.sections import ModelSection  # noqa: E402
+from driftline.configuration.sources import FieldSection, SourceSection  # noqa: E402
 from driftline.settings import Settings  # noqa: E402
 
 HEAD = """\
@@ -78,7 +79,7 @@ The dashboard reads two more variables: `DRIFTLINE_DASHBOARD__API`, the address 
 def page() -> str:
     """The content of ``docs/configuration.md``."""
     sections = [part for name, section in _sections() for part in _section(name, section)]
-    return "\n".join([HEAD, *sections, *_models()])
+    return "\n".join([HEAD, *sections, *_models(), *_sources()])
 
 
 def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
@@ -103,6 +104,16 @@ def _models() -> Iterator[str]:
     yield "Keys that are missing there have the values of the sections above.\n"
 
 
+def _sources() -> Iterator[str]:
+    yield "## `[[sources]]`\n"
+    yield f"{cleandoc(SourceSection.__doc__ or '')}\n"
+    yield "| key | default | meaning |\n| --- | --- | --- |"
+    for name, field in SourceSection.model_fields.items():
+        default = "required" if field.is_required() else _default(field)
+        yield f"| `{name}` | {default} | {field.description} |"
+    yield ""
+
+
 def _fields(section: type[BaseModel], within: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """The keys of a section and of the sections inside it, with their dotted names."""
     for name, field in section.model_fields.items():
@@ -114,6 +125,8 @@ def _fields(section: type[BaseModel], within: str = "") -> Iterator[tuple[str, F
 
 def _default(field: FieldInfo) -> str:
     value: Any = field.get_default(call_default_factory=True, validated_data={})
+    if isinstance(value, FieldSection):
+        value = value.model_dump(exclude_defaults=True)
     if value is None:
         return "—"
     return f"`{json.dumps(str(value) if isinstance(value, Path) else value)}`"

@@ -9,12 +9,12 @@ from consumers.kafka.topics import commands as topic_commands
 from consumers.kafka.topics import create as create_topics
 from consumers.processes.stop_signal import StopSignal
 from consumers.processes.supervisor import Supervisor, role_jobs
-from consumers.processes.worker import ROLES
+from consumers.processes.worker import INGEST, ROLES, roles_of
 from driftline.settings import Settings
 
 
 @click.command()
-@click.argument("roles", nargs=-1, type=click.Choice(ROLES), metavar="[ROLE]...")
+@click.argument("roles", nargs=-1, type=click.Choice((INGEST, *ROLES)), metavar="[ROLE]...")
 @click.option(
     "--workers",
     type=click.IntRange(1),
@@ -31,12 +31,14 @@ from driftline.settings import Settings
 )
 @click.pass_context
 def consume(context: click.Context, roles: tuple[str, ...], workers: int, slot: int) -> None:
-    """Run roles (by default aggregate, join, detect, retrain and store), each in a process.
+    """Run roles, each in a process: by default aggregate, join, detect, retrain and store.
+
+    If driftline.toml has [[sources]], ingest is among them.
 
     A process that ends is restarted in its slot; its log says why it ended. If several machines
     run workers of one role, give each its own --slot: a restarted worker continues within seconds.
     """
-    jobs = role_jobs(roles or ROLES, workers, slot, worker_options(context))
+    jobs = role_jobs(roles or roles_of(context.obj), workers, slot, worker_options(context))
     click.echo(f"running {', '.join(job.name for job in jobs)}; Ctrl-C ends them")
     Supervisor(jobs).run(StopSignal(hangup=True))
 

@@ -8,7 +8,7 @@ import click
 from confluent_kafka.admin import AdminClient
 
 from consumers.kafka.topic_checks import Check, group_checks, state_checks, topic_checks
-from consumers.processes.worker import READS
+from consumers.processes.worker import reads_of
 from driftline.errors import Trouble
 from driftline.settings import Settings
 from driftline.terminal import printable
@@ -44,7 +44,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     cluster = metadata(admin, settings)
     yield from topic_checks(settings, cluster.topics)
     yield from state_checks(settings, cluster.topics)
-    yield from group_checks(settings, READS, cluster.topics)
+    yield from group_checks(settings, reads_of(settings), cluster.topics)
     yield Check("database", _database(settings, str(cluster.cluster_id)))
 
 

@@ -10,11 +10,10 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from consumers.messages.arrow import JSON_HEADERS
-from consumers.messages.records import Message, Record
+from consumers.messages.records import Message, Record, is_source
 from producers.contract.arrow_columns import CONTENT_TYPE
 
 TOPIC = "dead-letters"
-SOURCES = ("predictions", "labels")
 HEADER_PREFIX = "driftline."  # of the headers that are added to those of the record
 MAX_BYTES = 1_900_000  # of a dead letter; the topic accepts twice the size of the source topics
 TRUNCATED_BYTES = 64 * 1024  # kept of a larger value
@@ -59,7 +58,7 @@ class DeadLetter:
         """Why it cannot be sent again; None if it can."""
         if self.truncated is not None:
             return f"only the first part of the value was kept ({self.truncated})"
-        if self.topic not in SOURCES:
+        if not is_source(self.topic):
             return f"its headers name no source topic, but {self.topic!r}"
         return None
 

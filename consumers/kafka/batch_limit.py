@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-SOURCES = frozenset({"predictions", "labels"})
+from consumers.messages.records import is_source
+
 WORK_S = 1.0  # of a batch that is full: a commit and a heartbeat follow it
 FIRST_SHARE = 1 / 64  # of the most that a batch may hold
 LEAST_SHARE = FIRST_SHARE / 64
@@ -27,7 +28,7 @@ class BatchLimit:
     @classmethod
     def of(cls, topics: Iterable[str]) -> BatchLimit:
         """For a reader of these topics."""
-        if SOURCES.isdisjoint(topics):
+        if not any(map(is_source, topics)):
             return cls(most_records=1_000, most_bytes=4_000_000)
         return cls(most_records=150_000, most_bytes=32_000_000)
 

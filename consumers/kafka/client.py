@@ -25,7 +25,6 @@ from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
 from consumers.kafka.assignment import Positions
-from consumers.kafka.batch_limit import SOURCES
 from consumers.kafka.configuration import TIMEOUT_S
 from consumers.kafka.consumer_groups import groups_of
 from consumers.kafka.conversion import Conversion
@@ -38,7 +37,14 @@ from consumers.kafka.member import Member
 from consumers.kafka.partition_counts import PartitionCounts
 from consumers.kafka.transactional_producer import TransactionalProducer
 from consumers.kafka.unreadable_records import UnreadableRecord, is_unreadable
-from consumers.messages.records import CommittedOffset, Output, Record, RecordBlock, TopicPartition
+from consumers.messages.records import (
+    CommittedOffset,
+    Output,
+    Record,
+    RecordBlock,
+    TopicPartition,
+    is_source,
+)
 from driftline.settings import Settings
 from producers.kafka.configuration import client_config
 
@@ -257,7 +263,7 @@ class Client:
         offsets: dict[TopicPartition, int] = {}
         for event in filter(is_unreadable, events):
             source = self._conversion.source(event)
-            if source.topic in SOURCES and source not in offsets and self._keeps(source):
+            if is_source(source.topic) and source not in offsets and self._keeps(source):
                 record = UnreadableRecord(event)
                 offsets[source] = record.offset()
                 behind = self._conversion.to_kafka(source, record.offset() + 1)
@@ -271,7 +277,7 @@ class Client:
             self._idle.record_read(source, next_offset)
         for event in events:
             error = event.error()
-            if is_unreadable(event) and self._conversion.source(event).topic in SOURCES:
+            if is_unreadable(event) and is_source(self._conversion.source(event).topic):
                 continue
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
                 raise translated(error)

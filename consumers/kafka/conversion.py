@@ -15,7 +15,7 @@ class Conversion:
     """Converts between full topic names, with the prefix, and short ones."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings, self._prefix = settings, settings.topic("")
+        self._settings = settings
 
     def to_kafka(
         self, topic_partition: TopicPartition, offset: int | None = None
@@ -48,7 +48,7 @@ class Conversion:
         )
 
     def _short(self, topic: str | None) -> str:
-        return str(topic).removeprefix(self._prefix)
+        return self._settings.short_topic(str(topic))
 
 
 def headers_of(message: KafkaMessage) -> Headers:

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, overload
 import numpy as np
 from confluent_kafka import Message as KafkaMessage
 
-from consumers.kafka.batch_limit import SOURCES, BatchLimit
+from consumers.kafka.batch_limit import BatchLimit
 from consumers.kafka.conversion import Conversion, headers_of
 from consumers.messages.arrow_sizes import sizes_of_message
 from consumers.messages.records import (
@@ -21,6 +21,7 @@ from consumers.messages.records import (
     RecordBlock,
     TopicPartition,
     arrow_positions,
+    is_source,
 )
 
 AT_ONCE = 1_000  # messages taken before their size is looked at; rows, of several consumers
@@ -149,7 +150,7 @@ class Fetcher:
     def __init__(self, consumers: Sequence[Consumes], topics: Collection[str]) -> None:
         self._sources = deque(map(_Source, consumers))  # the next one first
         self._limit = BatchLimit.of(topics)
-        self._count_rows = not SOURCES.isdisjoint(topics)
+        self._count_rows = any(map(is_source, topics))
         self._full = False  # whether the last batch was
         self._fetched_s: float | None = None  # when it was returned; None: it was empty
 

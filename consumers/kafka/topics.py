@@ -157,7 +157,9 @@ def _acl_commands(settings: Settings) -> list[str]:
     prefix, servers = settings.kafka.prefix, settings.kafka.bootstrap_servers
     add = f"kafka-acls.sh --bootstrap-server {servers} --add --allow-principal User:driftline"
     topic = f"--resource-pattern-type prefixed --topic {prefix}."
+    sources = sorted({source.topic for source in settings.sources})
     return [
+        *(f"{add} --operation Read --operation Describe --topic {name}" for name in sources),
         f"{add} --operation Read --operation Write --operation Describe {topic}",
         f"{add} --operation Read --resource-pattern-type prefixed --group {prefix}.",
         f"{add} --operation Write --operation Describe --resource-pattern-type prefixed"

@@ -1,4 +1,4 @@
-"""The messages of the compacted topic ``positions``: how far ``aggregate`` has read.
+"""The messages of the compacted topic ``positions``: how far sources have been read.
 
 =====================================  =======================================================
 ``<topic>/<partition>``                ``SourcePosition``: next offset, append time and counts
@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from consumers.messages.reading import SCHEMA, AnyObject, ForeignMessage, decode_json
-from consumers.messages.records import Message, Record, TopicPartition
+from consumers.messages.records import Message, Record, TopicPartition, is_source
 from monitor.events.progress import Seen
 
 TOPIC = "positions"
@@ -69,7 +69,7 @@ def positions_partition(source: TopicPartition, partitions: int) -> int:
 def decode_position(record: Record) -> PositionEntry:
     """Raises ``ForeignMessage`` or ``MalformedMessage``."""
     match (record.key or b"").decode(errors="replace").split("/"):
-        case ["predictions" | "labels" as topic, number, *key] if number.isdecimal():
+        case [topic, number, *key] if is_source(topic) and number.isdecimal():
             source = TopicPartition(topic, int(number))
             if not key:
                 position = decode_json(record.value, SourcePosition, AnyObject)

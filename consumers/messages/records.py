@@ -11,13 +11,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline.settings import OTHER_TOPIC
 from producers.contract.arrow_columns import ARROW_HEADER
+
+OWN_SOURCES = ("predictions", "labels")
 
 Headers = Sequence[tuple[str, bytes | None]]
 
 
 class TopicPartition(NamedTuple):
-    """A partition of a topic. ``topic`` is the short name, without the prefix."""
+    """A partition of a topic, which has its short name, see ``Settings.topic``."""
 
     topic: str
     partition: int
@@ -31,6 +34,11 @@ class TopicPartition(NamedTuple):
         """The partition of this ``name``."""
         topic, _, partition = name.rpartition("/")
         return cls(topic, int(partition))
+
+
+def is_source(topic: str) -> bool:
+    """Whether services write a topic, by its short name, and not Driftline."""
+    return topic in OWN_SOURCES or topic.startswith(OTHER_TOPIC)
 
 
 @dataclass(frozen=True, slots=True)

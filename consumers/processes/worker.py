@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
@@ -22,10 +22,12 @@ from consumers.processes.outages import Outages
 from consumers.processes.restarts import Restarts
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.detect import Detect
+from consumers.roles.ingest import Ingest
 from consumers.roles.join import Join
 from consumers.roles.retrain import Retrain
 from consumers.roles.role import Role, SinkRole
 from consumers.roles.source_position import Positions
+from consumers.sources.mapping.record_mapper import mappers_by_topic
 from driftline import fault_points
 from driftline.settings import Settings
 from monitor.plan import Plan, duration_ms
@@ -35,12 +37,23 @@ log = logging.getLogger(__name__)
 
 GC_OBJECTS = 100_000  # more objects created than deleted, before the collector looks for cycles
 ROLES = ("aggregate", "join", "detect", "retrain", "store")
-READS = {  # of the roles with a consumer group; ``store`` has its positions in the database
+INGEST = "ingest"  # only if there are ``[[sources]]``
+READS: Mapping[str, Sequence[str]] = {  # ``store`` has its positions in the database
     "aggregate": Aggregate.reads,
     "join": Join.reads,
     "detect": Detect.reads,
     "retrain": Retrain.reads,
 }
+
+
+def roles_of(settings: Settings) -> tuple[str, ...]:
+    """The roles that an installation needs: ``ingest`` only if it has ``[[sources]]``."""
+    return (INGEST, *ROLES) if settings.sources else ROLES
+
+
+def reads_of(settings: Settings) -> Mapping[str, Sequence[str]]:
+    """The topics of each role with a consumer group."""
+    return {INGEST: settings.source_topics(), **READS} if settings.sources else READS
 
 
 def run_worker(
@@ -89,7 +102,7 @@ def _run_transactional(worker: _Worker, heartbeat: Heartbeat, stopped: Callable[
     settings, name, slot, gapless = worker
     with ProfileTable(settings) as profiles, ExitStack() as ending:
         profiles.catch_up()
-        client = Client(settings, name, slot, READS[name], gapless=gapless)
+        client = Client(settings, name, slot, reads_of(settings)[name], gapless=gapless)
         ending.callback(client.close)
         heartbeat.read_by(client)
         run = LongWork(client, lambda: heartbeat.send_if_due(role, progressed=False))
@@ -144,9 +157,12 @@ def _role(
     name: str, settings: Settings, client: Client, profiles: ProfileTable, run: LongWork
 ) -> Role:
     plan_of = _plans(settings)
+    if name == INGEST:
+        mappers = mappers_by_topic(settings.sources)
+        by_name = {settings.short_topic(topic): mapper for topic, mapper in mappers.items()}
+        return Ingest(by_name, client.partitions, _positions(client))
     if name == "aggregate":
-        positions = Positions(client.read_all, client.partitions, client.first_offset)
-        client.recover_with(positions.next_offsets)
+        positions = _positions(client)
         versions = VersionTable(settings)
         versions.all()
         return Aggregate(profiles, plan_of, client.partitions, positions, versions)
@@ -157,6 +173,13 @@ def _role(
         return Join(profiles, plan_of, client.partitions, directory, client.first_offset)
     made = (profiles, plan_of, client.partitions, client.read_all, directory)
     return Detect(*made, client.first_offset, run)
+
+
+def _positions(client: Client) -> Positions:
+    """With them the client goes on where Kafka has forgotten a group."""
+    positions = Positions(client.read_all, client.partitions, client.first_offset)
+    client.recover_with(positions.next_offsets)
+    return positions
 
 
 def _plans(settings: Settings) -> Callable[[str], Plan]:

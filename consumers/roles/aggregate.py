@@ -195,7 +195,9 @@ class Aggregate:
             lost = lost_records(block, before.next_offset, self._store.first_offset)
             if lost:
                 batch.partitions[block.source].counts["lost"] += lost
-                yield from lost_alerts(block, before.next_offset, before.append_ms, lost)
+                yield from lost_alerts(
+                    "aggregate", block, before.next_offset, before.append_ms, lost
+                )
 
     # -- predictions ---------------------------------------------------------------------------
 

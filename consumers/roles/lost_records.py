@@ -1,4 +1,4 @@
-"""Records that retention deleted before ``aggregate`` has read them: how many, and the incident."""
+"""Records that retention deleted before a role has read them: how many, and the incident."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def lost_records(
 
 
 def lost_alerts(
-    block: RecordBlock, expected: int, before_ms: int | None, lost: int
+    role: str, block: RecordBlock, expected: int, before_ms: int | None, lost: int
 ) -> Iterator[Message]:
     """The incident about Driftline itself: it is opened, and over with the records that follow.
 
@@ -68,7 +68,7 @@ def lost_alerts(
         evidence=AlertEvidence(
             decided_by="lost", rows=lost, detail=source.name, severity=Severity.CRITICAL
         ),
-        message=_sentence(source, lost),
+        message=_sentence(role, source, lost),
     )
     over = replace(opened, state="resolved", reason=Resolution.RECOVERED, resolved_at=at)
     for change, data in ((Change.OPENED, opened), (Change.RESOLVED, over)):
@@ -87,8 +87,8 @@ def _id(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 
 
-def _sentence(source: TopicPartition, lost: int) -> str:
+def _sentence(role: str, source: TopicPartition, lost: int) -> str:
     return (
         f"{SUBJECT}: retention has deleted {lost} records of {source.name} before they were read:"
-        " windows of that time are incomplete; add workers to aggregate, or raise retention.ms"
+        f" windows of that time are incomplete; add workers to {role}, or raise retention.ms"
     )

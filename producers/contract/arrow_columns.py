@@ -49,6 +49,14 @@ def unfit(schema: pa.Schema, names: tuple[str, ...]) -> str | None:
     return next(filter(None, errors), None)
 
 
+def ipc_stream(rows: pa.Table) -> bytes:
+    """The value of a message with these rows."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    return bytes(sink.getvalue().to_pybytes())
+
+
 def is_text(kind: pa.DataType) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 

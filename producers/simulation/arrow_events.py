@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from driftline.errors import BadInput
 from monitor.counts.values import Column
-from producers.contract.arrow_columns import ARROW_HEADER, PREDICTION
+from producers.contract.arrow_columns import ARROW_HEADER, PREDICTION, ipc_stream
 from producers.simulation.replay import LABELS, PREDICTIONS, Event, Pace, Replay, sent
 
 MOST_ROWS = 1_000  # of a message
@@ -44,7 +44,7 @@ def arrow_events(replay: Replay, pace: Pace) -> Iterator[Event]:
         first += len(table)
     for _, time_ms, topic, part in sorted(messages, key=lambda message: message[0]):
         key = part["id"][0].as_py().encode()
-        yield Event(topic, int(time_ms), key, _stream(part), None, (ARROW_HEADER,), len(part))
+        yield Event(topic, int(time_ms), key, ipc_stream(part), None, (ARROW_HEADER,), len(part))
 
 
 def without_first(events: Iterator[Event], records: int) -> Iterator[Event]:
@@ -114,10 +114,3 @@ def _feature(name: str, values: Column) -> pa.Array:
         return column
     coded = column.dictionary_encode()
     return coded if len(coded.dictionary) <= FEW else column
-
-
-def _stream(rows: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as writer:
-        writer.write_table(rows)
-    return bytes(sink.getvalue().to_pybytes())

@@ -195,3 +195,52 @@ def test_the_hash_of_plans_tells_settings_apart_that_judge_differently_and_no_ot
     assert load_settings(windows={"length": "12h"}).plan_hash() != usual
     own = {"models": {"churn": ModelSection(time={"label_horizon": "60d"})}}
     assert load_settings().model_copy(update=own).plan_hash() != usual
+
+
+class TestSources:
+    SCORED = '[[sources]]\ntopic = "t"\nmodel = "$.m"\nfeatures = "$.f"\n'
+
+    def test_a_source_is_read_with_its_defaults(self, write):
+        write(self.SCORED)
+        (source,) = load_settings().sources
+        assert source.model.path == "$.m"
+        assert source.version.value == "1"
+        assert load_settings().source_topics() == ("topic:t",)
+
+    @pytest.mark.parametrize(
+        ("more", "expected"),
+        [
+            ('id = "request.id"', "'sources.0.id.path': 'request.id' is not a path: expected '$'"),
+            ("id = {}", "'sources.0.id': expected one of path, header and key, or a value"),
+            ('id = { path = "$", header = "h" }', "'sources.0.id': expected one of path"),
+            ('time = { path = "$.t", timezone = "Mars" }', "'Mars' is no time zone"),
+            ('score = { path = "$.s", unit = "h" }', "'sources.0.score.unit'"),
+            ('label = "$.l"', "expected an id: a label needs that of its prediction"),
+            ('since = "2026-11-01"', "'2026-11-01' has no offset from UTC: expected RFC 3339"),
+            ('where = { type = ["a"] }', "'type' is not a path"),
+            ('format = "xml"', "'sources.0.format'"),
+        ],
+    )
+    def test_a_wrong_source_is_refused_with_its_key(self, write, more, expected):
+        write(self.SCORED + more)
+        assert expected in error_message()
+
+    def test_a_source_needs_a_purpose(self, write):
+        write('[[sources]]\ntopic = "t"\nmodel = "$.m"')
+        assert "expected features, for predictions, or a label" in error_message()
+
+    def test_paths_with_the_same_last_step_need_names(self, write):
+        write('[[sources]]\ntopic = "t"\nmodel = "$.m"\nfeatures = ["$.a.x", "$.b.x"]')
+        assert "two paths have the same last step" in error_message()
+
+    def test_sources_of_one_topic_have_one_format(self, write):
+        write(self.SCORED + self.SCORED + 'envelope = "cloudevents"')
+        assert "sources of topic 't' have different formats" in error_message()
+
+
+def test_full_and_short_names_of_topics_are_inverse():
+    settings = load_settings()
+    for full in ("driftline.alerts", "orders", "driftlines.x", "driftline.a.b"):
+        assert settings.topic(settings.short_topic(full)) == full
+    assert settings.short_topic("driftline.alerts") == "alerts"
+    assert settings.short_topic("orders") == "topic:orders"

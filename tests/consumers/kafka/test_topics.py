@@ -20,6 +20,7 @@ from consumers.kafka.topic_configuration import (
     configuration_warnings,
 )
 from consumers.kafka.topics import TopicsNotCreated, commands, create, topics
+from driftline.configuration.sources import SourceSection
 from driftline.settings import Settings, load_settings
 from monitor.plan import DAY, HOUR
 from producers.kafka.errors import KafkaUnavailable
@@ -324,6 +325,14 @@ def test_the_acls_cover_topics_groups_and_transactions_of_the_prefix():
     }
     assert resources == {"d."}
     assert all("--resource-pattern-type prefixed" in line for line in lines if "d." in line)
+
+
+def test_the_acls_allow_reading_the_topics_of_sources():
+    source = SourceSection(topic="orders", model="$.m", features="$.f")
+    own = settings().model_copy(update={"sources": [source]})
+    (line,) = [line for line in commands(own, own.plan()) if "--topic orders" in line]
+    assert "--operation Read --operation Describe" in line
+    assert "Write" not in line
 
 
 # -- the comparison of a role, every minute ------------------------------------------------------

@@ -1,0 +1,125 @@
+"""The role ``ingest``: maps the topics of other services to ``predictions`` and ``labels``.
+
+A record is mapped as a whole or not at all, so that one that is corrected can be sent again. It is
+classified once: undecodable, unmappable (these become dead letters), filtered, mapped. The role has
+no files. Offsets and counts of a partition are on ``positions``, in the transaction of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from consumers.dead_letters.dead_letter import dead_letter_message
+from consumers.messages.records import (
+    Batch,
+    CommittedOffset,
+    Message,
+    Output,
+    Record,
+    RecordBlock,
+    TopicPartition,
+)
+from consumers.roles.lost_records import lost_alerts, lost_records
+from consumers.roles.source_position import PartitionBatch, Position, Positions, append_times
+from consumers.sources.mapping.mapped_messages import messages_of
+from consumers.sources.mapping.mapping import MappedRow
+from consumers.sources.mapping.record_mapper import RecordMapper
+from consumers.sources.mapping.scope import Unmappable
+from producers.contract.records import Undecodable
+
+AT_ONCE = 20_000  # records that are mapped before their messages are made
+
+
+class Ingest:
+    """``mappers`` maps the records of each topic, by its short name."""
+
+    def __init__(
+        self,
+        mappers: Mapping[str, RecordMapper],
+        partitions: Callable[[str], int],
+        positions: Positions,
+    ) -> None:
+        self._mappers, self._partitions, self._store = mappers, partitions, positions
+        self._positions: dict[TopicPartition, Position] = {}
+        self._pending: dict[TopicPartition, Position] = {}
+
+    def on_partitions_assigned(
+        self, committed: Mapping[TopicPartition, CommittedOffset]
+    ) -> Mapping[TopicPartition, int]:
+        self._positions.update(self._store.of_committed(committed))
+        return {}
+
+    def replay(self, records: Sequence[Record]) -> None:
+        raise AssertionError(f"there is no cache, but {len(records)} records were replayed")
+
+    def on_partitions_revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        self._pending = {}
+        for partition in partitions:
+            self._positions.pop(partition, None)
+
+    def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:  # noqa: ARG002
+        self._positions.update(self._pending)
+        self._pending = {}
+
+    def problem(self) -> str | None:
+        return None
+
+    def status(self) -> Mapping[str, Mapping[str, object]]:
+        return {
+            partition.name: {
+                "offset": position.next_offset,
+                "counts": {**position.counts, "dead": dict(position.dead)},
+            }
+            for partition, position in self._positions.items()
+        }
+
+    def handle(self, batch: Batch) -> Output | None:
+        if not batch.blocks:
+            return None
+        messages = list[Message]()
+        appended_ms = append_times(batch.blocks)
+        for block in batch.blocks:
+            before = self._positions[block.source]
+            partition = PartitionBatch(block.source, before, append_ms=appended_ms[block.source])
+            messages += self._lost(block, partition)
+            messages += self._mapped(block, partition)
+            after = partition.after(block.next_offset)
+            messages += self._store.messages(block.source, before, after)
+            self._pending[block.source] = after
+        return Output(messages)
+
+    def _lost(self, block: RecordBlock, partition: PartitionBatch) -> Iterator[Message]:
+        before = partition.before
+        lost = lost_records(block, before.next_offset, self._store.first_offset)
+        if lost:
+            partition.counts["lost"] += lost
+            yield from lost_alerts("ingest", block, before.next_offset, before.append_ms, lost)
+
+    def _mapped(self, block: RecordBlock, partition: PartitionBatch) -> Iterator[Message]:
+        mapper = self._mappers[block.source.topic]
+        partition.counts["received"] += len(block)
+        for start in range(0, len(block), AT_ONCE):
+            rows = list[MappedRow]()
+            for i in range(start, min(start + AT_ONCE, len(block))):
+                try:
+                    mapped = mapper.rows(block.values[i], lambda i=i: block.record(i))  # type: ignore[misc]
+                except Undecodable as error:
+                    yield _dead_letter(block.record(i), partition, "undecodable", error)
+                except Unmappable as error:
+                    yield _dead_letter(block.record(i), partition, "unmappable", error)
+                else:
+                    partition.counts["filtered" if mapped is None else "mapped"] += 1
+                    rows += mapped or ()
+            partition.counts["rows"] += len(rows)
+            yield from self._messages(rows, block.source.partition)
+
+    def _messages(self, rows: Sequence[MappedRow], source: int) -> Iterator[Message]:
+        """Rows of one partition stay in one, so they are no later than they were there."""
+        yield from messages_of(rows, lambda topic: source % self._partitions(topic))
+
+
+def _dead_letter(
+    record: Record, partition: PartitionBatch, reason: str, error: Exception
+) -> Message:
+    partition.dead[reason] += 1
+    return dead_letter_message(record, reason, str(error))

@@ -1,0 +1,182 @@
+"""Mapped rows as messages of ``predictions`` and ``labels``.
+
+Rows of one model version make Arrow messages, which cost a tenth of JSON to read. A group that
+Arrow cannot hold as it is (values of several types in a column, a feature with the name of a column
+of the contract) and a small one are sent as JSON, a message a row. What a row means is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+import pyarrow as pa
+
+from consumers.messages.arrow import ARROW_HEADERS, JSON_HEADERS
+from consumers.messages.records import Message
+from consumers.sources.groups import grouped
+from consumers.sources.mapping.mapping import MappedLabel, MappedPrediction, MappedRow
+from producers.contract.arrow_columns import PREDICTION, ipc_stream
+
+MOST_ROWS = 1_000  # of an Arrow message
+MOST_BYTES = 700_000  # Kafka takes 1 MB by default
+FEWEST_ROWS = 20  # fewer are sent as JSON
+FEW_TEXTS = 100  # they are sent as a dictionary
+
+R = TypeVar("R", MappedPrediction, MappedLabel)
+Columns = Mapping[str, Sequence[Any]]
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_NUMBERS: tuple[set[type], ...] = ({int, float}, {int}, {float}, set())
+_KINDS = (*_NUMBERS, {str}, {bool})
+
+
+def messages_of(rows: Sequence[MappedRow], partition_of: Callable[[str], int]) -> Iterator[Message]:
+    """In the order of the rows of each model version. ``partition_of`` a topic they go to."""
+    predictions = [row for row in rows if isinstance(row, MappedPrediction)]
+    labels = [row for row in rows if isinstance(row, MappedLabel)]
+    for of_version in _by_key(predictions, lambda row: (row.model, row.version)):
+        to = "predictions", partition_of("predictions")
+        yield from _messages(to, of_version, _prediction_columns, _prediction)
+    for of_model in _by_key(labels, lambda row: row.model):
+        to = "labels", partition_of("labels")
+        yield from _messages(to, of_model, _label_columns, _label)
+
+
+def _by_key(rows: Sequence[R], key: Callable[[R], Any]) -> Iterator[list[R]]:
+    """The rows of each key, in their order. A key may hold anything, such as a list."""
+    for at in grouped([repr(key(row)) for row in rows]).values():
+        yield [rows[i] for i in at.tolist()]
+
+
+def _messages(
+    to: tuple[str, int],
+    rows: Sequence[R],
+    columns: Callable[[Sequence[R]], Columns | None],
+    document: Callable[[R], Mapping[str, Any]],
+) -> Iterator[Message]:
+    """``to`` a topic and partition."""
+    topic, partition = to
+    table = _table(columns(rows)) if len(rows) >= FEWEST_ROWS else None
+    start = 0
+    for value in _streams(table) if table is not None else ():
+        yield Message(topic, _key(rows[start]), value.bytes, partition, ARROW_HEADERS)
+        start += value.rows
+    for row in rows[start:]:
+        yield Message(topic, _key(row), _encode(document(row)), partition, JSON_HEADERS)
+
+
+def _key(row: MappedPrediction | MappedLabel) -> bytes:
+    return str(row.id).encode(errors="replace")[:200]
+
+
+# -- JSON --------------------------------------------------------------------------------------
+
+
+def _prediction(row: MappedPrediction) -> Mapping[str, Any]:
+    found = {
+        "id": row.id,
+        "time": row.time_ms,
+        "model": row.model,
+        "version": row.version,
+        "features": row.features,
+    }
+    outputs = {"score": row.score, "prediction": row.prediction}
+    return found | {name: value for name, value in outputs.items() if value is not None}
+
+
+def _label(row: MappedLabel) -> Mapping[str, Any]:
+    return {"id": row.id, "time": row.time_ms, "model": row.model, "label": row.label}
+
+
+def json_bytes(row: MappedRow) -> int:
+    """The size of a row as JSON."""
+    document = _prediction(row) if isinstance(row, MappedPrediction) else _label(row)
+    return len(_encode(document))
+
+
+# -- Arrow -------------------------------------------------------------------------------------
+
+
+class _Stream(NamedTuple):
+    bytes: bytes
+    rows: int
+
+
+def _streams(table: pa.Table) -> Iterator[_Stream]:
+    """Of the first rows of the table; it ends before a row that is too large."""
+    cuts = [(i, min(i + MOST_ROWS, len(table))) for i in range(0, len(table), MOST_ROWS)][::-1]
+    while cuts:
+        start, stop = cuts.pop()
+        value = ipc_stream(table[start:stop])
+        if len(value) <= MOST_BYTES:
+            yield _Stream(value, stop - start)
+        elif stop - start > 1:
+            middle = (start + stop) // 2
+            cuts += [(middle, stop), (start, middle)]
+        else:
+            return
+
+
+def _prediction_columns(rows: Sequence[MappedPrediction]) -> Columns | None:
+    """None if a feature has the name of a column."""
+    names = dict.fromkeys(chain.from_iterable(row.features for row in rows))
+    if not names.keys().isdisjoint(PREDICTION):
+        return None
+    outputs = {
+        "score": [row.score for row in rows],
+        "prediction": [row.prediction for row in rows],
+    }
+    return {
+        "id": [row.id for row in rows],
+        "time": [row.time_ms for row in rows],
+        "model": [row.model for row in rows],
+        "version": [row.version for row in rows],
+        **{name: values for name, values in outputs.items() if values.count(None) < len(rows)},
+        **{name: [row.features.get(name) for row in rows] for name in names},
+    }
+
+
+def _label_columns(rows: Sequence[MappedLabel]) -> Columns:
+    return {
+        "id": [row.id for row in rows],
+        "time": [row.time_ms for row in rows],
+        "model": [row.model for row in rows],
+        "label": [row.label for row in rows],
+    }
+
+
+def _table(columns: Columns | None) -> pa.Table | None:
+    """None if Arrow cannot hold the values as they are."""
+    if columns is None:
+        return None
+    arrays = dict[str, pa.Array]()
+    for name, values in columns.items():
+        kinds = set(map(type, values)) - {type(None)}
+        expected = _EXPECTED.get(name, _KINDS)
+        if kinds not in expected:
+            return None
+        try:
+            arrays[name] = _compact(pa.array(values, _TYPES.get(name)))
+        except (pa.ArrowException, OverflowError, UnicodeEncodeError):
+            return None
+    return pa.table(arrays)
+
+
+_EXPECTED: Mapping[str, Sequence[set[type]]] = {
+    "id": ({str},),
+    "time": ({int},),
+    "model": ({str},),
+    "version": ({str},),
+    **dict.fromkeys(("score", "prediction", "label"), _NUMBERS),
+}
+_TYPES = {"id": pa.string(), "time": pa.int64()}
+
+
+def _compact(array: pa.Array) -> pa.Array:
+    if not pa.types.is_string(array.type) or len(array) < FEWEST_ROWS:
+        return array
+    coded = array.dictionary_encode()
+    return coded if len(coded.dictionary) <= FEW_TEXTS else array

@@ -1,0 +1,51 @@
+"""All tables ``[[sources]]`` of one topic: from a record to rows of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from consumers.messages.records import Record
+from consumers.sources.mapping.formats import decoder_of
+from consumers.sources.mapping.mapped_messages import json_bytes
+from consumers.sources.mapping.mapping import MappedRow, SourceMapping
+from consumers.sources.mapping.scope import Unmappable
+from driftline.configuration.sources import SourceSection
+
+SMALL_BYTES = 8_000  # a record of this size makes no row that is too large
+MOST_ROW_BYTES = 1_000_000
+
+
+class RecordMapper:
+    """``sources`` have one topic, and so one format."""
+
+    def __init__(self, sources: Sequence[SourceSection]) -> None:
+        self._decode = decoder_of(sources[0])
+        self._mappings = [SourceMapping(source) for source in sources]
+
+    def rows(self, value: bytes | None, record: Callable[[], Record]) -> Sequence[MappedRow] | None:
+        """None if no table takes the record. Raises ``Undecodable`` or ``Unmappable``."""
+        document = self._decode(value, record)
+        taking = [mapping for mapping in self._mappings if mapping.takes(document, record)]
+        if not taking:
+            return None
+        rows = [row for mapping in taking for row in mapping.rows(document, record)]
+        if len(value or b"") > SMALL_BYTES:
+            _require_sendable(rows)
+        return rows
+
+
+def _require_sendable(rows: Sequence[MappedRow]) -> None:
+    largest = max(map(json_bytes, rows), default=0)
+    if largest > MOST_ROW_BYTES:
+        raise Unmappable(
+            f"a row has {largest:,} bytes as JSON: expected at most {MOST_ROW_BYTES:,}, which"
+            " 'predictions' accepts; name the features that are needed, or use exclude"
+        )
+
+
+def mappers_by_topic(sources: Sequence[SourceSection]) -> Mapping[str, RecordMapper]:
+    """By the full name of the topic."""
+    by_topic: dict[str, list[SourceSection]] = {}
+    for source in sources:
+        by_topic.setdefault(source.topic, []).append(source)
+    return {topic: RecordMapper(of_topic) for topic, of_topic in by_topic.items()}

@@ -1,0 +1,183 @@
+"""The tables ``[[sources]]``: topics of other services, and how their records are mapped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from driftline.configuration.json_path import JsonPath
+from driftline.configuration.sections import Section
+
+Constant = str | int | float | bool
+
+
+def _checked_path(text: str) -> str:
+    JsonPath.parse(text)
+    return text
+
+
+class FieldSection(Section):
+    """Where a value is found: one of `path`, `header`, `key` and `value`; and how it is read."""
+
+    path: str | None = Field(default=None, description="Path in the record, such as `$.user.id`.")
+    header: str | None = Field(default=None, description="Name of a header of the record.")
+    key: bool = Field(default=False, description="The key of the record, as text.")
+    value: Constant | None = Field(
+        default=None,
+        description="This value. Beside another place: the value where that place is empty.",
+    )
+    unit: Literal["s", "ms", "us", "ns"] | None = Field(
+        default=None, description="Of a time that is a number: its unit since 1970 UTC."
+    )
+    timezone: str | None = Field(
+        default=None, description="Of a time that is a text without an offset: IANA name."
+    )
+    scale: float | None = Field(
+        default=None, description="A number is multiplied by this; `0.01` for percents."
+    )
+    values: dict[str, Constant] | None = Field(
+        default=None, description="What stands for what: `{ approved = 0, declined = 1 }`."
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _path(cls, text: str | None) -> str | None:
+        return text if text is None else _checked_path(text)
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone(cls, name: str | None) -> str | None:
+        try:
+            return name if name is None else ZoneInfo(name).key
+        except (ValueError, LookupError, OSError):
+            raise ValueError(f"{name!r} is no time zone: expected an IANA name") from None
+
+    @model_validator(mode="after")
+    def _place(self) -> FieldSection:
+        places = [self.path is not None, self.header is not None, self.key]
+        if sum(places) > 1 or (not any(places) and self.value is None):
+            raise ValueError("expected one of path, header and key, or a value")
+        return self
+
+    @property
+    def place(self) -> str:
+        """As an error names it."""
+        if self.path is not None:
+            return self.path
+        return "the key" if self.key else f"the header {self.header!r}"
+
+
+def _as_table(given: Any) -> Any:
+    return {"path": given} if isinstance(given, str) else given
+
+
+FieldSpec = Annotated[FieldSection, BeforeValidator(_as_table)]
+
+
+class SourceSection(Section):
+    """A topic of another service. The role `ingest` writes its records to `predictions` and
+    `labels`.
+
+    A field is a path such as `"$.user.id"`, or a table with these keys: `path`, `header` (a name),
+    `key` (`true`: the key of the record) or `value` (a constant, or what stands for an absent
+    value); `unit` (`s`, `ms`, `us`, `ns`) or `timezone` of a time; `scale` of a number; `values`,
+    which maps texts. `$` is the record, `@` a row of it.
+    """
+
+    topic: str = Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", description="Name of the topic.")
+    format: Literal["json"] = Field(default="json", description="How records are encoded.")
+    envelope: Literal["cloudevents"] | None = Field(
+        default=None,
+        description="`cloudevents`: the record is an event, in structured or in binary mode; its"
+        " attributes are `$.id`, `$.time`, `$.type`, …, its payload `$.data`.",
+    )
+    where: dict[str, list[Constant]] = Field(
+        default_factory=dict,
+        description="Only records that have one of these values at each of these paths.",
+    )
+    rows: str | None = Field(
+        default=None, description="Path of an array in the record; each element is a row."
+    )
+    since: str | None = Field(
+        default=None,
+        description="Rows of an earlier time are left out: RFC 3339. For a topic that is older than"
+        " the reference.",
+    )
+    id: FieldSpec | None = Field(
+        default=None, description="Id of a row; by default its topic, partition, offset and row."
+    )
+    time: FieldSpec | None = Field(
+        default=None,
+        description="Time of the prediction or label; by default the timestamp of the record.",
+    )
+    model: FieldSpec = Field(description="Name of the model.")
+    version: FieldSpec = Field(default=FieldSection(value="1"), description="Version of the model.")
+    features: str | list[str] | dict[str, str] | None = Field(
+        default=None,
+        description="Path of an object, whose inner objects and arrays are flattened with `.`; or"
+        " a list of paths, each named by its last step; or a table of names and paths. Records"
+        " with it are predictions.",
+    )
+    exclude: list[str] = Field(default_factory=list, description="Features to leave out.")
+    score: FieldSpec | None = Field(default=None, description="Score of a prediction.")
+    prediction: FieldSpec | None = Field(default=None, description="Prediction.")
+    label: FieldSpec | None = Field(
+        default=None,
+        description="Label. Without `features` every record is a label, beside them each record"
+        " that has one is also a label.",
+    )
+    label_time: FieldSpec | None = Field(
+        default=None, description="When the label became known; by default `time`."
+    )
+
+    @field_validator("where")
+    @classmethod
+    def _where(cls, where: dict[str, Any]) -> dict[str, Any]:
+        return {_checked_path(path): values for path, values in where.items()}
+
+    @field_validator("rows")
+    @classmethod
+    def _rows(cls, path: str | None) -> str | None:
+        return path if path is None else _checked_path(path)
+
+    @field_validator("since")
+    @classmethod
+    def _since(cls, text: str | None) -> str | None:
+        if text is not None and datetime.fromisoformat(text).tzinfo is None:
+            raise ValueError(f"{text!r} has no offset from UTC: expected RFC 3339")
+        return text
+
+    @field_validator("features")
+    @classmethod
+    def _features(cls, given: Any) -> Any:
+        for path in _paths(given):
+            _checked_path(path)
+        if isinstance(given, list) and len({last_step(path) for path in given}) < len(given):
+            raise ValueError("two paths have the same last step: use a table of names and paths")
+        return given
+
+    @model_validator(mode="after")
+    def _purpose(self) -> SourceSection:
+        if self.features is None and self.label is None:
+            raise ValueError("expected features, for predictions, or a label")
+        if self.label is not None and self.id is None:
+            raise ValueError("expected an id: a label needs that of its prediction")
+        return self
+
+
+def last_step(path: str) -> str:
+    """The name of the feature at a path of a list."""
+    steps = JsonPath.parse(path).steps
+    return str(steps[-1]) if steps else path
+
+
+def _paths(features: str | list[str] | dict[str, str] | None) -> Iterable[str]:
+    if features is None:
+        return ()
+    if isinstance(features, str):
+        return (features,)
+    return features.values() if isinstance(features, dict) else features

@@ -1,0 +1,119 @@
+"""Topics in the form of another service: the same windows as rows in the form of Driftline."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from driftline.fault_points import TRANSACTION_POINTS
+from tests.integration.deployment import ROLES, Deployment, Sent
+from tests.integration.faulty_workers import FaultyWorkers
+from tests.integration.test_arrow_equals_json import LAST_END, SETTINGS, of_model
+from tests.integration.test_user_stories import loans
+
+pytestmark = pytest.mark.kafka
+
+COLUMNS = ["--version", "1", "--time", "asked_at", "--label", "outcome", "--score", "p_default"]
+COLUMNS += ["--positive", "defaulted", "--id", "application"]
+
+
+def test_a_mapped_topic_gives_the_same_windows(kafka, prefix, tmp_path):
+    """Nested records with several rows, percents, seconds; ``ingest`` ends at each fault point."""
+    scored, outcomes = f"{prefix}-bank.scored", f"{prefix}-bank.outcomes"
+    settings = SETTINGS | {"DRIFTLINE_SOURCES": json.dumps(sources(scored, outcomes))}
+    with Deployment(kafka, prefix, tmp_path, settings) as deployment:
+        loans(1, 20, "2013-03-01").to_csv(tmp_path / "reference.csv", index=False)
+        live = loans(2, 4, "2013-03-26")
+        live.to_csv(tmp_path / "live.csv", index=False)
+        for model in ("direct", "mapped"):
+            reference = ["--reference", str(tmp_path / "reference.csv"), "--model", model]
+            deployment.cli("register", *reference, *COLUMNS)
+        deployment.start(*ROLES)
+        options = ["--label-delay", "3h", "--finish", "--model", "direct"]
+        deployment.cli("replay", str(tmp_path / "live.csv"), *COLUMNS, *options)
+        deployment.await_final(LAST_END, model="direct")
+
+        create(kafka, scored, outcomes)
+        workers = FaultyWorkers(deployment, {"ingest": [f"{at}:1" for at in TRANSACTION_POINTS]})
+        rest = foreign(deployment, scored, outcomes)
+        rest.insert(30, Sent(scored, 0, None, b"not JSON"))
+        while workers.restart():
+            produce(deployment, rest[:5])
+            del rest[:5]
+        produce(deployment, rest)
+        deployment.await_final(LAST_END, model="mapped")
+
+        windows = deployment.windows()
+        for found in (windows.last, windows.final):
+            direct, mapped = (of_model(found, model) for model in ("direct", "mapped"))
+            assert len(direct) >= 4
+            assert mapped == direct
+        (letter,) = deployment.read("dead-letters")
+        assert letter[3]["driftline.reason"] == b"undecodable"
+        assert letter[3]["driftline.topic"] == f"topic:{scored}".encode()
+
+
+def sources(scored: str, outcomes: str) -> list[dict[str, Any]]:
+    scores: dict[str, Any] = {
+        **{"topic": scored, "rows": "$.applications", "id": "@.ref", "model": {"value": "mapped"}},
+        **{"time": {"path": "@.at", "unit": "s"}, "features": "@.in", "exclude": ["note"]},
+        "score": {"path": "@.percent", "scale": 0.01},
+    }
+    labels = {
+        **{"topic": outcomes, "envelope": "cloudevents", "id": "$.subject", "time": "$.time"},
+        "model": {"value": "mapped"},
+        "label": {"path": "$.data.outcome", "values": {"defaulted": 1, "repaid": 0}},
+    }
+    return [scores, labels]
+
+
+def create(kafka: str, *topics: str) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka})
+    for future in admin.create_topics([NewTopic(topic, 4, 1) for topic in topics]).values():
+        future.result()
+
+
+def foreign(deployment: Deployment, scored: str, outcomes: str) -> list[Sent]:
+    """What was sent in the form of Driftline, as a bank would: three rows a record, in percents."""
+    found, waiting = list[Sent](), dict[int, list[dict[str, Any]]]()
+    for topic in ("predictions", "labels"):
+        for partition, _, value, _ in deployment.read(topic):
+            row = json.loads(value or b"")
+            if topic == "labels":
+                found.append(Sent(outcomes, partition, None, event(row)))
+                continue
+            rows = waiting.setdefault(partition, [])
+            rows.append(application(row))
+            if len(rows) == 3 or row["id"].startswith("finish/"):
+                document = {"applications": rows}
+                found.append(Sent(scored, partition, None, json.dumps(document).encode()))
+                waiting[partition] = []
+    assert not any(waiting.values())
+    return found
+
+
+def application(row: dict[str, Any]) -> dict[str, Any]:
+    at_s = pd.Timestamp(row["time"]).timestamp()
+    inner = {**row["features"], "note": "not a feature"}
+    return {"ref": row["id"], "at": at_s, "in": inner, "percent": 100 * row["score"]}
+
+
+def event(row: dict[str, Any]) -> bytes:
+    outcome = "defaulted" if row["label"] else "repaid"
+    attributes = {"specversion": "1.0", "id": "1", "source": "/bank", "type": "outcome"}
+    data = {"outcome": outcome}
+    return json.dumps(
+        {**attributes, "subject": row["id"], "time": row["time"], "data": data}
+    ).encode()
+
+
+def produce(deployment: Deployment, records: list[Sent]) -> None:
+    producer = Producer({"bootstrap.servers": deployment.servers})
+    for record in records:
+        producer.produce(record.topic, record.value, partition=record.partition)
+    assert producer.flush(60) == 0
