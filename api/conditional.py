@@ -6,24 +6,22 @@ Such an answer has an entity tag, and is not sent again to a client that has it 
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Mapping
+from functools import wraps
 from hashlib import blake2b
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.routing import APIRoute
-from starlette.concurrency import run_in_threadpool
+from pydantic import BaseModel
 
-from api.dependencies import database
-from api.queries import findings_state
+from api.dependencies import JSON, database
 
 MAX_KEPT_BYTES = 32 * 2**20
 _RELEASE = version("driftline")
-
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class KeptAnswers:
@@ -32,58 +30,57 @@ class KeptAnswers:
     def __init__(self, max_bytes: int = MAX_KEPT_BYTES) -> None:
         self._bodies: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
         self._left = max_bytes
+        self._lock = threading.Lock()  # each request is answered in a thread
 
     def get(self, address: str, tag: str) -> bytes | None:
-        kept, body = self._bodies.get(address, ("", b""))
-        if kept != tag:
-            return None
-        self._bodies.move_to_end(address)
-        return body
+        with self._lock:
+            kept, body = self._bodies.get(address, ("", b""))
+            if kept != tag:
+                return None
+            self._bodies.move_to_end(address)
+            return body
 
     def add(self, address: str, tag: str, body: bytes) -> None:
         """The ones that were used least recently make room."""
-        self._drop(address)
-        self._bodies[address] = (tag, body)
-        self._left -= len(body)
-        while self._left < 0:
-            self._drop(next(iter(self._bodies)))
+        with self._lock:
+            self._drop(address)
+            self._bodies[address] = (tag, body)
+            self._left -= len(body)
+            while self._left < 0:
+                self._drop(next(iter(self._bodies)))
 
     def _drop(self, address: str) -> None:
         self._left += len(self._bodies.pop(address, ("", b""))[1])
 
 
-class ConditionalRoute(APIRoute):
-    """A route with such answers.
+def conditional(endpoint: Callable[..., BaseModel]) -> Callable[..., Response]:
+    """A route with such answers; ``connection`` of ``endpoint`` is a ``Snapshot``.
 
-    The entity tag names the state of all findings before they were read, so an answer is never
-    older than its tag.
+    Tag and answer are made in one thread, of one snapshot of the database.
     """
 
-    def get_route_handler(self) -> Handler:
-        answer = super().get_route_handler()
-
-        async def handler(request: Request) -> Response:
-            tag, address = await run_in_threadpool(_tag, request), str(request.url)
+    @wraps(endpoint)
+    def answer(connection: Request, **parameters: Any) -> Response:
+        request = connection
+        with database(request).read_with_meta() as (snapshot, meta):
+            tag = _tag(meta)
             headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
             if _matches(request.headers.get("if-none-match"), tag):
                 return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
             kept: KeptAnswers = request.app.state.kept
-            body = kept.get(address, tag)
-            if body is not None:
-                return Response(body, headers=headers, media_type="application/json")
-            response = await answer(request)
-            if response.status_code == HTTPStatus.OK:
-                response.headers.update(headers)
-                kept.add(address, tag, bytes(response.body))
-            return response
+            body = kept.get(str(request.url), tag)
+            if body is None:
+                body = endpoint(snapshot, **parameters).model_dump_json().encode()
+                kept.add(str(request.url), tag, body)
+        return Response(body, headers=headers, media_type=JSON)
 
-        return handler
+    return answer
 
 
-def _tag(request: Request) -> str:
-    with database(request).read() as connection:
-        state = (*findings_state(connection), _RELEASE)
-    return f'W/"{blake2b("/".join(state).encode(), digest_size=12).hexdigest()}"'
+def _tag(meta: Mapping[str, str]) -> str:
+    """Names the state of all findings. Heartbeats are no findings."""
+    state = f"{meta.get('changes')}/{meta.get('instance')}/{_RELEASE}"
+    return f'W/"{blake2b(state.encode(), digest_size=12).hexdigest()}"'
 
 
 def _matches(header: str | None, tag: str) -> bool:

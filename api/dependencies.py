@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, cast
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, cast
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query, Request, Response
+from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from api.parameters import ModelQuery, QueryParameters, SegmentQuery
@@ -14,23 +16,43 @@ from api.queries import model_keys
 from consumers.database.database import Database
 from monitor.identity import Key, segment_pairs
 
+JSON = "application/json"
+
 
 def database(request: Request) -> Database:
     return cast("Database", request.app.state.database)
 
 
-def _snapshot(request: Request) -> Iterator[Connection]:
-    with database(request).read() as connection:
-        yield connection
+# Asynchronous, because FastAPI runs any other dependency in a thread of its own.
+async def _request(request: Request) -> Request:
+    return request
 
 
-def _now_ms(request: Request) -> int:
+async def _now_ms(request: Request) -> int:
     return int(request.app.state.clock_ms())
 
 
-Snapshot = Annotated[Connection, Depends(_snapshot)]  # one transaction for the whole request
+# One transaction for the whole request. FastAPI passes the request; ``in_snapshot`` and
+# ``conditional`` open the transaction in the thread in which the route runs.
+Snapshot = Annotated[Connection, Depends(_request)]
 NowMs = Annotated[int, Depends(_now_ms)]
 NoParameters = Annotated[QueryParameters, Query()]
+
+
+def in_snapshot(endpoint: Callable[..., BaseModel | Response]) -> Callable[..., Response]:
+    """A route whose ``connection`` is a ``Snapshot``: read, and made into bytes, in one thread."""
+
+    @wraps(endpoint)
+    def answer(connection: Request, **parameters: Any) -> Response:
+        with database(connection).read() as snapshot:
+            found = endpoint(snapshot, **parameters)
+        return (
+            found
+            if isinstance(found, Response)
+            else Response(found.model_dump_json(), media_type=JSON)
+        )
+
+    return answer
 
 
 def select_key(connection: Connection, query: ModelQuery) -> Key | None:

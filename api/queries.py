@@ -25,7 +25,6 @@ from consumers.database.tables import (
     distributions,
     heartbeats,
     incidents,
-    meta,
     models,
     transitions,
     versions,
@@ -83,18 +82,17 @@ def _with_states(query: Select[Any]) -> Select[Any]:
 
 
 def newest_window(
-    connection: Connection, selected: Key, within: EventTimeRange = UNBOUNDED
+    connection: Connection,
+    selected: Key,
+    within: EventTimeRange = UNBOUNDED,
+    *,
+    with_distributions: bool = False,
 ) -> Row[Any] | None:
     """The newest window that lies completely in ``within``."""
-    return connection.execute(_windows(windows.c, selected, within).limit(1)).first()
-
-
-def newest_window_with_distributions(
-    connection: Connection, selected: Key, within: EventTimeRange
-) -> Row[Any] | None:
-    """The same, with the column ``distributions``."""
-    query = _with_distributions(_windows(windows.c, selected, within))
-    return connection.execute(query.limit(1)).first()
+    rows = windows_page(
+        connection, selected, within, None, 1, with_distributions=with_distributions
+    )
+    return next(iter(rows), None)
 
 
 def newest_performance(
@@ -187,12 +185,6 @@ def sequence_of_event(connection: Connection, event: str) -> int | None:
     """The sequence number of the transition with this event id; None if there is none."""
     query = select(transitions.c.sequence).where(transitions.c.id == event)
     return connection.execute(query).scalar()
-
-
-def findings_state(connection: Connection) -> tuple[str, ...]:
-    """What tells the state of all findings from every other state. Heartbeats are no findings."""
-    query = select(meta.c.value).where(meta.c.key.in_(("instance", "changes"))).order_by(meta.c.key)
-    return tuple(connection.execute(query).scalars())
 
 
 def newest_sequence(connection: Connection) -> int:

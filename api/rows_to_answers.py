@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -80,18 +81,25 @@ def _with_distribution(
 def feature_history_items(row: Row[Any], name: str) -> Iterator[FeatureHistoryItem]:
     """The feature in a window, whose data are text. Nothing if the window does not have it."""
     data = _DATA.decode(row.data)
-    for text in data.features:  # only the one is read, not all of them
-        if _NAMED.decode(text).name == name:
-            yield FeatureHistoryItem.model_validate(
-                {
-                    **msgspec.json.decode(text),
-                    "model": row.model,
-                    "version": row.version,
-                    "segment": row.segment,
-                    "life": row.life,
-                    "window": _window(row, data.revision, row.data_status),
-                }
-            )
+    text = _feature(data.features, name)
+    if text is not None:
+        yield FeatureHistoryItem.model_validate(
+            {
+                **msgspec.json.decode(text),
+                "model": row.model,
+                "version": row.version,
+                "segment": row.segment,
+                "life": row.life,
+                "window": _window(row, data.revision, row.data_status),
+            }
+        )
+
+
+def _feature(features: Sequence[Raw], name: str) -> Raw | None:
+    """The feature with this name. First those are parsed whose text contains the name."""
+    spelled = msgspec.json.encode(name)
+    likely = (text for text in features if spelled in bytes(text))
+    return next((one for one in chain(likely, features) if _NAMED.decode(one).name == name), None)
 
 
 class _Data(Struct):

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Connection, Row
 
 from api.answers import ConceptDrift, DataDrift, FeatureHistoryItem, Page, WindowItem
-from api.conditional import ConditionalRoute
+from api.conditional import conditional
 from api.dependencies import Snapshot, select_key
 from api.paging import decode_cursor, page
 from api.parameters import FeatureHistoryQuery, RangeQuery, WindowsQuery
@@ -18,7 +18,7 @@ from api.queries import (
     EventTimeRange,
     data_page,
     model_document,
-    newest_window_with_distributions,
+    newest_window,
     windows_page,
 )
 from api.rows_to_answers import (
@@ -32,12 +32,11 @@ from api.rows_to_answers import (
 )
 from monitor.identity import Key
 
-router = APIRouter(
-    route_class=ConditionalRoute, tags=["drift"], responses=problem_responses(400, 404, 422)
-)
+router = APIRouter(tags=["drift"], responses=problem_responses(400, 404, 422))
 
 
 @router.get("/drift/data")
+@conditional
 def data(connection: Snapshot, query: Annotated[RangeQuery, Query()]) -> DataDrift:
     """All features in the newest window, or in the newest one between `start` and `end`."""
     selected = select_key(connection, query)
@@ -48,6 +47,7 @@ def data(connection: Snapshot, query: Annotated[RangeQuery, Query()]) -> DataDri
 
 
 @router.get("/drift/concept")
+@conditional
 def concept(connection: Snapshot, query: Annotated[RangeQuery, Query()]) -> ConceptDrift:
     """Scores, errors, and expected and realised metrics in the same window."""
     selected = select_key(connection, query)
@@ -62,6 +62,7 @@ def concept(connection: Snapshot, query: Annotated[RangeQuery, Query()]) -> Conc
 
 
 @router.get("/windows")
+@conditional
 def windows(connection: Snapshot, query: Annotated[WindowsQuery, Query()]) -> Page[WindowItem]:
     """Windows with all findings, newest first, each in its newest revision."""
     after = decode_cursor(query.cursor, int, int)
@@ -82,6 +83,7 @@ def windows(connection: Snapshot, query: Annotated[WindowsQuery, Query()]) -> Pa
 
 
 @router.get("/drift/history")
+@conditional
 def history(
     connection: Snapshot, query: Annotated[FeatureHistoryQuery, Query()]
 ) -> Page[FeatureHistoryItem]:
@@ -108,4 +110,4 @@ def _check_feature(document: Mapping[str, Any], feature: str) -> None:
 
 def _newest(connection: Connection, selected: Key, query: RangeQuery) -> Row[Any] | None:
     within = EventTimeRange(query.start, query.end)
-    return newest_window_with_distributions(connection, selected, within)
+    return newest_window(connection, selected, within, with_distributions=True)

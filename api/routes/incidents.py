@@ -10,7 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy import Connection
 
 from api.answers import Incident, IncidentHistory, Page
-from api.conditional import ConditionalRoute
+from api.conditional import conditional
 from api.dependencies import NoParameters, Snapshot, database, select_key
 from api.events import start_sequence, stream
 from api.paging import decode_cursor, page
@@ -25,8 +25,7 @@ from api.queries import (
 from api.rows_to_answers import incident_fields
 from monitor.identity import Key
 
-router = APIRouter(route_class=ConditionalRoute, tags=["incidents"])
-unconditional = APIRouter(tags=["incidents"])
+router = APIRouter(tags=["incidents"])
 
 
 class EventStream(StreamingResponse):
@@ -52,6 +51,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/alerts", responses=problem_responses(400, 404, 422))
+@conditional
 def alerts(connection: Snapshot, query: Annotated[AlertsQuery, Query()]) -> Page[Incident]:
     """Incidents of one model version in their current state, the one opened last first."""
     selected = select_key(connection, query)
@@ -59,6 +59,7 @@ def alerts(connection: Snapshot, query: Annotated[AlertsQuery, Query()]) -> Page
 
 
 @router.get("/incidents", responses=problem_responses(400, 404, 422))
+@conditional
 def incidents(connection: Snapshot, query: Annotated[IncidentsQuery, Query()]) -> Page[Incident]:
     """Incidents of all versions of a model, the one opened last first."""
     selected = select_key(connection, query)
@@ -66,6 +67,7 @@ def incidents(connection: Snapshot, query: Annotated[IncidentsQuery, Query()]) -
 
 
 @router.get("/incidents/{id}", responses=problem_responses(404, 422))
+@conditional
 def one_incident(
     connection: Snapshot, id: Annotated[str, Path(max_length=200)], _query: NoParameters
 ) -> IncidentHistory:
@@ -77,9 +79,7 @@ def one_incident(
     return IncidentHistory(**incident_fields(row), transitions=events)
 
 
-@unconditional.get(
-    "/events", response_class=EventStream, responses={**_STREAM, **problem_responses(422)}
-)
+@router.get("/events", response_class=EventStream, responses={**_STREAM, **problem_responses(422)})
 def events(
     request: Request,
     query: Annotated[EventsQuery, Query()],
@@ -114,6 +114,3 @@ def _page(
     rows = incidents_page(connection, filters, within, after, query.limit + 1)
     items, cursor = page(rows, query.limit, lambda row: (row.opened_ms, row.id))
     return Page(items=[Incident(**incident_fields(row)) for row in items], next=cursor)
-
-
-router.include_router(unconditional)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from api.answers import Baseline, HistoryItem, LatestMetrics, Page, Window
-from api.conditional import ConditionalRoute
+from api.conditional import conditional
 from api.dependencies import Snapshot, select_key
 from api.paging import decode_cursor, page
 from api.parameters import HistoryQuery, ModelQuery, SegmentQuery
@@ -24,7 +24,6 @@ from api.rows_to_answers import (
 from consumers.messages.times import utc_datetime
 
 router = APIRouter(
-    route_class=ConditionalRoute,
     prefix="/metrics",
     tags=["metrics"],
     responses=problem_responses(400, 404, 422),
@@ -32,6 +31,7 @@ router = APIRouter(
 
 
 @router.get("/baseline")
+@conditional
 def baseline(connection: Snapshot, query: Annotated[ModelQuery, Query()]) -> Baseline:
     """Performance on the reference, which all windows are compared with."""
     selected = select_key(connection, query)
@@ -47,6 +47,7 @@ def baseline(connection: Snapshot, query: Annotated[ModelQuery, Query()]) -> Bas
 
 
 @router.get("/latest")
+@conditional
 def latest(connection: Snapshot, query: Annotated[SegmentQuery, Query()]) -> LatestMetrics:
     """Performance of the newest final window, and of the newest provisional window after it."""
     selected = select_key(connection, query)
@@ -65,6 +66,7 @@ def latest(connection: Snapshot, query: Annotated[SegmentQuery, Query()]) -> Lat
 
 
 @router.get("/history")
+@conditional
 def history(connection: Snapshot, query: Annotated[HistoryQuery, Query()]) -> Page[HistoryItem]:
     """Performance of all windows, newest first, provisional ones included."""
     after = decode_cursor(query.cursor, int, int)

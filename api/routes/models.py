@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Row
 
 from api.answers import Model, Page
-from api.conditional import ConditionalRoute
+from api.conditional import conditional
 from api.dependencies import Snapshot
 from api.paging import decode_cursor, page
 from api.parameters import PageQuery
@@ -17,12 +17,11 @@ from api.queries import model_versions_page
 from consumers.messages.times import utc_datetime
 from monitor.windows.lives import VersionState
 
-router = APIRouter(
-    route_class=ConditionalRoute, tags=["models"], responses=problem_responses(404, 422)
-)
+router = APIRouter(tags=["models"], responses=problem_responses(404, 422))
 
 
 @router.get("/models")
+@conditional
 def models(connection: Snapshot, query: Annotated[PageQuery, Query()]) -> Page[Model]:
     """Registered model versions, newest first. The live version of a model is its default."""
     after = decode_cursor(query.cursor, int, str, str)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from api.answers import Retraining, Window
-from api.conditional import ConditionalRoute
+from api.conditional import conditional
 from api.dependencies import Snapshot, select_key
 from api.parameters import ModelQuery
 from api.problems import problem_responses
@@ -17,7 +17,6 @@ from api.rows_to_answers import version_scope
 from consumers.messages.times import utc_datetime
 
 router = APIRouter(
-    route_class=ConditionalRoute,
     prefix="/retraining",
     tags=["retraining"],
     responses=problem_responses(400, 404, 422),
@@ -25,6 +24,7 @@ router = APIRouter(
 
 
 @router.get("/status")
+@conditional
 def status(connection: Snapshot, query: Annotated[ModelQuery, Query()]) -> Retraining:
     """The newest decision about retraining, with its reasons."""
     selected = select_key(connection, query)

@@ -3,15 +3,15 @@
     python -m benchmarks.speed api [--database sqlite|postgresql] [--runs 5]
 
 A database of 2,000 windows of a day with 100 features, `driftline api` in a process of its own, and
-50 clients that request one address twice a second, each address for ``--seconds``. All clients use
-one process beside it. Prints, for each address, the median and the 95th percentile of the time from
-request to answer in milliseconds, medians over the runs, and the CPU time of the API per request.
-The reference is `/models`, which reads one row.
+50 clients in another one (``api_clients.py``), each of which requests an address twice a second, at
+times of its own; each address for ``--seconds``. Prints, for each address, the median and the 95th
+percentile of the time from request to answer in milliseconds, medians over the runs, and the CPU
+time of the API per request. The reference is `/models`, which reads one row.
 """
 
 from __future__ import annotations
 
-import asyncio
+import json
 import os
 import platform
 import random
@@ -27,9 +27,12 @@ from typing import NamedTuple
 
 import click
 import httpx
+import msgspec
 import psutil
+from sqlalchemy import select
 
 from consumers.database.database import Database
+from consumers.database.tables import windows
 from tests.consumers.stored import APRIL, DAY, Feed, alert, feature, registration, rfc3339, window
 
 WINDOWS, FEATURES, IN_BATCH = 2_000, 100, 20
@@ -42,7 +45,7 @@ PATHS = {
     "alerts": "/alerts",
     "metrics of 30 days": f"/metrics/history?{MONTH}",
     "a feature of 30 days": f"/drift/history?feature=temp&{MONTH}",
-    "drift of other windows": "/drift/data?end=",  # of a month, each client another one
+    "drift of other windows": "/drift/data?end=",  # each request another one
     "a feature of 30 others": "/drift/history?feature=temp&limit=30&end=",
     "drift, unchanged": "/drift/data",  # with the entity tag of the answer before
 }
@@ -58,26 +61,29 @@ class Times(NamedTuple):
 
 @click.command("api")
 @click.option("--database", type=click.Choice(["sqlite", "postgresql"]), default="sqlite")
+@click.option("--url", help="A database that an earlier run has filled; by default a new one.")
 @click.option("--runs", default=5, show_default=True, help="The medians are printed.")
-@click.option("--seconds", default=5.0, show_default=True, help="For each address in a run.")
-def main(database: str, runs: int, seconds: float) -> None:
+@click.option("--seconds", default=15.0, show_default=True, help="For each address in a run.")
+def main(database: str, url: str | None, runs: int, seconds: float) -> None:
     """Request findings, and print how long the answers take."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory()))
-        url = stack.enter_context(_postgresql(directory)) if database == "postgresql" else None
-        url = url or f"sqlite:///{directory / 'driftline.db'}"
-        _fill(url)
+        if url is None and database == "postgresql":
+            url = stack.enter_context(_postgresql(directory))
+        if url is None:
+            url = f"sqlite:///{directory / 'driftline.db'}"
+        fill(url)
         address, process = stack.enter_context(_api(url))
+        click.echo(
+            f"{database}, {WINDOWS:,} windows, {FEATURES} features; {CLIENTS} clients at random"
+            f" times, together {CLIENTS * PER_S:.0f} requests/s, {seconds:.0f} s for each address,"
+            f" {runs} runs; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f},"
+            f" {platform.machine()}, Python {platform.python_version()}"
+        )
         found: dict[str, list[Times]] = {name: [] for name in PATHS}
-        for _ in range(runs):
-            for name, path in PATHS.items():
-                is_known = name.endswith("unchanged")
-                found[name].append(_timed(address + path, process, seconds, is_known=is_known))
-    click.echo(
-        f"{database}, {WINDOWS:,} windows, {FEATURES} features, {CLIENTS} clients,"
-        f" {CLIENTS * PER_S:.0f} requests/s, {platform.machine()},"
-        f" Python {platform.python_version()}"
-    )
+        for seed in range(runs):
+            for name in PATHS:
+                found[name].append(_timed(name, address, process, seconds, seed))
     click.echo(f"{'':22} {'p50 ms':>8} {'p95 ms':>8} {'CPU ms':>8} {'of /models':>10}")
     reference = median(one.cpu for one in found["models"])
     for name, times in found.items():
@@ -85,8 +91,17 @@ def main(database: str, runs: int, seconds: float) -> None:
         click.echo(f"{name:22} {p50:8.1f} {p95:8.1f} {cpu:8.2f} {cpu / reference:10.2f}")
 
 
-def _fill(url: str) -> None:
+def fill(url: str) -> None:
+    """Writes the windows, unless they are there."""
     database = Database.to_write(url)
+    with database.read() as connection:
+        is_filled = connection.execute(select(windows.c.end_ms).limit(1)).first() is not None
+    if not is_filled:
+        _write_windows(database)
+    database.close()
+
+
+def _write_windows(database: Database) -> None:
     feed = Feed(database)
     feed.models(registration())
     rng = random.Random(0)
@@ -95,9 +110,8 @@ def _fill(url: str) -> None:
         for day in range(first, first + IN_BATCH):
             topic, document = window(day)
             document["data"]["features"] = [_feature(i, rng) for i in range(FEATURES)]
-            messages.append((topic, document))
+            messages.append((topic, msgspec.json.encode(document)))
         feed(*messages, alert(incident=f"i{first}", opened_at=rfc3339(APRIL + first * DAY)))
-    database.close()
 
 
 def _feature(number: int, rng: random.Random) -> dict[str, object]:
@@ -141,39 +155,39 @@ def _wait(address: str) -> None:
             return
 
 
-def _timed(address: str, process: psutil.Process, seconds: float, *, is_known: bool) -> Times:
-    tag = httpx.get(address).headers["etag"] if is_known else ""
+def _timed(name: str, address: str, process: psutil.Process, seconds: float, seed: int) -> Times:
+    tag = httpx.get(address + PATHS[name]).headers["etag"] if name.endswith("unchanged") else ""
     before = process.cpu_times()
-    spent = asyncio.run(_requests(address, tag, seconds))
+    spent = _clients(address, _paths(PATHS[name], seed), tag, seconds, seed)
     after = process.cpu_times()
     cpu_s = after.user + after.system - before.user - before.system
     p95 = quantiles(spent, n=20)[-1]
     return Times(median(spent) * 1e3, p95 * 1e3, cpu_s / len(spent) * 1e3)
 
 
-async def _requests(address: str, tag: str, seconds: float) -> list[float]:
-    """The seconds that each request took. The clients start evenly within their interval."""
-    spent: list[float] = []
-
-    async def client(delay_s: float) -> None:
-        async with httpx.AsyncClient(headers={"If-None-Match": tag} if tag else {}) as http:
-            due_s, number = began_s + delay_s, round(delay_s * CLIENTS * PER_S)
-            while due_s < began_s + seconds:
-                await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-                at_s = time.monotonic()
-                answer = await http.get(_of_client(address, number))
-                number += CLIENTS
-                spent.append(time.monotonic() - max(due_s, at_s))
-                assert answer.status_code in (200, 304), answer.text
-                due_s += 1 / PER_S
-
-    began_s = time.monotonic()
-    await asyncio.gather(*(client(i / CLIENTS / PER_S) for i in range(CLIENTS)))
+def _clients(address: str, paths: list[str], tag: str, seconds: float, seed: int) -> list[float]:
+    url = httpx.URL(address)
+    options = {
+        "host": url.host,
+        "port": url.port,
+        "paths": paths,
+        "tag": tag,
+        "clients": CLIENTS,
+        "per_s": PER_S,
+        "seconds": seconds,
+        "seed": seed,
+    }
+    command = [sys.executable, "-m", "benchmarks.speed.api_clients"]
+    ran = subprocess.run(
+        command, input=json.dumps(options), stdout=subprocess.PIPE, text=True, check=True
+    )
+    spent: list[float] = json.loads(ran.stdout)
     return spent
 
 
-def _of_client(address: str, number: int) -> str:
-    """No two requests of a run have the same range."""
-    if not address.endswith("end="):
-        return address
-    return address + rfc3339(APRIL + (WINDOWS - number % (WINDOWS - 100)) * DAY)
+def _paths(path: str, seed: int) -> list[str]:
+    """Of other windows: 1,900 ranges, in another order in each run."""
+    if not path.endswith("end="):
+        return [path]
+    days = random.Random(seed).sample(range(100, WINDOWS), WINDOWS - 100)
+    return [path + rfc3339(APRIL + day * DAY) for day in days]

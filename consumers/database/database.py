@@ -133,9 +133,14 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One snapshot. Raises ``DatabaseUnavailable``, also before the tables are created."""
-        with driver_errors(self.location), self.engine.connect() as connection:
-            schema.check_tables(connection, self.location)
+        with self.read_with_meta() as (connection, _meta):
             yield connection
+
+    @contextmanager
+    def read_with_meta(self) -> Iterator[tuple[Connection, Mapping[str, str]]]:
+        """One snapshot, and the values of ``meta`` in it. Raises as ``read``."""
+        with driver_errors(self.location), self.engine.connect() as connection:
+            yield connection, schema.read_meta(connection, self.location)
 
     def close(self) -> None:
         self.engine.dispose()

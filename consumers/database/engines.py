@@ -11,10 +11,11 @@ from urllib.parse import quote
 
 import msgspec
 from sqlalchemy import URL, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError
 
 TIMEOUT_S = 10  # waiting for another writer, or for a server to answer
+# Of readers: no more than the threads that answer requests, so that none waits for a connection.
+READERS: dict[str, int] = {"pool_size": 10, "max_overflow": 30}
 # Several times as fast as ``json``: documents make up most of what is read.
 JSON: dict[str, Any] = {
     "json_serializer": lambda value: msgspec.json.encode(value).decode(),
@@ -50,10 +51,12 @@ def location_of(engine: Engine) -> str:
 
 def file_of(engine: Engine) -> int | None:
     """The inode of the file of SQLite's database. None: there is no file."""
-    if engine.dialect.name != "sqlite":
-        return None
+    return _inode(str(engine.url.database)) if engine.dialect.name == "sqlite" else None
+
+
+def _inode(path: str) -> int | None:
     try:
-        return os.stat(str(engine.url.database)).st_ino
+        return os.stat(path).st_ino
     except FileNotFoundError:
         return None
 
@@ -71,6 +74,7 @@ def _postgresql(url: URL, read_only: bool) -> Engine:
     read_only_options: dict[str, Any] = {
         "isolation_level": "REPEATABLE READ",
         "execution_options": {"postgresql_readonly": True},
+        **READERS,
     }
     try:
         return create_engine(
@@ -92,29 +96,50 @@ def _sqlite(url: URL, read_only: bool) -> Engine:
         raise InvalidDatabase(
             "store.url: a database in memory cannot be shared by processes: give sqlite:///FILE"
         )
+    path = str(url.database)
     engine = create_engine(
         url,
-        creator=_opener(str(url.database), "rw" if read_only else "rwc"),
-        # A reader connects for each read, so it notices that the file was deleted and rebuilt.
-        poolclass=NullPool if read_only else QueuePool,
+        creator=_opener(path, "rw" if read_only else "rwc"),
         hide_parameters=True,
         **JSON,
+        **(READERS if read_only else {}),
     )
+    if read_only:
+        event.listen(engine, "checkout", _same_file(path))
     # A writer locks at BEGIN: upgrading a read transaction would fail at once instead of waiting.
     begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     return engine
 
 
-def _opener(path: str, mode: str) -> Callable[[], sqlite3.Connection]:
-    def connect() -> sqlite3.Connection:
+class _Connection(sqlite3.Connection):
+    """With the inode of its file, as it was before the file was opened."""
+
+    inode: int | None
+
+
+def _same_file(path: str) -> Callable[[_Connection, object, object], None]:
+    """A connection to a file that was deleted or replaced is exchanged for a new one."""
+
+    def check(connection: _Connection, _record: object, _proxy: object) -> None:
+        if connection.inode != _inode(path):
+            raise DisconnectionError
+
+    return check
+
+
+def _opener(path: str, mode: str) -> Callable[[], _Connection]:
+    def connect() -> _Connection:
+        inode = _inode(path)
         connection = sqlite3.connect(
             f"file:{quote(path)}?mode={mode}",
             uri=True,
             timeout=TIMEOUT_S,  # SQLite's busy_timeout
             isolation_level=None,  # SQLAlchemy begins transactions, not the driver
             check_same_thread=False,
+            factory=_Connection,
         )
+        connection.inode = inode
         try:
             _set_up(connection, read_only=mode == "rw")
         except sqlite3.Error:

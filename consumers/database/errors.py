@@ -32,7 +32,7 @@ def driver_errors(location: str) -> Iterator[None]:
     except OperationalError as error:
         raise DatabaseUnavailable(f"{location}: {_reason(error)}") from error
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) in _GONE:
+        if is_missing_table(error):
             raise DatabaseUnavailable(
                 f"{location}: its tables are gone; they are created and filled again from Kafka"
             ) from error
@@ -44,6 +44,12 @@ def driver_errors(location: str) -> Iterator[None]:
         if error.connection_invalidated:
             raise DatabaseUnavailable(f"{location}: {_reason(error)}") from error
         raise
+
+
+def is_missing_table(error: DBAPIError) -> bool:
+    """Whether a statement failed because there is no such table, or no schema for it."""
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    return sqlstate in _GONE or "no such table" in str(error.orig)
 
 
 _GONE = ("42P01", "3F000")  # PostgreSQL's undefined_table and invalid_schema_name

@@ -5,9 +5,10 @@ from __future__ import annotations
 import uuid
 
 from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
 
-from consumers.database.errors import ForeignDatabase
+from consumers.database.errors import ForeignDatabase, is_missing_table
 from consumers.database.statements import insert_missing
 from consumers.database.tables import SCHEMA_VERSION, meta, metadata
 from driftline.errors import DatabaseUnavailable
@@ -29,7 +30,7 @@ def create_tables(connection: Connection, location: str) -> None:
     # Together they tell one state of the findings from all others, also after it was rebuilt.
     created = {"schema_version": SCHEMA_VERSION, "instance": uuid.uuid4().hex, "changes": "0"}
     insert_missing(connection, meta, [{"key": key, "value": v} for key, v in created.items()])
-    _check_version(connection, location)
+    _require_version(_meta(connection, "schema_version"), location)
 
 
 def _create_schema(connection: Connection) -> None:
@@ -41,11 +42,20 @@ def _create_schema(connection: Connection) -> None:
         connection.execute(CreateSchema(first, if_not_exists=True))
 
 
-def check_tables(connection: Connection, location: str) -> None:
-    """Raises ``DatabaseUnavailable`` before the tables are created, or ``ForeignDatabase``."""
-    if not inspect(connection).has_table(meta.name):
-        raise DatabaseUnavailable(f"{location} is empty: start `driftline consume store`")
-    _check_version(connection, location)
+def read_meta(connection: Connection, location: str) -> dict[str, str]:
+    """The values of ``meta`` by key, after a check of the schema version.
+
+    Raises ``DatabaseUnavailable`` before the tables are created, or ``ForeignDatabase``.
+    """
+    try:
+        values = {row.key: row.value for row in connection.execute(_META)}
+    except DBAPIError as error:
+        if not is_missing_table(error):
+            raise
+        message = f"{location} is empty: start `driftline consume store`"
+        raise DatabaseUnavailable(message) from error
+    _require_version(values.get("schema_version"), location)
+    return values
 
 
 def claim(connection: Connection, location: str, cluster_id: str, prefix: str) -> None:
@@ -69,8 +79,10 @@ def require_owner(connection: Connection, location: str, cluster_id: str, prefix
         )
 
 
-def _check_version(connection: Connection, location: str) -> None:
-    version = _meta(connection, "schema_version")
+_META = select(meta.c.key, meta.c.value)
+
+
+def _require_version(version: str | None, location: str) -> None:
     if version != SCHEMA_VERSION:
         raise ForeignDatabase(
             f"{location} has tables of schema version {version}, this release needs"

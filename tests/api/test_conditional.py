@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import event
 
 import api.routes.drift
 from api.conditional import KeptAnswers
@@ -108,6 +109,15 @@ def test_answer_is_kept_for_its_address_until_the_findings_change(client, watche
     assert client.get("/windows?limit=2").status_code == 500
     watched(window(1))
     assert client.get("/windows?limit=1").status_code == 500
+
+
+def test_tag_and_answer_are_read_in_one_transaction(client, watched, reader):
+    watched(window())
+    client.get("/windows")
+    begun: list[object] = []
+    event.listen(reader.engine, "begin", begun.append)
+    assert client.get("/drift/data").status_code == 200
+    assert len(begun) == 1
 
 
 def test_kept_answers_have_a_bounded_size():

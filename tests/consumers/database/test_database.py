@@ -12,7 +12,7 @@ from random import Random
 from string import ascii_letters
 
 import pytest
-from sqlalchemy import make_url, select, text
+from sqlalchemy import event, make_url, select, text
 
 from consumers.database.database import (
     Database,
@@ -319,6 +319,20 @@ def test_a_reader_sees_the_rows_of_a_rebuilt_file(tmp_path):
         database.apply(batch(*(window(d) for d in range(day + 1))), {})
         database.close()
         assert len(rows(reader, windows, "start_ms")) == day + 1
+
+
+def test_a_reader_keeps_its_connection_and_drops_it_when_the_file_is_gone(tmp_path):
+    file = tmp_path / "driftline.db"
+    Database.to_write(f"sqlite:///{file}").close()
+    reader, connected = Database.to_read(f"sqlite:///{file}"), list[object]()
+    event.listen(reader.engine, "connect", lambda *arguments: connected.append(arguments))
+    for _ in range(3):
+        assert rows(reader, windows, "start_ms") == []
+    assert len(connected) == 1
+    file.unlink()
+    with pytest.raises(DatabaseUnavailable, match="there is no database"), reader.read():
+        pass
+    reader.close()
 
 
 def test_a_file_that_is_not_a_database_is_refused(tmp_path):
