@@ -157,14 +157,12 @@ class Retraining:
     critical_alert_threshold: int = 1
     lookback_ms: int = DAY
     min_labels: int = 1_000
-    cooldown_ms: int = 7 * DAY
 
     def __post_init__(self) -> None:
         if self.critical_alert_threshold < 1 or self.min_labels < 0:
             raise InvalidPlan("retraining: thresholds must be positive whole numbers")
-        for name in ("lookback_ms", "cooldown_ms"):
-            if getattr(self, name) < 0:
-                raise InvalidPlan(f"retraining.{name[:-3]} must not be negative")
+        if self.lookback_ms < 0:
+            raise InvalidPlan("retraining.lookback must not be negative")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,8 @@
 
     train -> evaluate -> data drift -> concept drift -> performance -> alerts -> retraining
 
-It calls the code of the stream (``consumers.batch.findings``, ``consumers.messages``, the history
-that the role ``retrain`` decides by), so the same rows give the same numbers. Each step is in
-``consumers.batch.steps``.
+It calls the code of the stream (``consumers.batch.findings``, ``consumers.messages``), so the same
+rows give the same numbers. Each step is in ``consumers.batch.steps``.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ def pipeline(plan: Plan, inputs: PipelineInputs) -> Iterator[PipelineStep]:
     yield concept_drift_step(inputs, windows)
     yield performance_step(inputs, windows, alerts)
     yield alerts_step(inputs, alerts)
-    yield retraining_step(plan, inputs, windows, alerts)
+    yield retraining_step(findings)
 
 
 def opened_incidents(documents: Mapping[str, Document]) -> int:

@@ -167,7 +167,7 @@ def _role(
         versions.all()
         return Aggregate(profiles, plan_of, client.partitions, positions, versions)
     if name == "retrain":
-        return Retrain(plan_of)
+        return Retrain()
     directory = _directory(settings, client, name)
     if name == "join":
         return Join(profiles, plan_of, client.partitions, directory, client.first_offset)

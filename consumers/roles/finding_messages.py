@@ -1,4 +1,4 @@
-"""The messages of ``detect`` about windows and incidents."""
+"""The messages of ``detect`` about windows, incidents and decisions."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ import msgspec
 from consumers.kafka.configuration import MAX_MESSAGE_BYTES
 from consumers.messages.alert_message import alert_message
 from consumers.messages.alerts import HEADERS
+from consumers.messages.decisions import retraining_decision
 from consumers.messages.records import Message
 from consumers.messages.window_message import window_message
 from consumers.roles.profiles import Profiles
 from driftline.errors import Trouble
 from monitor.identity import Key
 from monitor.plan import Plan
-from monitor.windows.findings import Findings, Transition, WindowFinding
+from monitor.windows.findings import (
+    Findings,
+    RetrainingFinding,
+    Transition,
+    WindowFinding,
+)
 from monitor.windows.lives import Lives
+
+Finding = WindowFinding | Transition | RetrainingFinding
 
 MAX_WINDOW_BYTES = MAX_MESSAGE_BYTES - 100_000  # with key and headers under the limit of Kafka
 
@@ -42,7 +50,8 @@ class FindingMessages:
         messages, failures = list[Message](), dict[Key, Exception]()
         if findings.transitions:
             self._profiles.refresh()  # owner, runbook and tags may have changed
-        all_findings: list[WindowFinding | Transition] = [*findings.windows, *findings.transitions]
+        all_findings: list[Finding] = [*findings.windows, *findings.transitions]
+        all_findings += findings.retraining
         for finding in all_findings:
             try:
                 messages.append(self._message(finding, lives))
@@ -53,9 +62,11 @@ class FindingMessages:
     def alerts(self, transitions: Sequence[Transition], lives: Lives) -> list[Message]:
         return [self._alert(transition, lives) for transition in transitions]
 
-    def _message(self, finding: WindowFinding | Transition, lives: Lives) -> Message:
+    def _message(self, finding: Finding, lives: Lives) -> Message:
         if isinstance(finding, Transition):
             return self._alert(finding, lives)
+        if isinstance(finding, RetrainingFinding):
+            return _decision(finding)
         threshold = self._plan_of(finding.key.model).drift.p_value_threshold
         window = window_message(finding, threshold)
         value = msgspec.json.encode(window)
@@ -69,3 +80,9 @@ class FindingMessages:
         alert = alert_message(transition, info, None if life is None else life.state)
         key = transition.incident.id.encode()
         return Message("alerts", key, msgspec.json.encode(alert), headers=HEADERS)
+
+
+def _decision(finding: RetrainingFinding) -> Message:
+    model, version = finding.key.version_key
+    decision = retraining_decision(model, version, finding.decision, finding.life)
+    return Message("retraining", model.encode(), msgspec.json.encode(decision))

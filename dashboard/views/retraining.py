@@ -11,8 +11,8 @@ from dashboard.context import PageContext
 from dashboard.text import escape
 
 NO_DECISION = (
-    "No decision yet. The role `retrain` decides when a critical incident opens; the roles are"
-    " started with `driftline consume`."
+    "No decision yet. There is one at the end of each window, once labels have come as far; the"
+    " roles are started with `driftline consume`."
 )
 _DECISIONS = {
     "retrain": (

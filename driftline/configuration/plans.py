@@ -82,7 +82,6 @@ def retraining_plan(section: RetrainingSection) -> Retraining:
         critical_alert_threshold=section.critical_alert_threshold,
         lookback_ms=duration(section, "lookback"),
         min_labels=section.min_labels,
-        cooldown_ms=duration(section, "cooldown"),
     )
 
 

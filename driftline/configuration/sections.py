@@ -181,8 +181,8 @@ class RetrainingSection(Section):
     min_labels: int = Field(default=1000, description="Fresh labels that are needed.")
     cooldown: str = Field(
         default="7d",
-        description="Shortest event time between two retrainings. Without effect so far: nothing"
-        " tells Driftline of a retraining.",
+        description="Without effect: nothing tells Driftline of a retraining. Files that have it"
+        " can still be read.",
     )
 
 

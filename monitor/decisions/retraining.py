@@ -1,4 +1,7 @@
-"""Whether to retrain: a decision with its conditions. Nothing is executed here."""
+"""Whether to retrain: a decision with its conditions. Nothing is executed here.
+
+What cannot be known is no condition: nothing tells Driftline that a training runs, or has ended.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from monitor.plan import Retraining
-
-NOT_KNOWN = "not known"  # the condition is met then
 
 
 class Outcome(StrEnum):
@@ -23,9 +24,7 @@ class Facts:
 
     now_ms: int
     critical_open_ms: Sequence[int]  # when each critical incident was last open; now, if it is
-    fresh_labels: int  # labelled rows since the model was trained last
-    last_retraining_ms: int | None = None  # None: not known
-    running: bool | None = None
+    fresh_labels: int  # labelled rows of the version
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +46,7 @@ class Decision:
 
 def decide(plan: Retraining, facts: Facts) -> Decision:
     """Retrain if every condition is met; wait if only the condition on incidents is met."""
-    conditions = (
-        _critical(plan, facts),
-        _labels(plan, facts),
-        _cooldown(plan, facts),
-        _not_running(facts),
-    )
+    conditions = (_critical(plan, facts), _labels(plan, facts))
     if not conditions[0].met:
         outcome = Outcome.NONE
     else:
@@ -74,19 +68,6 @@ def _critical(plan: Retraining, facts: Facts) -> Condition:
 def _labels(plan: Retraining, facts: Facts) -> Condition:
     enough = facts.fresh_labels >= plan.min_labels
     return Condition("fresh_labels", f"at least {plan.min_labels}", str(facts.fresh_labels), enough)
-
-
-def _cooldown(plan: Retraining, facts: Facts) -> Condition:
-    required = f"at least {_days(plan.cooldown_ms)} since the last retraining"
-    if facts.last_retraining_ms is None:
-        return Condition("cooldown", required, NOT_KNOWN, True)
-    passed_ms = facts.now_ms - facts.last_retraining_ms
-    return Condition("cooldown", required, _days(passed_ms), passed_ms >= plan.cooldown_ms)
-
-
-def _not_running(facts: Facts) -> Condition:
-    actual = NOT_KNOWN if facts.running is None else "yes" if facts.running else "no"
-    return Condition("not_running", "no", actual, not facts.running)
 
 
 def _days(span_ms: int) -> str:

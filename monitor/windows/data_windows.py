@@ -11,6 +11,7 @@ from monitor.windows.closed_windows import ClosedWindows
 from monitor.windows.findings import WindowStatus
 from monitor.windows.pane_closer import PaneCloser
 from monitor.windows.panes import PaneStore
+from monitor.windows.retraining_watch import RetrainingWatch
 from monitor.windows.state import Decisions, soonest
 from monitor.windows.traffic_watch import TrafficWatch
 
@@ -24,12 +25,13 @@ class DataWindows:
     the windows without a row since the last one that held any.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the panes, and what follows from a closed one
         self,
         panes: PaneStore,
         scan: PaneCloser,
         closed: ClosedWindows,
         traffic: TrafficWatch,
+        retraining: RetrainingWatch,
         decisions: Decisions,
     ) -> None:
         self.next_start_ms = decisions.next_start_ms
@@ -37,6 +39,7 @@ class DataWindows:
         self.scan = scan
         self._windows = panes.windows
         self._panes, self._closed, self._traffic = panes, closed, traffic
+        self._retraining = retraining
 
     def add_pane(self, pane_ms: int) -> None:
         """Start with the first window over a pane if no earlier pane held an on-time row.
@@ -134,6 +137,7 @@ class DataWindows:
 
     def _close(self, start_ms: int) -> None:
         data = self._closed.close(start_ms).data
+        self._retraining.add_window(start_ms + self._windows.length_ms)
         self.empty_run = self.empty_run + 1 if data.status is WindowStatus.NO_DATA else 0
         if data.status is WindowStatus.CLOSED:
             for feature in (*data.features, *data.outputs):

@@ -14,8 +14,10 @@ Theory of operation
    (``incident_tracker``). The first publication of a window, revision 0, holds the on-time rows
    alone; whatever comes later only amends it.
 3. When the labels have had their time, errors and performance are final (``performance_windows``).
-4. Changed windows are published again, with a higher revision.
-5. Panes and windows that no row or label can reach any more are dropped.
+4. Once both have passed the end of a window, there is a decision about retraining
+   (``retraining_watch``).
+5. Changed windows are published again, with a higher revision.
+6. Panes and windows that no row or label can reach any more are dropped.
 
 What is watched, a model version or a segment of one, has a ``Key``. Keys do not affect each other:
 each is judged by itself, and one that fails is set aside (``model_state``). Each version has its
@@ -34,8 +36,8 @@ from monitor.identity import Key, VersionKey
 from monitor.plan import Time
 from monitor.windows.clocks import AppendClock, Clock, Progress, VersionTime
 from monitor.windows.evaluator import Evaluator
-from monitor.windows.findings import Findings
-from monitor.windows.lives import Life
+from monitor.windows.findings import Findings, RetrainingFinding
+from monitor.windows.lives import Life, life_number
 from monitor.windows.model_detection import ModelDetection
 from monitor.windows.model_state import (
     Counted,
@@ -167,6 +169,9 @@ def _judged(  # noqa: PLR0913 - the version, its batch, and where the findings g
         return None
     findings.windows += model.windows
     findings.transitions += model.transitions
+    findings.retraining += [
+        RetrainingFinding(key, one, life_number(life)) for one in model.retraining
+    ]
     return after
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from monitor.counts.measured import Expected, Metric
 from monitor.decisions.incidents import Change, Incident, Resolution
+from monitor.decisions.retraining import Decision
 from monitor.identity import Key
 from monitor.performance.adwin_page_hinkley import Detector
 from monitor.statistics.drift_rule import RANK_TESTS, Comparison, Evidence, Severity, Verdict
@@ -167,13 +168,23 @@ class Transition:
         return self.end_ms if self.change is Change.RESOLVED else self.evidence.end_ms
 
 
+@dataclass(frozen=True, slots=True)
+class RetrainingFinding:
+    """A decision about retraining a model version."""
+
+    key: Key
+    decision: Decision
+    life: int = 0  # number of the life of the version
+
+
 @dataclass(slots=True)
 class Findings:
-    """The windows to publish and the changes of incidents, each in order.
+    """The windows to publish, the changes of incidents and the decisions, each in order.
 
     ``failures`` holds the exceptions of the keys whose detection failed.
     """
 
     windows: list[WindowFinding] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
+    retraining: list[RetrainingFinding] = field(default_factory=list)
     failures: dict[Key, Exception] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from monitor.counts.joined_rows import JoinedRows, count_joined
 from monitor.counts.summary import Part, Summary
+from monitor.decisions.retraining import Decision
 from monitor.events.event_time import earliest
 from monitor.identity import Key
 from monitor.statistics.scanner import Scanner
@@ -21,6 +22,7 @@ from monitor.windows.pane_closer import PaneCloser
 from monitor.windows.pane_errors import PaneErrors
 from monitor.windows.panes import PaneStore
 from monitor.windows.performance_windows import PerformanceWindows
+from monitor.windows.retraining_watch import RetrainingWatch
 from monitor.windows.scale_scanner import ScaleScanner
 from monitor.windows.scales import Blocks, BlockSums
 from monitor.windows.state import (
@@ -61,11 +63,13 @@ class ModelDetection:
         self._closed = ClosedWindows(
             evaluator, key, self._panes, errors, decisions.windows, life=number
         )
+        self._retraining = self._watch_retraining(key, decisions)
         self._data = DataWindows(
             self._panes,
             self._scan(evaluator.data, Part.ON_TIME, sums.data, decisions.next_pane_ms),
             self._closed,
             self._traffic,
+            self._retraining,
             decisions,
         )
         self._performance = PerformanceWindows(
@@ -77,6 +81,14 @@ class ModelDetection:
             self._closed,
             self._traffic,
         )
+        self._take_up(decisions, model)
+
+    def _watch_retraining(self, key: Key, decisions: Decisions) -> RetrainingWatch:
+        parts, history = (self._evaluator, self._panes, self._incidents), decisions.retraining
+        return RetrainingWatch(*parts, history, has_decisions=not key.segment)
+
+    def _take_up(self, decisions: Decisions, model: ModelState) -> None:
+        """Take up what has come while the key was set aside."""
         for pane_ms, part in decisions.unjudged:
             self._pane_changed(pane_ms, part)
         for offset, rows in model.uncounted:
@@ -130,7 +142,9 @@ class ModelDetection:
         self._data.close_until(_minus(clock.data_ms, lateness_ms))
         joined_ms = _minus(clock.joined_ms, lateness_ms)
         labels_ms = _minus(clock.labels_ms, lateness_ms + self._evaluator.label_wait_ms)
-        self._performance.finish_until(earliest((joined_ms, labels_ms)))
+        final_ms = earliest((joined_ms, labels_ms))
+        self._performance.finish_until(final_ms)
+        self._retraining.decide_until(final_ms)
 
     def publish_changed(self) -> None:
         self._closed.publish_changed()
@@ -164,7 +178,8 @@ class ModelDetection:
     @property
     def due(self) -> Due:
         """The clock before which only ``wake`` has anything to do."""
-        time, final_ms = self._evaluator.plan.time, self._performance.due_ms
+        time = self._evaluator.plan.time
+        final_ms = soonest((self._performance.due_ms, self._retraining.due_ms))
         labels_ms = _plus(final_ms, self._evaluator.label_wait_ms)
         return Due.of(
             data_ms=_plus(self._data.due_ms, time.lateness_ms),
@@ -194,6 +209,11 @@ class ModelDetection:
     def transitions(self) -> list[Transition]:
         """The changes of incidents, in order."""
         return self._incidents.transitions
+
+    @property
+    def retraining(self) -> list[Decision]:
+        """The decisions about retraining, in order."""
+        return self._retraining.decisions
 
     @property
     def state(self) -> ModelState:
@@ -228,6 +248,7 @@ class ModelDetection:
             errors=self._closed.errors.history,
             first_needed=self._panes.first_offset,
             traffic=self._traffic.state,
+            retraining=self._retraining.state,
         )
 
 

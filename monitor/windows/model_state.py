@@ -129,6 +129,8 @@ def _is_asleep(state: State, key: Key) -> bool:
     decisions = state.decisions[key]
     if state.panes.get(key) or state.uncounted.get(key) or decisions.windows or decisions.unjudged:
         return False
+    if decisions.retraining is not None and decisions.retraining.due:
+        return False
     return decisions.next_start_ms is None or decisions.empty_run >= MOST_EMPTY
 
 

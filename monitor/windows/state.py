@@ -14,6 +14,7 @@ from typing import NamedTuple
 from monitor.counts.joined_rows import JoinedRows
 from monitor.counts.summary import Part, Summary
 from monitor.decisions.incidents import Incident
+from monitor.decisions.retraining_history import RetrainingHistory
 from monitor.identity import Key, VersionKey
 from monitor.plan import Plan
 from monitor.windows.agenda import Agenda
@@ -77,6 +78,8 @@ class Decisions:
     # Panes and parts that changed while the key was set aside. See ``model_state``.
     unjudged: tuple[tuple[int, Part], ...] = ()
     uncounted_from: int | None = None  # offset of the first joined rows that are not counted
+    # Of decisions about retraining. None: there was none yet, or it is of an earlier release.
+    retraining: RetrainingHistory | None = None
 
 
 class Times(NamedTuple):

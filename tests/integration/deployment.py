@@ -177,6 +177,11 @@ class Deployment:
         events = [json.loads(value or b"") for _, _, value, _ in self.read("alerts")]
         return sorted(events, key=lambda event: (event["subject"], event["time"], event["id"]))
 
+    def decisions(self) -> list[dict[str, Any]]:
+        """All decisions about retraining, ordered by version and time."""
+        found = [json.loads(value or b"") for _, _, value, _ in self.read("retraining")]
+        return sorted(found, key=lambda one: (one["model"], one["version"], one["decided_at"]))
+
     def counts(self) -> dict[str, dict[str, Any]]:
         """The newest counts that a role reported for each partition, by its name."""
         newest: dict[str, tuple[int, dict[str, Any]]] = {}

@@ -46,6 +46,7 @@ class April:
     records: list[Sent]
     windows: Windows
     alerts: list[dict[str, Any]]
+    decisions: list[dict[str, Any]]
     counts: dict[str, dict[str, int]]
     profile: Profile
 
@@ -70,6 +71,7 @@ def april(
             records,
             deployment.windows(),
             deployment.alerts(),
+            deployment.decisions(),
             totals(deployment),
             trained.profile,
         )
@@ -251,6 +253,7 @@ def agree(deployment: Deployment, april: April, dead: int = 0) -> None:
     assert found.final == april.windows.final
     assert found.last == april.windows.last
     assert [e["id"] for e in deployment.alerts()] == [e["id"] for e in april.alerts]
+    assert deployment.decisions() == april.decisions
     counts = totals(deployment)
     assert counts["predictions"]["received"] == april.counts["predictions"]["received"] + dead
     assert counts["predictions"]["counted"] == april.counts["predictions"]["counted"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,7 @@ WITHIN_S = 600.0
 class Outcome:
     windows: Windows
     alerts: list[str]
+    decisions: list[dict[str, Any]]
     counts: dict[str, dict[str, int]]
 
 
@@ -58,6 +60,7 @@ def outcome(deployment: Deployment) -> Outcome:
     return Outcome(
         deployment.windows(),
         [event["id"] for event in deployment.alerts()],
+        deployment.decisions(),
         {topic: deployment.total(topic) for topic in topics},
     )
 
@@ -89,5 +92,6 @@ def test_a_hundred_ends_at_all_fault_points_change_no_result(undisturbed, kafka,
         found = outcome(deployment)
         assert found.windows == undisturbed.windows
         assert found.alerts == undisturbed.alerts
+        assert found.decisions == undisturbed.decisions
         assert found.counts == undisturbed.counts
         stored_as_published(deployment)

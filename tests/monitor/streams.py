@@ -307,6 +307,7 @@ def fold(
         state, found = advance(evaluators, state, batch)
         findings.windows += found.windows
         findings.transitions += found.transitions
+        findings.retraining += found.retraining
     return state, findings
 
 

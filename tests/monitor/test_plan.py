@@ -90,7 +90,6 @@ def test_parts_of_a_duration_add_up(parts):
         (lambda: Retraining(critical_alert_threshold=0), "retraining: thresholds must be positive"),
         (lambda: Retraining(min_labels=-1), "retraining: thresholds must be positive"),
         (lambda: Retraining(lookback_ms=-1), "retraining.lookback must not be negative"),
-        (lambda: Retraining(cooldown_ms=-1), "retraining.cooldown must not be negative"),
         (lambda: Incidents(resolve_after=0), "incidents.resolve_after must be at least 1"),
         (lambda: Incidents(repeat_after_ms=-1), "incidents.repeat_after must not be negative"),
     ],
@@ -106,7 +105,7 @@ def test_limits_of_settings_are_valid_values():
     Time(idle_after_ms=None, label_wait_ms=None, max_clock_skew_ms=None)
     Drift(0, 0, 1, Budget(1, DAY), Budget(1, DAY))
     Performance(1)
-    Retraining(1, 0, 0, 0)
+    Retraining(1, 0, 0)
     Incidents(0, 1)
 
 
@@ -117,7 +116,7 @@ def test_defaults_of_the_plan_are_as_documented():
     assert plan.time == Time(5 * MINUTE, 7 * DAY, 30 * SECOND, 7 * DAY, None, 10 * MINUTE)
     assert plan.drift == Drift(0.05, 0.0, 0.1, Budget.of("1 per 7d"), Budget.of("1 per 30d"))
     assert plan.performance == Performance(0.90)
-    assert plan.retraining == Retraining(1, DAY, 1_000, 7 * DAY)
+    assert plan.retraining == Retraining(1, DAY, 1_000)
     assert plan.incidents == Incidents(7 * DAY, 2)
 
 

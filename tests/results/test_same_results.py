@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from monitor.decisions.retraining import NOT_KNOWN
 from tests.results import documents
 
 # What a field was called then, and is called now.
@@ -33,8 +32,10 @@ RENAMED_IN_EVIDENCE = {"statistic": "decided_by", "effect": "persistent", "also"
 RESOLUTION_IS_NULL = frozenset({"pr_auc", "log_loss", "brier", "calibration_error"})
 # ADWIN and Page-Hinkley read the error rates of panes; then they read those of windows.
 OTHER_INPUT = frozenset({"detectors"})
-# Nothing tells the decision about a retraining; then it claimed that there was none.
+# Nothing tells the decision about a retraining; then it had conditions on one.
 UNMEASURED = frozenset({"cooldown", "not_running"})
+# A decision counts the labels that are final at the end of its window; then it counted all.
+OTHER_LABELS = "fresh_labels"
 # A sum may be taken in another order on another processor.
 TOLERANCE = 1e-12
 
@@ -55,28 +56,32 @@ def test_alarms_and_delays_of_seeded_streams_are_unchanged(before):
 
 
 def expected(found: Any) -> Any:
-    return with_not_known(without_other_input(without_resolution(renamed(found))))
+    return without_unmeasured(without_other_input(without_resolution(renamed(found))))
 
 
 def without_other_input(found: Any) -> Any:
-    """The document without the fields of ``OTHER_INPUT``."""
+    """The document without the fields of ``OTHER_INPUT``, and the number of ``OTHER_LABELS``."""
     if isinstance(found, list):
         return [without_other_input(one) for one in found]
     if not isinstance(found, dict):
         return found
+    left_out = OTHER_INPUT | ({"actual"} if found.get("condition") == OTHER_LABELS else set())
     return {
-        name: without_other_input(value) for name, value in found.items() if name not in OTHER_INPUT
+        name: without_other_input(value) for name, value in found.items() if name not in left_out
     }
 
 
-def with_not_known(found: Any) -> Any:
-    """The document with what ``NOT_KNOWN`` says now instead of what nobody had measured."""
+def without_unmeasured(found: Any) -> Any:
+    """The document without the conditions of ``UNMEASURED``."""
     if isinstance(found, list):
-        return [with_not_known(one) for one in found]
+        return [without_unmeasured(one) for one in found if not _is_unmeasured(one)]
     if not isinstance(found, dict):
         return found
-    changed = {name: with_not_known(value) for name, value in found.items()}
-    return {**changed, "actual": NOT_KNOWN} if found.get("condition") in UNMEASURED else changed
+    return {name: without_unmeasured(value) for name, value in found.items()}
+
+
+def _is_unmeasured(found: Any) -> bool:
+    return isinstance(found, dict) and found.get("condition") in UNMEASURED
 
 
 def without_resolution(found: Any) -> Any:

@@ -11,10 +11,8 @@ from consumers.batch.inputs import PipelineInputs
 from consumers.batch.steps.step import PipelineStep, header
 from consumers.messages.alert_terminal import alert_line
 from consumers.messages.alerts import AlertMessage
-from consumers.messages.decisions import Reason, RetrainingDecision
-from consumers.messages.windows import WindowMessage
-from consumers.roles.retrain import ModelHistory
-from monitor.plan import Plan
+from consumers.messages.decisions import Reason, RetrainingDecision, retraining_decision
+from monitor.windows.findings import Findings
 
 
 def alerts_step(inputs: PipelineInputs, alerts: Sequence[AlertMessage]) -> PipelineStep:
@@ -36,13 +34,8 @@ def alerts_step(inputs: PipelineInputs, alerts: Sequence[AlertMessage]) -> Pipel
     )
 
 
-def retraining_step(
-    plan: Plan,
-    inputs: PipelineInputs,
-    windows: Sequence[WindowMessage],
-    alerts: Sequence[AlertMessage],
-) -> PipelineStep:
-    decision = _decision(plan, inputs, windows, alerts)
+def retraining_step(findings: Findings) -> PipelineStep:
+    decision = _newest_decision(findings)
     unmet = [reason.condition for reason in decision.reasons if not reason.met]
     return PipelineStep(
         "retraining",
@@ -53,19 +46,10 @@ def retraining_step(
     )
 
 
-def _decision(
-    plan: Plan,
-    inputs: PipelineInputs,
-    windows: Sequence[WindowMessage],
-    alerts: Sequence[AlertMessage],
-) -> RetrainingDecision:
-    """The decision that the role ``retrain`` publishes after these windows and alerts."""
-    history = ModelHistory()
-    for window in windows:
-        history.add(window)
-    for alert in alerts:
-        history.add(alert)
-    return history.decision(inputs.profile.model, inputs.profile.version, plan)
+def _newest_decision(findings: Findings) -> RetrainingDecision:
+    """The decision at the end of the last window."""
+    found = findings.retraining[-1]
+    return retraining_decision(*found.key.version_key, found.decision, found.life)
 
 
 def _reason_line(reason: Reason) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -23,6 +24,11 @@ from consumers.messages.detect_state import (
 from consumers.messages.reading import ForeignMessage, MalformedMessage
 from consumers.messages.records import Message, Record
 from monitor.decisions.incidents import Incident
+from monitor.decisions.retraining_history import (
+    CriticalChange,
+    CriticalState,
+    RetrainingHistory,
+)
 from monitor.events.progress import AppendTimes, EventTime, Seen
 from monitor.identity import Key
 from monitor.statistics.drift_rule import Evidence, Severity
@@ -87,6 +93,25 @@ decisions = st.builds(
         st.integers(0, 29),
     ),
     times_ms,
+    retraining=st.none()
+    | st.builds(
+        RetrainingHistory,
+        st.lists(ms, max_size=2).map(tuple),
+        st.dictionaries(st.text(max_size=5), times_ms, max_size=2),
+        ms,
+        st.lists(
+            st.builds(
+                CriticalChange,
+                ms,
+                st.text(max_size=5),
+                st.sampled_from(CriticalState),
+                st.booleans(),
+            ),
+            max_size=2,
+        ).map(tuple),
+        st.dictionaries(ms, ms, max_size=2),
+        times_ms,
+    ),
 )
 clocks = st.builds(AppendClock, append_times, append_times)
 times = st.builds(
@@ -142,7 +167,13 @@ def test_the_json_of_the_state_is_that_of_schema_1():
     """Once there is a release, a field that is renamed needs another schema."""
     evidence = Evidence("ks", 0.3, Severity.WARNING, 1, 2, 909)
     incident = Incident("91ab", "data/x", Severity.WARNING, 2, 2, evidence, 3)
-    decided = Decisions((1, 2, 3), windows={4: WindowState()}, incidents={"data/x": incident})
+    history = RetrainingHistory(later_changes=(CriticalChange(1, "a", CriticalState.OPEN, True),))
+    decided = Decisions(
+        (1, 2, 3),
+        windows={4: WindowState()},
+        incidents={"data/x": incident},
+        retraining=history,
+    )
     clock = json.loads(clock_message(0, AppendClock()).value or b"")["clock"]
     time = json.loads(time_message(0, ("m", "1"), VersionTime()).value or b"")["time"]
     state = json.loads(decisions_message(0, Key("m", "1"), decided).value or b"")["decisions"]
@@ -159,7 +190,13 @@ def test_the_json_of_the_state_is_that_of_schema_1():
             "pruned_ms",
         ),
         *("empty_run", "windows", "incidents", "errors", "first_needed", "traffic", "unjudged"),
-        "uncounted_from",
+        *("uncounted_from", "retraining"),
+    ]
+    assert list(state["retraining"]) == [
+        *("due", "critical", "labels", "later_changes", "later_labels", "noted_until_ms")
+    ]
+    assert list(state["retraining"]["later_changes"][0]) == [
+        *("at_ms", "incident", "state", "of_labels")
     ]
     assert list(state["windows"]["4"]) == [
         *("data_revision", "performance_revision", "complete", "final")
@@ -173,6 +210,15 @@ def test_the_json_of_the_state_is_that_of_schema_1():
         *("allowance", "persistent", "p_value", "detail", "low", "high", "baseline"),
         *("resolution", "labels", "coverage"),
     ]
+
+
+def test_decisions_of_a_release_without_decisions_about_retraining_are_read():
+    message = decisions_message(0, Key("m", "1"), Decisions((1, 2, 3), empty_run=7))
+    document = json.loads(message.value or b"")
+    del document["decisions"]["retraining"]
+    older = replace(record(message), value=json.dumps(document).encode())
+    found = decode_state(older)
+    assert found == DecisionsEntry(Key("m", "1"), Decisions((1, 2, 3), empty_run=7))
 
 
 def test_every_state_message_carries_its_schema():

@@ -42,6 +42,7 @@ from monitor.counts.profile import Profile
 from monitor.counts.summary import Part, Summary
 from monitor.events.progress import AppendTimes, EventTime, Seen
 from monitor.identity import Key
+from monitor.plan import Retraining
 from monitor.tasks.binary import BINARY
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import WindowFinding
@@ -92,7 +93,7 @@ def table(*others: Profile) -> Table:
     return Table(profile(), profile(version="2", threshold=0.8), profile("n"), *others)
 
 
-PLAN = plan()
+PLAN = replace(plan(), retraining=Retraining(lookback_ms=PANE, min_labels=120))
 
 
 def detect(log: Log, directory: Path, profiles: Table | None = None) -> Detect:
@@ -150,7 +151,9 @@ def summarised() -> Log:
 
 def new_log() -> Log:
     found = summarised().only("summaries")
-    return Log.like(found, **{"detect-state": 1, "windows": 1, "alerts": 1, "versions": 2})
+    return Log.like(
+        found, **{"detect-state": 1, "windows": 1, "alerts": 1, "retraining": 1, "versions": 2}
+    )
 
 
 @cache
@@ -215,7 +218,7 @@ def test_detect_writes_the_same_whatever_fails_in_between(most, troubles):
     expected, future = undisturbed(most)
     with TemporaryDirectory() as directory:
         work_through(log, Path(directory), most, troubles, future)
-    for topic in ("windows", "alerts", "detect-state"):
+    for topic in ("windows", "alerts", "retraining", "detect-state"):
         assert written(log, topic) == written(expected, topic)
 
 
@@ -265,6 +268,23 @@ def test_detect_writes_the_same_windows_and_incidents_for_any_batch_size(most):
     assert {e["id"] for e in documents(found, "alerts")} == {
         e["id"] for e in documents(expected, "alerts")
     }
+    for key in VERSIONS:
+        assert decisions_about(found, key) == decisions_about(expected, key)
+
+
+def decisions_about(log: Log, key: tuple[str, str]) -> list[Any]:
+    return [d for d in documents(log, "retraining") if (d["model"], d["version"]) == key]
+
+
+def test_each_window_of_a_version_has_one_decision_and_they_differ():
+    log, _ = undisturbed(4)
+    for key in VERSIONS:
+        found = decisions_about(log, key)
+        decided = [d["decided_at"] for d in found]
+        windows = [d for d in documents(log, "windows") if (d["model"], d["version"]) == key]
+        assert decided == sorted(set(decided))
+        assert set(decided) == {d["end"] for d in windows}
+        assert {d["decision"] for d in found} == {"none", "wait", "retrain"}
 
 
 def agreed(log: Log) -> Any:
@@ -341,7 +361,10 @@ def test_incident_opens_with_the_drift_and_resolves_after_two_healthy_windows():
 
 @pytest.fixture
 def log() -> Log:
-    return Log(summaries=2, **{"detect-state": 2, "windows": 1, "alerts": 1, "versions": 2})
+    return Log(
+        summaries=2,
+        **{"detect-state": 2, "windows": 1, "alerts": 1, "retraining": 1, "versions": 2},
+    )
 
 
 def row(model: str, pane: int, topic_partition: TopicPartition = S0, version: str = "1") -> Message:
@@ -520,7 +543,8 @@ def results_of(log: Log, key: tuple[str, str]) -> Any:
         if window.startswith("/".join((*key, "")))
     }
     events = [json.loads(value or b"") for value in of_versions(log, key)["alerts"]]
-    return found, sorted(events, key=lambda event: event["subject"])  # kinds do not interact
+    events.sort(key=lambda event: event["subject"])  # kinds do not interact
+    return found, events, decisions_about(log, key)
 
 
 def reconfigured(directory: Path, log: Log) -> Detect:

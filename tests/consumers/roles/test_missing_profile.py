@@ -90,7 +90,7 @@ class Pipeline:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.profiles = {"join": table(), "detect": table()}
-        own = {"detect-state": 1, "windows": 1, "alerts": 1, "versions": 1}
+        own = {"detect-state": 1, "windows": 1, "alerts": 1, "retraining": 1, "versions": 1}
         self.log = Log(joins=1, summaries=1, **own)
         self.join, self.detect = self._new_join(), self._new_detect()
 
@@ -224,7 +224,7 @@ def test_joined_rows_from_before_a_restoration_are_dropped(tmp_path):
 
 def after_restoration(log: Log) -> Any:
     """The windows of m/2 that hold rows after the restoration."""
-    windows, _ = results_of(log, M2)
+    windows, _, _ = results_of(log, M2)
     return {name: window for name, window in windows.items() if name >= "m/2/2013-04-01T00:00:12Z"}
 
 

@@ -114,7 +114,7 @@ class Roles:
     """The three roles on one log. Each turn ends with a restart of some, if there is trouble."""
 
     def __init__(self, directory: Path, plan_: Plan, trouble: str) -> None:
-        detected = {"detect-state": 1, "windows": 1, "alerts": 1, "versions": 1}
+        detected = {"detect-state": 1, "windows": 1, "alerts": 1, "retraining": 1, "versions": 1}
         self.log = Log(predictions=2, labels=2, joins=2, summaries=1, positions=1, **detected)
         self._directory, self._plan, self._trouble = directory, plan_, trouble
         self._turns = 0

@@ -282,7 +282,10 @@ LIVE = ("live", "1")
 @pytest.mark.parametrize("waits", [False, True, "from the first message on, which is deleted"])
 def test_append_time_is_that_of_the_message_when_a_model_is_read_again(tmp_path, waits):
     """By that of today, it would have been idle all the time: windows would close too early."""
-    log = Log(summaries=1, **{"detect-state": 1, "windows": 1, "alerts": 1, "versions": 1})
+    log = Log(
+        summaries=1,
+        **{"detect-state": 1, "windows": 1, "alerts": 1, "retraining": 1, "versions": 1},
+    )
     made = (Table(profile("live")), constant(IDLE_PLAN), log.partitions, log.read, tmp_path)
     worker = Worker(Detect(*made, log.first_offset), log, [S0])
     if isinstance(waits, str):
@@ -336,7 +339,10 @@ def log_like(records: Any, unreadable: int | None) -> Log:
 
 
 def test_shadow_of_a_model_that_waits_is_not_retired_for_lack_of_rows(tmp_path):
-    log = Log(summaries=1, **{"detect-state": 1, "windows": 1, "alerts": 1, "versions": 2})
+    log = Log(
+        summaries=1,
+        **{"detect-state": 1, "windows": 1, "alerts": 1, "retraining": 1, "versions": 2},
+    )
     worker = Worker(detect(log, tmp_path), log, [S0])
     handled(worker, log, *passed(1, ("m", "1")), *passed(1, ("m", "2")))
     handled(worker, log, broken(b"m"))
@@ -354,7 +360,10 @@ def broken(key: bytes | None, **named: Any) -> Message:
 
 @pytest.fixture
 def log() -> Log:
-    return Log(summaries=2, **{"detect-state": 2, "windows": 1, "alerts": 1, "versions": 2})
+    return Log(
+        summaries=2,
+        **{"detect-state": 2, "windows": 1, "alerts": 1, "retraining": 1, "versions": 2},
+    )
 
 
 @pytest.mark.parametrize("message", [broken(None), broken(b"nobody"), broken(None, model="nobody")])
@@ -537,7 +546,10 @@ def part(number: int) -> list[Message]:
 
 def new_version(directory: Path, *, waits: bool) -> Log:
     """A log of four parts, after one worker. The first row of the new version may be unreadable."""
-    log = Log(summaries=1, **{"detect-state": 1, "windows": 1, "alerts": 1, "versions": 1})
+    log = Log(
+        summaries=1,
+        **{"detect-state": 1, "windows": 1, "alerts": 1, "retraining": 1, "versions": 1},
+    )
     worker = Worker(detect(log, directory, with_new()), log, [S0])
     for number in range(4):
         for message in part(number):
@@ -566,7 +578,7 @@ def test_version_that_is_new_while_its_model_waits_is_judged_from_its_first_row_
     if lose_disk:
         shutil.rmtree(tmp_path / "found", ignore_errors=True)
     taken_again(log, tmp_path / "found", batches)
-    assert results_of(log, NEW) == results_of(expected, NEW) != ({}, [])
+    assert results_of(log, NEW) == results_of(expected, NEW) != ({}, [], [])
     assert results_of(log, ("m", "1")) == results_of(expected, ("m", "1"))
 
 

@@ -16,6 +16,8 @@ from monitor.budget import own_length
 from monitor.counts.subjects import TRAFFIC, subject_of
 from monitor.counts.summary import Part
 from monitor.decisions.incident_groups import apply_signals
+from monitor.decisions.incidents import Change
+from monitor.decisions.retraining import Facts, decide
 from monitor.decisions.signals import (
     MetricVerdict,
     SubjectSignal,
@@ -23,8 +25,8 @@ from monitor.decisions.signals import (
     most_severe,
     most_severe_metric,
 )
-from monitor.plan import Traffic
-from monitor.statistics.drift_rule import evidence
+from monitor.plan import Retraining, Traffic
+from monitor.statistics.drift_rule import Severity, evidence
 from monitor.statistics.scanner import Scanner
 from monitor.windows.findings import Maturity
 from monitor.windows.state import State, rebuilt
@@ -50,8 +52,10 @@ FAR = 300  # the last row of every partition: it closes and settles everything b
 
 # No incident ends as stale: a gap of the longest window that has ended is a jump.
 UNWATCHED = Traffic(watch=False)
+POLICY = Retraining(lookback_ms=60, min_labels=20)
 evaluators = {
-    shape: evaluator(plan(*shape, traffic=UNWATCHED)) for shape in [(4, 4), (4, 2), (3, 1), (1, 1)]
+    shape: evaluator(plan(*shape, traffic=UNWATCHED, retraining=POLICY))
+    for shape in [(4, 4), (4, 2), (3, 1), (1, 1)]
 }
 shapes = st.sampled_from(sorted(evaluators))
 seeds = st.integers(0, 2**32)
@@ -148,6 +152,37 @@ def test_incidents_follow_from_revision_0_and_the_final_performance_alone(
     assert len(found) == len(changes)
 
 
+@given(shape=shapes, source_seed=seeds, order=seeds, batches=seeds)
+@settings(max_examples=20)
+def test_decisions_about_retraining_follow_from_the_rows_alone(shape, source_seed, order, batches):
+    predictions, labels = sources(source_seed)
+    definition = Definition(evaluators[shape], predictions, labels)
+    _, findings = Pipeline(evaluators[shape], predictions, labels, seed=order).detected(batches)
+    assert [found.decision for found in findings.retraining] == list(_decisions(definition))
+
+
+def _decisions(definition: Definition):
+    """One at the end of each window that closes once both clocks have passed it."""
+    windows, incidents = definition.evaluator.plan.windows, list(_incidents(definition))
+    late = definition.skipped  # they are published only if late rows come
+    for end in (at + windows.length_ms for at in definition.starts if at not in late):
+        if end <= definition.labels_ms - LATENESS:
+            open_ms = list(_critical_open(incidents, end))
+            final = definition.cells(Part.FINAL, -1_000, (end - WAIT) // PANE * PANE)
+            labels = final["outcomes"].size if "outcomes" in final else 0
+            yield decide(definition.evaluator.plan.retraining, Facts(end, open_ms, labels))
+
+
+def _critical_open(incidents: list, end: int):
+    """When each critical incident was last open, as known at a decision."""
+    open_until: dict[str, int] = {}
+    for subject, at, change, incident in incidents:
+        of_labels = subject.partition("/")[0] in ("concept", "performance", "coverage")
+        if incident.severity is Severity.CRITICAL and at <= end - (WAIT if of_labels else 0):
+            open_until[incident.id] = at if change is Change.RESOLVED else end
+    return open_until.values()
+
+
 def _incidents(definition: Definition):
     """All windows that end together are one step in the life of each subject."""
     incidents: dict = {}
@@ -220,6 +255,14 @@ def test_random_sources_cover_every_kind_of_change():
         found |= {(t.incident.subject.partition("/")[0], t.change) for t in findings.transitions}
     assert {("data", "opened"), ("data", "resolved"), ("data", "escalated")} <= found
     assert {"data", "quality", "performance", "coverage"} <= {kind for kind, _ in found}
+
+
+def test_random_sources_cover_every_decision():
+    found = set()
+    for source_seed in range(20):
+        _, findings = Pipeline(evaluators[4, 2], *sources(source_seed), seed=source_seed).detected()
+        found |= {each.decision.outcome for each in findings.retraining}
+    assert found == {"retrain", "wait", "none"}
 
 
 @given(shape=shapes, source_seed=seeds, order=seeds, kept=st.floats(0, 1), lost=st.floats(0, 1))
