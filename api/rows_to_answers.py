@@ -134,6 +134,7 @@ def window_item(row: Row[Any]) -> WindowItem:
             "version": row.version,
             "segment": row.segment,
             "life": row.life,
+            "plan": row.plan,
             "window": _window(row, row.revision, row.data_status),
             "data": data_part(row),
             "concept": concept_part(row),

@@ -26,6 +26,11 @@ class WindowItem(Answer):
     version: str
     segment: Segment = ""
     life: Life = 0
+    plan: str | None = Field(
+        None,
+        description="Hash of the settings by which it was judged, as in `/health`. Null if an"
+        " earlier release has judged it.",
+    )
     window: Window = Field(
         description="`revision` is that of the whole window, `status` that of its data."
     )

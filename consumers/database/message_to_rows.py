@@ -137,6 +137,7 @@ def _window_key(message: WindowMessage) -> Row:
 
 def _window(message: WindowMessage, document: Document) -> Row:
     return {
+        "plan": message.plan,
         "data_status": message.data.status,
         "performance_status": message.performance.status,
         "data": document["data"],

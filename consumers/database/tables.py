@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, MetaData, Table, Text
 
-SCHEMA_VERSION = "5"  # of these tables; databases with another one are refused
+SCHEMA_VERSION = "6"  # of these tables; databases with another one are refused
 
 metadata = MetaData()
 
@@ -55,6 +55,7 @@ windows = Table(
     Column("start_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("life", BigInteger, nullable=False),  # of the version
     Column("revision", BigInteger, nullable=False),
+    Column("plan", Text),  # hash of the settings by which it was judged; null: not known
     Column("data_status", Text, nullable=False),
     Column("performance_status", Text),  # null: the model has no labels
     Column("data", JSON, nullable=False),

@@ -40,7 +40,10 @@ from monitor.windows.findings import (
 DIGITS = 5  # of proportions that are only drawn
 
 
-def window_message(finding: WindowFinding, p_value_threshold: float) -> WindowMessage:
+def window_message(
+    finding: WindowFinding, p_value_threshold: float, plan: str | None = None
+) -> WindowMessage:
+    """``plan`` is the hash of the settings by which the window was judged."""
     return WindowMessage(
         schema=SCHEMA,
         model=finding.key.model,
@@ -53,6 +56,7 @@ def window_message(finding: WindowFinding, p_value_threshold: float) -> WindowMe
         data=_data(finding.data, p_value_threshold),
         concept=_concept(finding, p_value_threshold),
         performance=_performance(finding.performance),
+        plan=plan,
     )
 
 

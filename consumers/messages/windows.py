@@ -150,6 +150,7 @@ class WindowMessage(Struct, frozen=True, kw_only=True):
     data: DataPart
     concept: ConceptPart
     performance: PerformancePart
+    plan: str | None = None  # hash of the settings by which it was judged, as in heartbeats
 
     def __post_init__(self) -> None:
         milliseconds(self.start)

@@ -172,7 +172,7 @@ def _role(
     if name == "join":
         return Join(profiles, plan_of, client.partitions, directory, client.first_offset)
     made = (profiles, plan_of, client.partitions, client.read_all, directory)
-    return Detect(*made, client.first_offset, run)
+    return Detect(*made, client.first_offset, run, settings.plan_hash())
 
 
 def _positions(client: Client) -> Positions:

@@ -83,6 +83,7 @@ class Detect:
         directory: Path,
         first_offset: Callable[[TopicPartition], int],
         run: LongWork = at_once,
+        plan_hash: str | None = None,
     ) -> None:
         self._profiles, self._plan_of, self._state_records = profiles, plan_of, state_records
         self._directory, self._first_offset = directory, first_offset
@@ -93,7 +94,7 @@ class Detect:
         self._pending: dict[TopicPartition, PartitionState] = {}
         self._log = SummaryLog(profiles, partitions)
         self._published = PublishedState(state_records)
-        self._messages = FindingMessages(profiles, plan_of)
+        self._messages = FindingMessages(profiles, plan_of, plan_hash)
 
     def on_partitions_assigned(
         self, committed: Mapping[TopicPartition, CommittedOffset]

@@ -42,8 +42,10 @@ class WindowTooLarge(Trouble):
 class FindingMessages:
     """Makes messages from findings, with the info of model versions as of now."""
 
-    def __init__(self, profiles: Profiles, plan_of: Callable[[str], Plan]) -> None:
-        self._profiles, self._plan_of = profiles, plan_of
+    def __init__(
+        self, profiles: Profiles, plan_of: Callable[[str], Plan], plan_hash: str | None = None
+    ) -> None:
+        self._profiles, self._plan_of, self._plan_hash = profiles, plan_of, plan_hash
 
     def all(self, findings: Findings, lives: Lives) -> tuple[list[Message], dict[Key, Exception]]:
         """The messages about all findings, and the exceptions by key."""
@@ -68,7 +70,7 @@ class FindingMessages:
         if isinstance(finding, RetrainingFinding):
             return _decision(finding)
         threshold = self._plan_of(finding.key.model).drift.p_value_threshold
-        window = window_message(finding, threshold)
+        window = window_message(finding, threshold, self._plan_hash)
         value = msgspec.json.encode(window)
         if len(value) > MAX_WINDOW_BYTES:
             raise WindowTooLarge(len(value))

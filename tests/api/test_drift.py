@@ -122,6 +122,7 @@ def test_windows_have_all_parts_of_the_message(client, watched):
         "version": "1",
         "segment": "",
         "life": 0,
+        "plan": None,
         "window": {
             "start": "2013-04-01T00:00:00Z",
             "end": "2013-04-02T00:00:00Z",
@@ -174,3 +175,9 @@ def test_history_of_an_unknown_feature_names_the_features(client, watched):
     answer = client.get("/drift/history", params={"feature": "tmep"})
     assert answer.status_code == 404
     assert answer.json()["detail"].startswith("there is no feature 'tmep'; the features are ")
+
+
+def test_windows_are_answered_with_the_hash_of_their_settings(client, watched):
+    watched(window(0), window(1, plan="8c0f6d2a41b7e953"))
+    found = client.get("/windows").json()["items"]
+    assert [item["plan"] for item in found] == ["8c0f6d2a41b7e953", None]

@@ -313,6 +313,13 @@ def test_detect_keys_windows_and_increases_their_revision():
         newest[record.key] = document["revision"]
 
 
+def test_each_window_carries_the_hash_of_the_settings_by_which_it_was_judged(log, tmp_path):
+    made = (table(), constant(PLAN), log.partitions, log.read, tmp_path, log.first_offset)
+    worker = Worker(Detect(*made, plan_hash="8c0f6d2a41b7e953"), log, [S0])
+    handled(worker, log, row("m", 0), *passed(20 * PANE, ("m", "1")))
+    assert {found["plan"] for found in documents(log, "windows")} == {"8c0f6d2a41b7e953"}
+
+
 def test_detect_writes_each_alert_once_as_a_cloud_event_keyed_by_its_incident():
     log, _ = undisturbed(4)
     alerts = documents(log, "alerts")
