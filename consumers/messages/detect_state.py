@@ -6,6 +6,7 @@
 ``model/<m>/<version>``            ``DecisionsState``: windows and incidents of a version
 ``model/<m>/<version>/<segment>``  the same of a segment
 ``unread/<m>``                     ``UnreadState``: from where on the model is not read
+``lost/<m>/<version>``             ``LostState``: an incident says that its summaries are lost
 =================================  ========================================================
 """
 
@@ -47,6 +48,11 @@ class UnreadState(Struct, frozen=True, kw_only=True):
     clock: AppendClock  # before that message
 
 
+class LostState(Struct, frozen=True, kw_only=True):
+    schema: Literal[1]
+    opened_ms: int  # when the incident was opened, by the broker's clock
+
+
 @dataclass(frozen=True, slots=True)
 class ClockEntry:
     clock: AppendClock
@@ -73,7 +79,15 @@ class UnreadEntry:
     clock: AppendClock
 
 
-StateEntry = ClockEntry | TimeEntry | DecisionsEntry | UnreadEntry
+@dataclass(frozen=True, slots=True)
+class LostEntry:
+    """An incident about a version whose summaries are lost was opened."""
+
+    key: VersionKey
+    opened_ms: int
+
+
+StateEntry = ClockEntry | TimeEntry | DecisionsEntry | UnreadEntry | LostEntry
 
 
 def clock_message(partition: int, clock: AppendClock) -> Message:
@@ -111,6 +125,16 @@ def ended_unread_message(partition: int, model: str) -> Message:
     return Message(TOPIC, _unread_key(model), None, partition)
 
 
+def lost_message(partition: int, entry: LostEntry) -> Message:
+    value = msgspec.json.encode(LostState(schema=SCHEMA, opened_ms=entry.opened_ms))
+    return Message(TOPIC, _lost_key(entry.key), value, partition)
+
+
+def ended_lost_message(partition: int, key: VersionKey) -> Message:
+    """The tombstone for a version whose summaries are complete again."""
+    return Message(TOPIC, _lost_key(key), None, partition)
+
+
 def decode_state(record: Record) -> StateEntry:
     """Raises ``ForeignMessage`` or ``MalformedMessage``."""
     match (record.key or b"").decode(errors="replace").split("/"):
@@ -125,12 +149,19 @@ def decode_state(record: Record) -> StateEntry:
         case ["unread", model]:
             unread = decode_json(record.value, UnreadState, AnyObject)
             return UnreadEntry(model, unread.next, unread.clock)
+        case ["lost", model, version]:
+            lost = decode_json(record.value, LostState, AnyObject)
+            return LostEntry((model, version), lost.opened_ms)
         case _:
             raise ForeignMessage(f"its key {record.key!r} names neither a clock nor a model")
 
 
 def _unread_key(model: str) -> bytes:
     return f"unread/{model}".encode()
+
+
+def _lost_key(key: VersionKey) -> bytes:
+    return "/".join(("lost", *key)).encode()
 
 
 def _time_key(key: VersionKey) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from consumers.messages.detect_state import LostEntry
 from consumers.messages.records import (
     Batch,
     CommittedOffset,
@@ -24,6 +25,7 @@ from consumers.messages.times import optional_rfc3339
 from consumers.roles.detect_snapshot import Snapshot, SummariesLost, incomplete
 from consumers.roles.finding_messages import FindingMessages
 from consumers.roles.learning import Learning, LongWork, at_once
+from consumers.roles.lost_summaries import lost_summaries
 from consumers.roles.profiles import MissingProfile, Profiles, required
 from consumers.roles.published_state import (
     Published,
@@ -40,7 +42,7 @@ from consumers.roles.unread_models import (
     own_items,
     unread_problem,
 )
-from monitor.identity import Key
+from monitor.identity import Key, VersionKey
 from monitor.plan import Plan
 from monitor.windows.detection import advance, due_keys
 from monitor.windows.evaluator import Evaluator
@@ -60,6 +62,7 @@ class _Owned:
     now: PartitionState
     published: Published
     next: int
+    told: dict[VersionKey, LostEntry]  # an incident says that their summaries are lost
     oldest: int = 0  # summaries before it were deleted before the panes were rebuilt
     commits: int = 0
 
@@ -171,7 +174,7 @@ class Detect:
         state = replace(loaded.state, panes=kept_panes(loaded.state.lives, panes))
         now = PartitionState(state).resumed(unread, oldest).without(loaded.errors, committed)
         self._owned[topic_partition] = _Owned(
-            now, loaded.published, committed, oldest if start < oldest else 0
+            now, loaded.published, committed, loaded.lost, oldest if start < oldest else 0
         )
         return start
 
@@ -196,8 +199,10 @@ class Detect:
             else:
                 unread[name] = left
         after = self._pending[topic_partition] = PartitionState(state, unread)
-        messages += state_messages(partition, owned.now.whole, after.whole, owned.published)
+        whole, at_ms = after.whole, records[-1].append_ms
+        messages += state_messages(partition, owned.now.whole, whole, owned.published)
         messages += unread_messages(partition, now.unread, after.entries, owned.published)
+        messages += lost_summaries(partition, incomplete(whole, owned.oldest), owned.told, at_ms)
         return messages
 
     def _again(

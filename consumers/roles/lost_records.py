@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 
-import msgspec
-from msgspec.structs import replace
-
-from consumers.messages.alerts import (
-    HEADERS,
-    TYPE_PREFIX,
-    AlertEvidence,
-    AlertMessage,
-    AlertWindow,
-    IncidentData,
-)
-from consumers.messages.reading import SCHEMA
+from consumers.messages.own_incidents import OwnIncident
 from consumers.messages.records import Message, RecordBlock, TopicPartition
-from consumers.messages.times import rfc3339
-from monitor.decisions.incidents import Change, Resolution
-from monitor.statistics.drift_rule import Severity
+from monitor.decisions.incidents import Change
 
 SUBJECT = "driftline/lost"
 
@@ -52,43 +38,15 @@ def lost_alerts(
     ``before_ms`` is the append time of the records before them.
     """
     source, at_ms = block.source, int(block.append_ms.max())
-    incident = _id(SUBJECT, source.name, str(expected))
-    at = rfc3339(at_ms)
-    opened = IncidentData(
-        schema=SCHEMA,
-        incident=incident,
-        model=None,
-        version=None,
-        kind=SUBJECT.partition("/")[0],
-        severity=Severity.CRITICAL,
-        state="open",
-        opened_at=at,
-        resolved_at=None,
-        window=AlertWindow(start=at if before_ms is None else rfc3339(before_ms), end=at),
-        evidence=AlertEvidence(
-            decided_by="lost", rows=lost, detail=source.name, severity=Severity.CRITICAL
-        ),
-        message=_sentence(role, source, lost),
-    )
-    over = replace(opened, state="resolved", reason=Resolution.RECOVERED, resolved_at=at)
-    for change, data in ((Change.OPENED, opened), (Change.RESOLVED, over)):
-        alert = AlertMessage(
-            id=_id(incident, change),
-            type=f"{TYPE_PREFIX}{change}",
-            source="/driftline",
-            subject=SUBJECT,
-            time=at,
-            data=data,
-        )
-        yield Message("alerts", incident.encode(), msgspec.json.encode(alert), headers=HEADERS)
-
-
-def _id(*parts: str) -> str:
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+    about = (source.name, str(expected))
+    sentence = _sentence(role, source, lost)
+    found = OwnIncident(SUBJECT, about, at_ms, source.name, sentence, before_ms, lost)
+    for change in (Change.OPENED, Change.RESOLVED):
+        yield found.message(change, at_ms)
 
 
 def _sentence(role: str, source: TopicPartition, lost: int) -> str:
     return (
-        f"{SUBJECT}: retention has deleted {lost} records of {source.name} before they were read:"
+        f"retention has deleted {lost} records of {source.name} before they were read:"
         f" windows of that time are incomplete; add workers to {role}, or raise retention.ms"
     )

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from consumers.messages.detect_state import (
     ClockEntry,
+    LostEntry,
     StateEntry,
     TimeEntry,
     UnreadEntry,
@@ -47,6 +48,7 @@ class _Loaded:
     decisions: dict[Key, Decisions] = field(default_factory=dict)
     lives: dict[VersionKey, Life] = field(default_factory=dict)
     unread: dict[str, UnreadEntry] = field(default_factory=dict)
+    lost: dict[VersionKey, LostEntry] = field(default_factory=dict)
     # Of models, by topic and key: a later record of the same key replaces the one that fails.
     errors: dict[Place, tuple[str, UnreadableMessage]] = field(default_factory=dict)
 
@@ -57,6 +59,8 @@ class _Loaded:
             self.times[entry.key] = entry.time
         elif isinstance(entry, UnreadEntry):
             self.unread[entry.model] = entry
+        elif isinstance(entry, LostEntry):
+            self.lost[entry.key] = entry
         else:
             self.decisions[entry.key] = entry.decisions
 
@@ -69,6 +73,8 @@ class _Loaded:
                 self.decisions.pop(Key(model, version, *segment), None)
             case ["unread", model]:
                 self.unread.pop(model, None)
+            case ["lost", model, version]:
+                self.lost.pop((model, version), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,7 @@ class LoadedState:
     state: State  # without its panes
     published: Published  # the values it was published in
     unread: Mapping[str, UnreadEntry]  # by model
+    lost: dict[VersionKey, LostEntry]  # the versions whose loss was told
     errors: Mapping[str, UnreadableMessage]  # of models whose state cannot be read
 
 
@@ -105,7 +112,9 @@ class PublishedState:
             if found is not None:
                 loaded.lives[found[0]] = found[1]
         state = State(loaded.clock, loaded.times, loaded.decisions, lives=loaded.lives)
-        return LoadedState(state, published, loaded.unread, dict(loaded.errors.values()))
+        return LoadedState(
+            state, published, loaded.unread, loaded.lost, dict(loaded.errors.values())
+        )
 
     def foreign(self, partition: int) -> int:
         """Foreign messages that were skipped."""
@@ -134,7 +143,7 @@ def _model_in(record: Record) -> str | None:
     match (record.topic, (record.key or b"").decode(errors="replace").split("/")):
         case (topic, [model, _]) if topic == VERSIONS:
             return model
-        case (topic, ["time" | "model", model, *_]) if topic == STATE:
+        case (topic, ["time" | "model" | "lost", model, *_]) if topic == STATE:
             return model
     return None
 

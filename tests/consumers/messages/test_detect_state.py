@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 from consumers.messages.detect_state import (
     ClockEntry,
     DecisionsEntry,
+    LostEntry,
     TimeEntry,
     UnreadEntry,
     clock_message,
     decisions_message,
     decode_state,
+    ended_lost_message,
     ended_unread_message,
+    lost_message,
     time_message,
     unread_message,
 )
@@ -131,6 +134,8 @@ def record(message: Message) -> Record:
 def test_the_state_of_detect_is_read_as_it_was_written(clock, time, decided, offset):
     unread = UnreadEntry("m", offset, clock)
     assert decode_state(record(unread_message(3, unread))) == unread
+    lost = LostEntry(("m", "1"), offset)
+    assert decode_state(record(lost_message(3, lost))) == lost
     assert decode_state(record(clock_message(3, clock))) == ClockEntry(clock)
     of_version = decode_state(record(time_message(3, ("m", "1"), time)))
     assert of_version == TimeEntry(("m", "1"), time)
@@ -146,21 +151,25 @@ def of_partition(number: int) -> list[Message]:
         decisions_message(number, Key("m", "1"), Decisions((1, 2, 3))),
         decisions_message(number, SEGMENT, Decisions((1, 2, 3))),
         unread_message(number, UnreadEntry("m", 7, AppendClock())),
+        lost_message(number, LostEntry(("m", "1"), 7)),
     ]
 
 
 def test_the_state_of_a_partition_goes_to_the_partition_of_the_same_number():
     messages = of_partition(3)
-    assert [message.partition for message in messages] == [3] * 5
+    assert [message.partition for message in messages] == [3] * 6
     assert [message.key for message in messages] == [
         b"clock/3",
         b"time/m/1",
         b"model/m/1",
         b"model/m/1/carrier=UA&origin=EWR",
         b"unread/m",
+        b"lost/m/1",
     ]
     ended = ended_unread_message(3, "m")
     assert (ended.key, ended.value, ended.partition) == (b"unread/m", None, 3)
+    ended = ended_lost_message(3, ("m", "1"))
+    assert (ended.key, ended.value, ended.partition) == (b"lost/m/1", None, 3)
 
 
 def test_the_json_of_the_state_is_that_of_schema_1():
@@ -223,7 +232,7 @@ def test_decisions_of_a_release_without_decisions_about_retraining_are_read():
 
 def test_every_state_message_carries_its_schema():
     schemas = [json.loads(message.value or b"")["schema"] for message in of_partition(0)]
-    assert schemas == [1] * 5
+    assert schemas == [1] * 6
 
 
 @pytest.mark.parametrize("key", [None, b"", b"clock", b"model/m", b"\xff/0", b"model/m/1/a=1/2"])
@@ -232,7 +241,7 @@ def test_state_with_another_key_is_foreign(key):
         decode_state(Record("detect-state", 0, 0, key, b'{"schema": 1}'))
 
 
-@pytest.mark.parametrize("key", [b"clock/0", b"time/m/1", b"model/m/1", b"unread/m"])
+@pytest.mark.parametrize("key", [b"clock/0", b"time/m/1", b"model/m/1", b"unread/m", b"lost/m/1"])
 @pytest.mark.parametrize("value", [b'{"schema": 2}', b"{}", b'{"clock": {}, "decisions": {}}'])
 def test_state_of_another_schema_or_without_one_is_refused(key, value):
     """Skipping it would forget what was decided."""
@@ -240,7 +249,7 @@ def test_state_of_another_schema_or_without_one_is_refused(key, value):
         decode_state(Record("detect-state", 0, 0, key, value))
 
 
-@pytest.mark.parametrize("key", [b"clock/0", b"time/m/1", b"model/m/1", b"unread/m"])
+@pytest.mark.parametrize("key", [b"clock/0", b"time/m/1", b"model/m/1", b"unread/m", b"lost/m/1"])
 @pytest.mark.parametrize("value", [None, b"junk"])
 def test_a_tombstone_or_junk_is_foreign_under_any_key(key, value):
     with pytest.raises(ForeignMessage):

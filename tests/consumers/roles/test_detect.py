@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 import consumers.roles.detect
 import consumers.roles.finding_messages
 import consumers.roles.learning
+from consumers.messages.alerts import decode_alert
 from consumers.messages.arrow import ARROW_HEADERS, JSON_HEADERS
 from consumers.messages.progress import (
     JoinProgress,
@@ -674,6 +675,17 @@ def test_version_whose_summaries_were_deleted_before_a_rebuild_is_set_aside(tmp_
         worker.work(4)
     assert of_versions(log, *VERSIONS) == written_before != of_versions(expected, *VERSIONS)
     assert of_versions(log, ("o", "1"))["windows"]
+    about = [f"{model}/{version}" for model, version in VERSIONS]
+    assert told(log) == [("opened", one) for one in about]  # once, in spite of the restarts
+
+
+def told(log: Log) -> list[tuple[str, str]]:
+    """The changes of the incidents about summaries that are lost."""
+    alerts = [decode_alert(record) for record in log.all("alerts")]
+    own = [alert for alert in alerts if alert.subject == "driftline/summaries"]
+    assert all(alert.data.model is None for alert in own)
+    assert len({alert.id for alert in own}) == len(own)
+    return [(alert.change, alert.data.evidence.detail or "") for alert in own]
 
 
 @pytest.mark.parametrize("restarts", [False, True])
@@ -692,12 +704,14 @@ def test_version_whose_summaries_were_deleted_is_judged_again_from_its_next_life
     handled(worker, log, row("m", 1), row("n", 1), *passed(20 * PANE, ("m", "1"), ("n", "1")))
     assert (worker.role.problem() or "").startswith("2 model versions are set aside: m/1: " + LOST)
     assert "driftline models reset m 1" in (worker.role.problem() or "")
+    assert told(log) == [("opened", "m/1"), ("opened", "n/1")]
     for action in requests:
         handled(worker, log, request(action))
         found = worker.role.problem() or ""
         assert found.startswith("1 model version is set aside: n/1: "), action
         if restarts:
             worker = Worker(detect(log, disk), log, [S0])
+    assert told(log)[2:] == [("resolved", "m/1")]
     later = [row("m", pane) for pane in range(40, 48)]
     handled(worker, log, *later, *passed(60 * PANE, ("m", "1"), ("n", "1"), at_ms=NOW + 1))
     assert "m/1" not in (worker.role.problem() or "")
