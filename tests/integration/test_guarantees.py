@@ -399,19 +399,63 @@ def test_reading_goes_on_at_the_oldest_record_that_retention_has_left(settings, 
         assert client.first_offset(P0) == 5
 
 
-def test_a_record_that_inflates_beyond_the_limit_of_the_client_is_skipped(settings, kafka):
-    """120 MB in 4 kB: the client library refuses it, and would try again for ever."""
-    send(settings, P0, b"before")
-    bomb = Producer(
+def inflating(settings: Settings, compression: str, size: int) -> None:
+    """Send a record of zeros, which takes a thousandth of its size on the topic."""
+    producer = Producer(
         {
-            "bootstrap.servers": kafka,
-            "compression.type": "zstd",
+            "bootstrap.servers": settings.kafka.bootstrap_servers,
+            "compression.type": compression,
             "message.max.bytes": 1_000_000_000,
             "queue.buffering.max.kbytes": 1_000_000,
         }
     )
-    bomb.produce(settings.topic("predictions"), bytes(120_000_000), partition=0)
-    assert bomb.flush(TIMEOUT_S) == 0
+    producer.produce(settings.topic("predictions"), bytes(size), partition=0)
+    assert producer.flush(TIMEOUT_S) == 0
+
+
+@pytest.mark.parametrize("compression", ["gzip", "lz4"])
+def test_a_record_that_gzip_or_lz4_inflates_takes_three_times_its_size_at_most(
+    settings, compression
+):
+    """The client library has no limit for them, so what bounds it is the size on the topic."""
+    size = 60_000_000
+    inflating(settings, compression, size)
+    send(settings, P0, b"after")
+    at = (settings.kafka.bootstrap_servers, settings.kafka.prefix)
+    command = [sys.executable, "-c", dedent(PEAK_OF_READING), *at]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    read_size, peak = map(int, done.stdout.split())
+    assert read_size == size
+    assert size < peak < 3 * size
+
+
+# In a process of its own, because memory that was used once counts in its peak.
+PEAK_OF_READING = """
+    import sys
+    from pathlib import Path
+    from confluent_kafka import Consumer, TopicPartition
+    from consumers.kafka.configuration import consumer_config
+    from driftline.settings import load_settings
+
+    def peak():
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+    servers, prefix = sys.argv[1:]
+    settings = load_settings(None, kafka={"bootstrap_servers": servers, "prefix": prefix})
+    consumer = Consumer(consumer_config(settings, f"{prefix}.peak"))
+    before = peak()
+    consumer.assign([TopicPartition(settings.topic("predictions"), 0, 0)])
+    value = consumer.poll(30).value()
+    print(len(value), peak() - before)
+    consumer.close()
+"""
+
+
+def test_a_record_that_inflates_beyond_the_limit_of_the_client_is_skipped(settings):
+    """120 MB in 4 kB: the client library refuses it, and would try again for ever."""
+    send(settings, P0, b"before")
+    inflating(settings, "zstd", 120_000_000)
     send(settings, P0, b"after")
     with member(settings) as client:
         assert read(client, 3) == [b"before", None, b"after"]
