@@ -2,8 +2,9 @@
 
 Theory of operation
 -------------------
-There is a decision for the end of each window of a version. Two clocks have to pass it, and either
-may be ahead of the other::
+There is a decision for the end of each window of a version, and where a critical incident ends that
+cannot recover any more, because a version without rows has no further windows. Two clocks have to
+pass it, and either may be ahead of the other::
 
     rows       closed up to the end of the window
     labels     final up to ``label_wait`` before: what could be labelled by then
@@ -41,12 +42,16 @@ class CriticalChange:
 class RetrainingHistory:
     """Of one life of a version. Everything of the newest decision, and what was noted after it."""
 
-    due: tuple[int, ...] = ()  # ends of windows that have closed and wait for their decision
+    due: tuple[int, ...] = ()  # times that wait for their decision, ascending
     critical: Mapping[str, int | None] = field(default_factory=dict)  # last open at; None: still
     labels: int = 0
     later_changes: tuple[CriticalChange, ...] = ()
     later_labels: Mapping[int, int] = field(default_factory=dict)  # by end of their pane
     noted_until_ms: int | None = None  # labels of panes up to here are noted
+
+    def with_due(self, *times_ms: int) -> RetrainingHistory:
+        """With times to decide for: each is after the newest decision."""
+        return replace(self, due=tuple(sorted({*self.due, *times_ms})))
 
     def with_labels(self, by_end: Mapping[int, int], until_ms: int) -> RetrainingHistory:
         """With the labels of the panes that have become final, up to ``until_ms``."""

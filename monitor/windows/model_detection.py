@@ -139,12 +139,13 @@ class ModelDetection:
     def close_until(self, clock: Clock) -> None:
         """Close and finish every pane and window that the watermarks have passed, oldest first."""
         lateness_ms = self._evaluator.plan.time.lateness_ms
-        self._data.close_until(_minus(clock.data_ms, lateness_ms))
+        data_ms = _minus(clock.data_ms, lateness_ms)
+        self._data.close_until(data_ms)
         joined_ms = _minus(clock.joined_ms, lateness_ms)
         labels_ms = _minus(clock.labels_ms, lateness_ms + self._evaluator.label_wait_ms)
         final_ms = earliest((joined_ms, labels_ms))
         self._performance.finish_until(final_ms)
-        self._retraining.decide_until(final_ms)
+        self._retraining.decide_until(data_ms, final_ms)
 
     def publish_changed(self) -> None:
         self._closed.publish_changed()

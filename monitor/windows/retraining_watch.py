@@ -1,4 +1,4 @@
-"""Decides about retraining at the end of each window of a version that closes.
+"""Decides about retraining at the end of each window of a version, and when incidents go stale.
 
 Segments have no decisions. See ``monitor.decisions.retraining_history``.
 """
@@ -50,19 +50,22 @@ class RetrainingWatch:
     def add_window(self, end_ms: int) -> None:
         """Add a window that has closed. Windows close oldest first."""
         if self._has_decisions:
-            self.history = replace(self.history, due=(*self.history.due, end_ms))
+            self.history = self.history.with_due(end_ms)
 
-    def decide_until(self, final_ms: int | None) -> None:
-        """Decide for the closed windows, as far as labels are final up to ``final_ms``."""
+    def decide_until(self, data_ms: int | None, final_ms: int | None) -> None:
+        """Decide what is due. Rows have closed up to ``data_ms``, labels are final up to the other.
+
+        None: not known yet.
+        """
         if not self._has_decisions:
             return
         self._take_transitions()
-        if final_ms is None:
+        if data_ms is None or final_ms is None:
             return
         self._note_labels(final_ms - final_ms % self._pane_ms)
         for end_ms in self.history.due:
             labels_ms = self._labels_ms(end_ms)
-            if labels_ms > final_ms:
+            if end_ms > data_ms or labels_ms > final_ms:
                 break
             self.history = self.history.at(end_ms, labels_ms, self._plan.lookback_ms)
             self.decisions.append(decide(self._plan, self.history.facts(end_ms)))
@@ -87,8 +90,15 @@ class RetrainingWatch:
     def _take_transitions(self) -> None:
         new = self._incidents.transitions[self._taken :]
         self._taken += len(new)
-        changes = (*self.history.later_changes, *_critical_changes(new))
-        self.history = replace(self.history, later_changes=changes)
+        changes = list(_critical_changes(new))
+        if changes:
+            all_changes = (*self.history.later_changes, *changes)
+            ended = (self._known_at(one) for one in changes if one.state is CriticalState.ENDED)
+            self.history = replace(self.history, later_changes=all_changes).with_due(*ended)
+
+    def _known_at(self, change: CriticalChange) -> int:
+        """The first time at which a decision takes a change into account."""
+        return change.at_ms + (self._evaluator.label_wait_ms if change.of_labels else 0)
 
     def _note_labels(self, until_ms: int) -> None:
         """Note the labels of the panes that end at ``until_ms`` or earlier."""

@@ -18,6 +18,7 @@ from monitor.windows.retraining_watch import RetrainingWatch
 from tests.monitor.streams import KEY, PANE, WAIT, evaluator, plan
 
 END = 10 * PANE  # of the window of most tests
+FAR = 1_000 * PANE
 BY = evaluator(plan(4, 4, retraining=Retraining(lookback_ms=4 * PANE, min_labels=5)))
 
 
@@ -39,10 +40,10 @@ class Stream:
         found = Transition(KEY, change, incident(**named), 0, at_ms, resolution)
         self.incidents.transitions.append(found)
 
-    def decided(self, *ends: int, final_ms: int | None = 10_000):
+    def decided(self, *ends: int, final_ms: int | None = FAR, data_ms: int | None = FAR):
         for end_ms in ends:
             self.watch.add_window(end_ms)
-        self.watch.decide_until(final_ms)
+        self.watch.decide_until(data_ms, final_ms)
         return self.watch.decisions
 
 
@@ -111,6 +112,22 @@ def test_incident_that_has_not_recovered_counts_no_longer(stream, resolution):
     stream.changed(PANE)
     stream.changed(END, Change.RESOLVED, resolution=resolution)
     assert outcomes(stream.decided(9 * PANE, END)) == ["retrain", "none"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "known_ms"), [("data/x", END), ("performance/accuracy", END + WAIT)]
+)
+def test_incident_that_goes_stale_after_the_last_window_has_a_decision_of_its_own(
+    stream, subject, known_ms
+):
+    """A version without rows has no further windows."""
+    stream.changed(PANE, subject=subject)
+    stream.decided(9 * PANE, data_ms=9 * PANE, final_ms=9 * PANE)
+    stream.changed(END, Change.RESOLVED, subject=subject, resolution=Resolution.STALE)
+    stream.decided(data_ms=known_ms - 1, final_ms=END)
+    found = stream.decided(data_ms=known_ms, final_ms=END)
+    assert outcomes(found) == ["retrain", "none"]
+    assert [one.decided_ms for one in found] == [9 * PANE, known_ms]
 
 
 def test_labels_count_once_they_had_their_time_and_amended_ones_never(stream):
