@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 
-.PHONY: help demo test check kafka lock clean
+.PHONY: help demo test guarantee check kafka lock clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -14,6 +14,10 @@ demo: ## Watch a model of winter flights meet spring and summer; needs only Pyth
 test: ## Run all tests; those that need Kafka take Docker, or Java 17 and Maven
 	@scripts/venv requirements-dev.lock
 	@$(BIN)/python scripts/run_tests.py
+
+guarantee: ## Run what docs/guarantees.md promises at full length, about an hour; its output is kept
+	@scripts/venv requirements-dev.lock
+	@$(BIN)/python scripts/guarantees.py
 
 check: ## Run ruff, mypy (strict), import-linter and the limits of files and functions
 	@scripts/venv requirements-dev.lock

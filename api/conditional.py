@@ -68,10 +68,10 @@ def conditional(endpoint: Callable[..., BaseModel]) -> Callable[..., Response]:
             if _matches(request.headers.get("if-none-match"), tag):
                 return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
             kept: KeptAnswers = request.app.state.kept
-            body = kept.get(str(request.url), tag)
+            body = kept.get(_address(request), tag)
             if body is None:
                 body = endpoint(snapshot, **parameters).model_dump_json().encode()
-                kept.add(str(request.url), tag, body)
+                kept.add(_address(request), tag, body)
         return Response(body, headers=headers, media_type=JSON)
 
     return answer
@@ -86,3 +86,9 @@ def _tag(meta: Mapping[str, str]) -> str:
 def _matches(header: str | None, tag: str) -> bool:
     given = [one.strip() for one in (header or "").split(",")]
     return "*" in given or tag in given or tag.removeprefix("W/") in given
+
+
+def _address(request: Request) -> str:
+    """Of the scope: ``request.url`` raises for bytes that are no UTF-8."""
+    query: bytes = request.scope["query_string"]
+    return f"{request.scope['path']}?{query.decode('latin-1')}"

@@ -95,8 +95,8 @@ def _request_problem(_request: Request, error: Exception) -> JSONResponse:
 def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     detail = {
-        404: f"there is no path {request.url.path!r}: /docs lists all paths",
-        405: f"{request.url.path!r} does not support {request.method}, only GET and HEAD",
+        404: f"there is no path {request.scope['path']!r}: /docs lists all paths",
+        405: f"{request.scope['path']!r} does not support {request.method}, only GET and HEAD",
     }.get(error.status_code, str(error.detail))
     return problem(error.status_code, detail, headers=error.headers)
 
@@ -123,5 +123,5 @@ def _unavailable(_request: Request, error: Exception) -> JSONResponse:
 
 
 def _internal_error(request: Request, error: Exception) -> JSONResponse:
-    log.error("%s failed: %s: %s", request.url.path, type(error).__name__, error)
+    log.error("%s failed: %s: %s", request.scope["path"], type(error).__name__, error)
     return problem(500, "internal error: see the log of the API")

@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import uuid4
 
@@ -33,6 +35,7 @@ from tests.integration.broker import (
 if TYPE_CHECKING:
     from producers.example.flight_delay import Trained
 
+GUARANTEES = Path(__file__).parents[1] / "docs" / "guarantees.md"
 REMEDY = "start Docker, or install Java 17 and Maven, or set DRIFTLINE_TEST_KAFKA=HOST:PORT"
 
 # A shared machine makes an example slow now and then; that says nothing about the code.
@@ -41,7 +44,10 @@ settings.load_profile("driftline")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    promised = set(re.findall(r"`(test_\w+)`", GUARANTEES.read_text(encoding="utf-8")))
     for item in items:
+        if getattr(item, "originalname", None) in promised:
+            item.add_marker(pytest.mark.guarantee)
         if "kafka" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.kafka)
 

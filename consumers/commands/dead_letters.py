@@ -22,7 +22,8 @@ def dead_letters() -> None:
 
 @dead_letters.command("list")
 @click.option(
-    "--reason", help="undecodable, contract, unknown_model, clock_skew or implausible_time."
+    "--reason",
+    help="undecodable, contract, unknown_model, clock_skew, implausible_time or unreadable.",
 )
 @click.option(
     "--limit", type=click.IntRange(0), default=20, show_default=True, help="Show the newest N."

@@ -17,10 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 
 from sqlalchemy import Connection, Engine, select, text
 
-from consumers.database import retention, schema
+from consumers.database import retention, schema, unread
 from consumers.database.engines import InvalidDatabase, engine_for, file_of, location_of
 from consumers.database.errors import Fenced, ForeignDatabase, driver_errors
 from consumers.database.rows import OffsetRange, Row, RowBatch
@@ -36,6 +37,8 @@ from consumers.database.tables import (
 )
 from consumers.messages.records import TopicPartition
 from driftline.errors import DatabaseUnavailable
+
+RELEASE = version("driftline")
 
 
 class Database:
@@ -86,6 +89,16 @@ class Database:
         positions = {TopicPartition(row.topic, row.partition): int(row.next) for row in rows}
         return {key: positions[key] for key in partitions if key in positions}
 
+    def starts(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset to start from: that of the first message another release could not read.
+
+        Of partitions without such a message, the position.
+        """
+        wanted = list(partitions)
+        with self.write() as connection:
+            unread.take_back(connection, wanted, RELEASE)
+        return self.positions(wanted)
+
     def apply(self, batch: RowBatch, offsets_read: Mapping[TopicPartition, OffsetRange]) -> None:
         """Write rows and offsets, or nothing. Raises ``Fenced`` or ``DatabaseUnavailable``."""
         with self.write() as connection:
@@ -97,6 +110,7 @@ class Database:
             upsert(connection, decisions, batch.decisions)
             upsert(connection, heartbeats, batch.heartbeats)
             upsert(connection, versions, batch.versions)
+            unread.mark(connection, batch.unread, RELEASE)
             if batch.has_findings:
                 count_change(connection)
 

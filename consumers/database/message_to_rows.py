@@ -16,8 +16,8 @@ from consumers.database.rows import Alert, Row, RowBatch
 from consumers.messages.alerts import AlertMessage, decode_alert
 from consumers.messages.decisions import RetrainingDecision, decode_decision
 from consumers.messages.heartbeats import HeartbeatMessage, decode_heartbeat
-from consumers.messages.reading import Decoder, MessageReader
-from consumers.messages.records import Record
+from consumers.messages.reading import Decoder, MessageReader, UnreadableMessage
+from consumers.messages.records import Record, TopicPartition
 from consumers.messages.versions import VersionMessage, decode_version
 from consumers.messages.windows import WindowMessage, decode_window
 
@@ -36,12 +36,17 @@ def store_reader() -> StoreReader:
 
 
 def row_batch(records: Iterable[Record], now_ms: int, reader: StoreReader) -> RowBatch:
-    """The rows of a batch of messages. Raises ``consumers.messages.reading.UnreadableMessage``."""
+    """The rows of a batch of messages, and where those begin that cannot be read."""
     batch = _Batch()
     for record in records:
-        message = reader.read(record)
-        if message is not None:
-            batch.add(*message, now_ms)
+        try:
+            message = reader.read(record)
+        except UnreadableMessage as error:
+            reader.skip(record, error)
+            batch.unread.setdefault(record.topic_partition, record.offset)
+        else:
+            if message is not None:
+                batch.add(*message, now_ms)
     return batch.changes
 
 
@@ -71,6 +76,7 @@ class _Batch:
     decisions: Rows = field(default_factory=dict)
     heartbeats: Rows = field(default_factory=dict)
     versions: Rows = field(default_factory=dict)
+    unread: dict[TopicPartition, int] = field(default_factory=dict)
 
     @property
     def changes(self) -> RowBatch:
@@ -81,6 +87,7 @@ class _Batch:
             list(self.decisions.values()),
             list(self.heartbeats.values()),
             list(self.versions.values()),
+            self.unread,
         )
 
     def add(self, message: StoredMessage, document: Document, now_ms: int) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from consumers.messages.records import TopicPartition
 
 Row = Mapping[str, Any]  # by the name of the column
 
@@ -33,6 +35,8 @@ class RowBatch:
     decisions: Sequence[Row] = ()
     heartbeats: Sequence[Row] = ()
     versions: Sequence[Row] = ()
+    # The offset of the first message of each partition that could not be read.
+    unread: Mapping[TopicPartition, int] = field(default_factory=dict)
 
     @property
     def has_findings(self) -> bool:

@@ -1,7 +1,7 @@
 """The format of dead letters: a record that was set aside, with the reason in its headers.
 
-``aggregate`` writes dead letters; the commands ``driftline dead-letters`` read them.
-``docs/messages.md`` describes the headers.
+``aggregate`` writes dead letters, and ``join`` the messages of its topic that it cannot read; the
+commands ``driftline dead-letters`` read them. ``docs/messages.md`` describes the headers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from consumers.messages.records import Message, Record, is_source
 from producers.contract.arrow_columns import CONTENT_TYPE
 
 TOPIC = "dead-letters"
+JOINS = "joins"  # of Driftline's own topics, the one whose messages can become dead letters
+UNREADABLE = "unreadable"  # the reason: a message of Driftline of another release, or broken
 HEADER_PREFIX = "driftline."  # of the headers that are added to those of the record
 MAX_BYTES = 1_900_000  # of a dead letter; the topic accepts twice the size of the source topics
 TRUNCATED_BYTES = 64 * 1024  # kept of a larger value
@@ -58,7 +60,7 @@ class DeadLetter:
         """Why it cannot be sent again; None if it can."""
         if self.truncated is not None:
             return f"only the first part of the value was kept ({self.truncated})"
-        if not is_source(self.topic):
+        if not is_source(self.topic) and self.topic != JOINS:
             return f"its headers name no source topic, but {self.topic!r}"
         return None
 

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, Message
 
 from consumers.kafka.conversion import Conversion
 from consumers.messages.positions import SourceKey
-from consumers.messages.reading import MessageReader
+from consumers.messages.reading import MessageReader, UnreadableMessage
 from consumers.messages.versions import TOPIC, VersionMessage, decode_version
 from driftline.settings import Settings
 from monitor.windows.lives import VersionState
@@ -21,7 +21,8 @@ from producers.kafka.topic_follower import TopicFollower, reader_config
 class VersionTable:
     """The newest state of each version, by model and version.
 
-    A topic that does not exist yet is empty. Raises ``KafkaUnavailable``.
+    A topic that does not exist yet is empty. Raises ``KafkaUnavailable``. A message that cannot be
+    read is skipped: the state of its version stays as it was known.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -31,6 +32,7 @@ class VersionTable:
         self._follower = TopicFollower(
             settings, settings.topic(TOPIC), self._look_up_consumer, self._add
         )
+        self.skipped: UnreadableMessage | None = None  # the first one that cannot be read
         self._versions: dict[tuple[str, str], VersionMessage] = {}
         self._retired: set[tuple[str, str]] = set()
         self._reset_ms: dict[SourceKey, int] = {}
@@ -67,7 +69,9 @@ class VersionTable:
         return self._reset_ms.get(key)
 
     def _add(self, message: Message) -> None:
-        version = self._reader.read(self._conversion.record(message))
+        record = self._conversion.record(message)
+        version = self._reader.read_or_skip(record)
+        self.skipped = self.skipped or self._reader.first_skipped([record.topic_partition])
         if version is None:
             return
         key = (version.model, version.version)

@@ -14,12 +14,13 @@ import pyarrow as pa
 from consumers.messages.arrow import ARROW_HEADERS, arrow_metadata, whole
 from consumers.messages.records import Message
 from monitor.counts.joined_rows import JoinedRows
+from producers.contract.column_checks import doubles, integers
 from producers.contract.partitions import model_partition
 from producers.contract.summaries import encode_table
 
 KIND = "joined_rows"
-MOST_ROWS = 8_000  # in a message: under 512 kB, even if nothing compresses
 _INTEGERS = ("time_ms", "known_ms", "final", "whole")
+MOST_ROWS = 8_000  # in a message: under 512 kB, even if nothing compresses
 
 
 def joined_rows_messages(rows: JoinedRows, partitions: int) -> Iterator[Message]:
@@ -38,10 +39,10 @@ def joined_rows_of(table: pa.Table) -> JoinedRows:
         return JoinedRows(
             metadata[b"model"].decode(),
             metadata[b"version"].decode(),
-            score=table["score"].to_numpy(),
-            predicted=whole(table["predicted"].to_numpy()),
-            label=table["label"].to_numpy().astype(np.float64),
-            **{name: table[name].to_numpy().astype(np.int64) for name in _INTEGERS},
+            score=doubles(table, "score"),
+            predicted=whole(doubles(table, "predicted")),
+            label=doubles(table, "label"),
+            **{name: integers(table, name) for name in _INTEGERS},
         )
     except (KeyError, pa.ArrowException) as error:
         raise ValueError(f"the message holds no joined rows: {error}") from error

@@ -15,9 +15,11 @@ from consumers.messages.identities import identities
 from consumers.messages.progress import SourceProgress, decode_source_progress
 from consumers.messages.reading import MalformedMessage
 from consumers.messages.records import Message, Record
+from producers.contract.column_checks import doubles, flags, integers, require_texts, times
 from producers.contract.summaries import encode_table
 
 KIND = "joins"
+MOST_LIVES = 2**31 - 1
 
 
 def identity(model: str, record_id: str) -> bytes:
@@ -103,35 +105,35 @@ def _encode(rows: JoinRows) -> bytes:
 
 
 def _decode(table: pa.Table) -> JoinColumns:
+    require_texts(table, "version", gaps=True)
     version = table["version"].cast(pa.string()).combine_chunks().dictionary_encode()
     return JoinColumns(
         table.schema.metadata[b"model"].decode(),
         _idents(table["ident"]),
         version.indices.fill_null(-1).to_numpy().astype(np.int64),
         version.dictionary.to_pylist(),
-        table["time_ms"].to_numpy(),
-        table["late"].to_numpy(),
-        table["score"].to_numpy(),
-        _values(table["value"].to_numpy(), version.is_valid().to_numpy(zero_copy_only=False)),
-        table["seen_ms"].to_numpy(),
+        times(table, "time_ms"),
+        flags(table, "late"),
+        doubles(table, "score"),
+        _values(doubles(table, "value"), version.is_valid().to_numpy(zero_copy_only=False)),
+        integers(table, "seen_ms"),
         _lives(table),
     )
 
 
-def _values(values: NDArray[Any], predicted: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _values(values: NDArray[np.float64], predicted: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Classes of predictions, and labels; earlier releases wrote int8. Raises ``ValueError``."""
     whole(values[predicted])
     if not np.isfinite(values).all():
         raise ValueError("a label is not a finite number")
-    return values.astype(np.float64)
+    return values
 
 
 def _lives(table: pa.Table) -> NDArray[np.int64]:
     """An earlier release wrote none."""
     if "life" not in table.column_names:
         return np.zeros(len(table), dtype=np.int64)
-    lives: NDArray[np.int64] = table["life"].to_numpy().astype(np.int64)
-    return lives
+    return integers(table, "life", 0, MOST_LIVES)
 
 
 def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
@@ -139,6 +141,8 @@ def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 
 
 def _idents(column: pa.ChunkedArray) -> NDArray[np.uint8]:
+    if column.null_count:
+        raise ValueError("column 'ident': expected hashes without a gap")
     found = column.cast(pa.binary(16)).combine_chunks()
     bytes_ = np.frombuffer(found.buffers()[1] or b"", dtype=np.uint8)
     return bytes_[16 * found.offset :][: 16 * len(found)].reshape(-1, 16)

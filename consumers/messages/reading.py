@@ -4,8 +4,8 @@
 not a message of Driftline                  skipped, counted as ``foreign`` in the heartbeat, and
 (no value, other bytes, no ``schema``)      logged once for each partition
 of Driftline, but malformed or of another   refused: ``UnreadableMessage`` names topic, partition
-schema                                      and offset. The role ends, or sets the model aside, or
-                                            skips the message with ``skip``
+schema                                      and offset. ``detect`` sets its model aside; the others
+                                            go on without it, count it and report it (``problem``)
 unknown additional fields                   ignored
 ==========================================  =====================================================
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, Literal, TypeVar
 
 import msgspec
@@ -43,6 +43,13 @@ class MalformedMessage(ValueError):
 class UnreadableMessage(Trouble):
     """A message of Driftline that this version cannot decode, with its place in the log."""
 
+    def __init__(self, record: Record, why: str) -> None:
+        super().__init__(
+            f"topic {record.topic}, partition {record.partition}, offset {record.offset}: this"
+            f" version cannot read the message: {why}"
+        )
+        self.record = record
+
 
 class MessageReader(Generic[T]):
     """Decodes the records of a role's internal topics by the policy above."""
@@ -52,6 +59,7 @@ class MessageReader(Generic[T]):
         self._foreign: Counter[TopicPartition] = Counter()
         self._unreadable: Counter[TopicPartition] = Counter()
         self._counted_to: dict[TopicPartition, int] = {}
+        self._first_skipped: dict[TopicPartition, UnreadableMessage] = {}
 
     def read(self, record: Record) -> T | None:
         """None for a foreign message. Raises ``UnreadableMessage``."""
@@ -62,10 +70,15 @@ class MessageReader(Generic[T]):
             self._count(self._foreign, record, f"skipped a message that is {why}")
             return None
         except MalformedMessage as error:
-            raise UnreadableMessage(
-                f"topic {record.topic}, partition {record.partition}, offset {record.offset}: this"
-                f" version cannot read the message: {error}"
-            ) from error
+            raise UnreadableMessage(record, str(error)) from error
+
+    def read_or_skip(self, record: Record) -> T | None:
+        """None for a message that is foreign, or that this version cannot read."""
+        try:
+            return self.read(record)
+        except UnreadableMessage as error:
+            self.skip(record, error)
+            return None
 
     def foreign(self, partition: TopicPartition) -> int:
         """Foreign messages of a partition since this reader was created."""
@@ -73,14 +86,22 @@ class MessageReader(Generic[T]):
 
     def skip(self, record: Record, error: UnreadableMessage) -> None:
         """Count a message that was refused, and that the role goes on without."""
-        why = (
-            f"of no known model of its partition that this version cannot read ({error.__cause__})"
-        )
-        self._count(self._unreadable, record, f"skipped a message {why}")
+        self._first_skipped.setdefault(record.topic_partition, error)
+        why = f"skipped a message that this version cannot read ({error.__cause__})"
+        self._count(self._unreadable, record, why)
 
     def unreadable(self, partition: TopicPartition) -> int:
         """Messages of a partition that were given to ``skip`` since this reader was created."""
         return self._unreadable[partition]
+
+    def skipped(self, partition: TopicPartition) -> Mapping[str, int]:
+        """Both numbers, for the heartbeat."""
+        return {"foreign": self.foreign(partition), "unreadable": self.unreadable(partition)}
+
+    def first_skipped(self, partitions: Iterable[TopicPartition]) -> UnreadableMessage | None:
+        """The first message of these partitions that was given to ``skip``."""
+        found = (self._first_skipped.get(partition) for partition in sorted(partitions))
+        return next((error for error in found if error is not None), None)
 
     def _count(self, counter: Counter[TopicPartition], record: Record, what: str) -> None:
         """A record that is read again, after an aborted transaction, counts once."""

@@ -1,4 +1,4 @@
-"""What a worker needs from outside: Kafka, the database, and room on its disk."""
+"""What a worker needs from outside: Kafka, the database, room on its disk, readable state."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pathlib import Path
 
 from consumers.kafka import outage
 from consumers.kafka.outage import Outage
+from consumers.kafka.topic_reader import TopicReader
+from consumers.messages.reading import UnreadableMessage
+from consumers.messages.records import Record
 from consumers.processes.outages import Missing
-from driftline.errors import DatabaseUnavailable, DiskFull
+from driftline.errors import DatabaseUnavailable, DiskFull, Trouble
 from driftline.settings import Settings
 
 ROOM_BYTES = 8_000_000  # that must be writable before a worker goes on
@@ -22,6 +25,7 @@ class Needs:
     def __init__(self, settings: Settings, kafka: Outage) -> None:
         self._settings, self._kafka = settings, kafka
         self._database = Outage("the database")
+        self._state = Outage("state that this release can read")
         self._disk = Outage(f"room on the disk of {settings.state.directory}")
 
     def missing(self, error: Exception) -> Missing | None:
@@ -34,7 +38,21 @@ class Needs:
         if isinstance(error, DiskFull) or (isinstance(error, OSError) and error.errno in _FULL):
             directory = self._settings.state.directory
             return Missing(self._disk, str(error), lambda: has_room(directory))
+        if isinstance(error, UnreadableMessage):
+            record = error.record
+            return Missing(self._state, str(error), lambda: self._is_replaced(record))
         return None
+
+    def _is_replaced(self, record: Record) -> bool:
+        """Whether another message has the key of one on a compacted topic, or it is deleted."""
+        place, newest = (record.partition, record.key), None
+        try:
+            with TopicReader(self._settings, record.topic) as log:
+                for other in log.records():
+                    newest = other.offset if (other.partition, other.key) == place else newest
+        except Trouble:  # Kafka is away meanwhile
+            return False
+        return newest != record.offset
 
     def _database_answers(self) -> bool:
         from consumers.database.database import Database

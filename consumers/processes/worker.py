@@ -130,7 +130,7 @@ def _run_store(worker: _Worker, heartbeat: Heartbeat, stopped: Callable[[], bool
     with ExitStack() as ending:
         database = Database.to_write(settings.store.url)
         ending.callback(database.close)
-        positions = database.positions
+        positions = database.starts
         client = Client(settings, "store", slot, Store.reads, positions=positions, gapless=gapless)
         ending.callback(client.close)
         heartbeat.read_by(client)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from consumers.dead_letters.dead_letter import dead_letter_message, row_as_record
 from consumers.messages.positions import SourceKey
+from consumers.messages.reading import UnreadableMessage
 from consumers.messages.records import (
     Batch,
     CommittedOffset,
@@ -33,6 +34,7 @@ from consumers.roles.join_rows import label_messages, prediction_messages
 from consumers.roles.lost_records import lost_alerts, lost_records
 from consumers.roles.profiles import Profiles
 from consumers.roles.progress_reports import Lives, ProgressReports
+from consumers.roles.set_aside import sentence
 from consumers.roles.source_position import PartitionBatch, Position, Positions, append_times
 from consumers.roles.source_validation import SourceValidator
 from consumers.sources.arrow_stream import parts_of
@@ -100,6 +102,9 @@ def _dead_letter(record: Record, rejected: RejectedRow) -> Message:
 class Versions(Lives, Protocol):
     """The states of model versions, as far as is known without waiting."""
 
+    @property
+    def skipped(self) -> UnreadableMessage | None: ...
+
     def retired(self) -> Container[tuple[str, str]]: ...
 
 
@@ -146,7 +151,9 @@ class Aggregate:
         self._pending = {}
 
     def problem(self) -> str | None:
-        return None
+        """``detect`` drops what is counted meanwhile of a version that is retired or reset."""
+        skipped = self._versions.skipped
+        return None if skipped is None else f"messages were skipped, first: {sentence(skipped)}"
 
     def status(self) -> Mapping[str, Mapping[str, object]]:
         return {

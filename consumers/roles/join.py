@@ -3,6 +3,7 @@
 Predictions and labels wait in a RocksDB store, one for each partition of ``joins``, which also
 holds the offset up to which it is updated. The store is written after the transaction of a batch.
 If it is behind the committed offset, the log is replayed; if it is ahead or missing, it is rebuilt.
+A message that cannot be read becomes a dead letter, to be sent again to a release that can.
 """
 
 from __future__ import annotations
@@ -12,15 +13,24 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from consumers.dead_letters.dead_letter import UNREADABLE, dead_letter_message
 from consumers.messages.joined_rows import joined_rows_messages
-from consumers.messages.joins import decode_join_message
+from consumers.messages.joins import JoinColumns, decode_join_message
 from consumers.messages.progress import (
     JoinProgress,
     SourceProgress,
     VersionJoined,
+    decode_source_progress,
     join_progress_messages,
 )
-from consumers.messages.reading import SCHEMA, MessageReader, content_type
+from consumers.messages.reading import (
+    SCHEMA,
+    ForeignMessage,
+    MalformedMessage,
+    MessageReader,
+    UnreadableMessage,
+    content_type,
+)
 from consumers.messages.records import (
     Batch,
     CommittedOffset,
@@ -36,6 +46,7 @@ from consumers.roles.join_expiry import expire
 from consumers.roles.join_step import JoinStep, join_step, watermarks
 from consumers.roles.join_store import JoinStore
 from consumers.roles.profiles import Profiles
+from consumers.roles.set_aside import skipped_problem
 from monitor.counts.joined_rows import JoinedRows, concatenated, count_joined
 from monitor.counts.profile import label_wait_ms
 from monitor.counts.summary import Summary
@@ -72,6 +83,7 @@ class Join:
         self._reader = MessageReader({"joins": decode_join_message})
         self._stores: dict[TopicPartition, JoinStore] = {}
         self._pending: dict[TopicPartition, JoinStep] = {}
+        self._unread: list[Message] = []  # dead letters of a batch
 
     def on_partitions_assigned(
         self, committed: Mapping[TopicPartition, CommittedOffset]
@@ -104,8 +116,9 @@ class Join:
             return None
         for partition, records in by_partition(batch.records).items():
             self._expire_all(self._stores[partition], records)
+        self._unread = []
         self._pending = self._steps(batch.records)
-        return Output([*self._joined_messages(), *self._progress_messages()])
+        return Output([*self._joined_messages(), *self._progress_messages(), *self._unread])
 
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
         for partition in next_offsets:
@@ -113,14 +126,14 @@ class Join:
         self._pending = {}
 
     def problem(self) -> str | None:
-        return None
+        return skipped_problem(self._reader, self._stores)
 
     def status(self) -> Mapping[str, Mapping[str, object]]:
         return {
             partition.name: {
                 "offset": store.state.next,
                 "watermark": optional_rfc3339(latest(*store.state.expired_ms.values())),
-                "counts": {**store.state.counts, "foreign": self._reader.foreign(partition)},
+                "counts": {**store.state.counts, **self._reader.skipped(partition)},
             }
             for partition, store in self._stores.items()
         }
@@ -146,8 +159,17 @@ class Join:
         }
 
     def _step(self, store: JoinStore, records: Sequence[Record]) -> JoinStep:
-        messages = [m for record in records if (m := self._reader.read(record)) is not None]
+        messages = [message for message in map(self._read, records) if message is not None]
         return join_step(store, records[-1].offset + 1, messages, self._join_policy, self._time_of)
+
+    def _read(self, record: Record) -> JoinColumns | SourceProgress | None:
+        """None for a message that is skipped. One of Driftline becomes a dead letter."""
+        try:
+            return self._reader.read(record)
+        except UnreadableMessage as error:
+            self._reader.skip(record, error)
+            self._unread.append(dead_letter_message(record, UNREADABLE, str(error)))
+            return None
 
     def _write(self, store: JoinStore, step: JoinStep) -> None:
         store.write(step.changes)
@@ -172,8 +194,12 @@ class Join:
         yield records[start:]
 
     def _progress_of(self, record: Record) -> SourceProgress | None:
-        read = None if content_type(record.headers) == ARROW else self._reader.read(record)
-        return read if isinstance(read, SourceProgress) else None
+        if content_type(record.headers) == ARROW:
+            return None
+        try:
+            return decode_source_progress(record.value)
+        except (ForeignMessage, MalformedMessage):  # the step counts it
+            return None
 
     def _expire_all(self, store: JoinStore, records: Sequence[Record]) -> None:
         """If ``records`` take the watermark back: what it has passed must not come back with it."""

@@ -50,7 +50,17 @@ class _Loaded:
     unread: dict[str, UnreadEntry] = field(default_factory=dict)
     lost: dict[VersionKey, LostEntry] = field(default_factory=dict)
     # Of models, by topic and key: a later record of the same key replaces the one that fails.
-    errors: dict[Place, tuple[str, UnreadableMessage]] = field(default_factory=dict)
+    errors: dict[Place, tuple[str | None, UnreadableMessage]] = field(default_factory=dict)
+
+    @property
+    def errors_by_model(self) -> dict[str, UnreadableMessage]:
+        """Raises the error of a message that belongs to no model."""
+        found = dict[str, UnreadableMessage]()
+        for model, error in self.errors.values():
+            if model is None:
+                raise error
+            found[model] = error
+        return found
 
     def add(self, entry: StateEntry) -> None:
         if isinstance(entry, ClockEntry):
@@ -112,9 +122,7 @@ class PublishedState:
             if found is not None:
                 loaded.lives[found[0]] = found[1]
         state = State(loaded.clock, loaded.times, loaded.decisions, lives=loaded.lives)
-        return LoadedState(
-            state, published, loaded.unread, loaded.lost, dict(loaded.errors.values())
-        )
+        return LoadedState(state, published, loaded.unread, loaded.lost, loaded.errors_by_model)
 
     def foreign(self, partition: int) -> int:
         """Foreign messages that were skipped."""
@@ -131,10 +139,7 @@ def _read(reader: MessageReader[T], record: Record, loaded: _Loaded) -> T | None
     try:
         return reader.read(record)
     except UnreadableMessage as error:
-        model = _model_in(record)
-        if model is None:
-            raise
-        loaded.errors[record.topic, record.key] = (model, error)
+        loaded.errors[record.topic, record.key] = (_model_in(record), error)
         return None
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from consumers.messages.decisions import RetrainingDecision, decode_decision
 from consumers.messages.reading import MessageReader
 from consumers.messages.records import Batch, CommittedOffset, Output, Record, TopicPartition
+from consumers.roles.set_aside import skipped_problem
 from monitor.decisions.retraining import Outcome
 from monitor.identity import VersionKey
 
@@ -45,13 +46,13 @@ class Retrain:
         self._next.update(next_offsets)
 
     def problem(self) -> str | None:
-        return None
+        return skipped_problem(self._reader, self._next)
 
     def status(self) -> Mapping[str, Mapping[str, object]]:
         return {
             topic_partition.name: {
                 "offset": max(at, 0),
-                "counts": {"foreign": self._reader.foreign(topic_partition)},
+                "counts": self._reader.skipped(topic_partition),
             }
             for topic_partition, at in self._next.items()
         }
@@ -60,7 +61,7 @@ class Retrain:
         if not batch.records:
             return None
         for record in batch.records:
-            decision = self._reader.read(record)
+            decision = self._reader.read_or_skip(record)
             if decision is not None:
                 self._follow(decision)
         return Output([])

@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from itertools import islice
+from typing import Any
 
+from consumers.messages.reading import MessageReader
+from consumers.messages.records import TopicPartition
 from consumers.roles.profiles import Profiles
 from driftline.errors import Trouble
 from monitor.counts.profile import Profile
@@ -74,6 +77,12 @@ class SetAside:
 
     def _profile(self, key: Key) -> Profile | None:
         return self._profiles.get(*key.version_key)
+
+
+def skipped_problem(reader: MessageReader[Any], partitions: Iterable[TopicPartition]) -> str | None:
+    """That messages were skipped, with the first one, for the heartbeat."""
+    first = reader.first_skipped(partitions)
+    return None if first is None else f"messages were skipped, first: {sentence(first)}"
 
 
 def listed(reasons: Mapping[str, str]) -> str:

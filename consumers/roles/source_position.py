@@ -20,7 +20,7 @@ from consumers.messages.positions import (
     positions_partition,
     seen_message,
 )
-from consumers.messages.reading import MessageReader
+from consumers.messages.reading import MessageReader, UnreadableMessage
 from consumers.messages.records import (
     CommittedOffset,
     Message,
@@ -97,11 +97,25 @@ class Positions:
         found = {source: Position() for source in sources}
         total = self._partitions("positions")
         for number in sorted({positions_partition(source, total) for source in found}):
-            for record in self._records(TopicPartition(TOPIC, number)):
-                entry = self._reader.read(record)
-                if entry is not None and entry.source in found:
+            for entry in self._entries(TopicPartition(TOPIC, number)):
+                if entry.source in found:
                     found[entry.source] = found[entry.source].with_entry(entry)
         return found
+
+    def _entries(self, partition: TopicPartition) -> Iterable[PositionEntry]:
+        """Raises ``UnreadableMessage``, unless a later message of the same key replaces it."""
+        errors: dict[bytes | None, UnreadableMessage] = {}
+        for record in self._records(partition):
+            errors.pop(record.key, None)
+            try:
+                entry = self._reader.read(record)
+            except UnreadableMessage as error:
+                errors[record.key] = error
+            else:
+                if entry is not None:
+                    yield entry
+        if errors:
+            raise next(iter(errors.values()))
 
     def of_committed(
         self, committed: Mapping[TopicPartition, CommittedOffset]

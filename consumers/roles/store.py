@@ -14,6 +14,7 @@ from consumers.database.model_row import Registration, model_row
 from consumers.database.rows import OffsetRange, Row
 from consumers.messages.records import CommittedOffset, Record, TopicPartition
 from consumers.roles.profiles import PublishedProfiles
+from consumers.roles.set_aside import skipped_problem
 from driftline.clock import wall_clock_ms
 from producers.contract.profile_blobs import Head
 from producers.contract.version_info import VersionInfo
@@ -53,7 +54,8 @@ class Store:
     def write(self, records: Sequence[Record]) -> None:
         """Write all rows of a batch and its offsets, or nothing.
 
-        Raises ``Fenced``, ``DatabaseUnavailable`` or ``UnreadableMessage``.
+        A message that cannot be read is skipped; the next release reads again from it. Raises
+        ``Fenced`` or ``DatabaseUnavailable``.
         """
         self._write_new_models()
         self._delete_old()
@@ -68,13 +70,13 @@ class Store:
         self._positions.update(ends)
 
     def problem(self) -> str | None:
-        return None
+        return skipped_problem(self._reader, self._positions)
 
     def status(self) -> Mapping[str, Mapping[str, object]]:
         return {
             partition.name: {
                 "offset": offset or 0,
-                "counts": {"foreign": self._reader.foreign(partition)},
+                "counts": self._reader.skipped(partition),
             }
             for partition, offset in self._positions.items()
         }

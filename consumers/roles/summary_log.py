@@ -36,7 +36,6 @@ class SummaryLog:
     def __init__(self, profiles: Profiles, partitions: Callable[[str], int]) -> None:
         self._profiles, self._partitions = profiles, partitions
         self._reader = MessageReader({"summaries": decode_summary_message})
-        self._skipped: dict[TopicPartition, UnreadableMessage] = {}  # the first of each partition
 
     def read(self, records: Iterable[Record], is_known: Callable[[str], bool]) -> ReadRecords:
         found = ReadRecords()
@@ -49,7 +48,6 @@ class SummaryLog:
                     found.errors.setdefault(model, error)
                 if not models:
                     self._reader.skip(record, error)
-                    self._skipped.setdefault(record.topic_partition, error)
         return found
 
     def known(self, partition: TopicPartition, state: State) -> Callable[[str], bool]:
@@ -75,10 +73,10 @@ class SummaryLog:
 
     def problem(self, partitions: Iterable[TopicPartition]) -> str | None:
         """The messages that were skipped because they could not be read."""
-        skipped = [self._skipped[one] for one in partitions if one in self._skipped]
-        if not skipped:
+        skipped = self._reader.first_skipped(partitions)
+        if skipped is None:
             return None
-        first = sentence(skipped[0])
+        first = sentence(skipped)
         return f"messages that name no known model of their partition were skipped, first: {first}"
 
     def _items(self, record: Record) -> Iterator[LogItem]:

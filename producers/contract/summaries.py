@@ -25,6 +25,14 @@ from numpy.typing import NDArray
 
 from monitor.counts.counts import Counts
 from monitor.counts.summary import Part, Summary
+from producers.contract.column_checks import (
+    END_MS,
+    integers,
+    lists_of_integers,
+    lists_of_texts,
+    require_ascending,
+    require_texts,
+)
 
 # One thread: for messages of this size, others cost more than they compress.
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
@@ -72,8 +80,10 @@ def decode_summaries(value: bytes) -> list[Summary]:
 def decode_summary_table(table: pa.Table) -> list[Summary]:
     """Raises ``ValueError`` if the table does not hold summaries."""
     try:
+        require_texts(table, *set(_own_columns(table)) - {"pane_ms"})
+        integers(table, "pane_ms", -END_MS, END_MS)
         rows = _decoded_rows(table)
-        number = table["summary"].to_numpy()
+        number = integers(table, "summary")
         starts = np.flatnonzero(np.diff(number, prepend=-1))
         own = table.select(_own_columns(table)).take(starts).to_pylist()
     except KeyError as error:
@@ -123,10 +133,6 @@ def _smallest_type(parts: Sequence[NDArray[np.int64]]) -> pa.DataType:
     return pa.from_numpy_dtype(next(fitting))
 
 
-def _int64_arrays(column: pa.ChunkedArray) -> list[NDArray[Any]]:
-    return arrays_of_lists(column, np.int64)
-
-
 class _Row(NamedTuple):
     summary: int
     name: str | None
@@ -153,11 +159,13 @@ _Decoded = tuple[str | None, Counts, list[str] | None]  # name, counts, texts
 
 
 def _decoded_rows(table: pa.Table) -> list[_Decoded]:
-    names = table["name"].combine_chunks()
+    require_texts(table, "name", gaps=True)
+    require_ascending(table, "index")
+    names = table["name"].cast(pa.string()).combine_chunks().dictionary_encode()
     distinct = [*names.dictionary.to_pylist(), None]
     index = names.indices.fill_null(len(distinct) - 1).to_pylist()
-    counts = map(Counts, _int64_arrays(table["index"]), _int64_arrays(table["count"]))
-    texts = table["text"].to_pylist()
+    counts = map(Counts, lists_of_integers(table, "index"), lists_of_integers(table, "count"))
+    texts = lists_of_texts(table, "text")
     return [(distinct[i], c, t) for i, c, t in zip(index, counts, texts, strict=True)]
 
 
@@ -166,6 +174,8 @@ def _summary(own: dict[str, Any], rows: Iterable[_Decoded]) -> Summary:
     names: dict[str, dict[str, int]] = {}
     for name, counts, texts in rows:
         if name is not None and texts is None:
+            if counts.index.size != counts.count.size:
+                raise ValueError(f"cells of '{name}' lack a count")
             cells[name] = counts
         elif name is not None and texts is not None:
             names[name] = dict(zip(texts, counts.count.tolist(), strict=True))

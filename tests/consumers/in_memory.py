@@ -359,6 +359,8 @@ def source_progress(records: Iterable[Record]) -> list[SourceProgress]:
 class VersionStates:
     """The states of versions for ``aggregate``: which are retired, and when others were reset."""
 
+    skipped = None
+
     def __init__(
         self,
         *retired: tuple[str, str],

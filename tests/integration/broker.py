@@ -98,15 +98,15 @@ class LocalKafka:
     waits for the session of the killed one to end).
     """
 
-    def __init__(self, port: int | None = None) -> None:
-        self._port = port or free_port()
+    def __init__(self, port: int | None = None, host: str = "localhost") -> None:
+        self._port, self._host = port or free_port(), host
         self._command = _java_command()
         self._directory = Path(tempfile.mkdtemp(prefix="driftline-kafka-"))
         self._processes: list[subprocess.Popen[bytes]] = []  # the JVM, then its watchdog
 
     @property
     def bootstrap_servers(self) -> str:
-        return f"localhost:{self._port}"
+        return f"{self._host}:{self._port}"
 
     def __enter__(self) -> Self:
         try:

@@ -46,6 +46,7 @@ class Deployment:
     directory: Path
     settings: dict[str, str] = field(default_factory=dict)  # DRIFTLINE_ variables
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    on_host: dict[str, list[str]] = field(default_factory=dict)  # what begins a worker's command
 
     def __enter__(self) -> Self:
         self.cli("topics", "create")
@@ -89,7 +90,8 @@ class Deployment:
         """Start workers. ``fault``: POINT:COUNT, where they end; see CONTRIBUTING.md."""
         for role in roles or ROLES:
             name = f"{role}-{slot}"
-            command = [sys.executable, "-m", module, role, "--slot", str(slot)]
+            worker = [sys.executable, "-m", module, role, "--slot", str(slot)]
+            command = [*self.on_host.get(name, ()), *worker]
             faults = {} if fault is None else {"DRIFTLINE_FAULT": f"{role}:{fault}"}
             with (self.directory / f"{name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(

@@ -6,16 +6,20 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rocksdict import Options, Rdict
 
+from consumers.dead_letters.dead_letter import DeadLetter
+from consumers.messages.arrow import ARROW_HEADERS, JSON_HEADERS
 from consumers.messages.joins import JoinRows, identity, join_message
 from consumers.messages.progress import (
     LabelsSeen,
@@ -38,6 +42,7 @@ from monitor.events.progress import AppendTimes, EventTime, Seen
 from monitor.plan import Plan, Time
 from monitor.windows.clocks import JoinedTime, Progress
 from producers.contract.partitions import model_partition
+from producers.contract.summaries import encode_table
 from tests.consumers.in_memory import (
     HORIZON,
     LATENESS,
@@ -995,3 +1000,41 @@ def test_foreign_messages_in_joins_are_skipped_and_counted(log, role):
     joined(log, role, *foreign, prediction_row("a", 0), label_row("a", 100))
     assert outcome_counts(role)["joins/0"]["foreign"] == 3
     assert outcome_counts(role)["joins/0"]["matched"] == 1
+
+
+def of_newer_release(message: Message) -> Message:
+    """A message of joins whose schema this release does not know."""
+    table = pa.ipc.open_stream(message.value).read_all()
+    newer = {**table.schema.metadata, b"schema": b"2"}
+    return replace(message, value=encode_table(table.replace_schema_metadata(newer)))
+
+
+def test_message_of_another_schema_becomes_a_dead_letter_and_the_others_are_joined(log, role):
+    newer = of_newer_release(prediction_row("b", 0))
+    joined(log, role, newer, prediction_row("a", 0), label_row("a", 100))
+    (letter,) = map(DeadLetter.from_record, log.read(TopicPartition("dead-letters", 0)))
+    assert (letter.reason, letter.topic, letter.partition, letter.offset) == (
+        *("unreadable", "joins", 0, 0),
+    )
+    assert (letter.record.value, letter.unsendable) == (newer.value, None)
+    counts = outcome_counts(role)["joins/0"]
+    assert (counts["unreadable"], counts["matched"]) == (1, 1)
+    assert (role.problem() or "").startswith(
+        "messages were skipped, first: topic joins, partition 0, offset 0: this version cannot"
+    )
+
+
+def test_dead_letter_that_is_sent_again_to_a_release_that_can_read_it_is_joined(log, role):
+    """The header is kept, so that its rows are read as Arrow."""
+    row = prediction_row("a", 0)
+    joined(log, role, of_newer_release(row), label_row("a", 100))
+    (letter,) = map(DeadLetter.from_record, log.read(TopicPartition("dead-letters", 0)))
+    again = replace(letter.original(), value=row.value)
+    assert counted(joined(log, role, again), "whole") == {(1, 1): 1}
+
+
+def test_messages_of_arrow_and_of_json_that_are_skipped_are_each_counted(log, role):
+    """Progress is looked at before the rows of its batch."""
+    foreign = [Message("joins", None, b"junk", 0, headers) for headers in (ARROW_HEADERS, ())]
+    joined(log, role, *foreign, Message("joins", None, b"junk", 0, JSON_HEADERS))
+    assert outcome_counts(role)["joins/0"]["foreign"] == 3

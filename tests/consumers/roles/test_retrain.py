@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from consumers.messages.reading import UnreadableMessage
 from consumers.messages.records import Message, Output, TopicPartition
 from consumers.roles.retrain import Retrain
 from tests.consumers import stored
@@ -75,10 +74,15 @@ def test_status_of_retrain_has_the_offset_and_foreign_messages_are_counted(log):
     append(log)
     role = Retrain()
     Worker(role, log, [R0]).work()
-    assert role.status() == {"retraining/0": {"offset": 4, "counts": {"foreign": 3}}}
+    counts = {"foreign": 3, "unreadable": 0}
+    assert role.status() == {"retraining/0": {"offset": 4, "counts": counts}}
 
 
-def test_message_of_another_schema_ends_retrain_with_its_place(log):
+def test_message_of_another_schema_is_skipped_counted_and_a_problem(log, lines):
     log.append(Message("retraining", None, b'{"schema": 2}', 0))
-    with pytest.raises(UnreadableMessage, match="topic retraining, partition 0, offset 0: "):
-        Worker(Retrain(), log, [R0]).work()
+    append(log, decision="retrain")
+    role = Retrain()
+    Worker(role, log, [R0]).work()
+    assert role.status()["retraining/0"]["counts"] == {"foreign": 0, "unreadable": 1}
+    assert "topic retraining, partition 0, offset 0: " in (role.problem() or "")
+    assert lines()[-1].startswith("flight-delay 1: retrain at ")

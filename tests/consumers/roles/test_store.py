@@ -28,7 +28,6 @@ from consumers.database.tables import (
     models,
     windows,
 )
-from consumers.messages.reading import UnreadableMessage
 from consumers.messages.records import CommittedOffset, TopicPartition
 from consumers.roles.store import Store
 from monitor.windows.reference import baseline
@@ -293,16 +292,47 @@ def test_a_foreign_message_is_skipped_logged_and_counted(database, caplog, topic
     assert [message.partition(":")[0] for message in caplog.messages] == [
         f"topic {topic}, partition 0, offset 17"
     ]
-    assert role.status()[f"{topic}/0"]["counts"] == {"foreign": 1}
+    assert role.status()[f"{topic}/0"]["counts"] == {"foreign": 1, "unreadable": 0}
 
 
-def test_a_message_of_another_schema_is_refused_and_its_batch_is_not_written(database):
+def newer(days: int, offset: int):
+    """A message of a release that is not ours."""
+    return record("windows", {**window(days)[1], "schema": 2}, offset=offset)
+
+
+def test_a_message_of_another_schema_is_skipped_counted_and_a_problem(database):
     role = assigned(database, P0)
-    newer = record("windows", {**window()[1], "schema": 2}, offset=17)
-    with pytest.raises(UnreadableMessage, match="topic windows, partition 0, offset 17: "):
-        role.write([*records(window(1), first=16), newer])
-    assert rows(database, windows) == []
-    assert database.positions([P0]) == {}
+    role.write([*records(window(1), first=16), newer(0, 17), newer(3, 18)])
+    role.write(records(window(2), first=19))
+    starts = [row["start_ms"] for row in rows(database, windows.c.start_ms)]
+    assert sorted(starts) == [APRIL + DAY, APRIL + 2 * DAY]
+    assert role.status()["windows/0"]["counts"] == {"foreign": 0, "unreadable": 2}
+    assert (role.problem() or "").startswith(
+        "messages were skipped, first: topic windows, partition 0, offset 17: this version cannot"
+    )
+
+
+def test_the_next_release_reads_again_from_the_first_message_that_was_skipped(
+    database, monkeypatch
+):
+    assigned(database, P0).write([*records(window(1), first=16), newer(0, 17), newer(3, 18)])
+    assert database.starts([P0, ALERTS]) == {P0: 19}
+    monkeypatch.setattr("consumers.database.database.RELEASE", "99.0.0")
+    assert database.starts([P0, ALERTS]) == {P0: 17}
+    assert database.starts([P0]) == database.positions([P0]) == {P0: 17}
+    assigned(database, P0).write(records(window(0), window(3), first=17))
+    starts = [row["start_ms"] for row in rows(database, windows.c.start_ms)]
+    assert sorted(starts) == [APRIL, APRIL + DAY, APRIL + 3 * DAY]
+    assert database.starts([P0]) == {P0: 19}
+
+
+def test_a_worker_whose_partition_was_taken_back_writes_nothing(database, monkeypatch):
+    role = assigned(database, P0)
+    role.write([newer(0, 16)])
+    monkeypatch.setattr("consumers.database.database.RELEASE", "99.0.0")
+    database.starts([P0])
+    with pytest.raises(Fenced):
+        role.write(records(window(1), first=17))
 
 
 def test_a_name_with_a_nul_is_stored_without_it(write, database):
