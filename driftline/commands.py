@@ -15,6 +15,12 @@ COMMANDS = {
     "register": Command(
         "producers.commands.produce:register", "Register the reference of your own model."
     ),
+    "inspect": Command(
+        "consumers.commands.attach:inspect", "Show what a topic of your services holds."
+    ),
+    "attach": Command(
+        "consumers.commands.attach:attach", "Watch a model whose service already publishes."
+    ),
     "simulate": Command(
         "producers.commands.produce:simulate", "Publish the bundled flights as a live stream."
     ),

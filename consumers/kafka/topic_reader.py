@@ -32,15 +32,25 @@ class Unreadable(Trouble):
 
 
 class TopicReader:
-    """One topic from its beginning. Raises ``KafkaUnavailable`` or ``MissingTopic``."""
+    """One topic from its beginning, or about its ``last`` records.
 
-    def __init__(self, settings: Settings, topic: str) -> None:
+    Raises ``KafkaUnavailable`` or ``MissingTopic``.
+    """
+
+    def __init__(self, settings: Settings, topic: str, last: int | None = None) -> None:
         self._settings, self._topic, self._name = settings, topic, settings.topic(topic)
         self._conversion = Conversion(settings)
         self._consumer = Consumer(groupless_reader_config(settings))
         self._partitions = self._find_partitions()
+        starts = dict.fromkeys(self._partitions, OFFSET_BEGINNING)
+        if last is not None:
+            share = -(-last // len(self._partitions))
+            starts = {
+                at.partition: max(low, high - share)
+                for at, (low, high) in self._watermarks().items()
+            }
         self._consumer.assign(
-            [KafkaPartition(self._name, number, OFFSET_BEGINNING) for number in self._partitions]
+            [KafkaPartition(self._name, number, offset) for number, offset in starts.items()]
         )
 
     def records_by_time(self) -> list[Record]:

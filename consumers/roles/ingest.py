@@ -28,6 +28,7 @@ from consumers.sources.mapping.scope import Unmappable
 from producers.contract.records import Undecodable
 
 AT_ONCE = 20_000  # records that are mapped before their messages are made
+_REFUSED = (Undecodable, Unmappable)
 
 
 class Ingest:
@@ -96,30 +97,25 @@ class Ingest:
             yield from lost_alerts("ingest", block, before.next_offset, before.append_ms, lost)
 
     def _mapped(self, block: RecordBlock, partition: PartitionBatch) -> Iterator[Message]:
-        mapper = self._mappers[block.source.topic]
         partition.counts["received"] += len(block)
         for start in range(0, len(block), AT_ONCE):
             rows = list[MappedRow]()
             for i in range(start, min(start + AT_ONCE, len(block))):
                 try:
-                    mapped = mapper.rows(block.values[i], lambda i=i: block.record(i))  # type: ignore[misc]
-                except Undecodable as error:
-                    yield _dead_letter(block.record(i), partition, "undecodable", error)
-                except Unmappable as error:
-                    yield _dead_letter(block.record(i), partition, "unmappable", error)
-                else:
-                    partition.counts["filtered" if mapped is None else "mapped"] += 1
-                    rows += mapped or ()
+                    rows += self._rows(block, i, partition)
+                except _REFUSED as error:
+                    reason = "unmappable" if isinstance(error, Unmappable) else "undecodable"
+                    partition.dead[reason] += 1
+                    yield dead_letter_message(block.record(i), reason, str(error))
             partition.counts["rows"] += len(rows)
             yield from self._messages(rows, block.source.partition)
+
+    def _rows(self, block: RecordBlock, i: int, partition: PartitionBatch) -> Sequence[MappedRow]:
+        mapper = self._mappers[block.source.topic]
+        rows = mapper.rows(block.values[i], lambda: block.record(i))
+        partition.counts["filtered" if rows is None else "mapped"] += 1
+        return rows or ()
 
     def _messages(self, rows: Sequence[MappedRow], source: int) -> Iterator[Message]:
         """Rows of one partition stay in one, so they are no later than they were there."""
         yield from messages_of(rows, lambda topic: source % self._partitions(topic))
-
-
-def _dead_letter(
-    record: Record, partition: PartitionBatch, reason: str, error: Exception
-) -> Message:
-    partition.dead[reason] += 1
-    return dead_letter_message(record, reason, str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from typing import Any
 
 import pandas as pd
@@ -56,6 +57,51 @@ def test_a_mapped_topic_gives_the_same_windows(kafka, prefix, tmp_path):
         (letter,) = deployment.read("dead-letters")
         assert letter[3]["driftline.reason"] == b"undecodable"
         assert letter[3]["driftline.topic"] == f"topic:{scored}".encode()
+
+
+def test_a_topic_is_attached_without_a_change_of_the_service(kafka, prefix, tmp_path):
+    """From a topic that a stranger has written to the first incident."""
+    scored, outcomes = f"{prefix}-applications", f"{prefix}-results"
+    create(kafka, scored, outcomes)
+    settings = {
+        "DRIFTLINE_TIME__MAX_CLOCK_SKEW": "off",
+        "DRIFTLINE_TIME__IDLE_AFTER": "2s",  # the stranger writes to one partition of four
+    }
+    with Deployment(kafka, prefix, tmp_path, settings) as deployment:
+        produce(deployment, strangers(loans(1, 20, "2013-03-01"), scored, outcomes))
+        file = tmp_path / "driftline.toml"
+        file.write_text("# ours\n")
+        config = ["--config", str(file)]
+        names = ["--topic", scored, "--labels", outcomes, "--model", "bank"]
+        printed = deployment.cli(*config, "attach", *names, "--positive", "defaulted", "--yes")
+        assert "8,000 rows" in printed
+        added = tomllib.loads(file.read_text())["sources"]
+        assert [source["topic"] for source in added] == [scored, outcomes]
+        assert added[0]["time"] == {"path": "$.meta.asked", "unit": "s"}
+        assert "250 mapped" in deployment.cli(*config, "inspect", scored)
+
+        settings["DRIFTLINE_SOURCES"] = json.dumps(added)
+        deployment.start("ingest", *ROLES)
+        shifted = loans(2, 4, "2013-03-21", shift=9_000.0)
+        produce(deployment, strangers(shifted, scored, outcomes))
+        deployment.until(lambda: bool(deployment.alerts()), "an alert")
+        subjects = {alert["subject"] for alert in deployment.alerts()}
+        assert any("data/income" in subject for subject in subjects)
+        assert deployment.total("predictions")["counted"] == 4 * 400
+
+
+def strangers(rows: pd.DataFrame, scored: str, outcomes: str) -> list[Sent]:
+    """Nested, with seconds and percents; all of it in one partition."""
+    found = []
+    for row in rows.itertuples():
+        at_s = int(pd.Timestamp(row.asked_at).timestamp())
+        inner = {"income": row.income, "person": {"age": row.age, "region": row.region}}
+        meta = {"requestId": row.application, "asked": at_s}
+        document = {"meta": meta, "input": inner, "risk_percent": 100 * row.p_default}
+        label = {"ref": row.application, "result": row.outcome, "known_at": at_s + 3_600}
+        found.append(Sent(scored, 0, None, json.dumps(document).encode()))
+        found.append(Sent(outcomes, 0, None, json.dumps(label).encode()))
+    return found
 
 
 def sources(scored: str, outcomes: str) -> list[dict[str, Any]]:

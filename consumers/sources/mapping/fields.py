@@ -80,17 +80,22 @@ def time_reader(name: str, spec: FieldSection | None) -> Reader:
 
     def time_ms(scope: Scope) -> int:
         value = read(scope)
-        try:
-            found = _milliseconds(value, per_ms, zone)
-        except (ValueError, OverflowError, TypeError):
-            found = -1
-        if not 0 <= found < END_MS:
-            raise Unmappable(
-                f"the {name} at {spec.place} is {repr(value)[:60]}: expected {_EXPECTED_TIME}"
-            )
+        found = _valid_milliseconds(value, per_ms, zone)
+        if found is None:
+            seen = repr(value)[:60]
+            raise Unmappable(f"the {name} at {spec.place} is {seen}: expected {_EXPECTED_TIME}")
         return found
 
     return time_ms
+
+
+def _valid_milliseconds(value: Any, per_ms: float, zone: tzinfo | None) -> int | None:
+    """None if it is no time of the years that the contract allows."""
+    try:
+        found = _milliseconds(value, per_ms, zone)
+    except (ValueError, OverflowError, TypeError):
+        return None
+    return found if 0 <= found < END_MS else None
 
 
 def _milliseconds(value: Any, per_ms: float, zone: tzinfo | None) -> int:

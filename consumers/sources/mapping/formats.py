@@ -24,7 +24,7 @@ _json = msgspec.json.Decoder().decode
 
 def decoder_of(source: SourceSection) -> Decode:
     """It raises ``Undecodable``."""
-    return _cloud_event if source.envelope == "cloudevents" else _json_document
+    return cloud_event if source.envelope == "cloudevents" else _json_document
 
 
 def decode_json(value: bytes | None) -> Any:
@@ -45,8 +45,11 @@ def _json_document(value: bytes | None, _: Callable[[], Record]) -> Any:
     return decode_json(value)
 
 
-def _cloud_event(value: bytes | None, record: Callable[[], Record]) -> Mapping[str, Any]:
-    """An event of either mode of CloudEvents' Kafka binding, as one object."""
+def cloud_event(value: bytes | None, record: Callable[[], Record]) -> Mapping[str, Any]:
+    """An event of either mode of CloudEvents' Kafka binding, as one object.
+
+    Raises ``Undecodable``.
+    """
     headers = record().headers
     if (content_type(headers) or b"").startswith(_STRUCTURED):
         return _structured(decode_json(value))
