@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -118,13 +119,16 @@ def test_a_replay_stops_at_the_first_record_that_was_not_taken_and_goes_on_there
 # -- the roles ---------------------------------------------------------------------------------
 
 
-def results(deployment: Deployment) -> Windows:
-    """The windows, when the last one is final."""
+Results = tuple[Windows, list[dict[str, Any]]]
+
+
+def results(deployment: Deployment) -> Results:
+    """The windows and the decisions about retraining, when the last window is final."""
     deployment.until(lambda: len(deployment.windows().final) >= PUBLISHED, "the final windows")
     time.sleep(3.0)  # for the last amendments, and for the database
     deployment.stop()
     stored_as_published(deployment)
-    return deployment.windows()
+    return deployment.windows(), deployment.decisions()
 
 
 def stream() -> list[Sent]:
@@ -132,7 +136,7 @@ def stream() -> list[Sent]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(broker: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> Windows:
+def undisturbed(broker: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> Results:
     directory = tmp_path_factory.mktemp("undisturbed")
     with Deployment(broker.bootstrap_servers, "calm", directory, SETTINGS) as deployment:
         deployment.send(registrations([MODEL]))

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
@@ -35,6 +36,7 @@ ALONE = {0: {"predictions": 4, "labels": 4}}
 @dataclass(frozen=True)
 class Outcome:
     windows: Windows
+    decisions: list[dict[str, Any]]
     counts: dict[str, dict[str, int]]
 
 
@@ -53,7 +55,7 @@ def outcome(deployment: Deployment) -> Outcome:
     deployment.until(all_are_final, "the final windows of both models")
     deployment.stop()
     counts = {topic: deployment.total(topic) for topic in ("predictions", "labels", "joins")}
-    return Outcome(deployment.windows(), counts)
+    return Outcome(deployment.windows(), deployment.decisions(), counts)
 
 
 class Groups:

@@ -124,7 +124,7 @@ def test_incident_that_goes_stale_after_the_last_window_has_a_decision_of_its_ow
     stream.changed(PANE, subject=subject)
     stream.decided(9 * PANE, data_ms=9 * PANE, final_ms=9 * PANE)
     stream.changed(END, Change.RESOLVED, subject=subject, resolution=Resolution.STALE)
-    stream.decided(data_ms=known_ms - 1, final_ms=END)
+    assert len(stream.decided(data_ms=known_ms - 1, final_ms=END)) == 1
     found = stream.decided(data_ms=known_ms, final_ms=END)
     assert outcomes(found) == ["retrain", "none"]
     assert [one.decided_ms for one in found] == [9 * PANE, known_ms]
