@@ -16,6 +16,9 @@ METRICS = {
     "log_loss": "Log loss",
     "brier": "Brier score",
     "calibration_error": "Calibration error",
+    "macro_precision": "Precision, mean of classes",
+    "macro_recall": "Recall, mean of classes",
+    "macro_f1": "F1, mean of classes",
     "mae": "Mean absolute error",
     "rmse": "Root mean squared error",
     "bias": "Bias",
@@ -25,7 +28,17 @@ METRICS = {
     "clipped": "Clipped rows",
 }
 # Those of them that are drawn, of the tasks that have them.
-DRAWN = ("accuracy", "precision", "recall", "roc_auc", "mae", "rmse", "bias", "r2")
+DRAWN = (
+    *("accuracy", "precision", "recall", "roc_auc", "mae", "rmse", "bias", "r2"),
+    *("balanced_accuracy", "macro_f1", "log_loss"),
+)
+
+
+def metric(name: str) -> str:
+    """Of a single class: ``recall/late``."""
+    of, separator, of_class = name.partition("/")
+    return f"{METRICS.get(of, of)}{f': {of_class}' if separator else ''}"
+
 
 # What the value of a test measures; the keys are those of ``decided_by``.
 TESTS = {

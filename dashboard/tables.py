@@ -24,7 +24,7 @@ from api.answers import (
 )
 from dashboard import formats, labels
 from dashboard.formats import NO_VALUE
-from dashboard.labels import METRICS
+from dashboard.labels import METRICS, metric
 from dashboard.limits import feature_sustained_limit
 from dashboard.status import ModelStatus
 from dashboard.text import escape
@@ -39,33 +39,35 @@ PERFORMANCE_COLUMNS = [
 def performance(baseline: Baseline, latest: LatestMetrics) -> pd.DataFrame:
     """Each metric on the reference and in production."""
     provisional = latest.provisional.metrics if latest.provisional else {}
+    known = [*baseline.metrics, *latest.metrics]
+    names = dict.fromkeys([*METRICS, *known])
     rows = [
         (
-            label,
+            escape(metric(name)),
             formats.number(baseline.metrics[name].value if name in baseline.metrics else None),
             *_production(latest.metrics.get(name)),
             formats.number(provisional[name].value if name in provisional else None),
         )
-        for name, label in METRICS.items()
-        if name in baseline.metrics or name in latest.metrics
+        for name in names
+        if name in known
     ]
     return pd.DataFrame(rows, columns=PERFORMANCE_COLUMNS)
 
 
-def _production(metric: Metric | None) -> tuple[str, str, str]:
+def _production(found: Metric | None) -> tuple[str, str, str]:
     """Value, verdict and interval."""
-    if metric is None:
+    if found is None:
         return NO_VALUE, NO_VALUE, NO_VALUE
-    interval = formats.interval(metric.low, metric.high)
-    return formats.number(metric.value), _metric_verdict(metric), interval
+    interval = formats.interval(found.low, found.high)
+    return formats.number(found.value), _metric_verdict(found), interval
 
 
-def _metric_verdict(metric: Metric) -> str:
-    if metric.value is None:
+def _metric_verdict(found: Metric) -> str:
+    if found.value is None:
         return NO_VALUE
-    if metric.severity is not None:
-        return escape(labels.degraded(metric.severity))
-    return labels.NOT_DEGRADED if metric.threshold is not None else labels.NOT_TESTED
+    if found.severity is not None:
+        return escape(labels.degraded(found.severity))
+    return labels.NOT_DEGRADED if found.threshold is not None else labels.NOT_TESTED
 
 
 # -- drift ---------------------------------------------------------------------------------------

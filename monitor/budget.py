@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from monitor.counts.columns import Categorical
 from monitor.counts.schema import Schema
 from monitor.counts.subjects import subject_of
 from monitor.plan import Plan
@@ -132,7 +133,7 @@ def _tests(plan: Plan, schema: Schema) -> dict[str, Iterator[tuple[str, str]]]:
     labelled = bool(schema.errors)
     return {
         "data": _feature_tests(schema),
-        "prediction": _all_distribution_tests(schema.outputs),
+        "prediction": _output_tests(schema),
         "errors": _all_distribution_tests(schema.errors),
         "performance": ((f"performance/{m}", m) for m in schema.task.judged if labelled),
         "quality": ((f"quality/{name}", "missing") for name in schema.features),
@@ -146,6 +147,14 @@ def _feature_tests(schema: Schema) -> Iterator[tuple[str, str]]:
         yield from _distribution_tests(f"data/{name}")
     for name, _ in schema.categorical:
         yield f"data/{name}", "categories"
+
+
+def _output_tests(schema: Schema) -> Iterator[tuple[str, str]]:
+    for name, reference in schema.outputs.items():
+        if isinstance(reference, Categorical):
+            yield subject_of(name), "categories"
+        else:
+            yield from _distribution_tests(subject_of(name))
 
 
 def _all_distribution_tests(cells: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -49,24 +49,27 @@ class Detector(PassThrough):
 class ConceptPart(PassThrough):
     prediction: Feature | None = Field(
         None,
-        description="The scores, or the predicted numbers of a regression, compared like a feature;"
-        " null if the model puts nothing out.",
+        description="The scores, the predicted numbers of a regression, or the predicted classes"
+        " of several, compared like a feature; null if the model puts nothing out.",
     )
     errors: Feature | None = Field(
         None,
-        description="|label - score| of labelled rows, or |prediction - label| of a regression,"
+        description="|label - score| of labelled rows, |prediction - label| of a regression, or 1"
+        " minus the probability of the label of several classes (0 or 1 without probabilities),"
         " compared like a feature; null without labels.",
     )
     further: list[Feature] = Field(
         [],
         description="Further outputs and errors of the task, compared like a feature: the"
-        " `residual` (prediction - label) of a regression.",
+        " `residual` (prediction - label) of a regression, the `score` (largest probability) of"
+        " several classes.",
     )
     expected: dict[str, Estimate] | None = Field(
         None,
         description="Metrics estimated without labels, with a 95% prediction interval for the"
         " realised values. Binary: from the scores (CBPE), if they are calibrated as in the"
-        " reference. Regression: `mae`, if predictions err as in the reference. Null if the"
+        " reference. Regression: `mae`, if predictions err as in the reference. Multiclass:"
+        " `accuracy`, if probabilities are calibrated as in the reference. Null if the"
         " reference has no labels.",
     )
     realised: dict[str, float | None] | None = Field(

@@ -12,8 +12,9 @@ Value = Annotated[
     float | None,
     Field(
         description="Of a classifier 0 to 1; `log_loss` (natural logarithm, scores clipped to"
-        " 0.00005 and 0.99995) up to 9.9. Null if undefined. For `log_loss`, `brier`,"
-        " `calibration_error` and the errors of a regression lower is better."
+        " 0.00005 and 0.99995) up to 9.9, of several classes up to 36.1. Null if"
+        " undefined. For `log_loss`, `brier`, `calibration_error` and the errors of a regression"
+        " lower is better."
     ),
 ]
 Low = Annotated[
@@ -29,7 +30,7 @@ Resolution = Annotated[
     Field(
         None,
         description="Upper bound of the error caused by binning or rounding; 0: exact. Null for"
-        " `pr_auc`, `log_loss`, `brier`, `calibration_error` and `r2`.",
+        " `pr_auc`, `log_loss` of two classes, `brier`, `calibration_error` and `r2`.",
     ),
 ]
 Coverage = Annotated[
@@ -75,7 +76,11 @@ class Performance(PassThrough):
         " precision), `log_loss`, `brier`, `calibration_error` (expected calibration error over ten"
         " bins of width 0.1). Regression, evaluated: `mae`, `rmse`; informative: `bias` (mean of"
         " prediction - label), `r2`, `median_absolute_error`, `mape` (of labels that are not near"
-        " zero), `clipped` (the proportion of labelled rows beyond the range of the sums).",
+        " zero), `clipped` (the proportion of labelled rows beyond the range of the sums)."
+        " Multiclass, evaluated: `accuracy`, `balanced_accuracy`, `log_loss`; informative:"
+        " `macro_precision`, `macro_recall`, `macro_f1`, `roc_auc` (means over classes, each"
+        " against all others), and of each class `precision/<class>`, `recall/<class>`,"
+        " `f1/<class>`, `roc_auc/<class>`.",
     )
 
 

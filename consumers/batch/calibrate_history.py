@@ -16,7 +16,7 @@ from consumers.kafka.topic_reader import TopicReader
 from consumers.messages.records import Record
 from consumers.sources.arrow_documents import documents
 from consumers.sources.arrow_stream import read_table
-from consumers.sources.groups import sent_numbers
+from consumers.sources.groups import sent_of
 from driftline.errors import BadInput
 from driftline.settings import Settings
 from monitor.counts.columns import Predictions
@@ -82,7 +82,7 @@ class FileHistory:
     def read(self, settings: Settings, model: str, version: str) -> ScoredHistory:  # noqa: ARG002
         file = read_file(self.path, self.columns)
         rows = between(file.rows, self.from_ms, self.until_ms)
-        return ScoredHistory(str(self.path), rows, file.categorical, self.columns.task)
+        return ScoredHistory(str(self.path), rows, file.categorical, file.columns.task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,9 @@ class TopicHistory:
         head = registered_versions(settings).get((model, version))
         task = self.task or (BINARY if head is None else TASKS[head.task_name]())
         with TopicReader(settings, "predictions") as reader:
-            found = predictions_of(reader.records(), model, version, self.columns.ignore, task)
+            found, task = predictions_of(
+                reader.records(), model, version, self.columns.ignore, task
+            )
         rows = between(found, self.columns.earliest_ms, None)  # earlier ones are dead letters
         columns = self.columns.among(list(rows.predictions.features))
         known = {} if head is None else head.kinds
@@ -114,8 +116,10 @@ def predictions_of(
     version: str,
     ignore: Sequence[str] = (),
     task: Task = BINARY,
-) -> ReferenceRows:
+) -> tuple[ReferenceRows, Task]:
     """The predictions of a model version in the order of event time, without labels.
+
+    The task is returned with the classes of the rows.
 
     Records that break the contract are skipped, as `aggregate` makes them dead letters. Raises
     ``BadInput`` if there is no prediction of the model version.
@@ -135,7 +139,15 @@ def predictions_of(
             f" {present or 'none'}): choose with --model and --version"
         )
     rows.sort(key=lambda row: row.time_ms)
-    return ReferenceRows(_columns(rows, ignore, task))
+    knowing = _knowing(task, rows)
+    return ReferenceRows(_columns(rows, ignore, knowing)), knowing
+
+
+def _knowing(task: Task, rows: Sequence[PredictionRecord]) -> Task:
+    """The task with the classes of the rows."""
+    of_scores = dict.fromkeys(name for row in rows for name in row.scores or ())
+    values = chain((row.prediction for row in rows), of_scores)
+    return task.knowing(values, scored=bool(of_scores))
 
 
 def _categorical(
@@ -152,13 +164,15 @@ def _categorical(
 def _columns(rows: Sequence[PredictionRecord], ignore: Sequence[str], task: Task) -> Predictions:
     every = set[str]().union(*(row.features for row in rows))
     names = sorted(every - set(resolved(ignore, every)))
-    score, prediction = ([row.score for row in rows], [row.prediction for row in rows])
-    outputs = task.columns(sent_numbers(score), sent_numbers(prediction), 0.5)
+    sent = sent_of(task.contract, rows)
+    score, predicted = task.read(sent, 0.5)
     return Predictions(
         [row.id for row in rows],
         np.array([row.time_ms for row in rows], dtype=np.int64),
-        *outputs,
+        score,
+        predicted,
         {name: _column([row.features.get(name) for row in rows]) for name in names},
+        sent.classes,
     )
 
 

@@ -75,13 +75,14 @@ def _entries(evaluator: Evaluator, rows: ReferenceRows) -> list[Entry]:
 
 
 def _prediction(rows: ReferenceRows, i: int, version: str) -> ScoredPrediction:
-    predictions = rows.predictions
+    predictions, score = rows.predictions, rows.predictions.score[i]
     return ScoredPrediction(
         int(predictions.time_ms[i]),
-        float(predictions.score[i]),
+        0.0 if score.ndim else float(score),
         int(predictions.predicted[i]),
         version,
         late=False,
+        scores=score.astype("<f8").tobytes() if score.ndim else b"",
     )
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from consumers.messages.times import rfc3339
 from driftline.errors import BadInput
 from driftline.settings import Settings
-from monitor.counts.columns import Predictions
 from monitor.counts.profile import Profile, ReferenceRows
 from monitor.counts.summary import Part
 from producers.example.evaluate import profile_path
@@ -161,20 +160,9 @@ def between(rows: ReferenceRows, from_ms: int | None, until_ms: int | None) -> R
     end = time_ms.size if until_ms is None else int(np.searchsorted(time_ms, until_ms))
     selected = slice(first, max(first, end))
     return ReferenceRows(
-        _selected_predictions(rows.predictions, selected),
+        rows.predictions.between(selected.start, selected.stop),
         None if rows.label is None else rows.label[selected],
         None if rows.label_time_ms is None else rows.label_time_ms[selected],
-    )
-
-
-def _selected_predictions(predictions: Predictions, selected: slice) -> Predictions:
-    return replace(
-        predictions,
-        ids=predictions.ids[selected],
-        time_ms=predictions.time_ms[selected],
-        score=predictions.score[selected],
-        predicted=predictions.predicted[selected],
-        features={name: values[selected] for name, values in predictions.features.items()},
     )
 
 

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from consumers.messages.arrow import ARROW_HEADERS, arrow_metadata, whole
+from consumers.messages.joins import most_rows
 from consumers.messages.records import Message
 from monitor.counts.joined_rows import JoinedRows
-from producers.contract.column_checks import doubles, integers
+from producers.contract.column_checks import doubles, doubles_or_lists, integers
 from producers.contract.partitions import model_partition
 from producers.contract.summaries import encode_table
 
@@ -26,9 +28,9 @@ MOST_ROWS = 8_000  # in a message: under 512 kB, even if nothing compresses
 def joined_rows_messages(rows: JoinedRows, partitions: int) -> Iterator[Message]:
     """For the partition of their model in ``summaries``."""
     partition = model_partition(rows.model, partitions)
-    table = _table(rows)
-    for start in range(0, len(rows), MOST_ROWS):
-        value = encode_table(table.slice(start, MOST_ROWS))
+    table, most = _table(rows), most_rows(MOST_ROWS, rows.score)
+    for start in range(0, len(rows), most):
+        value = encode_table(table.slice(start, most))
         yield Message("summaries", rows.model.encode(), value, partition, ARROW_HEADERS)
 
 
@@ -39,7 +41,7 @@ def joined_rows_of(table: pa.Table) -> JoinedRows:
         return JoinedRows(
             metadata[b"model"].decode(),
             metadata[b"version"].decode(),
-            score=doubles(table, "score"),
+            score=doubles_or_lists(table, "score"),
             predicted=whole(doubles(table, "predicted")),
             label=doubles(table, "label"),
             **{name: integers(table, name) for name in _INTEGERS},
@@ -51,7 +53,7 @@ def joined_rows_of(table: pa.Table) -> JoinedRows:
 def _table(rows: JoinedRows) -> pa.Table:
     columns = {
         "time_ms": rows.time_ms,
-        "score": rows.score,
+        "score": _score_column(rows.score),
         "predicted": rows.predicted.astype(np.float64),
         "label": rows.label,
         "known_ms": rows.known_ms,
@@ -60,3 +62,10 @@ def _table(rows: JoinedRows) -> pa.Table:
     }
     metadata = {**arrow_metadata(KIND), "model": rows.model, "version": rows.version}
     return pa.table(columns).replace_schema_metadata(metadata)
+
+
+def _score_column(score: NDArray[np.float64]) -> pa.Array:
+    """A list of those of all classes, if there is more than one."""
+    if score.ndim == 1:
+        return pa.array(score)
+    return pa.FixedSizeListArray.from_arrays(score.ravel(), score.shape[1])

@@ -15,11 +15,19 @@ from consumers.messages.identities import identities
 from consumers.messages.progress import SourceProgress, decode_source_progress
 from consumers.messages.reading import MalformedMessage
 from consumers.messages.records import Message, Record
-from producers.contract.column_checks import doubles, flags, integers, require_texts, times
+from producers.contract.column_checks import (
+    bytes_of_doubles,
+    doubles,
+    flags,
+    integers,
+    require_texts,
+    times,
+)
 from producers.contract.summaries import encode_table
 
 KIND = "joins"
 MOST_LIVES = 2**31 - 1
+ROW_BYTES = 60  # that hold one score
 
 
 def identity(model: str, record_id: str) -> bytes:
@@ -49,7 +57,7 @@ class JoinRows:
     version: Sequence[str | None]  # likewise
     time_ms: NDArray[np.int64]
     late: NDArray[np.bool_]
-    score: NDArray[np.float64]
+    score: NDArray[np.float64]  # shape (n,), or (n, classes): of each class
     value: NDArray[np.float64]  # predicted class or label
     seen_ms: NDArray[np.int64]  # newest label time before a label in its partition
     life: NDArray[np.int64]  # of the version of a prediction: its number; 0 for a label
@@ -69,6 +77,7 @@ class JoinColumns:
     value: NDArray[np.float64]  # predicted class or label
     seen_ms: NDArray[np.int64]  # newest label time before a label in its partition
     life: NDArray[np.int64]  # of the version of a prediction: its number; 0 for a label
+    scores: Sequence[bytes] | None = None  # of each class, as doubles
 
 
 def join_message(rows: JoinRows, partition: int) -> Message:
@@ -93,7 +102,7 @@ def _encode(rows: JoinRows) -> bytes:
             "version": _column(rows.version, pa.string()).dictionary_encode(),
             "time_ms": rows.time_ms,
             "late": rows.late,
-            "score": rows.score,
+            **_score_columns(rows.score),
             "value": rows.value.astype(np.float64, copy=False),
             "seen_ms": rows.seen_ms,
             "life": rows.life.astype(np.int32),
@@ -102,6 +111,24 @@ def _encode(rows: JoinRows) -> bytes:
     )
     metadata = {**arrow_metadata(KIND), "model": rows.model}
     return encode_table(table.replace_schema_metadata(metadata))
+
+
+def _score_columns(score: NDArray[np.float64]) -> dict[str, Any]:
+    """Only rows with scores of classes have the column ``scores``."""
+    if score.ndim == 1:
+        return {"score": score}
+    return {"score": np.zeros(len(score)), "scores": pa.array(score_bytes(score), pa.binary())}
+
+
+def most_rows(rows: int, score: NDArray[np.float64]) -> int:
+    """As many bytes in a message as ``rows`` that have one score each; they have 60."""
+    own = 1 if score.ndim == 1 else score.shape[1] + 1
+    return max(1, rows * ROW_BYTES // (ROW_BYTES + 8 * (own - 1)))
+
+
+def score_bytes(score: NDArray[np.float64]) -> list[bytes]:
+    """The scores of the classes of each row, shape (n, classes)."""
+    return [row.tobytes() for row in np.ascontiguousarray(score, dtype="<f8")]
 
 
 def _decode(table: pa.Table) -> JoinColumns:
@@ -118,6 +145,7 @@ def _decode(table: pa.Table) -> JoinColumns:
         _values(doubles(table, "value"), version.is_valid().to_numpy(zero_copy_only=False)),
         integers(table, "seen_ms"),
         _lives(table),
+        bytes_of_doubles(table, "scores") if "scores" in table.column_names else None,
     )
 
 

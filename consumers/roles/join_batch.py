@@ -18,7 +18,9 @@ from monitor.events.join_columns import (
     PREDICTION,
     Entries,
     Times,
+    entry_of,
 )
+from monitor.events.joining import Entry
 
 Ints = NDArray[np.int64]
 
@@ -38,6 +40,19 @@ class GroupedRows:
     watermark_ms: Times  # of the model, at the row's position in the log
     models: list[str]
     versions: list[str]
+    scores: NDArray[np.object_] | None = None  # of the classes, as bytes; none of a label
+
+    def has_scores(self) -> NDArray[np.bool_]:
+        """Which ids have a row with scores of classes."""
+        if self.scores is None:
+            return np.zeros(len(self.starts), dtype=bool)
+        given = np.array([bool(one) for one in self.scores.tolist()], dtype=np.int64)
+        return np.asarray(np.add.reduceat(given, self.starts) > 0)
+
+    def entry(self, model: str, at: int) -> Entry:
+        """A row as an entry of its own."""
+        scores = b"" if self.scores is None else self.scores[at]
+        return entry_of(model, self.rows[at], self.versions, scores)
 
 
 @dataclass(slots=True)
@@ -50,6 +65,8 @@ class RowCollector:
     _model: list[Ints] = field(default_factory=list)
     _rows: list[Entries] = field(default_factory=list)
     _watermark_ms: list[Times] = field(default_factory=list)
+    _scores: list[NDArray[np.object_]] = field(default_factory=list)
+    _has_scores: bool = False
 
     def add(self, message: JoinColumns, watermark_ms: int | None) -> Mapping[str, int]:
         """Returns how many predictions and labels they are."""
@@ -60,6 +77,8 @@ class RowCollector:
         self._rows.append(rows)
         at_ms = NO_WATERMARK if watermark_ms is None else watermark_ms
         self._watermark_ms.append(np.full(len(rows), at_ms))
+        self._scores.append(_scores(message))
+        self._has_scores |= message.scores is not None
         labels = int((message.version < 0).sum())
         return {"predictions": len(rows) - labels, "labels": labels}
 
@@ -76,7 +95,22 @@ class RowCollector:
             np.concatenate([np.empty(0, np.int64), *self._watermark_ms])[order],
             list(self.models),
             list(self.versions),
+            self._all_scores(order),
         )
+
+    def _all_scores(self, order: Ints) -> NDArray[np.object_] | None:
+        """None if no row has any."""
+        if not self._has_scores:
+            return None
+        return np.asarray(np.concatenate(self._scores)[order])
+
+
+def _scores(message: JoinColumns) -> NDArray[np.object_]:
+    """Of the classes, as bytes, shape (n,)."""
+    found = np.full(len(message.time_ms), b"", dtype=object)
+    if message.scores is not None:
+        found[:] = [one or b"" for one in message.scores]
+    return found
 
 
 def _entries(message: JoinColumns, versions: dict[str, int]) -> Entries:

@@ -1,7 +1,8 @@
 """Joins the rows of a batch with the entries of their ids.
 
-In rounds: first the first row of every id, then the second of those that have one, all at once. Ids
-that hold more than a prediction and a label are rare; their rows are added one by one.
+In rounds: first the first row of every id, then the second of those that have one, all at once.
+Rows of ids that hold more than a prediction and a label, which are rare, are added one by one, and
+so are those of predictions that have a score of each class.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Matching:
 
     def _match(self) -> None:
         found, rows = self.found, self._rows
-        alone = np.zeros(len(rows.ident), dtype=bool)
+        alone = rows.has_scores()
         alone[list(found.others)] = True
         done = np.zeros(len(rows.ident), dtype=np.int64)  # rows of each id
         for number in range(MAX_ROUNDS):
@@ -111,7 +112,7 @@ class Matching:
         for at in range(int(rows.starts[i]) + done, int(rows.starts[i] + rows.sizes[i])):
             watermark_ms = int(rows.watermark_ms[at])
             before = self._unexpired(entry, watermark_ms, policy)
-            row = join_columns.entry_of(model, rows.rows[at], rows.versions)
+            row = rows.entry(model, at)
             after = joining.add_rows(before, (*row.predictions, *row.labels))
             self._changed(model, before, after, policy)
             for prediction in row.predictions:

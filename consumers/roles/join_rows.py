@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from consumers.messages.identities import identities
-from consumers.messages.joins import JoinRows, ident_column, join_message
+from consumers.messages.joins import JoinRows, ident_column, join_message, most_rows
 from consumers.messages.records import Message
 from consumers.sources.groups import LabelRows, PredictionRows
 
@@ -24,7 +24,8 @@ def prediction_messages(
     """Messages for ``joins``; ``late`` has shape (n,), ``life`` is that of the version."""
     schema, origin = rows.schema, rows.origin
     idents = identities(schema.model, origin.ids)
-    for number, chosen in _by_partition(idents, partitions):
+    most = most_rows(MOST_ROWS, rows.score)
+    for number, chosen in _by_partition(idents, partitions, most):
         own = JoinRows(
             schema.model,
             ident_column(idents[chosen]),
@@ -57,10 +58,12 @@ def label_messages(rows: LabelRows, seen_ms: Ints, partitions: int) -> Iterable[
         yield join_message(own, number)
 
 
-def _by_partition(idents: NDArray[np.uint64], partitions: int) -> Iterable[tuple[int, Ints]]:
+def _by_partition(
+    idents: NDArray[np.uint64], partitions: int, most: int = MOST_ROWS
+) -> Iterable[tuple[int, Ints]]:
     """The rows of each message, with its partition of ``joins``."""
     target = (idents[:, 0] % np.uint64(partitions)).astype(np.int64)
     for number in np.unique(target).tolist():
         rows = np.flatnonzero(target == number)
-        for start in range(0, rows.size, MOST_ROWS):
-            yield number, rows[start : start + MOST_ROWS]
+        for start in range(0, rows.size, most):
+            yield number, rows[start : start + most]

@@ -9,9 +9,9 @@ import msgspec
 import pyarrow as pa
 from pyarrow import types
 
-from consumers.sources.arrow_values import UNITS_MS, numbers
+from consumers.sources.arrow_values import UNITS_MS, numbers, scores
 from consumers.sources.groups import Ints
-from producers.contract.arrow_columns import PREDICTION
+from producers.contract.arrow_columns import PREDICTION, scores_of
 
 _encode = msgspec.json.Encoder().encode  # NaN and infinity become null: JSON has neither
 
@@ -22,6 +22,7 @@ def documents(table: pa.Table, rows: Ints, names: tuple[str, ...]) -> list[bytes
     columns: dict[str, Sequence[Any]] = {
         name: _values(name, chosen[name]) for name in names if name in chosen.column_names
     }
+    columns |= {name: scores(chosen[name]).tolist() for name in scores_of(chosen.schema)}
     if names == PREDICTION:
         columns["features"] = _features(chosen.drop_columns(list(columns)))
     return [
@@ -51,7 +52,6 @@ def _values(name: str, column: pa.ChunkedArray) -> list[Any]:
     return [_class(value) for value in values] if name in ("prediction", "label") else values
 
 
-def _class(value: float | None) -> float | None:
+def _class(value: float | str | None) -> float | str | None:
     """A column with missing classes may hold the others as floats."""
-    whole = isinstance(value, float) and value.is_integer()
-    return int(value) if value is not None and whole else value
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -12,7 +12,7 @@ from consumers.sources.record_features import kept_unknown
 from monitor.counts.columns import Numeric
 from monitor.counts.schema import Schema
 from monitor.counts.values import Coded, Numbers, Read, as_numbers, given
-from producers.contract.arrow_columns import PREDICTION, is_number
+from producers.contract.arrow_columns import features_of, is_number
 
 
 class ArrowFeatures:
@@ -20,7 +20,7 @@ class ArrowFeatures:
 
     def __init__(self, table: pa.Table) -> None:
         self._table = table
-        self._names = set(table.column_names).difference(PREDICTION)
+        self._names = set(features_of(table.schema))
         self._numbers: dict[str, Numbers] = {}
         self._codes: dict[str, Coded] = {}
 

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from consumers.messages.records import RecordBlock
 from consumers.sources.arrow_documents import documents
 from consumers.sources.arrow_features import ArrowFeatures
+from consumers.sources.arrow_outputs import ArrowOutputs, classes
 from consumers.sources.arrow_stream import read_table
-from consumers.sources.arrow_values import coded, numbers, texts, times_ms
+from consumers.sources.arrow_values import coded, plain_numbers, texts, times_ms
 from consumers.sources.groups import (
     DecodedPredictions,
     Floats,
@@ -32,7 +33,7 @@ from consumers.sources.groups import (
     positions_by_key,
 )
 from consumers.sources.one_by_one import labels_one_by_one, predictions_one_by_one
-from monitor.counts.task import Contract, Field
+from monitor.counts.task import Contract
 from monitor.counts.values import Coded
 from producers.contract.records import (
     END_MS,
@@ -163,13 +164,11 @@ def _predictions(
     """Those that are certainly valid, by model and version, and the positions of the others."""
     origin, valid = rows.origin()
     model, version = coded(rows.table["model"]), coded(rows.table["version"])
-    sent = _sent(rows.table, "score"), _sent(rows.table, "prediction")
+    sent = ArrowOutputs(rows.table)
     valid &= _named(model) & _named(version)
     contracts = {key: contract_of(*key) for key in _groups(valid, model, version)}
     for key, at in _groups(valid, model, version).items():
-        fields = (contracts[key].score, contracts[key].prediction)
-        for field, values in zip(fields, sent, strict=True):
-            valid[at] &= True if field is None else field.holds(values[at])
+        valid[at] &= sent.hold(contracts[key])[at]
     features, found = ArrowFeatures(rows.table), list[DecodedPredictions]()
     for key, at in _groups(valid, model, version).items():
         every, contract = at.size == valid.size, contracts[key]
@@ -177,8 +176,7 @@ def _predictions(
             DecodedPredictions(
                 key,
                 origin if every else origin.take(at),
-                _read(contract.score, sent[0][at]),
-                _read(contract.prediction, sent[1][at]),
+                sent.of(contract).take(at),
                 contract,
                 partial(features.of, None if every else at),
             )
@@ -191,15 +189,26 @@ def _labels(
 ) -> tuple[list[LabelRows], Ints]:
     """Those that are certainly valid, by model, and the positions of the others."""
     origin, valid = rows.origin()
-    model, label = coded(rows.table["model"]), numbers(rows.table["label"])
+    model, label = coded(rows.table["model"]), np.full(valid.size, np.nan)
     valid &= _named(model)
     for (key,), at in _groups(valid, model).items():
-        held = [contract.label.holds(label[at]) for contract in contracts_of(key)]
-        valid[at] &= np.any(held, axis=0)
+        label[at], valid[at] = _held_labels(rows.table["label"], contracts_of(key), at)
     found = [
         LabelRows(key, origin.take(at), label[at]) for (key,), at in _groups(valid, model).items()
     ]
     return found, np.flatnonzero(~valid)
+
+
+def _held_labels(
+    column: pa.ChunkedArray, contracts: Collection[Contract], at: Ints
+) -> tuple[Floats, Bools]:
+    """Some labels by the first contract that they follow, and whether there is one."""
+    label, valid = np.full(at.size, np.nan), np.zeros(at.size, dtype=bool)
+    for field in (contract.label for contract in contracts):
+        values = (classes(column)[1] if field.names else plain_numbers(column))[at]
+        new = field.holds(values) & ~valid
+        label[new], valid[new] = values[new], True
+    return label, valid
 
 
 def _groups(valid: Bools, *columns: Coded) -> Mapping[tuple[Any, ...], Ints]:
@@ -209,17 +218,6 @@ def _groups(valid: Bools, *columns: Coded) -> Mapping[tuple[Any, ...], Ints]:
     at = np.flatnonzero(valid)
     groups = positions_by_key(*(column.take(at) for column in columns)) if at.size else {}
     return {key: at[of_key] for key, of_key in groups.items()}
-
-
-def _sent(table: pa.Table, name: str) -> Floats:
-    """NaN if none was sent."""
-    if name not in table.column_names:
-        return np.full(table.num_rows, np.nan)
-    return numbers(table[name])
-
-
-def _read(field: Field | None, values: Floats) -> Floats:
-    return np.full(values.size, np.nan) if field is None else values
 
 
 def _named(names: Coded) -> Bools:

@@ -51,10 +51,15 @@ def _layout(schema: pa.Schema, names: tuple[str, ...]) -> _Layout:
     dictionaries = [name for name, kind in kinds.items() if types.is_dictionary(kind)]
     return _Layout(
         error,
-        sum(len(name.encode()) for name in kinds),
+        sum(map(_name_bytes, used)),
         tuple(name for name in dictionaries if is_text(kinds[name].value_type)),
         tuple(name for name, kind in kinds.items() if types.is_string_view(kind)),
     )
+
+
+def _name_bytes(field: pa.Field) -> int:
+    names = [child.name for child in field.type] if types.is_struct(field.type) else []
+    return sum(len(name.encode()) for name in (field.name, *names))
 
 
 def read_table(value: bytes | None, names: tuple[str, ...]) -> pa.Table:

@@ -9,7 +9,9 @@ import pyarrow as pa
 from pyarrow import types
 
 from consumers.sources.groups import Floats, Ints
+from monitor.counts.task import Objects
 from monitor.counts.values import Coded, concatenated_codes, missing
+from producers.contract.arrow_columns import is_number
 from producers.contract.records import END_MS
 from producers.contract.short_floats import shortest_doubles
 
@@ -47,6 +49,26 @@ def numbers(column: pa.ChunkedArray) -> Floats:
         return shortest_doubles(column.to_numpy())
     with np.errstate(invalid="ignore"):  # a NaN that signals
         return np.asarray(column.to_numpy(), dtype=np.float64)
+
+
+def scores(column: pa.ChunkedArray) -> Objects:
+    """Of structs: the numbers by name that are not null or NaN; None for null."""
+    structs = column.combine_chunks()
+    names = [child.name for child in structs.type]
+    columns = [numbers(pa.chunked_array([child])).tolist() for child in structs.flatten()]
+    found = np.empty(len(structs), dtype=object)
+    rows = zip(*columns, strict=True) if columns else iter([()] * len(structs))
+    for i, (own, valid) in enumerate(zip(rows, structs.is_valid().to_pylist(), strict=True)):
+        if valid:
+            found[i] = {n: value for n, value in zip(names, own, strict=True) if value == value}
+    return found
+
+
+def plain_numbers(column: pa.ChunkedArray) -> Floats:
+    """NaN for null, infinite for what is no number."""
+    if is_number(column.type) or types.is_null(column.type):
+        return numbers(column)
+    return np.where(column.is_null().to_numpy(), np.nan, np.inf)
 
 
 def coded(column: pa.ChunkedArray) -> Coded:

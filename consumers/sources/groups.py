@@ -10,16 +10,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from monitor.counts.classes import class_numbers
 from monitor.counts.columns import Numeric
 from monitor.counts.schema import Schema
-from monitor.counts.task import Contract
+from monitor.counts.task import Contract, Field, Objects, Sent
 from monitor.counts.values import (
     Coded,
     Read,
+    as_coded,
     as_numbers,
     concatenated_codes,
     concatenated_numbers,
     missing,
+    taken,
 )
 from producers.contract.arrow_columns import MAX_ROWS
 
@@ -79,8 +82,7 @@ class DecodedPredictions:
 
     key: tuple[str, str]  # model, version
     origin: Origin
-    score: Floats  # as sent, and likewise ``prediction``; NaN: none was sent
-    prediction: Floats
+    sent: Sent
     contract: Contract  # that was followed
     features: Callable[[Schema], Mapping[str, Read]]
 
@@ -88,13 +90,14 @@ class DecodedPredictions:
         def features(schema: Schema) -> Mapping[str, Read]:
             return _taken(self.features(schema), rows)
 
-        origin, score, prediction = self.origin.take(rows), self.score[rows], self.prediction[rows]
-        return DecodedPredictions(self.key, origin, score, prediction, self.contract, features)
+        origin, sent = self.origin.take(rows), self.sent.take(rows)
+        return DecodedPredictions(self.key, origin, sent, self.contract, features)
 
     def rows(self, schema: Schema) -> PredictionRows:
         """What was sent, as the task of the schema reads it."""
-        score, predicted = schema.task.columns(self.score, self.prediction, schema.threshold)
-        return PredictionRows(schema, self.origin, score, predicted, self.features(schema))
+        score, predicted = schema.task.read(self.sent, schema.threshold)
+        features, classes = self.features(schema), self.sent.classes
+        return PredictionRows(schema, self.origin, score, predicted, features, classes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,9 +109,10 @@ class PredictionRows:
     score: Floats
     predicted: Ints
     features: Mapping[str, Read]  # one that is not among them is missing in all rows
+    classes: Coded | None = None  # the predictions, if they are names of classes
 
     def __len__(self) -> int:
-        return self.score.size
+        return len(self.score)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -120,7 +124,8 @@ class PredictionRows:
 
     def take(self, rows: Ints) -> PredictionRows:
         origin, score, predicted = self.origin.take(rows), self.score[rows], self.predicted[rows]
-        return PredictionRows(self.schema, origin, score, predicted, _taken(self.features, rows))
+        features, classes = _taken(self.features, rows), taken(self.classes, rows)
+        return PredictionRows(self.schema, origin, score, predicted, features, classes)
 
     def in_order(self) -> PredictionRows:
         """In the order of the log."""
@@ -179,8 +184,47 @@ def _positions(code: Ints, codes: int) -> list[Ints]:
     return np.split(order, np.searchsorted(code[order], np.arange(1, codes))) if codes else []
 
 
+def sent_of(contract: Contract, rows: Sequence[Any]) -> Sent:
+    """The fields of decoded records."""
+    score = _sent_numbers(contract.score, [row.score for row in rows])
+    field, prediction = contract.prediction, [row.prediction for row in rows]
+    if field is None or not field.names:
+        return Sent(score, _sent_numbers(field, prediction))
+    scores = np.array([row.scores for row in rows] + [None], dtype=object)[:-1]
+    return sent_classes(score, as_coded(prediction), scores)
+
+
+def sent_labels(rows: Sequence[Any]) -> Floats:
+    """Of decoded records: numbers, and the numbers of the names of classes."""
+    given = [row.label for row in rows]
+    if not any(isinstance(label, str | bool) for label in given):
+        return np.array(given, dtype=np.float64)
+    coded = as_coded(given)
+    return class_numbers(coded.values)[coded.code]
+
+
+def concatenated_sent(parts: Sequence[Sent]) -> Sent:
+    """Of one contract."""
+    scores = [part.scores for part in parts if part.scores is not None]
+    return Sent(
+        np.concatenate([part.score for part in parts]),
+        np.concatenate([part.prediction for part in parts]),
+        _all_classes([part.classes for part in parts]),
+        np.concatenate(scores) if scores else None,
+    )
+
+
+def sent_classes(score: Floats, classes: Coded, scores: Objects | None) -> Sent:
+    return Sent(score, class_numbers(classes.values)[classes.code], classes, scores)
+
+
+def _sent_numbers(field: Field | None, given: Sequence[float | None]) -> Floats:
+    """NaN if the task does not read it."""
+    return np.full(len(given), np.nan) if field is None else sent_numbers(given)
+
+
 def sent_numbers(given: Sequence[float | None]) -> Floats:
-    """As in ``DecodedPredictions.score``."""
+    """As in ``Sent.score``."""
     absent = given.count(None)
     if absent == len(given):
         return np.full(len(given), np.nan)
@@ -200,7 +244,13 @@ def concatenated(parts: Sequence[PredictionRows]) -> PredictionRows:
         np.concatenate([part.score for part in parts]),
         np.concatenate([part.predicted for part in parts]),
         {name: _column(name, parts) for name in names},
+        _all_classes([part.classes for part in parts]),
     )
+
+
+def _all_classes(parts: Sequence[Coded | None]) -> Coded | None:
+    known = [part for part in parts if part is not None]
+    return concatenated_codes(known) if known else None
 
 
 def concatenated_labels(parts: Sequence[LabelRows]) -> LabelRows:

@@ -30,6 +30,7 @@ from consumers.sources.groups import (
     concatenated_origins,
     grouped,
     positions_by_key,
+    sent_labels,
 )
 from consumers.sources.json_shape import Shape, ShapedRows, kinds_of
 from consumers.sources.record_features import features_of_records
@@ -65,7 +66,7 @@ class JsonPredictions:
             else:
                 others.append(self._take(shape, values, alike, found))
         if found:
-            self._likely = self._shape(max(found, key=lambda rows: rows.score.size).key)
+            self._likely = self._shape(max(found, key=lambda rows: len(rows.sent.score)).key)
         return found, np.sort(np.concatenate(others))
 
     def _take(self, shape: Shape, values: Values, at: Ints, into: list[DecodedPredictions]) -> Ints:
@@ -79,8 +80,8 @@ class JsonPredictions:
             invalid = out_of_range(rows.origin.time_ms)
             if invalid.size:
                 others.append(rows.origin.record[invalid])
-                rows = rows.take(np.delete(np.arange(rows.score.size), invalid))
-            if rows.score.size:
+                rows = rows.take(np.delete(np.arange(len(rows)), invalid))
+            if len(rows):
                 into.append(_predictions(key, shape, rows, values))
         return np.concatenate(others)
 
@@ -149,8 +150,7 @@ class _Labels:
 
     @classmethod
     def of(cls, rows: Sequence[Any], origin: Origin) -> _Labels:
-        label = np.array([row.label for row in rows], dtype=np.float64)
-        return cls(origin, as_coded([row.model for row in rows]), label)
+        return cls(origin, as_coded([row.model for row in rows]), sent_labels(rows))
 
     @staticmethod
     def by_model(parts: Sequence[_Labels]) -> Mapping[str, LabelRows]:
@@ -173,9 +173,7 @@ def _predictions(key: Key, shape: Shape, rows: ShapedRows, values: Values) -> De
         again = [decode_prediction(values[i], shape.contract) for i in rows.origin.record.tolist()]
         return features_of_records(again, schema)
 
-    return DecodedPredictions(
-        key, rows.origin, rows.score, rows.prediction, shape.contract, features
-    )
+    return DecodedPredictions(key, rows.origin, rows.sent, shape.contract, features)
 
 
 def _seeming_key(value: bytes) -> Key:

@@ -24,12 +24,13 @@ from consumers.sources.groups import (
     Ints,
     Origin,
     concatenated_origins,
+    concatenated_sent,
     positions_by_key,
-    sent_numbers,
+    sent_of,
 )
 from monitor.counts.columns import Numeric
 from monitor.counts.schema import Schema
-from monitor.counts.task import Contract, Field
+from monitor.counts.task import Contract, Sent
 from monitor.counts.values import Coded, Read, as_coded, as_numbers, concatenated_codes
 from producers.contract.records import Feature, PredictionFields
 from producers.contract.task_fields import prediction_type
@@ -76,8 +77,7 @@ class Shape:
             origin,
             as_coded([row.model for row in rows]),
             as_coded([row.version for row in rows]),
-            _column(self.contract.score, "score", rows),
-            _column(self.contract.prediction, "prediction", rows),
+            sent_of(self.contract, rows),
             _numbers(features, numeric, only=not others),
             [as_coded(list(map(attrgetter(name), features))) for name in others],
         )
@@ -90,18 +90,19 @@ class ShapedRows:
     origin: Origin
     model: Coded
     version: Coded
-    score: Floats
-    prediction: Floats
+    sent: Sent
     numbers: Floats  # shape (numeric features, rows)
     codes: Sequence[Coded]  # of each other feature
+
+    def __len__(self) -> int:
+        return len(self.sent.score)
 
     def take(self, rows: Ints) -> ShapedRows:
         return ShapedRows(
             self.origin.take(rows),
             self.model.take(rows),
             self.version.take(rows),
-            self.score[rows],
-            self.prediction[rows],
+            self.sent.take(rows),
             self.numbers[:, rows],
             [column.take(rows) for column in self.codes],
         )
@@ -115,8 +116,7 @@ class ShapedRows:
             concatenated_origins([part.origin for part in parts]),
             concatenated_codes([part.model for part in parts]),
             concatenated_codes([part.version for part in parts]),
-            np.concatenate([part.score for part in parts]),
-            np.concatenate([part.prediction for part in parts]),
+            concatenated_sent([part.sent for part in parts]),
             np.concatenate([part.numbers for part in parts], axis=1),
             list(map(concatenated_codes, zip(*(part.codes for part in parts), strict=True))),
         )
@@ -130,13 +130,6 @@ class ShapedRows:
         return {
             name: as_numbers(next(numbers)) if numeric else next(codes) for name, numeric in kinds
         }
-
-
-def _column(field: Field | None, name: str, rows: Sequence[Any]) -> Floats:
-    """The numbers of a field as they were sent; NaN if the task does not read it."""
-    if field is None:
-        return np.full(len(rows), np.nan)
-    return sent_numbers(list(map(attrgetter(name), rows)))
 
 
 def kinds_of(schema: Schema) -> Kinds:

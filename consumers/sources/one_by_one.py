@@ -16,7 +16,8 @@ from consumers.sources.groups import (
     Origin,
     RejectedRow,
     grouped,
-    sent_numbers,
+    sent_labels,
+    sent_of,
 )
 from consumers.sources.record_features import features_of_records
 from monitor.counts.task import ANY_CONTRACT, Contract
@@ -58,8 +59,7 @@ def predictions_one_by_one(
             DecodedPredictions(
                 key,
                 _origin_of_records(rows),
-                sent_numbers([row.score for row in records]),
-                sent_numbers([row.prediction for row in records]),
+                sent_of(contract_of(*key), records),
                 contract_of(*key),
                 partial(features_of_records, records),
             )
@@ -87,7 +87,7 @@ def labels_one_by_one(
     found = []
     for model, of_model in grouped([row.model for _, row in decoded]).items():
         rows = [decoded[i] for i in of_model.tolist()]
-        label = np.array([row.label for _, row in rows], dtype=np.float64)
+        label = sent_labels([row for _, row in rows])
         found.append(LabelRows(model, _origin_of_records(rows), label))
     return found, rejected
 

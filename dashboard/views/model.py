@@ -69,7 +69,8 @@ def _show(context: PageContext, data: Data) -> None:
     _show_performance(data, labelled=context.model.labelled)
     st.subheader("Prediction drift")
     st.caption(
-        "Distribution of the scores, or of the predicted numbers, compared with the reference."
+        "Distribution of the scores, or of the predicted numbers or classes, compared with the"
+        " reference."
         " Needs no labels."
     )
     _show_distance(data.windows, series.score, NO_ROWS)
@@ -78,7 +79,7 @@ def _show(context: PageContext, data: Data) -> None:
     st.subheader("Concept drift")
     st.caption(
         "Distribution of the absolute errors of labelled rows, compared with the reference; of a"
-        " classifier, |label - score|."
+        " classifier, |label - score|, of several classes 1 - the probability of the label."
     )
     _show_distance(data.windows, series.error, NO_LABELS)
     for found in data.concept.further:
@@ -118,7 +119,7 @@ def _show_distance(
     )
     window = formats.window(item.window)
     st.markdown(f"**{labels.verdict(newest)}** in the window {window}. {finding(newest)}")
-    render.chart(rows, "distances", "KS distance")
+    render.chart(rows, "distances", labels.distance(newest))
 
 
 def _show_expected(windows: Sequence[WindowItem]) -> None:

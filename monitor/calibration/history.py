@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows
+from monitor.counts.values import taken
 from monitor.plan import DAY, Windows
 
 LEAST_BLOCKS = 8
@@ -107,6 +108,7 @@ def _moved(rows: ReferenceRows, chosen: Ints, moved_ms: Ints) -> ReferenceRows:
             predictions.score[chosen],
             predictions.predicted[chosen],
             features,
+            taken(predictions.classes, chosen),
         ),
         None if label is None else label[chosen],
         None if label_ms is None else label_ms[chosen] + moved_ms,

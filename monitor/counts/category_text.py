@@ -26,7 +26,7 @@ BOOLEANS = {"true": "true", "True": "true", "TRUE": "true"} | {
     "FALSE": "false",
 }
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,30})(?:\.\d{1,30})?(?:[eE][+-]?\d{1,2})?", re.ASCII)
-_OTHER_NAMES = {"true": "1", "false": "0", "1": "true", "0": "false"}
+OTHER_NAMES = {"true": "1", "false": "0", "1": "true", "0": "false"}
 
 
 def category_of(value: Any) -> str | None:
@@ -74,7 +74,7 @@ def category_index(categories: tuple[str, ...]) -> CategoryIndex:
     for text, i in exact.items():
         plain.setdefault(spelled_plainly(text), i)
     if plain.keys() <= {"true", "false"} or plain.keys() <= {"1", "0"}:
-        plain |= {_OTHER_NAMES[text]: i for text, i in plain.items()}
+        plain |= {OTHER_NAMES[text]: i for text, i in plain.items()}
     return CategoryIndex(exact, plain)
 
 

@@ -14,7 +14,7 @@ from monitor.counts.bins import Sample
 from monitor.counts.category_text import category_index, category_of, text_hashes
 from monitor.counts.counts import Counts, tally
 from monitor.counts.summary import SCORE_BINS, Quality, shortened
-from monitor.counts.values import VALID, Coded, Column, Numbers, Read, as_coded, as_numbers
+from monitor.counts.values import VALID, Coded, Column, Numbers, Read, as_coded, as_numbers, taken
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,9 +26,22 @@ class Predictions:
     score: NDArray[np.float64]  # shape (n,), and ``predicted``: see ``monitor.counts.task``
     predicted: NDArray[np.int64]  # shape (n,)
     features: Mapping[str, Column]
+    classes: Coded | None = None  # the predictions, if they are names of classes
 
     def __len__(self) -> int:
         return self.time_ms.size
+
+    def between(self, start: int, stop: int | None) -> Predictions:
+        """The rows at ``[start, stop)``."""
+        rows = slice(start, stop)
+        return Predictions(
+            self.ids[rows],
+            self.time_ms[rows],
+            self.score[rows],
+            self.predicted[rows],
+            {name: values[rows] for name, values in self.features.items()},
+            taken(self.classes, np.arange(len(self))[rows]),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +136,12 @@ class FeatureTally:
     quality: list[Counts]
     unseen: list[dict[str, int]]
     rarer: list[Counts]  # cell 0: rows of a category that the reference has, but does not list
+
+    @classmethod
+    def of_bins(cls, bins: list[Counts]) -> FeatureTally:
+        """Of values that are all valid."""
+        none = [Counts.empty()] * len(bins)
+        return cls(bins, none, [{}] * len(bins), none)
 
 
 def numeric_reference(values: Column, size: int, rng: np.random.Generator) -> Numeric:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.counts.columns import Categorical, Numeric
+from monitor.counts.columns import Categorical, FeatureTally, Numeric
 from monitor.counts.counts import Counts, tally
 from monitor.counts.schema import Schema
+from monitor.counts.subjects import unseen_of
 from monitor.counts.summary import PARTS, Part, Summary, add_names, shortened
-from monitor.counts.task import Weighted
-from monitor.counts.values import Column, Read, given, missing
+from monitor.counts.task import Labelled, Weighted
+from monitor.counts.values import Coded, Column, Read, given, missing
 
 T = TypeVar("T")
 
@@ -33,6 +34,9 @@ class Rows(Protocol):
     @property
     def features(self) -> Mapping[str, Column | Read]: ...
 
+    @property
+    def classes(self) -> Coded | None: ...
+
     def __len__(self) -> int: ...
 
 
@@ -51,9 +55,9 @@ def count_data(schema: Schema, rows: Rows, part: Parts) -> list[Summary]:
     cells: list[dict[str, Counts]] = [{} for _ in keys]
     names: list[dict[str, dict[str, int]]] = [{} for _ in keys]
     _put(cells, "rows", tally(group, np.zeros(n, dtype=np.int64), groups, 1))
-    for name, values in schema.task.outputs(rows.score).items():
-        if name in schema.outputs:
-            _put(cells, name, _binned(schema.outputs[name], values, group, groups))
+    for name, tallied in _outputs(schema, rows, group, groups):
+        _put(cells, name, tallied.values)
+        _put(names, unseen_of(name), tallied.unseen)
     for name, (cell, width) in schema.task.row_cells(rows.predicted).items():
         _put(cells, name, tally(group, cell, groups, width))
     for name, reference in schema.features.items():
@@ -82,10 +86,11 @@ def count_outcomes(  # noqa: PLR0913 - the columns of a labelled row
 ) -> list[Summary]:
     """Summaries of labelled rows, all arrays of shape (n,); a ``sign`` of -1 removes a row."""
     keys, group = _groups(pane_ms, part)
-    cell = dict(schema.task.label_cells(score, predicted, label))
-    for name, errors in schema.task.errors(score, label).items():
+    labelled = Labelled(score, predicted, label)
+    cell = dict(schema.task.label_cells(labelled))
+    for name, errors in schema.task.errors(labelled).items():
         if name in schema.errors:
-            cell[name] = schema.errors[name].sample.locate(errors)
+            cell[name] = _located(schema.errors[name], errors)
     summaries = []
     order = np.argsort(group, kind="stable")
     cuts = np.searchsorted(group[order], np.arange(len(keys) + 1))
@@ -111,6 +116,19 @@ def count_repeated(
     ]
 
 
+def _outputs(
+    schema: Schema, rows: Rows, group: NDArray[np.int64], groups: int
+) -> Iterator[tuple[str, FeatureTally]]:
+    """What the model puts out, as far as the reference has it."""
+    numbers, classes = schema.numeric_outputs, schema.class_outputs
+    for name, values in schema.task.outputs(rows.score).items():
+        if name in numbers:
+            yield name, FeatureTally.of_bins(_binned(numbers[name], values, group, groups))
+    for name, coded in schema.task.classes_of(rows.classes).items():
+        if name in classes:
+            yield name, classes[name].tally(coded, group, groups)
+
+
 def _split(
     values: NDArray[np.int64], group: NDArray[np.int64], groups: int
 ) -> list[NDArray[np.int64]]:
@@ -125,6 +143,15 @@ def _binned(
         present = np.flatnonzero(~np.isnan(values))
         values, group = values[present], group[present]
     return tally(group, reference.sample.locate(values), groups, reference.sample.bins)
+
+
+def _located(reference: Numeric, values: NDArray[np.float64]) -> NDArray[np.int64] | Weighted:
+    """The bin of each value; a row with NaN has none."""
+    unknown = np.isnan(values)
+    bins = reference.sample.locate(np.where(unknown, 0.0, values))
+    if not unknown.any():
+        return bins
+    return Weighted(bins[:, None], (~unknown).astype(np.int64)[:, None])
 
 
 def _signed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ class JoinedRows:
     model: str
     version: str
     time_ms: Whole  # of the prediction
-    score: NDArray[np.float64]
+    score: NDArray[np.float64]  # shape (n,), or (n, classes)
     predicted: Whole
     label: NDArray[np.float64]
     known_ms: Whole  # the event time at which the label was known and had arrived
@@ -47,15 +48,24 @@ class JoinedRows:
 def concatenated(many: Sequence[JoinedRows]) -> JoinedRows:
     """All rows of one version."""
     names = [field.name for field in fields(JoinedRows)][2:]
-    columns = {name: np.concatenate([getattr(one, name) for one in many]) for name in names}
+    columns = {name: _stacked([getattr(one, name) for one in many]) for name in names}
     return JoinedRows(many[0].model, many[0].version, **columns)
+
+
+def _stacked(many: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Of columns of one shape. Scores of other classes are unknown: it was registered anew."""
+    shape = many[-1].shape[1:]
+    return np.concatenate(
+        [one if one.shape[1:] == shape else np.full((len(one), *shape), np.nan) for one in many]
+    )
 
 
 def count_joined(schema: Schema, rows: JoinedRows, label_wait_ms: int) -> list[Summary]:
     """Summaries of labelled rows.
 
     A label is in time for the sum *final* if it was known ``label_wait_ms`` after the end of the
-    prediction's pane. ``Part.AMENDED`` holds the sum *all* minus the sum *final*.
+    prediction's pane. ``Part.AMENDED`` holds the sum *all* minus the sum *final*. A label that the
+    task of the version cannot have was meant for another version: it is none.
     """
     pane_ms = rows.time_ms - rows.time_ms % schema.pane_ms
     in_time = rows.known_ms < pane_ms + schema.pane_ms + label_wait_ms
@@ -64,8 +74,9 @@ def count_joined(schema: Schema, rows: JoinedRows, label_wait_ms: int) -> list[S
     parts = np.repeat([PARTS.index(Part.FINAL), PARTS.index(Part.AMENDED)], len(rows))
     counted = np.flatnonzero(signs)
     row = counted % max(len(rows), 1)
-    is_labelled = ~np.isnan(rows.label[row])
-    labelled, repeated = row[is_labelled], row[~is_labelled]
+    repeats = np.isnan(rows.label[row])
+    is_labelled = ~repeats & schema.task.contract.label.holds(rows.label[row])
+    labelled, repeated = row[is_labelled], row[repeats]
     return count_outcomes(
         schema,
         pane_ms=pane_ms[labelled],
@@ -77,6 +88,6 @@ def count_joined(schema: Schema, rows: JoinedRows, label_wait_ms: int) -> list[S
     ) + count_repeated(
         schema,
         pane_ms=pane_ms[repeated],
-        part=parts[counted[~is_labelled]],
-        sign=signs[counted[~is_labelled]],
+        part=parts[counted[repeats]],
+        sign=signs[counted[repeats]],
     )

@@ -19,7 +19,7 @@ from monitor.counts.columns import (
 from monitor.counts.counting import count_data, count_outcomes
 from monitor.counts.schema import Schema
 from monitor.counts.summary import Part, Summary
-from monitor.counts.task import Task
+from monitor.counts.task import Labelled, Task
 from monitor.counts.values import Column
 
 SAMPLE_SIZE = 10_000
@@ -112,7 +112,8 @@ def build_profile(  # noqa: PLR0913 - the settings of a profile
         )
         for name, values in predictions.features.items()
     }
-    outputs = _numeric(task.outputs(predictions.score), rng)
+    outputs: dict[str, Reference] = dict(task.categories(predictions.classes))
+    outputs |= _numeric(task.outputs(predictions.score), rng)
     errors, learned = _learn_errors(rows, rng, task)
     schema = Schema(model, version, pane_ms, threshold, features, outputs, errors, learned)
     panes = count_data(schema, predictions, np.full(len(predictions), Part.ON_TIME, dtype=object))
@@ -169,8 +170,10 @@ def _learn_errors(
     known = rows.labelled
     if rows.label is None or not known.size:
         return {}, task
-    score, label = rows.predictions.score[known], rows.label[known]
-    return _numeric(task.errors(score, label), rng), task.learned(score, label)
+    predictions = rows.predictions
+    labelled = Labelled(predictions.score[known], predictions.predicted[known], rows.label[known])
+    learned = task.learned(labelled.score, labelled.label)
+    return _numeric(task.errors(labelled), rng), learned
 
 
 def _outcomes(schema: Schema, rows: ReferenceRows) -> list[Summary]:

@@ -18,7 +18,7 @@ class Schema:
     pane_ms: int
     threshold: float  # scores at or above it predict the positive class
     features: Mapping[str, Reference]
-    outputs: Mapping[str, Numeric]  # of the model, by cells: a score, or a predicted number
+    outputs: Mapping[str, Reference]  # of the model, by cells: a score, a predicted number or class
     errors: Mapping[str, Numeric]  # by cells; empty: the reference had no labels
     task: Task
 
@@ -32,6 +32,20 @@ class Schema:
         for name, reference in self.features.items():
             if isinstance(reference, Numeric):
                 yield name, reference
+
+    @property
+    def numeric_outputs(self) -> Mapping[str, Numeric]:
+        return {name: one for name, one in self.outputs.items() if isinstance(one, Numeric)}
+
+    @property
+    def class_outputs(self) -> Mapping[str, Categorical]:
+        return {name: one for name, one in self.outputs.items() if isinstance(one, Categorical)}
+
+    @property
+    def categories(self) -> Mapping[str, Categorical]:
+        """Of the categorical features and outputs, by cells."""
+        features = {f"categories/{name}": reference for name, reference in self.categorical}
+        return {**features, **self.class_outputs}
 
     @property
     def categorical(self) -> Iterator[tuple[str, Categorical]]:

@@ -43,6 +43,12 @@ def cells_of(subject: str) -> str:
     return errors.get(subject, name if kind == "prediction" else f"bins/{name}")
 
 
+def unseen_of(cells: str) -> str:
+    """The name of the texts that the reference of categorical cells does not have."""
+    kind, separator, name = cells.partition("/")
+    return f"unseen/{name}" if separator else f"unseen {kind}"
+
+
 def name_of(cells: str) -> str:
     """What an output or an error is called beside the features: the end of its subject."""
     return subject_of(cells).partition("/")[2]

@@ -3,15 +3,15 @@
 Everything else asks the task of the schema, and nothing else asks which task it is. A task is one
 file in ``monitor.tasks`` and an entry in ``monitor.tasks.registry``.
 
-Rows are columns of shape (n,). ``score`` is the number that the model gave, ``predicted`` the class
-that it predicted (0 if the task has no classes), ``label`` the class or the number that was true,
-NaN where it is not known.
+Rows are columns of shape (n,). ``score`` is the number that the model gave, or one of each class:
+then its shape is (n, classes). ``predicted`` is the class that it predicted (0 if the task has no
+classes), ``label`` the class or the number that was true, NaN where it is not known.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -19,12 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.counts.bins import Sample
+from monitor.counts.columns import Categorical
 from monitor.counts.counts import Cells
 from monitor.counts.measured import Expectation, Metric
+from monitor.counts.values import Coded, taken
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Objects = NDArray[np.object_]
 
 NO_LABEL = float("nan")
 INFINITE = float("inf")
@@ -32,7 +35,7 @@ INFINITE = float("inf")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a record that holds a number."""
+    """A field of a record that holds a number, or the name of a class."""
 
     expected: str  # in words
     low: float = -INFINITE
@@ -40,6 +43,7 @@ class Field:
     whole: bool = False
     required: bool = True
     rounding: float = 0.0  # so far outside, a number is a rounding error of the nearest inside
+    names: bool = False  # it holds the name of a class: as numbers, see ``monitor.counts.classes``
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -67,10 +71,33 @@ class Contract:
     score: Field | None
     prediction: Field | None
     label: Field
+    scores: Field | None = None  # of each class, by its name
 
 
 ANY_NUMBER = Field("a number", required=False)
-ANY_CONTRACT = Contract(ANY_NUMBER, ANY_NUMBER, Field("a number"))  # of models that are not known
+ANY_CLASS = Field("a number or a class", required=False, names=True)
+ANY_CONTRACT = Contract(ANY_NUMBER, ANY_CLASS, Field("a number or a class", names=True))
+
+
+class Sent(NamedTuple):
+    """The fields of predictions; NaN and None: not sent."""
+
+    score: Floats
+    prediction: Floats
+    classes: Coded | None = None  # the predictions, if they are names of classes
+    scores: Objects | None = None  # each a mapping of classes to numbers, or None
+
+    def take(self, rows: Ints) -> Sent:
+        scores = None if self.scores is None else self.scores[rows]
+        return Sent(self.score[rows], self.prediction[rows], taken(self.classes, rows), scores)
+
+
+class Labelled(NamedTuple):
+    """Labelled rows."""
+
+    score: Floats
+    predicted: Ints
+    label: Floats
 
 
 class Weighted(NamedTuple):
@@ -87,6 +114,15 @@ class ErrorRate:
     mean: float
     variance: float
 
+    @classmethod
+    def of_accuracy(cls, accuracy: float | None, rows: int) -> Self | None:
+        """The error rate, at least half an error in a sample of so many rows."""
+        if accuracy is None:
+            return None
+        least = 0.5 / rows
+        rate = min(max(1 - accuracy, least), 1 - least)
+        return cls(rate, rate * (1 - rate))
+
 
 class LabelledReference(NamedTuple):
     """What an expectation is learned from."""
@@ -102,13 +138,37 @@ class Task(ABC):
 
     name: ClassVar[str]
     contract: ClassVar[Contract]
-    metrics: ClassVar[tuple[str, ...]] = ()
-    judged: ClassVar[tuple[str, ...]] = ()  # metrics that may open an incident
     lower_is_better: ClassVar[frozenset[str]] = frozenset()
     estimated: ClassVar[tuple[str, ...]] = ()  # metrics that are estimated without labels
     error_metric: ClassVar[str] = ""  # whose variation between windows the errors of panes have
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The metrics that may open an incident."""
+        return ()
+
     # -- rows ----------------------------------------------------------------------------------
+
+    def knowing(self, values: Iterable[Any], *, scored: bool) -> Self:
+        """The task that knows the classes among values of a file; see ``Multiclass``."""
+        return self
+
+    @property
+    def score_names(self) -> Sequence[str]:
+        """The classes of the columns of ``score``."""
+        return ()
+
+    def names(self, numbers: Floats) -> list[str | None]:
+        """The names of classes by their numbers."""
+        return [None] * len(numbers)
+
+    def read(self, sent: Sent, threshold: float) -> tuple[Floats, Ints]:
+        """``score`` and ``predicted``."""
+        return self.columns(sent.score, sent.prediction, threshold)
 
     @abstractmethod
     def columns(self, score: Floats, prediction: Floats, threshold: float) -> tuple[Floats, Ints]:
@@ -152,23 +212,32 @@ class Task(ABC):
 
     @abstractmethod
     def outputs(self, score: Floats) -> Mapping[str, Floats]:
-        """What a model puts out, by the name of its cells: each is compared with the reference.
+        """The numbers a model puts out, by the name of their cells: compared with the reference.
 
         Rows with NaN are left out.
         """
 
+    def classes_of(self, classes: Coded | None) -> Mapping[str, Coded]:
+        """The classes that it puts out, likewise; ``classes`` are the predicted ones as sent."""
+        return {}
+
+    def categories(self, classes: Coded | None) -> Mapping[str, Categorical]:
+        """Of a reference: what ``classes_of`` is compared with."""
+        return {}
+
     @abstractmethod
-    def errors(self, score: Floats, label: Floats) -> Mapping[str, Floats]:
-        """The errors of labelled rows, by the name of their cells, one of ``ERROR_CELLS``."""
+    def errors(self, rows: Labelled) -> Mapping[str, Floats]:
+        """The errors of labelled rows, by the name of their cells, one of ``ERROR_CELLS``.
+
+        Rows with NaN are left out.
+        """
 
     def row_cells(self, predicted: Ints) -> Mapping[str, tuple[Ints, int]]:
         """Further cells of each row, shape (n,), and how many there are."""
         return {}
 
     @abstractmethod
-    def label_cells(
-        self, score: Floats, predicted: Ints, label: Floats
-    ) -> Mapping[str, Ints | Weighted]:
+    def label_cells(self, rows: Labelled) -> Mapping[str, Ints | Weighted]:
         """The cells of labelled rows, besides those of ``errors``.
 
         ``outcomes`` holds one cell of each labelled row.

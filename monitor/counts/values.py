@@ -95,6 +95,10 @@ def given(values: Column | Read) -> NDArray[np.bool_]:
     return np.array([value is not None for value in values], dtype=bool)
 
 
+def taken(column: Coded | None, rows: Indices) -> Coded | None:
+    return None if column is None else column.take(rows)
+
+
 def concatenated_numbers(columns: Sequence[Numbers]) -> Numbers:
     return Numbers(
         np.concatenate([column.number for column in columns]),

@@ -150,13 +150,14 @@ def _drop_expired(
         entries[expired] = EMPTY
 
 
-def entry_of(model: str, columns: Any, versions: Sequence[str]) -> Entry:
-    """One of ``Entries`` as an ``Entry``."""
+def entry_of(model: str, columns: Any, versions: Sequence[str], scores: bytes = b"") -> Entry:
+    """One of ``Entries`` as an ``Entry``; ``scores`` are those of classes of its prediction."""
     kind, life, version, time_ms, score, predicted, label_ms, label, seen_ms = columns.item()
     predictions: tuple[ScoredPrediction, ...] = ()
     if kind & PREDICTION:  # an entry of a label alone names no version
         late = bool(kind & LATE)
-        predictions = (ScoredPrediction(time_ms, score, predicted, versions[version], late, life),)
+        named = versions[version]
+        predictions = (ScoredPrediction(time_ms, score, predicted, named, late, life, scores),)
     return Entry(model, predictions, (Label(label_ms, label, seen_ms),) if kind & LABEL else ())
 
 
@@ -165,6 +166,8 @@ def columns_of(entry: Entry, number_of: Callable[[str], int]) -> tuple[float, ..
     if len(entry.predictions) > 1 or len(entry.labels) > 1:
         return None
     if entry.repeated_predictions or entry.repeated_labels:
+        return None
+    if any(prediction.scores for prediction in entry.predictions):
         return None
     kind, life, version, scored, label = *EMPTY[:3], EMPTY[3:6], EMPTY[6:]
     for prediction in entry.predictions:

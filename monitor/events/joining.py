@@ -33,7 +33,7 @@ known in the order of their letters, the sum *final* is::
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -53,6 +53,7 @@ class ScoredPrediction(NamedTuple):
     version: str
     late: bool
     life: int = 0  # of the version; an entry holds predictions of the newest life only
+    scores: bytes = b""  # of each class: doubles, if there is more than one score
 
 
 class Label(NamedTuple):
@@ -204,7 +205,7 @@ def joined_columns(model: str, rows: Iterable[tuple[JoinedRow, int]]) -> Mapping
             model,
             version,
             time_ms=_whole(row.prediction.time_ms for row, _ in its_rows),
-            score=np.array([row.prediction.score for row, _ in its_rows], dtype=np.float64),
+            score=_scores([row.prediction for row, _ in its_rows]),
             predicted=_whole(row.prediction.predicted for row, _ in its_rows),
             label=np.array([row.label for row, _ in its_rows], dtype=np.float64),
             known_ms=_whole(row.known_ms or 0 for row, _ in its_rows),
@@ -213,6 +214,17 @@ def joined_columns(model: str, rows: Iterable[tuple[JoinedRow, int]]) -> Mapping
         )
         for version, its_rows in by_version.items()
     }
+
+
+def _scores(rows: Sequence[ScoredPrediction]) -> NDArray[np.float64]:
+    """Shape (n,), or (n, classes) if any row has scores of classes; NaN: it has none."""
+    if not any(row.scores for row in rows):
+        return np.array([row.score for row in rows], dtype=np.float64)
+    own = [np.frombuffer(row.scores, dtype="<f8") for row in rows]
+    found = np.full((len(own), max(each.size for each in own)), np.nan)
+    for into, each in zip(found, own, strict=True):
+        into[: each.size] = each
+    return found
 
 
 def label_outcomes(entry: Entry, policy: JoinPolicy) -> Counter[str]:

@@ -43,8 +43,8 @@ class LabelledCounts:
             [cells["outcomes"].dense(OUTCOMES) for cells in labelled], dtype=np.float64
         )
         scores = [cells.get("scores_labels", Counts.empty()) for cells in labelled]
-        bins, by_label = _by_label(scores)
-        return cls(outcomes.reshape(-1, OUTCOMES), bins, by_label[0], by_label[1])
+        bins, (negatives, positives) = by_label(scores)
+        return cls(outcomes.reshape(-1, OUTCOMES), bins, negatives, positives)
 
     @property
     def panes(self) -> int:
@@ -61,7 +61,7 @@ class LabelledCounts:
         return jackknife(formula(n - self.negatives, p - self.positives))
 
 
-def _by_label(scores: Sequence[Counts]) -> tuple[Bins, Array]:
+def by_label(scores: Sequence[Counts]) -> tuple[Bins, Array]:
     """The bins that occur, and the counts by label, pane and bin, shape (2, k, b)."""
     split = [np.divmod(score.index, CLASSES) for score in scores]
     bins = np.unique(np.concatenate([b for b, _ in split])) if split else np.empty(0, np.int64)

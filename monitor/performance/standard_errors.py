@@ -11,11 +11,13 @@ thereby not taken for a window without noise.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from monitor.performance.formulas import Array
+
+N = TypeVar("N", float, Array)
 
 
 class Independent(NamedTuple):
@@ -36,7 +38,7 @@ def jackknife(left_out: Array) -> float | None:
     return float(np.sqrt((k - 1) / k * np.square(left_out - left_out.mean()).sum()))
 
 
-def plus_four(value: float, n: float) -> float:
+def plus_four(value: N, n: N) -> N:
     """A proportion of ``n`` rows after four more, half of them wrong (Agresti and Coull 1998)."""
     return (value * n + 2) / (n + 4)
 

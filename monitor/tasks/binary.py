@@ -23,7 +23,16 @@ from monitor.counts.bins import Sample
 from monitor.counts.columns import score_bin
 from monitor.counts.counts import Cells, Counts
 from monitor.counts.measured import Expectation, Metric
-from monitor.counts.task import Contract, ErrorRate, Field, Floats, Ints, LabelledReference, Task
+from monitor.counts.task import (
+    Contract,
+    ErrorRate,
+    Field,
+    Floats,
+    Ints,
+    Labelled,
+    LabelledReference,
+    Task,
+)
 from monitor.performance.cbpe import PerformanceEstimator
 from monitor.performance.expected_metrics import ESTIMATED_METRICS
 from monitor.performance.labelled_counts import (
@@ -84,17 +93,17 @@ class Binary(Task):
     def outputs(self, score: Floats) -> Mapping[str, Floats]:
         return {"score": score}
 
-    def errors(self, score: Floats, label: Floats) -> Mapping[str, Floats]:
-        return {"errors": np.abs(label - score)}
+    def errors(self, rows: Labelled) -> Mapping[str, Floats]:
+        return {"errors": np.abs(rows.label - rows.score)}
 
     def row_cells(self, predicted: Ints) -> Mapping[str, tuple[Ints, int]]:
         return {"classes": (predicted, CLASSES)}
 
-    def label_cells(self, score: Floats, predicted: Ints, label: Floats) -> Mapping[str, Ints]:
-        classes = label.astype(np.int64)
+    def label_cells(self, rows: Labelled) -> Mapping[str, Ints]:
+        classes = rows.label.astype(np.int64)
         return {
-            "outcomes": outcome_cell(predicted, classes),
-            "scores_labels": score_label_cell(score_bin(score), classes),
+            "outcomes": outcome_cell(rows.predicted, classes),
+            "scores_labels": score_label_cell(score_bin(rows.score), classes),
         }
 
     def measure(self, panes: Sequence[Cells], errors: Mapping[str, Sample]) -> dict[str, Metric]:
@@ -112,13 +121,7 @@ class Binary(Task):
         return PerformanceEstimator(**saved)
 
     def error_rate(self, baseline: Mapping[str, Metric], rows: int) -> ErrorRate | None:
-        """The error rate, at least half an error in the sample."""
-        accuracy = baseline["accuracy"].value
-        if accuracy is None:
-            return None
-        least = 0.5 / rows
-        rate = min(max(1 - accuracy, least), 1 - least)
-        return ErrorRate(rate, rate * (1 - rate))
+        return ErrorRate.of_accuracy(baseline["accuracy"].value, rows)
 
     def pane_errors(self, cells: Cells) -> int:
         """The rows that were predicted wrongly."""

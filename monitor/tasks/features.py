@@ -13,7 +13,7 @@ import numpy as np
 from monitor.counts.bins import Sample
 from monitor.counts.counts import Cells
 from monitor.counts.measured import Metric
-from monitor.counts.task import Contract, Field, Floats, Ints, Task
+from monitor.counts.task import Contract, Field, Floats, Ints, Labelled, Task
 
 
 class Features(Task):
@@ -37,10 +37,10 @@ class Features(Task):
     def outputs(self, score: Floats) -> Mapping[str, Floats]:
         return {"score": score}
 
-    def errors(self, score: Floats, label: Floats) -> Mapping[str, Floats]:
+    def errors(self, rows: Labelled) -> Mapping[str, Floats]:
         return {}
 
-    def label_cells(self, score: Floats, predicted: Ints, label: Floats) -> Mapping[str, Ints]:
+    def label_cells(self, rows: Labelled) -> Mapping[str, Ints]:
         return {}
 
     def measure(self, panes: Sequence[Cells], errors: Mapping[str, Sample]) -> dict[str, Metric]:

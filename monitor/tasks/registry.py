@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from monitor.counts.task import Task
 from monitor.tasks.binary import Binary
 from monitor.tasks.features import Features
+from monitor.tasks.multiclass import Multiclass
 from monitor.tasks.regression import Regression
 
 DEFAULT = Binary.name  # of profiles that name no task
-TASKS: Mapping[str, type[Task]] = {task.name: task for task in (Binary, Regression, Features)}
+TASKS: Mapping[str, type[Task]] = {
+    task.name: task for task in (Binary, Multiclass, Regression, Features)
+}

@@ -34,6 +34,7 @@ from monitor.counts.task import (
     Field,
     Floats,
     Ints,
+    Labelled,
     LabelledReference,
     Task,
     Weighted,
@@ -88,16 +89,18 @@ class Regression(Task):
     def outputs(self, score: Floats) -> Mapping[str, Floats]:
         return {OUTPUT: score}
 
-    def errors(self, score: Floats, label: Floats) -> Mapping[str, Floats]:
+    def errors(self, rows: Labelled) -> Mapping[str, Floats]:
         with np.errstate(over="ignore"):
-            residuals = score - label
+            residuals = rows.score - rows.label
         return {"errors": np.abs(residuals), "residuals": residuals}
 
-    def label_cells(
-        self, score: Floats, predicted: Ints, label: Floats
-    ) -> Mapping[str, Ints | Weighted]:
-        outcomes: dict[str, Ints | Weighted] = {"outcomes": np.zeros(label.size, dtype=np.int64)}
-        return outcomes if self.scales is None else {**outcomes, **self.scales.cells(score, label)}
+    def label_cells(self, rows: Labelled) -> Mapping[str, Ints | Weighted]:
+        outcomes: dict[str, Ints | Weighted] = {
+            "outcomes": np.zeros(rows.label.size, dtype=np.int64)
+        }
+        if self.scales is None:
+            return outcomes
+        return {**outcomes, **self.scales.cells(rows.score, rows.label)}
 
     def measure(self, panes: Sequence[Cells], errors: Mapping[str, Sample]) -> dict[str, Metric]:
         return measure(self.scales, panes, errors.get("errors"))

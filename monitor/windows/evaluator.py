@@ -141,12 +141,14 @@ class Evaluator:
         features = tuple(
             numeric_finding(name, reference, window, tests)
             if isinstance(reference, Numeric)
-            else categorical_finding(name, reference, window, names, tests)
+            else categorical_finding(f"categories/{name}", reference, window, names, tests)
             for name, reference in schema.features.items()
         )
         outputs, errors = (
             tuple(
                 binned_finding(name_of(cells), cells, reference, window, tests)
+                if isinstance(reference, Numeric)
+                else categorical_finding(cells, reference, window, names, tests)
                 for cells, reference in references.items()
             )
             for references in (schema.outputs, schema.errors)

@@ -51,11 +51,11 @@ class EvaluatorBuilder:
     lengths: Sequence[Length]
 
     def data_scanner(self) -> Scanner:
-        """The tests of the features, of their data quality, and of the score."""
+        """The tests of the features, of their data quality, and of the outputs."""
         cells = data_cells(self.profile)
         own: list[Check] = [
             self._category_check(cells, name, reference)
-            for name, reference in self.profile.schema.categorical
+            for name, reference in self.profile.schema.categories.items()
         ]
         own.append(self._quality_check(cells))
         return self._scanner(cells, data_samples(self.profile), own)
@@ -95,9 +95,8 @@ class EvaluatorBuilder:
         )
 
     def _category_check(
-        self, cell_index: CellIndex, name: str, reference: Categorical
+        self, cell_index: CellIndex, cells: str, reference: Categorical
     ) -> CategoryCheck:
-        cells = f"categories/{name}"
         counts = Categories.of(reference.counts)
         rule = self._rule(cells, self.learned.variations[cells])
         return CategoryCheck(cells, cell_index, counts, reference.categories, rule)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from monitor.counts.columns import Categorical, Numeric
 from monitor.counts.counts import Cells, Counts
+from monitor.counts.subjects import name_of, unseen_of
 from monitor.counts.summary import Names, Quality, most_frequent
 from monitor.statistics import histograms
 from monitor.statistics.drift_rule import Comparison
@@ -64,24 +65,28 @@ def binned_finding(
 
 
 def categorical_finding(
-    name: str, reference: Categorical, window: WindowHalves, names: Names, tests: Tests
+    cells: str, reference: Categorical, window: WindowHalves, names: Names, tests: Tests
 ) -> FeatureFinding:
-    """``names`` holds the categories of the window that the reference never held."""
-    live = window.total(f"categories/{name}")
+    """``names`` holds the categories of the window that the reference never held.
+
+    An output of the model has no cells of data quality, and lists all of its categories.
+    """
+    live, name = window.total(cells), name_of(cells)
+    quality, rarer = (f"{kind}/{name}" if "/" in cells else "" for kind in ("quality", "rarer"))
     counts = live.dense(len(reference.categories) + 1)
-    invalid = window.total(f"quality/{name}")
+    invalid = window.total(quality)
     return FeatureFinding(
         name=name,
         kind="categorical",
-        cells=f"categories/{name}",
+        cells=cells,
         rows=window.rows,
         missing=invalid.at(Quality.MISSING),
         wrong_type=invalid.at(Quality.WRONG_TYPE),
-        tests=tests.get(f"categories/{name}", ()),
-        quality=_first(tests.get(f"quality/{name}")),
+        tests=tests.get(cells, ()),
+        quality=_first(tests.get(quality)),
         effects=categorical_effects(counts, reference.counts),
-        unseen=most_frequent(names.get(f"unseen/{name}", {})),
-        unseen_rows=int(counts[-1]) - window.total(f"rarer/{name}").at(0),
+        unseen=most_frequent(names.get(unseen_of(cells), {})),
+        unseen_rows=int(counts[-1]) - window.total(rarer).at(0),
         distribution=histograms.categorical(reference, live),
     )
 

@@ -65,7 +65,7 @@ class Learned:
                 LabelledReference(
                     labelled,
                     plan.windows.length_ms,
-                    {name: reference.sample for name, reference in schema.outputs.items()},
+                    {name: one.sample for name, one in schema.numeric_outputs.items()},
                     schema.threshold,
                 )
             ),
@@ -89,7 +89,7 @@ def _variations(
 def _of_data(plan: Plan, profile: Profile, lengths: Sequence[int]) -> dict[str, NaturalVariation]:
     cells = data_cells(profile)
     panes = reference_panes(plan, profile, cells, Part.ON_TIME)
-    categories = [f"categories/{name}" for name, _ in profile.schema.categorical]
+    categories = profile.schema.categories
     invalid = {
         name: [invalid_values(cells, pane, name) for pane in panes]
         for name in (f"quality/{feature}" for feature in profile.schema.features)

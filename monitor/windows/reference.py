@@ -69,9 +69,9 @@ def row_counts(plan: Plan, profile: Profile) -> list[int]:
 
 
 def data_samples(profile: Profile) -> dict[str, Sample]:
-    """Of the numeric features and of the outputs, by the name of their cells."""
+    """Of the numeric features and outputs, by the name of their cells."""
     numeric = {f"bins/{name}": reference.sample for name, reference in profile.schema.numeric}
-    outputs = {name: reference.sample for name, reference in profile.schema.outputs.items()}
+    outputs = {name: one.sample for name, one in profile.schema.numeric_outputs.items()}
     return {**numeric, **outputs}
 
 
@@ -84,7 +84,7 @@ def data_cells(profile: Profile) -> CellIndex:
     """The cells of all tests of the data."""
     schema = profile.schema
     widths = {name: sample.bins for name, sample in data_samples(profile).items()}
-    categories = {f"categories/{n}": len(r.categories) + 1 for n, r in schema.categorical}
+    categories = {name: len(one.categories) + 1 for name, one in schema.categories.items()}
     quality = {f"quality/{name}": len(Quality) for name in schema.features}
     return CellIndex.of({**widths, **categories, **quality, "rows": 1})
 

@@ -76,18 +76,24 @@ column_names = _combined(
     ),
     click.option(
         "--task",
-        help="What the model does: binary, regression or features (only features, or a score"
-        " without labels). By default binary with --score, regression with --prediction alone, and"
-        " features with neither.",
+        help="What the model does: binary, multiclass, regression or features (only features, or a"
+        " score without labels). By default binary with --score, multiclass with --scores or"
+        " predictions that are texts, regression with --prediction alone, features with neither.",
     ),
     click.option("--score", help="Column of scores: of a binary model, P(positive class), 0 to 1."),
+    click.option(
+        "--scores",
+        metavar="PATTERN",
+        help="Of several classes: the columns with the probability of each, with * for the class,"
+        " such as 'p_*'; or one column of structs.",
+    ),
     click.option(
         "--prediction",
         help="Column of predicted numbers, or of predicted classes; classes are by default score >="
         " --threshold.",
     ),
     click.option(
-        "--label", help="Column of labels, two values or numbers; it may be empty in some rows."
+        "--label", help="Column of labels, classes or numbers; it may be empty in some rows."
     ),
     click.option("--label-time", help="Column of times at which the labels became known."),
     click.option("--id", help="Column of unique row ids; by default ids by the rows' content."),
@@ -173,9 +179,9 @@ def columns_of(settings: Settings, given: dict[str, Any]) -> Columns:
     delay, time = given.pop("label_delay", None), settings.plan(given["model"]).time
     skew_ms = time.max_clock_skew_ms
     lists = ("numeric", "categorical", "ignore")
-    plain = ("time", "score", "prediction", "label", "label_time", "id", "positive", "timezone")
+    plain = ("time", "score", "prediction", "scores", "label", "label_time", "id", "positive")
     return Columns(
-        **{name: given.pop(name) for name in (*plain, *lists, "threshold")},
+        **{name: given.pop(name) for name in (*plain, *lists, "timezone", "threshold")},
         missing=given.pop("na"),
         label_delay_ms=None if delay is None else duration_ms(delay),
         task=task,
@@ -188,14 +194,17 @@ def columns_of(settings: Settings, given: dict[str, Any]) -> Columns:
 def _task_of(given: dict[str, Any]) -> tuple[Task, bool]:
     """Removes the option. Returns the task, and whether it was inferred."""
     from monitor.tasks.registry import DEFAULT
+    from monitor.tasks.regression import REGRESSION
     from producers.registration.task_choice import inferred_task, task_named
 
     named = given.pop("task")
     if named is not None:
         return task_named(named), False
-    task = inferred_task(given["score"], given["prediction"], given["label"])
+    task = inferred_task(given["score"], given["prediction"], given["label"], given["scores"])
     if task.name != DEFAULT:
-        click.echo(f"task: {task.name}, by the columns that are named (--task says it)", err=True)
+        unless = ", unless predictions are texts" if task.name == REGRESSION.name else ""
+        said = f"task: {task.name}, by the columns that are named{unless} (--task says it)"
+        click.echo(said, err=True)
     return task, True
 
 

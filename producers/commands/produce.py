@@ -198,7 +198,7 @@ def replay(settings: Settings, /, file: Path, limit: int | None, **given: Any) -
     rows = read_file(file, columns)
     name = (given["model"], given["version"])
     profile = published_profile(settings, *name)
-    _require_same_task(profile, columns)
+    _require_same_task(profile, rows.columns)
     if profile is None:
         click.echo(
             f"warning: {' version '.join(name)} is not registered, so its records become dead"
@@ -209,7 +209,7 @@ def replay(settings: Settings, /, file: Path, limit: int | None, **given: Any) -
         rows = read_file(file, columns, profile.schema)
     for warning in row_warnings(rows):
         click.echo(f"warning: {warning}", err=True)
-    send_replay(settings, Replay(*name, rows.rows, columns.task).first(limit), pacing)
+    send_replay(settings, Replay(*name, rows.rows, rows.columns.task).first(limit), pacing)
 
 
 def _require_same_task(profile: Profile | None, columns: Columns) -> None:

@@ -16,6 +16,7 @@ ARROW_HEADER = (CONTENT_TYPE, ARROW)
 
 PREDICTION = ("id", "time", "model", "version", "score", "prediction")  # the others are features
 LABEL = ("id", "time", "model", "label")  # any others are ignored
+SCORES = "scores"  # a column of structs: numbers by class; any other of this name is a feature
 OPTIONAL = ("score", "prediction")  # by the task; where a row lacks one it needs, it says so
 
 MAX_ROWS = 50_000  # of a message: they take a worker much less than a second
@@ -30,8 +31,9 @@ _EXPECTED = {
     "model": _TEXT,
     "version": _TEXT,
     "score": "numbers",
-    "prediction": "numbers",
-    "label": "numbers",
+    "prediction": "numbers, or classes: booleans or text",
+    "label": "numbers, or classes: booleans or text",
+    SCORES: "a struct of numbers",
 }
 
 
@@ -45,7 +47,8 @@ def unfit(schema: pa.Schema, names: tuple[str, ...]) -> str | None:
             return f"column '{name}' is missing: expected {_EXPECTED[name]}"
     times = Counter(schema.names)
     used = [field for field in schema if field.name in names or names == PREDICTION]
-    errors = (_wrong_field(field, times[field.name], field.name in names) for field in used)
+    own = {*names, *scores_of(schema)}
+    errors = (_wrong_field(field, times[field.name], field.name in own) for field in used)
     return next(filter(None, errors), None)
 
 
@@ -55,6 +58,17 @@ def ipc_stream(rows: pa.Table) -> bytes:
     with pa.ipc.new_stream(sink, rows.schema) as writer:
         writer.write_table(rows)
     return bytes(sink.getvalue().to_pybytes())
+
+
+def scores_of(schema: pa.Schema) -> tuple[str, ...]:
+    """The column of scores of classes, if there is one."""
+    return tuple(f.name for f in schema if f.name == SCORES and types.is_struct(f.type))
+
+
+def features_of(schema: pa.Schema) -> list[str]:
+    """The columns of predictions that are features."""
+    own = {*PREDICTION, *scores_of(schema)}
+    return [name for name in schema.names if name not in own]
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -84,7 +98,9 @@ def _of_contract(name: str, kind: pa.DataType) -> bool:
         return is_text(kind.value_type if types.is_dictionary(kind) else kind)
     if name == "time":
         return bool(types.is_timestamp(kind) or types.is_integer(kind))
-    return is_number(kind)
+    if name == SCORES:
+        return all(is_number(child.type) or types.is_null(child.type) for child in kind)
+    return _of_feature(kind) if name in ("prediction", "label") else is_number(kind)
 
 
 def _of_feature(kind: pa.DataType) -> bool:

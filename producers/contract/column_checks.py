@@ -43,6 +43,28 @@ def doubles(table: pa.Table, name: str) -> NDArray[np.float64]:
     return found
 
 
+def doubles_or_lists(table: pa.Table, name: str) -> NDArray[np.float64]:
+    """Numbers, shape (n,), or a list of as many for each row, shape (n, k), all without a gap."""
+    column = _column(table, name)
+    if not types.is_fixed_size_list(column.type):
+        return doubles(table, name)
+    whole = column.combine_chunks()
+    flat = whole.flatten()
+    fits = types.is_float64(flat.type) and not (whole.null_count or flat.null_count)
+    _require(fits, name, "lists of numbers without a gap")
+    found = np.asarray(flat.to_numpy(zero_copy_only=False), dtype=np.float64)
+    return found.reshape(len(whole), column.type.list_size)
+
+
+def bytes_of_doubles(table: pa.Table, name: str) -> list[bytes]:
+    """The bytes of some doubles for each row, without a gap."""
+    column = _column(table, name)
+    _require(types.is_binary(column.type) and not column.null_count, name, "bytes without a gap")
+    found: list[bytes] = column.to_pylist()
+    _require(all(len(one) % 8 == 0 for one in found), name, "the bytes of doubles")
+    return found
+
+
 def flags(table: pa.Table, name: str) -> NDArray[np.bool_]:
     """Booleans without a gap, shape (n,)."""
     column = _column(table, name)

@@ -59,7 +59,7 @@ class Head(Struct, frozen=True, kw_only=True):
     score: NumericHead | None
     errors: NumericHead | None
     label_delay_ms: dict[str, int]
-    other_outputs: dict[str, NumericHead] | UnsetType = UNSET  # than ``score``
+    other_outputs: dict[str, NumericHead | CategoricalHead] | UnsetType = UNSET  # see ``outputs``
     other_errors: dict[str, NumericHead] | UnsetType = UNSET
     task: TaskHead | UnsetType = UNSET  # the default one
 
@@ -69,13 +69,16 @@ class Head(Struct, frozen=True, kw_only=True):
         return {name: isinstance(each, NumericHead) for name, each in self.features.items()}
 
     @property
-    def outputs(self) -> dict[str, NumericHead]:
-        return _with_others("score", self.score, self.other_outputs)
+    def outputs(self) -> dict[str, NumericHead | CategoricalHead]:
+        """In their order; ``score`` is one that is the first."""
+        first = {} if self.score is None else {"score": self.score}
+        return {**first, **(self.other_outputs or {})}
 
     @property
     def all_errors(self) -> dict[str, NumericHead]:
         """Empty: the reference had no labels."""
-        return _with_others("errors", self.errors, self.other_errors)
+        first = {} if self.errors is None else {"errors": self.errors}
+        return {**first, **(self.other_errors or {})}
 
     @property
     def task_name(self) -> str:
@@ -114,7 +117,7 @@ def decode_schema(blobs: Mapping[str, bytes]) -> Schema:
         head.pane_ms,
         head.threshold,
         features,
-        {name: _numeric(part, samples) for name, part in head.outputs.items()},
+        {name: _reference(part, samples) for name, part in head.outputs.items()},
         {name: _numeric(part, samples) for name, part in head.all_errors.items()},
         _task(head),
     )
@@ -124,32 +127,23 @@ def head_of(profile: Profile) -> Head:
     schema, task = profile.schema, profile.schema.task
     named = TaskHead(task.name, dict(task.parameters()))
 
-    def heads(references: Mapping[str, Numeric]) -> dict[str, NumericHead]:
-        return {name: _numeric_head(each) for name, each in references.items()}
-
+    outputs = {name: _reference_head(each) for name, each in schema.outputs.items()}
+    errors = {name: _numeric_head(each) for name, each in schema.errors.items()}
+    score = outputs.pop("score") if next(iter(outputs), None) == "score" else None
+    first_error = errors.pop("errors", None)
     return Head(
         model=schema.model,
         version=schema.version,
         pane_ms=schema.pane_ms,
         threshold=schema.threshold,
         features={name: _reference_head(ref) for name, ref in schema.features.items()},
-        score=heads(schema.outputs).get("score"),
-        errors=heads(schema.errors).get("errors"),
+        score=score if isinstance(score, NumericHead) else None,
+        errors=first_error,
         label_delay_ms=dict(profile.label_delay_ms),
-        other_outputs=_others("score", heads(schema.outputs)),
-        other_errors=_others("errors", heads(schema.errors)),
+        other_outputs=outputs or UNSET,
+        other_errors=errors or UNSET,
         task=UNSET if named.name == DEFAULT else named,
     )
-
-
-def _others(first: str, heads: Mapping[str, NumericHead]) -> dict[str, NumericHead] | UnsetType:
-    return {name: head for name, head in heads.items() if name != first} or UNSET
-
-
-def _with_others(
-    first: str, head: NumericHead | None, others: dict[str, NumericHead] | UnsetType
-) -> dict[str, NumericHead]:
-    return {**({} if head is None else {first: head}), **(others or {})}
 
 
 def _task(head: Head) -> Task:
@@ -183,7 +177,7 @@ def _numeric(head: NumericHead, samples: Iterator[Sample]) -> Numeric:
 
 def _samples(schema: Schema) -> list[Sample]:
     """The samples of the numeric features, the outputs and the errors, in their order."""
-    references = (dict(schema.numeric), schema.outputs, schema.errors)
+    references = (dict(schema.numeric), schema.numeric_outputs, schema.errors)
     return [numeric.sample for each in references for numeric in each.values()]
 
 

@@ -22,7 +22,8 @@ from producers.contract.profile_index import InvalidProfile
 from producers.contract.profiles import ProfileReader, content_hash, encode_profile
 from producers.contract.task_fields import expected, label_type, prediction_type
 
-Feature = bool | int | float | str | None
+Class = bool | int | float | str
+Feature = Class | None
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -57,7 +58,8 @@ class PredictionRecord(Struct, frozen=True, gc=False):
     version: str
     features: dict[str, Feature]
     score: float | None = None
-    prediction: float | None = None
+    prediction: Class | None = None
+    scores: dict[str, float] | None = None  # of each class
 
 
 class LabelRecord(Struct, frozen=True, gc=False):
@@ -66,7 +68,7 @@ class LabelRecord(Struct, frozen=True, gc=False):
     id: str
     time_ms: int
     model: str
-    label: float
+    label: Class
 
 
 class RecordKey(Struct, gc=False):
@@ -99,6 +101,7 @@ def decode_prediction(
         wire.features,
         _rounded(contract.score, wire.score),
         None if contract.prediction is None else wire.prediction,
+        None if contract.scores is None else wire.scores,
     )
 
 
@@ -126,6 +129,7 @@ def encode_prediction(record: PredictionRecord) -> bytes:
             features=record.features,
             score=UNSET if record.score is None else record.score,
             prediction=record.prediction,
+            scores=UNSET if record.scores is None else record.scores,
         )
     )
 
@@ -153,7 +157,8 @@ class PredictionFields(Struct, kw_only=True, gc=False):
 
 class EncodedPrediction(PredictionFields, kw_only=True, gc=False):
     score: float | UnsetType
-    prediction: float | None
+    prediction: Class | None
+    scores: dict[str, float] | UnsetType
 
 
 class LabelFields(Struct, kw_only=True, gc=False):
@@ -166,7 +171,7 @@ class LabelFields(Struct, kw_only=True, gc=False):
 
 
 class EncodedLabel(LabelFields, kw_only=True, gc=False):
-    label: float
+    label: Class
 
 
 _decode_key = msgspec.json.Decoder(RecordKey).decode

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from monitor.counts.task import Task
@@ -21,6 +21,7 @@ class Columns:
     time: str
     score: str | None = None
     prediction: str | None = None
+    scores: str | None = None  # a column of structs, or names of columns with * for the class
     label: str | None = None
     label_time: str | None = None
     id: str | None = None
@@ -36,6 +37,7 @@ class Columns:
     latest_ms: int | None = None  # later times are refused
     task: Task = BINARY
     inferred: bool = False  # the task, by the names of the columns
+    of_classes: Mapping[str, str] = field(default_factory=dict)  # columns of ``scores``
 
     def __post_init__(self) -> None:
         self._check_task()
@@ -44,13 +46,14 @@ class Columns:
 
     def _check_task(self) -> None:
         contract, name = self.task.contract, self.task.name
-        for option, field in (("score", contract.score), ("prediction", contract.prediction)):
-            given = getattr(self, option) is not None
-            if field is None and given:
+        for option in ("score", "prediction", "scores"):
+            expected, given = getattr(contract, option), getattr(self, option) is not None
+            if expected is None and given:
                 raise InvalidFile(f"the task {name} does not use --{option}: leave it out")
-            if field is not None and field.required and not given:
+            if expected is not None and expected.required and not given:
                 raise InvalidFile(
-                    f"--{option} is missing: the task {name} needs a column of it, {field.expected}"
+                    f"--{option} is missing: the task {name} needs a column of it,"
+                    f" {expected.expected}"
                 )
         if self.label is not None and not self.task.metrics:
             raise InvalidFile(
@@ -72,7 +75,7 @@ class Columns:
         for name in found.numeric:
             if name in found.categorical:
                 raise InvalidFile(f"column {name!r} is in --numeric and in --categorical")
-        return found
+        return replace(found, of_classes=_columns_of_classes(found.scores, names))
 
     def without_labels(self) -> Columns:
         return replace(self, label=None, label_time=None)
@@ -81,11 +84,31 @@ class Columns:
     def named(self) -> list[str]:
         """Every column that must exist."""
         own = (self.time, self.score, self.prediction, self.label, self.label_time, self.id)
-        return [*filter(None, own), *self.numeric, *self.categorical, *self.ignore]
+        scores = self.of_classes.values() or filter(None, [self.scores])
+        return [*filter(None, own), *scores, *self.numeric, *self.categorical, *self.ignore]
 
     def features(self, names: Sequence[str]) -> list[str]:
         others = set(self.named) - set(self.categorical) - set(self.numeric)
         return [name for name in names if name not in others]
+
+
+def _columns_of_classes(scores: str | None, names: Sequence[str]) -> Mapping[str, str]:
+    """By class. Raises ``InvalidFile`` if no column fits the pattern."""
+    if scores is None or scores in names:
+        return {}
+    if scores.count("*") != 1:
+        raise InvalidFile(
+            f"there is no column {scores!r}: --scores expects a column of structs, or the names of"
+            " columns with one * for the class, such as 'p_*'"
+        )
+    before, after = scores.split("*")
+    size = len(before) + len(after)
+    fitting = [n for n in names if n.startswith(before) and n.endswith(after) and len(n) > size]
+    if not fitting:
+        raise InvalidFile(
+            f"no column has a name like {scores!r}: the columns are {', '.join(names)}"
+        )
+    return {name[len(before) : len(name) - len(after)]: name for name in fitting}
 
 
 def resolved(given: Sequence[str], names: Collection[str]) -> tuple[str, ...]:

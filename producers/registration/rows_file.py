@@ -20,7 +20,7 @@ from producers.registration.columns import Columns
 from producers.registration.decision_threshold import Threshold
 from producers.registration.file_table import InvalidFile, read_table
 from producers.registration.row_ids import content_ids
-from producers.registration.task_columns import labels_of, outputs_of
+from producers.registration.task_columns import labels_of, outputs_of, with_task_of_classes
 from producers.registration.time_column import time_column
 from producers.registration.value_columns import FeatureColumn, feature_column
 
@@ -72,21 +72,23 @@ def read_file(
         notes.append(f"there is no column {columns.label!r}: the rows have no labels")
         columns = columns.without_labels()
     _check(table, path, columns)
+    columns, of_task = with_task_of_classes(table, columns)
+    notes += of_task
     times = time_column(columns.time, table[columns.time], columns)
     order = np.argsort(times.ms, kind="stable")
     table, time_ms = table.take(pa.array(order)), times.ms[order]
     features = _features(table, columns, schema, untyped=path.suffix == ".csv")
-    score, predicted, threshold = outputs_of(table, columns, schema)
-    values = {feature.name: feature.values for feature in features}
-    ids = _ids(table, columns.id) if columns.id else content_ids(time_ms, score, values)
+    outputs = outputs_of(table, columns, schema)
+    columns, values = outputs.columns, {feature.name: feature.values for feature in features}
+    ids = _ids(table, columns.id) if columns.id else content_ids(time_ms, outputs.content, values)
     label = labels_of(table, columns)
     rows = ReferenceRows(
-        Predictions(ids, time_ms, score, predicted, values),
+        Predictions(ids, time_ms, outputs.score, outputs.predicted, values, outputs.classes),
         label,
         None if label is None else _label_times(table, columns, time_ms, label),
     )
     notes += times.notes
-    return FileRows(path, columns, rows, features, threshold, unnamed, notes)
+    return FileRows(path, columns, rows, features, outputs.threshold, unnamed, notes)
 
 
 def _check(table: pa.Table, path: Path, columns: Columns) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
 from monitor.counts.profile import Profile
+from monitor.counts.values import Coded
+from monitor.performance.class_cells import MOST_LISTED
 from monitor.performance.overdispersion import MIN_WINDOWS
 from monitor.plan import Plan, duration_text
 from producers.registration.rows_file import FileRows
+
+FEW = 5  # classes that are shown
 
 
 def summary_lines(file: FileRows, profile: Profile, plan: Plan) -> list[str]:
@@ -39,6 +45,8 @@ def _output(file: FileRows, profile: Profile) -> str:
     rows, threshold = file.rows.predictions, profile.schema.threshold
     if not profile.schema.outputs:
         return "output    none: only the features are watched"
+    if rows.classes is not None:
+        return _classes(file, rows.classes)
     if not file.columns.task.contract.label.whole:
         name, score = file.columns.prediction or file.columns.score, rows.score
         return f"output    {name}: {np.nanmin(score):.6g} to {np.nanmax(score):.6g}"
@@ -49,12 +57,32 @@ def _output(file: FileRows, profile: Profile) -> str:
     )
 
 
+def _classes(file: FileRows, classes: Coded) -> str:
+    task, columns = file.columns.task, file.columns
+    pooled = len(task.score_names) - MOST_LISTED
+    return (
+        f"classes   {columns.prediction}: {len(task.score_names):,} are known,"
+        f" {_most_frequent([classes.values[code] for code in classes.code.tolist()])};"
+        f" {f'probabilities {columns.scores}' if columns.scores else 'no probabilities'}"
+        + (f"; {pooled:,} of them are rare, and have metrics as one class" if pooled > 0 else "")
+    )
+
+
+def _most_frequent(names: Sequence[Any]) -> str:
+    """The names of rows, the most frequent first."""
+    texts = Counter(map(str, names))
+    shown = ", ".join(f"{t!r} {n / len(names):.1%}" for t, n in texts.most_common(FEW))
+    return shown + (", …" if len(texts) > FEW else "")
+
+
 def _labels(file: FileRows, profile: Profile) -> str:
     if file.rows.label is None:
         return "labels    none: without --label"
     known = file.rows.label[file.rows.labelled]
     shown = ""
-    if known.size:
+    if known.size and file.columns.task.contract.label.names:
+        shown = f", {_most_frequent(file.columns.task.names(known))}"
+    elif known.size:
         classes = file.columns.task.contract.label.whole
         low, high = known.min(), known.max()
         shown = f", {known.mean():.1%} positive" if classes else f", {low:.6g} to {high:.6g}"

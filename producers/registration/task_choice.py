@@ -18,11 +18,15 @@ def task_named(name: str) -> Task:
     return TASKS[name]()
 
 
-def inferred_task(score: str | None, prediction: str | None, label: str | None) -> Task:
+def inferred_task(
+    score: str | None, prediction: str | None, label: str | None, scores: str | None = None
+) -> Task:
     """The task by the names of the columns of a file, where it is unambiguous.
 
     Raises ``InvalidTask``.
     """
+    if scores is not None:
+        return task_named("multiclass")
     if score is not None:
         return task_named("binary")
     if prediction is not None:
@@ -31,5 +35,5 @@ def inferred_task(score: str | None, prediction: str | None, label: str | None) 
         return task_named("features")
     raise InvalidTask(
         f"column {label!r} holds the labels of what? Give the column of scores with --score (a"
-        " classifier), or the column of predicted numbers with --prediction (a regression)"
+        " classifier), or the column of predicted numbers or classes with --prediction"
     )

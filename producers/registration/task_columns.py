@@ -11,72 +11,68 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.counts.category_text import category_of, spelled_plainly
+from monitor.counts.classes import class_numbers
 from monitor.counts.schema import Schema
 from monitor.counts.task import NO_LABEL, Field
+from monitor.tasks.multiclass import MULTICLASS
+from producers.registration.class_columns import class_names, class_outputs
 from producers.registration.columns import Columns
 from producers.registration.decision_threshold import Threshold, threshold_of
 from producers.registration.file_table import InvalidFile
+from producers.registration.output_columns import Outputs, is_text, numbers_of
 from producers.registration.value_columns import feature_column
 
 Floats = NDArray[np.float64]
 
 
-def outputs_of(
-    table: pa.Table, columns: Columns, schema: Schema | None
-) -> tuple[Floats, NDArray[np.int64], Threshold]:
-    """Score and prediction of each row, as the task reads them, and the decision threshold."""
+def with_task_of_classes(table: pa.Table, columns: Columns) -> tuple[Columns, list[str]]:
+    """With the task of classes, and a sentence, if the inferred one is of numbers, and these are
+    texts or booleans.
+    """
+    field, name = columns.task.contract.prediction, columns.prediction
+    if not columns.inferred or field is None or name is None or field.whole or field.names:
+        return columns, []
+    column = feature_column(name, table[name], untyped=is_text(table[name]), numeric=None)
+    if column.is_numeric:
+        return columns, []
+    note = f"the task is {MULTICLASS.name}, because the predictions in {name!r} are {column.why}"
+    return replace(columns, task=MULTICLASS), [note]
+
+
+def outputs_of(table: pa.Table, columns: Columns, schema: Schema | None) -> Outputs:
+    """Raises ``InvalidFile``."""
     contract, given = columns.task.contract, columns.threshold
+    if contract.scores is not None:
+        return class_outputs(table, columns, schema)
     if given is None and schema is not None:
         given = schema.threshold
     score, prediction = (np.full(table.num_rows, np.nan) for _ in range(2))
     if contract.score is not None and columns.score is not None:
-        score = _numbers(table, columns.score, contract.score, columns)
+        score = numbers_of(table, columns.score, contract.score, columns)
     if contract.prediction is not None and columns.prediction is not None:
         prediction = _predictions(table, columns.prediction, contract.prediction, columns)
     threshold = Threshold(0.5 if given is None else given, "not used by the task")
     if contract.prediction is not None and contract.prediction.whole:
         sent = None if columns.prediction is None else prediction.astype(np.int64)
         threshold = threshold_of(given, score, sent)
-    return *columns.task.columns(score, prediction, threshold.value), threshold
+    return Outputs(columns, *columns.task.columns(score, prediction, threshold.value), threshold)
 
 
 def labels_of(table: pa.Table, columns: Columns) -> Floats | None:
     field = columns.task.contract.label
     if columns.label is None:
         return None
+    if field.names:
+        names = class_names(table, columns.label)
+        return class_numbers(names.values)[names.code]
     if field.whole:
         return _classes(table, columns.label, columns.positive)
-    return _numbers(table, columns.label, replace(field, required=False), columns)
-
-
-def _numbers(table: pa.Table, name: str, field: Field, columns: Columns) -> Floats:
-    """NaN where a value is missing. Raises ``InvalidFile`` for one that the field cannot hold."""
-    task = columns.task.name
-    column = feature_column(name, table[name], untyped=_is_text(table[name]), numeric=True)
-    values = column.values
-    for row in np.flatnonzero([not isinstance(value, float | None) for value in values])[:1]:
-        raise InvalidFile(
-            f"column {name!r} is not numeric: it has {values[row]!r}; the task {task} expects"
-            f" {field.expected}"
-        )
-    numbers = values.astype(np.float64)
-    wrong = numbers[~field.holds(numbers)]
-    if wrong.size:
-        value = "is missing" if np.isnan(wrong[0]) else f"is {wrong[0]:.15g}"
-        raise InvalidFile(
-            f"a value in column {name!r} {value}: the task {task} expects {field.expected} (--task"
-            " names another task)"
-        )
-    return field.rounded(numbers)
-
-
-def _is_text(column: pa.ChunkedArray) -> bool:
-    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
+    return numbers_of(table, columns.label, replace(field, required=False), columns)
 
 
 def _predictions(table: pa.Table, name: str, field: Field, columns: Columns) -> Floats:
     if not field.whole:
-        numbers = _numbers(table, name, field, columns)
+        numbers = numbers_of(table, name, field, columns)
         _check_inferred(name, numbers, columns)
         return numbers
     predicted = _classes(table, name, columns.positive, also_numbers=True)
@@ -90,7 +86,7 @@ def _check_inferred(name: str, numbers: Floats, columns: Columns) -> None:
     if columns.inferred and np.unique(numbers).size <= 2:
         raise InvalidFile(
             f"column {name!r} has no more than two values: of a classifier, give the column of its"
-            " scores with --score; of a regression, say so with --task regression"
+            " scores with --score, or say --task multiclass; of a regression, --task regression"
         )
 
 

@@ -8,6 +8,7 @@ only, so every run sends the same ones.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from driftline.errors import BadInput
 from monitor.counts.values import Column
 from producers.contract.arrow_columns import ARROW_HEADER, PREDICTION, ipc_stream
-from producers.simulation.replay import LABELS, PREDICTIONS, Event, Pace, Replay, sent
+from producers.simulation.replay import LABELS, PREDICTIONS, Event, Pace, Replay
 
 MOST_ROWS = 1_000  # of a message
 MOST_BYTES = 700_000  # Kafka takes 1 MB by default
@@ -77,21 +78,25 @@ def _predictions(replay: Replay) -> pa.Table:
         "id": pa.array(rows.ids, pa.string()),
         "time": _times(rows.time_ms),
         **{name: _repeated(text, len(rows)) for name, text in names.items()},
-        **replay.outputs(),
+        **{name: _output(values) for name, values in replay.outputs().items()},
     }
     features = {name: _feature(name, values) for name, values in rows.features.items()}
     return pa.table({**columns, **features})
 
 
 def _labels(replay: Replay, labelled: Ints) -> pa.Table:
-    label = np.empty(0) if replay.rows.label is None else replay.rows.label
     columns = {
         "id": pa.array(replay.rows.predictions.ids, pa.string()).take(pa.array(labelled)),
         "time": _times(replay.label_times(labelled)),
         "model": _repeated(replay.model, labelled.size),
-        "label": sent(label[labelled], replay.task.contract.label),
+        "label": _output(replay.label_values(labelled)),
     }
     return pa.table(columns)
+
+
+def _output(values: NDArray[Any]) -> pa.Array:
+    """Numbers, classes, or the numbers of classes by name: a struct."""
+    return _feature("prediction", values) if values.dtype == object else pa.array(values)
 
 
 def _times(time_ms: Ints) -> pa.Array:

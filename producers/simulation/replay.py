@@ -19,10 +19,9 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows
 from monitor.counts.task import Field, Task
-from monitor.counts.values import Column
+from monitor.counts.values import Coded, Column
 from monitor.tasks.binary import BINARY
 from producers.contract.records import (
     Feature,
@@ -78,13 +77,7 @@ class Replay:
         if limit is None:
             return self
         rows, label, time_ms = self.rows.predictions, self.rows.label, self.rows.label_time_ms
-        first = Predictions(
-            rows.ids[:limit],
-            rows.time_ms[:limit],
-            rows.score[:limit],
-            rows.predicted[:limit],
-            {name: values[:limit] for name, values in rows.features.items()},
-        )
+        first = rows.between(0, limit)
         label = None if label is None else label[:limit]
         time_ms = None if time_ms is None else time_ms[:limit]
         return replace_rows(self, rows=ReferenceRows(first, label, time_ms))
@@ -119,9 +112,28 @@ class Replay:
     def outputs(self) -> Mapping[str, NDArray[Any]]:
         """The fields of the task that predictions have, one value a row."""
         rows, contract = self.rows.predictions, self.task.contract
+        if rows.classes is not None:
+            return self._classes(rows.score, rows.classes)
         score, prediction = self.task.sent(rows.score, rows.predicted)
         fields = (("score", contract.score, score), ("prediction", contract.prediction, prediction))
         return {name: sent(values, field) for name, field, values in fields if field is not None}
+
+    def _classes(self, score: NDArray[np.float64], classes: Coded) -> Mapping[str, NDArray[Any]]:
+        """Predicted classes, and the probability of each class of the task."""
+        found: dict[str, NDArray[Any]] = {"prediction": objects(classes.values)[classes.code]}
+        if score.ndim > 1:
+            found["scores"] = objects([self._scores(row) for row in score.tolist()])
+        return found
+
+    def _scores(self, row: Sequence[float]) -> dict[str, float] | None:
+        return None if np.isnan(row[0]) else dict(zip(self.task.score_names, row, strict=True))
+
+    def label_values(self, labelled: NDArray[np.int64]) -> NDArray[Any]:
+        """The labels of rows as they are sent."""
+        labels = np.empty(0) if self.rows.label is None else self.rows.label[labelled]
+        if self.task.contract.label.names:
+            return objects(self.task.names(labels))
+        return sent(labels, self.task.contract.label)
 
     def _predictions(self) -> Iterator[Event]:
         return map(_prediction, self._records(0))
@@ -139,15 +151,15 @@ class Replay:
                 _features({name: values[chunk] for name, values in rows.features.items()}),
                 outputs["score"][chunk].tolist() if "score" in outputs else repeat(None),
                 outputs["prediction"][chunk].tolist() if "prediction" in outputs else repeat(None),
+                outputs["scores"][chunk].tolist() if "scores" in outputs else repeat(None),
             )
 
     def _label_events(self, labelled: NDArray[np.int64]) -> Iterator[Event]:
-        labels = np.empty(0) if self.rows.label is None else self.rows.label
         ids, times = self.rows.predictions.ids, self.label_times(labelled)
         for row, time_ms, label in zip(
             labelled.tolist(),
             times.tolist(),
-            sent(labels[labelled], self.task.contract.label).tolist(),
+            self.label_values(labelled).tolist(),
             strict=True,
         ):
             yield _label(LabelRecord(ids[row], time_ms, self.model, label))
@@ -216,6 +228,13 @@ def _features(columns: Mapping[str, Column]) -> Iterator[dict[str, Feature]]:
         return repeat({})
     values = [c.tolist() if isinstance(c, np.ndarray) else c for c in columns.values()]
     return (dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True))
+
+
+def objects(values: Sequence[Any]) -> NDArray[Any]:
+    """One element for each value, whatever it is; shape (n,)."""
+    found: NDArray[Any] = np.empty(len(values), dtype=object)
+    found[:] = values
+    return found
 
 
 def sent(values: NDArray[np.float64], field: Field) -> NDArray[Any]:

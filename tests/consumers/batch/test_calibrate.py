@@ -201,7 +201,7 @@ def test_predictions_of_a_topic_are_rows_in_event_time_with_missing_values():
         prediction(2, model="other", age=3.0),
         Record("predictions", 0, 3, b"key", b"no JSON"),
     ]
-    rows = predictions_of(records, "loans", "1", ignore=("income",)).predictions
+    rows = predictions_of(records, "loans", "1", ignore=("income",))[0].predictions
     assert rows.ids == ["1", "0"]
     assert {name: list(column) for name, column in rows.features.items()} == {
         "branch": ["north", None]
@@ -216,7 +216,7 @@ def test_predictions_of_a_topic_may_be_arrow():
         Record("predictions", 0, 0, b"key", message(table), headers),
         Record("predictions", 0, 1, b"key", b"no Arrow", headers),
     ]
-    rows = predictions_of(records, "loans", "1").predictions
+    rows = predictions_of(records, "loans", "1")[0].predictions
     assert rows.ids == ["b", "c"]
     assert list(rows.features["income"]) == [None, 3.0]
 

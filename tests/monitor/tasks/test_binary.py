@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from monitor.counts.counts import Counts
-from monitor.counts.task import NO_LABEL
+from monitor.counts.task import NO_LABEL, Labelled
 from monitor.tasks.binary import BINARY
 
 NOT_SENT = np.full(3, np.nan)
@@ -40,7 +40,8 @@ def test_reference_that_is_not_binary_is_refused_with_a_sentence(score, label, w
 
 def test_binary_cells_of_labelled_rows_tell_prediction_score_and_label_apart():
     predicted, label = np.array([0, 0, 1, 1]), np.array([0.0, 1.0, 0.0, 1.0])
-    cells = BINARY.label_cells(np.array([0.0, 0.0, 0.5, 1.0]), predicted, label)
+    rows = Labelled(np.array([0.0, 0.0, 0.5, 1.0]), predicted, label)
+    cells = BINARY.label_cells(rows)
     assert cells["outcomes"].tolist() == [0, 1, 2, 3]
     assert cells["scores_labels"].tolist() == [0, 1, 10_000, 19_999]
     assert BINARY.pane_errors({"outcomes": Counts.of([0, 1, 2, 3], [9, 1, 2, 9])}) == 3
