@@ -6,7 +6,7 @@ A Kafka and a PostgreSQL of its own, one worker of each role, three models. Ever
 worker is killed and started again. After a third of the time the broker is killed, after two thirds
 the database is stopped, each for fifteen seconds. Printed every minute: rows in and out, and the
 memory of each process. At the end the same records go through roles that nobody disturbs. Ends
-with 1 if windows, alerts or counts differ, or the database does not hold what was published.
+with 1 if windows, alerts, decisions or counts differ, or the database holds something else.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ WITHIN_S = 600.0  # the last windows are final
 class Outcome:
     windows: Windows
     alerts: list[str]
+    decisions: list[dict[str, Any]]
     counts: dict[str, dict[str, int]]
 
 
@@ -71,6 +72,7 @@ class Soak:
         equal = {
             "windows": found.windows == expected.windows,
             "alerts": found.alerts == expected.alerts,
+            "decisions": found.decisions == expected.decisions,
             "counts": found.counts == expected.counts,
             "database": stored == published,
         }
@@ -103,7 +105,7 @@ class Soak:
         troubles = iter(self._troubles(deployment, broker, server, total_s))
         at_s, trouble = next(troubles)
         next_minute_s = 0.0
-        while self.sent < len(records):
+        while self.sent < len(records) or at_s < float("inf"):
             passed_s = time.monotonic() - began_s
             if passed_s >= at_s:
                 trouble()
@@ -112,8 +114,9 @@ class Soak:
                 self._say_state(deployment, passed_s)
                 next_minute_s += 60
             due = min(len(records), int(self.rate * (time.monotonic() - began_s)) + 1)
-            deployment.send(records[self.sent : due])
-            self.sent = due
+            if due > self.sent:
+                deployment.send(records[self.sent : due])
+                self.sent = due
             time.sleep(0.2)
 
     def _troubles(
@@ -187,6 +190,7 @@ def outcome(deployment: Deployment) -> Outcome:
     return Outcome(
         deployment.windows(),
         [event["id"] for event in deployment.alerts()],
+        deployment.decisions(),
         {topic: deployment.total(topic) for topic in topics},
     )
 

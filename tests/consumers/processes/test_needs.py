@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,15 @@ from confluent_kafka import KafkaError, KafkaException
 
 from consumers.database.database import Database, DatabaseUnavailable
 from consumers.kafka.outage import Outage
+from consumers.messages.reading import UnreadableMessage
+from consumers.messages.records import Record
 from consumers.processes import needs
 from consumers.processes.needs import Needs
 from driftline.errors import DiskFull
 from driftline.settings import load_settings
 from producers.kafka.errors import MissingTopic
+
+CLOCK = Record("detect-state", 0, 7, b"clock/0", b'{"schema": 2}')
 
 
 @pytest.fixture
@@ -35,6 +40,7 @@ def found(tmp_path: Path) -> Needs:
         (DatabaseUnavailable("no connection"), "the database"),
         (DiskFull("no room"), "room on the disk of"),
         (OSError(errno.ENOSPC, "No space left on device"), "room on the disk of"),
+        (UnreadableMessage(CLOCK, "schema 2"), "state that this release can read"),
     ],
 )
 def test_each_error_names_what_is_missing(found, error, name):
@@ -46,6 +52,38 @@ def test_each_error_names_what_is_missing(found, error, name):
 @pytest.mark.parametrize("error", [OSError(errno.EACCES, "denied"), MissingTopic("no topic")])
 def test_other_errors_are_no_outages(found, error):
     assert found.missing(error) is None
+
+
+class Topic:
+    """Stands in for the reader of a topic with these offsets of the key ``clock/0``."""
+
+    def __init__(self, *offsets: int) -> None:
+        self._offsets = offsets
+
+    def __call__(self, *_: object) -> Topic:
+        return self
+
+    def __enter__(self) -> Topic:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def records(self) -> list[Record]:
+        other = replace(CLOCK, offset=99, key=b"clock/1")
+        return [*(replace(CLOCK, offset=offset) for offset in self._offsets), other]
+
+
+@pytest.mark.parametrize(
+    ("offsets", "is_back"), [((7,), False), ((3, 7), False), ((7, 9), True), ((), True)]
+)
+def test_state_that_cannot_be_read_is_back_once_it_is_replaced_or_deleted(
+    found, monkeypatch, offsets, is_back
+):
+    monkeypatch.setattr(needs, "TopicReader", Topic(*offsets))
+    missing = found.missing(UnreadableMessage(CLOCK, "schema 2"))
+    assert missing is not None
+    assert missing.is_back() == is_back
 
 
 def test_a_broker_that_does_not_answer_is_not_back(found, monkeypatch):

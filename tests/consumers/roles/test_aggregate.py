@@ -21,6 +21,7 @@ from consumers.messages.joins import (
     identity,
     identity_partition,
 )
+from consumers.messages.reading import UnreadableMessage
 from consumers.messages.records import (
     Batch,
     CommittedOffset,
@@ -721,6 +722,18 @@ def test_group_that_would_count_records_twice_is_refused(offset, sentence):
     Worker(aggregate(log), log, SOURCES).work()
     with pytest.raises(UnfitPosition, match=sentence):
         aggregate(log).on_partitions_assigned({P0: CommittedOffset(offset)})
+
+
+def test_position_that_cannot_be_read_is_refused_with_its_place_unless_a_later_one_replaces_it():
+    log = new_log()
+    send(log, (P0, prediction()))
+    Worker(aggregate(log), log, SOURCES).work()
+    good = log.read(TopicPartition("positions", 0))[-1]
+    log.append(Message("positions", good.key, b'{"schema": 2}', 0))
+    with pytest.raises(UnreadableMessage, match="topic positions, partition 0, offset "):
+        positions_of(log).load(SOURCES)
+    log.append(Message("positions", good.key, good.value, 0))
+    assert positions_of(log).load(SOURCES)
 
 
 def test_group_whose_positions_are_lost_is_refused():

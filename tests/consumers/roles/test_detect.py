@@ -24,6 +24,7 @@ import consumers.roles.finding_messages
 import consumers.roles.learning
 from consumers.messages.alerts import decode_alert
 from consumers.messages.arrow import ARROW_HEADERS, JSON_HEADERS
+from consumers.messages.detect_state import clock_message
 from consumers.messages.progress import (
     JoinProgress,
     SourceProgress,
@@ -45,6 +46,7 @@ from monitor.events.progress import AppendTimes, EventTime, Seen
 from monitor.identity import Key
 from monitor.plan import Retraining
 from monitor.tasks.binary import BINARY
+from monitor.windows.clocks import AppendClock
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import WindowFinding
 from monitor.windows.learned import Learned
@@ -810,10 +812,17 @@ def test_foreign_messages_in_detect_state_are_skipped_and_counted(log, tmp_path)
     assert (counts["foreign"], counts["models"], counts["panes"]) == (3, 1, 1)
 
 
-def test_clock_of_another_schema_ends_detect_with_its_place(log, tmp_path):
+def test_clock_of_another_schema_is_refused_with_its_place(log, tmp_path):
     log.append(Message("detect-state", b"clock/0", b'{"schema": 2}', 0))
     with pytest.raises(UnreadableMessage, match="topic detect-state, partition 0, offset 0: "):
         Worker(detect(log, tmp_path), log, [S0])
+
+
+def test_clock_of_another_schema_is_no_matter_once_a_later_one_replaces_it(log, tmp_path):
+    """Compaction has not removed it yet."""
+    log.append(Message("detect-state", b"clock/0", b'{"schema": 2}', 0))
+    log.append(clock_message(0, AppendClock()))
+    Worker(detect(log, tmp_path), log, [S0])
 
 
 def test_what_the_registration_has_learned_is_not_learned_again(tmp_path, monkeypatch):
