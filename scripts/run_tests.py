@@ -9,6 +9,7 @@ The output of the tests on Kafka follows that of the others.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -35,7 +36,10 @@ def main(options: Sequence[str]) -> int:
 
 def _pytest(marked: str, *options: str, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "pytest", "-m", marked, *options]
-    return subprocess.Popen(command, stdout=output, stderr=output and subprocess.STDOUT)
+    # Hundreds of processes are started: each would compile all modules again.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    errors = output and subprocess.STDOUT
+    return subprocess.Popen(command, stdout=output, stderr=errors, env=environment)
 
 
 def _code(process: subprocess.Popen[bytes]) -> int:

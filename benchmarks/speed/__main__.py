@@ -2,6 +2,7 @@
 
 python -m benchmarks.speed kernel     counting and deciding, in one process
 python -m benchmarks.speed aggregate  the role aggregate, on Arrow and on JSON
+python -m benchmarks.speed ingest     the role ingest, beside rows in the form of Driftline
 python -m benchmarks.speed join       the role join, beside RocksDB alone
 python -m benchmarks.speed detect     the role detect: a pane, and the memory of a model
 python -m benchmarks.speed produce    replay to a real Kafka, as Arrow and as JSON
@@ -10,12 +11,13 @@ python -m benchmarks.speed api        the API with 50 clients
 
 import click
 
-from benchmarks.speed import aggregate, api, detect, join, kernel, produce
+from benchmarks.speed import aggregate, api, detect, ingest, join, kernel, produce
 
 commands = click.Group(
     commands={
         "kernel": kernel.main,
         "aggregate": aggregate.main,
+        "ingest": ingest.main,
         "join": join.main,
         "detect": detect.main,
         "produce": produce.main,

@@ -11,6 +11,7 @@ from driftline.configuration.sources import last_step
 
 Features = dict[str, Any]
 DEEPEST = 20  # inner objects
+_CONTAINERS = {dict, list}
 
 
 def features_reader(
@@ -56,7 +57,7 @@ def _subtree_reader(path: str, exclude: frozenset[str]) -> Callable[[Scope], Fea
 
 
 def _flat(found: Features, exclude: frozenset[str]) -> Features:
-    if any(isinstance(value, dict | list) for value in found.values()):
+    if not _CONTAINERS.isdisjoint(map(type, found.values())):
         found = dict(_leaves(found, "", 0))
     if exclude:
         return {name: value for name, value in found.items() if name not in exclude}

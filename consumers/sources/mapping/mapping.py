@@ -62,6 +62,8 @@ class SourceMapping:
 
     def takes(self, document: Any, record: Callable[[], Record]) -> bool:
         """Whether the record has the values of ``where``."""
+        if not self._where:
+            return True
         scope = Scope(document, document, record, 0)
         return all(_comparable(_value(read, scope)) in values for read, values in self._where)
 
