@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hmac
+import math
 from collections.abc import Sequence
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -11,19 +11,28 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.limits import RequestLimit
 from api.problems import problem
+from driftline.configuration.tokens import AccessToken, digest_of
+
+READING = ("GET", "HEAD", "OPTIONS")
 
 
 class AccessControl:
     """Checks each request before it is routed, also those for paths that do not exist.
+
+    With tokens, a request carries one whose scope is `read`, or `write` for other methods than
+    those that read, and that has not sent too many requests.
 
     Without tokens, the address that was connected to has to be a loopback address, and the header
     ``Host`` has to name this machine or ``host``. A web page whose domain was made to resolve to
     127.0.0.1 (DNS rebinding) sends its own domain as ``Host``.
     """
 
-    def __init__(self, app: ASGIApp, tokens: Sequence[str], host: str) -> None:
-        self._app, self._tokens = app, [token.encode() for token in tokens]
+    def __init__(
+        self, app: ASGIApp, tokens: Sequence[AccessToken], limit: RequestLimit, host: str
+    ) -> None:
+        self._app, self._tokens, self._limit = app, tokens, limit
         self._host = host.lower()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,18 +42,28 @@ class AccessControl:
     def _denied(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         if self._tokens:
-            return None if self._has_token(headers) else _no_token()
+            return self._without_permission(scope["method"], headers)
         if not _is_local(scope):
             return _not_loopback()
         host = _hostname(headers.get("host", ""))
         return None if is_loopback(host) or host == self._host else _foreign_host(host)
 
-    def _has_token(self, headers: Headers) -> bool:
+    def _without_permission(self, method: str, headers: Headers) -> Response | None:
+        token = self._token(headers)
+        if token is None:
+            return _no_token()
+        scope = "read" if method in READING else "write"
+        if scope not in token.scopes:
+            return _missing_scope(scope)
+        wait_s = self._limit.take(token.digest)
+        return _too_many(wait_s) if wait_s else None
+
+    def _token(self, headers: Headers) -> AccessToken | None:
         """Compares with all tokens, each in constant time."""
         scheme, _, token = headers.get("authorization", "").partition(" ")
-        given = token.strip().encode("latin-1")
-        matches = [hmac.compare_digest(given, valid) for valid in self._tokens]
-        return scheme.lower() == "bearer" and any(matches)
+        digest = digest_of(token.strip().encode("latin-1"))
+        matching = [valid for valid in self._tokens if valid.matches(digest)]
+        return matching[0] if matching and scheme.lower() == "bearer" else None
 
 
 def is_loopback(host: str) -> bool:
@@ -80,6 +99,21 @@ def _no_token() -> Response:
         "a bearer token is required: send the header 'Authorization: Bearer TOKEN' with one of"
         " [api] tokens",
         headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def _missing_scope(scope: str) -> Response:
+    return problem(
+        403,
+        f"this token has no scope {scope!r}: use one that `driftline token --scope {scope}` made",
+    )
+
+
+def _too_many(wait_s: float) -> Response:
+    return problem(
+        429,
+        "too many requests with this token: wait, or raise [api] requests_per_minute",
+        headers={"Retry-After": str(math.ceil(wait_s))},
     )
 
 

@@ -7,15 +7,21 @@ from collections.abc import Callable
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.middleware.gzip import GZipMiddleware
 
+from api import documentation
 from api.access import AccessControl
 from api.conditional import KeptAnswers
 from api.events import StreamControl
 from api.head import HeadAsGet
+from api.limits import BodyLimit, RequestLimit
 from api.openapi import install_openapi
 from api.problems import install_problem_handlers
 from api.routes import drift, health, incidents, metrics, models, retraining
+from api.security_headers import SecurityHeaders
 from consumers.database.database import Database
+from driftline.configuration.sections import ApiSection
+from driftline.configuration.tokens import AccessToken
 from driftline.settings import Settings
 
 DESCRIPTION = """Findings of Driftline: windows of event time, compared with the reference of their
@@ -34,23 +40,42 @@ def create_app(
     streams: StreamControl | None = None,
 ) -> FastAPI:
     """``database`` is opened for reading. It may not exist yet: each request tries again."""
-    app = FastAPI(title="Driftline", version="1", description=DESCRIPTION)
+    app = FastAPI(
+        title="Driftline",
+        version="1",
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # a redirect would repeat the Host header that the client sent
+    )
     app.state.database, app.state.clock_ms = database, clock_ms
     app.state.kept = KeptAnswers()
-    app.state.streams = StreamControl() if streams is None else streams
-    for routes in (health, models, incidents, metrics, drift, retraining):
+    app.state.streams = streams or StreamControl(most=settings.api.max_streams)
+    for routes in (documentation, health, models, incidents, metrics, drift, retraining):
         app.include_router(routes.router)
     install_problem_handlers(app)
-    tokens = [token.get_secret_value() for token in settings.api.tokens]
+    _add_middleware(app, settings.api)
+    install_openapi(app, tokens=bool(settings.api.tokens))
+    return app
+
+
+def _add_middleware(app: FastAPI, section: ApiSection) -> None:
+    """The one that is added last comes first."""
+    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(AccessControl, tokens=tokens, host=settings.api.host)
-    if settings.api.cors_origins:  # outermost: a browser asks for permission without a token
+    app.add_middleware(BodyLimit)
+    app.add_middleware(
+        AccessControl,
+        tokens=[AccessToken.parse(token.get_secret_value()) for token in section.tokens],
+        limit=RequestLimit(section.requests_per_minute),
+        host=section.host,
+    )
+    if section.cors_origins:  # a browser asks for permission without a token
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=settings.api.cors_origins,
+            allow_origins=section.cors_origins,
             allow_methods=["GET", "HEAD"],
             allow_headers=["Authorization", "If-None-Match", "Last-Event-ID"],
             expose_headers=["ETag"],
         )
-    install_openapi(app, tokens=bool(tokens))
-    return app
+    app.add_middleware(SecurityHeaders)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import ssl
 from types import FrameType
 
 import click
@@ -13,6 +14,8 @@ from fastapi import FastAPI
 from api.access import is_loopback
 from api.app import create_app
 from consumers.database.database import Database, InvalidDatabase
+from driftline.configuration.sections import ApiSection
+from driftline.configuration.tokens import SCOPES, new_token
 from driftline.errors import InvalidSettings
 from driftline.settings import Settings, load_settings
 
@@ -40,17 +43,55 @@ def api(context: click.Context, host: str | None, port: int | None) -> None:
             f"without tokens the API listens on loopback only, not on {host}: set [api] tokens,"
             " or use 127.0.0.1"
         )
-    serve(create_app(database, settings), _listen(host, port))
+    _check_certificate(settings.api)
+    serve(create_app(database, settings), _listen(host, port), settings.api)
 
 
-def serve(app: FastAPI, listening: socket.socket) -> None:
+def _check_certificate(section: ApiSection) -> None:
+    if section.tls_certificate is None or section.tls_key is None:
+        return
+    try:
+        ssl.create_default_context().load_cert_chain(section.tls_certificate, section.tls_key)
+    except OSError as error:  # ``SSLError`` is one
+        reason = getattr(error, "reason", None) or error.strerror
+        raise click.UsageError(
+            f"[api] tls_certificate {str(section.tls_certificate)!r} and tls_key"
+            f" {str(section.tls_key)!r} cannot be used: {reason}"
+        ) from error
+
+
+def serve(app: FastAPI, listening: socket.socket, section: ApiSection) -> None:
     """Runs until SIGINT or SIGTERM. Then event streams end, and other answers have 5 s."""
     config = uvicorn.Config(
-        app, log_config=None, log_level="warning", timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S
+        app,
+        log_config=None,
+        log_level="warning",
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
+        server_header=False,
+        ssl_certfile=section.tls_certificate,
+        ssl_keyfile=section.tls_key,
     )
     host, port = listening.getsockname()[:2]
-    click.echo(f"API: http://{f'[{host}]' if ':' in host else host}:{port}/docs")
+    scheme = "https" if config.is_ssl else "http"
+    click.echo(f"API: {scheme}://{f'[{host}]' if ':' in host else host}:{port}/docs")
     _Server(config).run(sockets=[listening])
+
+
+@click.command("token")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(SCOPES),
+    multiple=True,
+    default=("read",),
+    show_default=True,
+    help="What the token permits; may be repeated.",
+)
+def token(scopes: tuple[str, ...]) -> None:
+    """Make a token of the API. Only its hash is kept, in the configuration."""
+    text, setting = new_token(scopes)
+    click.echo(f"token, shown only now, for the client:  {text}")
+    click.echo(f'for the API, in [api] tokens:           "{setting}"')
 
 
 class _Server(uvicorn.Server):

@@ -18,7 +18,10 @@ from typing import Any
 from fastapi import Request, Response
 from pydantic import BaseModel
 
+from api.answers import Page
 from api.dependencies import JSON, database
+from api.parameters import TableQuery
+from api.table import Format, table_response
 
 MAX_KEPT_BYTES = 32 * 2**20
 _RELEASE = version("driftline")
@@ -70,11 +73,28 @@ def conditional(endpoint: Callable[..., BaseModel]) -> Callable[..., Response]:
             kept: KeptAnswers = request.app.state.kept
             body = kept.get(_address(request), tag)
             if body is None:
-                body = endpoint(snapshot, **parameters).model_dump_json().encode()
+                found = endpoint(snapshot, **parameters)
+                if (table_format := _table_format(parameters)) is not None:
+                    return _table(found, table_format, request, headers)
+                body = found.model_dump_json().encode()
                 kept.add(_address(request), tag, body)
         return Response(body, headers=headers, media_type=JSON)
 
     return answer
+
+
+def _table_format(parameters: Mapping[str, Any]) -> Format | None:
+    query = parameters.get("query")
+    return query.format if isinstance(query, TableQuery) and query.format != "json" else None
+
+
+def _table(
+    found: BaseModel, table_format: Format, request: Request, headers: Mapping[str, str]
+) -> Response:
+    assert isinstance(found, Page)
+    response = table_response(found.items, found.next, table_format, _address(request))
+    response.headers.update(headers)
+    return response
 
 
 def _tag(meta: Mapping[str, str]) -> str:

@@ -18,21 +18,51 @@ from typing import Any
 import anyio
 from sqlalchemy import Row
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
+from api.problems import RETRY_AFTER_S, problem
 from api.queries import newest_sequence, sequence_of_event, transitions_after
 from consumers.database.database import Database, DatabaseUnavailable
 
 BATCH_SIZE = 500
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StreamControl:
-    """How often a stream polls the database, sends a comment while idle, and when it ends."""
+    """How often a stream polls, sends a comment while idle, when it ends, and how many are open."""
 
     poll_s: float = 1.0
     comment_s: float = 15.0
     close_after_s: float | None = None  # clients reconnect by themselves; None: never
+    most: int = 100  # open at once
     stopping: threading.Event = field(default_factory=threading.Event)
+    open: int = 0
+
+
+class EventStream(StreamingResponse):
+    """A stream, or a problem if too many are open."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, frames: AsyncIterator[str], control: StreamControl) -> None:
+        super().__init__(frames, headers={"Cache-Control": "no-store"})
+        self._control = control
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._control.open >= self._control.most:
+            await _too_many(self._control.most)(scope, receive, send)
+            return
+        self._control.open += 1
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._control.open -= 1
+
+
+def _too_many(most: int) -> Response:
+    detail = f"{most} event streams are open: try again, or raise [api] max_streams"
+    return problem(503, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 def start_sequence(database: Database, last_event: str | None) -> int:

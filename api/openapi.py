@@ -25,7 +25,7 @@ def _document(app: FastAPI, tokens: bool) -> dict[str, Any]:
     if tokens:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]
-    common = problem_responses(401 if tokens else 403, 500, 503)
+    common = problem_responses(*([401, 403, 429] if tokens else [403]), 500, 503)
     for operation in _operations(document):
         operation["responses"].update({str(status): text for status, text in common.items()})
     return document

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
+from api.table import Format
 from api.times import Instant
 from monitor.identity import MAX_SEGMENT
 
@@ -63,6 +64,16 @@ class HistoryQuery(PageQuery, RangeQuery):
     """Windows of a model version or segment, newest first."""
 
 
+class TableQuery(HistoryQuery):
+    """The same, also as a table."""
+
+    format: Format = Field(
+        "json",
+        description="`csv` or `arrow` (an IPC stream): a table with a row for each item, whose"
+        " next page is in the header `Link`.",
+    )
+
+
 class WindowsQuery(HistoryQuery):
     distributions: bool = Field(
         True,
@@ -70,7 +81,7 @@ class WindowsQuery(HistoryQuery):
     )
 
 
-class FeatureHistoryQuery(HistoryQuery):
+class FeatureHistoryQuery(TableQuery):
     """One feature of a model version or segment, newest first."""
 
     feature: _Text = Field(description="Name of the feature.")

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from consumers.database.database import DatabaseUnavailable, ForeignDatabase
+from driftline.logs import without_secrets
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class RequestProblem(Exception):
 def problem(
     status: int, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any
 ) -> JSONResponse:
-    title = HTTPStatus(status).phrase
+    title, detail = HTTPStatus(status).phrase, without_secrets(detail)
     content = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     return JSONResponse({**content, **members}, status, headers, media_type=MEDIA_TYPE)
 
@@ -69,9 +70,11 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 _DESCRIPTIONS = {
     400: "Several models are registered, and the request selects none; the answer lists them.",
     401: "The bearer token is missing or wrong.",
-    403: "Without tokens, only requests over loopback to a name of this machine are answered.",
+    403: "The token has no scope for this method. Without tokens: the request does not come over"
+    " loopback to a name of this machine.",
     404: "There is no such model, version, incident or page.",
     422: "A parameter is unknown or invalid; the answer names it.",
+    429: "The token has sent too many requests; `Retry-After` says how long to wait.",
     500: "Internal error; see the log of the API.",
     503: "The database cannot be read: it is missing, empty, locked or unreachable.",
 }

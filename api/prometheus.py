@@ -7,10 +7,12 @@ conventions of Prometheus: base units, times as Unix timestamps, ``_total`` for 
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.metadata import version
 from typing import Any
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -27,6 +29,7 @@ from api.queries import (
 from monitor.identity import Key
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4  # every Prometheus reads it
+MAX_SAMPLES = 5_000  # of each metric: thousands of features or segments would fill Prometheus
 Sample = tuple[Sequence[str], float | None]  # values of the labels, and the value
 
 _RESETS = "Restarts at zero when the role `aggregate` rebuilds its state (a counter reset)."
@@ -49,10 +52,30 @@ class FindingsCollector(Collector):
         self._connection, self._workers, self._heartbeats = connection, workers, heartbeats
 
     def collect(self) -> Iterator[Metric]:
-        yield from _worker_metrics(self._workers)
-        yield from _record_metrics(self._heartbeats)
-        yield _open_incidents(self._connection)
-        yield from _window_metrics(self._connection, _default_versions(self._connection))
+        yield _build_info()
+        metrics = [
+            *_worker_metrics(self._workers),
+            *_record_metrics(self._heartbeats),
+            _open_incidents(self._connection),
+            *_window_metrics(self._connection, _default_versions(self._connection)),
+        ]
+        yield from (*metrics, _bounded(metrics))
+
+
+def _build_info() -> Metric:
+    labels = {"version": version("driftline"), "python": platform.python_version()}
+    return InfoMetricFamily("driftline_build", "The release of the API.", value=labels)
+
+
+def _bounded(metrics: Sequence[Metric]) -> Metric:
+    """Cuts each metric to ``MAX_SAMPLES``, and tells how many samples were left out."""
+    left_out = [((metric.name,), len(metric.samples) - MAX_SAMPLES) for metric in metrics]
+    for metric in metrics:
+        del metric.samples[MAX_SAMPLES:]
+    text = f"Samples that were left out: a metric has at most {MAX_SAMPLES:,}."
+    return _gauge(
+        "driftline_left_out_samples", text, ("metric",), [one for one in left_out if one[1] > 0]
+    )
 
 
 def _worker_metrics(workers: Sequence[Worker]) -> Iterator[Metric]:
@@ -134,7 +157,14 @@ def _window_metrics(connection: Connection, keys: Sequence[Key]) -> Iterator[Met
         "Distance of a feature from the reference in the newest window, 0 to 1: Kolmogorov-Smirnov,"
         " or for categories the largest difference of a proportion.",
         (*Key._fields, "feature"),
-        [sample for key, row in windows if row for sample in _distances(key, row)],
+        [sample for key, row in windows if row for sample in _of_features(key, row, "statistic")],
+    )
+    yield _gauge(
+        "driftline_feature_threshold",
+        "The distance of a feature that sampling noise alone exceeds no more often than the budget"
+        " of false alarms allows.",
+        (*Key._fields, "feature"),
+        [sample for key, row in windows if row for sample in _of_features(key, row, "threshold")],
     )
     yield _gauge(
         "driftline_performance_metric",
@@ -144,9 +174,9 @@ def _window_metrics(connection: Connection, keys: Sequence[Key]) -> Iterator[Met
     )
 
 
-def _distances(key: Key, row: Row[Any]) -> Iterator[Sample]:
+def _of_features(key: Key, row: Row[Any], field: str) -> Iterator[Sample]:
     for feature in row.data["features"]:
-        yield (*key, feature["name"]), feature["statistic"]
+        yield (*key, feature["name"]), feature.get(field)
 
 
 def _metrics(key: Key, row: Row[Any]) -> Iterator[Sample]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from driftline.configuration.tokens import is_hashed
 from driftline.settings import Settings
 
 API_VARIABLE, TOKEN_VARIABLE = "DRIFTLINE_DASHBOARD__API", "DRIFTLINE_DASHBOARD__TOKEN"
@@ -26,7 +27,9 @@ def resolve_api_address(
     if address := environment.get(API_VARIABLE):
         return ApiAddress(address, token)
     api = load_settings().api
-    tokens = [configured.get_secret_value() for configured in api.tokens]
+    settings = [configured.get_secret_value() for configured in api.tokens]
+    tokens = [setting for setting in settings if not is_hashed(setting)]
     host = _LOOPBACK.get(api.host, api.host)
-    address = f"http://{f'[{host}]' if ':' in host else host}:{api.port}"
+    scheme = "http" if api.tls_certificate is None else "https"
+    address = f"{scheme}://{f'[{host}]' if ':' in host else host}:{api.port}"
     return ApiAddress(address, token or (tokens[0] if tokens else None))

@@ -12,6 +12,7 @@ import click
 
 from driftline import logs
 from driftline.commands import Command
+from driftline.terminal import echo
 
 BAD_INPUT, TROUBLE = 2, 1  # exit codes
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -53,7 +54,7 @@ class Cli(click.Group):
             if ctx.params.get("log_format") == "json":
                 logging.getLogger("driftline").error("%s", error)
             else:
-                click.echo(f"driftline: {error}", err=True)
+                echo(f"driftline: {error}", err=True)
             ctx.exit(code)
 
 

@@ -48,6 +48,7 @@ COMMANDS = {
     ),
     "consume": Command("consumers.commands.consume:consume", "Run the workers of all roles."),
     "api": Command("api.commands:api", "Serve the REST API."),
+    "token": Command("api.commands:token", "Make a token of the API."),
     "dashboard": Command("dashboard.commands:dashboard", "Serve the dashboard."),
     "alerts": Command("consumers.commands.alerts:alerts", "Print alerts as they are published."),
     "dead-letters": Command(

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from types import TracebackType
 
+from driftline.terminal import printable_lines
+
 FORMATS = ("text", "json")
 SHORTEST = 4  # characters of a secret; shorter ones would hide parts of ordinary words
 
@@ -45,7 +47,7 @@ class Text(logging.Formatter):
         super().__init__("%(levelname)s %(name)s: %(message)s" if slot is None else worker)
 
     def format(self, record: logging.LogRecord) -> str:
-        return _without_secrets(super().format(record))
+        return printable_lines(without_secrets(super().format(record)))
 
 
 class JsonLines(logging.Formatter):
@@ -64,10 +66,10 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "role": self._role,
             "slot": self._slot,
-            "message": _without_secrets(record.getMessage()),
+            "message": without_secrets(record.getMessage()),
         }
         if record.exc_info:
-            line["exception"] = _without_secrets(self.formatException(record.exc_info))
+            line["exception"] = without_secrets(self.formatException(record.exc_info))
         return json.dumps({name: value for name, value in line.items() if value is not None})
 
 
@@ -76,7 +78,8 @@ def _rfc3339(at_s: float) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _without_secrets(text: str) -> str:
+def without_secrets(text: str) -> str:
+    """With ``***`` in place of each text that was passed to ``hide``."""
     for secret in _hidden:
         text = text.replace(secret, "***")
     return text

@@ -30,6 +30,7 @@ from api.rows_to_answers import (
     window_item,
     window_scope,
 )
+from api.table import TABLE_RESPONSES
 from monitor.identity import Key
 
 router = APIRouter(tags=["drift"], responses=problem_responses(400, 404, 422))
@@ -82,7 +83,7 @@ def windows(connection: Snapshot, query: Annotated[WindowsQuery, Query()]) -> Pa
     return Page(items=[window_item(row) for row in page_rows], next=cursor)
 
 
-@router.get("/drift/history")
+@router.get("/drift/history", responses=TABLE_RESPONSES)
 @conditional
 def history(
     connection: Snapshot, query: Annotated[FeatureHistoryQuery, Query()]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request
-from fastapi.responses import StreamingResponse
 from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy import Connection
 
 from api.answers import Incident, IncidentHistory, Page
 from api.conditional import conditional
 from api.dependencies import NoParameters, Snapshot, database, select_key
-from api.events import start_sequence, stream
+from api.events import EventStream, start_sequence, stream
 from api.paging import decode_cursor, page
 from api.parameters import AlertsQuery, EventsQuery, IncidentsQuery
 from api.problems import RequestProblem, problem_responses
@@ -26,10 +25,6 @@ from api.rows_to_answers import incident_fields
 from monitor.identity import Key
 
 router = APIRouter(tags=["incidents"])
-
-
-class EventStream(StreamingResponse):
-    media_type = "text/event-stream"
 
 
 # One event of the stream, as in OpenAPI 3.2; OpenAPI 3.1 cannot describe streams.
@@ -79,7 +74,12 @@ def one_incident(
     return IncidentHistory(**incident_fields(row), transitions=events)
 
 
-@router.get("/events", response_class=EventStream, responses={**_STREAM, **problem_responses(422)})
+@router.get(
+    "/events",
+    status_code=200,
+    response_class=EventStream,
+    responses={**_STREAM, **problem_responses(422)},
+)
 def events(
     request: Request,
     query: Annotated[EventsQuery, Query()],
@@ -93,10 +93,8 @@ def events(
     Comments keep an idle connection open.
     """
     after = start_sequence(database(request), last_event_id or None)
-    return EventStream(
-        stream(database(request), query.model, after, request.app.state.streams),
-        headers={"Cache-Control": "no-store"},
-    )
+    control = request.app.state.streams
+    return EventStream(stream(database(request), query.model, after, control), control)
 
 
 def _page(

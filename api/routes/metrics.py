@@ -11,7 +11,7 @@ from api.answers import Baseline, HistoryItem, LatestMetrics, Page, Window
 from api.conditional import conditional
 from api.dependencies import Snapshot, select_key
 from api.paging import decode_cursor, page
-from api.parameters import HistoryQuery, ModelQuery, SegmentQuery
+from api.parameters import ModelQuery, SegmentQuery, TableQuery
 from api.problems import problem_responses
 from api.queries import EventTimeRange, model_document, newest_performance, performance_page
 from api.rows_to_answers import (
@@ -21,6 +21,7 @@ from api.rows_to_answers import (
     version_scope,
     window_scope,
 )
+from api.table import TABLE_RESPONSES
 from consumers.messages.times import utc_datetime
 
 router = APIRouter(
@@ -65,9 +66,9 @@ def latest(connection: Snapshot, query: Annotated[SegmentQuery, Query()]) -> Lat
     )
 
 
-@router.get("/history")
+@router.get("/history", responses=TABLE_RESPONSES)
 @conditional
-def history(connection: Snapshot, query: Annotated[HistoryQuery, Query()]) -> Page[HistoryItem]:
+def history(connection: Snapshot, query: Annotated[TableQuery, Query()]) -> Page[HistoryItem]:
     """Performance of all windows, newest first, provisional ones included."""
     after = decode_cursor(query.cursor, int, int)
     selected = select_key(connection, query)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from driftline.terminal import echo
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -65,7 +67,7 @@ def _show(records: Iterable[Record], wanted: AlertFilter, as_json: bool) -> None
             alert = decode_alert(record)
         except (ForeignMessage, MalformedMessage) as error:
             skipped = f"skipped a record that is not an alert, at offset {record.offset}: {error}"
-            click.echo(skipped, err=True)
+            echo(skipped, err=True)
             continue
         if wanted.matches(alert):
             line = click.style(alert_line(alert), fg=COLOURS.get(alert.data.severity))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from driftline.terminal import echo
 from monitor.plan import duration_text
 from producers.commands import options
 
@@ -54,10 +55,10 @@ def budget(  # noqa: PLR0913 - its options
         raise BadInput(str(error)) from error
     tests = list(budget_table(evaluator))
     if as_json:
-        click.echo(json.dumps([asdict(test) for test in tests], indent=1))
+        echo(json.dumps([asdict(test) for test in tests], indent=1))
         return
-    click.echo("\n".join(_lines(evaluator, tests if every else _best(tests), tests)))
-    click.echo("\n".join(_costs(costs_of_changes(evaluator))))
+    echo("\n".join(_lines(evaluator, tests if every else _best(tests), tests)))
+    echo("\n".join(_costs(costs_of_changes(evaluator))))
 
 
 def _profile(settings: Settings, model: str, version: str, saved: Path | None) -> Profile:

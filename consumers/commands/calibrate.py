@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from consumers.commands.pipeline import COLUMNS, NEEDED
 from driftline.errors import BadInput
+from driftline.terminal import echo
 from producers.commands import options
 
 if TYPE_CHECKING:
@@ -93,11 +94,11 @@ def _calibrate(
     _progress("reading the history")
     scored = source.read(settings, request.model, request.version)
     found = run(settings.plan(request.model), scored, request, _progress)
-    click.echo("\n".join(lines(found)))
+    echo("\n".join(lines(found)))
     text = fragment(found, everywhere=all_models)
     _write(files[0], json.dumps(document(found), indent=1, allow_nan=False) + "\n")
     _write(files[1], text)
-    click.echo(f"\n{text}\nsaved {files[0]} and {files[1]}")
+    echo(f"\n{text}\nsaved {files[0]} and {files[1]}")
 
 
 for _option in calibrate.params:
@@ -157,4 +158,4 @@ def _write(path: Path, text: str) -> None:
 
 
 def _progress(text: str) -> None:
-    click.echo(text, err=True)
+    echo(text, err=True)

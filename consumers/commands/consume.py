@@ -11,6 +11,7 @@ from consumers.processes.stop_signal import StopSignal
 from consumers.processes.supervisor import Supervisor, role_jobs
 from consumers.processes.worker import INGEST, ROLES, roles_of
 from driftline.settings import Settings
+from driftline.terminal import echo
 
 
 @click.command()
@@ -39,7 +40,7 @@ def consume(context: click.Context, roles: tuple[str, ...], workers: int, slot: 
     run workers of one role, give each its own --slot: a restarted worker continues within seconds.
     """
     jobs = role_jobs(roles or roles_of(context.obj), workers, slot, worker_options(context))
-    click.echo(f"running {', '.join(job.name for job in jobs)}; Ctrl-C ends them")
+    echo(f"running {', '.join(job.name for job in jobs)}; Ctrl-C ends them")
     Supervisor(jobs).run(StopSignal(hangup=True))
 
 
@@ -58,15 +59,15 @@ def create(settings: Settings, only_print: bool) -> None:
     cleanup policy differs, with the command that changes it.
     """
     if only_print:
-        click.echo("\n".join(topic_commands(settings, settings.plan())))
+        echo("\n".join(topic_commands(settings, settings.plan())))
         return
     created, existing = create_topics(settings, settings.plan())
     for name in created:
-        click.echo(f"created {name}")
+        echo(f"created {name}")
     for name in existing:
-        click.echo(f"{name} exists")
+        echo(f"{name} exists")
     for warning in configuration_warnings(settings, settings.plan(), existing):
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
 
 
 def worker_options(context: click.Context) -> list[str]:

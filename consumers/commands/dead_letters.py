@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from driftline.terminal import echo
+
 if TYPE_CHECKING:
     from consumers.dead_letters.dead_letter import DeadLetter
     from consumers.dead_letters.listing import Listing
@@ -48,11 +50,11 @@ def list_letters(
             key=lambda letter: letter[0].record.append_ms,
         )
     for letter, sent_back in reversed(newest):
-        click.echo(_rendered(letter, sent_back=sent_back, as_json=as_json))
+        echo(_rendered(letter, sent_back=sent_back, as_json=as_json))
     if not as_json:
-        click.echo(_totals(listing, reason, len(newest)))
+        echo(_totals(listing, reason, len(newest)))
     if listing.unknown is not None:
-        click.echo(f"it is unknown which of them were sent again: {listing.unknown}", err=True)
+        echo(f"it is unknown which of them were sent again: {listing.unknown}", err=True)
 
 
 @dead_letters.command()
@@ -70,10 +72,10 @@ def replay(settings: Settings, reason: str | None) -> None:
     existing = reasons_of(settings)
     if reason is not None and reason not in existing:
         others = f"there are those of {', '.join(existing)}" if existing else "there are none"
-        click.echo(f"no dead letters of reason {reason!r}: {others}")
+        echo(f"no dead letters of reason {reason!r}: {others}")
         return
     if not existing:
-        click.echo("there are no dead letters")
+        echo("there are no dead letters")
     for each in [reason] if reason else existing:
         _print_result(replay_dead_letters(settings, each))
 
@@ -91,11 +93,11 @@ def _print_result(result: ReplayResult) -> None:
     total = sum(result.sent.values())
     if total:
         noun = "dead letter" if total == 1 else "dead letters"
-        click.echo(f"{result.reason}: sent back {total:,} {noun} ({topics})")
+        echo(f"{result.reason}: sent back {total:,} {noun} ({topics})")
     elif not result.unsendable:
-        click.echo(f"{result.reason}: nothing to send, all were sent back before")
+        echo(f"{result.reason}: nothing to send, all were sent back before")
     for letter, why in result.unsendable:
-        click.echo(f"{result.reason}: {letter.name} was not sent: {why}")
+        echo(f"{result.reason}: {letter.name} was not sent: {why}")
 
 
 def _totals(listing: Listing, reason: str | None, shown: int) -> str:

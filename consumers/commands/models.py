@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from driftline.terminal import echo
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -38,12 +40,12 @@ def list_versions(settings: Settings, model: str | None) -> None:
     states = _states(settings)
     rows = [_row(key, states.get(key)) for key in sorted(states) if model in (None, key[0])]
     if not rows:
-        click.echo("no model is registered" if model is None else f"no version of {model!r}")
+        echo("no model is registered" if model is None else f"no version of {model!r}")
         return
     widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
     for row in (HEADER, *rows):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+        echo("  ".join(cells).rstrip())
 
 
 @models.command()
@@ -54,7 +56,7 @@ def show(settings: Settings, model: str, version: str) -> None:
     """Show the state of one version."""
     states = _known(_states(settings), (model, version))
     for name, cell in zip(HEADER, _row((model, version), states[model, version]), strict=True):
-        click.echo(f"{name.lower():8} {cell}")
+        echo(f"{name.lower():8} {cell}")
 
 
 def _states(settings: Settings) -> Mapping[Key, VersionMessage | None]:
@@ -139,12 +141,12 @@ def _request(settings: Settings, key: Key, action: str, by: str, why: str) -> No
     send_request(settings, message)
     after = _changed(settings, key, before)
     if after is None:
-        click.echo(
+        echo(
             f"requested; it takes effect when detect has come to it (waited {WAIT_S:.0f} s)."
             " /health says whether detect runs, and names models that are set aside"
         )
     else:
-        click.echo(f"{'/'.join(key)} is {after.state} since {after.since}")
+        echo(f"{'/'.join(key)} is {after.state} since {after.since}")
 
 
 def _refusal(key: Key, state: str, action: str) -> str:

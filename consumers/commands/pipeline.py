@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from driftline.errors import BadInput
+from driftline.terminal import echo
 from producers.commands import options
 from producers.commands.evaluate import flights, simulation_of
 
@@ -73,10 +74,10 @@ def pipeline(
         _make_directory(output)
     inputs = prepared(settings, source, output, skip_training=skip_training)
     for warning in inputs.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     steps = _saved_and_printed(run_pipeline(settings.plan(source.name[0]), inputs), output, verbose)
     _write_summary(output, steps)
-    click.echo(f"reports in {output}: open {output / 'summary.html'}")
+    echo(f"reports in {output}: open {output / 'summary.html'}")
     documents = {step.name: step.document for step in steps}
     context.exit(INCIDENTS_OPENED if opened_incidents(documents) else 0)
 
@@ -145,9 +146,9 @@ def _saved_and_printed(
     done = []
     for step in steps:
         _write(output / f"{step.name}.json", step.document)
-        click.echo(f"{step.name:14} {step.sentence}")
+        echo(f"{step.name:14} {step.sentence}")
         if verbose and step.details:
-            click.echo(textwrap.indent("\n".join(step.details), " " * 15))
+            echo(textwrap.indent("\n".join(step.details), " " * 15))
         done.append(step)
     return done
 

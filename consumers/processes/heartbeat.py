@@ -17,6 +17,7 @@ from consumers.messages.records import TopicPartition
 from consumers.messages.times import optional_rfc3339, rfc3339
 from consumers.processes.restarts import Restarts
 from driftline.clock import wall_clock_ms
+from driftline.logs import without_secrets
 from driftline.settings import Settings
 from producers.kafka.configuration import LIBRDKAFKA, client_config
 
@@ -90,6 +91,7 @@ class Heartbeat:
         }
 
     def send(self, problem: str | None) -> None:
+        told = "; ".join(filter(None, (self._restarts.problem(), problem)))
         message = HeartbeatMessage(
             schema=SCHEMA,
             role=self._role,
@@ -97,7 +99,7 @@ class Heartbeat:
             at=rfc3339(wall_clock_ms()),
             progress_at=optional_rfc3339(self._progress_ms),
             partitions=self._partitions,
-            problem="; ".join(filter(None, (self._restarts.problem(), problem))) or None,
+            problem=without_secrets(told) or None,
             plan=self._plan,
         )
         key, value = f"{self._role}-{self._slot}".encode(), msgspec.json.encode(message)

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from driftline.configuration.secrets import Secret, SecretToken
+from driftline.configuration.secrets import Secret
+from driftline.configuration.tokens import ApiToken
 from driftline.configuration.toml_file import with_dotted_keys
 
 
@@ -233,17 +234,42 @@ class ApiSection(Section):
 
     host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port that the API listens on.")
-    tokens: list[SecretToken] = Field(
+    tokens: list[ApiToken] = Field(
         default_factory=list,
-        description="Bearer tokens; a request must carry one of them. Without tokens the API"
-        " listens on loopback addresses only, and the `Host` header of a request has to be"
-        " `localhost`, a loopback address or `host`.",
+        description="Bearer tokens; a request must carry one of them. Each is a hash with its"
+        " scopes, as `driftline token` prints it, or the token itself, which has all scopes."
+        " Without tokens the API listens on loopback addresses only, and the `Host` header of a"
+        " request has to be `localhost`, a loopback address or `host`.",
+    )
+    requests_per_minute: int = Field(
+        default=6_000,
+        ge=1,
+        description="Requests that each token may send; more are answered with 429.",
+    )
+    max_streams: int = Field(
+        default=100,
+        ge=1,
+        description="Streams of `/events` that are open at once; more are answered with 503.",
+    )
+    tls_certificate: Path | None = Field(
+        default=None,
+        description="File of the certificate with its chain, PEM. With it the API speaks HTTPS"
+        " only (TLS 1.2 and later).",
+    )
+    tls_key: Path | None = Field(
+        default=None, description="File of the private key of the certificate, PEM, unencrypted."
     )
     cors_origins: list[str] = Field(
         default_factory=list,
         description="Origins whose web pages may read the API from a browser, such as"
         " `https://portal.example.com`; `*`: all.",
     )
+
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key are set together, or neither")
+        return self
 
 
 class ModelSection(Section):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from driftline.terminal import echo
 from producers.commands import options
 
 if TYPE_CHECKING:
@@ -80,11 +81,11 @@ def evaluate(
     simulation = simulation_of(given)
     profile = trained_profile(directory, simulation.model, simulation.version)
     evaluation = evaluated(profile, scored_flights(profile, simulation))
-    click.echo("\n".join(evaluation_lines(evaluation)))
+    echo("\n".join(evaluation_lines(evaluation)))
     path = output or directory / f"{simulation.model}-{simulation.version}.evaluation.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(evaluation_document(evaluation), indent=2) + "\n", encoding="utf-8")
-    click.echo(f"\nsaved {path}")
+    echo(f"\nsaved {path}")
 
 
 def simulation_of(given: dict[str, Any]) -> Simulation:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from driftline.terminal import echo
+
 if TYPE_CHECKING:
     from driftline.settings import Settings
     from monitor.counts.task import Task
@@ -204,7 +206,7 @@ def _task_of(given: dict[str, Any]) -> tuple[Task, bool]:
     if task.name != DEFAULT:
         unless = ", unless predictions are texts" if task.name == REGRESSION.name else ""
         said = f"task: {task.name}, by the columns that are named{unless} (--task says it)"
-        click.echo(said, err=True)
+        echo(said, err=True)
     return task, True
 
 

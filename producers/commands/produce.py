@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from driftline.errors import BadInput
+from driftline.terminal import echo
 from producers.commands import options
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ def train(settings: Settings, /, output: Path | None, publish: bool, **given: An
     (directory / f"{stem}.skops").write_bytes(trained.model_file)
     write_profile(directory / f"{stem}.profile", trained.profile)
     metrics = ", ".join(f"{name} {value:.3f}" for name, value in trained.metrics.items())
-    click.echo(f"trained on {trained.training_rows:,} flights of January and February")
-    click.echo(f"on {trained.reference_rows:,} flights of March: {metrics}")
-    click.echo(f"saved {stem}.skops and {stem}.profile in {directory}")
+    echo(f"trained on {trained.training_rows:,} flights of January and February")
+    echo(f"on {trained.reference_rows:,} flights of March: {metrics}")
+    echo(f"saved {stem}.skops and {stem}.profile in {directory}")
     if publish:
         _publish(settings, trained.profile, info)
 
@@ -99,12 +100,12 @@ def register(  # noqa: PLR0913 - what it does with the profile
     profile = profile_of_file(settings, given["model"], given["version"], file)
     _print_summary(settings, file, profile)
     if dry_run:
-        click.echo("dry run: nothing was saved or published")
+        echo("dry run: nothing was saved or published")
         return
     _require_a_use(output, publish)
     if output is not None:
         write_profile(output, profile)
-        click.echo(f"saved {output}")
+        echo(f"saved {output}")
     if publish and shadow:
         _request_shadow(settings, profile)
     if publish:
@@ -200,7 +201,7 @@ def replay(settings: Settings, /, file: Path, limit: int | None, **given: Any) -
     profile = published_profile(settings, *name)
     _require_same_task(profile, rows.columns)
     if profile is None:
-        click.echo(
+        echo(
             f"warning: {' version '.join(name)} is not registered, so its records become dead"
             " letters: run `driftline register` first",
             err=True,
@@ -208,7 +209,7 @@ def replay(settings: Settings, /, file: Path, limit: int | None, **given: Any) -
     else:
         rows = read_file(file, columns, profile.schema)
     for warning in row_warnings(rows):
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     send_replay(settings, Replay(*name, rows.rows, rows.columns.task).first(limit), pacing)
 
 
@@ -228,7 +229,7 @@ def _print_summary(settings: Settings, file: FileRows, profile: Profile) -> None
 
     plan = settings.plan(profile.model)
     warnings = [f"warning: {text}" for text in reference_warnings(file, profile, plan)]
-    click.echo("\n".join([*summary_lines(file, profile, plan), *warnings]))
+    echo("\n".join([*summary_lines(file, profile, plan), *warnings]))
 
 
 def _require_a_use(output: Path | None, publish: bool) -> None:
@@ -262,4 +263,4 @@ def _publish(settings: Settings, profile: Profile, info: VersionInfo) -> None:
     from producers.kafka.profile_table import PROFILES
 
     outcome = publish_profile(settings, profile, info)
-    click.echo(f"{profile.model} version {profile.version} {outcome} {settings.topic(PROFILES)}")
+    echo(f"{profile.model} version {profile.version} {outcome} {settings.topic(PROFILES)}")

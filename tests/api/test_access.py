@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from api.app import create_app
 from api.events import StreamControl
 from driftline.configuration.sections import ApiSection
+from driftline.configuration.tokens import new_token
 from driftline.settings import Settings
 
 TOKENS = [SecretStr("open sesame"), SecretStr("zweites-Wörtchen")]
@@ -55,6 +56,41 @@ def test_each_of_the_tokens_is_accepted(guarded, token):
 )
 def test_invalid_authorization_header_is_rejected(guarded, header):
     assert guarded.get("/health", headers={"Authorization": header}).status_code == 401
+
+
+def answered(section: ApiSection, reader, method: str, token: str) -> int:
+    client = TestClient(create_app(reader, Settings(api=section)))
+    return client.request(method, "/health", headers=bearer(token)).status_code
+
+
+@pytest.mark.parametrize(
+    ("scopes", "get", "post"),
+    [(["read"], 200, 403), (["read", "write"], 200, 405), (["write"], 403, 405)],
+)
+def test_token_permits_what_its_scopes_say(reader, scopes, get, post):
+    """The API has no route that writes: with the scope it is a method that is not supported."""
+    token, setting = new_token(scopes)
+    section = ApiSection(tokens=[setting])
+    assert answered(section, reader, "GET", token) == get
+    assert answered(section, reader, "HEAD", token) == get
+    assert answered(section, reader, "POST", token) == post
+
+
+def test_hash_of_a_token_is_no_token(reader):
+    _, setting = new_token(["read"])
+    section = ApiSection(tokens=[setting])
+    assert answered(section, reader, "GET", setting) == 401
+    assert answered(section, reader, "GET", setting.rpartition(":")[2]) == 401
+
+
+def test_token_that_sends_too_many_requests_is_told_how_long_to_wait(reader):
+    section = ApiSection(tokens=TOKENS, requests_per_minute=2)
+    client = TestClient(create_app(reader, Settings(api=section)))
+    answers = [client.get("/health", headers=bearer("open sesame")) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 30
+    assert client.get("/health", headers=bearer("zweites-Wörtchen")).status_code == 200
+    assert client.get("/health", headers=bearer("guessed")).status_code == 401
 
 
 def test_scheme_of_the_authorization_header_is_case_insensitive(guarded):

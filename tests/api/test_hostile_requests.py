@@ -185,5 +185,5 @@ def test_hostile_requests_get_an_answer_that_is_no_error_of_the_server(applicati
     statuses = asyncio.run(ask())
     print(f"{requests} hostile requests, by status: {dict(sorted(statuses.items()))}")  # noqa: T201 - `make guarantee` keeps it
     assert statuses.total() == requests
-    assert statuses[200] > requests / 20
+    assert statuses[200] > requests / 30  # the others show nothing about what answers
     assert statuses[400] + statuses[422] > requests / 20

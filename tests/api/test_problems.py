@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from api.app import create_app
 from api.paging import encode_cursor
+from api.problems import problem
 from consumers.database.database import Database
 from driftline.settings import Settings
 from tests.api.conftest import LOCALHOST
@@ -94,6 +95,11 @@ def test_internal_error_is_a_500_without_details(client, database, watched):
     answer = client.get("/drift/data")
     assert is_problem(answer, 500, "see the log of the API")
     assert "s3cret" not in answer.text
+
+
+def test_secrets_are_hidden_in_problems(monkeypatch):
+    monkeypatch.setattr("driftline.logs._hidden", ["s3cret"])
+    assert problem(503, "postgresql://u:s3cret@h/d is away").body.count(b"s3cret") == 0
 
 
 PATHS = ["/health", "/alerts", "/drift/data", "/metrics", "/metrics/latest", "/models", "/events"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,8 @@ def test_counts_of_records_are_counters_and_everything_else_is_a_gauge(metrics):
 def test_every_metric_has_a_help_text_and_samples(metrics):
     families = metrics()
     assert [name for name, family in families.items() if not family.documentation] == []
-    assert [name for name, family in families.items() if not family.samples] == []
+    empty = [name for name, family in families.items() if not family.samples]
+    assert empty == ["driftline_left_out_samples"]
 
 
 def test_documentation_lists_every_metric_with_its_type(metrics):
@@ -142,4 +144,27 @@ def test_label_values_with_quotes_and_line_breaks_are_escaped(metrics, feed):
 def test_metrics_of_an_empty_database_parse(client):
     families = list(text_string_to_metric_families(client.get("/metrics").text))
     assert {family.name for family in families} >= COUNTERS
-    assert [sample for family in families for sample in family.samples] == []
+    samples = [sample.name for family in families for sample in family.samples]
+    assert samples == ["driftline_build_info"]
+
+
+def test_threshold_of_a_feature_stands_beside_its_distance(metrics):
+    families, labels = metrics(), {**MODEL, "feature": "temp"}
+    assert value(families, "driftline_feature_distance", **labels) == 0.21
+    assert value(families, "driftline_feature_threshold", **labels) == 0.09
+
+
+def test_release_is_a_label_of_the_build(metrics):
+    (sample,) = metrics()["driftline_build_info"].samples
+    assert (sample.labels["version"], sample.value) == (version("driftline"), 1)
+
+
+def test_metric_has_a_bounded_number_of_samples_and_the_rest_is_counted(metrics, monkeypatch):
+    monkeypatch.setattr("api.prometheus.MAX_SAMPLES", 3)
+    families = metrics()
+    for name, family in families.items():
+        assert len(family.samples) <= 3 or name == "driftline_left_out_samples"
+    cut = value(families, "driftline_left_out_samples", metric="driftline_records")
+    assert cut == 1  # outcomes: counted, too late, retired, dead letter
+    named = {sample.labels["metric"] for sample in families["driftline_left_out_samples"].samples}
+    assert "driftline_open_incidents" not in named

@@ -53,6 +53,20 @@ def test_token_of_the_configuration_is_passed_to_streamlit(started):
     assert environment["DRIFTLINE_DASHBOARD__TOKEN"] == "s3cret"
 
 
+def test_hash_of_a_token_is_not_sent_as_one():
+    hashed = f"read:sha256:{'0' * 64}"
+    settings = Settings.model_validate({"api": {"tokens": [hashed]}})
+    assert resolve_api_address({}, lambda: settings).token is None
+    settings = Settings.model_validate({"api": {"tokens": [hashed, "s3cret"]}})
+    assert resolve_api_address({}, lambda: settings).token == "s3cret"
+
+
+def test_api_with_a_certificate_is_reached_over_https():
+    files = {"tls_certificate": "certificate.pem", "tls_key": "key.pem"}
+    settings = Settings.model_validate({"api": files})
+    assert resolve_api_address({}, lambda: settings).address == "https://127.0.0.1:8000"
+
+
 def test_all_options_are_options_of_streamlit():
     streamlit_options = get_config_options()
     names = [

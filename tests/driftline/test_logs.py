@@ -73,6 +73,13 @@ def test_secrets_are_hidden_in_log_lines(formatter):
     assert "***, a ***" in line
 
 
+@pytest.mark.parametrize("formatter", [logs.Text(), logs.JsonLines()])
+def test_names_in_log_lines_do_not_control_a_terminal(formatter):
+    line = formatter.format(record("feature a\x1b[2Jb\x9bc"))
+    assert not {"\x1b", "\x9b"} & set(line)
+    assert "[2Jb" in line
+
+
 def test_worker_processes_inherit_the_log_options():
     command = click.Context(main)
     command.params = {"log_format": "json", "log_level": "debug"}

@@ -102,6 +102,13 @@ def test_a_heartbeat_has_the_end_offset_and_the_status_of_each_partition(world, 
     }
 
 
+def test_secrets_are_hidden_in_the_problem_of_a_heartbeat(world, beat, monkeypatch):
+    monkeypatch.setattr("driftline.logs._hidden", ["s3cret"])
+    world.reported = "cannot log in with s3cret"
+    sent_at(world, beat, 1)
+    assert world.sent[0][2]["problem"] == "cannot log in with ***"
+
+
 def test_progress_at_is_the_time_of_the_last_commit(world, beat):
     sent_at(world, beat, 1)
     sent_at(world, beat, 2, progressed=True)
