@@ -23,6 +23,7 @@ VERDICTS = {
     labels.CRITICAL: (VERMILLION, "diamond"),
     labels.TOO_FEW_ROWS: (GREY, "cross"),
     labels.NOT_TESTED: (GREEN, "circle"),
+    labels.CANNOT_JUDGE: (GREY, "square"),
     labels.NOT_JUDGED: (GREY, "stroke"),
     labels.NO_ROWS: (GREY, "square"),
 }

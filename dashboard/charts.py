@@ -133,17 +133,39 @@ def heat_map(_title: str) -> Chart:
     chosen = rows.transform_filter("datum.chosen").encode(x2="end:Q")
     outside = chosen.mark_rect(fillOpacity=0, stroke="white", strokeWidth=5)
     inside = chosen.mark_rect(fillOpacity=0, stroke="black", strokeWidth=2)
-    return _layers(cells, outside, inside, _cell_symbols(rows), height=alt.Step(26))
+    layers = (cells, _hatches(rows), _incident_outlines(rows), outside, inside)
+    return _layers(*layers, _cell_symbols(rows), height=alt.Step(26))
 
 
 def _cells(rows: alt.Chart) -> alt.Chart:
-    """The verdict is the colour, the distance its opacity."""
+    """The verdict is the colour; how near to its limits or beyond them is its opacity."""
     colour = marks("verdict", VERDICTS)["color"].legend(alt.Legend(title=None, columns=2))
-    opacity = alt.Scale(domain=[0, 0.3], range=[0.12, 1], clamp=True)
+    opacity = alt.Scale(domain=[0, 2], range=[0.12, 1], clamp=True)
     cells: alt.Chart = rows.mark_rect().encode(
-        x2="end:Q", color=colour, opacity=alt.Opacity("distance:Q", scale=opacity, legend=None)
+        x2="end:Q", color=colour, opacity=alt.Opacity("excess:Q", scale=opacity, legend=None)
     )
     return cells
+
+
+def _hatches(rows: alt.Chart) -> alt.Chart:
+    """Cells in which nothing could be told."""
+    hatched: alt.Chart = (
+        rows.transform_filter(alt.FieldEqualPredicate(labels.CANNOT_JUDGE, "verdict"))
+        .transform_calculate(middle="(datum.start + datum.end) / 2")
+        .mark_text(text="//", color=GREY, fontSize=13, clip=True)
+        .encode(x=alt.X("middle:T", scale=alt.Scale(type="utc")))
+    )
+    return hatched
+
+
+def _incident_outlines(rows: alt.Chart) -> alt.Chart:
+    outlines: alt.Chart = (
+        rows.transform_filter("datum.incident")
+        .transform_aggregate(start="min(start)", end="max(end)", groupby=["feature"])
+        .mark_rect(fillOpacity=0, stroke=VERMILLION, strokeWidth=2.5)
+        .encode(x2="end:Q", tooltip=[alt.Tooltip("feature:N", title="open incident")])
+    )
+    return outlines
 
 
 def _cell_symbols(rows: alt.Chart) -> alt.Chart:
@@ -171,7 +193,8 @@ def _cell_tips() -> list[alt.Tooltip]:
 
 CELL = "cell"
 PROPORTION = "proportion of rows"
-_NOTABLE = [name for name in VERDICTS if name not in (labels.NO_DRIFT, labels.NOT_TESTED)]
+_QUIET = (labels.NO_DRIFT, labels.NOT_TESTED, labels.CANNOT_JUDGE)
+_NOTABLE = [name for name in VERDICTS if name not in _QUIET]
 
 
 def histogram(title: str) -> Chart:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from api.answers import Incident
+from api.answers import Distribution, Incident
 from dashboard import formats, labels, window_parameter
-from dashboard.text import escape, limits
+from dashboard.text import escape, figures, medians
 
+_COLOURS = {"critical": "red", "warning": "orange"}
 Evidence = Mapping[str, Any]  # as in the message of an alert
 
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"
+_MEDIANS = re.compile(r"Median \S+, in the reference \S+(?=\.)")
 _WINDOW = re.compile(rf"({_TIME} to {_TIME})")
 
 
@@ -33,9 +36,9 @@ def about(incident: Incident) -> str:
 
 
 def headline(incident: Incident) -> str:
-    """Symbol, subject, severity, state, and since when."""
+    """Severity, symbol, subject, state, and since when."""
     opened = formats.instant(incident.opened_at)
-    severity, state = (escape(text.capitalize()) for text in (incident.severity, incident.state))
+    state = escape(incident.state.capitalize())
     when = f"since {opened}"
     if incident.resolved_at is not None:
         when = f"{opened} to {formats.instant(incident.resolved_at)}"
@@ -43,7 +46,13 @@ def headline(incident: Incident) -> str:
         state = f"{state} ({escape(incident.reason)})"
     resolved = incident.state == "resolved"
     symbol = "✔" if resolved else labels.SYMBOLS.get(incident.severity, "?")
-    return f"{symbol} {subject(incident)} · {severity} · {state} · {when}"
+    return f"{badge(incident)} {symbol} {subject(incident)} · {state} {when}"
+
+
+def badge(incident: Incident) -> str:
+    """The severity in its colour; grey once it is resolved."""
+    colour = _COLOURS.get(incident.severity, "gray") if incident.state == "open" else "gray"
+    return f":{colour}-badge[{escape(incident.severity)}]"
 
 
 def message(message: str) -> str:
@@ -56,6 +65,56 @@ def _window(text: str) -> str:
     return formats.period(*(datetime.fromisoformat(at) for at in text.split(" to ")))
 
 
+def told(incident: Incident) -> str:
+    """Its evidence in one sentence, with what is now and what was normal in bold.
+
+    The message of a resolved incident only says how it ended.
+    """
+    text = message(incident.message.removeprefix(f"{incident.subject}: "))
+    if incident.state == "resolved":
+        text = f"{evidence(incident.evidence)} Window: {evidence_period(incident)}."
+    text = text[:1].upper() + text[1:]
+    for phrase in (escape(incident.evidence.get("detail") or ""), *_MEDIANS.findall(text)):
+        text = text.replace(phrase, f"**{phrase}**") if " " in phrase else text
+    return text
+
+
+def evidence_period(incident: Incident) -> str:
+    """The window of the evidence, as people read it."""
+    parameter = window(incident)
+    return "its window" if parameter is None else window_parameter.describe(parameter)
+
+
+def before_and_now(evidence: Evidence) -> str:
+    """What was normal and what is now, in the units of the feature or the metric, if known."""
+    drawn, decided_by = distribution(evidence), evidence.get("decided_by")
+    value, baseline = evidence.get("value"), evidence.get("baseline")
+    if drawn is not None and drawn.window_median is not None:
+        return f"Median **{drawn.window_median:,.4g}**, normal {drawn.reference_median:,.4g}"
+    if decided_by == "rows":
+        usual = "" if baseline is None else f", normal {formats.count(round(baseline))}"
+        return f"**{formats.quantity(evidence.get('rows') or 0, 'row')}**{usual}"
+    if decided_by in labels.METRICS:
+        name = labels.METRICS[str(decided_by)]
+        return f"{name} **{formats.number(value)}**, normal {formats.number(baseline)}"
+    return escape(evidence.get("detail") or "")
+
+
+def count_by_kind(incidents: Sequence[Incident]) -> str:
+    """``2 data, 1 quality``, the most frequent first."""
+    counts = Counter(incident.kind for incident in incidents).most_common()
+    return ", ".join(f"{number:,} {escape(kind)}" for kind, number in counts)
+
+
+def order(incident: Incident) -> tuple[int, float, datetime]:
+    """Sorts by severity, then by how far the evidence lies beyond its limit, then by age."""
+    rank = {"critical": 0, "warning": 1}.get(incident.severity, 2)
+    found = incident.evidence
+    value, limit = found.get("value"), found.get("threshold")
+    beyond = abs(value) / limit if value is not None and limit else 0.0
+    return rank, -beyond, incident.opened_at
+
+
 def transition(event: Mapping[str, Any]) -> str:
     """One change of an incident, from its CloudEvent."""
     change = str(event.get("type", "")).rpartition(".")[2].capitalize()
@@ -65,8 +124,8 @@ def transition(event: Mapping[str, Any]) -> str:
 
 
 def window(incident: Incident) -> str | None:
-    """The window that changed the incident last, as a parameter of an address."""
-    bounds = incident.window or {}
+    """The window of its evidence, as a parameter of an address."""
+    bounds = incident.evidence.get("window") or incident.window or {}
     period = window_parameter.parse(f"{bounds.get('start')}/{bounds.get('end')}")
     return None if period is None else window_parameter.to_parameter(period)
 
@@ -84,16 +143,23 @@ def evidence(evidence: Evidence) -> str:
 
 
 def _distance(evidence: Evidence) -> list[str]:
-    test, value = evidence.get("decided_by"), evidence.get("value")
-    name = labels.TESTS.get(str(test), labels.UNKNOWN_TEST)
+    test = evidence.get("decided_by")
+    name = labels.SHORT_TESTS.get(str(test), labels.UNKNOWN_TEST)
     detail = f" ({escape(evidence['detail'])})" if evidence.get("detail") else ""
-    bounds = (evidence.get(field) for field in ("threshold", "persistent", "allowance"))
+    fields = ("value", "threshold", "persistent", "allowance", "p_value")
+    sentence = figures(f"{name}{detail}", test, *(evidence.get(field) for field in fields))
+    rows = evidence.get("rows")
     sentences = [
-        "" if value is None else f"{name} {formats.number(value)}{detail}.",
-        limits(test, *bounds),
-        "" if evidence.get("rows") is None else f"{formats.quantity(evidence['rows'], 'row')}.",
+        "" if evidence.get("value") is None else f"{sentence}{medians(distribution(evidence))}",
+        "" if rows is None else f"{formats.quantity(rows, 'row')}.",
     ]
     return [sentence for sentence in sentences if sentence]
+
+
+def distribution(evidence: Evidence) -> Distribution | None:
+    """Of the reference and of the window of the evidence, if the incident is about one."""
+    found = evidence.get("distribution")
+    return None if found is None else Distribution.model_validate(found)
 
 
 def _metric(evidence: Evidence) -> list[str]:

@@ -51,6 +51,7 @@ TESTS = {
     "coverage": "Change of the proportion without a label",
 }
 UNKNOWN_TEST = "Distance"
+SHORT_TESTS = {**TESTS, "ks": "KS", "kuiper": "Kuiper"}  # in sentences
 
 SYMBOLS = {"critical": "◆", "warning": "▲", "good": "✔", "unknown": "?"}
 NO_DRIFT = "✔ no drift"
@@ -59,6 +60,7 @@ CRITICAL = "◆ drift, critical"
 TOO_FEW_ROWS = "✚ too few rows"
 NOT_TESTED = "○ not tested"
 NOT_JUDGED = "… not judged"
+CANNOT_JUDGE = "▨ cannot judge"
 NO_ROWS = "□ no rows"
 
 FINAL = "● final"
@@ -77,9 +79,17 @@ def verdict(feature: Feature) -> str:
         return CRITICAL if feature.severity == "critical" else WARNING
     if feature.verdict == "insufficient_data":
         return TOO_FEW_ROWS
+    if cannot_judge(feature):
+        return CANNOT_JUDGE
     if feature.verdict != "ok":
         return f"? {feature.verdict}"
     return NOT_TESTED if feature.statistic is None else NO_DRIFT
+
+
+def cannot_judge(feature: Feature) -> bool:
+    """No distance could be reported. Earlier releases gave such windows the verdict ``ok``."""
+    detectable = feature.detectable or 0.0
+    return feature.verdict == "cannot_judge" or (feature.verdict == "ok" and detectable >= 1)
 
 
 def distance(feature: Feature) -> str:

@@ -1,33 +1,9 @@
-"""The limit of the sustained part of a distance, as ``monitor.statistics.drift_rule`` has it.
-
-A window drifts if both conditions hold::
-
-    distance > threshold    and    persistent > allowance + part * threshold
-
-``threshold`` is what sampling noise explains, ``allowance`` the normal variation of the reference.
-``part`` is one half, and three quarters for categories.
-"""
+"""How far a feature lies beyond its limits. The limits are those of the drift rule."""
 
 from __future__ import annotations
 
 from api.answers import Feature
-
-_HALF = 0.5
-_NOISE_PARTS = {"categories": 0.75}
-
-
-def noise_part(test: str | None) -> float:
-    """The part of the sampling noise in the limit of the sustained distance."""
-    return _NOISE_PARTS.get(test or "", _HALF)
-
-
-def sustained_limit(
-    test: str | None, threshold: float | None, allowance: float | None
-) -> float | None:
-    """None without both figures."""
-    if threshold is None or allowance is None:
-        return None
-    return allowance + noise_part(test) * threshold
+from consumers.messages.limit_sentences import sustained_limit
 
 
 def distance_test(feature: Feature) -> str:
@@ -37,3 +13,15 @@ def distance_test(feature: Feature) -> str:
 
 def feature_sustained_limit(feature: Feature) -> float | None:
     return sustained_limit(distance_test(feature), feature.threshold, feature.allowance)
+
+
+def excess(feature: Feature) -> float:
+    """The distance as a multiple of its limits: beyond 1 both conditions of drift hold.
+
+    0 without figures. Another test may find drift below 1.
+    """
+    limit = feature_sustained_limit(feature)
+    if not limit or not feature.threshold or feature.statistic is None:
+        return 0.0
+    persistent = feature.statistic if feature.persistent is None else feature.persistent
+    return min(feature.statistic / feature.threshold, persistent / limit)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from api.answers import Feature
-from dashboard import charts, formats, series, url_state
+from api.answers import Distribution
+from dashboard import charts, series, url_state
 from dashboard.text import escape
 
 WINDOW_LIMITS = ("60", "30", "200")  # windows shown; the first is the default
@@ -16,7 +16,7 @@ MAX_CELLS = 8_000  # windows times features in one request
 DISTRIBUTION_HELP = (
     "Left: proportion of rows in each bin. The bins hold about equal numbers of reference rows."
     " Right: cumulative proportion. The vertical line marks the largest difference between the two"
-    " curves, the KS distance"
+    " curves: the KS distance."
 )
 
 
@@ -36,21 +36,25 @@ def chart(
         st.vega_lite_chart(spec=spec, key=key, on_select=on_select, selection_mode=charts.CELL)
 
 
-def distribution(feature: Feature) -> None:
-    """Reference and window in one chart; nothing if the API returns no distribution."""
-    rows = series.distribution_rows(feature)
-    if rows.empty:
+def distribution(name: str, found: Distribution | None, window: str) -> None:
+    """Reference and window in one chart; nothing without a distribution."""
+    rows = series.distribution_rows(found)
+    if found is None or rows.empty:
         return
-    st.markdown(f"**{escape(feature.name)}**: reference and window")
-    if feature.kind != "numeric":
-        chart(rows, "categories", feature.name)
-        return
+    st.markdown(f"**{escape(name)}**: reference, and {window}")
+    if found.categories is not None:
+        chart(rows, "categories", name)
+    else:
+        _numeric_distribution(name, rows)
+
+
+def _numeric_distribution(name: str, rows: pd.DataFrame) -> None:
     left, right = st.columns(2)
     with left:
-        chart(rows, "histogram", feature.name)
+        chart(rows, "histogram", name)
     with right:
-        chart(rows, "cumulative", feature.name)
-    st.caption(f"{DISTRIBUTION_HELP} ({formats.number(feature.statistic)}).")
+        chart(rows, "cumulative", name)
+    st.caption(DISTRIBUTION_HELP)
 
 
 def table(rows: pd.DataFrame) -> None:

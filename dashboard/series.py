@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import accumulate, pairwise
+from math import inf
 
 import pandas as pd
 
-from api.answers import Distribution, Estimate, Feature, Metric, WindowItem
+from api.answers import Distribution, Estimate, Feature, Incident, Metric, WindowItem
 from dashboard import formats, labels
-from dashboard.limits import feature_sustained_limit
+from dashboard.limits import excess, feature_sustained_limit
 from dashboard.window_parameter import to_parameter
 
 MAX_HEAT_MAP_ROWS = 40
@@ -160,20 +161,25 @@ def verdict(item: WindowItem, feature: Feature | None) -> str:
 
 
 HEAT_MAP_COLUMNS = [
-    "start", "end", "window", "at", "feature", "distance", "verdict", "shown", "chosen",
+    "start", "end", "window", "at", "feature", "excess", "verdict", "shown", "chosen", "incident",
 ]  # fmt: skip
 
 
 def heat_map_rows(
-    windows: Sequence[WindowItem], names: Sequence[str], chosen: tuple[str, str]
+    windows: Sequence[WindowItem],
+    names: Sequence[str],
+    chosen: tuple[str, str],
+    open_incidents: Sequence[Incident] = (),
 ) -> pd.DataFrame:
     """A cell per feature and window; it ends where the next window starts.
 
-    ``chosen`` is a feature and a window as in an address.
+    ``chosen`` is a feature and a window as in an address. ``incident`` marks the cells of a feature
+    since its open incident.
     """
+    since = _incident_starts(open_incidents)
     features = [{f.name: f for f in item.data.features} for item in windows]
     rows = [
-        _cell(item, end, name, by_name.get(name), chosen)
+        (*_cell(item, end, name, by_name.get(name), chosen), end > since.get(name, inf))
         for item, end, by_name in zip(windows, _cell_ends(windows), features, strict=True)
         for name in names
     ]
@@ -191,11 +197,23 @@ def _cell(
         formats.window(item.window),
         at,
         name,
-        value or 0.0,
+        excess(feature) if feature else 0.0,
         verdict(item, feature),
         f"{formats.number(value)}{'' if value is None else psi}",
         chosen == (name, at),
     )
+
+
+def _incident_starts(incidents: Sequence[Incident]) -> dict[str, float]:
+    """By feature, also those that are grouped with another."""
+    found: dict[str, float] = {}
+    for incident in incidents:
+        for subject in (incident.subject, *incident.evidence.get("grouped", ())):
+            kind, _, name = subject.partition("/")
+            if kind == "data":
+                opened = _milliseconds(incident.opened_at)
+                found[name] = min(opened, found.get(name, inf))
+    return found
 
 
 def _cell_ends(windows: Sequence[WindowItem]) -> list[float]:
@@ -238,13 +256,12 @@ def severity_order(windows: Sequence[WindowItem]) -> dict[str, tuple[int, float]
 DISTRIBUTION_COLUMNS = ["bin", "source", "proportion", "edge", "cumulative", "at"]
 
 
-def distribution_rows(feature: Feature) -> pd.DataFrame:
+def distribution_rows(distribution: Distribution | None) -> pd.DataFrame:
     """Proportions of reference and window by bin; empty if the API returns none.
 
     ``edge`` is the upper end of a bin; the last bin, and categories, have none. ``at`` is where
     the cumulative proportions differ most.
     """
-    distribution = feature.distribution
     if distribution is None or not _is_consistent(distribution):
         return pd.DataFrame(columns=DISTRIBUTION_COLUMNS)
     bins = _bins(distribution)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from api.answers import Feature, Health, Incident, LatestMetrics, WindowItem, Worker
-from dashboard import formats
+from dashboard import formats, incident_text, labels
 from dashboard.text import NO_WINDOWS, escape
 
 _SEVERITIES = ("critical", "warning")  # most severe first
-_VERDICTS = ("ok", "drift", "insufficient_data")
+_VERDICTS = ("ok", "drift", "insufficient_data", "cannot_judge")
 _UNHEALTHY = ("problem", "silent")  # statuses of a role
 
 
@@ -52,8 +52,15 @@ def _with_incidents(incidents: Sequence[Incident]) -> ModelStatus:
     )
     summary = by_severity or formats.quantity(len(incidents), "incident")
     if counts["critical"]:
-        return ModelStatus("critical", "Critical", f"Open: {summary}.")
-    return ModelStatus("warning", "Warning", f"Open: {summary}.")
+        return ModelStatus("critical", "Critical", f"Open: {summary}{_worst(incidents)}.")
+    return ModelStatus("warning", "Warning", f"Open: {summary}{_worst(incidents)}.")
+
+
+def _worst(incidents: Sequence[Incident]) -> str:
+    """Which of several is the worst, and since when."""
+    worst = min(incidents, key=incident_text.order)
+    since = formats.instant(worst.opened_at)
+    return "" if len(incidents) == 1 else f"; worst: {incident_text.subject(worst)} since {since}"
 
 
 def _without_incidents(newest: WindowItem, metrics: LatestMetrics) -> ModelStatus:
@@ -70,13 +77,19 @@ def _without_incidents(newest: WindowItem, metrics: LatestMetrics) -> ModelStatu
         reason = f"No open incidents, but in {window} not every feature is judged: {names}."
     else:
         reason = f"No open incidents up to the window {window}. {_performance(metrics)}"
-        return ModelStatus("good", "Healthy", f"{reason}{_too_few_rows(too_few_rows)}")
+        notes = f"{_too_few_rows(too_few_rows)}{_not_judged(newest.data.features)}"
+        return ModelStatus("good", "Healthy", f"{reason}{notes}")
     return ModelStatus("unknown", "Unknown", reason)
 
 
 def _too_few_rows(features: Sequence[Feature]) -> str:
     names = ", ".join(escape(feature.name) for feature in features)
     return f" Too few rows to judge: {names}." if names else ""
+
+
+def _not_judged(features: Sequence[Feature]) -> str:
+    names = ", ".join(escape(one.name) for one in features if labels.cannot_judge(one))
+    return f" Cannot judge, the reference itself varies as much: {names}." if names else ""
 
 
 def _performance(metrics: LatestMetrics) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -16,13 +17,14 @@ from api.answers import (
     DataDrift,
     Feature,
     Health,
+    Incident,
     LatestMetrics,
     Metric,
     Model,
     Retraining,
     WindowItem,
 )
-from dashboard import formats, labels
+from dashboard import formats, incident_text, labels
 from dashboard.formats import NO_VALUE
 from dashboard.labels import METRICS, metric
 from dashboard.limits import feature_sustained_limit
@@ -73,7 +75,7 @@ def _metric_verdict(found: Metric) -> str:
 # -- drift ---------------------------------------------------------------------------------------
 
 FEATURE_COLUMNS = [
-    "feature", "verdict", "decided by", "distance", "sampling noise", "sustained",
+    "feature", "verdict", "decided by", "distance", "noise", "sustained",
     "sustained limit", "normal variation", "Kuiper", "p-value", "p significant", "PSI", "missing",
     "out of range", "wrong type", "new categories",
 ]  # fmt: skip
@@ -119,7 +121,7 @@ def feature_numbers(feature: Feature) -> pd.DataFrame:
     """All figures of a feature in a window; those without a value are left out."""
     rows = [
         (labels.distance(feature), formats.number(feature.statistic)),
-        ("sampling noise", formats.number(feature.threshold)),
+        ("noise", formats.number(feature.threshold)),
         ("sustained", formats.number(feature.persistent)),
         ("sustained limit", formats.number(feature_sustained_limit(feature))),
         ("normal variation", formats.number(feature.allowance)),
@@ -233,6 +235,23 @@ def _value(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return escape(_LONG_NUMBER.sub(lambda digits: f"{int(digits[0]):,}", str(value)))
+
+
+RESOLVED_COLUMNS = ["incident", "open", "now and normal"]
+
+
+def resolved(incidents: Sequence[Incident]) -> pd.DataFrame:
+    """One row for each incident, whose subject is a link to its evidence."""
+    rows = [
+        (
+            f"{labels.SYMBOLS.get(incident.severity, '?')} [{incident_text.subject(incident)}]"
+            f"(alerts?incident={quote(incident.id, safe='')})",
+            formats.period(incident.opened_at, incident.resolved_at or incident.opened_at),
+            incident_text.before_and_now(incident.evidence) or NO_VALUE,
+        )
+        for incident in incidents
+    ]
+    return pd.DataFrame(rows, columns=RESOLVED_COLUMNS)
 
 
 MODEL_COLUMNS = ["model", "version", "state", "status", "reason"]

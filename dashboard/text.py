@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 
-from api.answers import Feature, Model
+from api.answers import Distribution, Feature, Model
+from consumers.messages.limit_sentences import distance_limits, figure, proportion_limits
 from dashboard import formats, labels
-from dashboard.limits import distance_test, noise_part, sustained_limit
+from dashboard.limits import distance_test
 from producers.contract.version_info import is_link
 
 NO_WINDOWS = (
     "No windows yet. Start the simulator (`driftline simulate`) or your own service, and the roles"
     " (`driftline consume`). A window appears here as soon as it closes."
 )
+CANNOT_JUDGE = (
+    "Cannot judge: the reference itself varies this much. Longer windows, a longer reference or one"
+    " of the same season would help."
+)
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|$~:])")
-EXACT_TESTS = ("missing", "coverage")
-_PARTS = {0.5: "half", 0.75: "three quarters"}
+EXACT_TESTS = ("missing", "coverage", "categories")
 
 
 def escape(text: object) -> str:
@@ -23,32 +27,22 @@ def escape(text: object) -> str:
     return _MARKDOWN.sub(r"\\\1", str(text))
 
 
-def limits(
-    test: str | None, threshold: float | None, persistent: float | None, allowance: float | None
+def figures(  # noqa: PLR0913 - the figures of a test
+    name: str,
+    test: str | None,
+    value: float | None,
+    threshold: float | None,
+    persistent: float | None,
+    allowance: float | None,
+    p_value: float | None = None,
 ) -> str:
-    """The two conditions of a test with their figures.
-
-    Each category has limits of its own. Proportions of invalid values and of labels are decided by
-    an exact test, which ``threshold`` approximates.
-    """
-    at_most = "at most " if test == "categories" else ""
-    precision = "about " if test in EXACT_TESTS else at_most
-    parts = []
-    if threshold is not None:
-        parts.append(f"limit {precision}{formats.number(threshold)} (sampling noise)")
-    if persistent is not None:
-        parts.append(f"sustained {formats.number(persistent)}")
-    if persistent is not None and threshold is not None and allowance is not None:
-        limit = formats.number(sustained_limit(test, threshold, allowance))
-        parts[-1] += f", limit {at_most}{limit} ({_explanation(test, threshold, allowance)})"
-    sentence = "; ".join(parts)
-    return f"{sentence[0].upper()}{sentence[1:]}." if sentence else ""
-
-
-def _explanation(test: str | None, threshold: float, allowance: float) -> str:
-    part = noise_part(test)
-    noise = f"{_PARTS[part]} of the noise {formats.number(part * threshold)}"
-    return f"normal variation {formats.number(allowance)} + {noise}"
+    """A deviation beside the limits that decided, in the words of alerts."""
+    if test in EXACT_TESTS:
+        shown = figure(value)
+        limits = proportion_limits(test, p_value, threshold, persistent, allowance)
+    else:
+        shown, limits = distance_limits(value, threshold, persistent, allowance)
+    return f"{name} {shown}. {escape(limits)}".strip()
 
 
 def about(model: Model) -> list[str]:
@@ -82,29 +76,33 @@ def finding(feature: Feature) -> str:
 def _distance(feature: Feature) -> str:
     if feature.statistic is None:
         return "No values in this window."
-    distance = f"{labels.distance(feature)} {formats.number(feature.statistic)} from the reference."
+    test = distance_test(feature)
+    name, value = labels.SHORT_TESTS[test], formats.number(feature.statistic)
+    if labels.cannot_judge(feature):
+        return f"{name} {value}. {CANNOT_JUDGE}"
     if feature.verdict == "insufficient_data":
         return (
-            f"{distance} Too few rows to judge: with {formats.quantity(feature.rows, 'row')}, only"
-            f" a distance above {formats.number(feature.detectable)} counts as drift."
+            f"{name} {value}. Too few rows to judge: with {formats.quantity(feature.rows, 'row')},"
+            f" only a distance above {formats.number(feature.detectable)} counts as drift."
         )
-    figures = feature.threshold, feature.persistent, feature.allowance
-    conditions = limits(distance_test(feature), *figures)
-    return " ".join(filter(None, (distance, conditions, _undetectable(feature))))
+    limits = feature.threshold, feature.persistent, feature.allowance
+    sentence = figures(name, test, feature.statistic, *limits, feature.p_value)
+    return f"{sentence}{medians(feature.distribution)}"
 
 
-def _undetectable(feature: Feature) -> str:
-    """A distance never exceeds 1."""
-    if feature.verdict != "ok" or feature.detectable is None or feature.detectable < 1:
+def medians(distribution: Distribution | None) -> str:
+    """Empty without them: for categories, and in messages of older releases."""
+    if distribution is None or distribution.window_median is None:
         return ""
-    return "No drift can be detected: in the reference itself, windows differ this much."
+    now, before = distribution.window_median, distribution.reference_median
+    return f" Median {now:,.4g}, in the reference {before:,.4g}."
 
 
 def _decision(feature: Feature) -> str:
     """The figures of the other tests are those of KS, so their own value is named."""
     detail = "" if feature.detail is None else escape(feature.detail)
     if feature.decided_by == "kuiper":
-        return f"Decided by the Kuiper distance, {formats.number(feature.kuiper)}."
+        return f"Decided by Kuiper, {formats.number(feature.kuiper)}."
     if feature.decided_by == "wilcoxon":
         delta = formats.number(feature.wilcoxon)
         return f"Decided by the rank test: values are {detail} (Cliff's delta {delta})."

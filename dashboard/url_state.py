@@ -38,9 +38,17 @@ def update(**changes: str | None) -> None:
 
 
 def selectbox(
-    label: str, name: str, options: Sequence[str], *, format_option: Callable[[str], str] = str
+    label: str,
+    name: str,
+    options: Sequence[str],
+    *,
+    format_option: Callable[[str], str] = str,
+    drops: Sequence[str] = (),
 ) -> str:
-    """A select box for a parameter of the address. A value that is no option selects the first."""
+    """A select box for a parameter of the address. A value that is no option selects the first.
+
+    A choice also drops the parameters ``drops``.
+    """
     value, key = get(name), f"select {name}"
     st.session_state[key] = value if value in options else options[0]
     st.selectbox(
@@ -48,7 +56,7 @@ def selectbox(
         options,
         key=key,
         format_func=format_option,
-        on_change=lambda: update(**{name: str(st.session_state[key])}),
+        on_change=lambda: update(**{name: str(st.session_state[key]), **dict.fromkeys(drops)}),
     )
     return str(st.session_state[key])
 

@@ -36,6 +36,12 @@ class Distribution(PassThrough):
     at: float | None = Field(
         None, description="The value at which the two distribution functions differ most."
     )
+    reference_median: float | None = Field(
+        None, description="Numeric features: the value at or just below the middle row."
+    )
+    window_median: float | None = Field(
+        None, description="The same of the window, as a value of the reference."
+    )
 
 
 class DataQuality(PassThrough):
@@ -124,7 +130,8 @@ class Feature(PassThrough):
     verdict: Verdict = Field(
         description="`drift` if the value of at least one test exceeds its `threshold`, and its"
         " `persistent` minus half of the threshold exceeds its `allowance`. `insufficient_data` if"
-        " there are too few values to decide. Numeric features have four tests: KS, Kuiper,"
+        " there are too few values to decide, `cannot_judge` if the reference itself varies over"
+        " its whole range. Numeric features have four tests: KS, Kuiper,"
         " Wilcoxon and Mood; the other fields of this object are those of KS."
     )
     severity: Severity | None = Field(None, description="Null if there is no drift.")

@@ -48,7 +48,8 @@ class Incident(Answer):
     evidence: dict[str, Any] = Field(
         description="`decided_by` (name of the test or metric), its `value`, `severity` and"
         " limits. Fields that do not apply to this kind of incident are absent. `grouped`: other"
-        " subjects that this incident includes."
+        " subjects that this incident includes. `window`: that of the evidence, also when the"
+        " incident is resolved. `distribution`: of this window and of the reference."
     )
     message: str = Field(description="The evidence in one sentence.")
 

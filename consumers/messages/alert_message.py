@@ -15,7 +15,7 @@ from consumers.messages.alerts import (
 )
 from consumers.messages.reading import SCHEMA
 from consumers.messages.times import rfc3339
-from consumers.messages.window_message import finite
+from consumers.messages.window_message import distribution_bins, finite
 from monitor.decisions.incidents import Change
 from monitor.statistics.drift_rule import Evidence
 from monitor.windows.findings import Transition
@@ -84,4 +84,6 @@ def _evidence(evidence: Evidence, grouped: Sequence[str]) -> AlertEvidence:
         coverage=evidence.coverage,
         severity=evidence.severity,
         grouped=list(grouped) or None,
+        window=AlertWindow(start=rfc3339(evidence.start_ms), end=rfc3339(evidence.end_ms)),
+        distribution=distribution_bins(evidence.distribution),
     )

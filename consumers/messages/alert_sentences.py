@@ -1,23 +1,16 @@
 """The sentences of alerts: what was measured, in which window, and the limits it exceeded.
 
-A test of the rows opens an incident if two conditions hold (``monitor.statistics.drift_rule``), and
-a sentence prints both with the figures that decide:
-
-* distances and ranks: ``value > threshold`` and ``persistent > allowance + threshold / 2``;
-* missing values and coverage: an exact test (its p-value) and the same second condition;
-* the number of rows: below ``low`` or above ``high``;
-* categories: exact tests (their p-value), and the second condition for each category with three
-  quarters of its own noise. ``threshold`` is the largest noise of any category, so the limit that
-  can be printed is the largest one.
+Every printed figure is one that decided (``consumers.messages.limit_sentences``); the number of
+rows is decided by ``low`` and ``high``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from consumers.messages.limit_sentences import distance_limits, figure, proportion_limits
 from consumers.messages.times import rfc3339
 from monitor.decisions.incidents import Change, Resolution
-from monitor.statistics.category_check import NOISE_FRACTION
 from monitor.statistics.drift_rule import Evidence, Severity
 from monitor.windows.findings import Transition
 
@@ -47,11 +40,11 @@ def evidence_sentence(evidence: Evidence, window: str) -> str:
 
 
 def _ks(evidence: Evidence, window: str) -> str:
-    return _distance("KS distance {value} from the reference", evidence, window)
+    return _distance("KS {value}", evidence, window)
 
 
 def _kuiper(evidence: Evidence, window: str) -> str:
-    return _distance("Kuiper distance {value} from the reference", evidence, window)
+    return _distance("Kuiper {value}", evidence, window)
 
 
 def _wilcoxon(evidence: Evidence, window: str) -> str:
@@ -65,26 +58,38 @@ def _mood(evidence: Evidence, window: str) -> str:
 
 
 def _distance(measure: str, evidence: Evidence, window: str) -> str:
-    value, threshold = _above(evidence.value, evidence.threshold)
-    return (
-        f"{measure.format(value=value)} in the window {window}. Limit {threshold} (sampling noise);"
-        f" {_persistence(evidence, 'normal variation')}."
-    )
+    figures = evidence.value, evidence.threshold, evidence.persistent, evidence.allowance
+    value, limits = distance_limits(*figures)
+    return f"{measure.format(value=value)} in the window {window}. {limits}{_medians(evidence)}"
+
+
+def _medians(evidence: Evidence) -> str:
+    drawn = evidence.distribution
+    if drawn is None or drawn.window_median is None:
+        return ""
+    return f" Median {drawn.window_median:,.4g}, in the reference {drawn.reference_median:,.4g}."
 
 
 def _missing(evidence: Evidence, window: str) -> str:
-    return _proportion("proportion of missing or wrongly typed values", evidence, window)
+    return _proportion("missing or wrongly typed values", evidence, window)
 
 
 def _coverage(evidence: Evidence, window: str) -> str:
-    return _proportion("proportion of predictions without a label", evidence, window)
+    return _proportion("share of predictions with a label", evidence, window)
 
 
 def _proportion(measure: str, evidence: Evidence, window: str) -> str:
-    return (
-        f"{measure} differs by {evidence.value:.3f} from the reference ({evidence.detail}) in the"
-        f" window {window}. {_p_value(evidence)}; {_persistence(evidence, 'allowance')}."
-    )
+    return f"{measure}: {evidence.detail} in the window {window}. {_limits(evidence)}"
+
+
+def _categories(evidence: Evidence, window: str) -> str:
+    detail = "" if evidence.detail is None else f", most: {evidence.detail}"
+    return f"shares of categories changed{detail} in the window {window}. {_limits(evidence)}"
+
+
+def _limits(evidence: Evidence) -> str:
+    figures = evidence.threshold, evidence.persistent, evidence.allowance
+    return proportion_limits(evidence.decided_by, evidence.p_value, *figures)
 
 
 def _rows(evidence: Evidence, window: str) -> str:
@@ -99,39 +104,13 @@ def _rows(evidence: Evidence, window: str) -> str:
     )
 
 
-def _categories(evidence: Evidence, window: str) -> str:
-    detail = "" if evidence.detail is None else f" ({evidence.detail})"
-    allowance, noise = evidence.allowance or 0.0, NOISE_FRACTION * (evidence.threshold or 0.0)
-    return (
-        f"largest difference of a category's proportion {evidence.value:.3f} from the reference"
-        f"{detail} in the window {window}. {_p_value(evidence)}; sustained"
-        f" {_figure(evidence.persistent)}, limit at most {allowance + noise:.3f} (allowance"
-        f" {allowance:.3f} + three quarters of the noise of a category, at most {noise:.3f})."
-    )
-
-
-def _p_value(evidence: Evidence) -> str:
-    figure = "unknown" if evidence.p_value is None else f"{evidence.p_value:.1e}"
-    return f"Exact test p-value {figure}"
-
-
-def _persistence(evidence: Evidence, allowance_name: str) -> str:
-    """The second condition: the part of the value that both halves of the window have."""
-    allowance, noise = evidence.allowance or 0.0, (evidence.threshold or 0.0) / 2
-    persistent, limit = _above(evidence.persistent, allowance + noise)
-    return (
-        f"sustained {persistent}, limit {limit} ({allowance_name} {allowance:.3f} + half of the"
-        f" noise {noise:.3f})"
-    )
-
-
 def _metric(evidence: Evidence, window: str) -> str:
     """A warning is decided against the baseline, a critical alert against the threshold."""
     critical = evidence.severity is Severity.CRITICAL
-    limit = f"Limit {_figure(evidence.threshold)}" if critical else "Limit: the baseline"
+    limit = f"Limit {figure(evidence.threshold)}" if critical else "Limit: the baseline"
     return (
-        f"{evidence.decided_by} {_figure(evidence.value)}{_interval(evidence)} in the window"
-        f" {window}, baseline {_figure(evidence.baseline)}. {limit}, less the noise of both."
+        f"{evidence.decided_by} {figure(evidence.value)}{_interval(evidence)} in the window"
+        f" {window}, baseline {figure(evidence.baseline)}. {limit}, less the noise of both."
     )
 
 
@@ -139,19 +118,6 @@ def _interval(evidence: Evidence) -> str:
     if evidence.low is None or evidence.high is None:
         return ""
     return f" (95% interval {evidence.low:.3f} to {evidence.high:.3f})"
-
-
-def _above(value: float | None, limit: float | None) -> tuple[str, str]:
-    """Both with three decimals, or with more where they would look equal."""
-    for digits in (3, 4, 5):
-        figures = _figure(value, digits), _figure(limit, digits)
-        if figures[0] != figures[1]:
-            break
-    return figures
-
-
-def _figure(value: float | None, digits: int = 3) -> str:
-    return "unknown" if value is None else f"{value:.{digits}f}"
 
 
 _TESTS: Mapping[str, Callable[[Evidence, str], str]] = {

@@ -13,10 +13,16 @@ from consumers.messages.names import Enumerated, Name, Segment
 from consumers.messages.reading import decode_json
 from consumers.messages.records import Record
 from consumers.messages.times import milliseconds
+from consumers.messages.windows import DistributionBins
 from producers.contract.version_info import VersionInfo
 
 TYPE_PREFIX = "driftline.incident."
 HEADERS = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
+
+
+class AlertWindow(Struct, frozen=True, kw_only=True):
+    start: str
+    end: str
 
 
 class AlertEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -38,11 +44,8 @@ class AlertEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     coverage: float | None = None
     severity: Enumerated  # Severity
     grouped: list[str] | None = None  # other subjects that the incident stands for
-
-
-class AlertWindow(Struct, frozen=True, kw_only=True):
-    start: str
-    end: str
+    window: AlertWindow | None = None  # of the evidence; None: of an older release
+    distribution: DistributionBins | None = None  # in this window, and of the reference
 
 
 class IncidentData(Struct, frozen=True, kw_only=True):

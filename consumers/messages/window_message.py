@@ -149,7 +149,7 @@ def _feature(feature: FeatureFinding, p_value_threshold: float) -> FeatureResult
         detail=None if decisive is None else decisive.detail,
         quality=None if feature.quality is None else _quality(feature.quality),
         unseen=_unseen(feature),
-        distribution=_distribution(feature.distribution),
+        distribution=distribution_bins(feature.distribution),
     )
 
 
@@ -187,7 +187,7 @@ def _quality(test: Comparison) -> DataQuality:
     )
 
 
-def _distribution(distribution: Distribution | None) -> DistributionBins | None:
+def distribution_bins(distribution: Distribution | None) -> DistributionBins | None:
     if distribution is None:
         return None
     categorical = bool(distribution.categories)
@@ -197,6 +197,8 @@ def _distribution(distribution: Distribution | None) -> DistributionBins | None:
         reference=_rounded(distribution.reference),
         window=_rounded(distribution.window),
         at=UNSET if categorical else distribution.at,
+        reference_median=UNSET if categorical else distribution.reference_median,
+        window_median=UNSET if categorical else distribution.window_median,
     )
 
 

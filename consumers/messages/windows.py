@@ -56,6 +56,8 @@ class DistributionBins(Struct, frozen=True, kw_only=True):
     reference: list[float]
     window: list[float]
     at: float | UnsetType | None = UNSET
+    reference_median: float | UnsetType | None = UNSET
+    window_median: float | UnsetType | None = UNSET
 
 
 class FeatureResult(Struct, frozen=True, kw_only=True):

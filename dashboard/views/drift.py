@@ -7,8 +7,18 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from api.answers import DataDrift, Feature, WindowItem
-from dashboard import charts, formats, labels, render, series, tables, url_state, window_parameter
+from api.answers import DataDrift, Feature, Incident, WindowItem
+from dashboard import (
+    charts,
+    formats,
+    incident_text,
+    labels,
+    render,
+    series,
+    tables,
+    url_state,
+    window_parameter,
+)
 from dashboard.auto_refresh import auto_refresh, fetch
 from dashboard.client import ApiProblem, Client, ModelVersion
 from dashboard.context import PageContext
@@ -18,19 +28,19 @@ from dashboard.window_parameter import Period, to_parameter
 NEWEST = "newest"
 _HEAT_MAP = "heat map"
 HEAT_MAP_HELP = (
-    "One row per feature, one column per window. The stronger the colour, the larger the distance"
-    " from the reference (KS; for categories the largest change of a proportion), up to 0.3. Click"
-    " a cell for details. Incidents also come from shorter and longer windows; see Alerts."
+    "One row per feature, one column per window. The stronger the colour, the nearer to the limits"
+    " or the further beyond them; grey and hatched: nothing could be told. An outline marks an open"
+    " incident, also one of shorter or longer windows. Click a cell for details."
 )
 DISTANCE_HELP = (
-    "A window drifts if the distance exceeds its limit (sampling noise) and its sustained part"
-    " exceeds its own (normal variation + half of the noise; for categories three quarters)."
+    "A window drifts if the distance exceeds the noise, and its sustained part exceeds its limit"
+    " (normal variation + half of the noise; for categories three quarters)."
 )
 FEATURES_HELP = (
     "• p-value at or below `p_value_threshold`. It opens no incident: rows of real data are not"
     " independent, and most windows have small p-values. The verdict compares the distance with"
-    " sampling noise, and its sustained part with normal variation plus part of the noise. Numeric"
-    " features are also tested by Kuiper distance and ranks, by the same rule."
+    " noise, and its sustained part with normal variation plus part of the noise. Numeric features"
+    " are also tested by Kuiper distance and ranks, by the same rule."
 )
 
 
@@ -38,6 +48,8 @@ FEATURES_HELP = (
 class Data:
     windows: Sequence[WindowItem]
     drift: DataDrift | str  # a text says why it cannot be shown
+    incident: Incident | None  # that the address names
+    open_incidents: Sequence[Incident]
 
 
 def page(context: PageContext) -> None:
@@ -48,30 +60,34 @@ def page(context: PageContext) -> None:
 
     def part() -> None:
         limit = render.window_limit(len(context.model.features))
-        period = window_parameter.parse(url_state.get("window"))
-        key = f"drift {context.model_version} {limit} {period}"
-        data = fetch(key, lambda: _load(context, limit, period))
+        period, incident = (url_state.get(name) for name in ("window", "incident"))
+        wanted = window_parameter.parse(period)
+        key = f"drift {context.model_version} {limit} {period} {incident}"
+        data = fetch(key, lambda: _load(context, limit, wanted, incident))
         if data is not None:
-            _show(context, data, period)
+            _show(context, data, wanted)
 
     auto_refresh(part)
 
 
-def _load(context: PageContext, limit: int, period: Period | None) -> Data:
+def _load(context: PageContext, limit: int, period: Period | None, identity: str | None) -> Data:
     client, version = context.client, context.model_version
     windows = client.windows(version, limit)
-    if period is None:
-        return Data(windows, client.data_drift(version))
+    drift: DataDrift | str
     try:
-        return Data(windows, _drift_in(client, version, period, windows))
+        drift = _drift_in(client, version, period, windows)
+        incident = client.incident(identity) if identity else None
     except ApiProblem as problem:
-        return Data(windows, str(problem))
+        drift, incident = str(problem), None
+    return Data(windows, drift, incident, client.incidents(version, "open"))
 
 
 def _drift_in(
-    client: Client, version: ModelVersion, period: Period, windows: Sequence[WindowItem]
+    client: Client, version: ModelVersion, period: Period | None, windows: Sequence[WindowItem]
 ) -> DataDrift:
     """The window of the period; if the model has none like it, its own window around it."""
+    if period is None:
+        return client.data_drift(version)
     drift = client.data_drift(version, *period)
     if drift.window is not None:
         return drift
@@ -87,14 +103,18 @@ def _show(context: PageContext, data: Data, period: Period | None) -> None:
         return
     names = [feature.name for feature in context.model.features]
     feature, at = _select(names, data), _shown_window(data, period)
+    _show_heat_map(data, names, feature, at)
+    _show_feature(context, data, feature, at, period)
+    _show_all_features(data.drift)
+
+
+def _show_heat_map(data: Data, names: Sequence[str], feature: str, at: str) -> None:
     rows = series.heat_map_features(data.windows, names, feature)
-    cells = series.heat_map_rows(data.windows, rows, (feature, at))
+    cells = series.heat_map_rows(data.windows, rows, (feature, at), data.open_incidents)
     render.chart(cells, "heat_map", key=_HEAT_MAP, on_select=_on_cell_selected)
     st.caption(HEAT_MAP_HELP)
     if len(rows) < len(names):
         st.caption(f"{len(rows)} of {len(names):,} features: those with the most severe drift.")
-    _show_feature(data, feature, at, period)
-    _show_all_features(data.drift)
 
 
 def _select(names: Sequence[str], data: Data) -> str:
@@ -107,7 +127,7 @@ def _select(names: Sequence[str], data: Data) -> str:
         url_state.update(feature=most_severe)
     left, middle, right = st.columns(3)
     with left:
-        feature = url_state.selectbox("Feature", "feature", names)
+        feature = url_state.selectbox("Feature", "feature", names, drops=["incident"])
     with middle:
         _select_window(data.windows)
     with right:
@@ -123,7 +143,11 @@ def _select_window(windows: Sequence[WindowItem]) -> None:
         options.setdefault(parameter, formats.period(*period))
         url_state.update(window=parameter)
     url_state.selectbox(
-        "Window", "window", [NEWEST, *options], format_option=lambda at: options.get(at, "Newest")
+        "Window",
+        "window",
+        [NEWEST, *options],
+        format_option=lambda at: options.get(at, "Newest"),
+        drops=["incident"],
     )
 
 
@@ -137,7 +161,8 @@ def _shown_window(data: Data, period: Period | None) -> str:
 def _on_cell_selected() -> None:
     cells = _selected_cells(st.session_state.get(_HEAT_MAP))
     if cells:
-        url_state.update(feature=str(cells[0]["feature"]), window=str(cells[0]["at"]))
+        cell = cells[0]
+        url_state.update(feature=str(cell["feature"]), window=str(cell["at"]), incident=None)
 
 
 def _selected_cells(
@@ -146,9 +171,32 @@ def _selected_cells(
     return (state or {}).get("selection", {}).get(charts.CELL, [])
 
 
-def _show_feature(data: Data, name: str, at: str, period: Period | None) -> None:
+def _show_feature(
+    context: PageContext, data: Data, name: str, at: str, period: Period | None
+) -> None:
     st.subheader(escape(name))
+    if data.incident is not None and data.incident.subject == f"data/{name}":
+        _show_evidence(context, data.incident, name)
+        _show_history(data, name, at, None)
+        return
     feature = _feature_verdict(data.drift, name, period)
+    _show_history(data, name, at, feature)
+    if feature is not None:
+        assert not isinstance(data.drift, str)
+        shown = "the window" if data.drift.window is None else formats.window(data.drift.window)
+        render.distribution(feature.name, feature.distribution, shown)
+
+
+def _show_evidence(context: PageContext, incident: Incident, name: str) -> None:
+    """The figures and the distribution of the window that decided, whatever its length."""
+    st.markdown(incident_text.headline(incident))
+    st.markdown(incident_text.told(incident))
+    window = incident_text.evidence_period(incident)
+    render.distribution(name, incident_text.distribution(incident.evidence), window)
+    context.link("Evidence and history", "alerts", incident=incident.id)
+
+
+def _show_history(data: Data, name: str, at: str, feature: Feature | None) -> None:
     left, right = st.columns([2, 1])
     with left:
         rows = series.distance_rows(data.windows, series.feature_named(name), at)
@@ -158,7 +206,6 @@ def _show_feature(data: Data, name: str, at: str, period: Period | None) -> None
     if feature is not None:
         with right:
             render.table(tables.feature_numbers(feature))
-        render.distribution(feature)
 
 
 def _feature_verdict(drift: DataDrift | str, name: str, period: Period | None) -> Feature | None:

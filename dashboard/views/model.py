@@ -75,7 +75,9 @@ def _show(context: PageContext, data: Data) -> None:
     )
     _show_distance(data.windows, series.score, NO_ROWS)
     if data.concept.prediction is not None:
-        render.distribution(data.concept.prediction)
+        score, newest = data.concept.prediction, data.concept.window
+        name = "the newest window" if newest is None else formats.window(newest)
+        render.distribution(score.name, score.distribution, name)
     st.subheader("Concept drift")
     st.caption(
         "Distribution of the absolute errors of labelled rows, compared with the reference; of a"

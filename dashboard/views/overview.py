@@ -8,11 +8,17 @@ from dataclasses import dataclass
 import streamlit as st
 
 from api.answers import Baseline, Health, Incident, Model
-from dashboard import formats, render, tables
+from dashboard import formats, incident_text, render, tables
 from dashboard.auto_refresh import auto_refresh, fetch
 from dashboard.client import Client, ModelVersion
 from dashboard.context import PageContext
-from dashboard.status import ModelState, ModelStatus, freshness, model_status
+from dashboard.status import (
+    ModelState,
+    ModelStatus,
+    freshness,
+    health_problems,
+    model_status,
+)
 from dashboard.text import escape
 from dashboard.views.alerts import card
 
@@ -70,6 +76,7 @@ def _state(client: Client, version: ModelVersion, health: Health) -> ModelState:
 
 def _show(context: PageContext, data: Data) -> None:
     status = model_status(data.state)
+    _show_problems(data.state)
     box, icon = _BOXES[status.level]
     box(f"**{status.answer}.** {status.reason}", icon=icon)
     st.caption(" ".join(freshness(data.state)))
@@ -79,11 +86,20 @@ def _show(context: PageContext, data: Data) -> None:
     _show_health(data.state.health)
 
 
+def _show_problems(state: ModelState) -> None:
+    """A role that is dead, silent or in trouble, in plain sight."""
+    if (problems := health_problems(state.health)) and state.newest_window is not None:
+        st.warning(
+            f"**Driftline itself has a problem:** {'; '.join(problems)}. Findings may be old.",
+            icon=":material/heart_broken:",
+        )
+
+
 def _show_incidents(context: PageContext, incidents: Sequence[Incident]) -> None:
     if not incidents:
         return
     st.subheader("Open incidents")
-    for incident in incidents[:INCIDENTS_SHOWN]:
+    for incident in sorted(incidents, key=incident_text.order)[:INCIDENTS_SHOWN]:
         card(context, incident)
     if len(incidents) > INCIDENTS_SHOWN:
         context.link(f"All {len(incidents)} open incidents", "alerts")

@@ -46,6 +46,7 @@ class Incident:
     since_ms: int = 0  # start of the window that opened it
     primary: str | None = None  # id of the incident that is notified in its place
     grouped: tuple[str, ...] = ()  # in a notification: the other open subjects of its group
+    told: Evidence | None = None  # that of the last notification, with its distribution
 
     @property
     def kind(self) -> str:

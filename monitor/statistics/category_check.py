@@ -14,11 +14,10 @@ from monitor.statistics import categories, category_deviations
 from monitor.statistics.categories import Categories, CategoryResult
 from monitor.statistics.cell_index import CellIndex
 from monitor.statistics.drift_rule import Comparison
+from monitor.statistics.noise_parts import OF_CATEGORIES
 from monitor.statistics.rule import Rule
 
 Halves = tuple[NDArray[np.int64], NDArray[np.int64]]  # both of shape (c + 1,)
-
-NOISE_FRACTION = 0.75  # that the persistent part must exceed, because rows come in clusters
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +69,7 @@ class CategoryCheck:
             severity=self.rule.severity(length, persistent, exceeds),
             p_value=result.p_value,
             detail=self._detail(result),
-            noise_fraction=NOISE_FRACTION,
+            noise_fraction=OF_CATEGORIES,
         )
 
     def _exceeds(self, halves: Halves, p_value: float, allowance: float) -> Callable[[float], bool]:
@@ -83,7 +82,7 @@ class CategoryCheck:
                 bool(halves[0].any() and halves[1].any())
                 and p_value <= alpha
                 and excess(whole, reference, alpha) > 0
-                and excess(halves, reference, alpha, part=NOISE_FRACTION) > allowance
+                and excess(halves, reference, alpha, part=OF_CATEGORIES) > allowance
             )
 
         return exceeds

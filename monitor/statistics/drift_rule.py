@@ -18,13 +18,15 @@ from enum import StrEnum
 
 from monitor.budget import Levels
 from monitor.plan import Drift
+from monitor.statistics.histograms import Distribution
+from monitor.statistics.noise_parts import HALF
 
 
 class Verdict(StrEnum):
     OK = "ok"
     DRIFT = "drift"
     INSUFFICIENT = "insufficient_data"
-    CANNOT_JUDGE = "cannot_judge"  # reserved: no test gives it yet
+    CANNOT_JUDGE = "cannot_judge"  # more rows would not help
 
 
 class Severity(StrEnum):
@@ -52,7 +54,7 @@ class Comparison:
     severity: Severity | None = None
     p_value: float | None = None
     detail: str | None = None  # the direction, or the category and its proportions
-    noise_fraction: float = 0.5
+    noise_fraction: float = HALF
 
     @property
     def detectable(self) -> float:
@@ -63,12 +65,14 @@ class Comparison:
     def verdict(self) -> Verdict:
         """Insufficient data if no deviation could have been drift, but could be with more rows.
 
-        If the natural variation alone covers every possible deviation, more rows would not help,
-        and the verdict is ok.
+        If the natural variation alone covers every possible deviation, more rows would not help:
+        the window cannot be judged.
         """
         if self.severity is not None:
             return Verdict.DRIFT
-        return Verdict.INSUFFICIENT if self.detectable >= 1 > self.allowance else Verdict.OK
+        if self.detectable < 1:
+            return Verdict.OK
+        return Verdict.INSUFFICIENT if self.allowance < 1 else Verdict.CANNOT_JUDGE
 
     @property
     def severity_order(self) -> tuple[int, bool, float]:
@@ -120,6 +124,7 @@ class Evidence:
     resolution: float | None = None
     labels: int | None = None
     coverage: float | None = None
+    distribution: Distribution | None = None  # of the reference and of this window
 
 
 def evidence(comparison: Comparison, start_ms: int, end_ms: int) -> Evidence | None:

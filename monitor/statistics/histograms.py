@@ -29,6 +29,8 @@ class Distribution:
     edges: tuple[float, ...] = ()  # one fewer than bins: the last is open
     categories: tuple[str, ...] = ()
     at: float | None = None  # the value at which the distribution functions differ most
+    reference_median: float | None = None  # of numbers, as ``window_median``
+    window_median: float | None = None
 
 
 def numeric(sample: Sample, live: Counts) -> Distribution | None:
@@ -44,6 +46,8 @@ def numeric(sample: Sample, live: Counts) -> Distribution | None:
         window=_proportions(np.bincount(group, weights=window)),
         edges=tuple(sample.values[cuts].tolist()),
         at=float(sample.values[min(max(farthest // 2, finite.start), finite.stop - 1)]),
+        reference_median=_median(sample, reference),
+        window_median=_median(sample, window),
     )
 
 
@@ -58,6 +62,14 @@ def categorical(reference: Categorical, live: Counts) -> Distribution | None:
         window=_proportions(_folded(window, len(shown))),
         categories=(*shown, OTHER),
     )
+
+
+def _median(sample: Sample, counts: NDArray[np.int64]) -> float:
+    """The value of the sample at or just below the middle row; the nearest finite one."""
+    running = np.cumsum(counts)
+    middle = int(np.searchsorted(running, running[-1] / 2))
+    position = (middle - 1) // 2  # bin 2 i + 1 is value i, bin 2 i + 2 lies above it
+    return float(sample.values[min(max(position, sample.finite.start), sample.finite.stop - 1)])
 
 
 def _cuts(sample: Sample) -> NDArray[np.int64]:

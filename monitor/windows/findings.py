@@ -58,10 +58,10 @@ class FeatureFinding:
 
     @property
     def verdict(self) -> Verdict:
-        """Drift if any test found drift; insufficient data if no distance could have shown any."""
+        """Drift if any test found drift; ok only if a distance could have shown some."""
         deciding = (one for one in self.tests if one.severity or one.test not in RANK_TESTS)
         verdicts = {comparison.verdict for comparison in deciding}
-        ordered = (Verdict.DRIFT, Verdict.OK)
+        ordered = (Verdict.DRIFT, Verdict.OK, Verdict.CANNOT_JUDGE)
         return next((each for each in ordered if each in verdicts), Verdict.INSUFFICIENT)
 
     def test(self, statistic: str) -> Comparison | None:
@@ -160,7 +160,8 @@ class Transition:
 
     @property
     def evidence(self) -> Evidence:
-        return self.incident.evidence
+        """That people are told; of a resolved incident, what they were told last."""
+        return self.incident.told or self.incident.evidence
 
     @property
     def window_end_ms(self) -> int:

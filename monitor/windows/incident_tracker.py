@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from monitor.budget import own_length
 from monitor.counts.subjects import TRAFFIC, subject_of
@@ -11,6 +12,7 @@ from monitor.decisions.incidents import Change, Incident, Resolution
 from monitor.decisions.signals import SubjectSignal, WindowVerdict, most_severe
 from monitor.identity import Key
 from monitor.plan import Plan
+from monitor.windows.evidence_drawing import Tell
 from monitor.windows.findings import FeatureFinding, Transition
 from monitor.windows.scale_scanner import window_verdict
 
@@ -19,11 +21,16 @@ class IncidentTracker:
     """The open incidents by subject, and the verdicts that have not been applied to them yet."""
 
     def __init__(
-        self, plan: Plan, key: Key, open_incidents: Mapping[str, Incident], life: int = 0
+        self,
+        plan: Plan,
+        key: Key,
+        open_incidents: Mapping[str, Incident],
+        tell: Tell,
+        life: int = 0,
     ) -> None:
         self.open = dict(open_incidents)
         self.transitions: list[Transition] = []
-        self._plan, self._key = plan, key
+        self._plan, self._key, self._tell = plan, key, tell
         # A version that began afresh may open the same incidents as before, with other ids.
         self._scope = f"{key.name}\x1f{life}" if life else key.name
         self._verdicts: dict[str, list[WindowVerdict]] = {}
@@ -92,8 +99,9 @@ class IncidentTracker:
             self.open, signals, scope=self._scope, plan=self._plan.incidents
         )
         for event in events:
-            resolved = event.change is Change.RESOLVED
-            start_ms = healthy_from_ms if resolved else event.incident.evidence.start_ms
-            self.transitions.append(
-                Transition(self._key, event.change, event.incident, start_ms, end_ms)
-            )
+            change, incident, start_ms = event.change, event.incident, healthy_from_ms
+            if change is not Change.RESOLVED:
+                evidence = self._tell(incident)
+                incident, start_ms = replace(incident, told=evidence), evidence.start_ms
+                self.open[incident.subject] = replace(self.open[incident.subject], told=evidence)
+            self.transitions.append(Transition(self._key, change, incident, start_ms, end_ms))

@@ -14,6 +14,7 @@ from monitor.windows.clocks import Clock
 from monitor.windows.closed_windows import ClosedWindows
 from monitor.windows.data_windows import DataWindows
 from monitor.windows.evaluator import Evaluator
+from monitor.windows.evidence_drawing import teller
 from monitor.windows.findings import Transition, WindowFinding
 from monitor.windows.incident_tracker import IncidentTracker
 from monitor.windows.lives import Life, VersionState, life_number
@@ -47,13 +48,13 @@ class ModelDetection:
         self, evaluator: Evaluator, key: Key, model: ModelState, life: Life | None = None
     ) -> None:
         decisions, sums = rewindow(model.decisions, evaluator.plan), model.sums
-        self._before = model
+        self._before, number = model, life_number(life)
         self._evaluator, self._windows = evaluator, evaluator.plan.windows
         self._panes = PaneStore(
             self._windows, dict(model.panes), decisions.first_pane_ms, decisions.pruned_ms
         )
-        number = life_number(life)
-        self._incidents = IncidentTracker(evaluator.plan, key, decisions.incidents, number)
+        tell = teller(evaluator.profile.schema, self._panes)
+        self._incidents = IncidentTracker(evaluator.plan, key, decisions.incidents, tell, number)
         self._traffic = TrafficWatch(
             evaluator, self._panes, self._incidents, decisions.traffic, is_shadow=_is_shadow(life)
         )

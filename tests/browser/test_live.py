@@ -84,7 +84,9 @@ def expect_chart_update(page: Page, address: str) -> None:
 def expect_alert(page: Page, address: str) -> None:
     page.goto(f"{address}/alerts")
     expect(page.get_by_text(re.compile("distance")).first).to_be_visible(timeout=TIMEOUT_MS)
-    expect(page.get_by_text(re.compile("KS distance")).first).to_be_visible(timeout=TIMEOUT_MS)
+    expect(page.get_by_text(re.compile(r"(KS|Kuiper) 0\.\d+")).first).to_be_visible(
+        timeout=TIMEOUT_MS
+    )
     screenshot_page(page, "alerts")
 
 

@@ -12,6 +12,16 @@ BASELINE = {
 }
 
 
+DISTRIBUTION = {
+    "edges": [40.0, 60.0],
+    "reference": [0.3, 0.4, 0.3],
+    "window": [0.1, 0.4, 0.5],
+    "at": 40.0,
+    "reference_median": 50.0,
+    "window_median": 1008.0,
+}
+
+
 def model(name: str = "flight-delay", *features: str) -> Json:
     return {
         "model": name,

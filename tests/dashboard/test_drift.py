@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.dashboard.documents import drifted, feature, model, window
+from tests.dashboard.documents import DISTRIBUTION, drifted, feature, incident, model, window
 from tests.dashboard.fake import FakeApi, address, boxes, charts, open_page, page_text
 
 
@@ -31,7 +31,7 @@ def test_one_window_shows_a_heat_map_and_a_feature_over_time():
 def test_page_opens_on_the_feature_with_the_most_severe_drift():
     app = open_page("drift", api_with(no_drift, with_drift))
     assert address(app)["feature"] == "distance"
-    assert "**◆ drift, critical** in the window 2013-04-02. KS distance 0.410" in page_text(app)
+    assert "**◆ drift, critical** in the window 2013-04-02. KS 0.410" in page_text(app)
 
 
 def test_chosen_feature_stays_when_another_drifts_further():
@@ -114,9 +114,9 @@ def test_feature_without_rows_in_the_window_is_reported():
 def test_distributions_are_shown_if_the_api_returns_them():
     api = api_with(no_drift)
     api.distribution = {"edges": [1.0, 2.0], "reference": [0.3] * 3, "window": [0.1] * 3, "at": 1.5}
-    app = open_page("drift", api)
+    app = open_page("drift", api, feature="temp")
     assert charts(app) == 4
-    assert "the KS distance (0.050)" in page_text(app)
+    assert "**temp**: reference, and 2013-04-01" in page_text(app)
 
 
 def test_mark_of_a_p_value_is_explained_on_the_page():
@@ -143,6 +143,36 @@ def test_names_of_features_are_not_markdown():
     api = FakeApi(model("flight-delay", "a*b*:red[c]"))
     api.windows["flight-delay"] = [window(1, feature("a*b*:red[c]"))]
     assert r"a\*b\*\:red\[c\]" in open_page("drift", api).subheader[0].value
+
+
+def test_incident_of_the_address_is_drawn_from_its_own_window():
+    long = {"start": "2013-03-28T08:00:00Z", "end": "2013-04-09T08:00:00Z"}
+    figures = {**incident()["evidence"], "window": long, "distribution": DISTRIBUTION}
+    api = api_with(no_drift, with_drift)
+    api.incidents["flight-delay"] = [incident(evidence=figures, message="data/temp: KS 0.9.")]
+    parameter = f"{long['start']}/{long['end']}"
+    app = open_page("drift", api, feature="temp", window=parameter, incident="91ab")
+    text = page_text(app)
+    assert "**temp**: reference, and 2013-03-28 08:00 to 2013-04-09 08:00" in text
+    assert "KS 0.9." in text
+    assert "no drift" not in text
+    assert "No rows in this window" not in text
+    assert charts(app) == 4
+    assert boxes(app) == []
+
+
+def test_another_feature_or_window_leaves_the_incident():
+    api = api_with(no_drift, with_drift)
+    api.incidents["flight-delay"] = [incident()]
+    app = open_page("drift", api, feature="temp", incident="91ab")
+    app.selectbox[0].select("distance").run()
+    assert "incident" not in address(app)
+
+
+def test_window_in_which_nothing_could_be_told_has_no_tick():
+    varying = feature("temp", statistic=0.9, verdict="cannot_judge", detectable=1.0)
+    text = page_text(open_page("drift", api_with(window(1, varying)), feature="temp"))
+    assert "**▨ cannot judge** in the window 2013-04-01. KS 0.900. Cannot judge" in text
 
 
 FOUR_HOURS = "2013-04-02T08:00:00Z/2013-04-02T12:00:00Z"

@@ -21,7 +21,23 @@ def test_headline_of_a_resolved_incident_says_why():
     end = day(3)[1]
     of = {"state": "resolved", "resolved_at": end, "reason": "stale", "severity": "notice"}
     headline = incident_text.headline(Incident.model_validate(incident(**of)))
-    assert headline == "✔ **temp** (data) · Notice · Resolved (stale) · 2013-04-03 to 2013-04-04"
+    assert headline == (
+        ":gray-badge[notice] ✔ **temp** (data) · Resolved (stale) 2013-04-03 to 2013-04-04"
+    )
+
+
+@pytest.mark.parametrize(("severity", "colour"), [("critical", "red"), ("warning", "orange")])
+def test_headline_of_an_open_incident_has_the_colour_of_its_severity(severity, colour):
+    headline = incident_text.headline(Incident.model_validate(incident(severity=severity)))
+    assert headline.startswith(f":{colour}-badge[{severity}] ")
+    assert headline.endswith("**temp** (data) · Open since 2013-04-03")
+
+
+def test_what_is_now_and_what_was_normal_is_bold():
+    text = "data/temp: values spread. Sustained: 0.2. Median 57.02, in the reference 39.92. More."
+    assert incident_text.told(Incident.model_validate(incident(message=text))) == (
+        r"Values spread. Sustained\: 0.2. **Median 57.02, in the reference 39.92**. More."
+    )
 
 
 def test_incident_without_a_model_is_about_driftline():
@@ -33,8 +49,8 @@ def test_incident_without_a_model_is_about_driftline():
 @pytest.mark.parametrize(
     ("test", "name"),
     [
-        ("ks", "KS distance"),
-        ("kuiper", "Kuiper distance"),
+        ("ks", "KS"),
+        ("kuiper", "Kuiper"),
         ("wilcoxon", "Cliff's delta"),
         ("mood", "Mood's score"),
         ("something newer", "Distance"),
@@ -42,28 +58,28 @@ def test_incident_without_a_model_is_about_driftline():
 )
 def test_evidence_of_a_distance_shows_value_limit_and_rows(test, name):
     evidence = {**KS, "decided_by": test}
-    text = f"{name} 0.310. Limit 0.090 (sampling noise). 66,145 rows."
+    text = f"{name} 0.310. Limit 0.090 \\(noise\\). 66,145 rows."
     assert incident_text.evidence(evidence) == text
     detailed = incident_text.evidence({**evidence, "detail": "'UA': 1% before"})
-    assert detailed == text.replace("0.310", "0.310 ('UA'\\: 1% before)")
+    assert detailed == text.replace(" 0.310", " ('UA'\\: 1% before) 0.310")
 
 
 @pytest.mark.parametrize(
     ("test", "text"),
     [
-        ("categories", "Largest change of a proportion 0.310. Limit at most 0.090"),
-        ("missing", "Change of the proportion of invalid values 0.310. Limit about 0.090"),
-        ("coverage", "Change of the proportion without a label 0.310. Limit about 0.090"),
+        ("categories", "Largest change of a proportion 0.310. 66,145 rows."),
+        ("missing", "Change of the proportion of invalid values 0.310. 66,145 rows."),
+        ("coverage", "Change of the proportion without a label 0.310. 66,145 rows."),
     ],
 )
-def test_evidence_of_a_proportion_says_how_exact_its_limit_is(test, text):
+def test_evidence_of_an_exact_test_has_no_limit_of_noise(test, text):
     assert incident_text.evidence({**KS, "decided_by": test}).startswith(text)
 
 
 def test_evidence_shows_both_limits_of_a_distance():
     assert incident_text.evidence({**KS, "persistent": 0.28, "allowance": 0.05}) == (
-        "KS distance 0.310. Limit 0.090 (sampling noise); sustained 0.280, limit 0.095 (normal"
-        " variation 0.050 + half of the noise 0.045). 66,145 rows."
+        r"KS 0.310. Limit 0.095 \(normal variation 0.050 \+ noise 0.045\). Sustained\: 0.280."
+        " 66,145 rows."
     )
 
 

@@ -50,7 +50,7 @@ def test_newest_verdict_of_the_score_is_shown_with_its_figures():
     with_drift["concept"]["prediction"] = feature(
         "score", statistic=0.3, verdict="drift", severity=None
     )
-    assert "**▲ drift, warning** in the window 2013-04-02. KS distance 0.300" in page_text(
+    assert "**▲ drift, warning** in the window 2013-04-02. KS 0.300" in page_text(
         open_page("model", api_with(no_drift, with_drift))
     )
 
@@ -61,7 +61,7 @@ def test_distribution_of_the_scores_is_shown_if_the_api_returns_it():
     with_distribution["concept"]["prediction"] = feature("score", distribution=distribution)
     app = open_page("model", api_with(with_distribution))
     assert charts(app) == 8
-    assert "**score**: reference and window" in page_text(app)
+    assert "**score**: reference, and " in page_text(app)
 
 
 def test_estimated_performance_is_shown_if_the_api_returns_it():

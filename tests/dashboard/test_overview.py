@@ -42,7 +42,7 @@ def test_healthy_status_mentions_performance_that_is_not_judged_yet():
         (
             ["warning", "critical", "warning"],
             "error",
-            "**Critical.** Open: 1 critical incident and 2 warning incidents.",
+            "Open: 1 critical incident and 2 warning incidents; worst: **temp** (data) since",
         ),
     ],
 )
@@ -57,19 +57,19 @@ def test_most_severe_open_incident_is_the_status(severities, box, answer):
 
 
 def test_unknown_verdict_is_shown_as_it_is_and_not_taken_for_health():
-    newest = window(1, feature("temp", verdict="cannot_judge"), feature("distance"))
+    newest = window(1, feature("temp", verdict="surprise"), feature("distance"))
     app = open_page("overview", api_with(newest))
     assert boxes(app) == ["info"]
-    assert r"not every feature is judged: temp \(cannot\_judge\)" in page_text(app)
+    assert r"not every feature is judged: temp \(surprise\)" in page_text(app)
 
 
 def test_open_incident_is_shown_with_its_message_and_links():
     api = api_with(window())
     api.incidents["flight-delay"] = [incident()]
     text = page_text(open_page("overview", api))
-    assert "◆ **temp** (data) · Critical · Open · since 2013-04-03" in text
-    assert "the distribution moved by 0.41 in the window 2013-04-02." in text
-    assert "[History] alerts {'incident': '91ab'}" in text
+    assert "◆ **temp** (data) · Open since 2013-04-03" in text
+    assert "The distribution moved by 0.41 in the window 2013-04-02." in text
+    assert "[Evidence and history] alerts {'incident': '91ab'}" in text
     feature_link = "[Distribution] drift {'feature': 'temp', 'window': '2013-04-02T00:00:00Z/"
     assert feature_link in text
 
@@ -78,7 +78,7 @@ def test_many_open_incidents_are_shown_in_part_with_a_link_to_all():
     api = api_with(window())
     api.incidents["flight-delay"] = [incident(str(i)) for i in range(7)]
     text = page_text(open_page("overview", api))
-    assert text.count("[History]") == 5
+    assert text.count("[Evidence and history]") == 5
     assert "[All 7 open incidents] alerts {}" in text
 
 
@@ -97,8 +97,26 @@ def test_status_is_unknown_while_a_role_has_a_problem(problem, reason):
     api = api_with(window())
     api.health = health(**problem) if "missing" in problem else health(*problem["roles"])
     app = open_page("overview", api)
-    assert boxes(app) == ["info"]
+    assert boxes(app) == ["warning", "info"]
+    assert "**Driftline itself has a problem:**" in app.warning[0].value
+    assert reason in app.warning[0].value
     assert reason in page_text(app)
+
+
+def test_role_that_is_silent_is_told_beside_open_incidents():
+    api = api_with(window())
+    api.incidents["flight-delay"] = [incident()]
+    api.health = health(role("detect", status="silent", heartbeat_age_s=240))
+    app = open_page("overview", api)
+    assert boxes(app) == ["error", "warning"]
+    assert "detect-0 is silent (last heartbeat 4 min ago)" in app.warning[0].value
+
+
+def test_healthy_status_names_features_that_cannot_be_judged():
+    varying = feature("temp", verdict="cannot_judge", detectable=1.0)
+    app = open_page("overview", api_with(window(1, varying, feature("distance"))))
+    assert boxes(app) == ["success"]
+    assert "Cannot judge, the reference itself varies as much: temp." in page_text(app)
 
 
 def test_replaced_worker_is_not_a_problem():

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.answers import Feature, WindowItem
+from api.answers import Distribution, Feature, Incident, WindowItem
 from dashboard import chart_styles, formats, labels, series
 from dashboard.window_parameter import to_parameter
-from tests.dashboard.documents import drifted, feature, metric, window
+from tests.dashboard.documents import drifted, feature, incident, metric, window
 
 
 def item(*arguments, **fields):
@@ -95,8 +95,41 @@ def test_heat_map_has_a_cell_per_feature_and_window_and_marks_the_chosen_one():
     cells = series.heat_map_rows(windows, ["temp", "distance"], ("temp", at))
     assert len(cells) == 4
     chosen = cells[cells["chosen"]]
-    assert chosen[["feature", "window", "verdict", "distance"]].to_numpy().tolist() == [
-        ["temp", "2013-04-02", labels.CRITICAL, 0.41]
+    assert chosen[["feature", "window", "verdict", "shown"]].to_numpy().tolist() == [
+        ["temp", "2013-04-02", labels.CRITICAL, "0.410"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("figures", "excess"),
+    [
+        ({"statistic": 0.18, "persistent": 0.5}, 2.0),  # of the noise of 0.09
+        ({"statistic": 0.9, "persistent": 0.33}, 2.0),  # of 0.165, with the normal variation
+        ({"statistic": 0.9, "threshold": None}, 0.0),
+    ],
+)
+def test_colour_of_a_cell_is_how_far_it_lies_beyond_both_limits(figures, excess):
+    cells = series.heat_map_rows([item(1, feature("temp", **figures))], ["temp"], ("", ""))
+    assert cells["excess"].tolist() == pytest.approx([excess])
+
+
+def test_open_incident_is_marked_since_it_opened_also_for_features_grouped_with_it():
+    grouped = {"decided_by": "ks", "grouped": ["data/distance"]}
+    opened = Incident.model_validate(incident(evidence=grouped))  # on 3 April
+    windows = [item(day, feature("temp"), feature("distance"), feature("dewp")) for day in (2, 3)]
+    names = ["temp", "distance", "dewp"]
+    cells = series.heat_map_rows(windows, names, ("", ""), [opened])
+    marked = cells[cells["incident"]]
+    assert marked[["feature", "window"]].to_numpy().tolist() == [
+        ["temp", "2013-04-03"],
+        ["distance", "2013-04-03"],
+    ]
+
+
+def test_window_in_which_nothing_could_be_told_is_no_healthy_cell():
+    varying = item(1, feature("temp", statistic=0.9, verdict="ok", detectable=1.0))
+    assert series.heat_map_rows([varying], ["temp"], ("", ""))["verdict"].tolist() == [
+        labels.CANNOT_JUDGE
     ]
 
 
@@ -123,7 +156,7 @@ def test_missing_window_leaves_a_gap_in_the_heat_map():
 def test_psi_replaces_the_distance_of_categories_that_are_not_tested():
     carrier = feature("carrier", kind="categorical", statistic=None, psi=0.2, threshold=None)
     cells = series.heat_map_rows([item(1, carrier)], ["carrier"], ("", ""))
-    assert cells[["distance", "shown"]].to_numpy().tolist() == [[0.2, "0.200 (PSI)"]]
+    assert cells[["excess", "shown"]].to_numpy().tolist() == [[0.0, "0.200 (PSI)"]]
 
 
 def test_distance_and_its_sustained_part_have_the_limits_that_decide():
@@ -179,10 +212,9 @@ NUMERIC = {"edges": [1.0, 2.5], "reference": [0.2, 0.3, 0.5], "window": [0.1, 0.
 NAMED = {"categories": ["UA", "DL"], "reference": [0.6, 0.4], "window": [0.5, 0.5]}
 
 
-def distribution_rows(distribution, **fields):
-    return series.distribution_rows(
-        Feature.model_validate(feature(distribution=distribution, **fields))
-    )
+def distribution_rows(distribution):
+    found = None if distribution is None else Distribution.model_validate(distribution)
+    return series.distribution_rows(found)
 
 
 def test_bins_are_named_by_their_edges_and_the_last_one_is_open():
@@ -201,7 +233,7 @@ def test_cumulative_proportions_are_computed_for_each_distribution():
 
 
 def test_bins_of_categories_are_their_names():
-    rows = distribution_rows(NAMED, kind="categorical")
+    rows = distribution_rows(NAMED)
     assert rows["bin"].tolist() == ["UA", "DL"] * 2
     assert rows["edge"].isna().all()
 

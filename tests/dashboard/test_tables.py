@@ -152,8 +152,8 @@ def test_names_in_static_tables_are_escaped_because_their_cells_are_markdown():
 
 def test_unknown_verdicts_and_severities_are_shown_as_they_are():
     about = {"model": "m", "version": "1", "window": None, "status": "sampled"}
-    drift = DataDrift.model_validate({**about, "features": [feature(verdict="cannot_judge")]})
-    assert tables.features(drift)["verdict"].tolist() == ["? cannot_judge"]
+    drift = DataDrift.model_validate({**about, "features": [feature(verdict="surprise")]})
+    assert tables.features(drift)["verdict"].tolist() == ["? surprise"]
     of_later = WindowItem.model_validate(window(1))
     of_later.performance.metrics["recall"].severity = "notice"
     assert series.metric_rows([of_later], "recall")["kind"].tolist()[0] == "? degraded, notice"

@@ -3,7 +3,7 @@
 import pytest
 
 from api.answers import Feature, Model
-from dashboard.text import about, escape, finding, limits
+from dashboard.text import about, escape, figures, finding
 from tests.dashboard.documents import drifted, model
 
 
@@ -39,33 +39,36 @@ def test_runbook_that_is_not_an_http_address_is_not_a_link(runbook):
     assert about_model(runbook=runbook)[1:] == [f"Runbook: {escape(runbook)}"]
 
 
-def test_both_conditions_are_shown_with_their_figures():
-    assert limits("ks", 0.09, 0.28, 0.05) == (
-        "Limit 0.090 (sampling noise); sustained 0.280, limit 0.095 (normal variation 0.050 + half"
-        " of the noise 0.045)."
+def test_a_deviation_is_shown_beside_the_limit_that_decided():
+    assert plain("ks", 0.31, 0.09, 0.28, 0.05) == (
+        "X 0.310. Limit 0.095 (normal variation 0.050 + noise 0.045). Sustained: 0.280."
+    )
+    assert plain("ks", 0.31, 0.09, 0.28, 0.01) == (
+        "X 0.310. Limit 0.090 (noise). Sustained: 0.280, limit 0.055 (normal variation 0.010 + half"
+        " of the noise)."
     )
 
 
 def test_limits_of_categories_are_upper_bounds_with_three_quarters_of_the_noise():
-    assert limits("categories", 0.08, 0.28, 0.05) == (
-        "Limit at most 0.080 (sampling noise); sustained 0.280, limit at most 0.110 (normal"
-        " variation 0.050 + three quarters of the noise 0.060)."
+    assert plain("categories", 0.3, 0.08, 0.28, 0.05) == (
+        "X 0.300. Sustained: 0.280, limit at most 0.110 (normal variation 0.050 + noise 0.060)."
     )
 
 
-@pytest.mark.parametrize("test", ["missing", "coverage"])
-def test_noise_limit_of_an_exact_test_is_an_approximation(test):
-    assert limits(test, 0.09, None, None) == "Limit about 0.090 (sampling noise)."
+def test_figures_that_are_unknown_are_left_out():
+    assert plain("ks", 0.3, None, None, None) == "X 0.300."
+    assert plain("ks", 0.3, None, 0.1, 0.2) == "X 0.300. Sustained: 0.100."
+    assert plain("missing", 0.3, 0.09, None, None) == "X 0.300."
 
 
-def test_limits_without_figures_are_left_out():
-    assert limits("ks", None, None, None) == ""
-    assert limits("ks", None, 0.1, 0.2) == "Sustained 0.100."
+def plain(*numbers):
+    return figures("X", *numbers).replace("\\", "")
 
 
 def test_verdict_that_no_distance_could_change_is_explained():
-    sentence = "No drift can be detected: in the reference itself, windows differ this much."
-    assert text_of(verdict="ok", severity=None, detectable=1.04).endswith(sentence)
+    sentence = "KS 0.410. Cannot judge: the reference itself varies this much. Longer windows,"
+    assert text_of(verdict="ok", severity=None, detectable=1.04).startswith(sentence)
+    assert text_of(verdict="cannot_judge", severity=None).startswith(sentence)
     assert sentence not in text_of(verdict="ok", severity=None, detectable=0.9)
     assert sentence not in text_of(detectable=1.04)
 
@@ -73,13 +76,10 @@ def test_verdict_that_no_distance_could_change_is_explained():
 def test_deciding_test_is_named_unless_it_is_the_distance_itself():
     figures = {"persistent": 0.03, "kuiper": 0.2, "statistic": 0.05}
     distance = (
-        "KS distance 0.050 from the reference. Limit 0.090 (sampling noise); sustained 0.030,"
-        " limit 0.165 (normal variation 0.120 + half of the noise 0.045)."
+        r"KS 0.050. Limit 0.165 \(normal variation 0.120 \+ noise 0.045\). Sustained\: 0.030."
     )
     assert text_of(**figures, decided_by="ks") == distance
-    assert text_of(**figures, decided_by="kuiper") == (
-        f"{distance} Decided by the Kuiper distance, 0.200."
-    )
+    assert text_of(**figures, decided_by="kuiper") == (f"{distance} Decided by Kuiper, 0.200.")
     assert text_of(**figures, decided_by="wilcoxon", wilcoxon=0.3, detail="higher") == (
         f"{distance} Decided by the rank test: values are higher (Cliff's delta 0.300)."
     )
@@ -93,7 +93,7 @@ def test_changed_category_is_named_and_escaped_once():
     text = text_of(
         kind="categorical", decided_by="categories", detail="'*UA*': 20% before, 40% now"
     )
-    assert text.startswith("Largest change of a proportion 0.410 from the reference.")
+    assert text.startswith("Largest change of a proportion 0.410. Exact test")
     assert text.endswith(r" Changed most: '\*UA\*'\: 20% before, 40% now.")
 
 

@@ -23,7 +23,7 @@ RENAMED = {
 }
 ADDED = (
     *("version_info", "version_state", "reason", "caused_by", "segment", "life"),
-    *("further", "task"),
+    *("further", "task", "reference_median", "window_median"),
 )
 REWORDED = ("message",)  # of alerts; ``tests/consumers/messages/test_alert_sentences.py``
 RENAMED_IN_EVIDENCE = {"statistic": "decided_by", "effect": "persistent", "also": "grouped"}
@@ -46,8 +46,9 @@ def before() -> dict[str, Any]:
 
 
 def test_reports_of_the_pipeline_on_disturbed_flights_are_unchanged(before):
-    now = without_other_input(documents.pipeline())
-    assert list(differences(expected(before["pipeline"]), now)) == []
+    now = without_other_evidence(without_other_input(documents.pipeline()))
+    then = without_other_evidence(expected(before["pipeline"]))
+    assert list(differences(then, now)) == []
 
 
 @pytest.mark.slow
@@ -69,6 +70,21 @@ def without_other_input(found: Any) -> Any:
     return {
         name: without_other_input(value) for name, value in found.items() if name not in left_out
     }
+
+
+def without_other_evidence(found: Any) -> Any:
+    """The document without the evidence of resolved incidents: now it is that told last.
+
+    Evidence has a window and a distribution of its own, which it had not.
+    """
+    if isinstance(found, list):
+        return [without_other_evidence(one) for one in found]
+    if not isinstance(found, dict):
+        return found
+    kept = {name: without_other_evidence(value) for name, value in found.items()}
+    if "decided_by" in kept and "verdict" not in kept:  # evidence
+        return {n: value for n, value in kept.items() if n not in ("window", "distribution")}
+    return {**kept, "evidence": None} if kept.get("state") == "resolved" else kept
 
 
 def without_unmeasured(found: Any) -> Any:
@@ -119,8 +135,13 @@ def differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
     elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
         for i, (one, other) in enumerate(zip(then, now, strict=True)):
             yield from differences(one, other, f"{where}/{i}")
-    elif not same(then, now):
+    elif not same(then, now) and not is_now_called_unjudgeable(then, now, where):
         yield f"{where}: {then!r} before, {now!r} now"
+
+
+def is_now_called_unjudgeable(then: Any, now: Any, where: str) -> bool:
+    """Windows in which no distance could be reported were ``ok``."""
+    return where.endswith("/verdict") and (then, now) == ("ok", "cannot_judge")
 
 
 def same(then: Any, now: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from monitor.identity import Key
 from monitor.performance.degradation import Metric
 from monitor.statistics.drift_rule import Comparison, Evidence, Severity, evidence
 from monitor.statistics.effect_sizes import Effects, Wasserstein
+from monitor.statistics.histograms import Distribution
 from monitor.windows.findings import (
     DataFinding,
     FeatureFinding,
@@ -105,6 +107,15 @@ def raised(comparison: Comparison) -> Evidence:
     return found
 
 
+DISTRIBUTION = Distribution(
+    (0.3, 0.4, 0.3),
+    (0.1, 0.4, 0.5),
+    (40.0, 60.0),
+    (),
+    40.0,
+    reference_median=50.0,
+    window_median=1008.0,
+)
 DEGRADED = evidence_of(METRIC, T0, T0 + DAY, rows=912, labels=700)
 
 
@@ -121,7 +132,7 @@ def transition(
         Severity.CRITICAL,
         T0 + DAY,
         T0 + DAY,
-        raised(KS) if about is None else about,
+        replace(raised(KS), distribution=DISTRIBUTION) if about is None else about,
         2 * DAY,
         grouped=grouped,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +17,7 @@ from tests.consumers.in_memory import T0
 from tests.consumers.messages.examples import DAY, DEGRADED, KS, SHARES, raised, transition
 
 WINDOW = "2013-04-01T00:00:00Z to 2013-04-02T00:00:00Z"
-LIMITS = (
-    " Limit 0.090 (sampling noise); sustained 0.280, limit 0.095 (normal variation 0.050 + half of"
-    " the noise 0.045)."
-)
+LIMITS = " Limit 0.095 (normal variation 0.050 + noise 0.045). Sustained: 0.280."
 MISSING = Comparison(
     *("missing", 912, 0.122, 0.108, 0.01, 0.005, Severity.CRITICAL, 9e-44),
     "0.00% before, 12.18% now",
@@ -53,13 +51,13 @@ def of_ks(**changes: Any) -> Evidence:
         pytest.param(
             of_ks(),
             "data/distance",
-            f"KS distance 0.310 from the reference in the window {WINDOW}.{LIMITS}",
+            f"KS 0.310 in the window {WINDOW}.{LIMITS}",
             id="ks",
         ),
         pytest.param(
             of_ks(decided_by="kuiper"),
             "concept/error",
-            f"Kuiper distance 0.310 from the reference in the window {WINDOW}.{LIMITS}",
+            f"Kuiper 0.310 in the window {WINDOW}.{LIMITS}",
             id="kuiper",
         ),
         pytest.param(
@@ -79,26 +77,25 @@ def of_ks(**changes: Any) -> Evidence:
         pytest.param(
             raised(SHARES),
             "data/carrier",
-            "largest difference of a category's proportion 0.200 from the reference ('UA': 20%"
-            f" before, 40% now) in the window {WINDOW}. Exact test p-value 1.0e-09; sustained"
-            " 0.190, limit at most 0.065 (allowance 0.020 + three quarters of the noise of a"
-            " category, at most 0.045).",
+            f"shares of categories changed, most: 'UA': 20% before, 40% now in the window {WINDOW}."
+            " Exact test p-value 1.0e-09. Sustained: 0.190, limit at most 0.065 (normal variation"
+            " 0.020 + noise 0.045).",
             id="categories",
         ),
         pytest.param(
             raised(MISSING),
             "quality/temp",
-            "proportion of missing or wrongly typed values differs by 0.122 from the reference"
-            f" (0.00% before, 12.18% now) in the window {WINDOW}. Exact test p-value 9.0e-44;"
-            " sustained 0.108, limit 0.010 (allowance 0.005 + half of the noise 0.005).",
+            f"missing or wrongly typed values: 0.00% before, 12.18% now in the window {WINDOW}."
+            " Exact test p-value 9.0e-44. Sustained: 0.108, limit 0.010 (normal variation 0.005 +"
+            " noise 0.005).",
             id="missing",
         ),
         pytest.param(
             raised(COVERAGE),
             "coverage/labels",
-            "proportion of predictions without a label differs by 0.200 from the reference (95.00%"
-            f" labelled before, 75.00% now) in the window {WINDOW}. Exact test p-value 2.0e-09;"
-            " sustained 0.190, limit 0.065 (allowance 0.050 + half of the noise 0.015).",
+            "share of predictions with a label: 95.00% labelled before, 75.00% now in the window"
+            f" {WINDOW}. Exact test p-value 2.0e-09. Sustained: 0.190, limit 0.065 (normal"
+            " variation 0.050 + noise 0.015).",
             id="coverage",
         ),
         pytest.param(
@@ -150,20 +147,33 @@ def test_the_sentence_of_a_resolved_incident_names_the_healthy_window():
 
 def test_the_sentence_of_a_grouped_incident_names_the_other_subjects():
     message = alert_sentence(transition(grouped=("data/temp", "data/wind")))
-    assert message.endswith("0.045). Also affected: data/temp, data/wind.")
+    assert message.endswith("50. Also affected: data/temp, data/wind.")
+
+
+def test_where_normal_variation_is_small_both_limits_are_printed():
+    evidence = of_ks(value=0.289, threshold=0.266, persistent=0.244, allowance=0.01)
+    assert evidence_sentence(evidence, "W") == (
+        "KS 0.289 in the window W. Limit 0.266 (noise). Sustained: 0.244, limit 0.143 (normal"
+        " variation 0.010 + half of the noise)."
+    )
+
+
+def test_a_number_is_told_with_its_median_before_and_now():
+    message = alert_sentence(transition())
+    assert message.endswith("Sustained: 0.280. Median 1,008, in the reference 50.")
 
 
 @pytest.mark.parametrize(
     ("value", "threshold", "figures"),
     [
-        (0.09, 0.0899, "KS distance 0.0900 from the reference in the window W. Limit 0.0899 "),
-        (0.09, 0.08999, "KS distance 0.09000 from the reference in the window W. Limit 0.08999 "),
+        (0.09, 0.0899, "KS 0.0900 in the window W. Limit 0.0899 "),
+        (0.09, 0.08999, "KS 0.09000 in the window W. Limit 0.08999 "),
     ],
 )
 def test_a_value_that_barely_exceeds_its_limit_is_printed_with_more_decimals(
     value, threshold, figures
 ):
-    evidence = of_ks(value=value, threshold=threshold)
+    evidence = of_ks(value=value, threshold=threshold, allowance=0.0)
     assert evidence_sentence(evidence, "W").startswith(figures)
 
 
@@ -176,17 +186,19 @@ def test_a_value_that_barely_exceeds_its_limit_is_printed_with_more_decimals(
 def test_the_printed_figures_never_contradict_the_decision(
     threshold, allowance, value_excess, persistent_excess
 ):
+    """What both halves of a window have is at most what the whole window has."""
+    persistent = allowance + threshold / 2 + persistent_excess
     evidence = of_ks(
         threshold=threshold,
         allowance=allowance,
-        value=threshold + value_excess,
-        persistent=allowance + threshold / 2 + persistent_excess,
+        value=max(threshold + value_excess, persistent),
+        persistent=persistent,
     )
-    words = evidence_sentence(evidence, "W").replace(";", "").replace(",", "").split()
-    limits = [float(words[i + 1]) for i, word in enumerate(words) if word in ("Limit", "limit")]
-    value, persistent = float(words[2]), float(words[words.index("sustained") + 1])
+    sentence = evidence_sentence(evidence, "W")
+    value, *limits = (float(x) for x in re.findall(r"(?:KS|[Ll]imit) ([0-9.]+\d)", sentence))
+    sustained = float(re.findall(r"Sustained: ([0-9.]+\d)", sentence)[0])
     assert value > limits[0]
-    assert persistent > limits[1]
+    assert sustained > limits[-1]
 
 
 def test_an_unknown_figure_is_called_unknown():

@@ -35,6 +35,7 @@ from monitor.decisions.retraining_history import (
 from monitor.events.progress import AppendTimes, EventTime, Seen
 from monitor.identity import Key
 from monitor.statistics.drift_rule import Evidence, Severity
+from monitor.statistics.histograms import Distribution
 from monitor.windows.clocks import AppendClock, Clock, JoinedTime, VersionTime
 from monitor.windows.state import Decisions, ErrorHistory, WindowState
 
@@ -212,13 +213,28 @@ def test_the_json_of_the_state_is_that_of_schema_1():
     ]
     assert list(state["incidents"]["data/x"]) == [
         *("id", "subject", "severity", "opened_ms", "notified_ms", "evidence", "due_ms"),
-        *("since_ms", "primary", "grouped"),
+        *("since_ms", "primary", "grouped", "told"),
     ]
     assert list(state["incidents"]["data/x"]["evidence"]) == [
         *("decided_by", "value", "severity", "start_ms", "end_ms", "rows", "threshold"),
         *("allowance", "persistent", "p_value", "detail", "low", "high", "baseline"),
-        *("resolution", "labels", "coverage"),
+        *("resolution", "labels", "coverage", "distribution"),
     ]
+
+
+def test_what_people_were_told_is_read_as_it_was_written_and_older_states_have_none():
+    drawn = Distribution((0.5, 0.5), (0.25, 0.75), (1.5,), (), 1.5, 1.0, 2.0)
+    told = Evidence("ks", 0.3, Severity.WARNING, 1, 2, 909, distribution=drawn)
+    incident = Incident("91ab", "data/x", Severity.WARNING, 2, 2, told, 3, told=told)
+    message = decisions_message(
+        0, Key("m", "1"), Decisions((1, 2, 3), incidents={"data/x": incident})
+    )
+    assert decode_state(record(message)).decisions.incidents["data/x"] == incident
+
+    document = json.loads(message.value or b"")
+    del document["decisions"]["incidents"]["data/x"]["told"]
+    older = decode_state(replace(record(message), value=json.dumps(document).encode()))
+    assert older.decisions.incidents["data/x"].told is None
 
 
 def test_decisions_of_a_release_without_decisions_about_retraining_are_read():

@@ -40,6 +40,16 @@ def test_histogram_bins_include_their_upper_edge(fixed, live):
 
 @given(fixed=values, live=values)
 @settings(max_examples=40)
+def test_medians_are_values_of_the_reference_at_or_just_below_the_middle_row(fixed, live):
+    found = beside(fixed, live)
+    middle = sorted(live)[(len(live) - 1) // 2]
+    below = [value for value in fixed if value <= middle]
+    assert found.reference_median == sorted(fixed)[(len(fixed) - 1) // 2]
+    assert found.window_median == max(below, default=min(fixed))
+
+
+@given(fixed=values, live=values)
+@settings(max_examples=40)
 def test_histogram_covers_every_row_of_the_window(fixed, live):
     found = beside(fixed, live)
     assert sum(found.window) == pytest.approx(1)
