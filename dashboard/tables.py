@@ -45,7 +45,7 @@ def performance(baseline: Baseline, latest: LatestMetrics) -> pd.DataFrame:
     names = dict.fromkeys([*METRICS, *known])
     rows = [
         (
-            escape(metric(name)),
+            METRICS.get(name) or escape(metric(name)),
             formats.number(baseline.metrics[name].value if name in baseline.metrics else None),
             *_production(latest.metrics.get(name)),
             formats.number(provisional[name].value if name in provisional else None),

@@ -66,8 +66,10 @@ class ClassIndex:
 
     def positions(self, numbers: Floats) -> Ints:
         """Those of classes that are not listed are at least ``size``, and the same for the same."""
-        near = np.minimum(np.searchsorted(self.numbers, numbers), self.numbers.size - 1)
         unseen = self.size + (numbers.view(np.uint64) * _ODD >> _SHIFT).astype(np.int64)
+        if not self.size:
+            return unseen
+        near = np.minimum(np.searchsorted(self.numbers, numbers), self.numbers.size - 1)
         return np.where(self.numbers[near] == numbers, self.at[near], unseen)
 
 

@@ -184,12 +184,14 @@ def _log_loss(panes: Sequence[Cells]) -> Metric:
     rows, losses, squares = sums.sum(axis=0) / (1, LOSS_UNITS, SQUARE_UNITS)
     if not rows:
         return Metric(None, lower_is_better=True, maximum=LARGEST_LOSS)
-    without = sums.sum(axis=0) - sums
+    without, value = sums.sum(axis=0) - sums, float(losses / rows)
     return Metric(
-        float(losses / rows),
+        value,
         jackknife(ratio(without[:, 1], without[:, 0]) / LOSS_UNITS),
         len(sums),
-        *standard_errors.mean_loss(float(losses), float(squares), float(rows)),
+        # Four more rows of small losses would move the mean of many classes with the window's size.
+        standard_errors.mean_loss(float(losses), float(squares), float(rows)).se,
+        value,
         resolution=0.5 / LOSS_UNITS,
         lower_is_better=True,
         maximum=LARGEST_LOSS,

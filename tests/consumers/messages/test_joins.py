@@ -18,17 +18,19 @@ from consumers.messages.joins import (
     identity,
     identity_partition,
     join_message,
+    most_rows,
 )
 from consumers.messages.reading import MalformedMessage
 from consumers.messages.records import Record
 from monitor.events.event_time import NEVER
+from producers.contract.column_checks import END_MS
 from producers.contract.summaries import encode_table
 
 rows = st.lists(
     st.tuples(
         st.binary(min_size=16, max_size=16),
         st.sampled_from([None, "1", "2.0-rc_1"]),
-        st.integers(0, 2**53),
+        st.integers(0, END_MS - 1),
         st.booleans(),
         st.floats(0, 1),
         st.integers(0, 1),
@@ -57,6 +59,18 @@ def test_join_rows_are_read_as_they_were_written(rows):
     for name in ("time_ms", "late", "score", "value", "seen_ms", "life"):
         assert getattr(read, name).tolist() == getattr(written, name).tolist()
         assert getattr(read, name).dtype == getattr(written, name).dtype
+
+
+def test_scores_of_classes_are_read_as_they_were_written_and_bound_the_rows_of_a_message():
+    scores = np.array([[0.25, 0.75, 0.0], [np.nan, np.nan, np.nan]])
+    one, flag = np.ones(2, dtype=np.int64), np.ones(2, dtype=bool)
+    rows = JoinRows("m", [bytes(16)] * 2, ["1", "1"], one, flag, scores, one * 1.0, one, one)
+    message = join_message(rows, 0)
+    read = decode_join_message(Record("joins", 0, 0, None, message.value, message.headers))
+    assert isinstance(read, JoinColumns)
+    assert read.scores == [row.tobytes() for row in scores]
+    assert most_rows(10_000, np.zeros(1)) == 10_000
+    assert most_rows(10_000, np.zeros((1, 100))) == 10_000 * 60 // 860
 
 
 def message_of(columns: dict[str, Any]) -> Record:

@@ -44,6 +44,7 @@ def test_positions_are_those_in_the_list_and_unseen_classes_keep_theirs_apart():
     assert (found[2:5] >= 3).all()
     assert found[2] == found[4] != found[3]
     assert (found < 2**53).all()  # they stay whole as doubles
+    assert (class_index(()).positions(class_numbers(["late"])) >= 0).all()
 
 
 @pytest.mark.parametrize(

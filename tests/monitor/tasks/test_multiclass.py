@@ -101,6 +101,7 @@ def test_metrics_of_probabilities_are_those_of_scikit_learn_within_their_resolut
     )
     loss = log_loss(label, probability, labels=range(K))
     assert found["log_loss"].value == pytest.approx(loss, abs=found["log_loss"].resolution)
+    assert found["log_loss"].adjusted == found["log_loss"].value  # whatever the number of rows
     areas = roc_auc_score(label, probability, multi_class="ovr", average=None)
     for name, area in zip(NAMES, areas, strict=True):
         metric = found[f"roc_auc/{name}"]

@@ -49,7 +49,7 @@ def test_labels_alone_do_not_tell_the_task():
 
 
 def test_task_that_does_not_exist_is_refused_with_those_that_do():
-    with pytest.raises(BadInput, match="no task 'ranking': expected one of binary, regression"):
+    with pytest.raises(BadInput, match="no task 'ranking': expected one of binary, multiclass"):
         task_named("ranking")
     assert {name: task_named(name).name for name in TASKS} == {name: name for name in TASKS}
 
@@ -99,7 +99,7 @@ def test_predictions_of_two_values_are_a_regression_only_if_that_is_said(path):
 
 @pytest.mark.parametrize("task", [task_named(name) for name in TASKS], ids=lambda task: task.name)
 def test_fields_that_are_sent_are_read_as_they_were(task: Task):
-    score = np.array([0.25, 0.5, 1.0])
+    task, score = task.knowing([0, 1], scored=False), np.array([0.25, 0.5, 1.0])
     columns = task.columns(score, np.array([0.0, 1.0, 1.0]), 0.5)
     again = task.columns(*task.sent(*columns), 0.5)
     assert [one.tolist() for one in again] == [one.tolist() for one in columns]

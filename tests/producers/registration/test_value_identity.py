@@ -82,6 +82,7 @@ class Rows:
         self.score = np.array([record.score for record in records])
         self.predicted = np.zeros(len(records), dtype=np.int64)
         self.features = features_of_records(records, profile.schema)
+        self.classes = None
 
     def __len__(self) -> int:
         return self.time_ms.size
