@@ -80,7 +80,6 @@ class Soak:
         self.say(f"{number} windows and {events} alerts, compared with an undisturbed run:")
         for name, is_equal in equal.items():
             self.say(f"  {name}: {'equal' if is_equal else 'NOT EQUAL'}")
-        self._say_growth()
         return all(equal.values())
 
     def _records(self) -> list[Sent]:
@@ -155,13 +154,6 @@ class Soak:
         memory = "  ".join(f"{name} {of[-1]:.0f} MiB" for name, of in self.memory_mib.items())
         windows = sum(1 for _ in deployment.read("windows"))
         self.say(f"{passed_s / 60:5.1f} min  {self.sent:,} in, {windows:,} out  {memory}")
-
-    def _say_growth(self) -> None:
-        """Of processes that are restarted all the time, so a trend shows what is kept on disk."""
-        for name, of in self.memory_mib.items():
-            if len(of) > 2:
-                third = of[len(of) // 3]
-                self.say(f"  {name}: {of[-1] / third - 1:+.0%} since the first third")
 
 
 def undisturbed(broker: LocalKafka, directory: Path, records: list[Sent]) -> Outcome:

@@ -16,7 +16,12 @@ from consumers.database.rows import Alert, Row, RowBatch
 from consumers.messages.alerts import AlertMessage, decode_alert
 from consumers.messages.decisions import RetrainingDecision, decode_decision
 from consumers.messages.heartbeats import HeartbeatMessage, decode_heartbeat
-from consumers.messages.reading import Decoder, MessageReader, UnreadableMessage
+from consumers.messages.reading import (
+    Decoder,
+    MalformedMessage,
+    MessageReader,
+    UnreadableMessage,
+)
 from consumers.messages.records import Record, TopicPartition
 from consumers.messages.versions import VersionMessage, decode_version
 from consumers.messages.windows import WindowMessage, decode_window
@@ -53,7 +58,10 @@ def row_batch(records: Iterable[Record], now_ms: int, reader: StoreReader) -> Ro
 def _with_document(decode: Decoder[T]) -> Decoder[tuple[T, Document]]:
     def read(record: Record) -> tuple[T, Document]:
         message = decode(record)
-        return message, msgspec.json.decode(record.value or b"")
+        try:
+            return message, msgspec.json.decode(record.value or b"")
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # in fields that are not ours
+            raise MalformedMessage(str(error)) from error
 
     return read
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from consumers.messages.arrow import ARROW_HEADERS, arrow_metadata, whole
 from consumers.messages.joins import most_rows
+from consumers.messages.names import require_name
 from consumers.messages.records import Message
 from monitor.counts.joined_rows import JoinedRows
 from producers.contract.column_checks import doubles, doubles_or_lists, integers
@@ -39,8 +40,8 @@ def joined_rows_of(table: pa.Table) -> JoinedRows:
     try:
         metadata = table.schema.metadata
         return JoinedRows(
-            metadata[b"model"].decode(),
-            metadata[b"version"].decode(),
+            require_name(metadata[b"model"].decode()),
+            require_name(metadata[b"version"].decode()),
             score=doubles_or_lists(table, "score"),
             predicted=whole(doubles(table, "predicted")),
             label=doubles(table, "label"),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from consumers.messages.arrow import ARROW_HEADERS, arrow_metadata, is_arrow, read_arrow, whole
 from consumers.messages.identities import identities
+from consumers.messages.names import require_name
 from consumers.messages.progress import SourceProgress, decode_source_progress
 from consumers.messages.reading import MalformedMessage
 from consumers.messages.records import Message, Record
@@ -135,10 +136,10 @@ def _decode(table: pa.Table) -> JoinColumns:
     require_texts(table, "version", gaps=True)
     version = table["version"].cast(pa.string()).combine_chunks().dictionary_encode()
     return JoinColumns(
-        table.schema.metadata[b"model"].decode(),
+        require_name(table.schema.metadata[b"model"].decode()),
         _idents(table["ident"]),
         version.indices.fill_null(-1).to_numpy().astype(np.int64),
-        version.dictionary.to_pylist(),
+        [require_name(one) for one in version.dictionary.to_pylist()],
         times(table, "time_ms"),
         flags(table, "late"),
         doubles(table, "score"),

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from consumers.messages.arrow import JSON_HEADERS
+from consumers.messages.names import Name
 from consumers.messages.reading import decode_json
 from consumers.messages.records import Message, Record
 from monitor.events.progress import AppendTimes, EventTime, Seen
@@ -28,8 +29,8 @@ from producers.contract.partitions import model_partition
 class VersionSeen(Struct, frozen=True, kw_only=True):
     """The predictions of a model version in a partition of ``predictions``."""
 
-    model: str
-    version: str
+    model: Name
+    version: Name
     partition: int
     seen: Seen
     life: int | None = None  # its number; None: of an earlier release
@@ -39,7 +40,7 @@ class VersionSeen(Struct, frozen=True, kw_only=True):
 class LabelsSeen(Struct, frozen=True, kw_only=True):
     """The labels of a model in a partition of ``labels``."""
 
-    model: str
+    model: Name
     partition: int
     seen: Seen
 
@@ -57,8 +58,8 @@ class SourceProgress(Struct, frozen=True, kw_only=True, tag_field="type", tag="s
 class VersionJoined(Struct, frozen=True, kw_only=True):
     """The event time to which a partition of ``joins`` has joined the rows of a version."""
 
-    model: str
-    version: str
+    model: Name
+    version: Name
     partition: int
     predictions: EventTime | None
     labels: EventTime | None

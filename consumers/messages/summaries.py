@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from consumers.messages import joined_rows
 from consumers.messages.arrow import ARROW_HEADERS, arrow_metadata, is_arrow, read_arrow
+from consumers.messages.names import require_name
 from consumers.messages.progress import decode_progress
 from consumers.messages.reading import MalformedMessage
 from consumers.messages.records import Message, Record
@@ -42,9 +43,18 @@ def decode_summary_message(record: Record) -> SummaryContent:
         return decode_progress(record)
     kind, table = read_arrow(record.value, KIND, joined_rows.KIND)
     try:
-        return decode_summary_table(table) if kind == KIND else joined_rows.joined_rows_of(table)
+        if kind == KIND:
+            return _named(decode_summary_table(table))
+        return joined_rows.joined_rows_of(table)
     except ValueError as error:
         raise MalformedMessage(str(error)) from error
+
+
+def _named(summaries: list[Summary]) -> list[Summary]:
+    """Raises ``ValueError`` for a version whose state could not be published under its name."""
+    for name in {name for one in summaries for name in (one.model, one.version)}:
+        require_name(name)
+    return summaries
 
 
 class _NamesModel(Struct):

@@ -180,3 +180,11 @@ def test_damaged_summaries_are_read_refused_or_foreign_and_never_end_the_process
     message = Record("summaries", 0, 0, b"m", _damaged(value, at % len(value), bits), ARROW_HEADERS)
     with suppress(ForeignMessage, MalformedMessage):
         decode_summary_message(message)
+
+
+@pytest.mark.parametrize("version", ["", "x/y", "a\x00b"])
+def test_a_version_whose_state_could_not_be_published_is_malformed(version):
+    """``detect`` would write state under a key that it cannot read again."""
+    (message,) = summary_messages("m", [Summary("m", version, 0, Part.LATE, {})], 1)
+    with pytest.raises(MalformedMessage, match="is not the name of a model or version"):
+        decode_summary_message(Record("summaries", 0, 0, None, message.value, message.headers))

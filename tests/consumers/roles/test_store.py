@@ -456,3 +456,14 @@ def test_model_version_that_takes_the_place_of_a_deleted_one_is_written(database
     profiles.registrations = []
     role.write([])
     assert [row["version"] for row in rows(database, models.c.version)] == ["1", "2"]
+
+
+def test_bytes_that_are_no_text_in_a_field_of_another_release_are_skipped(database):
+    """The fields that are read are valid; the document, which is stored whole, is not."""
+    value = (
+        json.dumps({**window()[1], "news": "x"}).encode().replace(b'"news": "x"', b'"news": "\xc2"')
+    )
+    role = assigned(database, P0)
+    role.write([record("windows", value, offset=0), *records(window(1), first=1)])
+    assert role.status()["windows/0"]["counts"] == {"foreign": 0, "unreadable": 1}
+    assert len(rows(database, windows.c.start_ms)) == 1
