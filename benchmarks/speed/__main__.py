@@ -6,12 +6,24 @@ python -m benchmarks.speed ingest     the role ingest, beside rows in the form o
 python -m benchmarks.speed join       the role join, beside RocksDB alone
 python -m benchmarks.speed detect     the role detect: a pane, and the memory of a model
 python -m benchmarks.speed produce    replay to a real Kafka, as Arrow and as JSON
+python -m benchmarks.speed growth     the cost of a row by rows, features and partitions
+python -m benchmarks.speed way        all roles and a real Kafka
 python -m benchmarks.speed api        the API with 50 clients
 """
 
 import click
 
-from benchmarks.speed import aggregate, api, detect, ingest, join, kernel, produce
+from benchmarks.speed import (
+    aggregate,
+    api,
+    detect,
+    growth,
+    ingest,
+    join,
+    kernel,
+    produce,
+    way,
+)
 
 commands = click.Group(
     commands={
@@ -21,6 +33,8 @@ commands = click.Group(
         "join": join.main,
         "detect": detect.main,
         "produce": produce.main,
+        "growth": growth.main,
+        "way": way.main,
         "api": api.main,
     }
 )

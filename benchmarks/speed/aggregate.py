@@ -26,6 +26,7 @@ from monitor.counts.counting import count_data
 from monitor.counts.profile import Profile, ReferenceRows, build_profile
 from monitor.counts.summary import PARTS, Part
 from monitor.plan import Plan
+from monitor.tasks.binary import BINARY
 from producers.contract.arrow_columns import ARROW_HEADER
 from producers.simulation.arrow_events import arrow_events
 from producers.simulation.replay import Replay, as_fast_as_possible
@@ -44,7 +45,12 @@ def main(messages: int, rows: int, runs: int) -> None:
     """Validate and count, and print how fast."""
     size, pane_ms = messages * rows, Plan().windows.pane_ms
     reference = build_profile(
-        "m", "1", some_rows(REFERENCE, 20 * pane_ms, -20 * pane_ms), pane_ms=pane_ms, threshold=0.5
+        "m",
+        "1",
+        some_rows(REFERENCE, 20 * pane_ms, -20 * pane_ms),
+        pane_ms=pane_ms,
+        threshold=0.5,
+        task=BINARY,
     )
     replay = Replay("m", "1", some_rows(size, 2 * pane_ms, 0))
     arrow = [event.value for event in arrow_events(replay, as_fast_as_possible)]
@@ -72,7 +78,9 @@ def main(messages: int, rows: int, runs: int) -> None:
         )
 
 
-def some_rows(size: int, span_ms: int, first_ms: int, *, labelled: bool = False) -> ReferenceRows:
+def some_rows(
+    size: int, span_ms: int, first_ms: int, *, labelled: bool = False, features: int = FEATURES
+) -> ReferenceRows:
     """Rows of independent features, evenly over a span of event time."""
     rng = np.random.default_rng(size)
     score = rng.random(size)
@@ -82,7 +90,7 @@ def some_rows(size: int, span_ms: int, first_ms: int, *, labelled: bool = False)
         time_ms,
         score,
         (score >= 0.5).astype(np.int64),
-        {f"feature_{i}": rng.normal(size=size) for i in range(FEATURES)},
+        {f"feature_{i}": rng.normal(size=size) for i in range(features)},
     )
     if not labelled:
         return ReferenceRows(rows)

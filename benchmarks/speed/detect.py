@@ -63,7 +63,7 @@ def main(features: int, rows: int, panes: int, models: int) -> None:
     table = Table(*profiles)
     for profile in profiles:
         table.published_learning[profile.model, profile.version] = encode_learned(
-            Learned.of(PLAN, first), learned_key(PLAN, content_hash(profile))
+            Learned.of(PLAN, first), learned_key(PLAN, content_hash(profile)), BINARY
         )
     sorting_ms = _sorting_ms()
     with TemporaryDirectory() as directory:

@@ -256,7 +256,7 @@ class Client:
         for (topic, number), of_source in by_partition(messages).items():
             source = self._conversion.partition(topic, number)
             if self._keeps(source):
-                yield record_block(source, of_source, self._conversion)
+                yield record_block(source, of_source, self._conversion, self._fetcher.sizes)
 
     def _skipped(self, events: Iterable[KafkaMessage]) -> Iterable[Any]:
         """What stands for records of the source topics that cannot be read. Seeks behind them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import NamedTuple, Protocol, overload
@@ -14,7 +14,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from consumers.kafka.batch_limit import BatchLimit
 from consumers.kafka.conversion import Conversion, headers_of
-from consumers.messages.arrow_sizes import sizes_of_message
+from consumers.messages.arrow_sizes import StreamSizes, sizes_of_message
 from consumers.messages.records import (
     BlockedRecords,
     Record,
@@ -66,16 +66,22 @@ class FetchedRecords(BlockedRecords):
 
 
 def record_block(
-    source: TopicPartition, messages: Sequence[KafkaMessage], conversion: Conversion
+    source: TopicPartition,
+    messages: Sequence[KafkaMessage],
+    conversion: Conversion,
+    sizes: Mapping[int, StreamSizes] | None = None,
 ) -> RecordBlock:
-    """The messages of one partition."""
+    """The messages of one partition. ``sizes``: see ``Fetcher.sizes``."""
+    arrow = arrow_positions(map(headers_of, messages))
+    known = ((i, (sizes or {}).get(id(messages[i]))) for i in arrow.tolist())
     return RecordBlock(
         source,
         [message.value() for message in messages],
         np.array([message.timestamp()[1] for message in messages], dtype=np.int64),
         int(messages[-1].offset() or 0) + 1,
         lambda i: conversion.record(messages[i]),
-        arrow_positions(map(headers_of, messages)),
+        arrow,
+        {i: found for i, found in known if found is not None},
     )
 
 
@@ -103,14 +109,14 @@ class _Size(NamedTuple):
     bytes: int = 0
 
     @classmethod
-    def of(cls, messages: Sequence[KafkaMessage], *, count_rows: bool) -> _Size:
-        """``count_rows``: of Arrow messages. Others have one row each."""
+    def of(cls, messages: Sequence[KafkaMessage], sizes: Mapping[int, StreamSizes]) -> _Size:
+        """``sizes``: of the streams among them, by ``id``. The others have one row each."""
         rows, size = len(messages), sum(map(len, messages))  # of their values
-        arrow = arrow_positions(map(headers_of, messages)).tolist() if count_rows else ()
-        for i in arrow:
-            held = sizes_of_message(messages[i].value())
-            rows += held.rows - 1
-            size += max(held.bytes - len(messages[i]), 0)
+        for message in messages if sizes else ():
+            held = sizes.get(id(message))
+            if held is not None:
+                rows += held.rows - 1
+                size += max(held.bytes - len(message), 0)
         return cls(len(messages), rows, size)
 
     def plus(self, other: _Size) -> _Size:
@@ -151,6 +157,7 @@ class Fetcher:
         self._sources = deque(map(_Source, consumers))  # the next one first
         self._limit = BatchLimit.of(topics)
         self._count_rows = any(map(is_source, topics))
+        self.sizes: dict[int, StreamSizes] = {}  # of its streams, by ``id`` of the message
         self._full = False  # whether the last batch was
         self._fetched_s: float | None = None  # when it was returned; None: it was empty
 
@@ -167,6 +174,7 @@ class Fetcher:
 
     def _messages(self, deadline_s: float) -> list[KafkaMessage]:
         messages, size = list[KafkaMessage](), NOTHING
+        self.sizes = {}
         for source in self._sources:
             source.size = NOTHING
         short = 0  # answers in a row with fewer messages than asked for
@@ -176,12 +184,22 @@ class Fetcher:
                 break
             some = source.consumer.consume(most, timeout=self._wait_s(short, left_s))
             messages += some
-            source.add(added := _Size.of(some, count_rows=self._count_rows))
+            source.add(added := _Size.of(some, self._read_sizes(some)))
             size = size.plus(added)
             short = 0 if len(some) == most else short + 1
             self._sources.rotate(-1)
         self._full = most <= 0
         return messages
+
+    def _read_sizes(self, messages: Sequence[KafkaMessage]) -> Mapping[int, StreamSizes]:
+        """Of the streams among the messages, by ``id``; kept for those who decode them."""
+        if not self._count_rows:
+            return {}
+        streams = (messages[i] for i in arrow_positions(map(headers_of, messages)).tolist())
+        read = ((id(message), sizes_of_message(message.value())) for message in streams)
+        found = {key: sizes for key, sizes in read if sizes is not None}
+        self.sizes.update(found)
+        return found
 
     def _wait_s(self, short: int, left_s: float) -> float:
         """Wait for one of several consumers only if none of them has more messages."""

@@ -56,12 +56,12 @@ def stream_sizes(value: bytes) -> StreamSizes:
     return StreamSizes(rows, values, size)
 
 
-def sizes_of_message(value: bytes | None) -> StreamSizes:
-    """What a message counts in a batch: one row if it is not a stream."""
+def sizes_of_message(value: bytes | None) -> StreamSizes | None:
+    """None if it is not a stream."""
     try:
         return stream_sizes(value or b"")
     except InvalidStream:
-        return StreamSizes(1, 1, 0)
+        return None
 
 
 def _batch_sizes(message: pa.ipc.Message) -> tuple[int, int, int]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from consumers.messages.arrow_sizes import StreamSizes
 from driftline.settings import OTHER_TOPIC
 from producers.contract.arrow_columns import ARROW_HEADER
 
@@ -69,6 +70,8 @@ class RecordBlock:
     record: Callable[[int], Record]  # by its position in the block
     # Ascending positions of the records that hold an Arrow stream, by their header.
     arrow: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    # Of those of them whose sizes are known already, by position.
+    sizes: Mapping[int, StreamSizes] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -83,6 +86,7 @@ class RecordBlock:
             self.next_offset if stop >= len(self) else self.record(stop).offset,
             lambda i: self.record(start + i),
             arrow,
+            {i - start: sizes for i, sizes in self.sizes.items() if start <= i < stop},
         )
 
 

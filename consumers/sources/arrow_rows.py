@@ -86,7 +86,7 @@ class ArrowMessages:
         alike: dict[pa.Schema, dict[int, pa.Table]] = defaultdict(dict)
         for record in block.arrow.tolist():
             try:
-                table = read_table(block.values[record], names)
+                table = read_table(block.values[record], names, block.sizes.get(record))
             except Undecodable as error:
                 self._undecoded.append(RejectedRow(record, "undecodable", str(error)))
             except ContractViolation as error:

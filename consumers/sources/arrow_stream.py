@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -12,7 +12,12 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from consumers.messages.arrow import IN_THIS_THREAD
-from consumers.messages.arrow_sizes import InvalidStream, StreamSizes, stream_sizes
+from consumers.messages.arrow_sizes import (
+    InvalidStream,
+    StreamSizes,
+    sizes_of_message,
+    stream_sizes,
+)
 from consumers.messages.records import RecordBlock
 from consumers.sources.arrow_views import views_of, without_views
 from consumers.sources.groups import Ints
@@ -62,8 +67,10 @@ def _name_bytes(field: pa.Field) -> int:
     return sum(len(name.encode()) for name in (field.name, *names))
 
 
-def read_table(value: bytes | None, names: tuple[str, ...]) -> pa.Table:
-    """The rows of a message. ``names`` is ``PREDICTION`` or ``LABEL``.
+def read_table(
+    value: bytes | None, names: tuple[str, ...], sizes: StreamSizes | None = None
+) -> pa.Table:
+    """The rows of a message. ``names`` is ``PREDICTION`` or ``LABEL``; ``sizes``, if known.
 
     Its size is checked before anything is decompressed. Raises ``Undecodable`` or
     ``ContractViolation``.
@@ -73,7 +80,7 @@ def read_table(value: bytes | None, names: tuple[str, ...]) -> pa.Table:
     try:
         reader = pa.ipc.open_stream(value, options=IN_THIS_THREAD)
         layout = _checked_layout(reader.schema, names)
-        _check_sizes(stream_sizes(value))
+        _check_sizes(stream_sizes(value) if sizes is None else sizes)
         table = reader.read_all()
         if names == LABEL:
             table = table.select(names)
@@ -97,21 +104,35 @@ def _checked_layout(schema: pa.Schema, names: tuple[str, ...]) -> _Layout:
 
 def parts_of(block: RecordBlock) -> Iterator[RecordBlock]:
     """The block in parts that take a bounded memory when they are decoded."""
+    block = replace(block, sizes=_sizes(block))
     start, size = 0, 0
     for position in block.arrow.tolist():
-        size += _decoded_bytes(block.values[position])
+        held = _decoded_bytes(block.sizes.get(position))
+        size += held
         if size > PART_BYTES and position > start:
             yield block.between(start, position)
-            start, size = position, _decoded_bytes(block.values[position])
+            start, size = position, held
     yield block.between(start, len(block)) if start else block
 
 
-def _decoded_bytes(value: bytes | None) -> int:
+def _sizes(block: RecordBlock) -> Mapping[int, StreamSizes]:
+    """Those of the Arrow messages of a block, by position; none of what is not a stream."""
+    found = dict(block.sizes)
+    for position in block.arrow.tolist():
+        if position not in found:
+            sizes = sizes_of_message(block.values[position])
+            if sizes is not None:
+                found[position] = sizes
+    return found
+
+
+def _decoded_bytes(sizes: StreamSizes | None) -> int:
     """Of a message; 0 for one that is refused without being decompressed."""
+    if sizes is None:
+        return 0
     try:
-        sizes = stream_sizes(value or b"")
         _check_sizes(sizes)
-    except (InvalidStream, ContractViolation):
+    except ContractViolation:
         return 0
     return max(sizes.bytes, 8 * sizes.values)
 

@@ -15,7 +15,10 @@ ordinary values, the smallest and the largest. NaN has no bin and is counted as 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Concatenate, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,8 +27,11 @@ from scipy.special import kolmogorov
 from monitor.counts.counts import Counts
 from monitor.counts.grid import MIN_VALUES, Grid
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Sample:
     """The values that define the bins, and that distances are measured from."""
 
@@ -77,6 +83,28 @@ class Sample:
         return Counts(2 * np.arange(self.values.size, dtype=np.int64) + 1, self.weights)
 
 
+def kept_with_sample(
+    compute: Callable[Concatenate[Sample, P], T],
+) -> Callable[Concatenate[Sample, P], T]:
+    """A pure function of a sample whose results are kept as long as the sample is."""
+    kept: WeakKeyDictionary[Sample, dict[object, T]] = WeakKeyDictionary()
+
+    def found(sample: Sample, /, *args: P.args, **settings: P.kwargs) -> T:
+        of_sample = kept.setdefault(sample, {})
+        key = (args, *settings.items())
+        if key not in of_sample:
+            of_sample[key] = compute(sample, *args, **settings)
+        return of_sample[key]
+
+    return found
+
+
+@kept_with_sample
+def heights(sample: Sample) -> NDArray[np.float64]:
+    """The distribution function of the sample in each gap between its values, shape (d + 1,)."""
+    return np.append(0.0, np.cumsum(sample.weights) / sample.size)
+
+
 def cumulative(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """The distribution function at the upper edge of every bin; zeros without rows."""
     running = np.cumsum(counts)
@@ -115,11 +143,18 @@ def p_value(statistic: float, n: int, m: int) -> float:
     Conservative for tied values. Up to an effective size of 1e5 the distribution is scipy's
     ``kstwo``; beyond, its limit (Kolmogorov 1933), which agrees to six digits there.
     """
-    en = effective_size(n, m)
-    if en == 0:
-        return 1.0
-    if en > 1e5:
-        return float(kolmogorov(np.sqrt(en) * statistic))
-    from scipy.stats import kstwo  # slow to import, and only ``detect`` needs it
+    return p_values([statistic], [n], [m])[0]
 
-    return float(np.clip(kstwo.sf(statistic, max(1, round(en))), 0.0, 1.0))
+
+def p_values(statistics: Sequence[float], n: Sequence[int], m: Sequence[int]) -> list[float]:
+    """The same of several statistics at once, which is much cheaper."""
+    sizes = np.array([effective_size(*rows) for rows in zip(n, m, strict=True)])
+    found = np.ones(sizes.size)
+    if (large := sizes > 1e5).any():
+        found[large] = kolmogorov(np.sqrt(sizes[large]) * np.asarray(statistics)[large])
+    if (small := (sizes > 0) & ~large).any():
+        from scipy.stats import kstwo  # slow to import, and only ``detect`` needs it
+
+        rows = np.maximum(1, np.rint(sizes[small])).astype(np.int64)
+        found[small] = np.clip(kstwo.sf(np.asarray(statistics)[small], rows), 0.0, 1.0)
+    return [float(value) for value in found]

@@ -27,6 +27,11 @@ class Schema:
         samples = {name: reference.sample for name, reference in self.errors.items()}
         return self.task.measure(panes, samples)
 
+    def measure_judged(self, panes: Sequence[Cells]) -> dict[str, Metric]:
+        """Those of them that may open an incident."""
+        samples = {name: reference.sample for name, reference in self.errors.items()}
+        return self.task.measure_judged(panes, samples)
+
     @property
     def numeric(self) -> Iterator[tuple[str, Numeric]]:
         for name, reference in self.features.items():

@@ -252,6 +252,13 @@ class Task(ABC):
         ``errors`` are the samples that cut the reference's errors into bins.
         """
 
+    def measure_judged(
+        self, panes: Sequence[Cells], errors: Mapping[str, Sample]
+    ) -> dict[str, Metric]:
+        """Those of ``measure`` that may open an incident."""
+        found = self.measure(panes, errors)
+        return {name: metric for name, metric in found.items() if name in self.judged}
+
     def expectation(self, reference: LabelledReference) -> Expectation | None:
         """None if the panes are too few, or nothing can be expected without labels."""
         return None

@@ -51,10 +51,10 @@ METRICS = (
 LOSSES = frozenset({"log_loss", "brier", "calibration_error"})  # lower is better
 
 
-def measure(panes: Sequence[Cells]) -> dict[str, Metric]:
-    """Every metric of ``METRICS`` over the labelled rows of ``panes``."""
+def measure(panes: Sequence[Cells], names: Sequence[str] = METRICS) -> dict[str, Metric]:
+    """The metrics ``names`` over the labelled rows of ``panes``."""
     labelled = LabelledCounts.from_panes(panes)
-    return {name: _MEASURES[name](labelled) for name in METRICS}
+    return {name: _MEASURES[name](labelled) for name in names}
 
 
 _Measure = Callable[[LabelledCounts], Metric]

@@ -64,4 +64,8 @@ def mean_score(ecdf_table: EcdfTable, scores: Scores, parts: Sequence[Counts], i
 
 def _running_counts(counts: Counts, edges: Ints) -> Ints:
     """The rows in bins before each of ``edges``, of the same shape."""
-    return np.append(0, np.cumsum(counts.count))[np.searchsorted(counts.index, edges)]
+    if counts.index.size >= edges.size:
+        return np.append(0, np.cumsum(counts.count))[np.searchsorted(counts.index, edges)]
+    after = np.searchsorted(edges, counts.index, side="right")  # fewer searches
+    rows = np.bincount(after, weights=counts.count, minlength=edges.size)[: edges.size]
+    return np.cumsum(rows).astype(np.int64)

@@ -115,7 +115,9 @@ class DistributionTest(ABC):
         """
         rows, sizes, units = deviations.rows[at], ecdf_table.sizes[at], self.units(ecdf_table)
         skewness = self.skewness(ecdf_table)[at]
-        z = skewed_quantile(_quantiles(self, tuple(levels)), skewness, rows, sizes)
+        z = _quantiles(self, tuple(levels))
+        if skewness.any():
+            z = skewed_quantile(z, skewness, rows, sizes)
         defined = (rows > 0) & (units[at] > 0)
         noise = np.full(z.size, np.inf)
         root = np.sqrt(effective_sizes(rows, sizes))

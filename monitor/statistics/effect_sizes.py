@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri, rel_entr
 
-from monitor.counts.bins import Sample, cumulative
+from monitor.counts.bins import Sample, cumulative, heights, kept_with_sample
 from monitor.statistics.wide_range import (
     SAFELY_SQUARED,
     Differences,
@@ -67,7 +67,7 @@ def numeric_effects(sample: Sample, live: Ints, low: float, high: float) -> Effe
     """Of a numeric feature, ``live`` of shape (bins,); None without live rows."""
     if not live.any():
         return None
-    cells = coarse(live, sample.counts().dense(sample.bins))
+    cells = _coarse_bins(sample).counted(live)
     return Effects(*_of_cells(*cells), wasserstein(sample, live, low, high))
 
 
@@ -91,30 +91,45 @@ def wasserstein(sample: Sample, live: Ints, low: float, high: float) -> Wasserst
     and enclose the finite sample.
     """
     finite = sample.finite
-    values, weights = sample.values[finite], sample.weights[finite]
     live = live[2 * finite.start : 2 * finite.stop + 1]
-    first, last = float(values[0]), float(values[-1])
-    if not -np.inf < low <= first <= last <= high < np.inf:
-        raise ValueError(f"the range {low:g} to {high:g} must enclose {first:g} to {last:g}")
-    if not live.any() or first == last:
+    span = _span(sample, low, high)
+    if not live.any() or span is None:
         return None
-    edges = np.concatenate([[low], values, [high]])
-    heights = _gaps(cumulative(live), np.cumsum(weights) / weights.sum())
-    areas = _plain_areas(edges, weights, heights) or _wide_areas(edges, weights, heights)
+    gaps = _gaps(cumulative(live), span.heights)
+    areas = span.areas(gaps) or _wide_areas(sample, low, high, gaps)
     beyond = float(live[0] + live[-1]) / float(live.sum())
     return Wasserstein(*areas, beyond) if np.isfinite(areas).all() else None
 
 
 def coarse(live: Ints, reference: Ints) -> tuple[Ints, Ints]:
     """Both counts, shape (bins,), over at most ten bins with about as many reference rows each."""
-    before = np.cumsum(reference) - reference
-    group = np.minimum(before * COARSE_BINS // max(1, int(reference.sum())), COARSE_BINS - 1)
-    coarse_live = np.zeros(COARSE_BINS, dtype=np.int64)
-    coarse_reference = np.zeros(COARSE_BINS, dtype=np.int64)
-    np.add.at(coarse_live, group, live)
-    np.add.at(coarse_reference, group, reference)
-    used = coarse_live + coarse_reference > 0
-    return coarse_live[used], coarse_reference[used]
+    return _CoarseBins.of(reference).counted(live)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _CoarseBins:
+    """Up to ten bins, each of some adjacent bins of a sample."""
+
+    starts: Ints  # the first bin of each
+    reference: Ints  # rows of the reference in each
+
+    @classmethod
+    def of(cls, reference: Ints) -> _CoarseBins:
+        before = np.cumsum(reference) - reference
+        number = np.minimum(before * COARSE_BINS // max(1, int(reference.sum())), COARSE_BINS - 1)
+        starts = np.flatnonzero(np.diff(number, prepend=-1))
+        return cls(starts, np.add.reduceat(reference, starts))
+
+    def counted(self, live: Ints) -> tuple[Ints, Ints]:
+        """The rows of both sides, in those of the bins that hold any."""
+        counts = np.add.reduceat(live, self.starts)
+        used = counts + self.reference > 0
+        return counts[used], self.reference[used]
+
+
+@kept_with_sample
+def _coarse_bins(sample: Sample) -> _CoarseBins:
+    return _CoarseBins.of(sample.counts().dense(sample.bins))
 
 
 def stability(live: Ints, reference: Ints) -> float:
@@ -155,42 +170,66 @@ def _gaps(live: Floats, reference: Floats) -> tuple[Floats, Floats]:
     """The smallest and the largest mean height of the area over each gap, shape (d + 1,).
 
     ``live`` is the distribution function at the upper edge of every bin, ``reference`` that of the
-    sample at each of its values.
+    sample in each gap.
     """
-    height = np.append(0.0, reference)
-    start, end = np.append(0.0, live[1::2]) - height, live[::2] - height
+    start, end = np.append(0.0, live[1::2]) - reference, live[::2] - reference
     least = np.maximum(0.0, np.maximum(start, -end))
     return least, np.maximum(np.abs(start), np.abs(end))
 
 
-def _plain_areas(
-    edges: Floats, weights: Ints, heights: tuple[Floats, Floats]
-) -> tuple[float, float] | None:
-    """The sums of widths times heights, in standard deviations of the sample.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Span:
+    """The finite values of a sample, between the ends of the range: what its areas depend on."""
 
-    ``edges``, shape (d + 2,), are the values of the sample between the ends of the range. None if
-    the deviation is so small compared with the edges that it vanishes, or with the values that it
-    is inexact.
-    """
-    scaled = edges / max(abs(edges[0]), abs(edges[-1]))  # so that no square overflows
-    values = scaled[1:-1]
-    deviation = _deviation(values, weights)
-    if deviation < max(SAFELY_SQUARED, MIN_RELATIVE_SPREAD * np.abs(values).max()):
+    heights: Floats  # shape (d + 1,): the sample's distribution function in each gap
+    widths: Floats  # shape (d + 1,): of the gaps, scaled so that no square overflows
+    deviation: float  # of the values, scaled alike
+    is_plain: bool  # whether the deviation neither vanishes nor is inexact
+
+    def areas(self, gaps: tuple[Floats, Floats]) -> tuple[float, float] | None:
+        """The sums of widths times heights, in standard deviations of the sample.
+
+        None if the deviation is so small compared with the edges that it vanishes, or with the
+        values that it is inexact.
+        """
+        if not self.is_plain:
+            return None
+        # Not ``@``: from 10,000 values on, BLAS would wait for threads much longer than it
+        # computes.
+        least, most = (float((self.widths * height).sum()) for height in gaps)
+        return least / self.deviation, most / self.deviation
+
+
+@kept_with_sample
+def _span(sample: Sample, low: float, high: float) -> _Span | None:
+    """None if the sample has a single value. Raises ``ValueError`` as ``wasserstein`` does."""
+    values, weights = sample.values[sample.finite], sample.weights[sample.finite]
+    first, last = float(values[0]), float(values[-1])
+    if not -np.inf < low <= first <= last <= high < np.inf:
+        raise ValueError(f"the range {low:g} to {high:g} must enclose {first:g} to {last:g}")
+    if first == last:
         return None
-    widths = np.diff(scaled)
-    # Not ``@``: from 10,000 values on, BLAS would wait for threads much longer than it computes.
-    least, most = (float((widths * height).sum()) for height in heights)
-    return least / deviation, most / deviation
+    scaled = np.concatenate([[low], values, [high]]) / max(abs(low), abs(high))
+    deviation = _deviation(scaled[1:-1], weights)
+    smallest = max(SAFELY_SQUARED, MIN_RELATIVE_SPREAD * np.abs(scaled[1:-1]).max())
+    at_gaps = (
+        heights(sample)
+        if values.size == sample.values.size
+        else np.append(0.0, np.cumsum(weights) / weights.sum())
+    )
+    return _Span(at_gaps, np.diff(scaled), deviation, bool(deviation >= smallest))
 
 
 def _wide_areas(
-    edges: Floats, weights: Ints, heights: tuple[Floats, Floats]
+    sample: Sample, low: float, high: float, gaps: tuple[Floats, Floats]
 ) -> tuple[float, float]:
     """The same for any finite edges, ten times as slow; infinite if too large for a double."""
-    values, widths = edges[1:-1], Differences.of(edges[1:], edges[:-1])
+    values, weights = sample.values[sample.finite], sample.weights[sample.finite]
+    edges = np.concatenate([[low], values, [high]])
+    widths = Differences.of(edges[1:], edges[:-1])
     spread, deviation = value_range(values), relative_deviation(values, weights)
     with np.errstate(over="ignore"):
-        least, most = (float(widths.over(spread, h / deviation).sum()) for h in heights)
+        least, most = (float(widths.over(spread, gap / deviation).sum()) for gap in gaps)
     return least, most
 
 

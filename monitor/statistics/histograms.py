@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.counts.bins import Sample, deviation
+from monitor.counts.bins import Sample, cumulative, heights, kept_with_sample
 from monitor.counts.columns import Categorical
 from monitor.counts.counts import Counts
 
@@ -37,17 +37,13 @@ def numeric(sample: Sample, live: Counts) -> Distribution | None:
     """Bins with about the same number of reference rows; None if the window has no value."""
     if not live.size:
         return None
-    reference, window = sample.counts().dense(sample.bins), live.dense(sample.bins)
-    cuts = _cuts(sample)
-    group = np.searchsorted(2 * cuts + 1, np.arange(sample.bins), side="left")
-    finite, farthest = sample.finite, int(np.abs(deviation(window, reference)).argmax())
-    return Distribution(
-        reference=_proportions(np.bincount(group, weights=reference)),
-        window=_proportions(np.bincount(group, weights=window)),
-        edges=tuple(sample.values[cuts].tolist()),
+    shown = _reference(sample)
+    finite, farthest = sample.finite, _farthest(sample, live)
+    return replace(
+        shown,
+        window=_proportions(_binned(live, _cuts(sample))),
         at=float(sample.values[min(max(farthest // 2, finite.start), finite.stop - 1)]),
-        reference_median=_median(sample, reference),
-        window_median=_median(sample, window),
+        window_median=_median(sample, live),
     )
 
 
@@ -64,14 +60,41 @@ def categorical(reference: Categorical, live: Counts) -> Distribution | None:
     )
 
 
-def _median(sample: Sample, counts: NDArray[np.int64]) -> float:
+def _median(sample: Sample, counts: Counts) -> float:
     """The value of the sample at or just below the middle row; the nearest finite one."""
-    running = np.cumsum(counts)
-    middle = int(np.searchsorted(running, running[-1] / 2))
+    running = np.cumsum(counts.count)
+    middle = int(counts.index[np.searchsorted(running, running[-1] / 2)])
     position = (middle - 1) // 2  # bin 2 i + 1 is value i, bin 2 i + 2 lies above it
     return float(sample.values[min(max(position, sample.finite.start), sample.finite.stop - 1)])
 
 
+@kept_with_sample
+def _reference(sample: Sample) -> Distribution:
+    """The histogram of the reference, beside which windows are drawn."""
+    cuts = _cuts(sample)
+    reference = _proportions(_binned(sample.counts(), cuts))
+    return Distribution(
+        reference,
+        (),
+        tuple(sample.values[cuts].tolist()),
+        reference_median=_median(sample, sample.counts()),
+    )
+
+
+def _binned(counts: Counts, cuts: NDArray[np.int64]) -> NDArray[np.number[Any]]:
+    bins = np.searchsorted(2 * cuts + 1, counts.index, side="left")
+    return np.bincount(bins, weights=counts.count, minlength=cuts.size + 1)
+
+
+def _farthest(sample: Sample, live: Counts) -> int:
+    """The bin after which the distribution functions differ most."""
+    difference = cumulative(live.dense(sample.bins))
+    difference[::2] -= heights(sample)
+    difference[1::2] -= heights(sample)[1:]
+    return int(np.abs(difference).argmax())
+
+
+@kept_with_sample
 def _cuts(sample: Sample) -> NDArray[np.int64]:
     """Positions in ``sample.values`` of the edges, at equal ranks; the last bin is open."""
     rank = np.cumsum(sample.weights) / sample.size

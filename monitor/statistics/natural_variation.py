@@ -35,6 +35,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +99,7 @@ class Blocks:
         If no block has as many, among the blocks with the most rows.
         """
         least = min(MIN_ROWS_RATIO * rows, float(self.rows[-1]))
-        return float(self.excess[int(np.searchsorted(self.rows, least))])
+        return float(self.excess[int(self.rows.searchsorted(least))])
 
 
 def _mean_of_largest(excess: Floats, averaged: int) -> Floats:
@@ -144,7 +145,7 @@ class NaturalVariation:
     def block_excess(self, panes: int, rows: float) -> float:
         excess, length = 0.0, 1
         for blocks in self._chain(panes):
-            decay = EXCESS_DECAY ** float(np.log2(blocks.panes / length))
+            decay = _excess_decay(blocks.panes / length)
             largest = blocks.largest_excess(rows * blocks.panes / panes)
             excess = max(decay * excess, largest, 0.0)
             length = blocks.panes
@@ -162,6 +163,12 @@ class NaturalVariation:
         for blocks in self.lengths:
             if blocks.panes == panes or (blocks.panes < panes and blocks.panes.bit_count() == 1):
                 yield blocks
+
+
+@lru_cache
+def _excess_decay(ratio: float) -> float:
+    """From one length of windows to one that is ``ratio`` times as long."""
+    return float(EXCESS_DECAY ** float(np.log2(ratio)))
 
 
 def block_starts(panes: int, reference_panes: int) -> range:

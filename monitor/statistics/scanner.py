@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from monitor.budget import Length, Levels
-from monitor.counts.bins import effective_size, p_value
+from monitor.counts.bins import effective_size, p_values
 from monitor.counts.counts import Counts
 from monitor.plan import Drift
 from monitor.statistics.cell_index import CellIndex
@@ -51,6 +51,20 @@ class Detectable:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _TestFigures:
+    """The figures of one test of a window of a length, all of shape (f,)."""
+
+    test: DistributionTest
+    length: Length
+    deviations: Deviations
+    values: Floats
+    persistent: Floats
+    effects: Floats
+    noises: Floats
+    edf_noises: Floats  # those of Kolmogorov-Smirnov
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Scanner:
     """Compares windows of the cells ``ecdf_table.names``, and of the checks' cells.
 
@@ -82,15 +96,13 @@ class Scanner:
         A constant has no ranks, and so no rank tests.
         """
         deviations = compare(self.ecdf_table, parts)
-        noises = self._noises(deviations, length)
+        present = np.flatnonzero(deviations.rows).tolist()
+        by_test = [
+            self._comparisons(figures, present) for figures in self._figures(deviations, length)
+        ]
         comparisons = {
-            name: tuple(
-                self._with_p_value(self._comparison(test, deviations, i, length, noises), i)
-                for test in TESTS
-                if test.units(self.ecdf_table)[i]
-            )
-            for i, name in enumerate(self.ecdf_table.names)
-            if deviations.rows[i]
+            self.ecdf_table.names[i]: tuple(found[i] for found in by_test if i in found)
+            for i in present
         }
         for check in self.checks:
             checked = check.judge(parts, length)
@@ -128,54 +140,70 @@ class Scanner:
             drifted.update((names[i], drift) for i, drift in self._most_severe(parts, length))
         return drifted
 
+    def _comparisons(self, figures: _TestFigures, present: list[int]) -> dict[int, Comparison]:
+        """The results of one test of the features ``present``, where it is defined."""
+        units = figures.test.units(self.ecdf_table)
+        found = [(i, self._comparison(figures, i)) for i in present if units[i]]
+        return dict(self._with_p_values(figures.test, found))
+
     def _most_severe(
         self, parts: Sequence[Counts], length: Length
     ) -> Iterator[tuple[int, Comparison]]:
         """The most severe comparison of each feature with drift."""
         deviations = compare(self.ecdf_table, parts)
-        noises = self._noises(deviations, length)
         comparisons: dict[int, list[Comparison]] = {}
-        for test in TESTS:
-            for i in np.flatnonzero(test.value(deviations) > noises[test.name]).tolist():
-                comparison = self._comparison(test, deviations, i, length, noises)
-                comparisons.setdefault(i, []).append(comparison)
+        for figures in self._figures(deviations, length):
+            for i in np.flatnonzero(figures.values > figures.noises).tolist():
+                comparisons.setdefault(i, []).append(self._comparison(figures, i))
         for i, several in comparisons.items():
             most_severe = max(several, key=lambda comparison: comparison.severity_order)
             if most_severe.severity is not None:
-                yield i, self._with_p_value(most_severe, i)
+                yield from self._with_p_values(
+                    DISTRIBUTION_TESTS[most_severe.test], [(i, most_severe)]
+                )
 
     def _noises(self, deviations: Deviations, length: Length) -> dict[str, Floats]:
         """The sampling noise of each test and feature, at the level of a warning."""
         levels = tuple(level.warning for level in self.levels[length])
         return {test.name: test.noise(self.ecdf_table, deviations, levels) for test in TESTS}
 
-    def _comparison(
-        self,
-        test: DistributionTest,
-        deviations: Deviations,
-        i: int,
-        length: Length,
-        noises: Noises,
-    ) -> Comparison:
+    def _figures(self, deviations: Deviations, length: Length) -> Iterator[_TestFigures]:
+        """One for each test."""
+        noises = self._noises(deviations, length)
+        for test in TESTS:
+            yield _TestFigures(
+                test,
+                length,
+                deviations,
+                test.value(deviations),
+                test.persistent(deviations),
+                test.effect(deviations),
+                noises[test.name],
+                noises[KS.name],
+            )
+
+    def _comparison(self, figures: _TestFigures, i: int) -> Comparison:
         """The result of one test of feature ``i``."""
-        rows, effect = int(deviations.rows[i]), float(test.effect(deviations)[i])
+        test, length = figures.test, figures.length
+        rows, effect = int(figures.deviations.rows[i]), float(figures.effects[i])
         undecided = Comparison(
             test=test.name,
             rows=rows,
-            value=float(test.value(deviations)[i]),
-            persistent=float(test.persistent(deviations)[i]),
-            threshold=float(noises[test.name][i]),
+            value=float(figures.values[i]),
+            persistent=float(figures.persistent[i]),
+            threshold=float(figures.noises[i]),
             allowance=self._allowance(test, i, length, rows),
-            detail=test.direction(deviations, i),
+            detail=test.direction(figures.deviations, i),
         )
-        if not test.exceeds_min_effect(effect, float(noises[KS.name][i]), self.drift.min_effect):
+        if not test.exceeds_min_effect(effect, float(figures.edf_noises[i]), self.drift.min_effect):
             return undecided
         levels = self.levels[length][i]
 
         def noise(alpha: float) -> float:
             if alpha == levels.warning:
                 return undecided.threshold
-            return float(test.noise(self.ecdf_table, deviations, [alpha], slice(i, i + 1))[0])
+            at = slice(i, i + 1)
+            return float(test.noise(self.ecdf_table, figures.deviations, [alpha], at)[0])
 
         return replace(
             undecided, severity=severity_of(undecided, noise, levels, self.drift, effect)
@@ -185,9 +213,17 @@ class Scanner:
         variation = self.variations[test.name][i].allowance(length.panes, rows)
         return max(variation, test.min_persistent(self.drift.min_effect))
 
-    def _with_p_value(self, comparison: Comparison, i: int) -> Comparison:
+    def _with_p_values(
+        self, test: DistributionTest, found: Sequence[tuple[int, Comparison]]
+    ) -> Iterator[tuple[int, Comparison]]:
         """Only for comparisons that are shown: the p-value decides nothing and is slow."""
-        if comparison.test != KS.name:
-            return comparison
-        size = int(self.ecdf_table.sizes[i])
-        return replace(comparison, p_value=p_value(comparison.value, comparison.rows, size))
+        if test is not KS:
+            yield from found
+            return
+        values = p_values(
+            [comparison.value for _, comparison in found],
+            [comparison.rows for _, comparison in found],
+            [int(self.ecdf_table.sizes[i]) for i, _ in found],
+        )
+        for (i, comparison), value in zip(found, values, strict=True):
+            yield i, replace(comparison, p_value=value)

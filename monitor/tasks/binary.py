@@ -109,6 +109,11 @@ class Binary(Task):
     def measure(self, panes: Sequence[Cells], errors: Mapping[str, Sample]) -> dict[str, Metric]:
         return measure(panes)
 
+    def measure_judged(
+        self, panes: Sequence[Cells], errors: Mapping[str, Sample]
+    ) -> dict[str, Metric]:
+        return measure(panes, self.judged)
+
     def expectation(self, reference: LabelledReference) -> PerformanceEstimator | None:
         panes, length_ms, samples, threshold = reference
         return PerformanceEstimator.fit(panes, length_ms, samples["score"], threshold)

@@ -16,8 +16,14 @@ from monitor.identity import Key
 from monitor.performance.adwin_page_hinkley import Detector
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import Maturity, WindowFinding
+from monitor.windows.judged_windows import JudgedWindows
 from monitor.windows.pane_errors import PaneErrors
-from monitor.windows.panes import PaneStore, cells_by_pane, names_in, prediction_count
+from monitor.windows.panes import (
+    PaneStore,
+    cells_by_pane,
+    prediction_count,
+    some_cells_by_pane,
+)
 from monitor.windows.state import WindowState
 
 DATA, PERFORMANCE = (Part.ON_TIME, Part.LATE), (Part.FINAL, Part.AMENDED)
@@ -33,11 +39,12 @@ class ClosedWindows:
         panes: PaneStore,
         errors: PaneErrors,
         states: Mapping[int, WindowState],
+        judged: JudgedWindows,
         life: int = 0,
     ) -> None:
         self.states = dict(states)
         self.published: list[WindowFinding] = []
-        self.errors = errors
+        self.errors, self.judged = errors, judged
         self._evaluator, self._key, self._panes, self._life = evaluator, key, panes, life
         self._windows = evaluator.plan.windows
         # Windows that have changed since they were last published.
@@ -71,6 +78,7 @@ class ClosedWindows:
         self._changed_performance.add(start_ms)
         self._count_revisions(start_ms)
         finding = self._finding(start_ms, amended=False)
+        self.judged.forget(start_ms)
         self._publish(finding)
         if any(self._panes.window_has(start_ms, part) for part in (Part.AMENDED, Part.LATE)):
             self._changed_performance.add(start_ms)
@@ -137,17 +145,19 @@ class ClosedWindows:
         """The finding of a window; without ``amended``, of its final performance only."""
         window, evaluator = self.states[start_ms], self._evaluator
         panes = self._panes.of_window(start_ms)
-        parts = DATA if window.data_revision else DATA[:1]
         labelled = cells_by_pane(panes, PERFORMANCE if amended else PERFORMANCE[:1])
-        predicted = cells_by_pane(panes, DATA if amended else DATA[:1])
-        data = zip(cells_by_pane(panes, parts), labelled, strict=True)
+        predicted = some_cells_by_pane(
+            panes, DATA if amended else DATA[:1], ("rows", *evaluator.profile.schema.outputs)
+        )
         return WindowFinding(
             self._key,
             start_ms,
             start_ms + self._windows.length_ms,
-            evaluator.judge_data(
-                [add_cells((cells, _only_errors(errors))) for cells, errors in data],
-                names_in(panes, parts),
+            self.judged.judge(
+                start_ms,
+                panes,
+                DATA if window.data_revision else DATA[:1],
+                [_only_errors(cells) for cells in labelled],
                 complete=window.complete,
                 revision=window.data_revision,
             ),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from monitor.budget import Family, Length, families, own_length
-from monitor.counts.columns import Numeric
+from monitor.counts.columns import Numeric, Reference
 from monitor.counts.counts import Cells, add_cells
 from monitor.counts.measured import Expectation, Metric
 from monitor.counts.profile import Profile
@@ -23,6 +23,7 @@ from monitor.statistics.scanner import Scanner
 from monitor.statistics.traffic import TrafficCheck
 from monitor.windows.evaluator_builder import EvaluatorBuilder
 from monitor.windows.feature_findings import (
+    Tests,
     WindowHalves,
     binned_finding,
     categorical_finding,
@@ -30,6 +31,7 @@ from monitor.windows.feature_findings import (
 )
 from monitor.windows.findings import (
     DataFinding,
+    FeatureFinding,
     Maturity,
     MetricFinding,
     PerformanceFinding,
@@ -55,6 +57,11 @@ class Evaluator:
     baseline: Mapping[str, Metric]
     dispersions: Mapping[Length, Mapping[str, Overdispersion]]  # by metric
     expectation: Expectation | None  # None: nothing is expected without labels
+    longest_panes: int = field(init=False)  # of any window that is tested
+
+    def __post_init__(self) -> None:
+        lengths = (length for family in self.families.values() for length in family.lengths)
+        object.__setattr__(self, "longest_panes", max(length.panes for length in lengths))
 
     @classmethod
     def of(cls, plan: Plan, profile: Profile, learned: Learned | None = None) -> Evaluator:
@@ -101,11 +108,6 @@ class Evaluator:
         return ErrorScale(rate, 1.0 if variation is None else variation.factor)
 
     @property
-    def longest_panes(self) -> int:
-        every = (length for family in self.families.values() for length in family.lengths)
-        return max(length.panes for length in every)
-
-    @property
     def gap_panes(self) -> int:
         """The panes without a row that are too many, if gaps are watched."""
         set_ms, pane_ms = self.plan.traffic.none_after_ms, self.plan.windows.pane_ms
@@ -127,39 +129,48 @@ class Evaluator:
         return max(length.panes for length in self.lengths if length.is_scale)
 
     def judge_data(
-        self, panes: Sequence[Cells], names: Names, *, complete: bool, revision: int
+        self,
+        panes: Sequence[Cells],
+        names: Names,
+        *,
+        complete: bool,
+        revision: int,
+        known: DataFinding | None = None,
     ) -> DataFinding:
         """Compare a window with the reference.
 
         ``panes`` are in time order, empty ones as empty mappings. ``names`` holds the unknown
-        features and unseen categories of the window.
+        features and unseen categories of the window. With ``known``, an earlier finding of the
+        same rows, ``panes`` need to hold the errors only.
         """
         middle = len(panes) // 2
         window = WindowHalves(add_cells(panes[:middle]), add_cells(panes[middle:]))
-        tests = {**self._tests(self.data, window), **self._tests(self.errors, window)}
-        schema = self.profile.schema
+        finding = self._judge_rows(window, names) if known is None else known
+        return replace(
+            finding,
+            revision=revision,
+            status=_status(finding.rows, complete),
+            errors=_findings(
+                self.profile.schema.errors, window, names, self._tests(self.errors, window)
+            ),
+        )
+
+    def _judge_rows(self, window: WindowHalves, names: Names) -> DataFinding:
+        """The finding of a window without its errors."""
+        schema, tests = self.profile.schema, self._tests(self.data, window)
         features = tuple(
             numeric_finding(name, reference, window, tests)
             if isinstance(reference, Numeric)
             else categorical_finding(f"categories/{name}", reference, window, names, tests)
             for name, reference in schema.features.items()
         )
-        outputs, errors = (
-            tuple(
-                binned_finding(name_of(cells), cells, reference, window, tests)
-                if isinstance(reference, Numeric)
-                else categorical_finding(cells, reference, window, names, tests)
-                for cells, reference in references.items()
-            )
-            for references in (schema.outputs, schema.errors)
-        )
         return DataFinding(
-            revision=revision,
-            status=_status(window.rows, complete),
+            revision=0,
+            status=_status(window.rows, complete=True),
             rows=window.rows,
             features=features,
-            outputs=outputs,
-            errors=errors,
+            outputs=_findings(schema.outputs, window, names, tests),
+            errors=(),
             unknown=most_frequent(names.get("unknown", {})),
         )
 
@@ -213,6 +224,10 @@ class Evaluator:
         """The metrics of the task over the labelled rows of ``panes``."""
         return self.profile.schema.measure(panes)
 
+    def measure_judged(self, panes: Sequence[Cells]) -> dict[str, Metric]:
+        """Those of them that may open an incident."""
+        return self.profile.schema.measure_judged(panes)
+
     def judge_metrics(
         self, measured: Mapping[str, Metric], length: Length
     ) -> dict[str, MetricFinding]:
@@ -233,6 +248,18 @@ class Evaluator:
         severity = Severity.CRITICAL if fell else Severity.WARNING if suspected else None
         decided = variation is not None and metric.value is not None and before.value is not None
         return MetricFinding(name, metric, before, bound, severity, decided)
+
+
+def _findings(
+    references: Mapping[str, Reference], window: WindowHalves, names: Names, tests: Tests
+) -> tuple[FeatureFinding, ...]:
+    """Of outputs or errors, by cells."""
+    return tuple(
+        binned_finding(name_of(cells), cells, reference, window, tests)
+        if isinstance(reference, Numeric)
+        else categorical_finding(cells, reference, window, names, tests)
+        for cells, reference in references.items()
+    )
 
 
 def _status(rows: int, complete: bool) -> WindowStatus:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from monitor.counts.columns import Categorical, Numeric
 from monitor.counts.counts import Cells, Counts
@@ -23,14 +23,14 @@ class WindowHalves:
 
     first: Cells
     second: Cells
+    rows: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", self.total("rows").size)
 
     def total(self, cells: str) -> Counts:
         halves = (half.get(cells, Counts.empty()) for half in (self.first, self.second))
         return Counts.total(halves)
-
-    @property
-    def rows(self) -> int:
-        return self.total("rows").size
 
 
 def numeric_finding(

@@ -101,7 +101,7 @@ def _changed(state: State, changes: LifeChanges) -> tuple[State, list[Transition
             decisions=_without(state.decisions, dropped),
             panes=_without(state.panes, dropped),
             uncounted=_without(state.uncounted, dropped),
-            sums=_without(state.sums, dropped),
+            computed=_without(state.computed, dropped),
             due=_without(state.due, dropped),
             agenda=state.agenda.updated(dict.fromkeys(dropped)),
             segments=None,

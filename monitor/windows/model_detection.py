@@ -17,6 +17,7 @@ from monitor.windows.evaluator import Evaluator
 from monitor.windows.evidence_drawing import teller
 from monitor.windows.findings import Transition, WindowFinding
 from monitor.windows.incident_tracker import IncidentTracker
+from monitor.windows.judged_windows import JudgedWindows
 from monitor.windows.lives import Life, VersionState, life_number
 from monitor.windows.model_state import ModelState
 from monitor.windows.pane_closer import PaneCloser
@@ -27,9 +28,9 @@ from monitor.windows.retraining_watch import RetrainingWatch
 from monitor.windows.scale_scanner import ScaleScanner
 from monitor.windows.scales import Blocks, BlockSums
 from monitor.windows.state import (
+    Computed,
     Decisions,
     Due,
-    Sums,
     Times,
     rewindow,
     soonest,
@@ -47,7 +48,7 @@ class ModelDetection:
     def __init__(
         self, evaluator: Evaluator, key: Key, model: ModelState, life: Life | None = None
     ) -> None:
-        decisions, sums = rewindow(model.decisions, evaluator.plan), model.sums
+        decisions, computed = rewindow(model.decisions, evaluator.plan), model.computed
         self._before, number = model, life_number(life)
         self._evaluator, self._windows = evaluator, evaluator.plan.windows
         self._panes = PaneStore(
@@ -58,16 +59,14 @@ class ModelDetection:
         self._traffic = TrafficWatch(
             evaluator, self._panes, self._incidents, decisions.traffic, is_shadow=_is_shadow(life)
         )
-        errors = PaneErrors(
-            evaluator.profile.schema.task, evaluator.error_scale, self._panes, decisions.errors
-        )
+        judged = JudgedWindows(evaluator, dict(computed.windows))
         self._closed = ClosedWindows(
-            evaluator, key, self._panes, errors, decisions.windows, life=number
+            evaluator, key, self._panes, self._errors(decisions), decisions.windows, judged, number
         )
         self._retraining = self._watch_retraining(key, decisions)
         self._data = DataWindows(
             self._panes,
-            self._scan(evaluator.data, Part.ON_TIME, sums.data, decisions.next_pane_ms),
+            self._scan(evaluator.data, Part.ON_TIME, computed.data, decisions.next_pane_ms),
             self._closed,
             self._traffic,
             self._retraining,
@@ -78,7 +77,7 @@ class ModelDetection:
             self._panes,
             None
             if evaluator.errors is None
-            else self._scan(evaluator.errors, Part.FINAL, sums.errors, decisions.final_pane_ms),
+            else self._scan(evaluator.errors, Part.FINAL, computed.errors, decisions.final_pane_ms),
             self._closed,
             self._traffic,
         )
@@ -94,6 +93,10 @@ class ModelDetection:
             self._pane_changed(pane_ms, part)
         for offset, rows in model.uncounted:
             self._count(offset, rows, decisions.uncounted_from)
+
+    def _errors(self, decisions: Decisions) -> PaneErrors:
+        task, scale = self._evaluator.profile.schema.task, self._evaluator.error_scale
+        return PaneErrors(task, scale, self._panes, decisions.errors)
 
     def _scan(
         self, scanner: Scanner, part: Part, sums: BlockSums, next_ms: int | None
@@ -225,14 +228,15 @@ class ModelDetection:
             decisions=self._decisions,
             panes=self._panes.panes,
             uncounted=(),
-            sums=self._sums,
+            computed=self._computed,
             due=self.due,
         )
 
     @property
-    def _sums(self) -> Sums:
+    def _computed(self) -> Computed:
         errors = self._performance.scan
-        return Sums(self._data.scan.sums, {} if errors is None else errors.sums)
+        sums = self._data.scan.sums, {} if errors is None else errors.sums
+        return Computed(*sums, self._closed.judged.windows)
 
     @property
     def _decisions(self) -> Decisions:

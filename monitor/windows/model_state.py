@@ -18,7 +18,7 @@ from monitor.identity import Key, VersionKey
 from monitor.windows.clocks import NO_TIME, AppendClock, VersionTime
 from monitor.windows.data_windows import MOST_EMPTY
 from monitor.windows.panes import Pane, add_summary, first_offset
-from monitor.windows.state import Decisions, Due, State, Sums, Uncounted, soonest
+from monitor.windows.state import Computed, Decisions, Due, State, Uncounted, soonest
 
 Counted = tuple[int, Summary | JoinedRows]  # with its offset
 
@@ -33,7 +33,7 @@ class ModelState:
     decisions: Decisions = NOT_JUDGED
     panes: Mapping[int, Pane] = field(default_factory=dict)
     uncounted: Uncounted = ()
-    sums: Sums = field(default_factory=Sums)
+    computed: Computed = field(default_factory=Computed)
     due: Due | None = None  # None: not computed yet
     wake_ms: int | None = None  # append time at which to look again without other news
 
@@ -45,7 +45,7 @@ def model_state(state: State, key: Key) -> ModelState:
         state.decisions.get(key, NOT_JUDGED),
         state.panes.get(key, {}),
         state.uncounted.get(key, ()),
-        state.sums.get(key, Sums()),
+        state.computed.get(key, Computed()),
         state.due.get(key),
         state.agenda.times_ms.get(key),
     )
@@ -60,7 +60,7 @@ def with_models(state: State, clock: AppendClock, models: Mapping[Key, ModelStat
         {**state.panes, **{key: model.panes for key, model in models.items()}},
         state.lives,
         _uncounted(state, models),
-        {**state.sums, **{key: model.sums for key, model in models.items()}},
+        {**state.computed, **{key: model.computed for key, model in models.items()}},
         {**state.due, **{key: model.due for key, model in models.items()}},
         state.agenda.updated({key: model.wake_ms for key, model in models.items()}),
         _with_segments(_segments(state), models),

@@ -136,6 +136,23 @@ def cells_by_pane(panes: Sequence[Pane | None], parts: Sequence[Part]) -> list[C
     ]
 
 
+def some_cells_by_pane(
+    panes: Sequence[Pane | None], parts: Sequence[Part], names: Iterable[str]
+) -> list[Cells]:
+    """The same, of these names of cells only."""
+    wanted = tuple(names)
+    return [
+        {}
+        if pane is None
+        else add_cells(_some_of(pane.cells.get(part, {}), wanted) for part in parts)
+        for pane in panes
+    ]
+
+
+def _some_of(cells: Cells, names: Iterable[str]) -> Cells:
+    return {name: cells[name] for name in names if name in cells}
+
+
 def names_in(panes: Sequence[Pane | None], parts: Sequence[Part]) -> Names:
     """Names of unknown features and unseen categories in some parts of all panes."""
     return add_names(

@@ -12,7 +12,12 @@ from monitor.performance.labelled_counts import labelled_rows
 from monitor.statistics.drift_rule import evidence
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import MetricFinding, WindowFinding, evidence_of
-from monitor.windows.panes import PaneStore, cells_by_pane, prediction_count
+from monitor.windows.panes import (
+    PaneStore,
+    cells_by_pane,
+    prediction_count,
+    some_cells_by_pane,
+)
 
 ON_TIME, FINAL = (Part.ON_TIME,), (Part.FINAL,)
 
@@ -56,7 +61,7 @@ def coverage_signals(
     """The signal about label coverage; none if the coverage of the window cannot be tested."""
     inside = panes.of_window(finding.start_ms)
     joined = cells_by_pane(inside, FINAL)
-    data = zip(cells_by_pane(inside, ON_TIME), joined, strict=True)
+    data = zip(some_cells_by_pane(inside, ON_TIME, ("rows",)), joined, strict=True)
     rows = [prediction_count([cells], [labelled]) for cells, labelled in data]
     labels = [labelled_rows([cells]) for cells in joined]
     tested = evaluator.judge_coverage(rows, labels)
@@ -89,7 +94,7 @@ def _performance(
     return LengthPerformance(
         length,
         start_ms,
-        prediction_count(cells_by_pane(inside, ON_TIME), labelled),
+        prediction_count(some_cells_by_pane(inside, ON_TIME, ("rows",)), labelled),
         labelled_rows(labelled),
-        evaluator.judge_metrics(evaluator.measure(labelled), length),
+        evaluator.judge_metrics(evaluator.measure_judged(labelled), length),
     )

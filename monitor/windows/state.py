@@ -19,6 +19,7 @@ from monitor.identity import Key, VersionKey
 from monitor.plan import Plan
 from monitor.windows.agenda import Agenda
 from monitor.windows.clocks import AppendClock, Clock, Progress, VersionTime
+from monitor.windows.judged_windows import JudgedWindow
 from monitor.windows.lives import LifeRequest, Lives
 from monitor.windows.panes import Pane, add_summary, kept_from
 from monitor.windows.scales import BlockSums
@@ -137,7 +138,7 @@ class State:
     lives: Lives = field(default_factory=dict)
     uncounted: Mapping[Key, Uncounted] = field(default_factory=dict)
     # Caches, computed from the decisions and panes.
-    sums: Mapping[Key, Sums] = field(default_factory=dict, compare=False)
+    computed: Mapping[Key, Computed] = field(default_factory=dict, compare=False)
     due: Mapping[Key, Due | None] = field(default_factory=dict, compare=False)
     agenda: Agenda = field(default_factory=Agenda, compare=False)
     # The segments of each version that have decisions, besides the whole. None: not computed.
@@ -156,11 +157,12 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
-    """The sums of the blocks of the scales, for the data and for the errors."""
+class Computed:
+    """What was computed from the panes, and is needed again."""
 
-    data: BlockSums = field(default_factory=dict)
+    data: BlockSums = field(default_factory=dict)  # of the blocks of the scales
     errors: BlockSums = field(default_factory=dict)
+    windows: Mapping[int, JudgedWindow] = field(default_factory=dict)  # not final yet, by start
 
 
 Item = tuple[int, Summary | JoinedRows | Progress]  # with its offset
@@ -187,7 +189,7 @@ def rebuilt(state: State, items: Iterable[Item]) -> State:
         state,
         panes=panes,
         uncounted=uncounted,
-        sums={},
+        computed={},
         due={},
         agenda=Agenda(),
         without_due=None,

@@ -37,7 +37,7 @@ def merged(state: State, part: State) -> State:
         {**state.panes, **part.panes},
         {**state.lives, **part.lives},
         {**state.uncounted, **part.uncounted},
-        {**state.sums, **part.sums},
+        {**state.computed, **part.computed},
         {**state.due, **part.due},
         state.agenda.updated(part.agenda.times_ms),
         touched=(*state.touched, *part.touched),
@@ -75,7 +75,7 @@ def _part(state: State, is_wanted: Callable[[str], bool]) -> State:
         wanted(state.panes),
         wanted(state.lives),
         wanted(state.uncounted),
-        wanted(state.sums),
+        wanted(state.computed),
         wanted(state.due),
         Agenda().updated(wanted(state.agenda.times_ms)),
     )

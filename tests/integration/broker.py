@@ -108,6 +108,11 @@ class LocalKafka:
     def bootstrap_servers(self) -> str:
         return f"{self._host}:{self._port}"
 
+    @property
+    def pid(self) -> int:
+        """Of the JVM that runs."""
+        return self._processes[0].pid
+
     def __enter__(self) -> Self:
         try:
             self._format()

@@ -212,7 +212,7 @@ class Deployment:
 
         ``model``: as a pattern of SQL.
         """
-        self.until(lambda: self._is_final(last_end, model), f"the window to {last_end} to be final")
+        self.until(lambda: self.is_final(last_end, model), f"the window to {last_end} to be final")
         last_count, since_s = -1, time.monotonic()
         deadline_s = time.monotonic() + TIMEOUT_S
         while time.monotonic() - since_s < quiet_s and time.monotonic() < deadline_s:
@@ -229,7 +229,8 @@ class Deployment:
             assert time.monotonic() < deadline_s, f"no {what} in time\n{self.logs()}"
             time.sleep(0.3)
 
-    def _is_final(self, last_end: str, model: str) -> bool:
+    def is_final(self, last_end: str, model: str = "%") -> bool:
+        """Whether a window that ends then has its final performance, in the database."""
         count = self._query(
             "select count(*) from windows where performance_status = 'final' and end_ms ="
             " cast(strftime('%s', :at) as integer) * 1000 and model like :model",

@@ -75,6 +75,12 @@ class Sent(bytes):
     def headers(self) -> Any:
         return self.headers_
 
+    def timestamp(self) -> tuple[int, int]:
+        return 2, 77
+
+    def offset(self) -> int:
+        return 3
+
 
 class Queue:
     """A consumer with equal messages waiting; time passes only by waiting."""
@@ -244,3 +250,14 @@ def test_batch_has_as_many_rows_of_one_consumer_as_of_the_other_also_if_their_me
         rows = before[0] - json.waiting, 1_000 * (before[1] - arrow.waiting)
         assert sum(rows) <= 50_000
         assert rows == pytest.approx((25_000, 25_000), abs=module.AT_ONCE)
+
+
+def test_sizes_of_arrow_messages_are_read_once_and_go_with_their_records():
+    queue = Queue.of_arrow(1_000)
+    fetcher = fetcher_of(queue)
+    messages = fetcher.fetch(2.0)
+    source = TopicPartition("predictions", 0)
+    block = record_block(source, messages, CONVERSION, fetcher.sizes)
+    assert {sizes.rows for sizes in block.sizes.values()} == {1_000}
+    assert list(block.sizes) == block.arrow.tolist()
+    assert list(block.between(1, len(block)).sizes) == list(range(len(block) - 1))
