@@ -125,6 +125,10 @@ class SourceSection(Section):
     exclude: list[str] = Field(default_factory=list, description="Features to leave out.")
     score: FieldSpec | None = Field(default=None, description="Score of a prediction.")
     prediction: FieldSpec | None = Field(default=None, description="Prediction.")
+    scores: FieldSpec | None = Field(
+        default=None,
+        description="Object with the probability of each class, of a model with several classes.",
+    )
     label: FieldSpec | None = Field(
         default=None,
         description="Label. Without `features` every record is a label, beside them each record"

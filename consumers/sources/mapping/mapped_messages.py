@@ -83,7 +83,7 @@ def _prediction(row: MappedPrediction) -> Mapping[str, Any]:
         "version": row.version,
         "features": row.features,
     }
-    outputs = {"score": row.score, "prediction": row.prediction}
+    outputs = {"score": row.score, "prediction": row.prediction, "scores": row.scores}
     return found | {name: value for name, value in outputs.items() if value is not None}
 
 
@@ -121,7 +121,9 @@ def _streams(table: pa.Table) -> Iterator[_Stream]:
 
 
 def _prediction_columns(rows: Sequence[MappedPrediction]) -> Columns | None:
-    """None if a feature has the name of a column."""
+    """None if a feature has the name of a column, or a row has scores of classes."""
+    if any(row.scores is not None for row in rows):
+        return None
     names = dict.fromkeys(chain.from_iterable(row.features for row in rows))
     if not names.keys().isdisjoint(PREDICTION):
         return None
@@ -170,7 +172,8 @@ _EXPECTED: Mapping[str, Sequence[set[type]]] = {
     "time": ({int},),
     "model": ({str},),
     "version": ({str},),
-    **dict.fromkeys(("score", "prediction", "label"), _NUMBERS),
+    "score": _NUMBERS,
+    **dict.fromkeys(("prediction", "label"), (*_NUMBERS, {str})),
 }
 _TYPES = {"id": pa.string(), "time": pa.int64()}
 

@@ -31,6 +31,7 @@ class MappedPrediction:
     features: Features
     score: Any
     prediction: Any
+    scores: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ def _prediction_reader(source: SourceSection) -> RowReader | None:
     read_id, time_ms = _id_reader(source), time_reader("time", source.time)
     model, version = text_reader("model", source.model), text_reader("version", source.version)
     score, prediction = optional_reader(source.score), optional_reader(source.prediction)
+    scores = optional_reader(source.scores)
     features = features_reader(source.features, source.exclude)
     return lambda scope: MappedPrediction(
         read_id(scope),
@@ -119,6 +121,7 @@ def _prediction_reader(source: SourceSection) -> RowReader | None:
         features(scope),
         score(scope),
         _class(prediction(scope)),
+        scores(scope),
     )
 
 

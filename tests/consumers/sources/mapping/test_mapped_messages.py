@@ -51,7 +51,7 @@ def expected(row: MappedPrediction | MappedLabel) -> dict[str, Any]:
     named = {"id": row.id, "time": row.time_ms, "model": row.model}
     if isinstance(row, MappedLabel):
         return named | {"label": row.label}
-    outputs = {"score": row.score, "prediction": row.prediction}
+    outputs = {"score": row.score, "prediction": row.prediction, "scores": row.scores}
     given = {name: value for name, value in outputs.items() if value is not None}
     return named | {"version": row.version, "features": row.features} | given
 
@@ -86,6 +86,7 @@ def test_few_rows_are_json():
         {"score": True},
         {"score": {}},
         {"prediction": "a"},
+        {"scores": {"a": 0.25, "b": 0.75}},
     ],
 )
 def test_rows_that_arrow_cannot_hold_as_they_are_are_json(odd: dict[str, Any]):
