@@ -33,7 +33,8 @@ def documents(messages: list[Message]) -> list[dict[str, Any]]:
             continue
         for row in pa.ipc.open_stream(message.value).read_all().to_pylist():
             fields = ("id", "time", "model", "version", "score", "prediction", "label")
-            own = {name: row.pop(name) for name in fields if row.get(name) is not None}
+            taken = {name: row.pop(name, None) for name in fields}
+            own = {name: value for name, value in taken.items() if value is not None}
             features = {} if message.topic == "labels" else {"features": row}
             found.append(own | features)
     return found
@@ -85,7 +86,7 @@ def test_few_rows_are_json():
         {"score": "0.5"},
         {"score": True},
         {"score": {}},
-        {"prediction": "a"},
+        {"prediction": {"a": 1}},
         {"scores": {"a": 0.25, "b": 0.75}},
     ],
 )
