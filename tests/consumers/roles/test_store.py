@@ -221,6 +221,7 @@ def test_a_window_is_stored_with_its_documents_unchanged(write, database):
             "end_ms": APRIL + 3 * DAY,
             "life": 0,
             "revision": 7,
+            "plan": None,
             "data_status": "closed",
             "performance_status": "final",
             "data": message["data"],
