@@ -143,5 +143,9 @@ def _spelt(value: Any) -> str:
 
 
 def _scaled(value: Any, scale: float) -> Any:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value * scale if is_number else value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    try:
+        return value * scale
+    except OverflowError:  # an integer beyond all doubles
+        return value

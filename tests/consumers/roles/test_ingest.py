@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from consumers.dead_letters.dead_letter import DeadLetter
 from consumers.messages.alerts import decode_alert
-from consumers.messages.records import CommittedOffset, Message, TopicPartition
+from consumers.messages.records import CommittedOffset, Message, Record, TopicPartition
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.ingest import Ingest
 from consumers.roles.source_position import UnfitPosition
@@ -21,6 +22,7 @@ from consumers.sources.mapping.record_mapper import RecordMapper
 from driftline.configuration.sources import SourceSection
 from producers.contract.arrow_columns import ARROW_HEADER
 from tests.consumers.in_memory import (
+    NOW,
     T0,
     Log,
     Table,
@@ -34,6 +36,7 @@ from tests.consumers.in_memory import (
     prediction,
     profile,
 )
+from tests.consumers.mutated_messages import mutated
 
 TOPIC = "topic:orders"
 S0, S1 = TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)
@@ -211,3 +214,26 @@ def test_mapped_rows_are_counted_as_rows_of_the_contract():
         Worker(Aggregate(known, *made), log, sources).work()
     assert pane_sums(mapped.all("summaries")) == pane_sums(sent.all("summaries"))
     assert len(mapped.all("dead-letters")) == 0
+
+
+@pytest.mark.parametrize("messages", [400, pytest.param(20_000, marks=pytest.mark.long)])
+def test_mutated_records_end_no_role_and_are_all_accounted_for(messages: int):
+    """Whatever a service sends: each record is classified, each row is counted by ``aggregate``."""
+    rng, log = random.Random(messages), new_log()
+    genuine = [Record(*S0, 0, b"k", value, (), NOW) for value in (score(1, 2, 3), outcome(1))]
+    for _ in range(messages):
+        one = mutated(rng, genuine, 0)
+        log.append(Message(TOPIC, one.key, one.value, rng.randrange(2), one.headers))
+    worker = Worker(ingest(log), log, [S0, S1])
+    while not worker.done:
+        worker.work(200)
+    found = Counter(counts(log, S0)) + Counter(counts(log, S1))
+    kinds = ("mapped", "filtered", "undecodable", "unmappable")
+    assert sum(found[kind] for kind in kinds) == found["received"] == messages
+    assert all(found[kind] > messages / 100 for kind in kinds)
+
+    made = (constant(plan()), log.partitions, positions_of(log), VersionStates())
+    sources = [*log.topic_partitions("predictions"), *log.topic_partitions("labels")]
+    Worker(Aggregate(Table(profile()), *made), log, sources).work()
+    received = [positions_of(log).load([source])[source].counts for source in sources]
+    assert sum(each.get("received", 0) for each in received) == found["rows"]
