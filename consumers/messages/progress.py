@@ -24,6 +24,7 @@ from monitor.windows.clocks import JoinedTime, Progress
 from monitor.windows.lives import LifeRequest
 from producers.contract.life_requests import LifeRequestMessage
 from producers.contract.partitions import model_partition
+from producers.contract.records import END_MS
 
 
 class VersionSeen(Struct, frozen=True, kw_only=True):
@@ -54,6 +55,9 @@ class SourceProgress(Struct, frozen=True, kw_only=True, tag_field="type", tag="s
     versions: Sequence[VersionSeen] = ()
     label_models: Sequence[LabelsSeen] = ()
 
+    def __post_init__(self) -> None:
+        _require_times(self.predictions, self.labels)
+
 
 class VersionJoined(Struct, frozen=True, kw_only=True):
     """The event time to which a partition of ``joins`` has joined the rows of a version."""
@@ -72,6 +76,16 @@ class JoinProgress(Struct, frozen=True, kw_only=True, tag_field="type", tag="joi
     schema: Literal[1]
     joins: AppendTimes
     versions: Sequence[VersionJoined] = ()
+
+    def __post_init__(self) -> None:
+        _require_times(self.joins)
+
+
+def _require_times(*reached: AppendTimes) -> None:
+    """Raises ``ValueError`` for a time that is no date: states of versions begin at them."""
+    for times in reached:
+        if any(not 0 <= at_ms < END_MS for at_ms in times.reached_ms.values()):
+            raise ValueError("an append time is not within the years 1970 to 9998")
 
 
 AnyProgress = SourceProgress | JoinProgress

@@ -11,14 +11,15 @@ from tests.consumers.stored import CARRIER, unlabelled_window, window
 
 
 def feature(name: str, **fields: Any) -> dict[str, Any]:
-    """As it is answered: bins of numbers come with ``categories``, which are null."""
+    """As it is answered: bins come with ``categories`` and medians, which are null."""
     return with_categories(stored.feature(name, **fields))
 
 
 def with_categories(value: Any) -> Any:
     if isinstance(value, dict):
         inside = {name: with_categories(part) for name, part in value.items()}
-        return {"categories": None, **inside} if "edges" in value else inside
+        absent = dict.fromkeys(("categories", "reference_median", "window_median"))
+        return {**absent, **inside} if "edges" in value else inside
     return [with_categories(part) for part in value] if isinstance(value, list) else value
 
 

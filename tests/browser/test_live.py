@@ -13,11 +13,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Locator, Page, expect, sync_playwright
 
 from tests.conftest import lacking
 from tests.integration.deployment import Deployment
@@ -74,11 +74,19 @@ def expect_chart_update(page: Page, address: str) -> None:
     page.goto(f"{address}/model")
     chart = page.locator("[data-testid=stVegaLiteChart]").first
     expect(chart).to_be_visible(timeout=TIMEOUT_MS)
-    before = chart.screenshot()
+    before = picture(chart)
     deadline_s = time.monotonic() + TIMEOUT_MS / 1000
-    while chart.screenshot() == before:
+    while picture(chart) == before:
         assert time.monotonic() < deadline_s, "the chart did not change"
         page.wait_for_timeout(1_000)
+
+
+def picture(chart: Locator) -> bytes:
+    """A refresh of the page may replace the chart while it is drawn."""
+    for _ in range(9):
+        with suppress(Error):
+            return chart.screenshot()
+    return chart.screenshot()
 
 
 def expect_alert(page: Page, address: str) -> None:

@@ -240,7 +240,7 @@ def test_tables_of_another_schema_version_are_refused_by_writers_and_readers(
 ):
     with database.write() as connection:
         connection.execute(text("UPDATE meta SET value = '0' WHERE key = 'schema_version'"))
-    with pytest.raises(ForeignDatabase, match="schema version 0, this release needs 5"):
+    with pytest.raises(ForeignDatabase, match="schema version 0, this release needs 6"):
         Database.to_write(address)
     with pytest.raises(ForeignDatabase, match="schema version 0"), reader.read():
         pass

@@ -23,8 +23,9 @@ from consumers.messages.summaries import decode_summary_message
 from monitor.events.progress import AppendTimes, EventTime, Seen
 from monitor.windows.clocks import JoinedTime, Progress
 from producers.contract.partitions import model_partition
+from producers.contract.records import END_MS
 
-times_ms = st.integers(0, 2**53)
+times_ms = st.integers(0, END_MS - 1)
 numbers = st.integers(0, 99)
 append_times = st.builds(AppendTimes, numbers, st.dictionaries(numbers, times_ms, max_size=5))
 seens = st.builds(Seen, times_ms, times_ms, times_ms, times_ms)

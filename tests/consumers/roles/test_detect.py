@@ -904,10 +904,10 @@ def test_segment_that_cannot_be_judged_does_not_stop_the_whole(tmp_path, monkeyp
     log, expected = with_segment().only("summaries"), undisturbed(4)[0]
     works = consumers.roles.finding_messages.window_message
 
-    def failing(finding: WindowFinding, threshold: float) -> Any:
+    def failing(finding: WindowFinding, *args: Any) -> Any:
         if finding.key.segment:
             raise OverflowError("too large")
-        return works(finding, threshold)
+        return works(finding, *args)
 
     with monkeypatch.context() as patch:
         patch.setattr(consumers.roles.finding_messages, "window_message", failing)

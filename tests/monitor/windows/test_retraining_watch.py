@@ -27,7 +27,8 @@ class Stream:
 
     def __init__(self, *, has_decisions: bool = True, history=None, open_incidents=()) -> None:
         self.panes = PaneStore(BY.plan.windows, {}, None, None)
-        self.incidents = IncidentTracker(BY.plan, KEY, {one.subject: one for one in open_incidents})
+        known = {one.subject: one for one in open_incidents}
+        self.incidents = IncidentTracker(BY.plan, KEY, known, lambda one: one.evidence)
         made = (BY, self.panes, self.incidents, history)
         self.watch = RetrainingWatch(*made, has_decisions=has_decisions)
 

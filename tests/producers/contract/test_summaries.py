@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from monitor.counts.counts import Counts
 from monitor.counts.summary import Part, Summary
+from producers.contract.records import END_MS
 from producers.contract.summaries import decode_summaries, decode_table, encode_summaries
 
 names = st.text(st.characters(codec="utf-8"), max_size=8)
@@ -20,7 +21,7 @@ summaries = st.builds(
     Summary,
     model=names,
     version=names,
-    pane_ms=st.integers(-(2**62), 2**62),
+    pane_ms=st.integers(-END_MS, END_MS),
     part=st.sampled_from(Part),
     cells=st.dictionaries(names, counts, max_size=4),
     names=st.dictionaries(
