@@ -1,7 +1,7 @@
 """Mutated messages on every topic that a role reads: no role raises, every one is accounted for.
 
 The mutations are of messages that the roles have written themselves about a stream with everything
-in it. ``tests/integration/test_mutated_messages.py`` sends them over a real Kafka.
+in it.
 """
 
 # ruff: noqa: F811 - fixtures are imported by name and taken by name
