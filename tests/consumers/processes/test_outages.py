@@ -167,6 +167,7 @@ def test_lines_about_connections_are_kept_out_of_the_log(caplog):
     kafka.addFilter(lines)
     with caplog.at_level(logging.INFO):
         for _ in range(100):
+            kafka.warning("METADATAUPDATE [rdkafka#producer-1] [thrd:main]: x: new leader -1")
             kafka.error("FAIL [rdkafka#producer-1] [thrd:x:9092/1]: x:9092/1: Connection refused")
         kafka.warning("CONFWARN [rdkafka#producer-1] [thrd:app]: a property is deprecated")
     assert [record.message[:8] for record in caplog.records] == ["CONFWARN"]
