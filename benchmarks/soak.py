@@ -28,21 +28,13 @@ from sqlalchemy import create_engine, text
 from tests.conftest import _private_postgres
 from tests.consumers.in_memory import T0
 from tests.integration.broker import LocalKafka
-from tests.integration.deployment import ROLES, Deployment, Sent, Windows
+from tests.integration.deployment import ROLES, Deployment, Outcome, Sent
 from tests.integration.test_event_times import SETTINGS, key_of, registrations, row
 
 MODELS = [("fast", "1"), ("fast", "2"), ("slow", "1")]
 OUTAGE_S = 15.0
 BEHIND_MS = 60_000  # the last rows of each model, which close all windows before them
 WITHIN_S = 600.0  # the last windows are final
-
-
-@dataclass(frozen=True)
-class Outcome:
-    windows: Windows
-    alerts: list[str]
-    decisions: list[dict[str, Any]]
-    counts: dict[str, dict[str, int]]
 
 
 @dataclass
@@ -178,13 +170,7 @@ def outcome(deployment: Deployment) -> Outcome:
         before = number
         time.sleep(1.0)
     deployment.stop()
-    topics = ("predictions", "labels", "joins")
-    return Outcome(
-        deployment.windows(),
-        [event["id"] for event in deployment.alerts()],
-        deployment.decisions(),
-        {topic: deployment.total(topic) for topic in topics},
-    )
+    return deployment.outcome()
 
 
 def _published(deployment: Deployment) -> int:

@@ -111,7 +111,7 @@ def _aggregate(reference: Profile, values: Sequence[bytes], headers: Headers) ->
     output = role.handle(batch)
     cost_s = time.process_time() - began_s
     assert output is not None
-    counts = role._pending[SOURCE].counts
+    counts = role._positions.pending[SOURCE].counts
     assert counts["counted"] == counts["received"] > 0
     return cost_s
 

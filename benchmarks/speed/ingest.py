@@ -115,7 +115,7 @@ def _counted(reference: Profile, records: Sequence[Record]) -> tuple[float, Sequ
     made = (lambda _: plan, log.partitions, positions_of(log), VersionStates())
     role = Aggregate(Table(reference), *made)
     found = _worked(role, records)
-    counts = role._pending[SOURCE].counts
+    counts = role._positions.pending[SOURCE].counts
     assert counts["counted"] == counts["received"] > 0
     return found
 

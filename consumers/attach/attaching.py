@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from consumers.attach.inspection import MappingTrial, span_line
@@ -22,7 +21,6 @@ from consumers.attach.stream_reference import (
 from consumers.attach.toml_text import sources_toml
 from consumers.attach.topic_sample import TopicSample, sample_of
 from consumers.kafka.topic_reader import TopicReader
-from consumers.messages.records import Record
 from consumers.messages.times import rfc3339
 from consumers.sources.mapping.mapping import MappedRow
 from consumers.sources.mapping.record_mapper import RecordMapper
@@ -83,11 +81,7 @@ def _all_rows(settings: Settings, source: SourceSection) -> Iterator[MappedRow]:
     with TopicReader(settings, settings.short_topic(source.topic)) as reader:
         for record in reader.records():
             with suppress(Undecodable, Unmappable):
-                yield from mapper.rows(record.value, partial(_itself, record)) or ()
-
-
-def _itself(record: Record) -> Record:
-    return record
+                yield from mapper.rows_of(record) or ()
 
 
 def proposed(settings: Settings, most: int, given: Mapping[str, Any]) -> Proposal:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from consumers.attach.leaves import Leaf, leaves_of
@@ -51,7 +50,7 @@ class MappingTrial:
     def _add(self, records: Sequence[Record]) -> None:
         for record in records:
             try:
-                rows = self._mapper.rows(record.value, partial(lambda own: own, record))
+                rows = self._mapper.rows_of(record)
             except Undecodable as error:
                 self._refuse("undecodable", error)
             except Unmappable as error:

@@ -27,10 +27,7 @@ def doctor(context: click.Context) -> None:
     wrong = 0
     for check in _checks(context.obj):
         wrong += check.wrong is not None
-        line = (
-            f"ok     {check.name}" if check.wrong is None else f"wrong  {check.name}: {check.wrong}"
-        )
-        click.echo(printable(line))
+        click.echo(printable(_line(check)))
     click.echo("nothing is wrong" if not wrong else f"{wrong} checks found something wrong")
     context.exit(1 if wrong else 0)
 

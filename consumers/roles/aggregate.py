@@ -35,7 +35,12 @@ from consumers.roles.lost_records import lost_alerts, lost_records
 from consumers.roles.profiles import Profiles
 from consumers.roles.progress_reports import Lives, ProgressReports
 from consumers.roles.set_aside import sentence
-from consumers.roles.source_position import PartitionBatch, Position, Positions, append_times
+from consumers.roles.source_position import (
+    OwnedPositions,
+    PartitionBatch,
+    Positions,
+    append_times,
+)
 from consumers.roles.source_validation import SourceValidator
 from consumers.sources.arrow_stream import parts_of
 from consumers.sources.groups import (
@@ -122,9 +127,7 @@ class Aggregate:
         versions: Versions,
     ) -> None:
         self._profiles, self._plan_of, self._partitions = profiles, plan_of, partitions
-        self._store, self._versions = positions, versions
-        self._positions: dict[TopicPartition, Position] = {}
-        self._pending: dict[TopicPartition, Position] = {}
+        self._positions, self._versions = OwnedPositions(positions), versions
         self._idle: set[TopicPartition] = set()
         self._progress = ProgressReports(partitions, versions)
         self._json = JsonPredictions(profiles.schema)
@@ -132,23 +135,20 @@ class Aggregate:
     def on_partitions_assigned(
         self, committed: Mapping[TopicPartition, CommittedOffset]
     ) -> Mapping[TopicPartition, int]:
-        self._positions.update(self._store.of_committed(committed))
+        self._positions.assign(committed)
         return {}
 
     def replay(self, records: Sequence[Record]) -> None:
         raise AssertionError(f"there is no cache, but {len(records)} records were replayed")
 
     def on_partitions_revoked(self, partitions: Sequence[TopicPartition]) -> None:
-        self._pending = {}
+        self._positions.revoke(partitions)
         self._progress.discard(partitions)
-        for partition in partitions:
-            self._positions.pop(partition, None)
-            self._idle.discard(partition)
+        self._idle.difference_update(partitions)
 
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:  # noqa: ARG002
-        self._positions.update(self._pending)
+        self._positions.confirm()
         self._progress.confirm()
-        self._pending = {}
 
     def problem(self) -> str | None:
         """``detect`` drops what is counted meanwhile of a version that is retired or reset."""
@@ -177,8 +177,7 @@ class Aggregate:
         begun = self._progress.beginnings(sources.partitions.values())
         messages = [*self._lost(blocks, sources), *begun, *rows]
         for source, offset in batch.next_offsets.items():
-            self._pending[source] = sources.partitions[source].after(offset)
-            messages += self._store.messages(source, self._positions[source], self._pending[source])
+            messages += self._positions.advance(source, sources.partitions[source].after(offset))
         messages += self._progress.messages(sources.partitions.values(), reached_ms)
         return Output(sources.dead_letters + messages)
 
@@ -199,7 +198,7 @@ class Aggregate:
         """Count the records that were deleted before they were read."""
         for block in blocks:
             before = self._positions[block.source]
-            lost = lost_records(block, before.next_offset, self._store.first_offset)
+            lost = lost_records(block, before.next_offset, self._positions.first_offset)
             if lost:
                 batch.partitions[block.source].counts["lost"] += lost
                 yield from lost_alerts(

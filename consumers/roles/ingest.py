@@ -20,7 +20,12 @@ from consumers.messages.records import (
     TopicPartition,
 )
 from consumers.roles.lost_records import lost_alerts, lost_records
-from consumers.roles.source_position import PartitionBatch, Position, Positions, append_times
+from consumers.roles.source_position import (
+    OwnedPositions,
+    PartitionBatch,
+    Positions,
+    append_times,
+)
 from consumers.sources.mapping.mapped_messages import messages_of
 from consumers.sources.mapping.mapping import MappedRow
 from consumers.sources.mapping.record_mapper import RecordMapper
@@ -40,27 +45,23 @@ class Ingest:
         partitions: Callable[[str], int],
         positions: Positions,
     ) -> None:
-        self._mappers, self._partitions, self._store = mappers, partitions, positions
-        self._positions: dict[TopicPartition, Position] = {}
-        self._pending: dict[TopicPartition, Position] = {}
+        self._mappers, self._partitions = mappers, partitions
+        self._positions = OwnedPositions(positions)
 
     def on_partitions_assigned(
         self, committed: Mapping[TopicPartition, CommittedOffset]
     ) -> Mapping[TopicPartition, int]:
-        self._positions.update(self._store.of_committed(committed))
+        self._positions.assign(committed)
         return {}
 
     def replay(self, records: Sequence[Record]) -> None:
         raise AssertionError(f"there is no cache, but {len(records)} records were replayed")
 
     def on_partitions_revoked(self, partitions: Sequence[TopicPartition]) -> None:
-        self._pending = {}
-        for partition in partitions:
-            self._positions.pop(partition, None)
+        self._positions.revoke(partitions)
 
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:  # noqa: ARG002
-        self._positions.update(self._pending)
-        self._pending = {}
+        self._positions.confirm()
 
     def problem(self) -> str | None:
         return None
@@ -84,14 +85,12 @@ class Ingest:
             partition = PartitionBatch(block.source, before, append_ms=appended_ms[block.source])
             messages += self._lost(block, partition)
             messages += self._mapped(block, partition)
-            after = partition.after(block.next_offset)
-            messages += self._store.messages(block.source, before, after)
-            self._pending[block.source] = after
+            messages += self._positions.advance(block.source, partition.after(block.next_offset))
         return Output(messages)
 
     def _lost(self, block: RecordBlock, partition: PartitionBatch) -> Iterator[Message]:
         before = partition.before
-        lost = lost_records(block, before.next_offset, self._store.first_offset)
+        lost = lost_records(block, before.next_offset, self._positions.first_offset)
         if lost:
             partition.counts["lost"] += lost
             yield from lost_alerts("ingest", block, before.next_offset, before.append_ms, lost)

@@ -152,6 +152,43 @@ class Positions:
                 yield seen_message(source, key, seen, total)
 
 
+class OwnedPositions:
+    """The positions of the partitions that a worker owns; ``pending``: those after its batch."""
+
+    def __init__(self, store: Positions) -> None:
+        self._store = store
+        self._owned: dict[TopicPartition, Position] = {}
+        self.pending: dict[TopicPartition, Position] = {}
+
+    def assign(self, committed: Mapping[TopicPartition, CommittedOffset]) -> None:
+        """Raises ``UnfitPosition``."""
+        self._owned.update(self._store.of_committed(committed))
+
+    def revoke(self, partitions: Iterable[TopicPartition]) -> None:
+        """Release partitions, and discard what was not committed."""
+        self.pending = {}
+        for partition in partitions:
+            self._owned.pop(partition, None)
+
+    def advance(self, source: TopicPartition, after: Position) -> Iterable[Message]:
+        """The messages of the position after a batch. It counts once it is confirmed."""
+        self.pending[source] = after
+        return self._store.messages(source, self._owned[source], after)
+
+    def confirm(self) -> None:
+        self._owned.update(self.pending)
+        self.pending = {}
+
+    def first_offset(self, source: TopicPartition) -> int:
+        return self._store.first_offset(source)
+
+    def items(self) -> Iterable[tuple[TopicPartition, Position]]:
+        return self._owned.items()
+
+    def __getitem__(self, source: TopicPartition) -> Position:
+        return self._owned[source]
+
+
 def _require_fit(source: TopicPartition, committed: int, counted: int) -> None:
     if counted > committed:
         raise UnfitPosition(

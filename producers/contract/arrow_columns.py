@@ -24,6 +24,11 @@ MAX_VALUES = 2**23  # rows times columns: as doubles they take 64 MiB
 MAX_BYTES = 64 * 2**20  # of all buffers after decompression
 MAX_TEXT_BYTES = 128 * 2**20  # of the texts and names of all rows, each spelt out as in JSON
 
+# Of a message that Driftline sends.
+USUAL_ROWS = 1_000
+USUAL_BYTES = 700_000  # Kafka takes 1 MB by default
+_FEW_TEXTS = 100  # they are sent as a dictionary in every message
+
 _TEXT = "text, dictionary-encoded or not"
 _EXPECTED = {
     "id": _TEXT,
@@ -69,6 +74,14 @@ def features_of(schema: pa.Schema) -> list[str]:
     """The columns of predictions that are features."""
     own = {*PREDICTION, *scores_of(schema)}
     return [name for name in schema.names if name not in own]
+
+
+def compact(column: pa.Array) -> pa.Array:
+    """A column with few different texts as a dictionary; any other as it is."""
+    if not types.is_string(column.type):
+        return column
+    coded = column.dictionary_encode()
+    return coded if len(coded.dictionary) <= _FEW_TEXTS else column
 
 
 def is_text(kind: pa.DataType) -> bool:

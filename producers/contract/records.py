@@ -189,12 +189,20 @@ def _label_decoder(contract: Contract) -> Callable[[bytes], Any]:
 
 
 def _decoded(decode: Callable[[bytes], Any], value: bytes | None, contract: Contract) -> Any:
+    try:
+        return decoded_json(decode, value)
+    except msgspec.ValidationError as error:
+        raise ContractViolation(_sentence(str(error), contract)) from None
+
+
+def decoded_json(decode: Callable[[bytes], Any], value: bytes | None) -> Any:
+    """By ``decode``. Raises ``Undecodable``, or ``msgspec.ValidationError`` as it is."""
     if value is None:
         raise Undecodable("a tombstone: the record has no value")
     try:
         return decode(value)
-    except msgspec.ValidationError as error:
-        raise ContractViolation(_sentence(str(error), contract)) from None
+    except msgspec.ValidationError:
+        raise
     except msgspec.DecodeError as error:
         raise Undecodable(f"not JSON: {str(error).removeprefix('JSON is malformed: ')}") from None
     except UnicodeDecodeError:
@@ -239,6 +247,7 @@ __all__ = [
     "content_hash",
     "decode_label",
     "decode_prediction",
+    "decoded_json",
     "encode_label",
     "encode_prediction",
     "encode_profile",

@@ -16,13 +16,17 @@ from numpy.typing import NDArray
 
 from driftline.errors import BadInput
 from monitor.counts.values import Column
-from producers.contract.arrow_columns import ARROW_HEADER, PREDICTION, ipc_stream
+from producers.contract.arrow_columns import (
+    ARROW_HEADER,
+    PREDICTION,
+    USUAL_BYTES,
+    USUAL_ROWS,
+    compact,
+    ipc_stream,
+)
 from producers.simulation.replay import LABELS, PREDICTIONS, Event, Pace, Replay
 
-MOST_ROWS = 1_000  # of a message
-MOST_BYTES = 700_000  # Kafka takes 1 MB by default
 WAIT_S = 1.0
-FEW = 100  # texts: they are sent as a dictionary in every message
 
 Ints = NDArray[np.int64]
 
@@ -58,7 +62,7 @@ def without_first(events: Iterator[Event], records: int) -> Iterator[Event]:
 
 def _cuts(table: pa.Table, due_s: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
     """Where each message starts and stops; ``due_s`` ascends, shape (n,)."""
-    most = min(MOST_ROWS, max(1, int(MOST_BYTES / max(table.nbytes / max(len(table), 1), 1))))
+    most = min(USUAL_ROWS, max(1, int(USUAL_BYTES / max(table.nbytes / max(len(table), 1), 1))))
     start = 0
     while start < len(table):
         stop = int(np.searchsorted(due_s, due_s[start] + WAIT_S, side="right"))
@@ -115,7 +119,4 @@ def _feature(name: str, values: Column) -> pa.Array:
             f"feature {name!r} has values of several types, which an Arrow column cannot hold: use"
             " --format json"
         ) from None
-    if not pa.types.is_string(column.type):
-        return column
-    coded = column.dictionary_encode()
-    return coded if len(coded.dictionary) <= FEW else column
+    return compact(column)

@@ -37,6 +37,14 @@ class Sent(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
+@dataclass(frozen=True)
+class Outcome:
+    windows: Windows
+    alerts: list[str]  # ids
+    decisions: list[dict[str, Any]]
+    counts: dict[str, dict[str, int]]
+
+
 @dataclass
 class Deployment:
     """One prefix on a real Kafka, with its own database and state directory."""
@@ -193,6 +201,16 @@ class Deployment:
                 if "counts" in status and offset >= newest.get(name, (-1, {}))[0]:
                     newest[name] = (offset, status["counts"])
         return {name: counts for name, (_, counts) in newest.items()}
+
+    def outcome(self) -> Outcome:
+        """What runs are compared by."""
+        topics = ("predictions", "labels", "joins")
+        return Outcome(
+            self.windows(),
+            [event["id"] for event in self.alerts()],
+            self.decisions(),
+            {topic: self.total(topic) for topic in topics},
+        )
 
     def total(self, topic: str) -> dict[str, int]:
         """The sum of these counts over the partitions of a topic; dead letters by reason."""

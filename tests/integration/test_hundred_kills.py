@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from tests.consumers.in_memory import T0
-from tests.integration.deployment import Deployment, Sent, Windows
+from tests.integration.deployment import Deployment, Outcome, Sent
 from tests.integration.faulty_workers import FAULTS, FaultyWorkers
 from tests.integration.test_end_to_end import stored_as_published
 from tests.integration.test_event_times import (
@@ -28,14 +26,6 @@ FAST, BULK, SLOW = ("fast", "1"), ("bulk", "1"), ("slow", "1")
 KEYS = (FAST, BULK, SLOW)
 ROUNDS = {"aggregate": 3, "join": 3, "detect": 3, "store": 23}  # 100 faults
 WITHIN_S = 600.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    windows: Windows
-    alerts: list[str]
-    decisions: list[dict[str, Any]]
-    counts: dict[str, dict[str, int]]
 
 
 def stream() -> list[Sent]:
@@ -56,13 +46,7 @@ def outcome(deployment: Deployment) -> Outcome:
     deployment.until(all_are_final, "the final windows of all models")
     time.sleep(4.0)  # for the last amendments, and for the database
     deployment.stop()
-    topics = ("predictions", "labels", "joins")
-    return Outcome(
-        deployment.windows(),
-        [event["id"] for event in deployment.alerts()],
-        deployment.decisions(),
-        {topic: deployment.total(topic) for topic in topics},
-    )
+    return deployment.outcome()
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import msgspec
 from consumers.messages.reading import content_type
 from consumers.messages.records import Record
 from driftline.configuration.sources import SourceSection
-from producers.contract.records import Undecodable
+from producers.contract.records import Undecodable, decoded_json
 
 # ``record`` is called only if something outside the value is needed.
 Decode = Callable[[bytes | None, Callable[[], Record]], Any]
@@ -29,16 +29,10 @@ def decoder_of(source: SourceSection) -> Decode:
 
 def decode_json(value: bytes | None) -> Any:
     """Raises ``Undecodable``."""
-    if value is None:
-        raise Undecodable("a tombstone: the record has no value")
     try:
-        return _json(value)
-    except msgspec.DecodeError as error:
-        raise Undecodable(f"not JSON: {str(error).removeprefix('JSON is malformed: ')}") from None
-    except UnicodeDecodeError:
-        raise Undecodable("not UTF-8, which JSON must be") from None
-    except RecursionError:
-        raise Undecodable("not a record: nested too deeply to read") from None
+        return decoded_json(_json, value)
+    except msgspec.ValidationError as error:  # a number beyond all doubles
+        raise Undecodable(f"not JSON: {error}") from None
 
 
 def _json_document(value: bytes | None, _: Callable[[], Record]) -> Any:

@@ -18,12 +18,15 @@ from consumers.messages.arrow import ARROW_HEADERS, JSON_HEADERS
 from consumers.messages.records import Message
 from consumers.sources.groups import grouped
 from consumers.sources.mapping.mapping import MappedLabel, MappedPrediction, MappedRow
-from producers.contract.arrow_columns import PREDICTION, ipc_stream
+from producers.contract.arrow_columns import (
+    PREDICTION,
+    USUAL_BYTES,
+    USUAL_ROWS,
+    compact,
+    ipc_stream,
+)
 
-MOST_ROWS = 1_000  # of an Arrow message
-MOST_BYTES = 700_000  # Kafka takes 1 MB by default
 FEWEST_ROWS = 20  # fewer are sent as JSON
-FEW_TEXTS = 100  # they are sent as a dictionary
 
 R = TypeVar("R", MappedPrediction, MappedLabel)
 Columns = Mapping[str, Sequence[Any]]
@@ -107,11 +110,11 @@ class _Stream(NamedTuple):
 
 def _streams(table: pa.Table) -> Iterator[_Stream]:
     """Of the first rows of the table; it ends before a row that is too large."""
-    cuts = [(i, min(i + MOST_ROWS, len(table))) for i in range(0, len(table), MOST_ROWS)][::-1]
+    cuts = [(i, min(i + USUAL_ROWS, len(table))) for i in range(0, len(table), USUAL_ROWS)][::-1]
     while cuts:
         start, stop = cuts.pop()
         value = ipc_stream(table[start:stop])
-        if len(value) <= MOST_BYTES:
+        if len(value) <= USUAL_BYTES:
             yield _Stream(value, stop - start)
         elif stop - start > 1:
             middle = (start + stop) // 2
@@ -161,7 +164,7 @@ def _table(columns: Columns | None) -> pa.Table | None:
         if kinds not in expected:
             return None
         try:
-            arrays[name] = _compact(pa.array(values, _TYPES.get(name)))
+            arrays[name] = compact(pa.array(values, _TYPES.get(name)))
         except (pa.ArrowException, OverflowError, UnicodeEncodeError):
             return None
     return pa.table(arrays)
@@ -176,10 +179,3 @@ _EXPECTED: Mapping[str, Sequence[set[type]]] = {
     **dict.fromkeys(("prediction", "label"), (*_NUMBERS, {str})),
 }
 _TYPES = {"id": pa.string(), "time": pa.int64()}
-
-
-def _compact(array: pa.Array) -> pa.Array:
-    if not pa.types.is_string(array.type) or len(array) < FEWEST_ROWS:
-        return array
-    coded = array.dictionary_encode()
-    return coded if len(coded.dictionary) <= FEW_TEXTS else array

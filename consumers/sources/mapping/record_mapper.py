@@ -22,6 +22,10 @@ class RecordMapper:
         self._decode = decoder_of(sources[0])
         self._mappings = [SourceMapping(source) for source in sources]
 
+    def rows_of(self, record: Record) -> Sequence[MappedRow] | None:
+        """The same of a record that is there already."""
+        return self.rows(record.value, lambda: record)
+
     def rows(self, value: bytes | None, record: Callable[[], Record]) -> Sequence[MappedRow] | None:
         """None if no table takes the record. Raises ``Undecodable`` or ``Unmappable``."""
         document = self._decode(value, record)

@@ -61,11 +61,11 @@ def test_the_messages_of_a_topic_hold_the_records_of_the_json_replay_in_their_or
     of = replay(n)
     pace = as_fast_as_possible if speed is None else at_speed(speed, T0)
     found, expected = defaultdict(list), defaultdict(list)
-    before, module.MOST_ROWS = module.MOST_ROWS, most
+    before, module.USUAL_ROWS = module.USUAL_ROWS, most
     try:
         events = list(arrow_events(of, pace))
     finally:
-        module.MOST_ROWS = before
+        module.USUAL_ROWS = before
     for event in events:
         decode = decode_prediction if event.topic == "predictions" else decode_label
         rows = [decode(row) for row in rows_of(event)]

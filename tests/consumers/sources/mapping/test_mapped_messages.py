@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.messages.records import Message
-from consumers.sources.mapping.mapped_messages import FEWEST_ROWS, MOST_BYTES, messages_of
+from consumers.sources.mapping.mapped_messages import FEWEST_ROWS, messages_of
 from consumers.sources.mapping.mapping import MappedLabel, MappedPrediction
-from producers.contract.arrow_columns import ARROW_HEADER
+from producers.contract.arrow_columns import ARROW_HEADER, USUAL_BYTES
 
 T = 1_700_000_000_000
 PARTITIONS = {"predictions": 3, "labels": 1}
@@ -148,4 +148,4 @@ def test_no_message_is_larger_than_kafka_takes():
     rows = [prediction(i, features={"x": f"{i}" * (size // 3)}) for i, size in enumerate(sizes)]
     messages = sent(rows)
     assert documents(messages) == list(map(expected, rows))
-    assert max(len(message.value or b"") for message in messages[:-2]) <= MOST_BYTES
+    assert max(len(message.value or b"") for message in messages[:-2]) <= USUAL_BYTES
