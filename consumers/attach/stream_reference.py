@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from consumers.sources.mapping.mapped_messages import plain_array
 from consumers.sources.mapping.mapping import MappedLabel, MappedPrediction, MappedRow
 from monitor.counts.category_text import category_of
 
@@ -65,12 +66,8 @@ def _array(values: Sequence[Any]) -> pa.Array:
     given = sum(value is not None for value in values)
     if any(numbers) and sum(numbers) >= MOSTLY * given:
         values = [one if number else None for one, number in zip(values, numbers, strict=True)]
-    try:
-        if len({type(value) for value in values} & {bool, int, float, str} - {float}) <= 1:
-            return pa.array(values)
-    except (pa.ArrowException, OverflowError):
-        pass
-    return pa.array([category_of(value) for value in values])
+    array = plain_array(values)
+    return pa.array([category_of(value) for value in values]) if array is None else array
 
 
 def _is_number(value: Any) -> bool:

@@ -33,7 +33,7 @@ Columns = Mapping[str, Sequence[Any]]
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _NUMBERS: tuple[set[type], ...] = ({int, float}, {int}, {float}, set())
-_KINDS = (*_NUMBERS, {str}, {bool})
+KINDS: tuple[set[type], ...] = (*_NUMBERS, {str}, {bool})  # of the values of a column, besides None
 
 
 def messages_of(rows: Sequence[MappedRow], partition_of: Callable[[str], int]) -> Iterator[Message]:
@@ -159,15 +159,26 @@ def _table(columns: Columns | None) -> pa.Table | None:
         return None
     arrays = dict[str, pa.Array]()
     for name, values in columns.items():
-        kinds = set(map(type, values)) - {type(None)}
-        expected = _EXPECTED.get(name, _KINDS)
-        if kinds not in expected:
+        array = plain_array(values, _EXPECTED.get(name, KINDS), _TYPES.get(name))
+        if array is None:
             return None
-        try:
-            arrays[name] = compact(pa.array(values, _TYPES.get(name)))
-        except (pa.ArrowException, OverflowError, UnicodeEncodeError):
-            return None
+        arrays[name] = compact(array)
     return pa.table(arrays)
+
+
+def plain_array(
+    values: Sequence[Any], kinds: Sequence[set[type]] = KINDS, type_: pa.DataType | None = None
+) -> pa.Array | None:
+    """The values as they are. None if their types are not among ``kinds``, or do not fit.
+
+    The types are compared first, because Arrow takes a boolean after a float for 1.0.
+    """
+    if set(map(type, values)) - {type(None)} not in kinds:
+        return None
+    try:
+        return pa.array(values, type_)
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError):
+        return None
 
 
 _EXPECTED: Mapping[str, Sequence[set[type]]] = {

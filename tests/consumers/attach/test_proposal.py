@@ -156,9 +156,17 @@ def test_columns_of_a_reference_have_one_type():
     reference = StreamReference(0, 2**60)
     values: list[Any] = [*range(19), "ERR"]
     reference.add(
-        [row(i, mostly=values[i], mixed="a" if i % 2 else 4.0, flag=i > 3) for i in range(20)]
+        [
+            row(
+                i,
+                **{"mostly": values[i], "mixed": "a" if i % 2 else 4.0, "flag": i > 3},
+                odd=True if i % 2 else 0.5,
+            )
+            for i in range(20)
+        ]
     )
     table = reference.table().to_pydict()
     assert table["mostly"] == [*range(19), None]
     assert set(table["mixed"]) == {"a", "4"}
+    assert set(table["odd"]) == {"true", "0.5"}
     assert table["flag"][:5] == [False, False, False, False, True]
