@@ -11,7 +11,8 @@ from driftline.settings import Settings
 from producers.kafka.configuration import client_config
 from producers.kafka.errors import KafkaUnavailable, MissingTopic, reason
 
-TIMEOUT_S = 10.0
+FIRST_S, SECOND_S = 3.0, 7.0  # a wrong address is told after the first, a slow broker has both
+PROBE_S = 1.0
 NEW_TOPIC_S = 2.0  # for brokers that create topics on first use
 
 
@@ -21,9 +22,18 @@ def require_answer(client: Any, settings: Settings) -> None:
 
 
 def metadata(client: Any, settings: Settings, topic: str | None = None) -> Any:
-    """Metadata of the cluster. Raises ``KafkaUnavailable``."""
+    """Metadata of the cluster.
+
+    Raises ``KafkaUnavailable``: within 5 s if no broker can be connected to, after 10 s if one can
+    and does not answer.
+    """
     try:
-        return client.list_topics(topic, timeout=TIMEOUT_S)
+        return client.list_topics(topic, timeout=FIRST_S)
+    except KafkaException as error:
+        if why := _connection_error(settings):
+            raise _unreachable(settings, why) from error
+    try:
+        return client.list_topics(topic, timeout=SECOND_S)
     except KafkaException as error:
         raise unavailable(settings, error) from error
 
@@ -42,15 +52,26 @@ def partitions(client: Any, settings: Settings, topic: str) -> list[int]:
 
 
 def unavailable(settings: Settings, error: KafkaException) -> KafkaUnavailable:
-    return KafkaUnavailable(
-        f"could not reach Kafka at {settings.kafka.bootstrap_servers}: is it running?"
-        f" ({_connection_error(settings) or reason(error)})"
-    )
+    return _unreachable(settings, _connection_error(settings) or reason(error))
+
+
+def _unreachable(settings: Settings, why: str) -> KafkaUnavailable:
+    servers = settings.kafka.bootstrap_servers
+    return KafkaUnavailable(f"could not reach Kafka at {servers}: is it running? ({why})")
 
 
 def _connection_error(settings: Settings) -> str:
-    """Why no broker can be reached. A failed call only times out; the callback has the reason."""
+    """Why no broker can be connected to; empty if one can be.
+
+    A failed call only times out; the callback has the reason.
+    """
     errors: list[KafkaError] = []
-    probe = Producer(client_config(settings, {"error_cb": errors.append, "log_level": 0}))
-    probe.poll(1.0)
-    return str(errors[0].str()) if errors else ""
+    quick = {"socket.connection.setup.timeout.ms": round(1_000 * PROBE_S)}
+    probe = Producer(client_config(settings, {"error_cb": errors.append, "log_level": 0, **quick}))
+    deadline_s = time.monotonic() + 1.5 * PROBE_S
+    while time.monotonic() < deadline_s:
+        probe.poll(0.1)
+        if any(error.code() == KafkaError._ALL_BROKERS_DOWN for error in errors):
+            named = [error.str() for error in errors if error is not errors[-1]]
+            return str(next(iter(named), "nothing answers there"))
+    return ""

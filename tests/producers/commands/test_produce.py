@@ -27,7 +27,7 @@ NOWHERE = {"DRIFTLINE_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}
 def no_leftovers(monkeypatch, tmp_path):
     """No configuration of whoever runs the tests, no patience, no logging that outlives a test."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("producers.kafka.metadata.TIMEOUT_S", 0.5)
+    monkeypatch.setattr("producers.kafka.metadata.FIRST_S", 0.5)
     level = logging.getLogger("librdkafka").level
     yield
     logging.getLogger("librdkafka").setLevel(level)

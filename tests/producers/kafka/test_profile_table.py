@@ -381,7 +381,7 @@ def test_a_publisher_blocks_while_its_queue_is_full(settings):
 
 @pytest.mark.parametrize("attempt", [Publisher, read_profiles, lambda s: publish_profile(s, None)])
 def test_an_unreachable_broker_is_reported_with_its_address(attempt, monkeypatch):
-    monkeypatch.setattr("producers.kafka.metadata.TIMEOUT_S", 0.5)
+    monkeypatch.setattr("producers.kafka.metadata.FIRST_S", 0.5)
     with pytest.raises(KafkaUnavailable, match=r"Kafka at 127\.0\.0\.1:1: is it running"):
         attempt(unreachable())
 
@@ -402,7 +402,7 @@ def test_a_refused_property_is_reported_without_its_value(name):
 
 
 def test_a_secret_is_in_no_error_message(monkeypatch):
-    monkeypatch.setattr("producers.kafka.metadata.TIMEOUT_S", 0.5)
+    monkeypatch.setattr("producers.kafka.metadata.FIRST_S", 0.5)
     secret = {
         "security.protocol": "sasl_plaintext",
         "sasl.mechanism": "PLAIN",
