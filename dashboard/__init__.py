@@ -1,1 +1,1 @@
-"""Web pages over the API. Reads only the API and computes no statistics."""
+"""What people see of the API, as web pages and in a shell. Computes no statistics."""

@@ -26,16 +26,17 @@ from api.answers import (
 )
 from api.answers.models import preference
 from dashboard.window_parameter import rfc3339
+from driftline.errors import Trouble
 
 T = TypeVar("T", bound=BaseModel)
 
-TIMEOUT = httpx.Timeout(10.0, connect=3.0)
+TIMEOUT_S, CONNECT_TIMEOUT_S = 10.0, 3.0
 KNOWN_ANSWERS = 50
 PAGE_LIMIT = 500  # the most items that the API returns at once
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 
-class ApiProblem(Exception):
+class ApiProblem(Trouble):
     """Why a request failed, in a sentence that names the remedy."""
 
 
@@ -46,11 +47,12 @@ class ModelVersion(NamedTuple):
     version: str
 
 
-def connect(address: str, token: str | None = None) -> Client:
+def connect(address: str, token: str | None = None, timeout_s: float = TIMEOUT_S) -> Client:
     """Does not connect yet. An address of this machine is never requested through a proxy."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     direct = {f"all://{host}": None for host in LOCAL_HOSTS}
-    return Client(httpx.Client(base_url=address, headers=headers, timeout=TIMEOUT, mounts=direct))
+    timeout = httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S)
+    return Client(httpx.Client(base_url=address, headers=headers, timeout=timeout, mounts=direct))
 
 
 class Known(NamedTuple):
@@ -169,7 +171,7 @@ def _error_message(response: httpx.Response) -> str:
     if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         return (
             "The API requires a token. Set `DRIFTLINE_DASHBOARD__TOKEN` to one of `[api] tokens`"
-            " and restart the dashboard."
+            " (a dashboard has to be restarted then)."
         )
     detail = _problem_detail(response) or f"status {response.status_code}"
     return f"The API returned an error: {detail}."

@@ -12,9 +12,9 @@ import click
 
 from driftline import logs
 from driftline.commands import Command
+from driftline.exit_codes import BAD_INPUT, TROUBLE, with_exit_codes
 from driftline.terminal import echo
 
-BAD_INPUT, TROUBLE = 2, 1  # exit codes
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -33,7 +33,7 @@ class Cli(click.Group):
             return super().get_command(ctx, cmd_name)
         module, _, attribute = self._lazy[cmd_name].target.partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
+        return with_exit_codes(command)
 
     def format_commands(
         self,

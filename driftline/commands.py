@@ -50,6 +50,10 @@ COMMANDS = {
     "api": Command("api.commands:api", "Serve the REST API."),
     "token": Command("api.commands:token", "Make a token of the API."),
     "dashboard": Command("dashboard.commands:dashboard", "Serve the dashboard."),
+    "status": Command(
+        "dashboard.shell.commands:status", "Show what is open, how fresh it is, and who lags."
+    ),
+    "top": Command("dashboard.shell.commands:top", "Show the status again and again."),
     "alerts": Command("consumers.commands.alerts:alerts", "Print alerts as they are published."),
     "dead-letters": Command(
         "consumers.commands.dead_letters:dead_letters", "List and replay rejected records."

@@ -10,26 +10,28 @@ from confluent_kafka.admin import AdminClient
 from consumers.kafka.topic_checks import Check, group_checks, state_checks, topic_checks
 from consumers.processes.worker import reads_of
 from driftline.errors import Trouble
+from driftline.exit_codes import DONE, TROUBLE, exit_codes
 from driftline.settings import Settings
 from driftline.terminal import printable
 from producers.kafka.configuration import client_config
 from producers.kafka.metadata import metadata
 
+WRONG = {DONE: "nothing is wrong", TROUBLE: "something is wrong, or Kafka does not answer"}
 
-@click.command()
+
+@click.command(epilog=exit_codes(WRONG))
 @click.pass_context
 def doctor(context: click.Context) -> None:
     """Check topics, state, consumer groups and the database.
 
-    Prints a line for each check, with what mends it if something is wrong. The exit code is 1 then.
-    Nothing is changed.
+    Prints a line for each check, with what mends it if something is wrong. Nothing is changed.
     """
     wrong = 0
     for check in _checks(context.obj):
         wrong += check.wrong is not None
         click.echo(printable(_line(check)))
     click.echo("nothing is wrong" if not wrong else f"{wrong} checks found something wrong")
-    context.exit(1 if wrong else 0)
+    context.exit(TROUBLE if wrong else DONE)
 
 
 def _line(check: Check) -> str:

@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from driftline.errors import BadInput
+from driftline.exit_codes import DONE, FOUND, exit_codes
 from driftline.terminal import echo
 from producers.commands import options
 from producers.commands.evaluate import flights, simulation_of
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from consumers.batch.steps.step import PipelineStep
     from driftline.settings import Settings
 
-INCIDENTS_OPENED = 3  # exit code
 NEEDED = ("time",)  # columns that a file of one's own must have
 COLUMNS = (
     *NEEDED,
@@ -29,8 +29,10 @@ COLUMNS = (
     *("categorical", "numeric", "ignore", "na", "timezone"),
 )
 
+CODES = {DONE: "no incident opened", FOUND: "an incident opened: drift or degradation"}
 
-@click.command()
+
+@click.command(epilog=exit_codes(CODES))
 @click.option(
     "--data",
     type=options.PATH,
@@ -61,8 +63,7 @@ def pipeline(
     """Train, evaluate, test for drift and decide about retraining in one run, without Kafka.
 
     The rows are the bundled flights, or a file of rows that your own model has scored. Each step
-    writes a JSON file, and summary.html shows all of them. The exit code is 0 if no incident
-    opened, 3 if one did.
+    writes a JSON file, and summary.html shows all of them.
     """
     from consumers.batch.inputs import prepared
     from consumers.batch.pipeline import opened_incidents
@@ -79,7 +80,7 @@ def pipeline(
     _write_summary(output, steps)
     echo(f"reports in {output}: open {output / 'summary.html'}")
     documents = {step.name: step.document for step in steps}
-    context.exit(INCIDENTS_OPENED if opened_incidents(documents) else 0)
+    context.exit(FOUND if opened_incidents(documents) else DONE)
 
 
 for _option in pipeline.params:
