@@ -9,6 +9,9 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "init": Command(
+        "driftline.configuration.commands:init", "Write a driftline.toml with all settings."
+    ),
     "train": Command(
         "producers.commands.produce:train", "Train the example model on the bundled flights."
     ),

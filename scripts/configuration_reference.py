@@ -7,12 +7,9 @@ A test compares the page with the output of this script.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
-from inspect import cleandoc
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "configuration.md"
@@ -22,9 +19,14 @@ if str(ROOT) not in sys.path:
 from pydantic import BaseModel  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
 
+from driftline.configuration.reference import (  # noqa: E402
+    about,
+    default_text,
+    fields,
+    sections,
+)
 from driftline.configuration.sections import ModelSection  # noqa: E402
-from driftline.configuration.sources import FieldSection, SourceSection  # noqa: E402
-from driftline.settings import Settings  # noqa: E402
+from driftline.configuration.sources import SourceSection  # noqa: E402
 
 HEAD = """\
 # Configuration
@@ -33,7 +35,8 @@ HEAD = """\
 
 Every setting has a default, so Driftline runs without a configuration. To change settings, write
 them to `driftline.toml` in the directory where a command starts, or give the path of another file
-with `--config`:
+with `--config`. `driftline init` writes a file that holds every setting as a comment, with its
+default and its meaning. A file may be short:
 
 ```toml
 [kafka]
@@ -78,21 +81,15 @@ The dashboard reads two more variables: `DRIFTLINE_DASHBOARD__API`, the address 
 
 def page() -> str:
     """The content of ``docs/configuration.md``."""
-    sections = [part for name, section in _sections() for part in _section(name, section)]
-    return "\n".join([HEAD, *sections, *_models(), *_sources()])
-
-
-def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
-    for name, field in Settings.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield name, field.annotation
+    parts = [part for name, section in sections() for part in _section(name, section)]
+    return "\n".join([HEAD, *parts, *_models(), *_sources()])
 
 
 def _section(name: str, section: type[BaseModel]) -> Iterator[str]:
     yield f"## `[{name}]`\n"
-    yield f"{cleandoc(section.__doc__ or '')}\n"
+    yield f"{about(section)}\n"
     yield "| key | default | meaning |\n| --- | --- | --- |"
-    for path, field in _fields(section):
+    for path, field in fields(section):
         yield f"| `{path}` | {_default(field)} | {field.description} |"
     yield ""
 
@@ -106,7 +103,7 @@ def _models() -> Iterator[str]:
 
 def _sources() -> Iterator[str]:
     yield "## `[[sources]]`\n"
-    yield f"{cleandoc(SourceSection.__doc__ or '')}\n"
+    yield f"{about(SourceSection)}\n"
     yield "| key | default | meaning |\n| --- | --- | --- |"
     for name, field in SourceSection.model_fields.items():
         default = "required" if field.is_required() else _default(field)
@@ -114,22 +111,9 @@ def _sources() -> Iterator[str]:
     yield ""
 
 
-def _fields(section: type[BaseModel], within: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """The keys of a section and of the sections inside it, with their dotted names."""
-    for name, field in section.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _fields(field.annotation, f"{within}{name}.")
-        else:
-            yield f"{within}{name}", field
-
-
 def _default(field: FieldInfo) -> str:
-    value: Any = field.get_default(call_default_factory=True, validated_data={})
-    if isinstance(value, FieldSection):
-        value = value.model_dump(exclude_defaults=True)
-    if value is None:
-        return "—"
-    return f"`{json.dumps(str(value) if isinstance(value, Path) else value)}`"
+    text = default_text(field)
+    return "—" if text is None else f"`{text}`"
 
 
 if __name__ == "__main__":
