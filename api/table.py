@@ -29,7 +29,7 @@ def table_response(
     items: Sequence[BaseModel], cursor: str | None, table_format: Format, address: str
 ) -> Response:
     """``address`` is the path and the query of the request."""
-    body = _WRITERS[table_format](_columns(items))
+    body = _WRITERS[table_format](columns_of(items))
     headers = {} if cursor is None else {"Link": _link(address, cursor)}
     return Response(body, media_type=MEDIA_TYPES[table_format], headers=headers)
 
@@ -40,7 +40,7 @@ def _link(address: str, cursor: str) -> str:
     return f'<{path}?{urlencode(parameters)}>; rel="next"'
 
 
-def _columns(items: Sequence[BaseModel]) -> Columns:
+def columns_of(items: Sequence[BaseModel]) -> Columns:
     """In the order in which they occur first; None where an item does not have a column."""
     rows = [dict(_fields(item.model_dump())) for item in items]
     names = dict.fromkeys(name for row in rows for name in row)
@@ -55,7 +55,7 @@ def _fields(item: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, An
             yield f"{within}{name}", value
 
 
-def _csv(columns: Columns) -> bytes:
+def csv_bytes(columns: Columns) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(columns)
@@ -72,7 +72,8 @@ def _spelled(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def _arrow(columns: Columns) -> bytes:
+def arrow_bytes(columns: Columns) -> bytes:
+    """An IPC stream."""
     import pyarrow as pa  # here, because it is large and few ask for it
 
     table, sink = pa.table(dict(columns)), io.BytesIO()
@@ -81,4 +82,4 @@ def _arrow(columns: Columns) -> bytes:
     return sink.getvalue()
 
 
-_WRITERS: Mapping[str, Callable[[Columns], bytes]] = {"csv": _csv, "arrow": _arrow}
+_WRITERS: Mapping[str, Callable[[Columns], bytes]] = {"csv": csv_bytes, "arrow": arrow_bytes}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar, cast
@@ -116,6 +117,16 @@ class Client:
 
     def retraining(self, version: ModelVersion) -> Retraining:
         return self._get("/retraining/status", Retraining, **version._asdict())
+
+    def every(self, path: str, item: type[T], **parameters: Any) -> Iterator[T]:
+        """The items of all pages of a list, in its order."""
+        cursor: str | None = ""
+        while cursor is not None:
+            following = {"cursor": cursor} if cursor else {}
+            asked = {**parameters, "limit": PAGE_LIMIT, **following}
+            found = self._get(path, Page[item], **asked)  # type: ignore[valid-type]
+            yield from found.items
+            cursor = found.next
 
     def _windows(self, version: ModelVersion, limit: int, **bounds: str) -> list[WindowItem]:
         parameters = {**version._asdict(), "limit": limit, "distributions": False, **bounds}

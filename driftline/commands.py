@@ -57,6 +57,9 @@ COMMANDS = {
         "dashboard.shell.commands:status", "Show what is open, how fresh it is, and who lags."
     ),
     "top": Command("dashboard.shell.commands:top", "Show the status again and again."),
+    "export": Command(
+        "dashboard.shell.export_command:export", "Write findings as CSV, Parquet or Arrow."
+    ),
     "alerts": Command("consumers.commands.alerts:alerts", "Print alerts as they are published."),
     "dead-letters": Command(
         "consumers.commands.dead_letters:dead_letters", "List and replay rejected records."

@@ -45,13 +45,32 @@ def overview(api: Client, model: str | None, version: str | None) -> Overview:
     return Overview(versions, health)
 
 
+def one_version(api: Client, model: str | None, version: str | None) -> Model:
+    """The version that answers for a model, or the one that is named. Raises ``BadInput``."""
+    models = api.models()
+    found = _named(models, model, version)
+    if len({one.model for one in found}) > 1:
+        raise BadInput(f"several models are registered, choose one with --model: {_names(models)}")
+    if not found:
+        raise BadInput("no model is registered")
+    return found[0]
+
+
 def _chosen(models: Sequence[Model], model: str | None, version: str | None) -> list[Model]:
-    named = [m for m in models if model in (None, m.model) and version in (None, m.version)]
-    if not named and (model is not None or version is not None):
-        wanted = "/".join(name or "*" for name in (model, version))
-        known = ", ".join(f"{m.model}/{m.version}" for m in models) or "none"
-        raise BadInput(f"{wanted} is not registered; registered: {known}")
+    named = _named(models, model, version)
     return named if version else [one for one in named if one.state != "retired"]
+
+
+def _named(models: Sequence[Model], model: str | None, version: str | None) -> list[Model]:
+    found = [m for m in models if model in (None, m.model) and version in (None, m.version)]
+    if not found and (model is not None or version is not None):
+        wanted = "/".join(name or "*" for name in (model, version))
+        raise BadInput(f"{wanted} is not registered; registered: {_names(models)}")
+    return found
+
+
+def _names(models: Sequence[Model]) -> str:
+    return ", ".join(f"{one.model}/{one.version}" for one in models) or "none"
 
 
 def _version(api: Client, model: Model) -> VersionOverview:
