@@ -80,7 +80,7 @@ def resolved(deployment: Deployment) -> list[dict[str, Any]]:
     return [e for e in deployment.alerts() if e["type"] == "driftline.incident.resolved"]
 
 
-def test_alerts_are_printed_as_lines_in_the_order_of_their_append(drifted):
+def test_alerts_are_printed_as_lines_in_order_of_event_time(drifted):
     opened, *_, closed = drifted.cli("alerts").splitlines()
     assert opened.startswith(
         "2025-02-01T04:00:00Z  critical  opened     loans/1  data/income: values are higher than "
@@ -112,7 +112,7 @@ def test_alerts_as_json_are_the_committed_bytes_of_the_topic(drifted):
         (["--severity", "critical", "--kind", "data", "--model", "loans"], ["opened", "resolved"]),
         (["--kind", "performance"], []),
         (["--kind", "performance", "--kind", "data", "--since", "2025-02-05"], ["resolved"]),
-        (["--model", "nobody"], []),
+        (["--change", "opened", "--subject", "data/income"], ["opened"]),
     ],
 )
 def test_the_options_of_alerts_filter_them(drifted, words, types):
