@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from driftline import logs
 from driftline.commands import Command
@@ -44,9 +45,20 @@ class Cli(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, command.short_help) for name, command in self._lazy.items()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Of the names of commands, without importing them."""
+        named = [
+            CompletionItem(name, help=command.short_help)
+            for name, command in self._lazy.items()
+            if name.startswith(incomplete)
+        ]
+        return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.MissingParameter as error:
+            raise _all_missing(error) from error
         except (ValueError, RuntimeError) as error:
             code = exit_code(error)
             if code is None:
@@ -105,6 +117,18 @@ def exit_code(error: Exception) -> int | None:
     if isinstance(error, BadInput | InvalidPlan | InvalidReference):
         return BAD_INPUT
     return TROUBLE if isinstance(error, Trouble) else None
+
+
+def _all_missing(error: click.MissingParameter) -> click.UsageError:
+    """Click names the first one only, after it has read all that were given."""
+    context = error.ctx
+    if context is None:
+        return error
+    needed = [one for one in context.command.get_params(context) if one.required]
+    missing = [one.get_error_hint(context) for one in needed if one.name not in context.params]
+    if len(missing) < 2:
+        return error
+    return click.UsageError(f"Missing: {', '.join(missing)}.", context)
 
 
 def _quieten(level: str) -> None:

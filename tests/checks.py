@@ -24,8 +24,9 @@ PROGRAMS: dict[tuple[str, ...], click.Command] = {
     ("python", "-m", "producers"): producers_main,
     ("python", "-m", "consumers"): consumers_main,
 }
-# Not of the settings: the dashboard's, and those of the tests.
+# Not of the settings: the dashboard's, those of the tests, and _DRIFTLINE_COMPLETE of click.
 OTHERS = {API_VARIABLE, TOKEN_VARIABLE, "DRIFTLINE_TEST_KAFKA", "DRIFTLINE_REQUIRE", FAULT_VARIABLE}
+OTHERS |= {"DRIFTLINE_COMPLETE"}
 
 
 def parse(words: Sequence[str], *, whole: bool = True) -> bool:

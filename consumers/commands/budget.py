@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
-from driftline.terminal import echo
+from driftline.terminal import echo, echo_json
 from monitor.plan import duration_text
 from producers.commands import options
 
@@ -48,35 +48,50 @@ def budget(  # noqa: PLR0913 - its options
     from monitor.calibration.power import budget_table, costs_of_changes
     from monitor.windows.evaluator import Evaluator
 
-    plan = settings.plan(model)
+    profile = _published(settings, model, version) if saved is None else _saved(saved)
     try:
-        evaluator = Evaluator.of(plan, _profile(settings, model, version, saved))
+        evaluator = Evaluator.of(settings.plan(profile.model), profile)
     except ValueError as error:  # the profile has another pane than the configuration
         raise BadInput(str(error)) from error
     tests = list(budget_table(evaluator))
     if as_json:
-        echo(json.dumps([asdict(test) for test in tests], indent=1))
+        echo_json([asdict(test) for test in tests])
         return
     echo("\n".join(_lines(evaluator, tests if every else _best(tests), tests)))
     echo("\n".join(_costs(costs_of_changes(evaluator))))
 
 
-def _profile(settings: Settings, model: str, version: str, saved: Path | None) -> Profile:
+def _saved(saved: Path) -> Profile:
+    """The reference that is named with --model and --version, or the only one. ``BadInput``."""
     from driftline.errors import BadInput
-    from producers.example.evaluate import trained_profile
-    from producers.kafka.profile_table import published_profile, registered_versions
     from producers.registration.profile_file import read_profile
 
-    if saved is not None and saved.is_file():
-        profile = read_profile(saved)
-        if (profile.model, profile.version) != (model, version):
-            raise BadInput(
-                f"{saved} holds the reference of {profile.model}/{profile.version}, not of"
-                f" {model}/{version}: choose it with --model and --version"
-            )
-        return profile
-    if saved is not None:
-        return trained_profile(saved, model, version)
+    paths = [saved] if saved.is_file() else sorted(saved.glob("*.profile"))
+    profiles = [read_profile(path) for path in paths]
+    held = [profile for profile in profiles if _is_meant(profile)]
+    if len(held) == 1:
+        return held[0]
+    names = ", ".join(f"{profile.model}/{profile.version}" for profile in profiles) or "none"
+    what = "several references" if held else "no reference that is meant"
+    raise BadInput(
+        f"{saved} holds {what} (references there: {names}): choose with --model and --version"
+    )
+
+
+def _is_meant(profile: Profile) -> bool:
+    context, meant = click.get_current_context(), {"model": profile.model}
+    meant["version"] = profile.version
+    return all(
+        context.params[name] == value
+        or context.get_parameter_source(name) is ParameterSource.DEFAULT
+        for name, value in meant.items()
+    )
+
+
+def _published(settings: Settings, model: str, version: str) -> Profile:
+    from driftline.errors import BadInput
+    from producers.kafka.profile_table import published_profile, registered_versions
+
     published = published_profile(settings, model, version)
     if published is None:
         known = sorted(registered_versions(settings))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from driftline.terminal import echo
+from driftline.terminal import echo, printable_json
 
 if TYPE_CHECKING:
     from consumers.dead_letters.dead_letter import DeadLetter
@@ -17,16 +17,19 @@ if TYPE_CHECKING:
     from driftline.settings import Settings
 
 
+REASONS = (
+    *("undecodable", "contract", "unmappable", "unknown_model", "clock_skew", "implausible_time"),
+    "unreadable",
+)
+
+
 @click.group("dead-letters")
 def dead_letters() -> None:
     """List records that were set aside because they violate the contract, and send them again."""
 
 
 @dead_letters.command("list")
-@click.option(
-    "--reason",
-    help="undecodable, contract, unknown_model, clock_skew, implausible_time or unreadable.",
-)
+@click.option("--reason", type=click.Choice(REASONS), help="Only dead letters with this reason.")
 @click.option(
     "--limit", type=click.IntRange(0), default=20, show_default=True, help="Show the newest N."
 )
@@ -58,7 +61,11 @@ def list_letters(
 
 
 @dead_letters.command()
-@click.option("--reason", help="Only dead letters with this reason; by default all reasons.")
+@click.option(
+    "--reason",
+    type=click.Choice(REASONS),
+    help="Only dead letters with this reason; by default all reasons.",
+)
 @click.pass_obj
 def replay(settings: Settings, reason: str | None) -> None:
     """Send dead letters to their topics again, as they were received, each once.
@@ -84,7 +91,7 @@ def _rendered(letter: DeadLetter, *, sent_back: bool | None, as_json: bool) -> s
     from consumers.dead_letters.rendering import dead_letter_document, dead_letter_line
 
     if as_json:
-        return json.dumps(dead_letter_document(letter, sent_back=sent_back))
+        return printable_json(json.dumps(dead_letter_document(letter, sent_back=sent_back)))
     return dead_letter_line(letter, sent_back=sent_back)
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from driftline.terminal import echo
+from driftline.terminal import echo, echo_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from consumers.messages.versions import VersionMessage
     from driftline.settings import Settings
@@ -20,6 +20,7 @@ WAIT_S = 15.0
 HEADER = ("MODEL", "VERSION", "STATE", "SINCE", "BY", "WHY")
 
 Key = tuple[str, str]
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
 @click.group()
@@ -34,13 +35,21 @@ def models() -> None:
 
 @models.command("list")
 @click.option("--model", help="Only versions of this model.")
+@as_json_option
 @click.pass_obj
-def list_versions(settings: Settings, model: str | None) -> None:
+def list_versions(settings: Settings, model: str | None, as_json: bool) -> None:
     """Show all versions, with who changed their state, when and why."""
     states = _states(settings)
-    rows = [_row(key, states.get(key)) for key in sorted(states) if model in (None, key[0])]
+    keys = _of_model(sorted(states), model)
+    if as_json:
+        echo_json([_document(key, states[key]) for key in keys])
+    else:
+        _print_table([_row(key, states[key]) for key in keys])
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     if not rows:
-        echo("no model is registered" if model is None else f"no version of {model!r}")
+        echo("no model is registered")
         return
     widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
     for row in (HEADER, *rows):
@@ -51,12 +60,35 @@ def list_versions(settings: Settings, model: str | None) -> None:
 @models.command()
 @click.argument("model")
 @click.argument("version")
+@as_json_option
 @click.pass_obj
-def show(settings: Settings, model: str, version: str) -> None:
+def show(settings: Settings, model: str, version: str, as_json: bool) -> None:
     """Show the state of one version."""
-    states = _known(_states(settings), (model, version))
-    for name, cell in zip(HEADER, _row((model, version), states[model, version]), strict=True):
+    key = (model, version)
+    found = _known(_states(settings), key)[key]
+    if as_json:
+        echo_json(_document(key, found))
+        return
+    for name, cell in zip(HEADER, _row(key, found), strict=True):
         echo(f"{name.lower():8} {cell}")
+
+
+def _of_model(keys: Sequence[Key], model: str | None) -> Sequence[Key]:
+    """Raises ``BadInput`` if the model has no version."""
+    from driftline.errors import BadInput
+
+    found = [key for key in keys if model in (None, key[0])]
+    if model is not None and not found:
+        known = ", ".join(sorted({name for name, _ in keys})) or "none"
+        raise BadInput(f"model {model!r} is not registered; registered: {known}")
+    return found
+
+
+def _document(key: Key, found: VersionMessage | None) -> dict[str, str | None]:
+    """For scripts; null where there is nothing yet."""
+    cells = (None,) * 3 if found is None else (found.since, found.by, found.why)
+    state = "registered" if found is None else found.state
+    return dict(zip(map(str.lower, HEADER), (*key, state, *cells), strict=True))
 
 
 def _states(settings: Settings) -> Mapping[Key, VersionMessage | None]:

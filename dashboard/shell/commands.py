@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import click
 
 from dashboard.shell import reading
 from driftline.exit_codes import DONE, FOUND, TROUBLE, exit_codes
-from driftline.terminal import echo
+from driftline.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from dashboard.client import Client
@@ -43,7 +42,10 @@ def status(
     from dashboard.shell.overview import document, lines
 
     found = reading.overview(reading.client(context.obj, api), model, version)
-    echo(json.dumps(document(found), indent=1) if as_json else "\n".join(lines(found)))
+    if as_json:
+        echo_json(document(found))
+    else:
+        echo("\n".join(lines(found)))
     context.exit(found.exit_code)
 
 

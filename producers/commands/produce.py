@@ -181,9 +181,16 @@ def simulate(settings: Settings, /, scenarios: tuple[str, ...], **given: Any) ->
 @click.option(
     "--limit", type=click.IntRange(1), help="Number of predictions to send, with their labels."
 )
+@click.option(
+    "--anyway",
+    is_flag=True,
+    help="Send them also if the version is not registered: they become dead letters.",
+)
 @options.pacing
 @click.pass_obj
-def replay(settings: Settings, /, file: Path, limit: int | None, **given: Any) -> None:
+def replay(
+    settings: Settings, /, file: Path, limit: int | None, anyway: bool, **given: Any
+) -> None:
     """Publish the scored rows of FILE as predictions and labels of a model.
 
     FILE is a .csv, .parquet, .arrow or .feather file. All columns that are not named by an option
@@ -201,16 +208,23 @@ def replay(settings: Settings, /, file: Path, limit: int | None, **given: Any) -
     profile = published_profile(settings, *name)
     _require_same_task(profile, rows.columns)
     if profile is None:
-        echo(
-            f"warning: {' version '.join(name)} is not registered, so its records become dead"
-            " letters: run `driftline register` first",
-            err=True,
-        )
+        _unregistered(" version ".join(name), anyway)
     else:
         rows = read_file(file, columns, profile.schema)
     for warning in row_warnings(rows):
         echo(f"warning: {warning}", err=True)
     send_replay(settings, Replay(*name, rows.rows, rows.columns.task).first(limit), pacing)
+
+
+def _unregistered(name: str, anyway: bool) -> None:
+    """Raises ``BadInput`` unless the records are to be sent anyway."""
+    if anyway:
+        echo(f"warning: {name} is not registered, so its records become dead letters", err=True)
+        return
+    raise BadInput(
+        f"{name} is not registered, so its records would become dead letters: run `driftline"
+        " register` first, or add --anyway; nothing was sent"
+    )
 
 
 def _require_same_task(profile: Profile | None, columns: Columns) -> None:

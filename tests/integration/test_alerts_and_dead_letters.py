@@ -286,8 +286,8 @@ def test_the_list_of_dead_letters_shows_which_were_sent_back(deployment):
 def test_a_replay_of_a_reason_without_dead_letters_names_the_reasons_that_exist(deployment):
     assert deployment.cli("dead-letters", "replay") == "there are no dead letters\n"
     deployment.send([letter("contract", 0)])
-    assert deployment.cli("dead-letters", "replay", "--reason", "contrct") == (
-        "no dead letters of reason 'contrct': there are those of contract\n"
+    assert deployment.cli("dead-letters", "replay", "--reason", "clock_skew") == (
+        "no dead letters of reason 'clock_skew': there are those of contract\n"
     )
 
 

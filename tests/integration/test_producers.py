@@ -223,7 +223,11 @@ def test_another_file_is_registered_once_and_replayed(settings, tmp_path: Path):
     )
 
     early = run(settings, "replay", str(file), *model, *columns, "--limit", "1")
+    assert early.exit_code == 2
     assert "loans version 3 is not registered" in early.stderr
+    assert list(messages(settings, "predictions")) == []
+    anyway = run(settings, "replay", str(file), *model, *columns, "--limit", "1", "--anyway")
+    assert (anyway.exit_code, len(list(messages(settings, "predictions")))) == (0, 1)
     registered = run(settings, "register", *model, *columns, "--reference", str(file))
     assert f"published to {settings.topic('profiles')}" in registered.output
     again = run(settings, "register", *model, *columns, "--reference", str(file))

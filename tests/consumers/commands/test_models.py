@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -50,9 +51,23 @@ def test_list_shows_each_version_with_its_state_without_control_characters():
     assert "\x1b" not in run("list").output
 
 
-def test_list_of_one_model_says_if_there_is_none():
+def test_list_of_one_model_refuses_one_that_is_not_registered():
     assert run("list", "--model", "loans").output.count("loans") == 3
-    assert run("list", "--model", "fraud").output == "no version of 'fraud'\n"
+    refused = run("list", "--model", "fraud").exception
+    assert str(refused) == "model 'fraud' is not registered; registered: churn, loans"
+
+
+def test_json_has_a_document_for_each_version_with_null_for_what_is_not_yet():
+    found = json.loads(run("list", "--json").stdout)
+    assert [(one["model"], one["version"], one["state"]) for one in found] == [
+        ("churn", "1", "registered"),
+        ("loans", "0", "retired"),
+        ("loans", "1", "registered"),
+        ("loans", "2", "live"),
+    ]
+    assert (found[0]["since"], found[3]["why"]) == (None, "its first row\x1b[2J")
+    assert json.loads(run("show", "loans", "2", "--json").stdout) == found[3]
+    assert "\x1b" not in run("list", "--json").stdout
 
 
 def test_show_has_who_changed_the_state_when_and_why():
