@@ -98,9 +98,9 @@ def newest_window(
 def newest_performance(
     connection: Connection, selected: Key, status: str, *, after_ms: int | None = None
 ) -> Row[Any] | None:
-    """The newest window with this performance status that ends after ``after_ms``."""
+    """The newest window with rows and this performance status that ends after ``after_ms``."""
     query = _windows(_PERFORMANCE_COLUMNS, selected, UNBOUNDED)
-    query = query.where(windows.c.performance_status == status)
+    query = query.where(windows.c.performance_status == status, windows.c.data_status != "no_data")
     if after_ms is not None:
         query = query.where(windows.c.end_ms > after_ms)
     return connection.execute(query.limit(1)).first()

@@ -34,10 +34,12 @@ PAGES: Mapping[str, tuple[ShowPage, str, str]] = {
 ICON = str(Path(__file__).with_name("icon.svg"))  # an icon by name would be downloaded
 # Streamlit fades what it is about to update; at every refresh that is a flicker. And it highlights
 # links to the current page as if they were selected, such as those to the history of an incident.
+# What the keyboard has reached is outlined, in the colour of the text: visible in light and dark.
 STYLE = """<style>
 [data-stale='true'] {opacity: 1 !important; transition: none !important}
 [data-testid='stPageLink-NavLink']:not(:hover, :focus-visible) {background: none !important}
 [data-testid='stPageLink-NavLink'] * {font-weight: 400 !important}
+:focus-visible {outline: 2px solid currentColor !important; outline-offset: 2px}
 </style>"""
 NO_MODELS = (
     "No model is registered yet. Train the example with `driftline train`, or register your own"

@@ -170,10 +170,16 @@ def _metric(evidence: Evidence) -> list[str]:
     sentences = [
         f"{labels.METRICS[evidence['decided_by']]} {value} (95% interval {interval}).",
         "" if baseline is None else f"Baseline {formats.number(baseline)}.",
-        "" if limit is None else f"Critical limit {formats.number(limit)}.",
+        "" if limit is None else _metric_limit(evidence.get("severity"), formats.number(limit)),
         _labels(evidence),
     ]
     return [sentence for sentence in sentences if sentence]
+
+
+def _metric_limit(severity: str | None, limit: str) -> str:
+    if severity == "critical":
+        return f"Beyond the critical limit {limit} by more than noise."
+    return f"Worse than the baseline by more than noise; critical beyond {limit}."
 
 
 def _rows(evidence: Evidence) -> list[str]:

@@ -50,7 +50,10 @@ def baseline(connection: Snapshot, query: Annotated[ModelQuery, Query()]) -> Bas
 @router.get("/latest")
 @conditional
 def latest(connection: Snapshot, query: Annotated[SegmentQuery, Query()]) -> LatestMetrics:
-    """Performance of the newest final window, and of the newest provisional window after it."""
+    """Performance of the newest final window, and of the newest provisional window after it.
+
+    Windows without rows are passed over.
+    """
     selected = select_key(connection, query)
     final = selected and newest_performance(connection, selected, "final")
     after_ms = None if final is None else final.end_ms

@@ -223,6 +223,17 @@ def _check_name(field: str, text: str) -> None:
         raise ContractViolation(f"'{field}' is not a name: expected {_EXPECTED[field]}")
 
 
+_KINDS = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number with a fraction",
+    "bool": "a boolean",
+    "null": "null",
+    "array": "an array",
+    "object": "an object",
+}
+
+
 def _sentence(message: str, contract: Contract) -> str:
     """The message of msgspec, ``Expected `float`, got `str` - at `$.score```, as one of ours."""
     must = {**_EXPECTED, **expected(contract)}
@@ -230,8 +241,14 @@ def _sentence(message: str, contract: Contract) -> str:
         return f"'{missing[1]}' is missing: expected {must[missing[1]]}"
     if at := re.fullmatch(r"(.*) - at `\$\.(\w+)(.*)`", message):
         inside = "a value of " if at[3] else ""
-        return f"{inside}'{at[2]}' is wrong ({at[1]}): expected {must[at[2]]}"
-    return f"not a record ({message}): expected a JSON object"
+        return f"{inside}'{at[2]}' is wrong{_got(at[1])}: expected {must[at[2]]}"
+    return f"not a record{_got(message)}: expected a JSON object"
+
+
+def _got(message: str) -> str:
+    """What was found, if it is of another kind than what was expected."""
+    got = re.search(r"got `(\w+)`", message)
+    return f" ({_KINDS[got[1]]})" if got and got[1] in _KINDS else ""
 
 
 __all__ = [

@@ -51,6 +51,16 @@ def test_latest_metrics_omit_a_provisional_window_older_than_the_final_one(clien
     assert client.get("/metrics/latest").json()["provisional"] is None
 
 
+def test_latest_metrics_pass_over_windows_without_rows(client, watched):
+    """They follow where rows have ended, for example after ``--finish``."""
+    topic, empty = window(1)
+    empty["data"] |= {"status": "no_data", "rows": 0}
+    empty["performance"] |= {"rows": 0, "labels": 0, "coverage": None, "metrics": {}}
+    watched(window(0), (topic, empty))
+    answer = client.get("/metrics/latest").json()
+    assert (answer["window"]["start"], answer["rows"]) == ("2013-04-01T00:00:00Z", 900)
+
+
 @pytest.mark.usefixtures("watched")
 def test_baseline_has_the_metrics_of_the_profile(client):
     answer = client.get("/metrics/baseline").json()

@@ -95,11 +95,18 @@ def test_evidence_names_the_other_subjects_of_the_incident_escaped_once():
     )
 
 
-def test_evidence_of_a_metric_shows_interval_baseline_and_critical_limit():
+@pytest.mark.parametrize(
+    ("severity", "limit"),
+    [
+        ("warning", "Worse than the baseline by more than noise; critical beyond 0.630."),
+        ("critical", "Beyond the critical limit 0.630 by more than noise."),
+    ],
+)
+def test_evidence_of_a_metric_shows_interval_baseline_and_the_limit_that_decided(severity, limit):
     evidence = {"decided_by": "recall", "value": 0.5, "low": 0.4, "high": 0.6, "baseline": 0.7}
-    figures = {**evidence, "threshold": 0.63, "labels": 1900, "coverage": 0.98}
-    assert incident_text.evidence(figures) == (
-        "Recall 0.500 (95% interval 0.400 to 0.600). Baseline 0.700. Critical limit 0.630."
+    figures = {"threshold": 0.63, "labels": 1900, "coverage": 0.98, "severity": severity}
+    assert incident_text.evidence({**evidence, **figures}) == (
+        f"Recall 0.500 (95% interval 0.400 to 0.600). Baseline 0.700. {limit}"
         " 1,900 labels, 98.0% of the rows."
     )
 
