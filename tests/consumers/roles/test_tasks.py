@@ -277,8 +277,8 @@ def test_records_of_a_multiclass_follow_its_contract(tmp_path):
     assert letters[1] == f"'prediction' is wrong (null): expected {a_class}"
     assert letters[2].startswith("a value of 'scores' is wrong")
     assert letters[2].endswith(f"expected {of_classes}")
-    assert letters[3].endswith(f"got `array`): expected {of_classes}")
-    assert letters[4].endswith(f"got `array`): expected {a_class}")
+    assert letters[3].endswith(f"(an array): expected {of_classes}")
+    assert letters[4].endswith(f"(an array): expected {a_class}")
 
 
 def test_rows_of_a_multiclass_as_arrow_are_those_of_json(tmp_path):
