@@ -23,5 +23,9 @@ class DatabaseUnavailable(Trouble):
     """The database cannot be used now: absent, empty, locked or unreachable."""
 
 
+class SchemaRegistryUnavailable(Trouble):
+    """The Schema Registry does not answer, or not as one."""
+
+
 class DiskFull(Trouble):
     """There is no room on a disk."""

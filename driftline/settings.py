@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from driftline.configuration import plans
+from driftline.configuration.schema_registry import SchemaRegistrySection
 from driftline.configuration.secrets import client_secrets, url_secrets
 from driftline.configuration.sections import (
     ApiSection,
@@ -34,7 +35,7 @@ from driftline.configuration.sections import (
     TrafficSection,
     WindowsSection,
 )
-from driftline.configuration.sources import SourceSection
+from driftline.configuration.sources import WITH_REGISTRY, SourceSection
 from driftline.configuration.toml_file import read_values
 from driftline.errors import InvalidSettings
 from monitor.plan import InvalidPlan, Plan
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     store: StoreSection = Field(default_factory=StoreSection)
     api: ApiSection = Field(default_factory=ApiSection)
     models: dict[str, ModelSection] = Field(default_factory=dict)
+    schema_registry: SchemaRegistrySection = Field(default_factory=SchemaRegistrySection)
     sources: list[SourceSection] = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -79,6 +81,11 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"sources of topic {source.topic!r} have different formats or envelopes:"
                     " expected the same ones"
+                )
+            if source.format in WITH_REGISTRY and self.schema_registry.url is None:
+                raise ValueError(
+                    f"the source {source.topic!r} is {source.format}: expected the address of its"
+                    " Schema Registry in schema_registry.url"
                 )
         return self
 
@@ -122,6 +129,9 @@ class Settings(BaseSettings):
         yield from (token.get_secret_value() for token in self.api.tokens)
         yield from client_secrets(self.kafka.client)
         yield from url_secrets(self.store.url)
+        registry = self.schema_registry
+        yield from filter(None, (registry.password, registry.token))
+        yield from url_secrets(registry.url or "")
 
     def topic(self, name: str) -> str:
         """The full name of a topic by its short one.

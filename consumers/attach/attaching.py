@@ -25,6 +25,7 @@ from consumers.messages.times import rfc3339
 from consumers.sources.mapping.mapping import MappedRow
 from consumers.sources.mapping.record_mapper import RecordMapper
 from consumers.sources.mapping.scope import Unmappable
+from consumers.sources.schemas.registry import registry_of
 from driftline.configuration.sources import SourceSection
 from driftline.errors import BadInput
 from driftline.settings import Settings
@@ -48,10 +49,12 @@ class Proposal:
     from_ms: int
     until_ms: int
 
-    def lines(self, most: int) -> Iterator[str]:
+    def lines(self, settings: Settings, most: int) -> Iterator[str]:
         """The tables, and rows as they would be read."""
+        registry = registry_of(settings.schema_registry)
         for table, sample in zip(self.tables, self.samples, strict=True):
-            trial = MappingTrial(RecordMapper([SourceSection(**table)]), sample.records)
+            mapper = RecordMapper([SourceSection(**table)], registry)
+            trial = MappingTrial(mapper, sample.records)
             yield f"{sample.topic}: {span_line(sample.records)}"
             yield from ["", *sources_toml(table).splitlines(), ""]
             yield from [*trial.lines(most), ""]
@@ -77,7 +80,7 @@ class Proposal:
 
 def _all_rows(settings: Settings, source: SourceSection) -> Iterator[MappedRow]:
     """Of the records in the topic; ``ingest`` makes dead letters of those that do not fit."""
-    mapper = RecordMapper([source])
+    mapper = RecordMapper([source], registry_of(settings.schema_registry))
     with TopicReader(settings, settings.short_topic(source.topic)) as reader:
         for record in reader.records():
             with suppress(Undecodable, Unmappable):

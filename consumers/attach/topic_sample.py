@@ -2,59 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from consumers.kafka.topic_reader import TopicReader
 from consumers.messages.records import Record
-from consumers.sources.mapping.formats import cloud_event, decode_json
+from consumers.sources.documents import Decode
+from consumers.sources.mapping.formats import cloud_events, decoder_of, json_document
+from consumers.sources.schemas.decoding import schema_decoder
+from consumers.sources.schemas.registry import registry_of
+from driftline.configuration.sources import WITH_REGISTRY
 from driftline.errors import BadInput
 from driftline.settings import Settings
 from producers.contract.records import Undecodable
 
-CLOUD_EVENTS = "cloudevents"
+CLOUD_EVENTS = {"envelope": "cloudevents"}
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSample:
-    """``documents`` are those of the records that are JSON; ``envelope`` as in ``[[sources]]``."""
+    """``documents`` are those of the records that can be read; ``how`` as in ``[[sources]]``."""
 
     topic: str
     records: Sequence[Record]
     documents: Sequence[Any]
-    envelope: str | None
+    how: Mapping[str, str]  # ``format`` and ``envelope``
 
     @property
     def table(self) -> dict[str, Any]:
         """What a table of the topic has in any case."""
-        envelope = {} if self.envelope is None else {"envelope": self.envelope}
-        return {"topic": self.topic} | envelope
+        return {"topic": self.topic, **self.how}
 
 
 def sample_of(settings: Settings, topic: str, most: int) -> TopicSample:
-    """Of about ``most`` records. Raises ``BadInput`` if there are none, or none is JSON."""
+    """Of about ``most`` records. Raises ``BadInput`` if there are none, or none can be read."""
     with TopicReader(settings, settings.short_topic(topic), last=most) as reader:
         records = list(reader.records())
     if not records:
         raise BadInput(f"{topic} has no records: expected some, to see what they hold")
-    events = _documents(records, lambda record: cloud_event(record.value, lambda: record))
-    if len(events) > len(records) / 2:
-        return TopicSample(topic, records, events, CLOUD_EVENTS)
-    documents = _documents(records, lambda record: decode_json(record.value))
-    if not documents:
-        raise BadInput(
-            f"no record of {topic} is JSON, which is the only format that is read so far:"
-            f" the first one begins {(records[0].value or b'')[:20]!r}"
-        )
-    return TopicSample(topic, records, documents, None)
+    for how, decode in _ways(settings, topic):
+        documents = _documents(records, decode)
+        if len(documents) > (len(records) / 2 if how == CLOUD_EVENTS else 0):
+            return TopicSample(topic, records, documents, how)
+    raise BadInput(_unread(settings, topic, records[0]))
 
 
-def _documents(records: Sequence[Record], decode: Callable[[Record], Any]) -> list[Any]:
+def _ways(settings: Settings, topic: str) -> Iterator[tuple[Mapping[str, str], Decode]]:
+    """Those in which records may be read, the first choice first."""
+    registry = registry_of(settings.schema_registry)
+    for source in settings.sources:
+        if source.topic == topic:
+            yield {"format": source.format}, decoder_of(source, registry)
+            return
+    yield CLOUD_EVENTS, cloud_events(json_document)
+    yield {}, json_document
+    for format_ in WITH_REGISTRY if registry is not None else ():
+        yield {"format": format_}, schema_decoder(format_, registry)
+    yield {"format": "json-schema"}, schema_decoder("json-schema", None)
+
+
+def _unread(settings: Settings, topic: str, record: Record) -> str:
+    need = "" if settings.schema_registry.url else ", or Avro or Protobuf with schema_registry.url"
+    return (
+        f"no record of {topic} can be read: expected JSON{need};"
+        f" the first one begins {(record.value or b'')[:20]!r}"
+    )
+
+
+def _same(record: Record) -> Record:
+    return record
+
+
+def _documents(records: Sequence[Record], decode: Decode) -> list[Any]:
     found = []
     for record in records:
-        try:
-            found.append(decode(record))
-        except Undecodable:
-            continue
+        with suppress(Undecodable):
+            found.append(decode(record.value, partial(_same, record)))
     return found

@@ -45,9 +45,9 @@ def inspect(settings: Settings, topic: str, records: int) -> None:
     sample = sample_of(settings, topic, records)
     _print([span_line(sample.records)])
     if others := len(sample.records) - len(sample.documents):
-        _print([f"{others:,} of them are not JSON"])
+        _print([f"{others:,} of them cannot be read"])
     _print([f"  {'path':<40} {'kind':<8} {'records':>7}  values", *path_lines(sample.documents)])
-    mapper = mappers_by_topic(settings.sources).get(topic)
+    mapper = mappers_by_topic(settings).get(topic)
     if mapper is None:
         _print([f"{topic} is not in [[sources]]: driftline attach proposes a table of it"])
     else:
@@ -86,7 +86,7 @@ def attach(context: click.Context, /, records: int, **given: Any) -> None:
     file = Path(context.find_root().params.get("config") or FILE)
     _require_new(settings, given["topic"], given["labels"])
     proposal = proposed(settings, records, given)
-    _print(proposal.lines(SHOWN))
+    _print(proposal.lines(settings, SHOWN))
     if not given["yes"]:
         click.confirm(f"Write this to {file}, and read the reference?", abort=True)
     reference = proposal.reference(settings)

@@ -12,7 +12,7 @@ from consumers.kafka.topic_reader import TopicReader
 from consumers.messages.reading import UnreadableMessage
 from consumers.messages.records import Record
 from consumers.processes.outages import Missing
-from driftline.errors import DatabaseUnavailable, DiskFull, Trouble
+from driftline.errors import DatabaseUnavailable, DiskFull, SchemaRegistryUnavailable, Trouble
 from driftline.settings import Settings
 
 ROOM_BYTES = 8_000_000  # that must be writable before a worker goes on
@@ -25,6 +25,7 @@ class Needs:
     def __init__(self, settings: Settings, kafka: Outage) -> None:
         self._settings, self._kafka = settings, kafka
         self._database = Outage("the database")
+        self._registry = Outage("the Schema Registry")
         self._state = Outage("state that this release can read")
         self._disk = Outage(f"room on the disk of {settings.state.directory}")
 
@@ -38,6 +39,8 @@ class Needs:
         if isinstance(error, DiskFull) or (isinstance(error, OSError) and error.errno in _FULL):
             directory = self._settings.state.directory
             return Missing(self._disk, str(error), lambda: has_room(directory))
+        if isinstance(error, SchemaRegistryUnavailable):
+            return Missing(self._registry, str(error), self._registry_answers)
         if isinstance(error, UnreadableMessage):
             record = error.record
             return Missing(self._state, str(error), lambda: self._is_replaced(record))
@@ -53,6 +56,12 @@ class Needs:
         except Trouble:  # Kafka is away meanwhile
             return False
         return newest != record.offset
+
+    def _registry_answers(self) -> bool:
+        from consumers.sources.schemas.registry import registry_of
+
+        registry = registry_of(self._settings.schema_registry)
+        return registry is None or registry.answers()
 
     def _database_answers(self) -> bool:
         from consumers.database.database import Database

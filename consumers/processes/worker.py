@@ -158,7 +158,7 @@ def _role(
 ) -> Role:
     plan_of = _plans(settings)
     if name == INGEST:
-        mappers = mappers_by_topic(settings.sources)
+        mappers = mappers_by_topic(settings)
         by_name = {settings.short_topic(topic): mapper for topic, mapper in mappers.items()}
         return Ingest(by_name, client.partitions, _positions(client))
     if name == "aggregate":

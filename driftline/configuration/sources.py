@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from driftline.configuration.json_path import JsonPath
 from driftline.configuration.sections import Section
 
+WITH_REGISTRY = ("avro", "protobuf")  # formats that cannot be read without their schemas
 Constant = str | int | float | bool
 
 
@@ -89,7 +90,11 @@ class SourceSection(Section):
     """
 
     topic: str = Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", description="Name of the topic.")
-    format: Literal["json"] = Field(default="json", description="How records are encoded.")
+    format: Literal["json", "avro", "protobuf", "json-schema"] = Field(
+        default="json",
+        description="How records are encoded. All but `json` begin with the id of a schema, or have"
+        " it in a header; see `[schema_registry]`.",
+    )
     envelope: Literal["cloudevents"] | None = Field(
         default=None,
         description="`cloudevents`: the record is an event, in structured or in binary mode; its"

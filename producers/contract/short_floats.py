@@ -36,3 +36,8 @@ def shortest_doubles(short: NDArray[np.floating]) -> NDArray[np.float64]:
     for i in open_.tolist():
         long[i] = float(str(short[i]))
     return long
+
+
+def shortest_double(short: float) -> float:
+    """The same of one 32-bit float, which is given as the double that it is exactly."""
+    return short if short.is_integer() else float(str(np.float32(short)))

@@ -244,3 +244,15 @@ def test_full_and_short_names_of_topics_are_inverse():
         assert settings.topic(settings.short_topic(full)) == full
     assert settings.short_topic("driftline.alerts") == "alerts"
     assert settings.short_topic("orders") == "topic:orders"
+
+
+def test_secrets_of_the_schema_registry_are_known_to_the_logs(write):
+    write('[schema_registry]\nurl = "https://me:hunter22@r"\npassword = "pass2"\ntoken = "tok3n"')
+    settings = load_settings()
+    assert {"hunter22", "pass2", "tok3n"} <= set(settings.secrets())
+    assert "hunter22" not in repr(settings)
+
+
+def test_avro_needs_the_address_of_a_registry(write):
+    write('[[sources]]\ntopic = "t"\nformat = "avro"\nmodel = "$.m"\nfeatures = "$.f"')
+    assert "in schema_registry.url" in error_message()

@@ -249,10 +249,10 @@ def is_free(port: int) -> bool:
 
 def _java_command() -> list[str]:
     logging = "-Dlog4j2.configurationFile=log4j2.properties"
-    return [_java(), "-Xms256m", "-Xmx512m", logging, "-cp", f"{_jars()}/*"]
+    return [java(), "-Xms256m", "-Xmx512m", logging, "-cp", f"{_jars()}/*"]
 
 
-def _java() -> str:
+def java() -> str:
     """A Java of at least 17, found by running it."""
     home = os.environ.get("JAVA_HOME")
     for candidate in (f"{home}/bin/java", "java") if home else ("java",):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from consumers.sources.mapping.scope import Reader, Scope, Unmappable, path_reader
+from consumers.sources.mapping.scope import Reader, Scope, Unmappable, path_reader, refuse_bytes
 from driftline.configuration.json_path import Absent
 from driftline.configuration.sources import last_step
 
 Features = dict[str, Any]
 DEEPEST = 20  # inner objects
-_CONTAINERS = {dict, list}
+_NO_FEATURES = {dict, list, bytes}
 
 
 def features_reader(
@@ -36,6 +36,8 @@ def _list_reader(
                 found[name] = read(scope)
             except Absent:
                 found[name] = None
+        if bytes in map(type, found.values()):
+            found = dict(_leaves(found, "", 0, frozenset()))
         return found
 
     return features
@@ -57,21 +59,25 @@ def _subtree_reader(path: str, exclude: frozenset[str]) -> Callable[[Scope], Fea
 
 
 def _flat(found: Features, exclude: frozenset[str]) -> Features:
-    if not _CONTAINERS.isdisjoint(map(type, found.values())):
-        found = dict(_leaves(found, "", 0))
+    if not _NO_FEATURES.isdisjoint(map(type, found.values())):
+        return dict(_leaves(found, "", 0, exclude))
     if exclude:
         return {name: value for name, value in found.items() if name not in exclude}
     return found
 
 
-def _leaves(value: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
-    """The values inside, with their dotted names."""
+def _leaves(
+    value: Any, name: str, depth: int, exclude: frozenset[str]
+) -> Iterator[tuple[str, Any]]:
+    """The values inside, with their dotted names, without those of ``exclude``."""
     if depth > DEEPEST:
         raise Unmappable(f"its features are nested more than {DEEPEST} deep")
     inner = value.items() if isinstance(value, dict) else enumerate(value)
     for key, below in inner:
         at = f"{name}.{key}" if name else str(key)
         if isinstance(below, dict | list):
-            yield from _leaves(below, at, depth + 1)
-        else:
+            yield from _leaves(below, at, depth + 1, exclude)
+        elif at not in exclude:
+            if isinstance(below, bytes):
+                refuse_bytes(f"the feature {at!r}")
             yield at, below

@@ -19,6 +19,7 @@ from consumers.sources.mapping.scope import (
     header_reader,
     key_reader,
     path_reader,
+    refuse_bytes,
 )
 from driftline.configuration.json_path import Absent
 from driftline.configuration.sources import FieldSection
@@ -54,6 +55,8 @@ def optional_reader(spec: FieldSection | None) -> Reader:
             value = find(scope)
         except Absent:
             return spec.value
+        if type(value) is bytes:
+            refuse_bytes(f"the value at {spec.place}")
         return spec.value if value is None else convert(value)
 
     return read

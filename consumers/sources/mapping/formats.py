@@ -1,4 +1,4 @@
-"""Records of other services as documents: objects, arrays, texts, numbers, booleans and None."""
+"""The decoder of a table ``[[sources]]``, by its format and envelope."""
 
 from __future__ import annotations
 
@@ -7,54 +7,51 @@ import binascii
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
 from consumers.messages.reading import content_type
 from consumers.messages.records import Record
+from consumers.sources.documents import Decode, decode_json
+from consumers.sources.schemas.decoding import schema_decoder
+from consumers.sources.schemas.registry import Registry
 from driftline.configuration.sources import SourceSection
-from producers.contract.records import Undecodable, decoded_json
-
-# ``record`` is called only if something outside the value is needed.
-Decode = Callable[[bytes | None, Callable[[], Record]], Any]
+from producers.contract.records import Undecodable
 
 _STRUCTURED = b"application/cloudevents+json"
 _ATTRIBUTE = "ce_"
-_json = msgspec.json.Decoder().decode
 
 
-def decoder_of(source: SourceSection) -> Decode:
-    """It raises ``Undecodable``."""
-    return cloud_event if source.envelope == "cloudevents" else _json_document
+def decoder_of(source: SourceSection, registry: Registry | None = None) -> Decode:
+    """It raises ``Undecodable``, and ``SchemaRegistryUnavailable``.
+
+    Raises ``InvalidSettings`` if the format needs what is not installed.
+    """
+    decode = json_document if source.format == "json" else schema_decoder(source.format, registry)
+    return cloud_events(decode) if source.envelope == "cloudevents" else decode
 
 
-def decode_json(value: bytes | None) -> Any:
-    """Raises ``Undecodable``."""
-    try:
-        return decoded_json(_json, value)
-    except msgspec.ValidationError as error:  # a number beyond all doubles
-        raise Undecodable(f"not JSON: {error}") from None
-
-
-def _json_document(value: bytes | None, _: Callable[[], Record]) -> Any:
+def json_document(value: bytes | None, _: Callable[[], Record]) -> Any:
     return decode_json(value)
 
 
-def cloud_event(value: bytes | None, record: Callable[[], Record]) -> Mapping[str, Any]:
-    """An event of either mode of CloudEvents' Kafka binding, as one object.
+def cloud_events(decode: Decode) -> Decode:
+    """Events of either mode of CloudEvents' Kafka binding, as one object each.
 
-    Raises ``Undecodable``.
+    In structured mode an event is JSON, in binary mode its data are what ``decode`` reads.
     """
-    headers = record().headers
-    if (content_type(headers) or b"").startswith(_STRUCTURED):
+
+    def event(value: bytes | None, record: Callable[[], Record]) -> Mapping[str, Any]:
+        headers = record().headers
+        if (content_type(headers) or b"").startswith(_STRUCTURED):
+            return _structured(decode_json(value))
+        attributes = {
+            name.removeprefix(_ATTRIBUTE): (text or b"").decode(errors="replace")
+            for name, text in headers
+            if name.startswith(_ATTRIBUTE)
+        }
+        if "specversion" in attributes:
+            return {**attributes, "data": decode(value, record)}
         return _structured(decode_json(value))
-    attributes = {
-        name.removeprefix(_ATTRIBUTE): (text or b"").decode(errors="replace")
-        for name, text in headers
-        if name.startswith(_ATTRIBUTE)
-    }
-    if "specversion" in attributes:
-        return {**attributes, "data": decode_json(value)}
-    return _structured(decode_json(value))
+
+    return event
 
 
 def _structured(event: Any) -> Mapping[str, Any]:

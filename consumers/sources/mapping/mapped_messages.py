@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
+from math import isinf
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -84,10 +85,20 @@ def _prediction(row: MappedPrediction) -> Mapping[str, Any]:
         "time": row.time_ms,
         "model": row.model,
         "version": row.version,
-        "features": row.features,
+        "features": _with_infinite_texts(row.features),
     }
     outputs = {"score": row.score, "prediction": row.prediction, "scores": row.scores}
     return found | {name: value for name, value in outputs.items() if value is not None}
+
+
+def _with_infinite_texts(features: Mapping[str, Any]) -> Mapping[str, Any]:
+    """JSON has no infinite numbers. They are of a wrong type, as they are in Arrow, not missing."""
+    if not any(isinstance(value, float) and isinf(value) for value in features.values()):
+        return features
+    return {
+        name: str(value) if isinstance(value, float) and isinf(value) else value
+        for name, value in features.items()
+    }
 
 
 def _label(row: MappedLabel) -> Mapping[str, Any]:

@@ -9,7 +9,9 @@ from consumers.sources.mapping.formats import decoder_of
 from consumers.sources.mapping.mapped_messages import json_bytes
 from consumers.sources.mapping.mapping import MappedRow, SourceMapping
 from consumers.sources.mapping.scope import Unmappable
+from consumers.sources.schemas.registry import Registry, registry_of
 from driftline.configuration.sources import SourceSection
+from driftline.settings import Settings
 
 SMALL_BYTES = 8_000  # a record of this size makes no row that is too large
 MOST_ROW_BYTES = 1_000_000
@@ -18,8 +20,8 @@ MOST_ROW_BYTES = 1_000_000
 class RecordMapper:
     """``sources`` have one topic, and so one format."""
 
-    def __init__(self, sources: Sequence[SourceSection]) -> None:
-        self._decode = decoder_of(sources[0])
+    def __init__(self, sources: Sequence[SourceSection], registry: Registry | None = None) -> None:
+        self._decode = decoder_of(sources[0], registry)
         self._mappings = [SourceMapping(source) for source in sources]
 
     def rows_of(self, record: Record) -> Sequence[MappedRow] | None:
@@ -47,9 +49,10 @@ def _require_sendable(rows: Sequence[MappedRow]) -> None:
         )
 
 
-def mappers_by_topic(sources: Sequence[SourceSection]) -> Mapping[str, RecordMapper]:
-    """By the full name of the topic."""
+def mappers_by_topic(settings: Settings) -> Mapping[str, RecordMapper]:
+    """By the full name of the topic. Raises ``InvalidSettings``."""
     by_topic: dict[str, list[SourceSection]] = {}
-    for source in sources:
+    for source in settings.sources:
         by_topic.setdefault(source.topic, []).append(source)
-    return {topic: RecordMapper(of_topic) for topic, of_topic in by_topic.items()}
+    registry = registry_of(settings.schema_registry)
+    return {topic: RecordMapper(of_topic, registry) for topic, of_topic in by_topic.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from consumers.messages.records import Record
 from driftline.configuration.json_path import Absent, JsonPath
@@ -23,6 +23,10 @@ Reader = Callable[[Scope], Any]  # raises ``Absent``
 
 class Unmappable(ValueError):
     """A record does not fit the mapping of its topic. The message is one sentence."""
+
+
+def refuse_bytes(what: str) -> NoReturn:
+    raise Unmappable(f"{what} is bytes: expected a text, a number or a boolean")
 
 
 def path_reader(text: str) -> Reader:

@@ -15,7 +15,7 @@ from consumers.messages.reading import UnreadableMessage
 from consumers.messages.records import Record
 from consumers.processes import needs
 from consumers.processes.needs import Needs
-from driftline.errors import DiskFull
+from driftline.errors import DiskFull, SchemaRegistryUnavailable
 from driftline.settings import load_settings
 from producers.kafka.errors import MissingTopic
 
@@ -116,3 +116,10 @@ def test_the_database_is_back_when_its_tables_can_be_read(found, tmp_path):
     assert not missing.is_back()
     (tmp_path / "folder").mkdir()
     assert missing.is_back()
+
+
+def test_a_schema_registry_is_asked_whether_it_is_back(found):
+    """Without an address there is none to wait for."""
+    missing = found.missing(SchemaRegistryUnavailable("it does not answer"))
+    assert missing is not None
+    assert (missing.outage.name, missing.is_back()) == ("the Schema Registry", True)

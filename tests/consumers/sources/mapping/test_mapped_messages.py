@@ -134,6 +134,13 @@ def _whole(text: str) -> str:
     return text.replace("<class 'int'>", "<class 'float'>").replace(".0)", ")")
 
 
+@pytest.mark.parametrize("count", [1, FEWEST_ROWS])
+def test_an_infinite_feature_is_not_missing_in_either_form(count: int):
+    """JSON, which has no such numbers, says it as a text."""
+    rows = [prediction(i, features={"x": float("inf")}) for i in range(count)]
+    assert {float(row["features"]["x"]) for row in documents(sent(rows))} == {float("inf")}
+
+
 def test_labels_are_messages_of_their_own_topic():
     rows = [MappedLabel(f"r{i}", T + i, "mn"[i % 2], i % 2) for i in range(100)]
     messages = sent([*rows, prediction()])

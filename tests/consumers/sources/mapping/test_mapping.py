@@ -11,7 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.messages.records import Headers, Record
-from consumers.sources.mapping.mapping import MappedLabel, MappedPrediction, MappedRow
+from consumers.sources.mapping.mapping import (
+    MappedLabel,
+    MappedPrediction,
+    MappedRow,
+    SourceMapping,
+)
 from consumers.sources.mapping.record_mapper import RecordMapper
 from consumers.sources.mapping.scope import Unmappable
 from driftline.configuration.sources import SourceSection
@@ -239,3 +244,30 @@ def test_what_is_no_cloud_event_is_undecodable():
     for value in (RECORD, ATTRIBUTES | {"data_base64": "?"}, [1]):
         with pytest.raises(Undecodable, match="not a CloudEvent"):
             mapped(CLOUD, value)
+
+
+def test_mapping_refuses_bytes_that_it_would_use():
+    """Of Avro and Protobuf; JSON has none."""
+    document = {"id": "r", "in": {"x": 1.5, "raw": b"\xff"}, "m": "m"}
+    source = {"topic": "t", "model": "$.m", "time": {"value": T}, "features": "$.in"}
+
+    def rows(**more: Any) -> list[MappedRow]:
+        given = record(None)
+        return SourceMapping(SourceSection(**(source | more))).rows(document, lambda: given)
+
+    for features in ("$.in", ["$.in.raw"], {"a": "$.in.raw"}):
+        with pytest.raises(Unmappable, match=r"the feature '(raw|a)' is bytes"):
+            rows(features=features)
+    with pytest.raises(Unmappable, match=r"the value at \$.in.raw is bytes"):
+        rows(id="$.in.raw", exclude=["raw"])
+    (row,) = rows(exclude=["raw"])
+    assert isinstance(row, MappedPrediction)
+    assert row.features == {"x": 1.5}
+
+
+def test_cloud_events_in_binary_mode_have_data_of_the_format():
+    source = SCORED | {"format": "json-schema", "envelope": "cloudevents", "id": "$.id"}
+    source |= {"time": "$.time", "features": "$.data.in", "score": None}
+    headers = [("ce_specversion", b"1.0"), ("ce_id", b"e1"), ("ce_time", b"2023-11-14T22:13:20Z")]
+    row = prediction(source, b'\0\0\0\0\1{"in": {"x": 1}}', headers=headers)
+    assert (row.id, row.time_ms, row.features) == ("e1", T, {"x": 1})
