@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from api.table import Format
 from api.times import Instant
 from monitor.identity import MAX_SEGMENT
+from monitor.plan import DAY
 
 # A query string has no null: a parameter may be omitted, but never null.
 Omittable = SkipJsonSchema[None]
+MAX_RANGE_DAYS = 3_660  # ten years
 _Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 
 
@@ -42,6 +45,17 @@ class SegmentQuery(ModelQuery):
     )
 
 
+def _within_limit(end: int | None, info: ValidationInfo) -> int | None:
+    start = info.data.get("start")
+    days = 0 if start is None or end is None else math.ceil((end - start) / DAY)
+    if days > MAX_RANGE_DAYS:
+        raise ValueError(
+            f"the range from start to end has {days:,} days, and at most {MAX_RANGE_DAYS:,} are"
+            " allowed: ask for parts of it, or omit start or end"
+        )
+    return end
+
+
 class RangeQuery(SegmentQuery):
     """A half-open range of event time."""
 
@@ -49,8 +63,12 @@ class RangeQuery(SegmentQuery):
         None, description="Only windows that start at or after this event time."
     )
     end: Instant | Omittable = Field(
-        None, description="Only windows that end at or before this event time."
+        None,
+        description="Only windows that end at or before this event time, at most"
+        f" {MAX_RANGE_DAYS:,} days after `start`.",
     )
+
+    _within_limit = field_validator("end")(_within_limit)
 
 
 class PageQuery(QueryParameters):
@@ -94,9 +112,10 @@ class AlertsQuery(PageQuery, SegmentQuery):
         None, description="Only incidents that were open at or after this event time."
     )
     end: Instant | Omittable = Field(
-        None, description="Only incidents that opened before this event time."
+        None,
+        description="Only incidents that opened before this event time, at most"
+        f" {MAX_RANGE_DAYS:,} days after `start`.",
     )
-
     state: Literal["open", "resolved"] | Omittable = Field(
         None, description="Only incidents in this state."
     )
@@ -110,6 +129,8 @@ class AlertsQuery(PageQuery, SegmentQuery):
     subject: _Text | Omittable = Field(
         None, description="Only incidents about this subject, such as `data/temp`."
     )
+
+    _within_limit = field_validator("end")(_within_limit)
 
 
 class IncidentsQuery(AlertsQuery):

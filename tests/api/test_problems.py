@@ -16,6 +16,8 @@ from driftline.settings import Settings
 from tests.api.conftest import LOCALHOST
 from tests.consumers.stored import window
 
+TEN_YEARS = "start=2013-04-01T00:00:00Z&end=2023-04-09T00:00:00"
+
 
 def is_problem(answer, status: int, text: str) -> bool:
     body = answer.json()
@@ -40,6 +42,9 @@ def is_problem(answer, status: int, text: str) -> bool:
         ("/drift/data?start=1364774400", "start", "with an offset"),
         ("/drift/data?start=2013-04-31T00:00:00Z", "start", "day"),
         ("/drift/data?end=2013-04-01T00:00:00+02:00", "end", "write %2B for a +"),
+        (f"/drift/data?{TEN_YEARS}.001Z", "end", "has 3,661 days, and at most 3,660 are allowed"),
+        (f"/metrics/history?{TEN_YEARS}.001Z", "end", "ask for parts of it"),
+        (f"/alerts?{TEN_YEARS}.001Z", "end", "omit start or end"),
         ("/drift/data?model=a%00b", "model", "pattern"),
         ("/drift/data?model=", "model", "at least 1 character"),
     ],
@@ -48,6 +53,12 @@ def test_invalid_parameter_is_a_422_that_names_it(client, path, parameter, messa
     answer = client.get(path)
     assert is_problem(answer, 422, message)
     assert [error["parameter"] for error in answer.json()["errors"]] == [parameter]
+
+
+@pytest.mark.usefixtures("watched")
+@pytest.mark.parametrize("path", ["/alerts", "/windows", "/metrics/history", "/drift/data"])
+def test_range_of_ten_years_is_answered(client, path):
+    assert client.get(f"{path}?{TEN_YEARS}Z").status_code == 200
 
 
 @pytest.mark.usefixtures("watched")
