@@ -14,6 +14,7 @@ from api.access import AccessControl
 from api.conditional import KeptAnswers
 from api.events import StreamControl
 from api.head import HeadAsGet
+from api.health import required_roles
 from api.limits import BodyLimit, RequestLimit
 from api.openapi import install_openapi
 from api.problems import install_problem_handlers
@@ -49,6 +50,7 @@ def create_app(
         redirect_slashes=False,  # a redirect would repeat the Host header that the client sent
     )
     app.state.database, app.state.clock_ms = database, clock_ms
+    app.state.required_roles = required_roles(settings)
     app.state.kept = KeptAnswers()
     app.state.streams = streams or StreamControl(most=settings.api.max_streams)
     for routes in (documentation, health, models, incidents, metrics, drift, retraining):

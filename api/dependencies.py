@@ -32,10 +32,15 @@ async def _now_ms(request: Request) -> int:
     return int(request.app.state.clock_ms())
 
 
+async def _required_roles(request: Request) -> tuple[str, ...]:
+    return cast("tuple[str, ...]", request.app.state.required_roles)
+
+
 # One transaction for the whole request. FastAPI passes the request; ``in_snapshot`` and
 # ``conditional`` open the transaction in the thread in which the route runs.
 Snapshot = Annotated[Connection, Depends(_request)]
 NowMs = Annotated[int, Depends(_now_ms)]
+RequiredRoles = Annotated[tuple[str, ...], Depends(_required_roles)]
 NoParameters = Annotated[QueryParameters, Query()]
 
 

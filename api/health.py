@@ -18,6 +18,7 @@ from typing import Any
 from api.answers import Health, LabelCounts, RecordCounts, Worker
 from api.answers.health import WorkerState
 from consumers.messages.times import milliseconds, utc_datetime
+from driftline.settings import Settings
 
 DIFFERENT = (
     "its settings differ from those of most workers: give all of them the same driftline.toml and"
@@ -66,11 +67,20 @@ class WorkerHeartbeat:
         return now_ms - self.received_ms > SILENT_MS
 
 
-def assess(heartbeats: Sequence[WorkerHeartbeat], now_ms: int) -> Health:
+def required_roles(settings: Settings) -> tuple[str, ...]:
+    """``ingest`` is one if there are ``[[sources]]``."""
+    return ("ingest", *REQUIRED_ROLES) if settings.sources else REQUIRED_ROLES
+
+
+def assess(
+    heartbeats: Sequence[WorkerHeartbeat],
+    now_ms: int,
+    required: Sequence[str] = REQUIRED_ROLES,
+) -> Health:
     plan = _usual_plan(heartbeats, now_ms)
     workers = [_worker(heartbeat, heartbeats, now_ms, plan) for heartbeat in heartbeats]
     present = {worker.role for worker in workers}
-    missing = [role for role in REQUIRED_ROLES if role not in present]
+    missing = [role for role in required if role not in present]
     healthy = not missing and all(worker.status in ("ok", "replaced") for worker in workers)
     joins = _label_counts(partition_counts(heartbeats, "join", "joins"))
     sources = {

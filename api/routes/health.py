@@ -7,7 +7,7 @@ from fastapi.responses import PlainTextResponse
 from sqlalchemy import Connection
 
 from api.answers import Health
-from api.dependencies import NoParameters, NowMs, Snapshot, in_snapshot
+from api.dependencies import NoParameters, NowMs, RequiredRoles, Snapshot, in_snapshot
 from api.health import WorkerHeartbeat, assess
 from api.problems import problem_responses
 from api.prometheus import CONTENT_TYPE, FindingsCollector, exposition
@@ -18,9 +18,11 @@ router = APIRouter(tags=["health"], responses=problem_responses(422))
 
 @router.get("/health")
 @in_snapshot
-def health(connection: Snapshot, now_ms: NowMs, _query: NoParameters) -> Health:
+def health(
+    connection: Snapshot, now_ms: NowMs, required: RequiredRoles, _query: NoParameters
+) -> Health:
     """Health of all workers, and counts of all records."""
-    return assess(_heartbeats(connection), now_ms)
+    return assess(_heartbeats(connection), now_ms, required)
 
 
 @router.get("/metrics", response_class=PlainTextResponse)

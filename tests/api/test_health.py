@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from api.health import required_roles
+from driftline.configuration.sources import SourceSection
+from driftline.settings import Settings
 from tests.consumers.stored import NOW, heartbeat
 
 HEALTHY_WITHOUT_JOIN = [heartbeat(role) for role in ("aggregate", "detect", "store")]
@@ -42,6 +45,17 @@ def test_role_that_never_sent_a_heartbeat_is_listed_as_missing(client, feed):
     feed(*HEALTHY[:-1])
     answer = client.get("/health").json()
     assert (answer["status"], answer["missing"]) == ("degraded", ["join"])
+
+
+def test_ingest_is_missing_if_there_are_sources(client, application, feed, monkeypatch):
+    source = SourceSection(topic="scored", model="$.model", features="$.input")
+    required = required_roles(Settings(sources=[source]))
+    monkeypatch.setattr(application.state, "required_roles", required)
+    feed(*HEALTHY)
+    answer = client.get("/health").json()
+    assert (answer["status"], answer["missing"]) == ("degraded", ["ingest"])
+    feed(heartbeat("ingest"))
+    assert client.get("/health").json()["missing"] == []
 
 
 def test_worker_has_its_progress_lag_and_watermark(client, feed):
