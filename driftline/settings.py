@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     models: dict[str, ModelSection] = Field(default_factory=dict)
     schema_registry: SchemaRegistrySection = Field(default_factory=SchemaRegistrySection)
     sources: list[SourceSection] = Field(default_factory=list)
+    redact: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _formats(self) -> Settings:

@@ -71,6 +71,8 @@ name of the key and exits with code 2 before it does anything else.
   begins with `file:`, for example `file:/run/secrets/token`, it is read from that file, without
   surrounding whitespace. A file that is missing, empty or not text is refused. Tokens, passwords
   and keys are hidden in logs.
+- `redact = ["name", …]`, above all sections, names features of all models whose values never leave
+  `aggregate`: see [deployment](deployment.md#what-must-not-leave).
 - *Settings of one model* are in sections such as `[models."NAME".windows]`. The pane is part of a
   reference profile: after a change of it, register the model again as a new version.
 

@@ -33,6 +33,7 @@ class DeadLetter:
     partition: int | None
     offset: int | None
     truncated: str | None  # hash and length of the whole value; None: the value is complete
+    redacted: str | None = None  # what of the record was not kept
 
     @classmethod
     def from_record(cls, record: Record) -> DeadLetter:
@@ -49,6 +50,7 @@ class DeadLetter:
             _integer(added.get("partition")),
             _integer(added.get("offset")),
             added.get("truncated"),
+            added.get("redacted"),
         )
 
     @property
@@ -60,6 +62,8 @@ class DeadLetter:
         """Why it cannot be sent again; None if it can."""
         if self.truncated is not None:
             return f"only the first part of the value was kept ({self.truncated})"
+        if self.redacted is not None:
+            return f"what the setting 'redact' names was not kept ({self.redacted})"
         if not is_source(self.topic) and self.topic != JOINS:
             return f"its headers name no source topic, but {self.topic!r}"
         return None
@@ -71,8 +75,11 @@ class DeadLetter:
         )
 
 
-def dead_letter_message(record: Record, reason: str, error: str, row: int | None = None) -> Message:
+def dead_letter_message(
+    record: Record, reason: str, error: str, row: int | None = None, hidden: str | None = None
+) -> Message:
     """The record byte for byte, with the reason. ``row``: its position in a record of several.
+    ``hidden``: what of it was not kept, see ``redaction``.
 
     Of a record over ``MAX_BYTES``, the first part of the value is kept with a hash of the whole.
     """
@@ -83,6 +90,7 @@ def dead_letter_message(record: Record, reason: str, error: str, row: int | None
         ("driftline.partition", str(record.partition).encode()),
         ("driftline.offset", str(record.offset).encode()),
         *([] if row is None else [("driftline.row", str(row).encode())]),
+        *([] if hidden is None else [("driftline.redacted", hidden.encode())]),
     ]
     key, value, received = record.key, record.value, _received(record)
     rest = len(key or b"") + sum(len(name.encode()) + len(text or b"") for name, text in received)

@@ -29,6 +29,7 @@ def dead_letter_document(letter: DeadLetter, *, sent_back: bool | None) -> Mappi
         "partition": letter.partition,
         "offset": letter.offset,
         "truncated": letter.truncated,
+        "redacted": letter.redacted,
         "sent_back": sent_back,
         **_text_or_base64("key", record.key),
         **_text_or_base64("value", record.value),

@@ -160,12 +160,13 @@ def _role(
     if name == INGEST:
         mappers = mappers_by_topic(settings)
         by_name = {settings.short_topic(topic): mapper for topic, mapper in mappers.items()}
-        return Ingest(by_name, client.partitions, _positions(client))
+        return Ingest(by_name, client.partitions, _positions(client), redacts=bool(settings.redact))
     if name == "aggregate":
         positions = _positions(client)
         versions = VersionTable(settings)
         versions.all()
-        return Aggregate(profiles, plan_of, client.partitions, positions, versions)
+        own = (positions, versions, settings.redact)
+        return Aggregate(profiles, plan_of, client.partitions, *own)
     if name == "retrain":
         return Retrain()
     directory = _directory(settings, client, name)

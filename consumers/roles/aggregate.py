@@ -9,7 +9,7 @@ written to ``positions`` in the transaction of a batch, so both are exact after 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumers.dead_letters.dead_letter import dead_letter_message, row_as_record
+from consumers.dead_letters.redaction import redacted
 from consumers.messages.positions import SourceKey
 from consumers.messages.reading import UnreadableMessage
 from consumers.messages.records import (
@@ -74,6 +75,7 @@ class _SourceBatch:
     validator: SourceValidator
     partitions: dict[TopicPartition, PartitionBatch]
     retired: Container[tuple[str, str]]  # versions whose rows do not count any more
+    redact: Collection[str]  # features whose values are not passed on
     dead_letters: list[Message] = field(default_factory=list)
 
     def accepted(
@@ -92,16 +94,18 @@ class _SourceBatch:
         partition.counts["received"] += len(decoded)
         for rejected in sorted(decoded.rejected, key=lambda row: (row.record, row.row)):
             partition.dead[rejected.reason] += 1
-            self.dead_letters.append(_dead_letter(block.record(rejected.record), rejected))
+            record = block.record(rejected.record)
+            self.dead_letters.append(_dead_letter(record, rejected, self.redact))
         return decoded.columns
 
 
-def _dead_letter(record: Record, rejected: RejectedRow) -> Message:
+def _dead_letter(record: Record, rejected: RejectedRow, redact: Collection[str]) -> Message:
     """Of the record, or of its row as JSON if it holds several."""
-    if rejected.value is None:
-        return dead_letter_message(record, rejected.reason, rejected.error)
-    row = row_as_record(record, rejected.value)
-    return dead_letter_message(row, rejected.reason, rejected.error, rejected.row)
+    is_row = rejected.value is not None
+    given = row_as_record(record, rejected.value or b"") if is_row else record
+    kept, hidden = redacted(given, redact)
+    row = rejected.row if is_row else None
+    return dead_letter_message(kept, rejected.reason, rejected.error, row, hidden)
 
 
 class Versions(Lives, Protocol):
@@ -118,14 +122,17 @@ class Aggregate:
 
     reads = (PREDICTIONS, LABELS)
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - collaborators, and one setting
         self,
         profiles: Profiles,
         plan_of: Callable[[str], Plan],
         partitions: Callable[[str], int],
         positions: Positions,
         versions: Versions,
+        redact: Collection[str] = (),
     ) -> None:
+        """``redact``: features whose values stay here."""
+        self._redact = frozenset(redact)
         self._profiles, self._plan_of, self._partitions = profiles, plan_of, partitions
         self._positions, self._versions = OwnedPositions(positions), versions
         self._idle: set[TopicPartition] = set()
@@ -192,7 +199,7 @@ class Aggregate:
             for source in batch.next_offsets
         }
         validator = SourceValidator(self._profiles, self._plan_of, self._json)
-        return _SourceBatch(validator, partitions, retired)
+        return _SourceBatch(validator, partitions, retired, self._redact)
 
     def _lost(self, blocks: Iterable[RecordBlock], batch: _SourceBatch) -> Iterable[Message]:
         """Count the records that were deleted before they were read."""
@@ -254,7 +261,7 @@ class Aggregate:
         if not len(rows):
             return
         part = np.where(late, PARTS.index(Part.LATE), PARTS.index(Part.ON_TIME))
-        summaries = count_data(rows.schema, rows, part)
+        summaries = count_data(rows.schema, rows, part, self._redact)
         yield from summary_messages(rows.schema.model, summaries, self._partitions("summaries"))
         life = self._versions.life(*rows.key)
         yield from prediction_messages(rows, late, life, self._partitions("joins"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from consumers.dead_letters.dead_letter import dead_letter_message
+from consumers.dead_letters.redaction import without_value
 from consumers.messages.records import (
     Batch,
     CommittedOffset,
@@ -37,14 +38,20 @@ _REFUSED = (Undecodable, Unmappable)
 
 
 class Ingest:
-    """``mappers`` maps the records of each topic, by its short name."""
+    """``mappers`` maps the records of each topic, by its short name.
+
+    ``redacts``: dead letters have no value, because a feature that is redacted may be in it.
+    """
 
     def __init__(
         self,
         mappers: Mapping[str, RecordMapper],
         partitions: Callable[[str], int],
         positions: Positions,
+        *,
+        redacts: bool = False,
     ) -> None:
+        self._redacts = redacts
         self._mappers, self._partitions = mappers, partitions
         self._positions = OwnedPositions(positions)
 
@@ -105,9 +112,13 @@ class Ingest:
                 except _REFUSED as error:
                     reason = "unmappable" if isinstance(error, Unmappable) else "undecodable"
                     partition.dead[reason] += 1
-                    yield dead_letter_message(block.record(i), reason, str(error))
+                    yield self._dead_letter(block.record(i), reason, str(error))
             partition.counts["rows"] += len(rows)
             yield from self._messages(rows, block.source.partition)
+
+    def _dead_letter(self, record: Record, reason: str, error: str) -> Message:
+        kept, hidden = without_value(record) if self._redacts else (record, None)
+        return dead_letter_message(kept, reason, error, hidden=hidden)
 
     def _rows(self, block: RecordBlock, i: int, partition: PartitionBatch) -> Sequence[MappedRow]:
         mapper = self._mappers[block.source.topic]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -17,6 +17,8 @@ from monitor.counts.task import Labelled, Weighted
 from monitor.counts.values import Coded, Column, Read, given, missing
 
 T = TypeVar("T")
+
+REDACTED = "(redacted)"  # instead of the texts of unseen categories
 
 
 class Rows(Protocol):
@@ -43,8 +45,11 @@ class Rows(Protocol):
 Parts = NDArray[np.object_] | NDArray[np.int64]  # each a ``Part``, or its position in ``PARTS``
 
 
-def count_data(schema: Schema, rows: Rows, part: Parts) -> list[Summary]:
-    """One summary for each pane and part of ``rows``; ``part`` has shape (n,).
+def count_data(
+    schema: Schema, rows: Rows, part: Parts, redact: Collection[str] = ()
+) -> list[Summary]:
+    """One summary for each pane and part of ``rows``; ``part`` has shape (n,). Of the features in
+    ``redact``, unseen categories are counted without their texts.
 
     A feature of the schema that the rows lack counts as missing. A feature that only the rows have
     is not counted, but listed under the name ``unknown`` with the number of rows that have it.
@@ -66,7 +71,8 @@ def count_data(schema: Schema, rows: Rows, part: Parts) -> list[Summary]:
         _put(cells, f"{kind}/{name}", tallied.values)
         _put(cells, f"quality/{name}", tallied.quality)
         _put(cells, f"rarer/{name}", tallied.rarer)
-        _put(names, f"unseen/{name}", tallied.unseen)
+        unseen = tallied.unseen
+        _put(names, f"unseen/{name}", list(map(_nameless, unseen)) if name in redact else unseen)
     _put(names, "unknown", _unknown(schema, rows, group, groups))
     return [
         Summary(schema.model, schema.version, pane_ms, part_of, cells[i], add_names([names[i]]))
@@ -196,6 +202,10 @@ def _unknown(
             for g, count in zip(present.tolist(), rows_each.tolist(), strict=True):
                 unknown[g][shortened(name)] = unknown[g].get(shortened(name), 0) + count
     return unknown
+
+
+def _nameless(texts: Mapping[str, int]) -> dict[str, int]:
+    return {REDACTED: sum(texts.values())} if texts else {}
 
 
 def _put(into: Sequence[dict[str, T]], name: str, values: Sequence[T]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from fastapi.testclient import TestClient
 
-from api.health import required_roles
+from api.app import create_app
 from driftline.configuration.sources import SourceSection
 from driftline.settings import Settings
 from tests.consumers.stored import NOW, heartbeat
@@ -47,15 +48,15 @@ def test_role_that_never_sent_a_heartbeat_is_listed_as_missing(client, feed):
     assert (answer["status"], answer["missing"]) == ("degraded", ["join"])
 
 
-def test_ingest_is_missing_if_there_are_sources(client, application, feed, monkeypatch):
+def test_ingest_is_missing_if_there_are_sources(reader, feed):
     source = SourceSection(topic="scored", model="$.model", features="$.input")
-    required = required_roles(Settings(sources=[source]))
-    monkeypatch.setattr(application.state, "required_roles", required)
+    app = create_app(reader, Settings(sources=[source]), clock_ms=lambda: NOW)
     feed(*HEALTHY)
-    answer = client.get("/health").json()
-    assert (answer["status"], answer["missing"]) == ("degraded", ["ingest"])
-    feed(heartbeat("ingest"))
-    assert client.get("/health").json()["missing"] == []
+    with TestClient(app, "http://localhost") as client:
+        answer = client.get("/health").json()
+        assert (answer["status"], answer["missing"]) == ("degraded", ["ingest"])
+        feed(heartbeat("ingest"))
+        assert client.get("/health").json()["missing"] == []
 
 
 def test_worker_has_its_progress_lag_and_watermark(client, feed):

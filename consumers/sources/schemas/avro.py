@@ -35,7 +35,7 @@ def avro_decoder(schema: Schema) -> Callable[[bytes], Any]:
             fastavro.parse_schema(_loaded(text), known)
         parsed = fastavro.parse_schema(_loaded(schema.text), known)
     except Exception as error:  # whatever fastavro raises for a schema from outside
-        raise Undecodable(f"its Avro schema is not valid: {error!r}") from None
+        raise Undecodable(f"its Avro schema is not valid: {_sentence(error)}") from None
         # The compiled reader ends the process when a value that contains itself is too deep.
     is_recursive = _is_recursive(parsed, known, ())
     read = _read_py.schemaless_reader if is_recursive else fastavro.schemaless_reader
@@ -45,12 +45,17 @@ def avro_decoder(schema: Schema) -> Callable[[bytes], Any]:
         try:
             found = read(file, parsed, None)
         except Exception as error:  # whatever it raises for bytes from outside
-            raise Undecodable(f"not Avro of its schema: {error!r:.200}") from None
+            raise Undecodable(f"not Avro of its schema: {_sentence(error)}") from None
         if file.tell() < len(data):
             raise Undecodable(f"not Avro of its schema: {len(data) - file.tell()} bytes are left")
         return found
 
     return decode
+
+
+def _sentence(error: Exception) -> str:
+    """Without the bytes, which some of them hold."""
+    return f"{type(error).__name__}: {str(error)[:200]}"
 
 
 def _loaded(text: str) -> Any:

@@ -986,3 +986,26 @@ def test_markers_of_transactions_are_not_lost_records():
     log.commit({}, Output([Message("predictions", b"", prediction(id="4"), 0)]))
     worker.work()
     assert position(log, P0).counts.get("lost", 0) == 0
+
+
+# -- redacted features -------------------------------------------------------------------------
+
+
+def test_values_of_redacted_features_stay_in_aggregate():
+    """Unseen categories, rejected rows, and rows that nobody can read."""
+    log = new_log()
+    unseen = prediction(features={"x": 1.0, "c": "Bob"})
+    wrong = prediction(score="x", features={"c": "Bob"})
+    send(log, (P0, unseen), (P0, unseen), (P0, wrong), (P0, b'{"c": "Bob"'))
+    made = (table(), constant(plan()), log.partitions, positions_of(log), VersionStates())
+    role = Aggregate(*made, ["c"])
+    Worker(role, log, SOURCES).work()
+    (summary,) = summaries(log.all("summaries"))
+    assert summary.names["unseen/c"] == {"(redacted)": 2}
+    assert [(r.value, headers(r)["driftline.redacted"]) for r in dead_letters(log)] == [
+        (prediction(score="x", features={"c": None}).replace(b" ", b""), "c"),
+        (None, "the value"),
+    ]
+    for topic in ("summaries", "joins", "positions"):
+        for record in log.all(topic):
+            assert "Bob" not in repr(record)

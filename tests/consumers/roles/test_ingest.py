@@ -116,6 +116,17 @@ def test_a_dead_letter_of_ingest_is_sent_back_to_its_topic():
     assert letter.original() == Message(TOPIC, b"key", score(3, id=None), 1, [])
 
 
+def test_dead_letters_have_no_value_if_features_are_redacted():
+    log = new_log()
+    send(log, score(3, id=None, name="Bob"), b"Bob", None)
+    mappers = {TOPIC: RecordMapper([SCORES, OUTCOMES])}
+    Worker(Ingest(mappers, log.partitions, positions_of(log), redacts=True), log, [S0, S1]).work()
+    letters = list(map(DeadLetter.from_record, log.all("dead-letters")))
+    assert [letter.record.value for letter in letters] == [None] * 3
+    assert [letter.redacted for letter in letters] == ["the value", "the value", None]
+    assert not any(b"Bob" in (text or b"") for at in letters for _, text in at.record.headers)
+
+
 def test_rows_of_a_partition_stay_in_one():
     log = Log(**{**dict.fromkeys(("predictions", "labels"), 2), "positions": 2, TOPIC: 5})
     for number in range(5):
