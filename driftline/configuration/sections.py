@@ -46,6 +46,11 @@ class KafkaSection(Section):
         description="Protocol of the consumer groups; `consumer` is that of KIP-848, for which the"
         " broker decides about sessions and assignments (Kafka 4 or later).",
     )
+    oauth_cb: str | None = Field(
+        default=None,
+        pattern=r"^[\w.]+:\w+$",
+        description="`module:function` that returns a token for OAUTHBEARER; see `deployment.md`.",
+    )
     client: Annotated[dict[str, Secret], BeforeValidator(with_dotted_keys)] = Field(
         default_factory=dict,
         repr=False,

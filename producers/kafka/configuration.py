@@ -12,14 +12,20 @@ from confluent_kafka import KafkaException
 from driftline.errors import InvalidSettings
 from driftline.settings import Settings
 from producers.kafka.errors import reason
+from producers.kafka.oauth import oauth_callback
 
 LIBRDKAFKA = logging.getLogger("librdkafka")
 
 
 def client_config(settings: Settings, required: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of a client. ``required`` overrides what the user has configured."""
-    servers = settings.kafka.bootstrap_servers
-    return {**settings.kafka.client, "bootstrap.servers": servers, "logger": LIBRDKAFKA, **required}
+    """The configuration of a client. ``required`` overrides what the user has configured.
+
+    Raises ``InvalidSettings`` if ``kafka.oauth_cb`` is no function.
+    """
+    own: dict[str, Any] = {"bootstrap.servers": settings.kafka.bootstrap_servers}
+    if settings.kafka.oauth_cb is not None:
+        own["oauth_cb"] = oauth_callback(settings.kafka.oauth_cb)
+    return {**settings.kafka.client, **own, "logger": LIBRDKAFKA, **required}
 
 
 def groupless_reader_config(settings: Settings) -> dict[str, Any]:
