@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from driftline.configuration.json_path import JsonPath
 from driftline.configuration.sections import Section
 
+INFERENCE_LOGS = ("kserve-v2", "mlflow")  # envelopes that hold rows
 WITH_REGISTRY = ("avro", "protobuf")  # formats that cannot be read without their schemas
 Constant = str | int | float | bool
 
@@ -95,10 +96,11 @@ class SourceSection(Section):
         description="How records are encoded. All but `json` begin with the id of a schema, or have"
         " it in a header; see `[schema_registry]`.",
     )
-    envelope: Literal["cloudevents"] | None = Field(
+    envelope: Literal["cloudevents", "kserve-v2", "mlflow"] | None = Field(
         default=None,
         description="`cloudevents`: the record is an event, in structured or in binary mode; its"
-        " attributes are `$.id`, `$.time`, `$.type`, …, its payload `$.data`.",
+        " attributes are `$.id`, `$.time`, `$.type`, …, its payload `$.data`. `kserve-v2`,"
+        " `mlflow`: a log with request and response, whose rows have `@.inputs` and `@.outputs`.",
     )
     where: dict[str, list[Constant]] = Field(
         default_factory=dict,

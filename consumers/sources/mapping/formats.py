@@ -10,6 +10,7 @@ from typing import Any
 from consumers.messages.reading import content_type
 from consumers.messages.records import Record
 from consumers.sources.documents import Decode, decode_json
+from consumers.sources.mapping.inference_logs import with_rows
 from consumers.sources.schemas.decoding import schema_decoder
 from consumers.sources.schemas.registry import Registry
 from driftline.configuration.sources import SourceSection
@@ -25,7 +26,13 @@ def decoder_of(source: SourceSection, registry: Registry | None = None) -> Decod
     Raises ``InvalidSettings`` if the format needs what is not installed.
     """
     decode = json_document if source.format == "json" else schema_decoder(source.format, registry)
-    return cloud_events(decode) if source.envelope == "cloudevents" else decode
+    if source.envelope == "cloudevents":
+        return cloud_events(decode)
+    return decode if source.envelope is None else _inference_logs(decode, source.envelope)
+
+
+def _inference_logs(decode: Decode, envelope: str) -> Decode:
+    return lambda value, record: with_rows(decode(value, record), envelope)
 
 
 def json_document(value: bytes | None, _: Callable[[], Record]) -> Any:

@@ -17,7 +17,7 @@ from consumers.sources.mapping.fields import (
 )
 from consumers.sources.mapping.scope import Reader, Scope, Unmappable, path_reader
 from driftline.configuration.json_path import Absent, JsonPath
-from driftline.configuration.sources import SourceSection
+from driftline.configuration.sources import INFERENCE_LOGS, SourceSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,8 @@ class SourceMapping:
             (path_reader(path), frozenset(map(_comparable, values)))
             for path, values in source.where.items()
         ]
-        self._rows = None if source.rows is None else JsonPath.parse(source.rows)
+        rows = source.rows or ("$.rows" if source.envelope in INFERENCE_LOGS else None)
+        self._rows = None if rows is None else JsonPath.parse(rows)
         self._since_ms = None if source.since is None else milliseconds(source.since)
         self._row_readers = [
             reader
