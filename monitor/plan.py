@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field, fields
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
+CLEAR = 0.5  # of a limit: a deviation that is no trace of a change
 _UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 
 
@@ -168,11 +169,14 @@ class Retraining:
 @dataclass(frozen=True, slots=True)
 class Incidents:
     repeat_after_ms: int = 7 * DAY
-    resolve_after: int = 2  # healthy windows, consecutive in event time
+    resolve_after: int = 2  # consecutive clear windows
+    reopen_within_ms: int = 7 * DAY
 
     def __post_init__(self) -> None:
         if self.resolve_after < 1:
             raise InvalidPlan("incidents.resolve_after must be at least 1")
+        if self.reopen_within_ms < 0:
+            raise InvalidPlan("incidents.reopen_within must not be negative")
         if self.repeat_after_ms < 0:
             raise InvalidPlan("incidents.repeat_after must not be negative")
 

@@ -19,14 +19,14 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.quality import concept, runs, traffic
+from benchmarks.quality import concept, lasting, runs, traffic
 from benchmarks.quality.concept import FLIP
 from benchmarks.quality.figures import delays, mean, proportion
 from benchmarks.quality.flights import CHANGES as FLIGHT_CHANGES
 from benchmarks.quality.streams import CHANGES, NULLS, OTHER_CHANGES, WITH_MEMORY
 
 RESULTS = Path(__file__).parents[1] / "results" / "quality.json"
-PARTS = ("null", "memory", "delay", "flights", "traffic")
+PARTS = ("null", "memory", "delay", "flights", "traffic", "lasting")
 Figures = dict[str, Any]
 Each = Callable[[Callable[..., Any], Sequence[Any]], list[Any]]
 
@@ -44,7 +44,7 @@ Each = Callable[[Callable[..., Any], Sequence[Any]], list[Any]]
 def main(run_count: int, only: Sequence[str], workers: int) -> None:
     """Measure, print the tables and write the results."""
     figures_by_part: Figures = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    parts = dict(zip(PARTS, (_null, _memory, _delay, _flights, _traffic), strict=True))
+    parts = dict(zip(PARTS, (_null, _memory, _delay, _flights, _traffic, _lasting), strict=True))
     with ProcessPoolExecutor(workers) as pool:
 
         def each(function: Callable[..., Any], over: Sequence[Any]) -> list[Any]:
@@ -110,6 +110,13 @@ def _traffic(run_count: int, each: Each) -> Iterator[tuple[str, Figures]]:
         yield f"flights, quarter {quarter}", proportion(sum(n > 0 for n in found), len(found))
     for change in traffic.CHANGES:
         yield change, delays(each(partial(traffic.delay, change), range(run_count // 5)))
+
+
+def _lasting(run_count: int, each: Each) -> Iterator[tuple[str, Figures]]:
+    """Openings for one change that lasts 200 panes, and panes until it is resolved."""
+    for case in lasting.CASES:
+        found = each(partial(lasting.run, case), range(run_count // 20))
+        yield f"{case[0]} {case[1]}", lasting.figures(found)
 
 
 def _line(figures: Figures) -> str:

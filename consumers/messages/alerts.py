@@ -104,7 +104,7 @@ class AlertMessage(Struct, frozen=True, kw_only=True):
 
     @property
     def change(self) -> str:
-        """``opened``, ``escalated``, ``repeated`` or ``resolved``."""
+        """``opened``, ``reopened``, ``escalated``, ``repeated`` or ``resolved``."""
         return self.type.removeprefix(TYPE_PREFIX)
 
     @property

@@ -86,7 +86,11 @@ def retraining_plan(section: RetrainingSection) -> Retraining:
 
 
 def incidents_plan(section: IncidentsSection) -> Incidents:
-    return Incidents(duration(section, "repeat_after"), section.resolve_after)
+    return Incidents(
+        duration(section, "repeat_after"),
+        section.resolve_after,
+        duration(section, "reopen_within"),
+    )
 
 
 def _moment_ms(section: Section, key: str) -> int:

@@ -193,13 +193,22 @@ class RetrainingSection(Section):
 
 
 class IncidentsSection(Section):
-    """When incidents are repeated and resolved."""
+    """When incidents are repeated, resolved and opened again."""
 
     repeat_after: str = Field(
-        default="7d", description="An open incident is published again after this event time."
+        default="7d",
+        description="An open incident that has become worse by a quarter, or that concerns more"
+        " subjects, is published again after this event time.",
     )
     resolve_after: int = Field(
-        default=2, description="Consecutive healthy windows that resolve an incident."
+        default=2,
+        description="Consecutive windows that resolve an incident: of the length of the shortest"
+        " window that found it, and far from every limit.",
+    )
+    reopen_within: str = Field(
+        default="7d",
+        description="Drift of the same subject within this event time after the end of an"
+        " incident opens the same incident again.",
     )
 
 

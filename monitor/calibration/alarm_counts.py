@@ -49,7 +49,7 @@ def backtest_signals(backtest: Backtest) -> list[Signals]:
 
 def count_alarms(backtest: Backtest, by_pane: Sequence[Signals]) -> AlarmCounts:
     """The alarms of the configured rule; ``by_pane`` are its signals."""
-    return _counted(backtest.evaluator, incidents_of(backtest.evaluator, by_pane))
+    return _counted(backtest.evaluator, incidents_of(backtest.evaluator, backtest.panes, by_pane))
 
 
 def count_alarms_with_effect(
@@ -58,7 +58,7 @@ def count_alarms_with_effect(
     """The alarms of the rule with a larger ``drift.min_effect`` than configured."""
     evaluator = with_effect(backtest.evaluator, min_effect)
     again = resignal(evaluator, backtest.panes, by_pane)
-    return _counted(evaluator, incidents_of(evaluator, again))
+    return _counted(evaluator, incidents_of(evaluator, backtest.panes, again))
 
 
 def count_naive_alarms(backtest: Backtest) -> AlarmCounts:

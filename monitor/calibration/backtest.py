@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
@@ -20,9 +21,9 @@ from monitor.counts.counts import Counts
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.counts.summary import Part
 from monitor.counts.task import Task
-from monitor.decisions.incident_groups import apply_signals
+from monitor.decisions.incident_groups import IncidentEvent, KnownIncidents, apply_verdicts
 from monitor.decisions.incidents import Change, Incident
-from monitor.decisions.signals import WindowVerdict, most_severe
+from monitor.decisions.signals import WindowVerdict
 from monitor.plan import Plan
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.scale_scanner import ScaleScanner
@@ -83,7 +84,10 @@ class Backtest:
 
 def alarms(evaluator: Evaluator, panes: Iterable[Counts]) -> Iterator[Alarm]:
     """``panes`` in time order, without gaps, in the index space of ``evaluator.data``."""
-    return incidents_of(evaluator, signals(evaluator, panes))
+    recent = RecentPanes(evaluator, [])
+    for number, counts in enumerate(panes):
+        recent.append(counts)
+        yield from recent.alarms(number)
 
 
 def signals(evaluator: Evaluator, panes: Iterable[Counts], skip: int = 0) -> Iterator[Signals]:
@@ -91,14 +95,11 @@ def signals(evaluator: Evaluator, panes: Iterable[Counts], skip: int = 0) -> Ite
 
     They depend on ``drift.min_effect``; what follows from them does not.
     """
-    recent: list[Counts] = []
-    scales, longest = _scales(evaluator, recent), evaluator.longest_panes
+    recent = RecentPanes(evaluator, [])
     for number, counts in enumerate(panes):
         recent.append(counts)
-        if number >= longest:
-            recent[number - longest] = Counts.empty()  # no window reaches back so far
         if number >= skip:
-            yield _signals_at(evaluator, scales, recent, number)
+            yield recent.signals(number)
 
 
 def resignal(
@@ -108,27 +109,74 @@ def resignal(
 
     A pane without drift stays without drift, so only the other panes are tested again.
     """
-    scales = _scales(evaluator, panes)
+    tested = RecentPanes(evaluator, panes)
     for number, of_pane in enumerate(before):
-        drifted = any(one.tested is not None for each in of_pane.values() for one in each)
-        yield _signals_at(evaluator, scales, panes, number) if drifted else of_pane
+        yield tested.signals(number) if of_pane else of_pane
 
 
-def incidents_of(evaluator: Evaluator, by_pane: Iterable[Signals]) -> Iterator[Alarm]:
+def incidents_of(
+    evaluator: Evaluator, panes: Sequence[Counts], by_pane: Iterable[Signals]
+) -> Iterator[Alarm]:
     """The alarms that follow from the signals of each pane."""
-    pane_ms = evaluator.plan.windows.pane_ms
-    incidents: dict[str, Incident] = {}
+    tested = RecentPanes(evaluator, panes)
     for number, of_pane in enumerate(by_pane):
-        end_ms = (number + 1) * pane_ms
-        incidents, events = apply_signals(
-            incidents,
-            {subject: most_severe(each, end_ms, pane_ms) for subject, each in of_pane.items()},
-            scope=evaluator.profile.model,
-            plan=evaluator.plan.incidents,
-        )
+        yield from tested.alarms(number, of_pane)
+
+
+class RecentPanes:
+    """Panes of a stream, numbered from 0, the windows over them, and their incidents."""
+
+    def __init__(self, evaluator: Evaluator, panes: Sequence[Counts]) -> None:
+        self.known = KnownIncidents()
+        self._evaluator, self._panes = evaluator, list(panes)
+        blocks = Blocks(lambda number: self._panes[number] if number >= 0 else Counts.empty())
+        windows = evaluator.plan.windows
+        self._scales = ScaleScanner(evaluator.data, windows, evaluator.longest_scale, blocks)
+
+    def append(self, counts: Counts) -> None:
+        """Add the next pane, and drop one that no window reaches any more."""
+        oldest = len(self._panes) - self._evaluator.longest_panes
+        if oldest >= 0:
+            self._panes[oldest] = Counts.empty()
+        self._panes.append(counts)
+
+    def signals(self, number: int) -> Signals:
+        """The windows with drift that end with a pane: all scales, and ``windows.length``."""
+        return self._verdicts(number, {})
+
+    def alarms(self, number: int, drifted: Signals | None = None) -> Iterator[Alarm]:
+        """The alarms of a pane; each pane once, in order. ``drifted`` are its signals if known."""
+        verdicts, events = self.step(number, drifted)
         opened = {event.incident.subject for event in events if event.change is Change.OPENED}
-        longest = _longest_with_drift(of_pane, pane_ms)
-        yield from _alarms_at(number, incidents, opened, longest)
+        longest = _longest_with_drift(verdicts, self._evaluator.plan.windows.pane_ms)
+        yield from _alarms_at(number, self.known.open, opened, longest)
+
+    def step(
+        self, number: int, drifted: Signals | None = None
+    ) -> tuple[Signals, list[IncidentEvent]]:
+        """What the windows find that end with a pane, and the changes of incidents; as above."""
+        pane_ms = self._evaluator.plan.windows.pane_ms
+        lengths = {name: one.clear_length_ms // pane_ms for name, one in self.known.open.items()}
+        verdicts = self._verdicts(number, lengths) if lengths or drifted is None else drifted
+        self.known, events = apply_verdicts(
+            self.known,
+            verdicts,
+            (number + 1) * pane_ms,
+            scope=self._evaluator.profile.model,
+            plan=self._evaluator.plan.incidents,
+        )
+        return verdicts, events
+
+    def _verdicts(self, number: int, open_lengths: Mapping[str, int]) -> Signals:
+        own = own_length(self._evaluator.plan)
+        windows = () if own.is_scale else own_windows(self._panes, number, own)
+        found: dict[str, list[WindowVerdict]] = {}
+        for subject, verdict in chain(
+            self._scales.verdicts(number, 0, open_lengths),
+            *(self._scales.verdicts_of(one, own, open_lengths) for one in windows),
+        ):
+            found.setdefault(subject, []).append(verdict)
+        return found
 
 
 def own_windows(panes: Sequence[Counts], number: int, length: Length) -> Iterator[ScaleWindow]:
@@ -144,31 +192,10 @@ def own_windows(panes: Sequence[Counts], number: int, length: Length) -> Iterato
     yield ScaleWindow(length.panes, start, tuple(Counts.total(half) for half in halves if half))
 
 
-def _scales(evaluator: Evaluator, panes: Sequence[Counts]) -> ScaleScanner:
-    blocks = Blocks(lambda number: panes[number] if 0 <= number < len(panes) else Counts.empty())
-    windows = evaluator.plan.windows
-    return ScaleScanner(evaluator.data, windows, evaluator.longest_scale, blocks)
-
-
-def _signals_at(
-    evaluator: Evaluator, scales: ScaleScanner, panes: Sequence[Counts], number: int
-) -> Signals:
-    """The signals of the windows that end with a pane: all scales, and ``windows.length``."""
-    found: dict[str, list[WindowVerdict]] = {}
-    for subject, verdict in scales.verdicts(number, 0):
-        found.setdefault(subject, []).append(verdict)
-    own = own_length(evaluator.plan)
-    if not own.is_scale:
-        for window in own_windows(panes, number, own):
-            for subject, verdict in scales.verdicts_of(window, own):
-                found.setdefault(subject, []).append(verdict)
-    return found
-
-
 def _longest_with_drift(of_pane: Signals, pane_ms: int) -> dict[str, int]:
     """Panes in the longest window with drift, by subject; only subjects with drift."""
     lengths = {
-        subject: [(v.end_ms - v.start_ms) // pane_ms for v in verdicts if v.tested is not None]
+        subject: [(v.end_ms - v.start_ms) // pane_ms for v in verdicts if v.evidence is not None]
         for subject, verdicts in of_pane.items()
     }
     return {subject: max(panes) for subject, panes in lengths.items() if panes}
@@ -179,8 +206,9 @@ def _alarms_at(
 ) -> Iterator[Alarm]:
     subjects = {incident.id: incident.subject for incident in incidents.values()}
     for subject, panes in longest.items():
-        primary = incidents[subject].primary or incidents[subject].id
-        yield Alarm(number, subject, primary, subjects[primary], subject in opened, panes)
+        if (incident := incidents.get(subject)) is not None:
+            primary = incident.primary or incident.id
+            yield Alarm(number, subject, primary, subjects[primary], subject in opened, panes)
 
 
 def _learned(

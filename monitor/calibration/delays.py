@@ -42,7 +42,7 @@ def delays(
     for shift in shifts:
         after = shifted.panes(shift)[at:]
         by_pane = chain(healthy, signals(evaluator, [*before, *after], at))
-        found[shift] = _first(incidents_of(evaluator, by_pane), at)
+        found[shift] = _first(incidents_of(evaluator, [*before, *after], by_pane), at)
     return found
 
 

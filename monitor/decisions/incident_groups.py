@@ -15,11 +15,11 @@ are healthy::
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from monitor.decisions.incidents import Change, Incident, step
-from monitor.decisions.signals import SubjectSignal
+from monitor.decisions.signals import WindowVerdict, most_severe
 from monitor.plan import Incidents
 from monitor.statistics.drift_rule import Severity
 
@@ -34,43 +34,89 @@ class IncidentEvent:
     incident: Incident
 
 
-def apply_signals(
-    incidents: Mapping[str, Incident],
-    signals: Mapping[str, SubjectSignal],
+@dataclass(frozen=True, slots=True)
+class KnownIncidents:
+    """The incidents of one key, by subject."""
+
+    open: Mapping[str, Incident] = field(default_factory=dict)
+    recent: Mapping[str, Incident] = field(default_factory=dict)  # the last ones, resolved
+
+    def looks_at(self, subject: str, start_ms: int) -> bool:
+        """Whether a window that starts then may show drift of a subject.
+
+        One with rows from before its last recovery would show the cause that is gone.
+        """
+        recent = self.recent.get(subject)
+        return recent is None or start_ms >= (recent.clear_from_ms or start_ms)
+
+    def without_older(self, before_ms: int) -> KnownIncidents:
+        """Forget what was resolved earlier."""
+        kept = {name: one for name, one in self.recent.items() if _ended_ms(one) >= before_ms}
+        return replace(self, recent=kept)
+
+
+def apply_verdicts(
+    known: KnownIncidents,
+    verdicts: Mapping[str, Sequence[WindowVerdict]],
+    end_ms: int,
     *,
     scope: str,
     plan: Incidents,
-) -> tuple[dict[str, Incident], list[IncidentEvent]]:
-    """Apply the signals of windows that end together.
+) -> tuple[KnownIncidents, list[IncidentEvent]]:
+    """Apply the verdicts of windows that end together, by subject.
 
-    Returns the incidents that are open then, by subject, and the changes to notify people of.
+    Returns the incidents that are known then, and the changes to notify people of.
     """
-    still_open = dict(incidents)
-    changes = list(_steps(still_open, signals, scope, plan))
+    still_open = dict(known.open)
+    changes = list(_steps(known, still_open, verdicts, end_ms, scope, plan))
     events = [event for event in changes if event.incident.kind not in GROUPED]
     for kind in GROUPED:
         of_kind = [event for event in changes if event.incident.kind == kind]
         if of_kind:
-            end_ms = max(signal.end_ms for signal in signals.values())
-            group = _Group(still_open, kind, end_ms, plan.repeat_after_ms)
-            events += group.events(of_kind)
-    return still_open, events
+            events += _Group(still_open, kind, end_ms, plan).events(of_kind)
+    return KnownIncidents(still_open, _recent(known, still_open, changes, end_ms)), events
 
 
-def _steps(
+def _steps(  # noqa: PLR0913 - what is known, what is new, and what gives it a name
+    known: KnownIncidents,
     still_open: dict[str, Incident],
-    signals: Mapping[str, SubjectSignal],
+    verdicts: Mapping[str, Sequence[WindowVerdict]],
+    end_ms: int,
     scope: str,
     plan: Incidents,
 ) -> Iterator[IncidentEvent]:
     """Change each subject by itself in ``still_open``, and yield its change."""
-    for subject, signal in signals.items():
-        before = still_open.pop(subject, None)
-        after, change, changed = step(before, signal, scope=scope, subject=subject, plan=plan)
+    for subject, all_of_it in verdicts.items():
+        heeded = [one for one in all_of_it if known.looks_at(subject, one.start_ms)]
+        before, recent = still_open.pop(subject, None), known.recent.get(subject)
+        signal = most_severe(heeded, end_ms)
+        after, change, changed = step(
+            before, recent, signal, scope=scope, subject=subject, plan=plan
+        )
         if after is not None:
             still_open[subject] = after
         if change is not None and changed is not None:
             yield IncidentEvent(change, changed)
+
+
+def _recent(
+    known: KnownIncidents,
+    still_open: Mapping[str, Incident],
+    changes: Iterable[IncidentEvent],
+    end_ms: int,
+) -> dict[str, Incident]:
+    """The last resolved incidents of the subjects that have none open."""
+    as_resolved = {one.incident.subject: one.incident for one in changes}
+    ended = {
+        subject: replace(as_resolved.get(subject, incident), resolved_ms=end_ms, told=None)
+        for subject, incident in known.open.items()
+        if subject not in still_open
+    }
+    return {**{k: one for k, one in known.recent.items() if k not in still_open}, **ended}
+
+
+def _ended_ms(incident: Incident) -> int:
+    return incident.last_begun_ms if incident.resolved_ms is None else incident.resolved_ms
 
 
 @dataclass(slots=True)
@@ -80,7 +126,7 @@ class _Group:
     still_open: dict[str, Incident]
     kind: str
     end_ms: int
-    repeat_after_ms: int
+    plan: Incidents
     notified: dict[str, Change] = field(default_factory=dict)  # by subject of the primary
 
     def events(self, changes: Sequence[IncidentEvent]) -> list[IncidentEvent]:
@@ -102,7 +148,7 @@ class _Group:
     def _opens(self, event: IncidentEvent) -> bool:
         """Whether an incident is new, or has become more severe than its primary."""
         primary = self._primary_of(event.incident)
-        return event.change is Change.OPENED or (
+        return event.change in (Change.OPENED, Change.REOPENED) or (
             primary is not None and _more_severe(event.incident, primary)
         )
 
@@ -111,7 +157,7 @@ class _Group:
         primary = self._primary_of(event.incident)
         if primary is None:
             self.notified[event.incident.subject] = event.change
-        elif self.end_ms - primary.notified_ms >= self.repeat_after_ms:
+        elif self.end_ms - primary.notified_ms >= self.plan.repeat_after_ms:
             self._repeat(primary)
 
     def _group(self, incident: Incident, waiting: set[str]) -> None:
@@ -124,11 +170,12 @@ class _Group:
             for primary in self._primaries()
             if primary.subject not in waiting | {incident.subject} and _may_group(incident, primary)
         ]
-        oldest = min(fitting, key=lambda one: (one.opened_ms, one.subject), default=None)
+        oldest = min(fitting, key=lambda one: (one.last_begun_ms, one.subject), default=None)
         if oldest is None:
             primary = replace(incident, primary=None, notified_ms=self.end_ms)
             self.still_open[incident.subject] = primary
-            self.notified[incident.subject] = Change.OPENED
+            again = incident.is_known
+            self.notified[incident.subject] = Change.REOPENED if again else Change.OPENED
         else:
             self.still_open[incident.subject] = replace(incident, primary=oldest.id)
             self._repeat(oldest)
@@ -144,7 +191,7 @@ class _Group:
 
     def _resolved(self) -> list[IncidentEvent]:
         """Primaries that are healthy and have no open incident grouped with them."""
-        healthy = [primary for primary in self._primaries() if primary.due_ms <= 0]
+        healthy = [primary for primary in self._primaries() if primary.is_over(self.plan)]
         resolved = [primary for primary in healthy if not self._grouped_with(primary)]
         return [
             IncidentEvent(Change.RESOLVED, self.still_open.pop(one.subject)) for one in resolved
@@ -164,8 +211,8 @@ class _Group:
 
 def _may_group(incident: Incident, primary: Incident) -> bool:
     """Whether it is not more severe, and opened within the shorter of their two windows."""
-    window_ms = min(one.opened_ms - one.since_ms for one in (incident, primary))
-    near = abs(incident.opened_ms - primary.opened_ms) < window_ms
+    window_ms = min(one.last_begun_ms - one.since_ms for one in (incident, primary))
+    near = abs(incident.last_begun_ms - primary.last_begun_ms) < window_ms
     return near and not _more_severe(incident, primary)
 
 

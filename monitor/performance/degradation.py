@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
 
 from monitor.counts.measured import Metric
+from monitor.plan import CLEAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,14 @@ class Overdispersion:
     offset: float = 0.0  # mean of the windows' metrics minus the metric of the whole reference
 
 
+class Degradation(NamedTuple):
+    """How a metric compares with its bound."""
+
+    is_degraded: bool
+    bound: float | None = None
+    is_near: bool = False  # it is beyond ``CLEAR`` of what is needed
+
+
 def degraded(
     current: Metric,
     baseline: Metric,
@@ -26,7 +36,7 @@ def degraded(
     *,
     threshold: float,
     alpha: float,
-) -> tuple[bool, float | None]:
+) -> Degradation:
     """Whether ``current`` is worse than its bound at level ``alpha`` (one-sided), and the bound.
 
     The bound is ``threshold * baseline``, or ``baseline / threshold`` if lower is better. The noise
@@ -39,13 +49,14 @@ def degraded(
     reference is too short to estimate it, nothing is degraded.
     """
     if current.value is None or baseline.value is None:
-        return False, None
+        return Degradation(is_degraded=False)
     scale = 1 / threshold if current.lower_is_better else threshold
     bound = scale * baseline.value
     if overdispersion is None:
-        return False, bound
+        return Degradation(is_degraded=False, bound=bound)
     independent = float(np.hypot(current.independent_se, scale * baseline.independent_se))
     noise = independent * float(np.sqrt(overdispersion.factor))
     margin = -float(stdtrit(overdispersion.degrees, alpha)) * noise
     above = current.adjusted - overdispersion.offset - bound
-    return (above if current.lower_is_better else -above) > margin, bound
+    worse = above if current.lower_is_better else -above
+    return Degradation(worse > margin, bound, worse > CLEAR * margin)

@@ -12,12 +12,12 @@ data that vary naturally (``monitor.statistics.natural_variation``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from monitor.budget import Levels
-from monitor.plan import Drift
+from monitor.plan import CLEAR, Drift
 from monitor.statistics.histograms import Distribution
 from monitor.statistics.noise_parts import HALF
 
@@ -75,6 +75,12 @@ class Comparison:
         return Verdict.INSUFFICIENT if self.allowance < 1 else Verdict.CANNOT_JUDGE
 
     @property
+    def is_near(self) -> bool:
+        """Whether the deviation is more than ``CLEAR`` of each limit."""
+        beyond = self.allowance + self.threshold * self.noise_fraction
+        return self.value > CLEAR * self.threshold and self.persistent > CLEAR * beyond
+
+    @property
     def severity_order(self) -> tuple[int, bool, float]:
         """Sort key: the largest is the most severe.
 
@@ -83,6 +89,13 @@ class Comparison:
         """
         rank = -1 if self.severity is None else self.severity.rank
         return rank, self.test != RANK_TESTS[1], self.persistent / max(self.detectable, 1e-12)
+
+
+def is_clear(tests: Iterable[Comparison]) -> bool:
+    """Whether the tests of a subject show no trace of drift, although they could find some."""
+    could = [one for one in tests if one.verdict is not Verdict.INSUFFICIENT]
+    distances = [one for one in could if one.test not in RANK_TESTS]
+    return bool(distances) and all(one.verdict is Verdict.OK and not one.is_near for one in could)
 
 
 Noise = Callable[[float], float]  # the deviation that sampling noise exceeds with a probability

@@ -30,6 +30,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from monitor.budget import Length, Levels
+from monitor.plan import CLEAR
 from monitor.statistics.drift_rule import Severity
 from monitor.statistics.natural_variation import block_starts
 
@@ -101,6 +102,12 @@ class RowsFinding:
     @property
     def is_low(self) -> bool:
         return self.rows < self.limits.low
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is no further from the mean than ``CLEAR`` of the way to a limit."""
+        low, high = self.limits.low - self.expected, self.limits.high - self.expected
+        return CLEAR * low <= self.rows - self.expected <= CLEAR * high
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -243,11 +243,13 @@ class Evaluator:
         level = family.level(self.plan, length)
         share = self.plan.performance.degradation_threshold
         variation = self.dispersions[length].get(name)
-        fell, bound = degraded(metric, before, variation, threshold=share, alpha=level.critical)
-        suspected, _ = degraded(metric, before, variation, threshold=1.0, alpha=level.warning)
-        severity = Severity.CRITICAL if fell else Severity.WARNING if suspected else None
+        critical = degraded(metric, before, variation, threshold=share, alpha=level.critical)
+        warning = degraded(metric, before, variation, threshold=1.0, alpha=level.warning)
+        suspected = Severity.WARNING if warning.is_degraded else None
+        severity = Severity.CRITICAL if critical.is_degraded else suspected
         decided = variation is not None and metric.value is not None and before.value is not None
-        return MetricFinding(name, metric, before, bound, severity, decided)
+        is_clear = decided and severity is None and not warning.is_near
+        return MetricFinding(name, metric, before, critical.bound, severity, decided, is_clear)
 
 
 def _findings(

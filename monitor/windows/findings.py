@@ -91,6 +91,7 @@ class MetricFinding:
     threshold: float | None = None
     severity: Severity | None = None
     decided: bool = False  # whether the metric could be tested
+    is_clear: bool = False  # it was, and shows no trace of a fall
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from monitor.counts.joined_rows import JoinedRows, count_joined
 from monitor.counts.summary import Part, Summary
+from monitor.decisions.incident_groups import KnownIncidents
 from monitor.decisions.retraining import Decision
 from monitor.events.event_time import earliest
 from monitor.identity import Key
@@ -55,7 +56,8 @@ class ModelDetection:
             self._windows, dict(model.panes), decisions.first_pane_ms, decisions.pruned_ms
         )
         tell = teller(evaluator.profile.schema, self._panes)
-        self._incidents = IncidentTracker(evaluator.plan, key, decisions.incidents, tell, number)
+        known = KnownIncidents(decisions.incidents, decisions.recent_incidents)
+        self._incidents = IncidentTracker(evaluator.plan, key, known, tell, number)
         self._traffic = TrafficWatch(
             evaluator, self._panes, self._incidents, decisions.traffic, is_shadow=_is_shadow(life)
         )
@@ -250,7 +252,8 @@ class ModelDetection:
             pruned_ms=self._panes.pruned_ms,
             empty_run=self._data.empty_run,
             windows=self._closed.states,
-            incidents=self._incidents.open,
+            incidents=self._incidents.known.open,
+            recent_incidents=self._incidents.known.recent,
             errors=self._closed.errors.history,
             first_needed=self._panes.first_offset,
             traffic=self._traffic.state,

@@ -1,4 +1,4 @@
-"""Signals about the metrics and the label coverage of windows whose labels have had their time."""
+"""Verdicts about the metrics and the label coverage of windows whose labels have had their time."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from monitor.budget import Length, own_length
 from monitor.counts.summary import Part
-from monitor.decisions.signals import MetricVerdict, SubjectSignal, most_severe_metric
+from monitor.decisions.signals import WindowVerdict
 from monitor.performance.labelled_counts import labelled_rows
-from monitor.statistics.drift_rule import evidence
+from monitor.statistics.drift_rule import is_clear
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.findings import MetricFinding, WindowFinding, evidence_of
 from monitor.windows.panes import (
@@ -33,42 +33,35 @@ class LengthPerformance:
     metrics: Mapping[str, MetricFinding]
 
 
-def metric_signals(
+def metric_verdicts(
     evaluator: Evaluator, panes: PaneStore, finding: WindowFinding
-) -> Iterator[tuple[str, SubjectSignal]]:
-    """One signal for each metric that was tested in a window, or a longer one that ends with it."""
-    pane_ms = evaluator.plan.windows.pane_ms
-    verdicts: dict[str, list[MetricVerdict]] = {}
+) -> dict[str, list[WindowVerdict]]:
+    """By subject: each metric that was tested in a window, or a longer one that ends with it."""
+    verdicts: dict[str, list[WindowVerdict]] = {}
     for window in _windows_ending_with(evaluator, panes, finding):
-        slide_ms = window.length.slide * pane_ms
+        span = window.start_ms, finding.end_ms
         for name, metric in window.metrics.items():
             if metric.decided:
-                found = evidence_of(
-                    metric,
-                    window.start_ms,
-                    finding.end_ms,
-                    rows=window.rows,
-                    labels=window.labels,
-                )
-                verdicts.setdefault(name, []).append(MetricVerdict(found, slide_ms))
-    for name, of_metric in verdicts.items():
-        yield f"performance/{name}", most_severe_metric(of_metric, finding.end_ms)
+                found = evidence_of(metric, *span, rows=window.rows, labels=window.labels)
+                verdict = WindowVerdict.of_metric(found, *span, is_clear=metric.is_clear)
+                verdicts.setdefault(f"performance/{name}", []).append(verdict)
+    return verdicts
 
 
-def coverage_signals(
+def coverage_verdicts(
     evaluator: Evaluator, panes: PaneStore, finding: WindowFinding
-) -> Iterator[tuple[str, SubjectSignal]]:
-    """The signal about label coverage; none if the coverage of the window cannot be tested."""
+) -> dict[str, list[WindowVerdict]]:
+    """The verdict about label coverage; none if the coverage of the window cannot be tested."""
     inside = panes.of_window(finding.start_ms)
     joined = cells_by_pane(inside, FINAL)
     data = zip(some_cells_by_pane(inside, ON_TIME, ("rows",)), joined, strict=True)
     rows = [prediction_count([cells], [labelled]) for cells, labelled in data]
     labels = [labelled_rows([cells]) for cells in joined]
     tested = evaluator.judge_coverage(rows, labels)
-    if tested is not None:
-        slide_ms = evaluator.plan.windows.slide_ms
-        found = evidence(tested, finding.start_ms, finding.end_ms)
-        yield "coverage/labels", SubjectSignal(finding.end_ms, slide_ms, found, slide_ms)
+    if tested is None:
+        return {}
+    span, clear = (finding.start_ms, finding.end_ms), is_clear([tested])
+    return {"coverage/labels": [WindowVerdict.of_test(tested, *span, is_clear=clear)]}
 
 
 def _windows_ending_with(

@@ -10,7 +10,7 @@ from monitor.windows.closed_windows import ClosedWindows
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.pane_closer import PaneCloser
 from monitor.windows.panes import PaneStore
-from monitor.windows.performance_signals import coverage_signals, metric_signals
+from monitor.windows.performance_signals import coverage_verdicts, metric_verdicts
 from monitor.windows.state import soonest
 from monitor.windows.traffic_watch import TrafficWatch
 
@@ -58,6 +58,6 @@ class PerformanceWindows:
             return
         for errors in finding.data.errors:
             self._traffic.incidents.add_feature(errors, start_ms)
-        signals = dict(metric_signals(self._evaluator, self._panes, finding))
-        signals.update(coverage_signals(self._evaluator, self._panes, finding))
-        self._traffic.incidents.apply(signals, start_ms, finding.end_ms)
+        verdicts = metric_verdicts(self._evaluator, self._panes, finding)
+        verdicts.update(coverage_verdicts(self._evaluator, self._panes, finding))
+        self._traffic.incidents.apply(verdicts, start_ms, finding.end_ms)

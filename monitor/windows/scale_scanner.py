@@ -5,14 +5,14 @@ Detection and the backtest use the same scanner, so both decide by the same rule
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from monitor.budget import Length
 from monitor.counts.subjects import subject_of
 from monitor.decisions.signals import WindowVerdict
 from monitor.plan import Windows
-from monitor.statistics.drift_rule import Comparison
+from monitor.statistics.drift_rule import is_clear
 from monitor.statistics.scanner import Scanner
 from monitor.windows.scales import Blocks, ScaleWindow
 
@@ -26,35 +26,34 @@ class ScaleScanner:
     longest: int  # panes in a window of the largest scale
     blocks: Blocks
 
-    def verdicts(self, number: int, first: int) -> Iterator[tuple[str, WindowVerdict]]:
-        """Subject and verdict of every window that ends with pane ``number``.
+    def verdicts(
+        self, number: int, first: int, open_lengths: Mapping[str, int]
+    ) -> Iterator[tuple[str, WindowVerdict]]:
+        """Subject and verdict of every window that ends with pane ``number`` and says something.
 
         Panes are numbered since 1970; no window starts before pane ``first``. A length without
         levels, between the largest scale and a longer ``windows.length``, is not tested.
+        ``open_lengths`` has the subjects with an incident, and how long the windows are, in panes,
+        that show whether it is over.
         """
         for window in self.blocks.ending(number, self.longest, first):
             length = Length.of_scale(window.panes)
             if length in self.scanner.levels:
-                yield from self.verdicts_of(window, length)
+                yield from self.verdicts_of(window, length, open_lengths)
 
     def verdicts_of(
-        self, window: ScaleWindow, length: Length
+        self, window: ScaleWindow, length: Length, open_lengths: Mapping[str, int]
     ) -> Iterator[tuple[str, WindowVerdict]]:
-        """Subject and verdict of one window.
-
-        Windows of one pane report every subject; longer ones only those that drift, because a
-        subject without drift needs no more than one verdict for each pane.
-        """
+        """Subject and verdict of one window: those with drift, and those that it must clear."""
         start_ms = window.start * self.windows.pane_ms
-        for cells, tested in self.scanner.scan(window.parts, length).items():
-            if tested is not None or window.panes == 1:
-                yield subject_of(cells), window_verdict(tested, start_ms, length, self.windows)
-
-
-def window_verdict(
-    tested: Comparison | None, start_ms: int, length: Length, windows: Windows
-) -> WindowVerdict:
-    """The verdict of a window of a length: the test that found drift, or None."""
-    end_ms = start_ms + length.panes * windows.pane_ms
-    slide_ms = max(length.slide * windows.pane_ms, windows.slide_ms)
-    return WindowVerdict(tested, start_ms, end_ms, slide_ms)
+        end_ms = start_ms + length.panes * self.windows.pane_ms
+        scanned = self.scanner.scan(window.parts, length)
+        drifted = {subject_of(cells): one for cells, one in scanned.items() if one is not None}
+        for subject, tested in drifted.items():
+            yield subject, WindowVerdict.of_test(tested, start_ms, end_ms)
+        wanted = {name for name, panes in open_lengths.items() if panes == length.panes}
+        if wanted - drifted.keys():
+            for cells, tests in self.scanner.judge(window.parts, length).items():
+                if (subject := subject_of(cells)) in wanted - drifted.keys():
+                    verdict = WindowVerdict(None, start_ms, end_ms, is_clear(tests))
+                    yield subject, verdict

@@ -73,6 +73,7 @@ class Decisions:
     empty_run: int = 0  # windows without a row since the last one that held any
     windows: Mapping[int, WindowState] = field(default_factory=dict)  # closed, by start
     incidents: Mapping[str, Incident] = field(default_factory=dict)  # open, by subject
+    recent_incidents: Mapping[str, Incident] = field(default_factory=dict)  # resolved, by subject
     errors: ErrorHistory = field(default_factory=ErrorHistory)
     first_needed: int | None = None  # offset of the first summary needed to rebuild the panes
     traffic: TrafficState = field(default_factory=TrafficState)

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from monitor.budget import Length, own_length
 from monitor.counts.subjects import TRAFFIC
 from monitor.counts.summary import Part
-from monitor.decisions.signals import MetricVerdict, SubjectSignal, most_severe_metric
+from monitor.decisions.signals import WindowVerdict
 from monitor.events.event_time import latest
 from monitor.statistics.drift_rule import Evidence, Severity
 from monitor.statistics.traffic import RowsFinding
@@ -49,11 +49,11 @@ class TrafficWatch:
 
     def add_pane(self, pane_ms: int) -> None:
         """Add a closed pane. Opens, continues or resolves the incident about the traffic."""
-        signal, end_ms = self._signal(pane_ms), pane_ms + self._pane_ms
+        verdicts, end_ms = self._new_verdicts(pane_ms), pane_ms + self._pane_ms
         if self.is_shadow:
             self.incidents.end_stale(("traffic",), pane_ms, end_ms)
-        elif signal is not None and self.evaluator.plan.traffic.watch:
-            self.incidents.apply({TRAFFIC: signal}, pane_ms, end_ms)
+        elif verdicts and self.evaluator.plan.traffic.watch:
+            self.incidents.apply({TRAFFIC: verdicts}, pane_ms, end_ms)
 
     def apply_verdicts_of_rows(self, end_ms: int) -> None:
         """As ``IncidentTracker.apply_verdicts``, unless the version is silent."""
@@ -78,20 +78,19 @@ class TrafficWatch:
         self.incidents.discard_verdicts()
         self.incidents.end_stale(kinds, self.state.silent_from_ms or end_ms, end_ms)
 
-    def _signal(self, pane_ms: int) -> SubjectSignal | None:
-        """What is known of the traffic at the end of a pane. None if nothing is watched yet."""
+    def _new_verdicts(self, pane_ms: int) -> list[WindowVerdict]:
+        """What is known of the traffic at the end of a pane; nothing if it is not watched yet."""
         end_ms, has_rows = pane_ms + self._pane_ms, self._rows_of(pane_ms) > 0
         rows_until_ms = end_ms if has_rows else self.state.rows_until_ms
         if rows_until_ms is None:
-            return None
+            return []
         self._note_jump(pane_ms, has_rows=has_rows)
         self.state = replace(self._with_watched(end_ms), rows_until_ms=rows_until_ms)
         if not has_rows and self._is_jump(pane_ms, rows_until_ms):
-            return None
+            return []
         is_silent = end_ms - rows_until_ms >= self._gap_ms
         self.state = replace(self.state, silent_from_ms=rows_until_ms if is_silent else None)
-        verdicts = list(self._verdicts(end_ms, has_rows=has_rows))
-        return most_severe_metric(verdicts, end_ms) if verdicts else None
+        return list(self._verdicts(end_ms, has_rows=has_rows))
 
     def _note_jump(self, pane_ms: int, *, has_rows: bool) -> None:
         before_ms = self.state.rows_until_ms
@@ -103,24 +102,25 @@ class TrafficWatch:
         next_ms = self.panes.first_on_time(pane_ms)
         return next_ms is not None and next_ms - rows_until_ms >= self._longest_ms
 
-    def _verdicts(self, end_ms: int, *, has_rows: bool) -> Iterator[MetricVerdict]:
+    def _verdicts(self, end_ms: int, *, has_rows: bool) -> Iterator[WindowVerdict]:
+        start_ms = end_ms - self._pane_ms
         if self.state.silent_from_ms is not None:
             if self.evaluator.gap_panes <= self.evaluator.reach_panes:
                 gap = _no_rows(self.state.silent_from_ms, end_ms)
-                yield MetricVerdict(gap, self._pane_ms)
+                yield WindowVerdict.of_metric(gap, start_ms, end_ms, is_clear=False)
             return
         if has_rows:
-            yield MetricVerdict(None, self._pane_ms)
+            yield WindowVerdict(None, start_ms, end_ms, is_clear=True)
         if self.state.watches_rows:
             yield from self._rows_verdicts(end_ms)
 
-    def _rows_verdicts(self, end_ms: int) -> Iterator[MetricVerdict]:
+    def _rows_verdicts(self, end_ms: int) -> Iterator[WindowVerdict]:
         for length in self.evaluator.traffic.blocks:
             start_ms = self._start_ms(length, end_ms)
             found = None if start_ms is None else self._judged(length, start_ms)
             if start_ms is not None and found is not None:
                 evidence = _evidence(found, start_ms, end_ms)
-                yield MetricVerdict(evidence, length.slide * self._pane_ms)
+                yield WindowVerdict.of_metric(evidence, start_ms, end_ms, is_clear=found.is_clear)
 
     def _with_watched(self, end_ms: int) -> TrafficState:
         """What is watched from the pane on that ends at ``end_ms``."""

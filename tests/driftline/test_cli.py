@@ -36,7 +36,7 @@ def test_all_missing_options_are_named_at_once(words, missing):
     [
         ("driftline mod", ["models"]),
         ("driftline models re", ["reset", "restore", "retire"]),
-        ("driftline alerts --change re", ["repeated", "resolved"]),
+        ("driftline alerts --change re", ["reopened", "repeated", "resolved"]),
         ("driftline --log-l", ["--log-level"]),
     ],
 )

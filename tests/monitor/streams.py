@@ -25,7 +25,7 @@ from monitor.counts.counts import Cells, Counts, add_cells
 from monitor.counts.joined_rows import count_joined
 from monitor.counts.profile import ReferenceRows, build_profile
 from monitor.counts.summary import Names, Part, Summary, add_names
-from monitor.decisions.signals import MetricVerdict
+from monitor.decisions.signals import WindowVerdict
 from monitor.events.event_time import Arrival, classify_arrivals, newest_before
 from monitor.events.joining import (
     Entry,
@@ -436,7 +436,7 @@ class Definition:
             }
         return add_cells(cells for pane, cells in mine.items() if start <= pane < end)
 
-    def metrics(self, start: int, end: int, length: Length) -> Iterator[tuple[str, MetricVerdict]]:
+    def metrics(self, start: int, end: int, length: Length) -> Iterator[tuple[str, WindowVerdict]]:
         """The verdicts of a final window of any length on the metrics that can be tested in it."""
         panes = [self.cells(Part.FINAL, at, at + PANE) for at in range(start, end, PANE)]
         rows = self.cells(Part.ON_TIME, start, end)
@@ -448,7 +448,12 @@ class Definition:
             if found.decided:
                 yield (
                     name,
-                    MetricVerdict(evidence_of(found, start, end, **counted), length.slide * PANE),
+                    WindowVerdict.of_metric(
+                        evidence_of(found, start, end, **counted),
+                        start,
+                        end,
+                        is_clear=found.is_clear,
+                    ),
                 )
 
     def coverage(self, start: int) -> Comparison | None:

@@ -91,6 +91,7 @@ def test_parts_of_a_duration_add_up(parts):
         (lambda: Retraining(min_labels=-1), "retraining: thresholds must be positive"),
         (lambda: Retraining(lookback_ms=-1), "retraining.lookback must not be negative"),
         (lambda: Incidents(resolve_after=0), "incidents.resolve_after must be at least 1"),
+        (lambda: Incidents(reopen_within_ms=-1), "incidents.reopen_within must not be negative"),
         (lambda: Incidents(repeat_after_ms=-1), "incidents.repeat_after must not be negative"),
     ],
 )

@@ -133,7 +133,7 @@ def transition(
         T0 + DAY,
         T0 + DAY,
         replace(raised(KS), distribution=DISTRIBUTION) if about is None else about,
-        2 * DAY,
+        T0,
         grouped=grouped,
     )
     return Transition(KEY, change, incident, T0, end_ms)

@@ -134,7 +134,7 @@ class TestAlarms:
             (one.end_ms - one.start_ms) // PLAN.windows.pane_ms
             for of_pane in backtest_signals(backtest)
             for one in of_pane.get("data/varying", ())
-            if one.tested is not None
+            if one.evidence is not None
         }
         assert 6 in lengths
 

@@ -1,46 +1,59 @@
 """The life of an incident; one letter for each window, oldest first.
 
-w  warning     c  critical     .  healthy     (a window that could not be tested is no step)
+w  warning     c  critical     .  clear     ~  no drift, but not clear either     W  far worse
+(a window that could not be tested is no step)
 """
+
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.decisions.incidents import Change, step
-from monitor.decisions.signals import (
-    MetricVerdict,
-    SubjectSignal,
-    WindowVerdict,
-    most_severe,
-    most_severe_metric,
-)
+from monitor.decisions.incidents import WORSE, Change, step
+from monitor.decisions.signals import SubjectSignal, WindowVerdict, most_severe
 from monitor.plan import Incidents
 from monitor.statistics.drift_rule import Comparison, Evidence, Severity
 
-PLAN = Incidents(repeat_after_ms=40, resolve_after=2)
-SEVERITY = {".": None, "w": Severity.WARNING, "c": Severity.CRITICAL}
-LETTER = {Change.OPENED: "O", Change.ESCALATED: "E", Change.REPEATED: "R", Change.RESOLVED: "X"}
-SLIDE = 10
+PLAN = Incidents(repeat_after_ms=40, resolve_after=2, reopen_within_ms=20)
+SEVERITY = {"w": Severity.WARNING, "W": Severity.WARNING, "c": Severity.CRITICAL}
+LETTER = {
+    Change.OPENED: "O",
+    Change.REOPENED: "A",
+    Change.ESCALATED: "E",
+    Change.REPEATED: "R",
+    Change.RESOLVED: "X",
+}
+PANE = 10
 
 
-def signal(letter: str, end_ms: int, slide_ms: int = SLIDE) -> SubjectSignal:
-    severity = SEVERITY[letter]
+def verdict(letter: str, end_ms: int, length_ms: int = PANE) -> WindowVerdict:
+    start_ms, severity = end_ms - length_ms, SEVERITY.get(letter)
+    value = 0.2 * WORSE if letter == "W" else 0.1
     if severity is None:
-        return SubjectSignal(end_ms, SLIDE)
-    found = Evidence("ks", 0.3, severity, end_ms - slide_ms, end_ms, 100)
-    return SubjectSignal(end_ms, SLIDE, found, slide_ms)
+        return WindowVerdict(None, start_ms, end_ms, is_clear=letter == ".")
+    found = Evidence("ks", value, severity, start_ms, end_ms, 100)
+    return WindowVerdict.of_metric(found, start_ms, end_ms, is_clear=False)
 
 
-def stepped(incident, newest: SubjectSignal, scope="credit/1", subject="data/income", plan=PLAN):
-    return step(incident, newest, scope=scope, subject=subject, plan=plan)
+def signal(letter: str, end_ms: int, length_ms: int = PANE) -> SubjectSignal:
+    return most_severe([verdict(letter, end_ms, length_ms)], end_ms)
+
+
+def stepped(  # noqa: PLR0913 - all that a step depends on
+    incident, newest: SubjectSignal, scope="credit/1", subject="data/income", plan=PLAN, recent=None
+):
+    return step(incident, recent, newest, scope=scope, subject=subject, plan=plan)
 
 
 def history(windows: str, plan: Incidents = PLAN):
     """Every step: the open incident, the change, and the incident it is about."""
-    incident, found = None, []
+    incident, recent, found = None, None, []
     for i, letter in enumerate(windows, start=1):
-        incident, change, changed = stepped(incident, signal(letter, i * SLIDE), plan=plan)
+        newest = signal(letter, i * PANE)
+        incident, change, changed = stepped(incident, newest, plan=plan, recent=recent)
+        if change is Change.RESOLVED:
+            recent = replace(changed, resolved_ms=i * PANE)
         found.append((incident, change, changed))
     return found
 
@@ -54,18 +67,26 @@ def letters_of(windows: str, plan: Incidents = PLAN) -> str:
 @pytest.mark.parametrize(
     ("windows", "expected"),
     [
-        pytest.param("....", "----", id="healthy windows change nothing"),
+        pytest.param("....", "----", id="clear windows change nothing"),
         pytest.param(".www.", "-O---", id="drift opens once"),
-        pytest.param("w..", "O-X", id="drift resolves after two healthy windows"),
-        pytest.param("w.w..", "O---X", id="the healthy windows must be consecutive"),
-        pytest.param("w..w", "O-XO", id="later drift opens a new incident"),
+        pytest.param("w..", "O-X", id="two clear windows resolve"),
+        pytest.param("w.w..", "O---X", id="the clear windows must be consecutive"),
+        pytest.param("w~~~~~", "O-----", id="the absence of drift resolves nothing"),
+        pytest.param("w.~..", "O---X", id="a window that is not clear is no recovery"),
+        pytest.param("w..w", "O-XA", id="drift soon after the end opens the same incident again"),
+        pytest.param("w......w", "O-X----O", id="later drift opens a new incident"),
+        pytest.param("w..w..", "O-XA-X", id="an incident that was opened again resolves"),
         pytest.param("wwc", "O-E", id="a warning escalates to critical"),
         pytest.param("wcwc", "OE--", id="an incident escalates once"),
         pytest.param("ccc", "O--", id="a critical incident does not escalate"),
-        pytest.param("wwwwwwwww", "O---R---R", id="an incident repeats when due"),
-        pytest.param("wcwwwwwww", "OE---R---", id="the next repetition counts from the escalation"),
-        pytest.param("www.wwwww", "O---R---R", id="a healthy window does not delay the repetition"),
-        pytest.param("www..", "O---X", id="a healthy window is not repeated"),
+        pytest.param("wwwwwwwww", "O--------", id="an incident that stays as it is repeats never"),
+        pytest.param("wwwwW", "O---R", id="one that is worse is repeated when that is due"),
+        pytest.param("wWWWW", "O---R", id="worse than when people were told of it"),
+        pytest.param("wWWWw", "O----", id="as then, when it is due"),
+        pytest.param("wwwwWWWWWWWWW", "O---R--------", id="no worse than when it was repeated"),
+        pytest.param("wwwcWWWW", "O--E---R", id="the time counts from the escalation"),
+        pytest.param("www.W", "O---R", id="a clear window does not delay the repetition"),
+        pytest.param("www..", "O---X", id="a clear window is not repeated"),
         pytest.param("wwwwc", "O---E", id="escalating comes before repeating"),
     ],
 )
@@ -73,12 +94,9 @@ def test_life_of_an_incident(windows, expected):
     assert letters_of(windows) == expected
 
 
-def test_an_incident_resolves_at_the_first_healthy_window_if_resolve_after_is_one():
-    assert letters_of("ww.w", Incidents(repeat_after_ms=40, resolve_after=1)) == "O-XO"
-
-
-def test_an_incident_repeats_in_every_window_if_repeat_after_is_zero():
-    assert letters_of("www", Incidents(repeat_after_ms=0)) == "ORR"
+def test_an_incident_resolves_at_the_first_clear_window_if_resolve_after_is_one():
+    plan = Incidents(repeat_after_ms=40, resolve_after=1, reopen_within_ms=0)
+    assert letters_of("ww.w", plan) == "O-XO"
 
 
 def test_an_incident_keeps_its_id_from_opening_to_resolving():
@@ -111,71 +129,82 @@ def test_the_id_of_an_incident_depends_on_subject_scope_and_time():
     assert name() == name()
 
 
-@given(windows=st.text(".wc", max_size=30))
+def test_an_incident_that_opens_again_keeps_its_id_and_the_time_it_was_opened():
+    (_, _, opened), *_, (again, _, _) = history("w..c")
+    assert (again.id, again.opened_ms, again.begun_ms) == (opened.id, PANE, 4 * PANE)
+    assert (again.severity, again.clear, again.resolved_ms) == (Severity.CRITICAL, 0, None)
+
+
+@given(windows=st.text(".~wc", max_size=30))
 def test_an_incident_opens_and_resolves_in_turn(windows):
-    letters = letters_of(windows).replace("-", "").replace("R", "").replace("E", "")
-    assert letters in ("OX" * 15, "OX" * 15 + "O") or letters == ("OX" * 16)[: len(letters)]
+    letters = letters_of(windows).replace("A", "O").replace("E", "").replace("-", "")
+    assert letters == ("OX" * 16)[: len(letters)]
 
 
-@given(windows=st.text(".wc", max_size=30))
+@given(windows=st.text(".~wc", max_size=30))
 def test_an_incident_is_open_exactly_from_its_opening_to_its_resolution(windows):
     is_open = False
     for incident, change, _ in history(windows):
-        is_open = (is_open or change is Change.OPENED) and change is not Change.RESOLVED
+        is_open = (
+            is_open or change in (Change.OPENED, Change.REOPENED)
+        ) and change is not Change.RESOLVED
         assert (incident is not None) == is_open
 
 
-def test_an_incident_of_a_long_window_resolves_after_two_healthy_windows_of_that_length():
-    incident, _, _ = stepped(None, signal("w", 10, slide_ms=3 * SLIDE))
-    changes = []
-    for i in range(2, 9):
-        incident, change, _ = stepped(incident, signal(".", i * SLIDE))
-        changes.append(change)
-    assert changes == [None] * 5 + [Change.RESOLVED, None]
+def after(*signals: SubjectSignal):
+    """The open incident after the last signal, and what became of it."""
+    incident = None
+    for newest in signals:
+        incident, change, _ = stepped(incident, newest)
+    return incident, change
 
 
-def test_a_short_window_does_not_shorten_the_healthy_time_a_long_one_requires():
-    incident, _, _ = stepped(None, signal("w", 10, slide_ms=4 * SLIDE))
-    incident, _, _ = stepped(incident, signal("w", 20))
-    assert incident.due_ms == 8 * SLIDE
-    assert incident.evidence.end_ms == 20
+def test_windows_of_other_lengths_do_not_resolve_an_incident():
+    found = signal("w", 4 * PANE, 4 * PANE)
+    incident, _ = after(found, *(signal(".", i * PANE) for i in range(5, 20)))
+    assert incident is not None
+    assert incident.clear == 0
+    clear = [signal(".", i * PANE, 4 * PANE) for i in (6, 8)]
+    assert after(found, *clear) == (None, Change.RESOLVED)
 
 
-def test_a_signal_has_the_most_severe_evidence_and_the_longest_slide_of_its_windows():
-    def verdict_of(severity, persistent, slide_ms):
+def test_drift_that_only_longer_windows_find_makes_an_incident_wait_for_their_length():
+    near_and_long = most_severe([verdict("~", 80), verdict("w", 80, 40), verdict("w", 80, 80)], 80)
+    incident, _ = after(signal("w", PANE), near_and_long)
+    assert incident.clear_length_ms == 40
+    assert incident.evidence.end_ms == 80
+
+
+def test_a_longer_window_with_rows_from_before_does_not_hold_an_incident_that_is_clear():
+    clear_and_long = most_severe([verdict(".", 20), verdict("c", 20, 20)], 20)
+    incident, change = after(signal("w", PANE), clear_and_long)
+    assert (incident.clear, incident.clear_length_ms, change) == (1, PANE, None)
+
+
+def test_drift_in_a_shorter_window_is_no_recovery():
+    long, short = signal("w", 40, 40), signal("w", 70)
+    incident, _ = after(long, signal(".", 60, 40), short)
+    assert (incident.clear, incident.clear_length_ms) == (0, 40)
+
+
+def test_a_signal_has_the_most_severe_evidence_and_the_length_of_the_shortest_window():
+    def verdict_of(severity, persistent, length_ms):
         tested = Comparison("ks", 9, 0.9, persistent, 0.1, 0.1, severity)
-        return WindowVerdict(tested, 100 - 2 * slide_ms, 100, slide_ms)
+        return WindowVerdict.of_test(tested, 100 - length_ms, 100)
 
-    short, long = verdict_of(Severity.CRITICAL, 0.3, 10), verdict_of(Severity.WARNING, 0.9, 40)
-    found = most_severe([WindowVerdict(None, 90, 100, 10), long, short], 100, 10)
-    assert (found.evidence.severity, found.evidence.start_ms) == (Severity.CRITICAL, 80)
-    assert (found.slide_ms, found.span_ms, found.end_ms) == (40, 10, 100)
-
-
-def test_a_signal_is_healthy_if_no_window_drifted():
-    assert most_severe(
-        [WindowVerdict(None, 90, 100, 10), WindowVerdict(None, 80, 100, 20)], 100, 10
-    ) == SubjectSignal(100, 10)
+    short, long = verdict_of(Severity.WARNING, 0.3, 20), verdict_of(Severity.CRITICAL, 0.2, 80)
+    found = most_severe([verdict(".", 100), long, short], 100)
+    assert (found.evidence.severity, found.evidence.start_ms) == (Severity.CRITICAL, 20)
+    assert (found.length_ms, found.end_ms) == (20, 100)
+    assert found.clear == {10: 90, 20: None, 80: None}
 
 
 def test_the_shortest_of_equally_severe_windows_is_the_evidence_in_any_order():
     tested = Comparison("ks", 9, 0.9, 0.5, 0.1, 0.1, Severity.WARNING)
-    short, long = WindowVerdict(tested, 90, 100, 10), WindowVerdict(tested, 60, 100, 20)
-    assert most_severe([short, long], 100, 10) == most_severe([long, short], 100, 10)
-    assert most_severe([long, short], 100, 10).evidence.start_ms == 90
+    both = [WindowVerdict.of_test(tested, start, 100) for start in (90, 60)]
+    assert most_severe(both, 100) == most_severe(both[::-1], 100)
+    assert most_severe(both, 100).evidence.start_ms == 90
 
 
-def test_a_metric_signal_has_the_most_severe_evidence_or_else_the_shortest_window():
-    def judged(letter, slide_ms):
-        return MetricVerdict(signal(letter, 100, slide_ms).evidence, slide_ms)
-
-    short, long, critical = judged("w", 10), judged("w", 40), judged("c", 20)
-    assert (
-        most_severe_metric([MetricVerdict(None, 10), long, short], 100).evidence == short.evidence
-    )
-    found = most_severe_metric([short, critical, long], 100)
-    assert (found.evidence, found.slide_ms, found.span_ms) == (critical.evidence, 40, 10)
-    assert most_severe_metric(
-        [MetricVerdict(None, 10), MetricVerdict(None, 20)], 100
-    ) == SubjectSignal(100, 10)
-    assert most_severe_metric([MetricVerdict(None, 20)], 100) == SubjectSignal(100, 20)
+def test_windows_of_one_length_are_clear_if_all_of_them_are():
+    assert most_severe([verdict(".", 100), verdict("~", 100)], 100).clear == {10: None}

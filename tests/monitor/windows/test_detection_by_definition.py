@@ -16,18 +16,12 @@ from hypothesis import strategies as st
 from monitor.budget import own_length
 from monitor.counts.subjects import TRAFFIC, subject_of
 from monitor.counts.summary import Part
-from monitor.decisions.incident_groups import apply_signals
+from monitor.decisions.incident_groups import KnownIncidents, apply_verdicts
 from monitor.decisions.incidents import Change
 from monitor.decisions.retraining import Facts, decide
-from monitor.decisions.signals import (
-    MetricVerdict,
-    SubjectSignal,
-    WindowVerdict,
-    most_severe,
-    most_severe_metric,
-)
+from monitor.decisions.signals import WindowVerdict
 from monitor.plan import Retraining, Traffic
-from monitor.statistics.drift_rule import Severity, evidence
+from monitor.statistics.drift_rule import Severity, is_clear
 from monitor.statistics.histograms import categorical, numeric
 from monitor.statistics.scanner import Scanner
 from monitor.windows.findings import Maturity
@@ -189,45 +183,39 @@ def _critical_open(incidents: list, end: int):
 
 def _incidents(definition: Definition):
     """All windows that end together are one step in the life of each subject."""
-    incidents: dict = {}
-    for end, signals in sorted(_signals(definition), key=lambda pair: pair[0]):
-        incidents, events = apply_signals(
-            incidents, signals, scope="credit/1", plan=definition.evaluator.plan.incidents
+    known = KnownIncidents()
+    for end, verdicts in sorted(_all_verdicts(definition), key=lambda pair: pair[0]):
+        known, events = apply_verdicts(
+            known, verdicts, end, scope="credit/1", plan=definition.evaluator.plan.incidents
         )
         for event in events:
             yield event.incident.subject, end, event.change, event.incident
 
 
-def _signals(definition: Definition):
+def _all_verdicts(definition: Definition):
     evaluator = definition.evaluator
     for end in range(definition.first_ms + PANE, definition.newest_ms - LATENESS + 1, PANE):
-        verdicts = _verdicts(definition, evaluator.data, Part.ON_TIME, end)
-        yield end, {subject: most_severe(each, end, PANE) for subject, each in verdicts.items()}
+        yield end, _verdicts(definition, evaluator.data, Part.ON_TIME, end)
     settled = min(definition.labels_ms - WAIT, definition.newest_ms) - LATENESS
     for end in range(definition.first_ms + PANE, settled + 1, PANE):
-        verdicts = _verdicts(definition, evaluator.errors, Part.FINAL, end)
-        yield end, {subject: most_severe(each, end, PANE) for subject, each in verdicts.items()}
+        yield end, _verdicts(definition, evaluator.errors, Part.FINAL, end)
     for start in (at for at in definition.final if at >= definition.first_ms):
-        yield start + evaluator.plan.windows.length_ms, dict(_performance(definition, start))
+        yield start + evaluator.plan.windows.length_ms, _performance(definition, start)
 
 
-def _performance(definition: Definition, start: int):
-    slide_ms = definition.evaluator.plan.windows.slide_ms
+def _performance(definition: Definition, start: int) -> dict[str, list[WindowVerdict]]:
     end = start + definition.evaluator.plan.windows.length_ms
-    verdicts: dict[str, list[MetricVerdict]] = defaultdict(list)
+    verdicts: dict[str, list[WindowVerdict]] = defaultdict(list)
     for length in definition.evaluator.performance_lengths:
         from_ms, own = end - length.panes * PANE, length == own_length(definition.evaluator.plan)
         if from_ms >= definition.first_ms and (own or from_ms % (length.slide * PANE) == 0):
             for name, judged in definition.metrics(from_ms, end, length):
-                verdicts[name].append(judged)
-    for name, of_metric in verdicts.items():
-        yield f"performance/{name}", most_severe_metric(of_metric, end)
+                verdicts[f"performance/{name}"].append(judged)
     tested = definition.coverage(start)
     if tested is not None:
-        yield (
-            "coverage/labels",
-            SubjectSignal(end, slide_ms, evidence(tested, start, end), slide_ms),
-        )
+        judged = WindowVerdict.of_test(tested, start, end, is_clear=is_clear([tested]))
+        verdicts["coverage/labels"] = [judged]
+    return verdicts
 
 
 def _verdicts(
@@ -235,7 +223,7 @@ def _verdicts(
 ) -> dict[str, list[WindowVerdict]]:
     """The verdicts of the windows of every length that end at ``end``, by subject."""
     found: dict[str, list[WindowVerdict]] = defaultdict(list)
-    own, plan = own_length(definition.evaluator.plan), definition.evaluator.plan
+    own = own_length(definition.evaluator.plan)
     for length in {own, *scanner.levels}:
         start = end - length.panes * PANE
         if start < definition.first_ms or start % (length.slide * PANE):
@@ -245,10 +233,8 @@ def _verdicts(
         parts = [scanner.cell_index.gather(half) for half in halves[length.panes == 1 :]]
         for cells, tests in scanner.judge(parts, length).items():
             most = max(tests, key=lambda tested: tested.severity_order)
-            drifted = most if most.severity is not None else None
-            if drifted is not None or length.panes == 1:
-                slide_ms = max(length.slide * PANE, plan.windows.slide_ms)
-                found[subject_of(cells)].append(WindowVerdict(drifted, start, end, slide_ms))
+            verdict = WindowVerdict.of_test(most, start, end, is_clear=is_clear(tests))
+            found[subject_of(cells)].append(verdict)
     return found
 
 

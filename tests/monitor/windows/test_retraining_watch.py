@@ -7,6 +7,7 @@ import pytest
 
 from monitor.counts.counts import Counts
 from monitor.counts.summary import Part, Summary
+from monitor.decisions.incident_groups import KnownIncidents
 from monitor.decisions.incidents import Change, Incident, Resolution
 from monitor.decisions.retraining import Outcome
 from monitor.plan import Retraining
@@ -27,7 +28,7 @@ class Stream:
 
     def __init__(self, *, has_decisions: bool = True, history=None, open_incidents=()) -> None:
         self.panes = PaneStore(BY.plan.windows, {}, None, None)
-        known = {one.subject: one for one in open_incidents}
+        known = KnownIncidents({one.subject: one for one in open_incidents})
         self.incidents = IncidentTracker(BY.plan, KEY, known, lambda one: one.evidence)
         made = (BY, self.panes, self.incidents, history)
         self.watch = RetrainingWatch(*made, has_decisions=has_decisions)
@@ -52,7 +53,7 @@ def incident(
     subject: str = "data/x", severity: Severity = Severity.CRITICAL, primary: str | None = None
 ) -> Incident:
     evidence = Evidence("ks", 1.0, severity, 0, 0, 1)
-    return Incident(f"id of {subject}", subject, severity, 0, 0, evidence, 0, 0, primary)
+    return Incident(f"id of {subject}", subject, severity, 0, 0, evidence, 0, primary)
 
 
 def outcomes(decisions) -> list[Outcome]:
