@@ -1,10 +1,11 @@
-"""All tests in two processes beside each other, because those on a real Kafka mostly wait.
+"""All tests in three processes beside each other, because those on a real Kafka mostly wait.
 
     python scripts/run_tests.py [OPTIONS OF PYTEST]
 
 Tests marked ``long`` are left out: ``pytest -m long`` runs them.
 
-The output of the tests on Kafka follows that of the others.
+Two of the processes run the tests on Kafka, each file in one of them, each with a broker of its
+own. Their output follows that of the others.
 """
 
 from __future__ import annotations
@@ -24,9 +25,8 @@ def main(options: Sequence[str]) -> int:
     """Returns 0 if both processes have ended without a failure."""
     with tempfile.TemporaryFile() as output:
         # Its cache is its own: `pytest --last-failed` reads the cache of the last to end.
-        on_kafka = _pytest(
-            "kafka and not long", "-o", "cache_dir=.pytest_cache/kafka", *options, output=output
-        )
+        own = ("-o", "cache_dir=.pytest_cache/kafka", "--numprocesses=2", "--dist=loadfile")
+        on_kafka = _pytest("kafka and not long", *own, *options, output=output)
         others = _pytest("not kafka and not long", *options)
         codes = [_code(others), _code(on_kafka)]
         output.seek(0)
