@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, TypeVar, cast
+from typing import Annotated, Literal, TypeVar, cast
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from consumers.messages.arrow import JSON_HEADERS
-from consumers.messages.names import Name
+from consumers.messages.names import Count, Name
 from consumers.messages.reading import decode_json
 from consumers.messages.records import Message, Record
 from monitor.events.progress import AppendTimes, EventTime, Seen
@@ -26,24 +26,33 @@ from producers.contract.life_requests import LifeRequestMessage
 from producers.contract.partitions import model_partition
 from producers.contract.records import END_MS
 
+MAX_PARTITIONS = 2**31
+Partition = Annotated[int, Meta(ge=0, lt=MAX_PARTITIONS)]
+
 
 class VersionSeen(Struct, frozen=True, kw_only=True):
     """The predictions of a model version in a partition of ``predictions``."""
 
     model: Name
     version: Name
-    partition: int
+    partition: Partition
     seen: Seen
-    life: int | None = None  # its number; None: of an earlier release
+    life: Count | None = None  # its number; None: of an earlier release
     reset_ms: int | None = None  # rows appended until then do not belong to the version
+
+    def __post_init__(self) -> None:
+        _require_dates(*_times(self.seen), self.reset_ms)
 
 
 class LabelsSeen(Struct, frozen=True, kw_only=True):
     """The labels of a model in a partition of ``labels``."""
 
     model: Name
-    partition: int
+    partition: Partition
     seen: Seen
+
+    def __post_init__(self) -> None:
+        _require_dates(*_times(self.seen))
 
 
 class SourceProgress(Struct, frozen=True, kw_only=True, tag_field="type", tag="sources"):
@@ -56,7 +65,7 @@ class SourceProgress(Struct, frozen=True, kw_only=True, tag_field="type", tag="s
     label_models: Sequence[LabelsSeen] = ()
 
     def __post_init__(self) -> None:
-        _require_times(self.predictions, self.labels)
+        _require_append_times(self.predictions, self.labels)
 
 
 class VersionJoined(Struct, frozen=True, kw_only=True):
@@ -64,10 +73,15 @@ class VersionJoined(Struct, frozen=True, kw_only=True):
 
     model: Name
     version: Name
-    partition: int
+    partition: Partition
     predictions: EventTime | None
     labels: EventTime | None
-    life: int | None = None  # as ``aggregate`` has reported it
+    life: Count | None = None  # as ``aggregate`` has reported it
+
+    def __post_init__(self) -> None:
+        for time in (self.predictions, self.labels):
+            if time is not None:
+                _require_dates(time.ms, time.runs_from_ms)
 
 
 class JoinProgress(Struct, frozen=True, kw_only=True, tag_field="type", tag="joins"):
@@ -78,14 +92,27 @@ class JoinProgress(Struct, frozen=True, kw_only=True, tag_field="type", tag="joi
     versions: Sequence[VersionJoined] = ()
 
     def __post_init__(self) -> None:
-        _require_times(self.joins)
+        _require_append_times(self.joins)
 
 
-def _require_times(*reached: AppendTimes) -> None:
-    """Raises ``ValueError`` for a time that is no date: states of versions begin at them."""
+def _require_append_times(*reached: AppendTimes) -> None:
     for times in reached:
-        if any(not 0 <= at_ms < END_MS for at_ms in times.reached_ms.values()):
-            raise ValueError("an append time is not within the years 1970 to 9998")
+        _require_dates(*times.reached_ms.values())
+        if any(not 0 <= number < MAX_PARTITIONS for number in (times.total, *times.reached_ms)):
+            raise ValueError("the number of a partition is not within those of Kafka")
+
+
+def _times(seen: Seen) -> Iterable[int]:
+    return seen.newest_ms, seen.newest_append_ms, seen.first_append_ms, seen.last_append_ms
+
+
+def _require_dates(*times_ms: int | None) -> None:
+    """Raises ``ValueError`` for a time that is no date.
+
+    States of versions begin at such times, and the state of ``join`` holds none beyond 64 bits.
+    """
+    if any(at_ms is not None and not 0 <= at_ms < END_MS for at_ms in times_ms):
+        raise ValueError("a time is not within the years 1970 to 9998")
 
 
 AnyProgress = SourceProgress | JoinProgress

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +21,7 @@ from consumers.messages.progress import (
     join_progress_messages,
     source_progress_messages,
 )
+from consumers.messages.reading import MalformedMessage
 from consumers.messages.records import Message, Record
 from consumers.messages.summaries import decode_summary_message
 from monitor.events.progress import AppendTimes, EventTime, Seen
@@ -126,6 +130,37 @@ def test_every_partition_of_joins_gets_all_progress():
     to_joins = [message for message in written(progress, joins=3) if message.topic == "joins"]
     assert [message.partition for message in to_joins] == [0, 1, 2]
     assert len({message.value for message in to_joins}) == 1
+
+
+SEEN = ("versions", 0, "seen")
+EVERY_INTEGER = [
+    *(("versions", 0, name) for name in ("partition", "life", "reset_ms")),
+    *((*SEEN, name) for name in ("newest_ms", "newest_append_ms", "last_append_ms")),
+    *(("label_models", 0, *path) for path in (["partition"], ["seen", "first_append_ms"])),
+    *(("predictions", *path) for path in (["total"], ["reached_ms", "0"])),
+]
+
+
+@pytest.mark.parametrize("value", [-1, 2**63 - 1, 10**30])
+@pytest.mark.parametrize("path", EVERY_INTEGER, ids=lambda path: "/".join(map(str, path)))
+def test_progress_with_a_number_that_nothing_can_have_is_refused(path, value):
+    """The state of ``join`` has 64 bits for each, and adds them."""
+    progress = SourceProgress(
+        schema=1,
+        predictions=AppendTimes(2, {0: 9}),
+        labels=AppendTimes(1),
+        versions=[seen_of("m")],
+        label_models=[LabelsSeen(model="m", partition=0, seen=Seen(7, 9, 8, 9))],
+    )
+    to_joins = written(progress)[0]
+    document = json.loads(to_joins.value or b"")
+    within: Any = document
+    for key in path[:-1]:
+        within = within[key]
+    within[path[-1]] = value
+    changed = replace(record(to_joins), value=json.dumps(document).encode())
+    with pytest.raises(MalformedMessage):
+        decode_join_message(changed)
 
 
 def test_the_json_of_progress_is_that_of_schema_1():
