@@ -18,7 +18,7 @@ from api.health import required_roles
 from api.limits import BodyLimit, RequestLimit
 from api.openapi import install_openapi
 from api.problems import install_problem_handlers
-from api.routes import drift, health, incidents, metrics, models, retraining
+from api.routes import drift, health, incidents, metrics, models, retraining, segments
 from api.security_headers import SecurityHeaders
 from consumers.database.database import Database
 from driftline.configuration.sections import ApiSection
@@ -53,7 +53,7 @@ def create_app(
     app.state.required_roles = required_roles(settings)
     app.state.kept = KeptAnswers()
     app.state.streams = streams or StreamControl(most=settings.api.max_streams)
-    for routes in (documentation, health, models, incidents, metrics, drift, retraining):
+    for routes in (documentation, health, models, incidents, metrics, drift, retraining, segments):
         app.include_router(routes.router)
     install_problem_handlers(app)
     _add_middleware(app, settings.api)

@@ -95,6 +95,30 @@ def newest_window(
     return next(iter(rows), None)
 
 
+def newest_windows(connection: Connection, selected: Key) -> Rows:
+    """The newest window of the whole and of each segment of a version, in its current life."""
+    own = (
+        windows.c.model == selected.model,
+        windows.c.version == selected.version,
+        windows.c.life >= _life(selected),
+    )
+    newest = select(windows.c.segment, func.max(windows.c.end_ms).label("end_ms")).where(*own)
+    found = newest.group_by(windows.c.segment).subquery()
+    same = (windows.c.segment == found.c.segment) & (windows.c.end_ms == found.c.end_ms)
+    return connection.execute(select(windows).join(found, same).where(*own)).all()
+
+
+def open_incidents_of_segments(connection: Connection, selected: Key) -> Rows:
+    """Segment, subject and severity of each open incident of a version."""
+    columns = (incidents.c.segment, incidents.c.subject, incidents.c.severity)
+    query: Select[Any] = select(*columns).where(
+        incidents.c.model == selected.model,
+        incidents.c.version == selected.version,
+        incidents.c.state == "open",
+    )
+    return connection.execute(query).all()
+
+
 def newest_performance(
     connection: Connection, selected: Key, status: str, *, after_ms: int | None = None
 ) -> Row[Any] | None:

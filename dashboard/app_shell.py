@@ -18,7 +18,7 @@ from dashboard.client import ApiProblem, Client, connect
 from dashboard.context import PageContext
 from dashboard.formats import model_version
 from dashboard.text import escape
-from dashboard.views import alerts, drift, model, overview, retraining
+from dashboard.views import alerts, drift, model, overview, retraining, segments
 from driftline.errors import InvalidSettings
 from driftline.settings import load_settings
 
@@ -29,6 +29,7 @@ PAGES: Mapping[str, tuple[ShowPage, str, str]] = {
     "model": (model.page, "Model", ":material/show_chart:"),
     "drift": (drift.page, "Drift", ":material/grid_on:"),
     "alerts": (alerts.page, "Alerts", ":material/notifications:"),
+    "segments": (segments.page, "Segments", ":material/splitscreen:"),
     "retraining": (retraining.page, "Retraining", ":material/model_training:"),
 }
 ICON = str(Path(__file__).with_name("icon.svg"))  # an icon by name would be downloaded
@@ -97,17 +98,19 @@ def _context(
     client: Client, models: Sequence[Model], pages: Mapping[str, StreamlitPage]
 ) -> PageContext:
     chosen = _choose_model(models, *_requested_model(client))
+    segment = _choose_segment(chosen)
     others = tuple(model for model in models if model is not chosen)
 
     def link(label: str, page: str, **parameters: str | None) -> None:
-        query = {"model": chosen.model, "version": chosen.version, **parameters}
+        own = {"model": chosen.model, "version": chosen.version, "segment": segment or None}
+        query = {**own, **parameters}
         st.page_link(
             pages[page],
             label=label,
             query_params={name: value for name, value in query.items() if value is not None},
         )
 
-    return PageContext(client, chosen, others, link)
+    return PageContext(client, chosen, others, link, segment)
 
 
 def _requested_model(client: Client) -> tuple[str | None, str | None]:
@@ -133,6 +136,20 @@ def _choose_model(models: Sequence[Model], name: str | None, version: str | None
     return chosen
 
 
+def _choose_segment(chosen: Model) -> str:
+    """The segment in the address; by default the whole, as for a version without segments."""
+    if not chosen.segments:
+        return ""
+    with st.sidebar:
+        return url_state.selectbox(
+            "Segment",
+            "segment",
+            ["", *chosen.segments],
+            format_option=lambda text: text or "the whole",
+            drops=("window", "incident"),
+        )
+
+
 def _select_model(by_name: Mapping[str, Model], chosen: str) -> None:
     if len(by_name) == 1:
         st.caption(escape(chosen))
@@ -147,7 +164,12 @@ def _select_model(by_name: Mapping[str, Model], chosen: str) -> None:
 def _on_model_selected(by_name: Mapping[str, Model], key: str) -> None:
     model = by_name[st.session_state[key]]
     url_state.update(
-        model=model.model, version=model.version, feature=None, window=None, incident=None
+        model=model.model,
+        version=model.version,
+        segment=None,
+        feature=None,
+        window=None,
+        incident=None,
     )
 
 

@@ -23,6 +23,7 @@ from api.answers import (
     Model,
     Page,
     Retraining,
+    Segments,
     WindowItem,
 )
 from api.answers.models import preference
@@ -42,10 +43,20 @@ class ApiProblem(Trouble):
 
 
 class ModelVersion(NamedTuple):
-    """The model version of a request."""
+    """The model version of a request, or a segment of it."""
 
     model: str
     version: str
+    segment: str = ""  # the whole
+
+    @property
+    def whole(self) -> ModelVersion:
+        return self._replace(segment="")
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Of an address."""
+        return {name: value for name, value in self._asdict().items() if value}
 
 
 def connect(address: str, token: str | None = None, timeout_s: float = TIMEOUT_S) -> Client:
@@ -89,34 +100,38 @@ class Client:
         return self._windows(version, PAGE_LIMIT, start=rfc3339(start), end=rfc3339(end))
 
     def baseline(self, version: ModelVersion) -> Baseline:
-        return self._get("/metrics/baseline", Baseline, **version._asdict())
+        return self._get("/metrics/baseline", Baseline, **version.whole.parameters)
 
     def latest_metrics(self, version: ModelVersion) -> LatestMetrics:
-        return self._get("/metrics/latest", LatestMetrics, **version._asdict())
+        return self._get("/metrics/latest", LatestMetrics, **version.parameters)
 
     def data_drift(
         self, version: ModelVersion, start: datetime | None = None, end: datetime | None = None
     ) -> DataDrift:
         """The newest window inside ``[start, end]``; by default the newest of all."""
         bounds = {name: rfc3339(at) for name, at in (("start", start), ("end", end)) if at}
-        return self._get("/drift/data", DataDrift, **version._asdict(), **bounds)
+        return self._get("/drift/data", DataDrift, **version.parameters, **bounds)
 
     def concept_drift(self, version: ModelVersion) -> ConceptDrift:
         """The newest window."""
-        return self._get("/drift/concept", ConceptDrift, **version._asdict())
+        return self._get("/drift/concept", ConceptDrift, **version.parameters)
 
     def incidents(
         self, version: ModelVersion, state: str, limit: int = PAGE_LIMIT
     ) -> list[Incident]:
         """The last opened first."""
-        parameters = {**version._asdict(), "state": state, "limit": limit}
+        parameters = {**version.parameters, "state": state, "limit": limit}
         return self._get("/alerts", Page[Incident], **parameters).items
 
     def incident(self, identity: str) -> IncidentHistory:
         return self._get(f"/incidents/{quote(identity, safe='')}", IncidentHistory)
 
     def retraining(self, version: ModelVersion) -> Retraining:
-        return self._get("/retraining/status", Retraining, **version._asdict())
+        return self._get("/retraining/status", Retraining, **version.whole.parameters)
+
+    def segments(self, version: ModelVersion) -> Segments:
+        """Those with most incidents first."""
+        return self._get("/segments", Segments, **version.whole.parameters)
 
     def every(self, path: str, item: type[T], **parameters: Any) -> Iterator[T]:
         """The items of all pages of a list, in its order."""
@@ -129,7 +144,7 @@ class Client:
             cursor = found.next
 
     def _windows(self, version: ModelVersion, limit: int, **bounds: str) -> list[WindowItem]:
-        parameters = {**version._asdict(), "limit": limit, "distributions": False, **bounds}
+        parameters = {**version.parameters, "limit": limit, "distributions": False, **bounds}
         return self._get("/windows", Page[WindowItem], **parameters).items[::-1]
 
     def _get(self, path: str, answer: type[T], **parameters: Any) -> T:

@@ -1,4 +1,4 @@
-"""What a page is given: the API, the chosen model version, and links to other pages."""
+"""What a page is given: the API, the chosen model version or segment, and links to other pages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ class PageContext:
     model: Model
     other_models: tuple[Model, ...]  # every other model version, the last registered first
     link: Link
+    segment: str = ""  # the whole
 
     @property
     def model_version(self) -> ModelVersion:
-        return ModelVersion(self.model.model, self.model.version)
+        """The chosen version, or the chosen segment of it."""
+        return ModelVersion(self.model.model, self.model.version, self.segment)

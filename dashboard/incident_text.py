@@ -139,7 +139,20 @@ def evidence(evidence: Evidence) -> str:
         sentences = _metric(evidence) if decided_by in labels.METRICS else _distance(evidence)
     if grouped := evidence.get("grouped"):
         sentences.append(f"Same incident: {escape(', '.join(grouped))}.")
+    sentences += _segments(evidence.get("segments") or ())
     return " ".join(sentences)
+
+
+def _segments(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Those that explain the fall of a metric, then those with an incident of their own."""
+    shares = [
+        f"{escape(one['segment'])} {one['share']:.0%} (mix {one.get('mix', 0):.0%})"
+        for one in found
+        if one.get("share") is not None
+    ]
+    own = [escape(one["segment"]) for one in found if one.get("incident")]
+    sentences = [f"Part of the fall by segment: {', '.join(shares)}."] if shares else []
+    return sentences + ([f"Incidents in segments: {', '.join(own)}."] if own else [])
 
 
 def _distance(evidence: Evidence) -> list[str]:

@@ -22,6 +22,7 @@ from api.answers import (
     Metric,
     Model,
     Retraining,
+    Segments,
     WindowItem,
 )
 from dashboard import formats, incident_text, labels
@@ -30,6 +31,26 @@ from dashboard.labels import METRICS, metric
 from dashboard.limits import feature_sustained_limit
 from dashboard.status import ModelStatus
 from dashboard.text import escape
+
+# -- segments ------------------------------------------------------------------------------------
+
+SEGMENT_COLUMNS = ["segment", "critical", "warnings", "about", "newest window"]
+
+
+def segments(found: Segments) -> pd.DataFrame:
+    """One row for each segment, in the order of the answer."""
+    rows = [
+        (
+            escape(one.segment),
+            formats.count(one.critical),
+            formats.count(one.warning),
+            escape(", ".join(one.subjects)) or NO_VALUE,
+            NO_VALUE if one.window is None else formats.window(one.window),
+        )
+        for one in found.items
+    ]
+    return pd.DataFrame(rows, columns=SEGMENT_COLUMNS)
+
 
 # -- performance ---------------------------------------------------------------------------------
 

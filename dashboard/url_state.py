@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-KEPT = ("model", "version", "feature", "window", "last")  # from page to page
+KEPT = ("model", "version", "segment", "feature", "window", "last")  # from page to page
 _SESSION_KEY = "address parameters"
 
 

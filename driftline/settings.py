@@ -38,6 +38,7 @@ from driftline.configuration.sections import (
 from driftline.configuration.sources import WITH_REGISTRY, SourceSection
 from driftline.configuration.toml_file import read_values
 from driftline.errors import InvalidSettings
+from monitor.counts.segmentation import Segments
 from monitor.plan import InvalidPlan, Plan
 
 FILE = "driftline.toml"
@@ -112,6 +113,13 @@ class Settings(BaseSettings):
         except ValidationError as error:
             section = error.title.removesuffix("Section").lower()
             raise InvalidSettings(_sentence(error, within=f"models.{model}.{section}.")) from error
+
+    def segments(self, model: str) -> Segments:
+        """How the rows of a model are divided. Raises ``InvalidSettings``."""
+        try:
+            return plans.segments_plan(model, self.models.get(model, ModelSection()))
+        except InvalidPlan as error:
+            raise InvalidSettings(str(error)) from error
 
     def store_keep_ms(self) -> int | None:
         """How long findings stay in the database; None: for ever. Raises ``InvalidSettings``."""
@@ -188,6 +196,8 @@ def load_settings(file: Path | None = None, **overrides: Mapping[str, Any]) -> S
     _ = settings.outage_patience_s
     for model in (None, *settings.models):
         settings.plan(model)
+    for model in settings.models:
+        settings.segments(model)
     settings.store_keep_ms()
     return settings
 

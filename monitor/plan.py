@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 CLEAR = 0.5  # of a limit: a deviation that is no trace of a change
@@ -108,6 +108,10 @@ class Budget:
     def __str__(self) -> str:
         return f"{self.alarms:g} per {duration_text(self.period_ms)}"
 
+    def times(self, share: float) -> Budget:
+        """A part of it."""
+        return Budget(self.alarms * share, self.period_ms)
+
     def per(self, span_ms: int) -> float:
         """The false alarms that are accepted in ``span_ms`` of event time."""
         return self.alarms * span_ms / self.period_ms
@@ -199,3 +203,10 @@ class Plan:
                 "traffic.none_after must not be longer than windows.longest, which is"
                 f" {duration_text(self.windows.longest_ms)}"
             )
+
+    def with_share(self, share: float) -> Plan:
+        """The plan with a part of the budget of false alarms."""
+        if share == 1:
+            return self
+        budgets = {name: getattr(self.drift, name).times(share) for name in ("warning", "critical")}
+        return replace(self, drift=replace(self.drift, **budgets))

@@ -23,9 +23,10 @@ from driftline.configuration.reference import (  # noqa: E402
     about,
     default_text,
     fields,
+    model_keys,
+    model_sections,
     sections,
 )
-from driftline.configuration.sections import ModelSection  # noqa: E402
 from driftline.configuration.sources import SourceSection  # noqa: E402
 
 HEAD = """\
@@ -97,10 +98,14 @@ def _section(name: str, section: type[BaseModel]) -> Iterator[str]:
 
 
 def _models() -> Iterator[str]:
-    *most, last = (f'`[models."NAME".{name}]`' for name in ModelSection.model_fields)
+    *most, last = (f'`[models."NAME".{name}]`' for name in model_sections())
     yield '## `[models."NAME"]`\n'
     yield f"Settings of one model: any keys of {', '.join(most)} and {last}."
     yield "Keys that are missing there have the values of the sections above.\n"
+    yield "| key | default | meaning |\n| --- | --- | --- |"
+    for name, field in model_keys().items():
+        yield f"| `{name}` | {_default(field)} | {field.description} |"
+    yield ""
 
 
 def _sources() -> Iterator[str]:

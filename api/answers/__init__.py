@@ -16,6 +16,7 @@ from api.answers.incidents import Incident, IncidentHistory
 from api.answers.models import Model
 from api.answers.performance import Baseline, HistoryItem, LatestMetrics, Metric
 from api.answers.retraining import Reason, Retraining
+from api.answers.segments import SegmentItem, Segments
 from api.answers.windows import WindowItem
 
 __all__ = [
@@ -43,6 +44,8 @@ __all__ = [
     "Reason",
     "RecordCounts",
     "Retraining",
+    "SegmentItem",
+    "Segments",
     "UnseenCategories",
     "Window",
     "WindowItem",

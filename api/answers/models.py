@@ -58,6 +58,9 @@ class Model(Answer):
         None, description="Link to a page that says what to do about alerts."
     )
     tags: dict[str, str] = Field({}, description="Tags of the registration, by name.")
+    segments: list[str] = Field(
+        [], description="The segments that are watched beside the whole, see `/segments`."
+    )
     label_delay_ms: dict[str, int] = Field(
         description="Quantiles (`p50`, `p90`, `p99`) of the time from prediction to label in the"
         " reference."

@@ -89,7 +89,7 @@ class RowsFile:
         else:
             file, until_ms = self._older_rows(settings.plan(self.name[0]).windows.slide_ms)
             source = {"file": self.path.name, "until": rfc3339(until_ms)}
-        profile = profile_of_file(settings, *self.name, file)
+        profile = profile_of_file(settings, *self.name, file, with_segments=False)
         plan = settings.plan(self.name[0])
         return LearnedReference(profile, source, reference_warnings(file, profile, plan))
 

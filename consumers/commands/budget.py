@@ -32,17 +32,26 @@ if TYPE_CHECKING:
 @click.option(
     "--all", "every", is_flag=True, help="Show every test, not only the best length of each."
 )
+@click.option("--segment", default="", help="Show the tests of a segment, such as origin=EWR.")
 @click.option("--json", "as_json", is_flag=True, help="Print every test as JSON.")
 @click.pass_obj
 def budget(  # noqa: PLR0913 - its options
-    settings: Settings, /, model: str, version: str, saved: Path | None, every: bool, as_json: bool
+    settings: Settings,
+    /,
+    model: str,
+    version: str,
+    saved: Path | None,
+    segment: str,
+    every: bool,
+    as_json: bool,
 ) -> None:
     """Show how the budget of false alarms is divided, and what each test can detect.
 
     For every test: its share of the budget and its level (the probability of a false alarm in one
     window). For numeric features, the score and the errors also the distance to exceed, and the
     smallest shift that is detected with 80% probability at the traffic of the reference. Without
-    --all, only the length of window that detects the smallest shift is shown for each test.
+    --all, only the length of window that detects the smallest shift is shown for each test. The
+    whole and the segments of a version share one budget; the last lines say what each costs.
     """
     from driftline.errors import BadInput
     from monitor.calibration.power import budget_table, costs_of_changes
@@ -50,7 +59,7 @@ def budget(  # noqa: PLR0913 - its options
 
     profile = _published(settings, model, version) if saved is None else _saved(saved)
     try:
-        evaluator = Evaluator.of(settings.plan(profile.model), profile)
+        evaluator = Evaluator.of(settings.plan(profile.model), _of_segment(profile, segment))
     except ValueError as error:  # the profile has another pane than the configuration
         raise BadInput(str(error)) from error
     tests = list(budget_table(evaluator))
@@ -59,6 +68,17 @@ def budget(  # noqa: PLR0913 - its options
         return
     echo("\n".join(_lines(evaluator, tests if every else _best(tests), tests)))
     echo("\n".join(_costs(costs_of_changes(evaluator))))
+
+
+def _of_segment(profile: Profile, segment: str) -> Profile:
+    from driftline.errors import BadInput
+
+    if not segment:
+        return profile
+    if segment not in profile.segments:
+        known = ", ".join(profile.segments) or "it was registered without segments"
+        raise BadInput(f"{profile.model}/{profile.version} has no segment {segment!r}: {known}")
+    return profile.segments[segment]
 
 
 def _saved(saved: Path) -> Profile:
@@ -122,7 +142,7 @@ def _lines(
 ) -> Iterator[str]:
     drift, pane_ms = evaluator.plan.drift, evaluator.plan.windows.pane_ms
     yield (
-        f"{evaluator.profile.model}/{evaluator.profile.version}: at most {drift.warning} false"
+        f"{_name(evaluator.profile)}: at most {drift.warning} false"
         f" warnings and {drift.critical} false criticals, over {len(tests)} tests;"
         f" {evaluator.rows_per_pane:,.0f} rows in a pane of {duration_text(pane_ms)}"
     )
@@ -143,6 +163,14 @@ def _lines(
         )
     yield ""
     yield from _legend(drift.min_effect)
+
+
+def _name(profile: Profile) -> str:
+    """With what part of the budget of the version it has, if it has not all of it."""
+    from monitor.identity import Key
+
+    name = Key(profile.model, profile.version, profile.schema.segment).name
+    return name if profile.share == 1 else f"{name} has {profile.share:.3g} of the budget"
 
 
 def _legend(min_effect: float) -> Iterator[str]:

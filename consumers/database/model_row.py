@@ -41,6 +41,7 @@ def model_row(registration: Registration) -> Row:
             "reference": {"start_ms": overview.start_ms, "end_ms": overview.end_ms},
             **msgspec.to_builtins(registration.info),
             "baseline": msgspec.to_builtins(overview.baseline),
+            **({"segments": list(head.segments)} if head.segments else {}),
         },
     }
 

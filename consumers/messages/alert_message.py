@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 
 from consumers.messages.alert_sentences import alert_sentence
 from consumers.messages.alerts import (
     TYPE_PREFIX,
     AlertEvidence,
     AlertMessage,
+    AlertSegment,
     AlertWindow,
     IncidentData,
 )
@@ -17,7 +17,6 @@ from consumers.messages.reading import SCHEMA
 from consumers.messages.times import rfc3339
 from consumers.messages.window_message import distribution_bins, finite
 from monitor.decisions.incidents import Change
-from monitor.statistics.drift_rule import Evidence
 from monitor.windows.findings import Transition
 from producers.contract.version_info import VersionInfo
 
@@ -59,14 +58,33 @@ def _data(transition: Transition, info: VersionInfo, state: str | None) -> Incid
         opened_at=rfc3339(incident.opened_ms),
         resolved_at=rfc3339(transition.end_ms) if resolved else None,
         window=window,
-        evidence=_evidence(transition.evidence, incident.grouped),
+        evidence=_evidence(transition),
         message=alert_sentence(transition),
         version_info=info,
         version_state=state,
     )
 
 
-def _evidence(evidence: Evidence, grouped: Sequence[str]) -> AlertEvidence:
+def _segments(transition: Transition) -> list[AlertSegment] | None:
+    """First those that explain most, then others with an incident of their own."""
+    shares, own = transition.evidence.segments, transition.segments
+    found = [
+        AlertSegment(
+            segment=one.segment,
+            share=one.share,
+            within=one.within,
+            mix=one.mix,
+            incident=one.segment in own,
+        )
+        for one in shares
+    ]
+    named = {one.segment for one in shares}
+    found += [AlertSegment(segment=one, incident=True) for one in own if one not in named]
+    return found or None
+
+
+def _evidence(transition: Transition) -> AlertEvidence:
+    evidence, grouped = transition.evidence, transition.incident.grouped
     return AlertEvidence(
         decided_by=evidence.decided_by,
         value=finite(evidence.value),
@@ -86,4 +104,6 @@ def _evidence(evidence: Evidence, grouped: Sequence[str]) -> AlertEvidence:
         grouped=list(grouped) or None,
         window=AlertWindow(start=rfc3339(evidence.start_ms), end=rfc3339(evidence.end_ms)),
         distribution=distribution_bins(evidence.distribution),
+        segments=_segments(transition),
+        part_of=transition.part_of,
     )

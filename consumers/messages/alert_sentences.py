@@ -14,6 +14,8 @@ from monitor.decisions.incidents import Change, Resolution
 from monitor.statistics.drift_rule import Evidence, Severity
 from monitor.windows.findings import Transition
 
+MOST_SEGMENTS = 3  # in a sentence
+
 
 def alert_sentence(transition: Transition) -> str:
     """The message of an alert, beginning with the subject."""
@@ -22,7 +24,19 @@ def alert_sentence(transition: Transition) -> str:
     if transition.change is Change.RESOLVED:
         return f"{subject}: {_RESOLVED[transition.resolution].format(window=window)}"
     also = f" Also affected: {', '.join(grouped)}." if grouped else ""
-    return f"{subject}: {evidence_sentence(transition.evidence, window)}{also}"
+    sentence = evidence_sentence(transition.evidence, window)
+    return f"{subject}: {sentence}{_segments(transition)}{also}"
+
+
+def _segments(transition: Transition) -> str:
+    """The segments that explain most of the fall of a metric, or have an incident of their own."""
+    shares = transition.evidence.segments[:MOST_SEGMENTS]
+    if shares:
+        listed = ", ".join(f"{one.segment} {one.share:.0%} (mix {one.mix:.0%})" for one in shares)
+        return f" Part of the fall by segment: {listed}."
+    own = transition.segments
+    more = f" and {len(own) - MOST_SEGMENTS} more" if len(own) > MOST_SEGMENTS else ""
+    return f" Also in segments: {', '.join(own[:MOST_SEGMENTS])}{more}." if own else ""
 
 
 _RESOLVED: Mapping[Resolution, str] = {

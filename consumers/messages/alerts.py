@@ -25,6 +25,16 @@ class AlertWindow(Struct, frozen=True, kw_only=True):
     end: str
 
 
+class AlertSegment(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A segment that explains a fall of a metric, or has an incident about the same subject."""
+
+    segment: Segment
+    share: float | None = None  # of the fall: ``within`` and ``mix``
+    within: float | None = None
+    mix: float | None = None
+    incident: bool = False  # whether it has an open incident about the same subject
+
+
 class AlertEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the decision rests on; what does not belong to this kind of evidence is absent."""
 
@@ -46,6 +56,8 @@ class AlertEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     grouped: list[str] | None = None  # other subjects that the incident stands for
     window: AlertWindow | None = None  # of the evidence; None: of an older release
     distribution: DistributionBins | None = None  # in this window, and of the reference
+    segments: list[AlertSegment] | None = None  # of an incident of the whole
+    part_of: str | None = None  # of one of a segment: the incident of the whole about the subject
 
 
 class IncidentData(Struct, frozen=True, kw_only=True):

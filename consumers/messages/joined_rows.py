@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from consumers.messages.arrow import ARROW_HEADERS, arrow_metadata, whole
-from consumers.messages.joins import most_rows
+from consumers.messages.joins import most_rows, segment_numbers_of
 from consumers.messages.names import require_name
 from consumers.messages.records import Message
 from monitor.counts.joined_rows import JoinedRows
@@ -45,6 +45,7 @@ def joined_rows_of(table: pa.Table) -> JoinedRows:
             score=doubles_or_lists(table, "score"),
             predicted=whole(doubles(table, "predicted")),
             label=doubles(table, "label"),
+            segment=segment_numbers_of(table),
             **{name: integers(table, name) for name in _INTEGERS},
         )
     except (KeyError, pa.ArrowException) as error:
@@ -60,6 +61,7 @@ def _table(rows: JoinedRows) -> pa.Table:
         "known_ms": rows.known_ms,
         "final": rows.final.astype(np.int8),
         "whole": rows.whole.astype(np.int8),
+        **({"segment": rows.segment} if rows.segment.any() else {}),
     }
     metadata = {**arrow_metadata(KIND), "model": rows.model, "version": rows.version}
     return pa.table(columns).replace_schema_metadata(metadata)

@@ -62,6 +62,7 @@ class JoinRows:
     value: NDArray[np.float64]  # predicted class or label
     seen_ms: NDArray[np.int64]  # newest label time before a label in its partition
     life: NDArray[np.int64]  # of the version of a prediction: its number; 0 for a label
+    segment: NDArray[np.int64] | None = None  # the number of its segments; None: all are 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +79,7 @@ class JoinColumns:
     value: NDArray[np.float64]  # predicted class or label
     seen_ms: NDArray[np.int64]  # newest label time before a label in its partition
     life: NDArray[np.int64]  # of the version of a prediction: its number; 0 for a label
+    segment: NDArray[np.int64]  # the number of its segments; 0 for a label
     scores: Sequence[bytes] | None = None  # of each class, as doubles
 
 
@@ -108,6 +110,7 @@ def _encode(rows: JoinRows) -> bytes:
             "seen_ms": rows.seen_ms,
             "life": rows.life.astype(np.int32),
             "segments": _no_segments(len(rows.ident)),
+            **({} if rows.segment is None else {"segment": rows.segment}),
         }
     )
     metadata = {**arrow_metadata(KIND), "model": rows.model}
@@ -146,6 +149,7 @@ def _decode(table: pa.Table) -> JoinColumns:
         _values(doubles(table, "value"), version.is_valid().to_numpy(zero_copy_only=False)),
         integers(table, "seen_ms"),
         _lives(table),
+        segment_numbers_of(table),
         bytes_of_doubles(table, "scores") if "scores" in table.column_names else None,
     )
 
@@ -163,6 +167,13 @@ def _lives(table: pa.Table) -> NDArray[np.int64]:
     if "life" not in table.column_names:
         return np.zeros(len(table), dtype=np.int64)
     return integers(table, "life", 0, MOST_LIVES)
+
+
+def segment_numbers_of(table: pa.Table) -> NDArray[np.int64]:
+    """Of each row. Only messages of versions with segments have the column."""
+    if "segment" not in table.column_names:
+        return np.zeros(len(table), dtype=np.int64)
+    return integers(table, "segment", 0)
 
 
 def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

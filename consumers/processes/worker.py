@@ -173,7 +173,8 @@ def _role(
     if name == "join":
         return Join(profiles, plan_of, client.partitions, directory, client.first_offset)
     made = (profiles, plan_of, client.partitions, client.read_all, directory)
-    return Detect(*made, client.first_offset, run, settings.plan_hash())
+    hashed, segments_of = settings.plan_hash(), lru_cache(maxsize=10_000)(settings.segments)
+    return Detect(*made, client.first_offset, run, hashed, segments_of)
 
 
 def _positions(client: Client) -> Positions:

@@ -54,7 +54,7 @@ from consumers.sources.groups import (
     concatenated_labels,
 )
 from consumers.sources.json_rows import JsonPredictions
-from monitor.counts.counting import count_data
+from monitor.counts.counting import count_rows
 from monitor.counts.schema import Schema
 from monitor.counts.summary import PARTS, Part
 from monitor.events.event_time import Arrival, classify_arrivals
@@ -261,7 +261,7 @@ class Aggregate:
         if not len(rows):
             return
         part = np.where(late, PARTS.index(Part.LATE), PARTS.index(Part.ON_TIME))
-        summaries = count_data(rows.schema, rows, part, self._redact)
+        summaries = count_rows(rows.schema, rows, part, self._redact)
         yield from summary_messages(rows.schema.model, summaries, self._partitions("summaries"))
         life = self._versions.life(*rows.key)
         yield from prediction_messages(rows, late, life, self._partitions("joins"))

@@ -34,6 +34,7 @@ from consumers.roles.published_state import (
     state_messages,
     unread_messages,
 )
+from consumers.roles.segment_settings import SegmentSettings
 from consumers.roles.set_aside import SetAside
 from consumers.roles.summary_log import SummaryLog
 from consumers.roles.unread_models import (
@@ -42,6 +43,7 @@ from consumers.roles.unread_models import (
     own_items,
     unread_problem,
 )
+from monitor.counts.segmentation import Segments
 from monitor.identity import Key, VersionKey
 from monitor.plan import Plan
 from monitor.windows.detection import advance, due_keys
@@ -87,12 +89,13 @@ class Detect:
         first_offset: Callable[[TopicPartition], int],
         run: LongWork = at_once,
         plan_hash: str | None = None,
+        segments_of: Callable[[str], Segments] = lambda _: Segments(),
     ) -> None:
         self._profiles, self._plan_of, self._state_records = profiles, plan_of, state_records
         self._directory, self._first_offset = directory, first_offset
         self._evaluators: dict[Key, Evaluator] = {}
         self._learning = Learning(directory, run)
-        self._set_aside = SetAside(profiles)
+        self._set_aside, self._segments = SetAside(profiles), SegmentSettings(segments_of)
         self._owned: dict[TopicPartition, _Owned] = {}
         self._pending: dict[TopicPartition, PartitionState] = {}
         self._log = SummaryLog(profiles, partitions)
@@ -152,7 +155,8 @@ class Detect:
 
     def problem(self) -> str | None:
         unread = unread_problem(owned.now for owned in self._owned.values())
-        problems = (self._set_aside.problem, unread, self._log.problem(self._owned))
+        segments, log = self._segments.problem, self._log.problem(self._owned)
+        problems = (self._set_aside.problem, segments, unread, log)
         return "; ".join(problem for problem in problems if problem is not None) or None
 
     def _skipped(self, topic_partition: TopicPartition) -> Mapping[str, int]:
@@ -267,14 +271,16 @@ class Detect:
         if key in self._evaluators:
             return self._evaluators[key]
         try:
-            profile = required(self._profiles, *key.version_key)
-            published = self._profiles.learned(*key.version_key)
+            profile = required(self._profiles, key)
+            published = self._profiles.learned(*key)
         except MissingProfile as error:
             self._set_aside.add(key, error)
             return None
         try:
             plan = self._plan_of(key.model)
             self._evaluators[key] = self._learning.evaluator(plan, profile, published)
+            if not key.segment:
+                self._segments.check(profile)
         except Exception as error:  # whatever it is, it must not stop the other keys
             self._set_aside.add(key, error)
         return self._evaluators.get(key)

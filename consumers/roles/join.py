@@ -47,7 +47,7 @@ from consumers.roles.join_step import JoinStep, join_step, watermarks
 from consumers.roles.join_store import JoinStore
 from consumers.roles.profiles import Profiles
 from consumers.roles.set_aside import skipped_problem
-from monitor.counts.joined_rows import JoinedRows, concatenated, count_joined
+from monitor.counts.joined_rows import JoinedRows, concatenated, count_joined_rows
 from monitor.counts.profile import label_wait_ms
 from monitor.counts.summary import Summary
 from monitor.events.event_time import latest
@@ -256,7 +256,7 @@ class Join:
             return None
         delays_ms = self._profiles.versions()[key].label_delay_ms
         wait_ms = label_wait_ms(delays_ms, time.label_wait_ms, time.label_horizon_ms)
-        return count_joined(schema, rows, wait_ms)
+        return count_joined_rows(schema, rows, wait_ms)
 
     def _progress_messages(self) -> Iterable[Message]:
         """The event times and the append times that have changed."""

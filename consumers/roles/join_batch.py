@@ -121,9 +121,8 @@ def _entries(message: JoinColumns, versions: dict[str, int]) -> Entries:
     late = np.where(message.late, PREDICTION | LATE, PREDICTION)
     rows["kind"] = np.where(scored, late, LABEL)
     rows["version"][scored] = np.array([*numbers, 0])[message.version[scored]]
-    of_prediction = (("time_ms", message.time_ms), ("score", message.score), ("life", message.life))
-    for name, values in of_prediction:
-        rows[name][scored] = values[scored]
+    for name in ("time_ms", "score", "life", "segment"):
+        rows[name][scored] = getattr(message, name)[scored]
     rows["predicted"][scored] = message.value[scored].astype(np.int64)
     labels = ~scored
     rows["label_ms"][labels] = message.time_ms[labels]

@@ -97,6 +97,7 @@ class Matching:
                 known_ms=known_ms[chosen],
                 final=(mine["kind"] & LATE == 0).astype(np.int64),
                 whole=np.ones(len(mine), dtype=np.int64),
+                segment=mine["segment"],
             )
 
     # -- one by one ----------------------------------------------------------------------------

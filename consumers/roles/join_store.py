@@ -2,11 +2,11 @@
 
 The keys of one partition's store::
 
-    m4                                  the state: offset, event times and counts
+    m5                                  the state: offset, event times and counts
     e + id                              the entry of an id
     x + model + expiry time + number    the index: ids of a model that expire about then
 
-An entry of one prediction, one label or one of each is 56 bytes (``ENTRY``), any other is msgpack.
+An entry of one prediction, one label or one of each is 64 bytes (``ENTRY``), any other is msgpack.
 The index has a value for the ids of a batch that expire within the same span (``index_time``). An
 id is not moved if its entry gets newer rows: when it is due, it is indexed again.
 """
@@ -44,7 +44,7 @@ BLOOM_BITS = 10
 FULL = "No space left on device"
 DAMAGE = ("Corruption", "IO error: No such file or directory")  # other bytes, or files are missing
 
-_STATE = b"m4"  # another number for another format of the store
+_STATE = b"m5"  # another number for another format of the store
 _ENTRY, _INDEX = b"e", b"x"
 _OTHER = b"\xff"  # begins an entry in msgpack; ``ENTRY`` begins with its kind
 _NO_ENTRY = bytes(ENTRY.itemsize)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from monitor.counts.profile import Profile
 from monitor.counts.task import Task
+from monitor.identity import Key
 from monitor.plan import Plan
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.learned import Learned
@@ -55,7 +56,8 @@ class Learning:
 
     def _path(self, profile: Profile) -> Path:
         """One file for each version, so that changes of the windows do not fill the disk."""
-        name = f"{profile.model}/{profile.version}".encode()
+        segment = profile.schema.segment
+        name = Key(profile.model, profile.version, segment).name.encode()
         return self._directory / f"{hashlib.sha256(name).hexdigest()[:32]}.learned"
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from driftline.errors import Trouble
 from monitor.counts.profile import Profile
 from monitor.counts.schema import Schema
+from monitor.identity import Key
 from producers.contract.profile_blobs import Head
 from producers.contract.profile_overview import Overview
 from producers.contract.version_info import VersionInfo
@@ -25,7 +26,7 @@ class Profiles(Protocol):
 
     def get(self, model: str, version: str) -> Profile | None: ...
 
-    def learned(self, model: str, version: str) -> bytes | None:
+    def learned(self, model: str, version: str, segment: str = "") -> bytes | None:
         """What was learned from the reference at the registration, for the windows of then."""
         ...
 
@@ -70,15 +71,23 @@ class MissingProfile(Trouble):
     """A profile that rows were counted with does not exist any more."""
 
 
-def required(profiles: Profiles, model: str, version: str) -> Profile:
-    """The profile of a version that rows were counted with. Raises ``MissingProfile``."""
-    found = profiles.get(model, version)
+def required(profiles: Profiles, key: Key) -> Profile:
+    """The profile that rows of a version or a segment were counted with.
+
+    Raises ``MissingProfile``.
+    """
+    found = _of_key(profiles, key)
     if found is None:
         profiles.catch_up()
-        found = profiles.get(model, version)
+        found = _of_key(profiles, key)
     if found is None:
         raise MissingProfile(
-            f"the profile of {model}/{version} is gone from the topic 'profiles', although rows"
+            f"the profile of {key.name} is gone from the topic 'profiles', although rows"
             " were counted with it: register the same profile again"
         )
     return found
+
+
+def _of_key(profiles: Profiles, key: Key) -> Profile | None:
+    whole = profiles.get(*key.version_key)
+    return whole if whole is None or not key.segment else whole.segments.get(key.segment)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from driftline.configuration.sections import (
     DriftSection,
     IncidentsSection,
+    ModelSection,
     PerformanceSection,
     RetrainingSection,
     Section,
@@ -15,6 +16,7 @@ from driftline.configuration.sections import (
     TrafficSection,
     WindowsSection,
 )
+from monitor.counts.segmentation import Segmentation, Segments
 from monitor.plan import (
     Budget,
     Drift,
@@ -91,6 +93,13 @@ def incidents_plan(section: IncidentsSection) -> Incidents:
         section.resolve_after,
         duration(section, "reopen_within"),
     )
+
+
+def segments_plan(model: str, section: ModelSection) -> Segments:
+    try:
+        return Segments(tuple(map(Segmentation.of, section.segments)), section.max_segments)
+    except InvalidPlan as error:
+        raise InvalidPlan(f"setting 'models.{model}': {error}") from error
 
 
 def _moment_ms(section: Section, key: str) -> int:

@@ -42,6 +42,16 @@ def fields(section: type[BaseModel], within: str = "") -> Iterator[tuple[str, Fi
             yield f"{within}{name}", field
 
 
+def model_keys() -> dict[str, FieldInfo]:
+    """The keys of the section of a model that belong to no section inside it."""
+    return {name: one for name, one in ModelSection.model_fields.items() if one.description}
+
+
+def model_sections() -> list[str]:
+    """The sections of which a model may have keys of its own."""
+    return [name for name in ModelSection.model_fields if name not in model_keys()]
+
+
 def default_text(field: FieldInfo) -> str | None:
     """The default as JSON; None without one."""
     value: Any = field.get_default(call_default_factory=True, validated_data={})
@@ -61,9 +71,10 @@ def template() -> str:
     parts = [_HEAD]
     for name, section in sections():
         parts += [*_comment(about(section)), f"[{name}]", *_keys(fields(section))]
-    parts += ["# Settings of one model: any keys of these sections."]
-    parts += [f'# [models."NAME".{name}]' for name in ModelSection.model_fields]
-    parts += ["", *_comment(about(SourceSection)), "# [[sources]]"]
+    parts += ["# Settings of one model: any keys of these sections, and its segments."]
+    parts += [f'# [models."NAME".{name}]' for name in model_sections()]
+    parts += ["", '# [models."NAME"]', *_keys(model_keys().items())]
+    parts += [*_comment(about(SourceSection)), "# [[sources]]"]
     parts += _keys(SourceSection.model_fields.items())
     return "\n".join(parts)
 

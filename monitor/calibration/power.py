@@ -24,6 +24,7 @@ import numpy as np
 from scipy.stats import norm
 
 from monitor.budget import Family, Length, Levels
+from monitor.counts.profile import SEGMENTS_SHARE
 from monitor.counts.subjects import cells_of
 from monitor.statistics.distribution_tests import DISTRIBUTION_TESTS
 from monitor.statistics.scanner import Scanner
@@ -120,19 +121,36 @@ class CostOfChange:
 
 
 def costs_of_changes(evaluator: Evaluator) -> list[CostOfChange]:
-    """The cost of one more numeric feature, and of a second segment (every test twice)."""
+    """The cost of one more numeric feature, and of segments.
+
+    Of a version without segments: what any number of them would cost the whole. Otherwise: what
+    they cost the whole, and what one more would cost the others.
+    """
     family = evaluator.families.get("data")
     if family is None:
         return []
     tests = len(family.tests)
     feature = tests / (tests + len(DISTRIBUTION_TESTS))
-    return [
-        _cost(evaluator, family, "one more numeric feature", feature),
-        _cost(evaluator, family, "a second segment", 0.5),
-    ]
+    more = _cost(evaluator, family, "one more numeric feature", feature)
+    return [more, *_of_segments(evaluator, family)]
 
 
-def _cost(evaluator: Evaluator, family: Family, change: str, level: float) -> CostOfChange:
+def _of_segments(evaluator: Evaluator, family: Family) -> Iterator[CostOfChange]:
+    count, whole = len(evaluator.profile.segments), 1 - SEGMENTS_SHARE
+    if evaluator.profile.schema.segment:
+        return
+    if not count:
+        yield _cost(evaluator, family, "segments, however many, to the whole", whole)
+        return
+    yield _cost(evaluator, family, f"its {count:,} segments to the whole", whole, 1 / whole)
+    of_one = SEGMENTS_SHARE / count / whole
+    yield _cost(evaluator, family, "one more segment to each of them", count / (count + 1), of_one)
+
+
+def _cost(
+    evaluator: Evaluator, family: Family, change: str, level: float, of: float = 1.0
+) -> CostOfChange:
+    """Of ``level`` times the level before, which was ``of`` times that of the evaluator."""
     quantile, length = DISTRIBUTION_TESTS["ks"].quantile, family.lengths[0]
-    before = family.level(evaluator.plan, length).warning
+    before = of * family.level(evaluator.plan, length).warning
     return CostOfChange(change, level, quantile(before * level) / quantile(before))

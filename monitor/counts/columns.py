@@ -14,7 +14,17 @@ from monitor.counts.bins import Sample
 from monitor.counts.category_text import category_index, category_of, text_hashes
 from monitor.counts.counts import Counts, tally
 from monitor.counts.summary import SCORE_BINS, Quality, shortened
-from monitor.counts.values import VALID, Coded, Column, Numbers, Read, as_coded, as_numbers, taken
+from monitor.counts.values import (
+    VALID,
+    Coded,
+    Column,
+    Numbers,
+    Read,
+    as_coded,
+    as_numbers,
+    taken,
+    taken_values,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +51,17 @@ class Predictions:
             self.predicted[rows],
             {name: values[rows] for name, values in self.features.items()},
             taken(self.classes, np.arange(len(self))[rows]),
+        )
+
+    def take(self, rows: NDArray[np.int64]) -> Predictions:
+        """The rows at some positions."""
+        return Predictions(
+            [self.ids[i] for i in rows.tolist()],
+            self.time_ms[rows],
+            self.score[rows],
+            self.predicted[rows],
+            {name: taken_values(values, rows) for name, values in self.features.items()},
+            taken(self.classes, rows),
         )
 
 

@@ -1,9 +1,14 @@
-"""Counts rows into summaries: one for each pane that a batch touches."""
+"""Counts rows into summaries: one for each pane that a batch touches.
+
+Of a version with segments, the whole also has the cells ``segment outcomes/<i>``: the labelled
+rows of each segment of the segmentation ``i``, in the cell ``code * outcomes + outcome`` (see
+``Task.ratio_cells``).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +16,7 @@ from numpy.typing import NDArray
 from monitor.counts.columns import Categorical, FeatureTally, Numeric
 from monitor.counts.counts import Counts, tally
 from monitor.counts.schema import Schema
+from monitor.counts.segments import combined, separated
 from monitor.counts.subjects import unseen_of
 from monitor.counts.summary import PARTS, Part, Summary, add_names, shortened
 from monitor.counts.task import Labelled, Weighted
@@ -41,8 +47,33 @@ class Rows(Protocol):
 
     def __len__(self) -> int: ...
 
+    def take(self, rows: NDArray[np.int64]) -> Self: ...
+
 
 Parts = NDArray[np.object_] | NDArray[np.int64]  # each a ``Part``, or its position in ``PARTS``
+
+
+def segment_codes(schema: Schema, rows: Rows) -> list[NDArray[np.int64]]:
+    """The code of each row in each segmentation, shape (n,)."""
+    return [index.codes(rows.features, len(rows)) for index in schema.segmentations]
+
+
+def segment_numbers(schema: Schema, rows: Rows) -> NDArray[np.int64]:
+    """One number for the segments of each row, shape (n,); 0 without segmentations."""
+    return combined(segment_codes(schema, rows), schema.segmentations, len(rows))
+
+
+def count_rows(
+    schema: Schema, rows: Rows, part: Parts, redact: Collection[str] = ()
+) -> list[Summary]:
+    """Summaries of the whole and of each segment; ``part`` has shape (n,)."""
+    found = count_data(schema, rows, part, redact)
+    codes = segment_codes(schema, rows)
+    for index, code in zip(schema.segmentations, codes, strict=True):
+        for text, chosen in index.groups(code):
+            of_segment = schema.segments[text], rows.take(chosen), part[chosen]
+            found += count_data(*of_segment, redact)
+    return found
 
 
 def count_data(
@@ -75,7 +106,15 @@ def count_data(
         _put(names, f"unseen/{name}", list(map(_nameless, unseen)) if name in redact else unseen)
     _put(names, "unknown", _unknown(schema, rows, group, groups))
     return [
-        Summary(schema.model, schema.version, pane_ms, part_of, cells[i], add_names([names[i]]))
+        Summary(
+            schema.model,
+            schema.version,
+            pane_ms,
+            part_of,
+            cells[i],
+            add_names([names[i]]),
+            schema.segment,
+        )
         for i, (pane_ms, part_of) in enumerate(keys)
     ]
 
@@ -89,14 +128,20 @@ def count_outcomes(  # noqa: PLR0913 - the columns of a labelled row
     predicted: NDArray[np.int64],
     label: NDArray[np.float64],
     sign: NDArray[np.int64],
+    segments: NDArray[np.int64] | None = None,
 ) -> list[Summary]:
-    """Summaries of labelled rows, all arrays of shape (n,); a ``sign`` of -1 removes a row."""
+    """Summaries of labelled rows, all arrays of shape (n,); a ``sign`` of -1 removes a row.
+
+    ``segments`` is the number of the segments of each row (``segment_numbers``).
+    """
     keys, group = _groups(pane_ms, part)
     labelled = Labelled(score, predicted, label)
     cell = dict(schema.task.label_cells(labelled))
     for name, errors in schema.task.errors(labelled).items():
         if name in schema.errors:
             cell[name] = _located(schema.errors[name], errors)
+    if segments is not None:
+        cell |= _outcomes_by_segment(schema, labelled, segments)
     summaries = []
     order = np.argsort(group, kind="stable")
     cuts = np.searchsorted(group[order], np.arange(len(keys) + 1))
@@ -105,7 +150,9 @@ def count_outcomes(  # noqa: PLR0913 - the columns of a labelled row
         cells = {name: _signed(of_name, rows, sign[rows]) for name, of_name in cell.items()}
         cells = {name: counts for name, counts in cells.items() if counts}
         if cells:
-            summaries.append(Summary(schema.model, schema.version, pane, part_of, cells))
+            summaries.append(
+                Summary(schema.model, schema.version, pane, part_of, cells, segment=schema.segment)
+            )
     return summaries
 
 
@@ -116,7 +163,14 @@ def count_repeated(
     keys, group = _groups(pane_ms, part)
     found = [Counts.of(np.zeros(n.size, np.int64), n) for n in _split(sign, group, len(keys))]
     return [
-        Summary(schema.model, schema.version, pane, part_of, {"repeated": counts})
+        Summary(
+            schema.model,
+            schema.version,
+            pane,
+            part_of,
+            {"repeated": counts},
+            segment=schema.segment,
+        )
         for (pane, part_of), counts in zip(keys, found, strict=True)
         if counts
     ]
@@ -133,6 +187,21 @@ def _outputs(
     for name, coded in schema.task.classes_of(rows.classes).items():
         if name in classes:
             yield name, classes[name].tally(coded, group, groups)
+
+
+def _outcomes_by_segment(
+    schema: Schema, rows: Labelled, segments: NDArray[np.int64]
+) -> dict[str, NDArray[np.int64]]:
+    outcome, outcomes = schema.task.ratio_cells(rows), schema.task.outcomes
+    if outcome is None:
+        return {}
+    codes = separated(segments, schema.segmentations)
+    return {segment_cells(i): code * outcomes + outcome for i, code in enumerate(codes)}
+
+
+def segment_cells(number: int) -> str:
+    """The cells of the outcomes by segment of a segmentation."""
+    return f"segment outcomes/{number}"
 
 
 def _split(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.counts.counting import count_outcomes, count_repeated
 from monitor.counts.schema import Schema
+from monitor.counts.segments import separated
 from monitor.counts.summary import PARTS, Part, Summary
 from monitor.identity import Key
 
@@ -36,6 +37,7 @@ class JoinedRows:
     known_ms: Whole  # the event time at which the label was known and had arrived
     final: Whole
     whole: Whole
+    segment: Whole  # the number of its segments, see ``segment_numbers``
 
     @property
     def key(self) -> Key:
@@ -44,11 +46,18 @@ class JoinedRows:
     def __len__(self) -> int:
         return len(self.time_ms)
 
+    def take(self, rows: Whole) -> JoinedRows:
+        """The rows at some positions."""
+        columns = {name: getattr(self, name)[rows] for name in COLUMNS}
+        return JoinedRows(self.model, self.version, **columns)
+
+
+COLUMNS = [field.name for field in fields(JoinedRows)][2:]
+
 
 def concatenated(many: Sequence[JoinedRows]) -> JoinedRows:
     """All rows of one version."""
-    names = [field.name for field in fields(JoinedRows)][2:]
-    columns = {name: _stacked([getattr(one, name) for one in many]) for name in names}
+    columns = {name: _stacked([getattr(one, name) for one in many]) for name in COLUMNS}
     return JoinedRows(many[0].model, many[0].version, **columns)
 
 
@@ -60,8 +69,28 @@ def _stacked(many: Sequence[NDArray[Any]]) -> NDArray[Any]:
     )
 
 
+def own_rows(schema: Schema, rows: JoinedRows) -> JoinedRows:
+    """Those of a version's ``rows`` that are in the segment of a schema; of the whole, all."""
+    numbers = separated(rows.segment, schema.within)
+    for index, codes in zip(schema.within, numbers, strict=True):
+        if schema.segment in index.texts:
+            return rows.take(np.flatnonzero(codes == index.texts.index(schema.segment) + 1))
+    return rows
+
+
+def count_joined_rows(schema: Schema, rows: JoinedRows, label_wait_ms: int) -> list[Summary]:
+    """Summaries of labelled rows, of the whole and of each segment."""
+    found = count_joined(schema, rows, label_wait_ms)
+    for index, codes in zip(
+        schema.segmentations, separated(rows.segment, schema.segmentations), strict=True
+    ):
+        for text, chosen in index.groups(codes):
+            found += count_joined(schema.segments[text], rows.take(chosen), label_wait_ms)
+    return found
+
+
 def count_joined(schema: Schema, rows: JoinedRows, label_wait_ms: int) -> list[Summary]:
-    """Summaries of labelled rows.
+    """Summaries of labelled rows, of the whole or the segment that the schema belongs to.
 
     A label is in time for the sum *final* if it was known ``label_wait_ms`` after the end of the
     prediction's pane. ``Part.AMENDED`` holds the sum *all* minus the sum *final*. A label that the
@@ -85,6 +114,7 @@ def count_joined(schema: Schema, rows: JoinedRows, label_wait_ms: int) -> list[S
         predicted=rows.predicted[labelled],
         label=rows.label[labelled],
         sign=signs[counted[is_labelled]],
+        segments=rows.segment[labelled],
     ) + count_repeated(
         schema,
         pane_ms=pane_ms[repeated],

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.counts.columns import (
+    Categorical,
     Numeric,
     Predictions,
     Reference,
     categorical_reference,
     numeric_reference,
 )
-from monitor.counts.counting import count_data, count_outcomes
+from monitor.counts.counting import count_data, count_outcomes, segment_codes, segment_numbers
 from monitor.counts.schema import Schema
+from monitor.counts.segmentation import Segments
+from monitor.counts.segments import SegmentIndex, learned_segments
 from monitor.counts.summary import Part, Summary
 from monitor.counts.task import Labelled, Task
 from monitor.counts.values import Column
 
 SAMPLE_SIZE = 10_000
+NO_SEGMENTS = Segments()
+SEGMENTS_SHARE = 0.5  # of the budget, if there are any
+SEGMENT_SAMPLE_SIZE = 2_000  # of each segment: there are many, and each has fewer rows
 
 
 class InvalidReference(ValueError):
@@ -37,6 +43,8 @@ class Profile:
     panes: tuple[Summary, ...] = field(repr=False)  # the reference rows, oldest pane first
     label_delay_ms: Mapping[str, int] = field(default_factory=dict)  # "p50", "p90", "p99"
     model_file: bytes | None = field(default=None, repr=False)  # skops, if Driftline trained it
+    segments: Mapping[str, Profile] = field(default_factory=dict, repr=False)  # by text
+    share: float = 1.0  # of the budget, see ``with_shares``
 
     @property
     def model(self) -> str:
@@ -72,6 +80,12 @@ class ReferenceRows:
     label: NDArray[np.float64] | None = None  # shape (n,): class or number, ``NO_LABEL`` is NaN
     label_time_ms: NDArray[np.int64] | None = None  # shape (n,)
 
+    def take(self, rows: NDArray[np.int64]) -> ReferenceRows:
+        """The rows at some positions."""
+        label = None if self.label is None else self.label[rows]
+        label_time_ms = None if self.label_time_ms is None else self.label_time_ms[rows]
+        return ReferenceRows(self.predictions.take(rows), label, label_time_ms)
+
     @property
     def labelled(self) -> NDArray[np.int64]:
         """The positions of the rows whose label is known."""
@@ -92,17 +106,18 @@ def build_profile(  # noqa: PLR0913 - the settings of a profile
     numeric: Sequence[str] = (),
     seed: int = 0,
     model_file: bytes | None = None,
+    segments: Segments = NO_SEGMENTS,
 ) -> Profile:
     """Learn a profile from ``rows``. It is reproducible for the same rows and seed.
 
     A feature that is neither in ``categorical`` nor in ``numeric`` is what most of its values are.
+    ``segments`` get profiles of their own, of their rows.
 
-    Raises ``InvalidReference`` if there are no rows, a feature has no usable value, or scores or
-    labels are not those of the task.
+    Raises ``InvalidReference`` for no rows, a feature without a usable value, scores or labels that
+    are not those of the task, or ``segments`` that do not fit the features.
     """
     _check(rows, task)
-    rng = np.random.default_rng(seed)
-    predictions = rows.predictions
+    rng, predictions = np.random.default_rng(seed), rows.predictions
     features = {
         name: _learn(
             name,
@@ -116,10 +131,81 @@ def build_profile(  # noqa: PLR0913 - the settings of a profile
     outputs |= _numeric(task.outputs(predictions.score), rng)
     errors, learned = _learn_errors(rows, rng, task)
     schema = Schema(model, version, pane_ms, threshold, features, outputs, errors, learned)
+    profile = Profile(schema, (), _label_delays(rows), model_file)
+    profile = _with_segments(profile, rows, segments, seed) if segments.by else profile
+    return replace(profile, panes=_panes(profile.schema, rows))
+
+
+def _panes(schema: Schema, rows: ReferenceRows) -> tuple[Summary, ...]:
+    predictions = rows.predictions
     panes = count_data(schema, predictions, np.full(len(predictions), Part.ON_TIME, dtype=object))
     panes += _outcomes(schema, rows)
-    ordered = tuple(sorted(panes, key=lambda summary: (summary.pane_ms, summary.part)))
-    return Profile(schema, ordered, _label_delays(rows), model_file)
+    return tuple(sorted(panes, key=lambda summary: (summary.pane_ms, summary.part)))
+
+
+def _with_segments(profile: Profile, rows: ReferenceRows, segments: Segments, seed: int) -> Profile:
+    """The profile with those of its segments, each of the rows of the segment."""
+    predictions, schema = rows.predictions, profile.schema
+    try:
+        indices = tuple(
+            learned_segments(
+                each, schema.features, predictions.features, len(predictions), segments.most
+            )
+            for each in segments.by
+        )
+    except ValueError as error:
+        raise InvalidReference(str(error)) from error
+    schema = replace(schema, segmentations=indices)
+    found: dict[str, Profile] = {}
+    for index, codes in zip(indices, segment_codes(schema, predictions), strict=True):
+        for text, chosen in index.groups(codes):
+            rng = np.random.default_rng([seed, len(found)])
+            found[text] = _segment_profile(profile, text, rows.take(chosen), rng, indices)
+    schemas = {text: each.schema for text, each in found.items()}
+    return with_shares(replace(profile, schema=replace(schema, segments=schemas), segments=found))
+
+
+def with_shares(profile: Profile) -> Profile:
+    """The whole and its segments with their shares of the budget.
+
+    The segments have ``SEGMENTS_SHARE`` together, in equal parts, and the whole has the rest.
+    """
+    if not profile.segments:
+        return replace(profile, share=1.0)
+    own = SEGMENTS_SHARE / len(profile.segments)
+    segments = {text: replace(each, share=own) for text, each in profile.segments.items()}
+    return replace(profile, segments=segments, share=1 - SEGMENTS_SHARE)
+
+
+def _segment_profile(
+    whole: Profile,
+    text: str,
+    rows: ReferenceRows,
+    rng: np.random.Generator,
+    within: tuple[SegmentIndex, ...],
+) -> Profile:
+    """Of one segment. A feature without a value in it has the reference of the whole."""
+    schema, task, predictions = whole.schema, whole.schema.task, rows.predictions
+    features = {
+        name: _learn_again(reference, predictions.features[name], rng)
+        for name, reference in schema.features.items()
+    }
+    outputs: dict[str, Reference] = dict(task.categories(predictions.classes))
+    outputs |= _numeric(task.outputs(predictions.score), rng, SEGMENT_SAMPLE_SIZE)
+    errors = _numeric(_errors(rows, task), rng, SEGMENT_SAMPLE_SIZE)
+    own = replace(
+        schema, features=features, outputs=outputs, errors=errors, segment=text, within=within
+    )
+    return Profile(own, _panes(own, rows), whole.label_delay_ms)
+
+
+def _learn_again(reference: Reference, values: Column, rng: np.random.Generator) -> Reference:
+    try:
+        if isinstance(reference, Categorical):
+            return categorical_reference(values)
+        return numeric_reference(values, SEGMENT_SAMPLE_SIZE, rng)
+    except ValueError:
+        return reference
 
 
 def _check(rows: ReferenceRows, task: Task) -> None:
@@ -153,11 +239,11 @@ def looks_categorical(values: Column) -> bool:
 
 
 def _numeric(
-    columns: Mapping[str, NDArray[np.float64]], rng: np.random.Generator
+    columns: Mapping[str, NDArray[np.float64]], rng: np.random.Generator, size: int = SAMPLE_SIZE
 ) -> dict[str, Numeric]:
     """The references of columns; those without a finite number are left out."""
     return {
-        name: numeric_reference(values, SAMPLE_SIZE, rng)
+        name: numeric_reference(values, size, rng)
         for name, values in columns.items()
         if np.isfinite(values).any()
     }
@@ -167,13 +253,24 @@ def _learn_errors(
     rows: ReferenceRows, rng: np.random.Generator, task: Task
 ) -> tuple[dict[str, Numeric], Task]:
     """The references of the errors, none without labels, and the task with its parameters."""
-    known = rows.labelled
-    if rows.label is None or not known.size:
+    labelled = _labelled(rows)
+    if labelled is None:
         return {}, task
-    predictions = rows.predictions
-    labelled = Labelled(predictions.score[known], predictions.predicted[known], rows.label[known])
     learned = task.learned(labelled.score, labelled.label)
     return _numeric(task.errors(labelled), rng), learned
+
+
+def _errors(rows: ReferenceRows, task: Task) -> Mapping[str, NDArray[np.float64]]:
+    labelled = _labelled(rows)
+    return {} if labelled is None else task.errors(labelled)
+
+
+def _labelled(rows: ReferenceRows) -> Labelled | None:
+    """The labelled rows; None if there are none."""
+    known, predictions = rows.labelled, rows.predictions
+    if rows.label is None or not known.size:
+        return None
+    return Labelled(predictions.score[known], predictions.predicted[known], rows.label[known])
 
 
 def _outcomes(schema: Schema, rows: ReferenceRows) -> list[Summary]:
@@ -189,6 +286,7 @@ def _outcomes(schema: Schema, rows: ReferenceRows) -> list[Summary]:
         predicted=predictions.predicted[labelled],
         label=rows.label[labelled],
         sign=np.ones(count, dtype=np.int64),
+        segments=segment_numbers(schema, predictions)[labelled],
     )
 
 

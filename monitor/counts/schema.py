@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from monitor.counts.columns import Categorical, Numeric, Reference
 from monitor.counts.counts import Cells
 from monitor.counts.measured import Metric
+from monitor.counts.segments import SegmentIndex
 from monitor.counts.task import Task
 
 
@@ -21,6 +22,10 @@ class Schema:
     outputs: Mapping[str, Reference]  # of the model, by cells: a score, a predicted number or class
     errors: Mapping[str, Numeric]  # by cells; empty: the reference had no labels
     task: Task
+    segment: str = ""  # the whole
+    segmentations: tuple[SegmentIndex, ...] = ()  # of the whole
+    segments: Mapping[str, Schema] = field(default_factory=dict)  # likewise, by text
+    within: tuple[SegmentIndex, ...] = ()  # of a segment: the segmentations of the whole
 
     def measure(self, panes: Sequence[Cells]) -> dict[str, Metric]:
         """The metrics of the task over the labelled rows of ``panes``."""

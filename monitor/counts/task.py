@@ -133,6 +133,13 @@ class LabelledReference(NamedTuple):
     threshold: float  # of the schema
 
 
+class Ratio(NamedTuple):
+    """A metric as a ratio of counts: what one row of each outcome adds to either sum."""
+
+    above: tuple[int, ...]
+    below: tuple[int, ...]
+
+
 class Task(ABC):
     """An instance may hold parameters that were learned from the reference."""
 
@@ -141,6 +148,10 @@ class Task(ABC):
     lower_is_better: ClassVar[frozenset[str]] = frozenset()
     estimated: ClassVar[tuple[str, ...]] = ()  # metrics that are estimated without labels
     error_metric: ClassVar[str] = ""  # whose variation between windows the errors of panes have
+
+    # Metrics whose change is explained by segments, and how many outcomes a row can have.
+    ratios: ClassVar[Mapping[str, Ratio]] = {}
+    outcomes: ClassVar[int] = 0
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -242,6 +253,10 @@ class Task(ABC):
 
         ``outcomes`` holds one cell of each labelled row.
         """
+
+    def ratio_cells(self, rows: Labelled) -> Ints | None:
+        """The outcome of each labelled row that ``ratios`` are of; None if there are none."""
+        return None
 
     # -- what follows from the counts ----------------------------------------------------------
 

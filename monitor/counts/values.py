@@ -99,6 +99,13 @@ def taken(column: Coded | None, rows: Indices) -> Coded | None:
     return None if column is None else column.take(rows)
 
 
+def taken_values(values: Column, rows: Indices) -> Column:
+    """The values of some rows."""
+    if isinstance(values, np.ndarray):
+        return values[rows]
+    return [values[i] for i in rows.tolist()]
+
+
 def concatenated_numbers(columns: Sequence[Numbers]) -> Numbers:
     return Numbers(
         np.concatenate([column.number for column in columns]),

@@ -28,11 +28,12 @@ ENTRY = np.dtype(
         ("label_ms", "<i8"),
         ("label", "<f8"),
         ("seen_ms", "<i8"),
+        ("segment", "<i8"),  # number of the segments of the prediction
     ]
 )
-EMPTY = (0, 0, 0, 0, 0.0, 0, 0, 0.0, 0)
+EMPTY = (0, 0, 0, 0, 0.0, 0, 0, 0.0, 0, 0)
 NO_WATERMARK = -(1 << 62)  # nothing expires by it
-_OF_PREDICTION = ("life", "version", "time_ms", "score", "predicted")
+_OF_PREDICTION = ("life", "version", "time_ms", "score", "predicted", "segment")
 _OF_LABEL = ("label_ms", "label", "seen_ms")
 
 Entries = NDArray[Any]  # of ``ENTRY``; the fields of what an entry lacks are 0
@@ -152,13 +153,13 @@ def _drop_expired(
 
 def entry_of(model: str, columns: Any, versions: Sequence[str], scores: bytes = b"") -> Entry:
     """One of ``Entries`` as an ``Entry``; ``scores`` are those of classes of its prediction."""
-    kind, life, version, time_ms, score, predicted, label_ms, label, seen_ms = columns.item()
+    kind, life, version, time_ms, score, predicted, *label, segment = columns.item()
     predictions: tuple[ScoredPrediction, ...] = ()
     if kind & PREDICTION:  # an entry of a label alone names no version
-        late = bool(kind & LATE)
-        named = versions[version]
-        predictions = (ScoredPrediction(time_ms, score, predicted, named, late, life, scores),)
-    return Entry(model, predictions, (Label(label_ms, label, seen_ms),) if kind & LABEL else ())
+        named, late = versions[version], bool(kind & LATE)
+        own = time_ms, score, predicted, named, late, life, scores, segment
+        predictions = (ScoredPrediction(*own),)
+    return Entry(model, predictions, (Label(*label),) if kind & LABEL else ())
 
 
 def columns_of(entry: Entry, number_of: Callable[[str], int]) -> tuple[float, ...] | None:
@@ -169,10 +170,11 @@ def columns_of(entry: Entry, number_of: Callable[[str], int]) -> tuple[float, ..
         return None
     if any(prediction.scores for prediction in entry.predictions):
         return None
-    kind, life, version, scored, label = *EMPTY[:3], EMPTY[3:6], EMPTY[6:]
+    kind, life, version, scored, label, segment = *EMPTY[:3], EMPTY[3:6], EMPTY[6:9], EMPTY[9]
     for prediction in entry.predictions:
         kind |= PREDICTION | (LATE if prediction.late else 0)
         life, version, scored = prediction.life, number_of(prediction.version), prediction[:3]
+        segment = prediction.segment
     for known in entry.labels:
         kind, label = kind | LABEL, (*known,)
-    return (kind, life, version, *scored, *label)
+    return (kind, life, version, *scored, *label, segment)

@@ -54,6 +54,7 @@ class ScoredPrediction(NamedTuple):
     late: bool
     life: int = 0  # of the version; an entry holds predictions of the newest life only
     scores: bytes = b""  # of each class: doubles, if there is more than one score
+    segment: int = 0  # the number of its segments
 
 
 class Label(NamedTuple):
@@ -211,6 +212,7 @@ def joined_columns(model: str, rows: Iterable[tuple[JoinedRow, int]]) -> Mapping
             known_ms=_whole(row.known_ms or 0 for row, _ in its_rows),
             final=_whole(0 if row.known_ms is None else sign for row, sign in its_rows),
             whole=_whole(sign if row.known_ms is None else 0 for row, sign in its_rows),
+            segment=_whole(row.prediction.segment for row, _ in its_rows),
         )
         for version, its_rows in by_version.items()
     }

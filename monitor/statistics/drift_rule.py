@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from monitor.budget import Levels
+from monitor.performance.change_by_segment import SegmentShare
 from monitor.plan import CLEAR, Drift
 from monitor.statistics.histograms import Distribution
 from monitor.statistics.noise_parts import HALF
@@ -138,6 +139,7 @@ class Evidence:
     labels: int | None = None
     coverage: float | None = None
     distribution: Distribution | None = None  # of the reference and of this window
+    segments: tuple[SegmentShare, ...] = ()  # what explains the fall of a metric, most first
 
 
 def evidence(comparison: Comparison, start_ms: int, end_ms: int) -> Evidence | None:

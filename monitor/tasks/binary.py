@@ -15,7 +15,7 @@ Without labels, performance is estimated by the calibration of the scores on the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from monitor.counts.task import (
     Ints,
     Labelled,
     LabelledReference,
+    Ratio,
     Task,
 )
 from monitor.performance.cbpe import PerformanceEstimator
@@ -58,6 +59,13 @@ class Binary(Task):
     lower_is_better = LOSSES
     estimated = ESTIMATED_METRICS
     error_metric = "accuracy"
+    ratios: ClassVar[Mapping[str, Ratio]] = {
+        "accuracy": Ratio((1, 0, 0, 1), (1, 1, 1, 1)),
+        "precision": Ratio((0, 0, 0, 1), (0, 0, 1, 1)),
+        "recall": Ratio((0, 0, 0, 1), (0, 1, 0, 1)),
+        "f1": Ratio((0, 0, 0, 2), (0, 1, 1, 2)),
+    }
+    outcomes = CLASSES * CLASSES
 
     def columns(self, score: Floats, prediction: Floats, threshold: float) -> tuple[Floats, Ints]:
         """The default prediction is whether the score reaches the threshold."""
@@ -105,6 +113,9 @@ class Binary(Task):
             "outcomes": outcome_cell(rows.predicted, classes),
             "scores_labels": score_label_cell(score_bin(rows.score), classes),
         }
+
+    def ratio_cells(self, rows: Labelled) -> Ints:
+        return outcome_cell(rows.predicted, rows.label.astype(np.int64))
 
     def measure(self, panes: Sequence[Cells], errors: Mapping[str, Sample]) -> dict[str, Metric]:
         return measure(panes)

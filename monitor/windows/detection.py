@@ -32,6 +32,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from monitor.counts.joined_rows import JoinedRows
+from monitor.counts.summary import Summary
 from monitor.identity import Key, VersionKey
 from monitor.plan import Time
 from monitor.windows.clocks import AppendClock, Clock, Progress, VersionTime
@@ -48,6 +50,7 @@ from monitor.windows.model_state import (
     set_aside,
     with_models,
 )
+from monitor.windows.segment_incidents import relate
 from monitor.windows.state import Item, State, Times, window_config
 
 
@@ -74,7 +77,9 @@ def advance(
         elif key in batch.named:
             time = batch.time_of(key.version_key, before.time)
             models[key] = set_aside(before, time, batch.items_of(key))
-    return with_models(state, batch.clock, models), findings
+    after = with_models(state, batch.clock, models)
+    relate(after, findings)
+    return after, findings
 
 
 def due_keys(state: State, items: Iterable[Item]) -> list[Key]:
@@ -103,7 +108,8 @@ class _Batch:
                     for key in keys_of(state, version):
                         named[key]
             else:
-                named[item.key].append((position, (offset, item)))
+                for key in _counting(state, named, item):
+                    named[key].append((position, (offset, item)))
         return cls(state.clock, clock, progress, dict(named))
 
     def items_of(self, key: Key) -> Iterator[Counted]:
@@ -127,6 +133,16 @@ class _Batch:
             before, at = before.updated(key.version_key, progress, at, time), clock
             yield position, before.clock(at, time)
         yield from self.named.get(key, ())
+
+
+def _counting(state: State, named: Iterable[Key], item: Summary | JoinedRows) -> Iterable[Key]:
+    """The keys that count an item: joined rows that are not counted yet, segments as well."""
+    if isinstance(item, Summary):
+        return (item.key,)
+    version = item.key.version_key
+    return dict.fromkeys(
+        (*keys_of(state, version), *(k for k in named if k.version_key == version))
+    )
 
 
 def _touched(state: State, batch: _Batch, evaluators: Mapping[Key, Evaluator]) -> Iterator[Key]:
@@ -169,6 +185,8 @@ def _judged(  # noqa: PLR0913 - the version, its batch, and where the findings g
         return None
     findings.windows += model.windows
     findings.transitions += model.transitions
+    if model.closed:
+        findings.closed[key] = model.closed
     findings.retraining += [
         RetrainingFinding(key, one, life_number(life)) for one in model.retraining
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from monitor.budget import Family, Length, families, own_length
 from monitor.counts.columns import Numeric, Reference
-from monitor.counts.counts import Cells, add_cells
+from monitor.counts.counts import Cells, Counts, add_cells
 from monitor.counts.measured import Expectation, Metric
 from monitor.counts.profile import Profile
 from monitor.counts.subjects import name_of
@@ -39,6 +39,7 @@ from monitor.windows.findings import (
 )
 from monitor.windows.learned import Learned
 from monitor.windows.reference import rows_per_pane, tested_lengths
+from monitor.windows.segment_explanation import reference_outcomes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +58,7 @@ class Evaluator:
     baseline: Mapping[str, Metric]
     dispersions: Mapping[Length, Mapping[str, Overdispersion]]  # by metric
     expectation: Expectation | None  # None: nothing is expected without labels
+    outcomes: Mapping[str, Counts]  # of each segment of the reference, by cells
     longest_panes: int = field(init=False)  # of any window that is tested
 
     def __post_init__(self) -> None:
@@ -67,8 +69,11 @@ class Evaluator:
     def of(cls, plan: Plan, profile: Profile, learned: Learned | None = None) -> Evaluator:
         """``learned`` is ``Learned.of`` the same windows and profile; computed if it is not given.
 
+        The budget of ``plan`` is that of the version; the evaluator has the profile's share of it.
+
         Raises ``ValueError`` if the pane of the profile is not that of the plan.
         """
+        plan = plan.with_share(profile.share)
         lengths = tested_lengths(plan, profile)
         divided = families(plan, profile.schema, lengths)
         learned = learned or Learned.of(plan, profile)
@@ -86,6 +91,7 @@ class Evaluator:
             learned.baseline,
             learned.dispersions,
             learned.expectation,
+            reference_outcomes(profile),
         )
 
     @property

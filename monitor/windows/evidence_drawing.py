@@ -14,15 +14,20 @@ from monitor.decisions.incidents import Incident
 from monitor.statistics import histograms
 from monitor.statistics.drift_rule import Evidence
 from monitor.statistics.histograms import OTHER, Distribution
+from monitor.windows.evaluator import Evaluator
 from monitor.windows.panes import PaneStore, names_in
+from monitor.windows.segment_explanation import explained
 
 MOST_NAMED = 3  # new categories in the sentence of an alert
 DRAWN = ("data", "prediction", "concept")  # kinds of incidents about a distribution
 Tell = Callable[[Incident], Evidence]
 
 
-def teller(schema: Schema, panes: PaneStore) -> Tell:
-    """What people are told of an incident: its newest evidence, drawn and with names.
+def teller(evaluator: Evaluator, panes: PaneStore) -> Tell:
+    """What people are told of an incident: its newest evidence, with what it rests on.
+
+    That is its distribution and the names of new categories, or the segments that explain the fall
+    of a metric.
 
     The newest evidence may be older than all panes that are kept, if the incident is only open
     because of others of its group. Then people are told again what they were told last.
@@ -30,19 +35,24 @@ def teller(schema: Schema, panes: PaneStore) -> Tell:
 
     def tell(incident: Incident) -> Evidence:
         evidence, told = incident.evidence, incident.told
-        if (
-            told is not None
-            and replace(told, distribution=None, detail=evidence.detail) == evidence
-        ):
+        if told is not None and _bare(told, evidence) == evidence:
             return told
-        if incident.kind not in DRAWN:
+        if incident.kind not in (*DRAWN, "performance"):
             return evidence
         if panes.pruned_ms is not None and evidence.start_ms < panes.pruned_ms:
             return told or evidence
-        drawn = _draw(schema, panes, incident.subject, evidence)
+        if incident.kind == "performance":
+            shares = explained(evaluator.profile, evaluator.outcomes, panes, evidence)
+            return replace(evidence, segments=shares)
+        drawn = _draw(evaluator.profile.schema, panes, incident.subject, evidence)
         return replace(evidence, distribution=drawn, detail=_detail(panes, incident, evidence))
 
     return tell
+
+
+def _bare(told: Evidence, evidence: Evidence) -> Evidence:
+    """Evidence that was told, without what was added for people."""
+    return replace(told, distribution=None, segments=(), detail=evidence.detail)
 
 
 def _as_judged(told: Evidence, evidence: Evidence) -> Evidence:

@@ -158,6 +158,8 @@ class Transition:
     end_ms: int
     resolution: Resolution = Resolution.RECOVERED  # why it is resolved, if it is
     cause: str | None = None  # id of the incident about the traffic that made it stale
+    segments: tuple[str, ...] = ()  # of the whole: those with an open incident about its subject
+    part_of: str | None = None  # of a segment: id of the open incident of the whole about it
 
     @property
     def evidence(self) -> Evidence:
@@ -179,14 +181,19 @@ class RetrainingFinding:
     life: int = 0  # number of the life of the version
 
 
+Closed = tuple[Incident, int]  # with the end of the window that ended it
+
+
 @dataclass(slots=True)
 class Findings:
     """The windows to publish, the changes of incidents and the decisions, each in order.
 
-    ``failures`` holds the exceptions of the keys whose detection failed.
+    ``failures`` holds the exceptions of the keys whose detection failed, ``closed`` the incidents
+    that have ended, also those that were grouped with another.
     """
 
     windows: list[WindowFinding] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
     retraining: list[RetrainingFinding] = field(default_factory=list)
     failures: dict[Key, Exception] = field(default_factory=dict)
+    closed: dict[Key, list[Closed]] = field(default_factory=dict)

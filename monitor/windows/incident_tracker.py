@@ -13,7 +13,7 @@ from monitor.identity import Key
 from monitor.plan import Plan
 from monitor.statistics.drift_rule import is_clear
 from monitor.windows.evidence_drawing import Tell
-from monitor.windows.findings import FeatureFinding, Transition
+from monitor.windows.findings import Closed, FeatureFinding, Transition
 
 
 class IncidentTracker:
@@ -29,6 +29,7 @@ class IncidentTracker:
     ) -> None:
         self.known = known
         self.transitions: list[Transition] = []
+        self.closed: list[Closed] = []
         self._plan, self._key, self._tell = plan, key, tell
         # A version that began afresh may open the same incidents as before, with other ids.
         self._scope = f"{key.name}\x1f{life}" if life else key.name
@@ -82,6 +83,7 @@ class IncidentTracker:
         still_open = {name: one for name, one in self.open.items() if one.kind not in kinds}
         self.known = replace(self.known, open=still_open)
         for incident in ended:
+            self.closed.append((incident, end_ms))
             if incident.primary is None:
                 cause = None if traffic is None else traffic.id
                 at = (Change.RESOLVED, incident, start_ms, end_ms, Resolution.STALE, cause)
@@ -104,6 +106,8 @@ class IncidentTracker:
             scope=self._scope,
             plan=plan,
         )
+        still = known.open
+        self.closed += [(one, end_ms) for name, one in self.open.items() if name not in still]
         told = dict(known.open)
         for event in events:
             change, incident, start_ms = event.change, event.incident, healthy_from_ms

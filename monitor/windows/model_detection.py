@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from monitor.counts.joined_rows import JoinedRows, count_joined
+from monitor.counts.joined_rows import JoinedRows, count_joined, own_rows
 from monitor.counts.summary import Part, Summary
 from monitor.decisions.incident_groups import KnownIncidents
 from monitor.decisions.retraining import Decision
@@ -16,7 +16,7 @@ from monitor.windows.closed_windows import ClosedWindows
 from monitor.windows.data_windows import DataWindows
 from monitor.windows.evaluator import Evaluator
 from monitor.windows.evidence_drawing import teller
-from monitor.windows.findings import Transition, WindowFinding
+from monitor.windows.findings import Closed, Transition, WindowFinding
 from monitor.windows.incident_tracker import IncidentTracker
 from monitor.windows.judged_windows import JudgedWindows
 from monitor.windows.lives import Life, VersionState, life_number
@@ -55,7 +55,7 @@ class ModelDetection:
         self._panes = PaneStore(
             self._windows, dict(model.panes), decisions.first_pane_ms, decisions.pruned_ms
         )
-        tell = teller(evaluator.profile.schema, self._panes)
+        tell = teller(evaluator, self._panes)
         known = KnownIncidents(decisions.incidents, decisions.recent_incidents)
         self._incidents = IncidentTracker(evaluator.plan, key, known, tell, number)
         self._traffic = TrafficWatch(
@@ -121,8 +121,8 @@ class ModelDetection:
 
         They change nothing.
         """
-        evaluator = self._evaluator
-        for summary in count_joined(evaluator.profile.schema, rows, evaluator.label_wait_ms):
+        schema, wait_ms = self._evaluator.profile.schema, self._evaluator.label_wait_ms
+        for summary in count_joined(schema, own_rows(schema, rows), wait_ms):
             added = self._panes.add(offset, summary)
             if added and new_from is not None and offset >= new_from:
                 self._pane_changed(summary.pane_ms, summary.part)
@@ -216,6 +216,11 @@ class ModelDetection:
     def transitions(self) -> list[Transition]:
         """The changes of incidents, in order."""
         return self._incidents.transitions
+
+    @property
+    def closed(self) -> list[Closed]:
+        """The incidents that have ended."""
+        return self._incidents.closed
 
     @property
     def retraining(self) -> list[Decision]:

@@ -182,7 +182,8 @@ def rebuilt(state: State, items: Iterable[Item]) -> State:
         if isinstance(item, Progress):
             continue
         if isinstance(item, JoinedRows):
-            uncounted[item.key] = (*uncounted.get(item.key, ()), (offset, item))
+            for key in _counting(item, (*state.decisions, *panes)):
+                uncounted[key] = (*uncounted.get(key, ()), (offset, item))
         else:
             its_panes = panes.setdefault(item.key, {})
             add_summary(its_panes, pruned_ms.get(item.key), offset, item)
@@ -195,6 +196,12 @@ def rebuilt(state: State, items: Iterable[Item]) -> State:
         agenda=Agenda(),
         without_due=None,
     )
+
+
+def _counting(item: JoinedRows, known: Iterable[Key]) -> Iterable[Key]:
+    """The whole of a version, and its segments: each takes its own of the rows."""
+    segments = (key for key in known if key.segment and key.version_key == item.key.version_key)
+    return dict.fromkeys((item.key, *segments))
 
 
 def rewindow(decisions: Decisions, plan: Plan) -> Decisions:

@@ -113,6 +113,21 @@ def decode_learned(value: bytes, key: str, task: Task) -> Learned | None:
         return None
 
 
+def encode_learned_segments(by_segment: Mapping[str, bytes]) -> bytes:
+    """What was learned from the segments of a reference, each encoded by itself."""
+    return _ENCODER.encode(dict(by_segment))
+
+
+def decode_learned_segment(value: bytes | None, segment: str) -> bytes | None:
+    """That of one segment. None if there is none, or the bytes are damaged."""
+    try:
+        return (
+            None if value is None else msgspec.msgpack.decode(value, type=dict[str, bytes])[segment]
+        )
+    except (KeyError, msgspec.MsgspecError):
+        return None
+
+
 def _decoded(document: _Document, task: Task) -> Learned:
     expectation = document.expectation
     return Learned(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
 import pyarrow as pa
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, structs
 
 from monitor.counts.bins import Sample
 from monitor.counts.columns import Categorical, Numeric, Reference
-from monitor.counts.profile import Profile
+from monitor.counts.profile import Profile, with_shares
 from monitor.counts.schema import Schema
+from monitor.counts.segmentation import Segmentation
+from monitor.counts.segments import SegmentIndex
 from monitor.counts.summary import Summary
 from monitor.counts.task import Task
 from monitor.tasks.registry import DEFAULT, TASKS
@@ -43,11 +46,17 @@ class TaskHead(Struct, frozen=True):
     parameters: dict[str, Any]
 
 
+class SegmentationHead(Struct, frozen=True):
+    by: list[str]  # as in the settings
+    segments: list[str]
+
+
 class Head(Struct, frozen=True, kw_only=True):
     """Everything except samples and panes, as readable JSON.
 
-    Samples have the order of the features, the outputs and the errors. A field of a task that the
-    default task does not need is left out, so that profiles stay the same.
+    Samples have the order of the features, the outputs and the errors; those of the segments
+    follow, one segment after the other. A field that a profile of the default task without segments
+    does not need is left out, so that profiles stay the same.
     """
 
     schema: Literal[1] = 1
@@ -62,6 +71,8 @@ class Head(Struct, frozen=True, kw_only=True):
     other_outputs: dict[str, NumericHead | CategoricalHead] | UnsetType = UNSET  # see ``outputs``
     other_errors: dict[str, NumericHead] | UnsetType = UNSET
     task: TaskHead | UnsetType = UNSET  # the default one
+    segmentations: list[SegmentationHead] | UnsetType = UNSET
+    segments: dict[str, Head] | UnsetType = UNSET  # each of its rows, by text
 
     @property
     def kinds(self) -> dict[str, bool]:
@@ -90,16 +101,23 @@ def encode_blobs(profile: Profile) -> dict[str, bytes]:
     blobs = {
         "head": msgspec.json.encode(head_of(profile)),
         "samples": _encode_samples(profile.schema),
-        "panes": encode_summaries(profile.panes),
+        "panes": encode_summaries(_all_panes(profile)),
     }
     return blobs if profile.model_file is None else {**blobs, "model": profile.model_file}
 
 
 def decode_blobs(blobs: Mapping[str, bytes]) -> Profile:
     """Raises ``KeyError``, ``ValueError``, ``StopIteration`` or ``msgspec.MsgspecError``."""
-    panes = tuple(decode_summaries(blobs["panes"]))
-    label_delay_ms = decode_head(blobs).label_delay_ms
-    return Profile(decode_schema(blobs), panes, label_delay_ms, blobs.get("model"))
+    panes = dict[str, list[Summary]]()
+    for pane in decode_summaries(blobs["panes"]):
+        panes.setdefault(pane.segment, []).append(pane)
+    schema, label_delay_ms = decode_schema(blobs), decode_head(blobs).label_delay_ms
+    segments = {
+        text: Profile(each, tuple(panes.get(text, ())), label_delay_ms)
+        for text, each in schema.segments.items()
+    }
+    own = tuple(panes.get("", ()))
+    return with_shares(Profile(schema, own, label_delay_ms, blobs.get("model"), segments=segments))
 
 
 def decode_head(blobs: Mapping[str, bytes]) -> Head:
@@ -110,6 +128,19 @@ def decode_head(blobs: Mapping[str, bytes]) -> Head:
 def decode_schema(blobs: Mapping[str, bytes]) -> Schema:
     """From head and samples. Raises like ``decode_blobs``."""
     head, samples = decode_head(blobs), _decode_samples(blobs["samples"])
+    schema = _schema(head, samples)
+    indices = tuple(
+        SegmentIndex(Segmentation.of(each.by), tuple(each.segments))
+        for each in head.segmentations or ()
+    )
+    segments = {
+        text: replace(_schema(each, samples), task=schema.task, segment=text, within=indices)
+        for text, each in (head.segments or {}).items()
+    }
+    return replace(schema, segmentations=indices, segments=segments)
+
+
+def _schema(head: Head, samples: Iterator[Sample]) -> Schema:
     features = {name: _reference(part, samples) for name, part in head.features.items()}
     return Schema(
         head.model,
@@ -124,6 +155,25 @@ def decode_schema(blobs: Mapping[str, bytes]) -> Schema:
 
 
 def head_of(profile: Profile) -> Head:
+    return _whole_head(profile) if profile.segments else _head_of(profile)
+
+
+def _whole_head(profile: Profile) -> Head:
+    """Of a profile with segments."""
+    return structs.replace(
+        _head_of(profile),
+        segmentations=[
+            SegmentationHead([str(one) for one in each.segmentation.dimensions], list(each.texts))
+            for each in profile.schema.segmentations
+        ],
+        segments={
+            text: structs.replace(_head_of(each), task=UNSET)
+            for text, each in profile.segments.items()
+        },
+    )
+
+
+def _head_of(profile: Profile) -> Head:
     schema, task = profile.schema, profile.schema.task
     named = TaskHead(task.name, dict(task.parameters()))
 
@@ -178,7 +228,12 @@ def _numeric(head: NumericHead, samples: Iterator[Sample]) -> Numeric:
 def _samples(schema: Schema) -> list[Sample]:
     """The samples of the numeric features, the outputs and the errors, in their order."""
     references = (dict(schema.numeric), schema.numeric_outputs, schema.errors)
-    return [numeric.sample for each in references for numeric in each.values()]
+    own = [numeric.sample for each in references for numeric in each.values()]
+    return [*own, *(sample for each in schema.segments.values() for sample in _samples(each))]
+
+
+def _all_panes(profile: Profile) -> list[Summary]:
+    return [*profile.panes, *(pane for one in profile.segments.values() for pane in one.panes)]
 
 
 def _encode_samples(schema: Schema) -> bytes:
@@ -202,7 +257,7 @@ def profile_content(profile: Profile) -> Iterator[bytes]:
     for sample in _samples(profile.schema):
         yield sample.values.tobytes()
         yield sample.weights.tobytes()
-    for summary in profile.panes:
+    for summary in _all_panes(profile):
         yield from _summary_content(summary)
     if profile.model_file is not None:
         yield profile.model_file
@@ -210,6 +265,7 @@ def profile_content(profile: Profile) -> Iterator[bytes]:
 
 def _summary_content(summary: Summary) -> Iterator[bytes]:
     own = [summary.model, summary.version, summary.pane_ms, summary.part.value]
+    own += [summary.segment] if summary.segment else []
     yield msgspec.json.encode([own, list(summary.cells), summary.names])
     for counts in summary.cells.values():
         yield counts.index.tobytes()

@@ -43,5 +43,6 @@ def train_flight_delay(settings: Settings, model: str, version: str, seed: int) 
         categorical=CATEGORICAL,
         seed=seed,
         model_file=model_file,
+        segments=settings.segments(model),
     )
     return Trained(profile, model_file, len(training), len(reference), baseline(rows))

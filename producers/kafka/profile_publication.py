@@ -15,7 +15,7 @@ from driftline.settings import Settings
 from monitor.counts.profile import Profile
 from monitor.plan import Plan
 from monitor.windows.learned import Learned
-from producers.contract.learned import encode_learned, learned_key
+from producers.contract.learned import encode_learned, encode_learned_segments, learned_key
 from producers.contract.profile_overview import encode_overview, overview_of
 from producers.contract.profiles import content_hash, encode_profile
 from producers.contract.version_info import VersionInfo
@@ -120,12 +120,21 @@ def derived_blobs(plan: Plan, profile: Profile) -> dict[str, bytes]:
     if profile.schema.pane_ms != plan.windows.pane_ms:
         return {"overview": encode_overview(overview_of(profile))}
     learned = Learned.of(plan, profile)
-    return {
+    found = {
         "overview": encode_overview(overview_of(profile, learned.baseline)),
-        "learned": encode_learned(
-            learned, learned_key(plan, content_hash(profile)), profile.schema.task
-        ),
+        "learned": _encoded(plan, profile, learned),
     }
+    if not profile.segments:
+        return found
+    segments = {
+        text: _encoded(plan, each, Learned.of(plan, each))
+        for text, each in profile.segments.items()
+    }
+    return {**found, "segments": encode_learned_segments(segments)}
+
+
+def _encoded(plan: Plan, profile: Profile, learned: Learned) -> bytes:
+    return encode_learned(learned, learned_key(plan, content_hash(profile)), profile.schema.task)
 
 
 def _info(table: ProfileTable, profile: Profile) -> VersionInfo | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container, Mapping
+from functools import partial
 from typing import NamedTuple, Self, TypeVar
 
 from confluent_kafka import Consumer, Message
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 from driftline.settings import Settings
 from monitor.counts.profile import Profile
 from monitor.counts.schema import Schema
+from producers.contract.learned import decode_learned_segment
 from producers.contract.profile_blobs import Head, decode_head, decode_schema
 from producers.contract.profile_index import (
     MANIFEST,
@@ -98,14 +100,15 @@ class ProfileTable:
             self._load(key, PROFILE_BLOBS, _computed_overview, found)
         return found.get(key)
 
-    def learned(self, model: str, version: str) -> bytes | None:
+    def learned(self, model: str, version: str, segment: str = "") -> bytes | None:
         """What ``register`` learned from the reference; None if it was not published.
 
         Raises ``KafkaUnavailable``.
         """
         key, found = (model, version), dict[ModelVersion, bytes | None]()
-        self._load(key, {"learned"}, _learned_blob, found)
-        return found.get(key)
+        blob = "segments" if segment else "learned"
+        self._load(key, {blob}, partial(_blob, blob), found)
+        return decode_learned_segment(found.get(key), segment) if segment else found.get(key)
 
     def content(self, model: str, version: str) -> str:
         """The hash of the published content. Raises ``KeyError``."""
@@ -249,8 +252,8 @@ def _decoded_overview(manifest: Manifest, parts: Mapping[str, bytes]) -> Overvie
     return decode_parts(manifest, parts, decode_overview)
 
 
-def _learned_blob(manifest: Manifest, parts: Mapping[str, bytes]) -> bytes | None:
-    return decode_parts(manifest, parts, lambda blobs: blobs.get("learned"))
+def _blob(name: str, manifest: Manifest, parts: Mapping[str, bytes]) -> bytes | None:
+    return decode_parts(manifest, parts, lambda blobs: blobs.get(name))
 
 
 def _computed_overview(manifest: Manifest, parts: Mapping[str, bytes]) -> Overview:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from driftline.settings import Settings
-from monitor.counts.profile import Profile, build_profile
+from monitor.counts.profile import NO_SEGMENTS, Profile, build_profile
 from producers.registration.rows_file import FileRows
 
 
-def profile_of_file(settings: Settings, model: str, version: str, file: FileRows) -> Profile:
-    """Raises ``InvalidReference``."""
+def profile_of_file(
+    settings: Settings, model: str, version: str, file: FileRows, *, with_segments: bool = True
+) -> Profile:
+    """With the segments that the settings ask for. Raises ``InvalidReference``."""
     return build_profile(
         model,
         version,
@@ -18,4 +20,5 @@ def profile_of_file(settings: Settings, model: str, version: str, file: FileRows
         task=file.columns.task,
         categorical=file.categorical,
         numeric=file.numeric,
+        segments=settings.segments(model) if with_segments else NO_SEGMENTS,
     )

@@ -27,8 +27,16 @@ def summary_lines(file: FileRows, profile: Profile, plan: Plan) -> list[str]:
         _output(file, profile),
         _labels(file, profile),
         *_features(file),
+        *_segments(profile),
         *(f"not judged: {text}" for text in _not_judged(file, plan)),
     ]
+
+
+def _segments(profile: Profile) -> Iterator[str]:
+    """How many segments there are of each segmentation, and the largest."""
+    for index in profile.schema.segmentations:
+        shown = ", ".join(index.texts[:FEW]) + (", …" if len(index.texts) > FEW else "")
+        yield f"segments  by {index.segmentation}: {len(index.texts)}, {shown}"
 
 
 def _rows(file: FileRows) -> str:

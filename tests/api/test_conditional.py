@@ -31,6 +31,7 @@ CONDITIONAL = [
     "/incidents",
     "/incidents/91ab",
     "/retraining/status",
+    "/segments",
 ]
 UNCONDITIONAL = ["/health", "/metrics", "/events"]
 

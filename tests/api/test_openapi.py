@@ -19,6 +19,7 @@ PATHS = [
     "/metrics/latest",
     "/models",
     "/retraining/status",
+    "/segments",
     "/windows",
 ]
 

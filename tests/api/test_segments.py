@@ -86,3 +86,22 @@ def test_metrics_count_open_incidents_by_segment(client):
         assert f"driftline_open_incidents{{{labels.format(segment)}}} {count}" in lines
     ends = [line for line in lines if line.startswith("driftline_window_end_timestamp_seconds{")]
     assert len(ends) == 1
+
+
+def test_segments_are_listed_those_with_most_incidents_first(client, watched):
+    first, second = "carrier=AA", "carrier=UA"
+    watched(window(0), window(1, segment=first), window(2, segment=first))
+    watched(window(0, segment=second))
+    for incident, fields in (("a", {}), ("b", {"segment": second, "severity": "warning"})):
+        watched(alert(incident=incident, **fields))
+    answer = client.get("/segments").json()
+    assert [one["segment"] for one in answer["items"]] == [second, first]
+    most, least = answer["items"]
+    assert (most["severity"], most["critical"], most["warning"]) == ("warning", 0, 1)
+    assert most["subjects"] == [alert()[1]["subject"]]
+    assert (least["severity"], least["window"]["start"][:10]) == (None, "2013-04-03")
+
+
+def test_version_without_segments_has_an_empty_list(client, watched):
+    watched(window(0))
+    assert client.get("/segments").json()["items"] == []

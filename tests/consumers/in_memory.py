@@ -106,8 +106,8 @@ class Table:
     def get(self, model: str, version: str) -> Profile | None:
         return self._known.get((model, version))
 
-    def learned(self, model: str, version: str) -> bytes | None:
-        return self.published_learning.get((model, version))
+    def learned(self, model: str, version: str, segment: str = "") -> bytes | None:
+        return None if segment else self.published_learning.get((model, version))
 
     def schema(self, model: str, version: str) -> Schema | None:
         found = self.get(model, version)

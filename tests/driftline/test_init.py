@@ -37,7 +37,7 @@ def test_the_file_as_it_is_written_changes_no_setting(tmp_path):
 
 
 def test_every_line_without_its_comment_sign_sets_the_default(tmp_path):
-    text, _, _ = template().partition("# [[sources]]")
+    text, _, _ = template().partition("# Settings of one model")
     kept = [line for line in KEY.findall(text) if UNSET not in line]
     assert len(kept) > 30
     plain = KEY.sub(lambda line: "" if UNSET in line[1] else line[1], text)

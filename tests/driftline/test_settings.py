@@ -256,3 +256,24 @@ def test_secrets_of_the_schema_registry_are_known_to_the_logs(write):
 def test_avro_needs_the_address_of_a_registry(write):
     write('[[sources]]\ntopic = "t"\nformat = "avro"\nmodel = "$.m"\nfeatures = "$.f"')
     assert "in schema_registry.url" in error_message()
+
+
+def test_segments_of_a_model_are_those_of_its_section(write):
+    write('[models.m]\nsegments = ["a", ["c", "b:1,2"]]\nmax_segments = 7')
+    found = load_settings().segments("m")
+    assert ([str(one) for one in found.by], found.most) == (["a", "b:1,2 and c"], 7)
+    assert load_settings().segments("other").by == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('segments = ["a", "a"]', "setting 'models.m': segments divides by 'a' twice"),
+        ('segments = ["a:2,1"]', "setting 'models.m': 'a:2,1' needs cuts"),
+        ('segments = ["a"]\nmax_segments = 0', "setting 'models.m': max_segments must lie"),
+        ("segments = [1]", "setting 'models.m.segments.0"),
+    ],
+)
+def test_invalid_segments_of_a_model_are_refused(write, text, sentence):
+    write(f"[models.m]\n{text}")
+    assert sentence in error_message()

@@ -14,6 +14,7 @@ from consumers.messages.alert_message import alert_message
 from consumers.messages.alerts import decode_alert
 from consumers.messages.records import Record
 from monitor.decisions.incidents import Change
+from monitor.performance.change_by_segment import SegmentShare
 from producers.contract.version_info import VersionInfo
 from tests.consumers.in_memory import T0
 from tests.consumers.messages.examples import (
@@ -119,3 +120,33 @@ def test_the_id_of_an_alert_is_repeated_by_a_replay_and_differs_for_other_conten
     events = [alert(), alert(Change.REPEATED), alert(end_ms=T0 + 2 * DAY)]
     assert alert()["id"] == events[0]["id"] == alert_message(transition()).id
     assert len({event["id"] for event in events}) == 3
+
+
+def test_an_alert_of_the_whole_names_segments_by_their_share_and_then_by_their_incidents():
+    found = transition(about=DEGRADED, subject="performance/recall")
+    shares = SegmentShare("c=a", 0.9, 0.8, 0.1), SegmentShare("c=b", 0.1, 0.1, 0.0)
+    told = replace(found.incident, told=replace(found.evidence, segments=shares))
+    named = replace(found, incident=told, segments=("c=b", "c=z"))
+    message = alert_message(named)
+    segments = message.data.evidence.segments or []
+    assert [(one.segment, one.share, one.incident) for one in segments] == [
+        ("c=a", 0.9, False),
+        ("c=b", 0.1, True),
+        ("c=z", None, True),
+    ]
+    assert (
+        " Part of the fall by segment: c=a 90% (mix 10%), c=b 10% (mix 0%)." in message.data.message
+    )
+
+
+def test_an_alert_of_a_segment_refers_to_the_incident_of_the_whole():
+    found = replace(transition(), part_of="91ab")
+    assert alert_message(found).data.evidence.part_of == "91ab"
+    assert alert_message(transition()).data.evidence.part_of is None
+
+
+def test_an_alert_of_the_whole_about_a_distribution_names_segments_with_incidents():
+    found = replace(transition(), segments=("c=a", "c=b", "c=c", "c=d"))
+    assert alert_message(found).data.message.endswith(
+        " Also in segments: c=a, c=b, c=c and 1 more."
+    )

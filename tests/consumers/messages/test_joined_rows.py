@@ -34,6 +34,7 @@ def random_rows(rows: int) -> JoinedRows:
         rng.normal(size=rows),
         times[1],
         *small[2:],
+        abs(times[1]) % 7,
     )
 
 

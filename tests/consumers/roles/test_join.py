@@ -648,7 +648,7 @@ def test_expired_entries_are_removed_from_the_store_with_their_index(log, role, 
     joined(log, role, *rows, passed(900 + KEPT + 1), most=1)
     role.on_partitions_revoked([J0])
     stored = Rdict(str(tmp_path / "0"), options=Options(raw_mode=True))
-    assert list(stored.keys()) == [b"m4"]
+    assert list(stored.keys()) == [b"m5"]
     stored.close()
 
 

@@ -74,6 +74,7 @@ def message(model: str, sent: list[Sent]) -> JoinColumns:
         value,
         time_ms * (version == 0),
         life * (version > 0),
+        number * (version > 0),
     )
 
 
@@ -158,14 +159,15 @@ def rows_of(content: JoinColumns) -> Iterator[tuple[bytes, ScoredPrediction | La
         else:
             version = content.versions[content.version[i]]
             score, late, life = float(content.score[i]), bool(content.late[i]), int(content.life[i])
-            yield ident.tobytes(), ScoredPrediction(at_ms, score, value, version, late, life)
+            own, segment = (at_ms, score, value, version, late, life), int(content.segment[i])
+            yield ident.tobytes(), ScoredPrediction(*own, segment=segment)
 
 
 def tally(rows: JoinedRows, version: str) -> Counter[Any]:
     """What is added to the sums *all* and *final*; the latter by the time of the label."""
     found: Counter[Any] = Counter()
     label = np.nan_to_num(rows.label, nan=-1.0)  # NaN is not equal to itself
-    columns = (rows.time_ms, rows.score, rows.predicted, label, rows.known_ms)
+    columns = (rows.time_ms, rows.score, rows.predicted, label, rows.known_ms, rows.segment)
     each = zip(*(c.tolist() for c in (*columns, rows.final, rows.whole)), strict=True)
     for *row, known_ms, final, whole in each:
         found[rows.model, version, *row, known_ms] += final

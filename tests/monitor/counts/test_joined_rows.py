@@ -22,7 +22,9 @@ def counts(*rows: tuple[int, int, int, int, int]) -> dict[tuple[int, str], dict[
     """
     columns = [np.array(column) for column in zip(*rows, strict=True)]
     time_ms, label, known_ms, final, whole = columns
-    joined = JoinedRows("m", "1", time_ms, label * 0.9, label, label, known_ms, final, whole)
+    joined = JoinedRows(
+        "m", "1", time_ms, label * 0.9, label, label, known_ms, final, whole, 0 * label
+    )
     return {
         (s.pane_ms, s.part.value): dict(
             zip(s.cells["outcomes"].index, s.cells["outcomes"].count, strict=True)
@@ -53,5 +55,5 @@ def test_removed_row_cancels_the_added_one():
 
 def test_no_rows_are_no_summary():
     none = np.array([], dtype=np.int64)
-    rows = JoinedRows("m", "1", none, none.astype(float), none, none, none, none, none)
+    rows = JoinedRows("m", "1", none, none.astype(float), none, none, none, none, none, none)
     assert count_joined(SCHEMA, rows, WAIT) == []

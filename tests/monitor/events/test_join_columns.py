@@ -28,6 +28,7 @@ predictions = st.builds(
     st.booleans(),
     st.integers(0, 2),
     st.just(b""),  # rows with scores of classes are not joined in columns
+    st.integers(0, 2**63 - 1),
 )
 labels = st.builds(Label, times, st.integers(0, 1), st.sampled_from([NEVER, 37, 38]))
 entries = st.builds(

@@ -479,7 +479,7 @@ def test_rebuilding_does_not_bring_back_pruned_panes():
 def joined_rows(time_ms: int) -> JoinedRows:
     """One row, of a correct prediction."""
     at, one = np.array([time_ms]), np.array([1])
-    return JoinedRows(*KEY.version_key, at, one * 0.9, one, one, at, one, one)
+    return JoinedRows(*KEY.version_key, at, one * 0.9, one, one, at, one, one, 0 * one)
 
 
 def test_joined_rows_of_a_version_that_is_set_aside_are_kept_until_they_can_be_counted():
