@@ -5,6 +5,7 @@ python -m benchmarks.speed aggregate  the role aggregate, on Arrow and on JSON
 python -m benchmarks.speed ingest     the role ingest, beside rows in the form of Driftline
 python -m benchmarks.speed join       the role join, beside RocksDB alone
 python -m benchmarks.speed detect     the role detect: a pane, and the memory of a model
+python -m benchmarks.speed pipeline   the batch pipeline on a file over a year
 python -m benchmarks.speed produce    replay to a real Kafka, as Arrow and as JSON
 python -m benchmarks.speed growth     the cost of a row by rows, features and partitions
 python -m benchmarks.speed way        all roles and a real Kafka
@@ -21,6 +22,7 @@ from benchmarks.speed import (
     ingest,
     join,
     kernel,
+    pipeline,
     produce,
     way,
 )
@@ -32,6 +34,7 @@ commands = click.Group(
         "ingest": ingest.main,
         "join": join.main,
         "detect": detect.main,
+        "pipeline": pipeline.main,
         "produce": produce.main,
         "growth": growth.main,
         "way": way.main,

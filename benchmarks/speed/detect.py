@@ -65,7 +65,7 @@ def main(features: int, rows: int, panes: int, models: int) -> None:
         table.published_learning[profile.model, profile.version] = encode_learned(
             Learned.of(PLAN, first), learned_key(PLAN, content_hash(profile)), BINARY
         )
-    sorting_ms = _sorting_ms()
+    sorted_ms = sorting_ms()
     with TemporaryDirectory() as directory:
         before_mib, costs = resident_mib(), _costs(table, profiles, rows, panes, Path(directory))
         mib = (resident_mib() - before_mib) / models
@@ -76,7 +76,7 @@ def main(features: int, rows: int, panes: int, models: int) -> None:
     )
     click.echo(
         f"CPU of a pane of a model: mean {ms.mean():.1f} ms, median {np.median(ms):.1f},"
-        f" 99th percentile {np.percentile(ms, 99):.1f}; a million doubles sorted: {sorting_ms:.0f}"
+        f" 99th percentile {np.percentile(ms, 99):.1f}; a million doubles sorted: {sorted_ms:.0f}"
     )
     click.echo(f"memory of a model with its profile: {mib:.1f} MiB")
 
@@ -161,7 +161,7 @@ def _passed(profiles: Sequence[Profile], at_ms: int) -> list[Message]:
     ]
 
 
-def _sorting_ms() -> float:
+def sorting_ms() -> float:
     values = np.random.default_rng(2).normal(size=1_000_000)
     began_s = time.process_time()
     for _ in range(5):

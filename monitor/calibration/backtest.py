@@ -173,7 +173,7 @@ class RecentPanes:
         found: dict[str, list[WindowVerdict]] = {}
         for subject, verdict in chain(
             self._scales.verdicts(number, 0, open_lengths),
-            *(self._scales.verdicts_of(one, own, open_lengths) for one in windows),
+            self._scales.verdicts_of([(one, own) for one in windows], open_lengths),
         ):
             found.setdefault(subject, []).append(verdict)
         return found

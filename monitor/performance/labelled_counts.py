@@ -14,6 +14,7 @@ from monitor.performance.standard_errors import jackknife
 CLASSES = 2
 OUTCOMES = CLASSES**2
 WRONG_OUTCOMES = (1, 2)  # the prediction is not the label
+_AT_ONCE = 2**15  # counts of a jackknife that are computed together: they fit the processor's cache
 
 
 def outcome_cell(predicted: Bins, label: Bins) -> Bins:
@@ -58,7 +59,14 @@ class LabelledCounts:
     def jackknife(self, formula: Callable[[Array, Array], Array]) -> float | None:
         """The jackknife standard error of a formula of negatives and positives by score bin."""
         n, p = self.totals
-        return jackknife(formula(n - self.negatives, p - self.positives))
+        step = max(1, _AT_ONCE // max(1, self.bins.size))
+        left_out = [
+            formula(
+                n - self.negatives[first : first + step], p - self.positives[first : first + step]
+            )
+            for first in range(0, self.panes, step)
+        ]
+        return jackknife(np.concatenate([np.empty(0), *left_out]))
 
 
 def by_label(scores: Sequence[Counts]) -> tuple[Bins, Array]:

@@ -27,7 +27,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from monitor.counts.counts import Cells
+from monitor.counts.counts import Cells, add_cells
 from monitor.counts.measured import Metric
 from monitor.performance.degradation import Overdispersion
 
@@ -44,10 +44,17 @@ def overdispersions(
     A metric that is defined in fewer than ``MIN_WINDOWS`` windows is left out, and so is one
     without a standard error of independent rows.
     """
-    whole = measure(list(panes.values()))
-    windows = [measure(inside) for inside in split_into_windows(panes, length_ms)]
+    whole = _without_jackknife(measure, list(panes.values()))
+    windows = [
+        _without_jackknife(measure, inside) for inside in split_into_windows(panes, length_ms)
+    ]
     estimates = {name: _estimate(whole[name], [w[name] for w in windows]) for name in whole}
     return {name: estimate for name, estimate in estimates.items() if estimate is not None}
+
+
+def _without_jackknife(measure: Measure, panes: Sequence[Cells]) -> Mapping[str, Metric]:
+    """The metrics of some panes, taken as one pane: their intervals are not needed here."""
+    return measure([add_cells(panes)])
 
 
 def split_into_windows(panes: Mapping[int, Cells], length_ms: int) -> list[list[Cells]]:

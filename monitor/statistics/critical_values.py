@@ -54,7 +54,7 @@ def skewness_correction(z: Value, skewness: Value) -> Value:
 
 
 def effective_sizes(n: NDArray[np.int64], m: NDArray[np.int64]) -> NDArray[np.float64]:
-    """``n m / (n + m)`` of each feature, shape (f,); 0 where either is 0."""
-    sizes = np.zeros(n.size)
+    """``n m / (n + m)`` of each feature, shape (..., f); 0 where either is 0."""
+    sizes = np.zeros(np.broadcast_shapes(n.shape, m.shape))
     np.divide(n * m.astype(np.float64), n + m, where=n + m > 0, out=sizes)
     return sizes

@@ -34,20 +34,26 @@ ROUNDING = 1e-10  # bounds and exact deviations are rounded differently
 
 def upper_bounds(ecdf_table: EcdfTable, parts: Sequence[Counts]) -> Deviations:
     """Bounds of the deviations that ``compare`` gives for the same window, in absolute value."""
+    return upper_bounds_of_each(ecdf_table, [parts]).at(0)
+
+
+def upper_bounds_of_each(ecdf_table: EcdfTable, windows: Sequence[Sequence[Counts]]) -> Deviations:
+    """The same of several windows."""
     if not ecdf_table.names:
-        return Deviations.zero(np.empty(0, dtype=np.int64))
+        return Deviations.zero(np.empty((len(windows), 0), dtype=np.int64))
     groups = ecdf_table.groups
     starts = groups.starts[:-1]
-    running = np.sum([_running_counts(part, groups.edges) for part in parts], axis=0)
-    at_starts, lengths = running[groups.starts], np.diff(groups.starts)
+    running = np.array([_running_counts(parts, groups.edges) for parts in windows])
+    at_starts, lengths = running[:, groups.starts], np.diff(groups.starts)
     rows = np.diff(at_starts)
     scale = 1.0 / np.maximum(rows, 1)
-    base, scales = np.repeat(at_starts[:-1], lengths), np.repeat(scale, lengths)
-    after = (running[1:] - base) * scales - groups.up_to_first
-    before = (running[:-1] - base) * scales - groups.below_last
-    above = np.maximum(np.maximum.reduceat(after, starts), 0.0) + ROUNDING
-    under = np.minimum(np.minimum.reduceat(before, starts), 0.0) - ROUNDING
-    max_means = np.add.reduceat(np.diff(running) * groups.max_scores, starts, axis=1) * scale
+    base, scales = (np.repeat(each, lengths, axis=1) for each in (at_starts[:, :-1], scale))
+    after = (running[:, 1:] - base) * scales - groups.up_to_first
+    before = (running[:, :-1] - base) * scales - groups.below_last
+    above = np.maximum(np.maximum.reduceat(after, starts, axis=1), 0.0) + ROUNDING
+    under = np.minimum(np.minimum.reduceat(before, starts, axis=1), 0.0) - ROUNDING
+    scores = np.diff(running) * groups.max_scores[:, np.newaxis]
+    max_means = np.add.reduceat(scores, starts, axis=2) * scale
     ranks = np.maximum(max_means[:2], max_means[2:]) + ROUNDING
     return Deviations(rows, above, under, above, under, ranks, ranks, np.zeros_like(ranks))
 
@@ -62,8 +68,12 @@ def mean_score(ecdf_table: EcdfTable, scores: Scores, parts: Sequence[Counts], i
     return total / rows
 
 
-def _running_counts(counts: Counts, edges: Ints) -> Ints:
+def _running_counts(parts: Sequence[Counts], edges: Ints) -> Ints:
     """The rows in bins before each of ``edges``, of the same shape."""
+    return np.asarray(sum(_running_counts_of(part, edges) for part in parts))
+
+
+def _running_counts_of(counts: Counts, edges: Ints) -> Ints:
     if counts.index.size >= edges.size:
         return np.append(0, np.cumsum(counts.count))[np.searchsorted(counts.index, edges)]
     after = np.searchsorted(edges, counts.index, side="right")  # fewer searches

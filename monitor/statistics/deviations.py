@@ -13,11 +13,11 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Deviations:
-    """Deviations of ``f`` features.
+    """Deviations of ``f`` features in one window, or in each of ``w`` windows.
 
-    All arrays have shape (f,), except those of ranks, which have shape (2, f): the mean scores of
-    Wilcoxon's and of Mood's test. The persistent ones count only what both halves of the window
-    have, with the same sign.
+    All arrays have shape (f,) or (w, f), except those of ranks, which have shape (2, f) or
+    (2, w, f): the mean scores of Wilcoxon's and of Mood's test. The persistent ones count only what
+    both halves of the window have, with the same sign.
     """
 
     rows: Ints  # values that fell into bins
@@ -27,13 +27,17 @@ class Deviations:
     persistent_under: Floats
     ranks: Floats
     persistent_ranks: Floats
-    squares: Floats  # shape (2, f): mean squares of the rows' scores
+    squares: Floats  # shape of ranks: mean squares of the rows' scores
 
     @classmethod
     def zero(cls, rows: Ints) -> Deviations:
         """Of windows equal to the reference."""
-        none, two = np.zeros(rows.size), np.zeros((2, rows.size))
+        none, two = np.zeros(rows.shape), np.zeros((2, *rows.shape))
         return cls(rows, none, none, none, none, two, two, two)
+
+    def at(self, window: int) -> Deviations:
+        """Those of one of several windows."""
+        return Deviations(*(getattr(self, name)[..., window, :] for name in self.__slots__))
 
     @property
     def ks(self) -> Floats:

@@ -40,10 +40,26 @@ from monitor.statistics.natural_variation import (
 from monitor.statistics.ranks import pooled_unit, skewed_quantile
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Field = Callable[[Deviations], Floats]  # shape (f,)
 Quantile = Callable[[float], float]
 
 ALL_FEATURES = slice(None)
+
+
+def sampling_noise(  # noqa: PLR0913 - of a test, of a reference and of a window
+    quantile: Floats, units: Floats, skewness: Floats, squares: Floats, rows: Ints, sizes: Ints
+) -> Floats:
+    """What chance exceeds with the probabilities of the quantiles; infinite where undefined.
+
+    ``squares`` are those of the rows' scores. All shapes are broadcast.
+    """
+    z = skewed_quantile(quantile, skewness, rows, sizes)
+    window_units = pooled_unit(units, squares, rows, sizes)
+    noise = np.full(np.broadcast_shapes(z.shape, window_units.shape), np.inf)
+    root = np.sqrt(effective_sizes(rows, sizes))
+    np.divide(z * window_units, root, where=(rows > 0) & (units > 0), out=noise)
+    return noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +106,16 @@ class DistributionTest(ABC):
         """Whether the effect is large enough, as far as ``min_persistent`` does not ensure it."""
 
     @abstractmethod
-    def window_units(self, units: Floats, ecdf_table: EcdfTable, deviations: Deviations) -> Floats:
-        """``units``, adjusted for the rows of a window; shape (f,)."""
+    def squares(self, deviations: Deviations) -> Floats:
+        """The mean squares of the rows' scores, shape (..., f), that may increase the units."""
 
     @abstractmethod
-    def upper_bound_exceeds(
-        self, noise: Floats, bounds: Deviations, ecdf_table: EcdfTable, parts: Sequence[Counts]
+    def may_exceed(
+        self, noise: Floats, suspects: Ints, ecdf_table: EcdfTable, parts: Sequence[Counts]
     ) -> bool:
-        """Whether the statistic of any feature may exceed ``noise``, shape (f,).
+        """Whether the statistic of any of ``suspects`` may exceed ``noise``, shape (f,).
 
-        ``bounds`` are the upper bounds of the deviations of the window ``parts``.
+        Those are the features, at least one, whose upper bound in the window ``parts`` does.
         """
 
     def noise(
@@ -113,17 +129,14 @@ class DistributionTest(ABC):
 
         One for each of the features ``at``. Infinite where the test is not defined.
         """
-        rows, sizes, units = deviations.rows[at], ecdf_table.sizes[at], self.units(ecdf_table)
-        skewness = self.skewness(ecdf_table)[at]
-        z = _quantiles(self, tuple(levels))
-        if skewness.any():
-            z = skewed_quantile(z, skewness, rows, sizes)
-        defined = (rows > 0) & (units[at] > 0)
-        noise = np.full(z.size, np.inf)
-        root = np.sqrt(effective_sizes(rows, sizes))
-        window_units = self.window_units(units, ecdf_table, deviations)[at]
-        np.divide(z * window_units, root, where=defined, out=noise)
-        return noise
+        return sampling_noise(
+            quantiles(self, tuple(levels)),
+            self.units(ecdf_table)[at],
+            self.skewness(ecdf_table)[at],
+            self.squares(deviations)[at],
+            deviations.rows[at],
+            ecdf_table.sizes[at],
+        )
 
     def block_noise(self, ecdf_table: EcdfTable, i: int, n: Floats, alpha: float) -> Floats:
         """The noise of blocks of ``n`` reference rows, shape (b,), against the rest of them."""
@@ -181,22 +194,17 @@ class EdfTest(DistributionTest):
     ) -> bool:
         return True
 
-    def window_units(
-        self,
-        units: Floats,
-        ecdf_table: EcdfTable,  # noqa: ARG002 - the same for every window
-        deviations: Deviations,  # noqa: ARG002
-    ) -> Floats:
-        return units
+    def squares(self, deviations: Deviations) -> Floats:
+        return np.zeros(deviations.rows.shape)
 
-    def upper_bound_exceeds(
+    def may_exceed(
         self,
-        noise: Floats,
-        bounds: Deviations,
-        ecdf_table: EcdfTable,  # noqa: ARG002 - the bounds are close
+        noise: Floats,  # noqa: ARG002 - the bounds are close
+        suspects: Ints,  # noqa: ARG002
+        ecdf_table: EcdfTable,  # noqa: ARG002
         parts: Sequence[Counts],  # noqa: ARG002
     ) -> bool:
-        return bool((self.value(bounds) > noise).any())
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,12 +236,11 @@ class RankTest(DistributionTest):
     def skewness(self, ecdf_table: EcdfTable) -> Floats:
         return ecdf_table.scores[self.index].skewness
 
-    def upper_bound_exceeds(
-        self, noise: Floats, bounds: Deviations, ecdf_table: EcdfTable, parts: Sequence[Counts]
+    def may_exceed(
+        self, noise: Floats, suspects: Ints, ecdf_table: EcdfTable, parts: Sequence[Counts]
     ) -> bool:
         """These bounds are wide and the exact score of one feature is cheap, so it is computed."""
         scores = ecdf_table.scores[self.index]
-        suspects = np.flatnonzero(self.value(bounds) > noise)
         return any(
             abs(mean_score(ecdf_table, scores, parts, i)) > noise[i] - ROUNDING
             for i in suspects.tolist()
@@ -248,9 +255,8 @@ class RankTest(DistributionTest):
     def direction(self, deviations: Deviations, i: int) -> str:
         return self.directions[int(deviations.ranks[self.index][i] > 0)]
 
-    def window_units(self, units: Floats, ecdf_table: EcdfTable, deviations: Deviations) -> Floats:
-        squares = deviations.squares[self.index]
-        return pooled_unit(units, squares, deviations.rows, ecdf_table.sizes)
+    def squares(self, deviations: Deviations) -> Floats:
+        return np.asarray(deviations.squares[self.index])
 
 
 KS = EdfTest.of("ks", kolmogorov_quantile, (np.pi**2 / 12, 0.53))
@@ -263,5 +269,6 @@ DISTRIBUTION_TESTS: dict[str, DistributionTest] = {
 
 
 @lru_cache(maxsize=1024)
-def _quantiles(test: DistributionTest, levels: tuple[float, ...]) -> Floats:
+def quantiles(test: DistributionTest, levels: tuple[float, ...]) -> Floats:
+    """Of one level for each feature, shape (f,)."""
     return np.array([test.quantile(level) for level in levels])

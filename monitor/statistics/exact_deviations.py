@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,13 +30,21 @@ def compare(ecdf_table: EcdfTable, parts: Sequence[Counts], *, within: bool = Fa
     ``within``: the window is itself part of the reference, and is compared with the rest of it. If
     one half of the window has no rows, the persistent deviations are those of the other.
     """
+    return compare_each(ecdf_table, [parts], within=within).at(0)
+
+
+def compare_each(
+    ecdf_table: EcdfTable, windows: Sequence[Sequence[Counts]], *, within: bool = False
+) -> Deviations:
+    """The same of several windows with as many parts each."""
+    parts, edges_of_features = _side_by_side(ecdf_table, windows)
     bins, counts = aligned(parts)
-    cuts = np.searchsorted(bins, ecdf_table.offsets)
-    bins = bins[: cuts[-1]]
-    ecdfs = [_PartEcdf.of(count[: cuts[-1]], cuts) for count in counts]
+    cuts = np.searchsorted(bins, edges_of_features)
+    bins = bins % ecdf_table.offsets[-1] if len(windows) > 1 else bins
+    ecdfs = [_PartEcdf.of(count, cuts) for count in counts]
     rows = np.sum([part.rows for part in ecdfs], axis=0)
     window = _Window(cuts, [_ratio(part.rows, rows) for part in ecdfs])
-    means = _mean_scores(ecdf_table, bins, counts, cuts, ecdfs)
+    means = _mean_scores(ecdf_table, bins, counts, window, ecdfs)
     kinds = len(ecdf_table.scores)
     edges = _Edges(
         [part.up_to - ecdf_table.up_to[bins] for part in ecdfs],
@@ -45,13 +52,42 @@ def compare(ecdf_table: EcdfTable, parts: Sequence[Counts], *, within: bool = Fa
         [mean[:kinds] for mean in means],
     )
     if within:
-        edges = edges.against_rest(window, _ratio(rows, ecdf_table.sizes - rows))
+        rest = np.tile(ecdf_table.sizes, len(windows)) - rows
+        edges = edges.against_rest(window, _ratio(rows, rest))
     whole = edges.whole(window)
     both = np.all([part.rows > 0 for part in ecdfs], axis=0)
-    persistent = whole if len(parts) == 1 else edges.persistent(window, whole, both)
+    persistent = whole if len(ecdfs) == 1 else edges.persistent(window, whole, both)
     squares = window.mix([mean[kinds:] for mean in means])
-    return Deviations(
-        rows, whole[0], whole[1], persistent[0], persistent[1], whole[2], persistent[2], squares
+    shape = len(windows), ecdf_table.sizes.size
+    by_window = (
+        array.reshape(*array.shape[:-1], *shape)
+        for array in (*whole[:2], *persistent[:2], whole[2], persistent[2], squares)
+    )
+    return Deviations(rows.reshape(shape), *by_window)
+
+
+def _side_by_side(
+    ecdf_table: EcdfTable, windows: Sequence[Sequence[Counts]]
+) -> tuple[list[Counts], Ints]:
+    """The parts of all windows, each window in bins of its own, and the first bin of each feature.
+
+    The second has the shape (w f + 1,): it ends with the end.
+    """
+    offsets = ecdf_table.offsets
+    parts = [_joined(of_windows, int(offsets[-1])) for of_windows in zip(*windows, strict=True)]
+    first = np.arange(len(windows), dtype=np.int64) * offsets[-1]
+    return parts, np.append(np.add.outer(first, offsets[:-1]), first[-1:] + offsets[-1])
+
+
+def _joined(of_windows: Sequence[Counts], width: int) -> Counts:
+    """One part of each window, side by side; cells that are no bins, from ``width`` on, are not."""
+    cut = [counts.index.searchsorted(width) for counts in of_windows]
+    if len(of_windows) == 1:
+        return Counts(of_windows[0].index[: cut[0]], of_windows[0].count[: cut[0]])
+    each = list(zip(of_windows, cut, strict=True))
+    return Counts(
+        np.concatenate([counts.index[:end] + i * width for i, (counts, end) in enumerate(each)]),
+        np.concatenate([counts.count[:end] for counts, end in each]),
     )
 
 
@@ -99,11 +135,25 @@ class _Window:
 
     def highest(self, values: Floats) -> Floats:
         """The largest value of each feature, 0 if it is negative or there is none; shape (f,)."""
-        starts, has_bins = self.cuts[:-1], self.cuts[1:] > self.cuts[:-1]
-        highest = np.zeros(starts.size)
-        if has_bins.any():
-            highest[has_bins] = np.maximum(np.maximum.reduceat(values, starts[has_bins]), 0.0)
+        highest = np.zeros(self.cuts.size - 1)
+        present = self.present
+        if present.size:
+            largest = np.maximum.reduceat(values, self.cuts[present])
+            highest[present] = np.maximum(largest, 0.0)
         return highest
+
+    def sums(self, values: Floats) -> Floats:
+        """The sums over the bins of each feature, shape (s, k) to shape (s, f)."""
+        sums = np.zeros((len(values), self.cuts.size - 1))
+        present = self.present
+        if present.size:
+            sums[:, present] = np.add.reduceat(values, self.cuts[present], axis=1)
+        return sums
+
+    @property
+    def present(self) -> Ints:
+        """The features that have bins."""
+        return np.flatnonzero(self.cuts[1:] > self.cuts[:-1])
 
 
 Extremes = tuple[Floats, Floats, Floats]  # above, under, mean scores
@@ -151,19 +201,16 @@ def _mean_scores(
     ecdf_table: EcdfTable,
     bins: Ints,
     counts: Sequence[Ints],
-    cuts: Ints,
+    window: _Window,
     ecdfs: Sequence[_PartEcdf],
 ) -> list[Floats]:
     """For each part the mean scores and the mean squared scores, shape (4, f); 0 without rows."""
-    scores = [each.per_bin[bins] for each in ecdf_table.scores]
-    scores += [score * score for score in scores]
-    spans = list(pairwise(cuts.tolist()))
-    means = []
-    for count, part in zip(counts, ecdfs, strict=True):
-        weight = count[: cuts[-1]].astype(np.float64)
-        totals = np.array([[score[a:b] @ weight[a:b] for a, b in spans] for score in scores])
-        means.append(np.asarray(totals / np.maximum(part.rows, 1)))
-    return means
+    scores = np.array([each.per_bin[bins] for each in ecdf_table.scores])
+    scores = np.concatenate([scores, scores * scores])
+    return [
+        np.asarray(window.sums(scores * count) / np.maximum(part.rows, 1))
+        for count, part in zip(counts, ecdfs, strict=True)
+    ]
 
 
 def _ratio(part: Ints, whole: Ints) -> Floats:

@@ -105,11 +105,13 @@ class Blocks:
 def _mean_of_largest(excess: Floats, averaged: int) -> Floats:
     """For each position, the mean of the largest from there to the end (of all, if fewer)."""
     largest: list[float] = []
-    means = np.empty(excess.size)
-    for i in range(excess.size - 1, -1, -1):
-        insort(largest, float(excess[i]))
-        del largest[:-averaged]
-        means[i] = sum(largest) / len(largest)
+    means, mean = np.empty(excess.size), 0.0
+    for i, value in reversed(list(enumerate(excess.tolist()))):
+        if len(largest) < averaged or value > largest[0]:
+            insort(largest, value)
+            del largest[:-averaged]
+            mean = sum(largest) / len(largest)
+        means[i] = mean
     return means
 
 

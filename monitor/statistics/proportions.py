@@ -23,7 +23,11 @@ from dataclasses import dataclass
 from math import exp, inf, lgamma, log, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtri
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 POWER = 0.80  # the probability of detection that "detectable" means
 MIN_P_VALUE_FACTOR = 1 / 1.5  # times exp(-z²): no p-value is smaller
@@ -92,6 +96,14 @@ def noise(live: Proportion, reference: Proportion, alpha: float) -> float:
     pooled = (live + reference).value
     variance = pooled * (1 - pooled) * (1 / live.rows + 1 / reference.rows)
     return min(-float(ndtri(alpha / 2)) * float(np.sqrt(variance)), 1.0)
+
+
+def noises(live: Ints, reference: Ints, alpha: float) -> Floats:
+    """``noise`` of many proportions: counts and rows, shape (b, 2), all with rows."""
+    pooled, n, m = live + reference, live[:, 1], reference[:, 1]
+    value = pooled[:, 0] / pooled[:, 1]
+    variance = value * (1 - value) * (1 / n + 1 / m)
+    return np.asarray(np.minimum(-float(ndtri(alpha / 2)) * np.sqrt(variance), 1.0))
 
 
 def detectable(rows: int, reference: Proportion, level: float) -> float:

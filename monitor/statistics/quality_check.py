@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,15 +32,22 @@ class QualityCheck:
     cell_index: CellIndex
     reference: Sequence[Proportion]  # one for each name
     rules: Sequence[Rule]  # one for each name
+    _cells: Ints = field(init=False, repr=False)  # of the invalid values, shape (kinds f,)
+
+    def __post_init__(self) -> None:
+        starts = np.array([self.cell_index.offsets[name][0] for name in self.names], dtype=np.int64)
+        cells = np.concatenate([starts + kind for kind in INVALID])
+        object.__setattr__(self, "_cells", cells)
 
     def scan(self, parts: Sequence[Counts], length: Length) -> dict[str, Comparison | None]:
-        halves = [self._invalid_counts(part) for part in parts]
-        rows = sum(rows for _, rows in halves)
+        rows_of_halves = list(map(self._rows, parts))
+        rows = sum(rows_of_halves)
         if not rows:
             return {}
         drifted: dict[str, Comparison | None] = dict.fromkeys(self.names)
-        if length.panes < MIN_PANES or not all(rows for _, rows in halves):
+        if length.panes < MIN_PANES or not all(rows_of_halves):
             return drifted
+        halves = [self._invalid_counts(part) for part in parts]
         counts = np.sum([invalid for invalid, _ in halves], axis=0)
         for i in self._suspects(counts, rows, length):
             comparison = self._comparison(halves, i, length)
@@ -68,12 +75,11 @@ class QualityCheck:
 
     def _invalid_counts(self, counts: Counts) -> tuple[Ints, int]:
         """The invalid values of each feature, shape (f,), and the number of rows."""
-        starts = np.array([self.cell_index.offsets[name][0] for name in self.names], dtype=np.int64)
-        cells = np.concatenate([starts + kind for kind in INVALID])
-        return (
-            counts.many(cells).reshape(len(INVALID), -1).sum(axis=0),
-            counts.at(self.cell_index.offsets["rows"][0]),
-        )
+        invalid = counts.many(self._cells).reshape(len(INVALID), -1).sum(axis=0)
+        return invalid, self._rows(counts)
+
+    def _rows(self, counts: Counts) -> int:
+        return counts.at(self.cell_index.offsets["rows"][0])
 
     def _comparison(self, halves: Sequence[tuple[Ints, int]], i: int, length: Length) -> Comparison:
         parts = [Proportion(min(int(invalid[i]), rows), rows) for invalid, rows in halves]

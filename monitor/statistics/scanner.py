@@ -9,7 +9,7 @@ own (``monitor.statistics.rule``), which the scanner calls.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,9 @@ from monitor.budget import Length, Levels
 from monitor.counts.bins import effective_size, p_values
 from monitor.counts.counts import Counts
 from monitor.plan import Drift
+from monitor.statistics.all_tests import TESTS, AllTests, all_values
 from monitor.statistics.cell_index import CellIndex
-from monitor.statistics.deviation_bounds import upper_bounds
+from monitor.statistics.deviation_bounds import upper_bounds_of_each
 from monitor.statistics.deviations import Deviations
 from monitor.statistics.distribution_tests import DISTRIBUTION_TESTS, KS, DistributionTest
 from monitor.statistics.drift_rule import Comparison, severity_of
@@ -30,10 +31,9 @@ from monitor.statistics.natural_variation import NaturalVariation
 from monitor.statistics.rule import Check
 
 Floats = NDArray[np.float64]
-Noises = Mapping[str, Floats]  # by test, shape (f,)
+Window = tuple[Sequence[Counts], Length]  # in one part or in two halves
 
 POWER = 0.8
-TESTS = tuple(DISTRIBUTION_TESTS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +77,34 @@ class Scanner:
     variations: Mapping[str, Sequence[NaturalVariation]]  # by test, one for each name
     drift: Drift
     checks: Sequence[Check] = ()
+    _all_tests: AllTests = field(init=False, repr=False)
+    _warnings: Mapping[Length, tuple[float, ...]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        warnings = {
+            one: tuple(level.warning for level in each) for one, each in self.levels.items()
+        }
+        object.__setattr__(self, "_all_tests", AllTests.of(self.ecdf_table))
+        object.__setattr__(self, "_warnings", warnings)
 
     def scan(self, parts: Sequence[Counts], length: Length) -> dict[str, Comparison | None]:
         """By name, if the window has rows of it: the most severe comparison if it is drift.
 
         Otherwise None. Most windows are decided by upper bounds alone.
         """
-        if not any(parts):
-            return {}
-        drifted = self._scan_distributions(parts, length)
+        return self.scan_each([(parts, length)])[0]
+
+    def scan_each(self, windows: Sequence[Window]) -> list[dict[str, Comparison | None]]:
+        """The same of several windows, which is cheaper than one after the other."""
+        held = [window for window in windows if any(window[0])]
+        found = iter(self._scan_distributions(held))
+        return [
+            self._scan_checks(next(found), *window) if any(window[0]) else {} for window in windows
+        ]
+
+    def _scan_checks(
+        self, drifted: dict[str, Comparison | None], parts: Sequence[Counts], length: Length
+    ) -> dict[str, Comparison | None]:
         for check in self.checks:
             drifted.update(check.scan(parts, length))
         return drifted
@@ -125,20 +144,33 @@ class Scanner:
         return Detectable(noise, allowance, margin)
 
     def _scan_distributions(
-        self, parts: Sequence[Counts], length: Length
-    ) -> dict[str, Comparison | None]:
-        bounds = upper_bounds(self.ecdf_table, parts)
-        names = self.ecdf_table.names
-        drifted: dict[str, Comparison | None] = {
-            name: None for name, rows in zip(names, bounds.rows, strict=True) if rows
-        }
-        noises = self._noises(bounds, length)
-        if any(
-            test.upper_bound_exceeds(noises[test.name], bounds, self.ecdf_table, parts)
-            for test in TESTS
-        ):
-            drifted.update((names[i], drift) for i, drift in self._most_severe(parts, length))
-        return drifted
+        self, windows: Sequence[Window]
+    ) -> Iterator[dict[str, Comparison | None]]:
+        if not windows:
+            return
+        bounds = upper_bounds_of_each(self.ecdf_table, [parts for parts, _ in windows])
+        noises = self._noises(bounds, [length for _, length in windows])
+        exceeding = all_values(bounds) > noises
+        for i, (parts, length) in enumerate(windows):
+            rows = zip(self.ecdf_table.names, bounds.rows[i].tolist(), strict=True)
+            drifted: dict[str, Comparison | None] = {name: None for name, n in rows if n}
+            if self._may_drift(exceeding[:, i], noises[:, i], parts):
+                drifted.update(
+                    (self.ecdf_table.names[j], d) for j, d in self._most_severe(parts, length)
+                )
+            yield drifted
+
+    def _may_drift(
+        self, exceeding: NDArray[np.bool_], noises: Floats, parts: Sequence[Counts]
+    ) -> bool:
+        """Whether any test may exceed its noise; of one window, both arrays of shape (t, f)."""
+        if not exceeding.any():
+            return False
+        return any(
+            suspects.any()
+            and test.may_exceed(noise, np.flatnonzero(suspects), self.ecdf_table, parts)
+            for test, suspects, noise in zip(TESTS, exceeding, noises, strict=True)
+        )
 
     def _comparisons(self, figures: _TestFigures, present: list[int]) -> dict[int, Comparison]:
         """The results of one test of the features ``present``, where it is defined."""
@@ -162,15 +194,17 @@ class Scanner:
                     DISTRIBUTION_TESTS[most_severe.test], [(i, most_severe)]
                 )
 
-    def _noises(self, deviations: Deviations, length: Length) -> dict[str, Floats]:
-        """The sampling noise of each test and feature, at the level of a warning."""
-        levels = tuple(level.warning for level in self.levels[length])
-        return {test.name: test.noise(self.ecdf_table, deviations, levels) for test in TESTS}
+    def _noises(self, deviations: Deviations, lengths: Sequence[Length]) -> Floats:
+        """The sampling noise at the level of a warning, of windows of ``lengths``.
+
+        Shape (t, w, f): by test, window and feature.
+        """
+        return self._all_tests.noises(deviations, [self._warnings[one] for one in lengths])
 
     def _figures(self, deviations: Deviations, length: Length) -> Iterator[_TestFigures]:
         """One for each test."""
-        noises = self._noises(deviations, length)
-        for test in TESTS:
+        noises = self._noises(deviations, [length])[:, 0]
+        for test, noise in zip(TESTS, noises, strict=True):
             yield _TestFigures(
                 test,
                 length,
@@ -178,8 +212,8 @@ class Scanner:
                 test.value(deviations),
                 test.persistent(deviations),
                 test.effect(deviations),
-                noises[test.name],
-                noises[KS.name],
+                noise,
+                noises[TESTS.index(KS)],
             )
 
     def _comparison(self, figures: _TestFigures, i: int) -> Comparison:

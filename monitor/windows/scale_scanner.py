@@ -5,7 +5,7 @@ Detection and the backtest use the same scanner, so both decide by the same rule
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from monitor.budget import Length
@@ -36,24 +36,31 @@ class ScaleScanner:
         ``open_lengths`` has the subjects with an incident, and how long the windows are, in panes,
         that show whether it is over.
         """
-        for window in self.blocks.ending(number, self.longest, first):
-            length = Length.of_scale(window.panes)
-            if length in self.scanner.levels:
-                yield from self.verdicts_of(window, length, open_lengths)
+        ending = self.blocks.ending(number, self.longest, first)
+        each = [(window, Length.of_scale(window.panes)) for window in ending]
+        tested = [(window, length) for window, length in each if length in self.scanner.levels]
+        yield from self.verdicts_of(tested, open_lengths)
 
     def verdicts_of(
-        self, window: ScaleWindow, length: Length, open_lengths: Mapping[str, int]
+        self, windows: Sequence[tuple[ScaleWindow, Length]], open_lengths: Mapping[str, int]
     ) -> Iterator[tuple[str, WindowVerdict]]:
-        """Subject and verdict of one window: those with drift, and those that it must clear."""
-        start_ms = window.start * self.windows.pane_ms
-        end_ms = start_ms + length.panes * self.windows.pane_ms
-        scanned = self.scanner.scan(window.parts, length)
-        drifted = {subject_of(cells): one for cells, one in scanned.items() if one is not None}
-        for subject, tested in drifted.items():
-            yield subject, WindowVerdict.of_test(tested, start_ms, end_ms)
-        wanted = {name for name, panes in open_lengths.items() if panes == length.panes}
-        if wanted - drifted.keys():
+        """Subject and verdict of some windows: those with drift, and those that they must clear."""
+        scanned = self.scanner.scan_each([(window.parts, length) for window, length in windows])
+        for (window, length), found in zip(windows, scanned, strict=True):
+            start_ms = window.start * self.windows.pane_ms
+            end_ms = start_ms + length.panes * self.windows.pane_ms
+            drifted = {subject_of(cells): one for cells, one in found.items() if one is not None}
+            for subject, tested in drifted.items():
+                yield subject, WindowVerdict.of_test(tested, start_ms, end_ms)
+            wanted = {name for name, panes in open_lengths.items() if panes == length.panes}
+            for subject, clear in self._clear(window, length, wanted - drifted.keys()):
+                yield subject, WindowVerdict(None, start_ms, end_ms, clear)
+
+    def _clear(
+        self, window: ScaleWindow, length: Length, wanted: Collection[str]
+    ) -> Iterator[tuple[str, bool]]:
+        """Of the subjects that the window has rows of: whether it shows no trace of drift."""
+        if wanted:
             for cells, tests in self.scanner.judge(window.parts, length).items():
-                if (subject := subject_of(cells)) in wanted - drifted.keys():
-                    verdict = WindowVerdict(None, start_ms, end_ms, is_clear(tests))
-                    yield subject, verdict
+                if (subject := subject_of(cells)) in wanted:
+                    yield subject, is_clear(tests)
