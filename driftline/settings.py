@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from driftline.configuration import plans
+from driftline.configuration.model_section import ModelSection
 from driftline.configuration.schema_registry import SchemaRegistrySection
 from driftline.configuration.secrets import client_secrets, url_secrets
 from driftline.configuration.sections import (
@@ -24,7 +25,6 @@ from driftline.configuration.sections import (
     DriftSection,
     IncidentsSection,
     KafkaSection,
-    ModelSection,
     PerformanceSection,
     RetrainingSection,
     Section,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from driftline.configuration.model_section import ModelSection
 from driftline.configuration.sections import (
     DriftSection,
     IncidentsSection,
-    ModelSection,
     PerformanceSection,
     RetrainingSection,
     Section,

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from driftline.configuration.sections import ModelSection
+from driftline.configuration.model_section import ModelSection
 from driftline.configuration.sources import FieldSection, SourceSection
 from driftline.settings import Settings
 

@@ -105,17 +105,10 @@ def count_data(
         unseen = tallied.unseen
         _put(names, f"unseen/{name}", list(map(_nameless, unseen)) if name in redact else unseen)
     _put(names, "unknown", _unknown(schema, rows, group, groups))
+    found, of = zip(keys, cells, names, strict=True), (schema.model, schema.version)
     return [
-        Summary(
-            schema.model,
-            schema.version,
-            pane_ms,
-            part_of,
-            cells[i],
-            add_names([names[i]]),
-            schema.segment,
-        )
-        for i, (pane_ms, part_of) in enumerate(keys)
+        Summary(*of, pane_ms, part_of, counted, add_names([named]), schema.segment)
+        for (pane_ms, part_of), counted, named in found
     ]
 
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from driftline.configuration.sections import ModelSection
+from driftline.configuration.model_section import ModelSection
 from driftline.errors import InvalidSettings
 from driftline.settings import load_settings
 
