@@ -12,7 +12,7 @@ from pydantic import BaseModel
 import driftline.__main__
 from consumers.__main__ import main as consumers_main
 from dashboard.api_address import API_VARIABLE, TOKEN_VARIABLE
-from driftline.configuration.sections import ModelSection
+from driftline.configuration.model_section import ModelSection
 from driftline.fault_points import VARIABLE as FAULT_VARIABLE
 from driftline.settings import Settings
 from producers.__main__ import main as producers_main

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import warnings
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 
 GUARANTEES = Path(__file__).parents[1] / "docs" / "guarantees.md"
 REMEDY = "start Docker, or install Java 17 and Maven, or set DRIFTLINE_TEST_KAFKA=HOST:PORT"
+
+# A shell ignores Ctrl-C in what it runs in the background, and so would each process of a test.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A shared machine makes an example slow now and then; that says nothing about the code.
 settings.register_profile("driftline", deadline=None)

@@ -37,7 +37,8 @@ class Model(Answer):
     state_by: str | None = Field(None, description="Who changed it; `driftline`: it was automatic.")
     state_why: str | None = Field(None, description="Why it was changed.")
     task: str = Field(
-        "binary", description="`binary`, `regression` or `features`. Others may be added."
+        "binary",
+        description="`binary`, `multiclass`, `regression` or `features`. Others may be added.",
     )
     features: list[FeatureKind]
     threshold: float = Field(

@@ -157,5 +157,6 @@ def test_models_have_all_documented_fields(client, feed):
         "description": None,
         "runbook": "https://wiki.example",
         "tags": {"tier": "1"},
+        "segments": [],
         "label_delay_ms": {"p50": 3_600_000, "p90": 3_600_000, "p99": 3_600_000},
     }

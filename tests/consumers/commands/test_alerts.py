@@ -78,7 +78,7 @@ def test_options_select_alerts(words, found):
 @pytest.mark.parametrize(
     ("words", "possible"),
     [
-        (["--change", "reopened"], "'opened', 'escalated', 'repeated', 'resolved'"),
+        (["--change", "recovered"], "'opened', 'reopened', 'escalated', 'repeated', 'resolved'"),
         (["--kind", "feature"], ", ".join(repr(kind) for kind in KINDS)),
         (["--severity", "info"], "'warning', 'critical'"),
         (["--model", "loan"], "model 'loan' is not registered; registered: flight-delay, loans"),
