@@ -11,8 +11,9 @@ from driftline.settings import Settings
 from producers.kafka.configuration import client_config
 from producers.kafka.errors import KafkaUnavailable, MissingTopic, reason
 
-FIRST_S, SECOND_S = 3.0, 7.0  # a wrong address is told after the first, a slow broker has both
+FIRST_S, SECOND_S = 3.0, 7.0  # a refusal is told after the first, a slow broker has both
 PROBE_S = 1.0
+SILENCE = "nothing answers there"  # or the broker is too busy to answer
 NEW_TOPIC_S = 2.0  # for brokers that create topics on first use
 
 
@@ -24,13 +25,13 @@ def require_answer(client: Any, settings: Settings) -> None:
 def metadata(client: Any, settings: Settings, topic: str | None = None) -> Any:
     """Metadata of the cluster.
 
-    Raises ``KafkaUnavailable``: within 5 s if no broker can be connected to, after 10 s if one can
-    and does not answer.
+    Raises ``KafkaUnavailable``: within 5 s if all connections are refused, after 10 s if no broker
+    answers.
     """
     try:
         return client.list_topics(topic, timeout=FIRST_S)
     except KafkaException as error:
-        if why := _connection_error(settings):
+        if (why := _connection_error(settings)) not in ("", SILENCE):
             raise _unreachable(settings, why) from error
     try:
         return client.list_topics(topic, timeout=SECOND_S)
@@ -73,5 +74,5 @@ def _connection_error(settings: Settings) -> str:
         probe.poll(0.1)
         if any(error.code() == KafkaError._ALL_BROKERS_DOWN for error in errors):
             named = [error.str() for error in errors if error is not errors[-1]]
-            return str(next(iter(named), "nothing answers there"))
+            return str(next(iter(named), SILENCE))
     return ""

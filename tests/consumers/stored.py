@@ -9,6 +9,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -212,7 +213,7 @@ def window(
             "status": "closed",
             "rows": 900,
             "unknown_features": {"gate": 900},
-            "features": [feature("temp"), CARRIER],
+            "features": [feature("temp"), deepcopy(CARRIER)],  # some tests change it
         },
         "concept": {
             "further": [],

@@ -228,7 +228,7 @@ def test_the_json_of_the_state_is_that_of_schema_1():
     assert list(state["incidents"]["data/x"]["evidence"]) == [
         *("decided_by", "value", "severity", "start_ms", "end_ms", "rows", "threshold"),
         *("allowance", "persistent", "p_value", "detail", "low", "high", "baseline"),
-        *("resolution", "labels", "coverage", "distribution"),
+        *("resolution", "labels", "coverage", "distribution", "segments"),
     ]
 
 

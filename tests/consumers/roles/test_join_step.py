@@ -167,7 +167,7 @@ def tally(rows: JoinedRows, version: str) -> Counter[Any]:
     """What is added to the sums *all* and *final*; the latter by the time of the label."""
     found: Counter[Any] = Counter()
     label = np.nan_to_num(rows.label, nan=-1.0)  # NaN is not equal to itself
-    columns = (rows.time_ms, rows.score, rows.predicted, label, rows.known_ms, rows.segment)
+    columns = (rows.time_ms, rows.score, rows.predicted, label, rows.segment, rows.known_ms)
     each = zip(*(c.tolist() for c in (*columns, rows.final, rows.whole)), strict=True)
     for *row, known_ms, final, whole in each:
         found[rows.model, version, *row, known_ms] += final
