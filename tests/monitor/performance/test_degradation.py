@@ -8,7 +8,7 @@ from scipy.stats import binom
 
 from monitor.counts.counts import Counts
 from monitor.counts.measured import Metric
-from monitor.performance.degradation import Overdispersion, degraded
+from monitor.performance.degradation import Degradation, Overdispersion, degraded
 from monitor.performance.metrics import METRICS, measure
 from monitor.tasks.binary import BINARY
 from tests.monitor.performance.test_metrics import measured, panes
@@ -25,7 +25,7 @@ baseline = accuracy(9_300, 10_000)
 def is_degraded(
     now: Metric, before: Metric = baseline, overdispersion=INDEPENDENT, threshold=0.9, alpha=0.001
 ) -> bool:
-    return degraded(now, before, overdispersion, threshold=threshold, alpha=alpha)[0]
+    return degraded(now, before, overdispersion, threshold=threshold, alpha=alpha).is_degraded
 
 
 def test_large_decrease_is_degraded_and_a_small_one_is_not():
@@ -36,15 +36,29 @@ def test_large_decrease_is_degraded_and_a_small_one_is_not():
 
 
 def test_bound_is_the_threshold_times_the_baseline():
-    assert degraded(baseline, baseline, INDEPENDENT, threshold=0.9, alpha=0.001)[1] == 0.9 * 0.93
-    assert degraded(baseline, baseline, None, threshold=0.9, alpha=0.001) == (False, 0.9 * 0.93)
+    assert degraded(baseline, baseline, INDEPENDENT, threshold=0.9, alpha=0.001).bound == 0.9 * 0.93
+    found = degraded(baseline, baseline, None, threshold=0.9, alpha=0.001)
+    assert found == Degradation(is_degraded=False, bound=0.9 * 0.93)
 
 
 @pytest.mark.parametrize(
     ("now", "before"), [(Metric(None), baseline), (baseline, Metric(None)), (Metric(None),) * 2]
 )
 def test_undefined_metric_is_not_degraded(now, before):
-    assert degraded(now, before, INDEPENDENT, threshold=0.9, alpha=0.5) == (False, None)
+    assert degraded(now, before, INDEPENDENT, threshold=0.9, alpha=0.5) == Degradation(
+        is_degraded=False
+    )
+
+
+def test_metric_is_near_its_limit_beyond_half_of_the_way():
+    def near(right: int) -> bool:
+        now = accuracy(right, 1_000)
+        return degraded(now, baseline, INDEPENDENT, threshold=1.0, alpha=0.001).is_near
+
+    limit = next(n for n in range(930, 0, -1) if is_degraded(accuracy(n, 1_000), threshold=1.0))
+    half = next(n for n in range(930, 0, -1) if near(n))
+    assert abs((930 - half) - (930 - limit) / 2) <= 2
+    assert near(limit)
 
 
 def test_nothing_is_degraded_without_an_overdispersion():
