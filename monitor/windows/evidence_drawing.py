@@ -35,7 +35,7 @@ def teller(evaluator: Evaluator, panes: PaneStore) -> Tell:
 
     def tell(incident: Incident) -> Evidence:
         evidence, told = incident.evidence, incident.told
-        if told is not None and _bare(told, evidence) == evidence:
+        if told is not None and _as_judged(told, evidence) == evidence:
             return told
         if incident.kind not in (*DRAWN, "performance"):
             return evidence
@@ -50,14 +50,9 @@ def teller(evaluator: Evaluator, panes: PaneStore) -> Tell:
     return tell
 
 
-def _bare(told: Evidence, evidence: Evidence) -> Evidence:
-    """Evidence that was told, without what was added for people."""
-    return replace(told, distribution=None, segments=(), detail=evidence.detail)
-
-
 def _as_judged(told: Evidence, evidence: Evidence) -> Evidence:
     """Without what is added to be told; only the names of a detail are added."""
-    return replace(told, distribution=None, detail=evidence.detail)
+    return replace(told, distribution=None, segments=(), detail=evidence.detail)
 
 
 def _detail(panes: PaneStore, incident: Incident, evidence: Evidence) -> str | None:

@@ -24,7 +24,7 @@ def told(detail: str | None, categories: list[str], before: Evidence | None = No
         panes.add(0, summary)
     evidence = Evidence("categories", 0.75, Severity.CRITICAL, 0, PANE, len(rows), detail=detail)
     incident = Incident("i", "data/c", Severity.CRITICAL, 0, 0, evidence, 0, told=before)
-    return teller(EVALUATOR.profile.schema, panes)(incident)
+    return teller(EVALUATOR, panes)(incident)
 
 
 def test_new_categories_are_named_the_most_frequent_first():
