@@ -77,7 +77,10 @@ def after(log: Log, release: str) -> list[object]:
 def test_roles_go_on_from_the_log_and_the_disk_of_an_earlier_release(
     release, disk, tmp_path, caplog
 ):
-    """The results are those of this release alone: nothing is counted twice or left out."""
+    """The results are those of this release alone: nothing is counted twice or left out.
+
+    The entries of ``join`` have another size since 0.1.0, so its store is rebuilt from the log.
+    """
     log = log_of(release)
     if disk == "kept":
         with tarfile.open(file(release, "state.tar.gz")) as state:
@@ -86,7 +89,8 @@ def test_roles_go_on_from_the_log_and_the_disk_of_an_earlier_release(
         send(log, tmp_path, HALF, SENT)
     assert after(log, release) == after(from_scratch(), release)
     assert all(after(log, release))
-    assert not any("another release" in line for line in caplog.messages)
+    rebuilt = [line for line in caplog.messages if "another release" in line]
+    assert [Path(line.split()[0]).parent.name for line in rebuilt] == ["join"] * (disk == "kept")
 
 
 def test_the_profile_that_an_earlier_release_has_published_is_read(release):
