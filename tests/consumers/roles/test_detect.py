@@ -93,17 +93,21 @@ def _frequent_snapshots() -> Iterator[None]:
         yield
 
 
-def table(*others: Profile) -> Table:
+def table(*others: Profile, first: Profile | None = None) -> Table:
+    known = (first or profile(), profile(version="2", threshold=0.8), profile("n"))
+    return Table(*known, *others)
+
+
+def table_with_segment() -> Table:
     """The segment of m/1 has the reference of the whole, and a whole budget of its own."""
-    with_a_segment = replace(profile(), segments={SEGMENT: profile()})
-    return Table(with_a_segment, profile(version="2", threshold=0.8), profile("n"), *others)
+    return table(first=replace(profile(), segments={SEGMENT: profile()}))
 
 
 PLAN = replace(plan(), retraining=Retraining(lookback_ms=PANE, min_labels=120))
 
 
 def detect(log: Log, directory: Path, profiles: Table | None = None) -> Detect:
-    made = (profiles or table(), constant(PLAN), log.partitions, log.read, directory)
+    made = (profiles or table_with_segment(), constant(PLAN), log.partitions, log.read, directory)
     return Detect(*made, log.first_offset)
 
 
