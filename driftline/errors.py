@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class BadInput(ValueError):
     """The caller asked for something impossible. The message says why and what was expected."""
@@ -9,6 +11,12 @@ class BadInput(ValueError):
 
 class InvalidSettings(BadInput):
     """A configuration that cannot be used. The message names the key and what was expected."""
+
+
+def not_registered(what: str, registered: Iterable[str]) -> BadInput:
+    """``what`` is named, and nothing of this name is ``registered``."""
+    known = ", ".join(registered) or "none"
+    return BadInput(f"{what} is not registered; registered: {known}")
 
 
 class Trouble(RuntimeError):

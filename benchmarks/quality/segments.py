@@ -115,7 +115,7 @@ def _summaries(schema: Schema, rows: ReferenceRows) -> list[Summary]:
     """All rows are on time, and all labels are known after an hour."""
     live, n = rows.predictions, len(rows.predictions)
     assert rows.label is not None
-    one = np.ones(n, dtype=np.int64)
+    one, numbers = np.ones(n, dtype=np.int64), segment_numbers(schema, live)
     joined = JoinedRows(
         "m",
         "1",
@@ -126,9 +126,9 @@ def _summaries(schema: Schema, rows: ReferenceRows) -> list[Summary]:
         live.time_ms + HOUR,
         one,
         one,
-        segment_numbers(schema, live),
+        numbers,
     )
-    data = count_rows(schema, live, np.full(n, Part.ON_TIME, dtype=object))
+    data = count_rows(schema, live, np.full(n, Part.ON_TIME, dtype=object), numbers)
     return [*data, *count_joined_rows(schema, joined, 2 * HOUR)]
 
 

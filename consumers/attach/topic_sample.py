@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from consumers.kafka.topic_reader import TopicReader
@@ -72,13 +71,13 @@ def _unread(settings: Settings, topic: str, record: Record) -> str:
     )
 
 
-def _same(record: Record) -> Record:
-    return record
-
-
 def _documents(records: Sequence[Record], decode: Decode) -> list[Any]:
     found = []
     for record in records:
         with suppress(Undecodable):
-            found.append(decode(record.value, partial(_same, record)))
+            found.append(_document(record, decode))
     return found
+
+
+def _document(record: Record, decode: Decode) -> Any:
+    return decode(record.value, lambda: record)

@@ -75,14 +75,13 @@ def _decoded(records: Iterable[Record]) -> Iterator[_Published]:
 
 def _check_names(settings: Settings, wanted: AlertFilter, present: list[AlertMessage]) -> None:
     """Says so if no alert is about a subject. Raises ``BadInput`` for an unknown model."""
-    from driftline.errors import BadInput
+    from driftline.errors import not_registered
     from producers.kafka.profile_table import registered_versions
 
     if unknown := wanted.models - {alert.data.model for alert in present}:
         registered = {model for model, _ in registered_versions(settings)}
         if missing := sorted(unknown - registered):
-            known = ", ".join(sorted(registered)) or "none"
-            raise BadInput(f"model {missing[0]!r} is not registered; registered: {known}")
+            raise not_registered(f"model {missing[0]!r}", sorted(registered))
     if (hint := wanted.unknown(present)) is not None:
         echo(hint, err=True)
 

@@ -75,12 +75,11 @@ def show(settings: Settings, model: str, version: str, as_json: bool) -> None:
 
 def _of_model(keys: Sequence[Key], model: str | None) -> Sequence[Key]:
     """Raises ``BadInput`` if the model has no version."""
-    from driftline.errors import BadInput
+    from driftline.errors import not_registered
 
     found = [key for key in keys if model in (None, key[0])]
     if model is not None and not found:
-        known = ", ".join(sorted({name for name, _ in keys})) or "none"
-        raise BadInput(f"model {model!r} is not registered; registered: {known}")
+        raise not_registered(f"model {model!r}", sorted({name for name, _ in keys}))
     return found
 
 
@@ -104,11 +103,10 @@ def _states(settings: Settings) -> Mapping[Key, VersionMessage | None]:
 def _known(
     states: Mapping[Key, VersionMessage | None], key: Key
 ) -> Mapping[Key, VersionMessage | None]:
-    from driftline.errors import BadInput
+    from driftline.errors import not_registered
 
     if key not in states:
-        known = ", ".join("/".join(one) for one in sorted(states)) or "none"
-        raise BadInput(f"{'/'.join(key)} is not registered; registered: {known}")
+        raise not_registered("/".join(key), map("/".join, sorted(states)))
     return states
 
 

@@ -36,12 +36,7 @@ from consumers.roles.lost_records import lost_alerts, lost_records
 from consumers.roles.profiles import Profiles
 from consumers.roles.progress_reports import Lives, ProgressReports
 from consumers.roles.set_aside import sentence
-from consumers.roles.source_position import (
-    OwnedPositions,
-    PartitionBatch,
-    Positions,
-    append_times,
-)
+from consumers.roles.source_position import OwnedPositions, PartitionBatch, Positions, append_times
 from consumers.roles.source_validation import SourceValidator
 from consumers.sources.arrow_stream import parts_of
 from consumers.sources.groups import (
@@ -54,7 +49,7 @@ from consumers.sources.groups import (
     concatenated_labels,
 )
 from consumers.sources.json_rows import JsonPredictions
-from monitor.counts.counting import count_rows
+from monitor.counts.counting import count_rows, segment_numbers
 from monitor.counts.schema import Schema
 from monitor.counts.summary import PARTS, Part
 from monitor.events.event_time import Arrival, classify_arrivals
@@ -261,10 +256,11 @@ class Aggregate:
         if not len(rows):
             return
         part = np.where(late, PARTS.index(Part.LATE), PARTS.index(Part.ON_TIME))
-        summaries = count_rows(rows.schema, rows, part, self._redact)
+        segments = segment_numbers(rows.schema, rows)
+        summaries = count_rows(rows.schema, rows, part, segments, self._redact)
         yield from summary_messages(rows.schema.model, summaries, self._partitions("summaries"))
         life = self._versions.life(*rows.key)
-        yield from prediction_messages(rows, late, life, self._partitions("joins"))
+        yield from prediction_messages(rows, late, life, segments, self._partitions("joins"))
 
     # -- labels --------------------------------------------------------------------------------
 

@@ -21,12 +21,7 @@ from consumers.messages.records import (
     TopicPartition,
 )
 from consumers.roles.lost_records import lost_alerts, lost_records
-from consumers.roles.source_position import (
-    OwnedPositions,
-    PartitionBatch,
-    Positions,
-    append_times,
-)
+from consumers.roles.source_position import OwnedPositions, PartitionBatch, Positions, append_times
 from consumers.sources.mapping.mapped_messages import messages_of
 from consumers.sources.mapping.mapping import MappedRow
 from consumers.sources.mapping.record_mapper import RecordMapper

@@ -12,7 +12,6 @@ from consumers.messages.identities import identities
 from consumers.messages.joins import JoinRows, ident_column, join_message, most_rows
 from consumers.messages.records import Message
 from consumers.sources.groups import LabelRows, PredictionRows
-from monitor.counts.counting import segment_numbers
 
 MOST_ROWS = 10_000  # of a message: 600 kB if nothing of it can be compressed
 
@@ -20,11 +19,13 @@ Ints = NDArray[np.int64]
 
 
 def prediction_messages(
-    rows: PredictionRows, late: NDArray[np.bool_], life: int, partitions: int
+    rows: PredictionRows, late: NDArray[np.bool_], life: int, segments: Ints, partitions: int
 ) -> Iterable[Message]:
-    """Messages for ``joins``; ``late`` has shape (n,), ``life`` is that of the version."""
+    """Messages for ``joins``; ``life`` is that of the version.
+
+    ``late``, and ``segments`` as ``segment_numbers`` finds them, have shape (n,).
+    """
     schema, origin = rows.schema, rows.origin
-    segments = segment_numbers(schema, rows) if schema.segmentations else None
     idents = identities(schema.model, origin.ids)
     most = most_rows(MOST_ROWS, rows.score)
     for number, chosen in _by_partition(idents, partitions, most):
@@ -38,7 +39,7 @@ def prediction_messages(
             rows.predicted[chosen].astype(np.float64),
             np.zeros(chosen.size, dtype=np.int64),
             np.full(chosen.size, life),
-            None if segments is None else segments[chosen],
+            segments[chosen] if schema.segmentations else None,
         )
         yield join_message(own, number)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from dashboard.api_address import API_VARIABLE, TOKEN_VARIABLE, resolve_api_address
-from driftline.errors import BadInput
+from driftline.errors import BadInput, not_registered
 
 if TYPE_CHECKING:
     from api.answers import Model
@@ -50,7 +50,8 @@ def one_version(api: Client, model: str | None, version: str | None) -> Model:
     models = api.models()
     found = _named(models, model, version)
     if len({one.model for one in found}) > 1:
-        raise BadInput(f"several models are registered, choose one with --model: {_names(models)}")
+        known = ", ".join(_names(models))
+        raise BadInput(f"several models are registered, choose one with --model: {known}")
     if not found:
         raise BadInput("no model is registered")
     return found[0]
@@ -65,12 +66,12 @@ def _named(models: Sequence[Model], model: str | None, version: str | None) -> l
     found = [m for m in models if model in (None, m.model) and version in (None, m.version)]
     if not found and (model is not None or version is not None):
         wanted = "/".join(name or "*" for name in (model, version))
-        raise BadInput(f"{wanted} is not registered; registered: {_names(models)}")
+        raise not_registered(wanted, _names(models))
     return found
 
 
-def _names(models: Sequence[Model]) -> str:
-    return ", ".join(f"{one.model}/{one.version}" for one in models) or "none"
+def _names(models: Sequence[Model]) -> list[str]:
+    return [f"{one.model}/{one.version}" for one in models]
 
 
 def _version(api: Client, model: Model) -> VersionOverview:

@@ -6,9 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from driftline.configuration.sections import (
-    Section,
-)
+from driftline.configuration.sections import Section
 
 
 class ModelSection(Section):

@@ -71,7 +71,7 @@ def template() -> str:
     parts = [_HEAD]
     for name, section in sections():
         parts += [*_comment(about(section)), f"[{name}]", *_keys(fields(section))]
-    parts += ["# Settings of one model: any keys of these sections, and its segments."]
+    parts += _comment(about(ModelSection))
     parts += [f'# [models."NAME".{name}]' for name in model_sections()]
     parts += ["", '# [models."NAME"]', *_keys(model_keys().items())]
     parts += [*_comment(about(SourceSection)), "# [[sources]]"]

@@ -156,7 +156,7 @@ class RecentPanes:
     ) -> tuple[Signals, list[IncidentEvent]]:
         """What the windows find that end with a pane, and the changes of incidents; as above."""
         pane_ms = self._evaluator.plan.windows.pane_ms
-        lengths = {name: one.clear_length_ms // pane_ms for name, one in self.known.open.items()}
+        lengths = self.known.clear_panes(pane_ms)
         verdicts = self._verdicts(number, lengths) if lengths or drifted is None else drifted
         self.known, events = apply_verdicts(
             self.known,

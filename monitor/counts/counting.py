@@ -63,16 +63,30 @@ def segment_numbers(schema: Schema, rows: Rows) -> NDArray[np.int64]:
     return combined(segment_codes(schema, rows), schema.segmentations, len(rows))
 
 
-def count_rows(
-    schema: Schema, rows: Rows, part: Parts, redact: Collection[str] = ()
-) -> list[Summary]:
-    """Summaries of the whole and of each segment; ``part`` has shape (n,)."""
-    found = count_data(schema, rows, part, redact)
-    codes = segment_codes(schema, rows)
+def segments_in(
+    schema: Schema, segments: NDArray[np.int64]
+) -> Iterator[tuple[Schema, NDArray[np.int64]]]:
+    """The segments that occur in ``segment_numbers``, each with the positions of its rows."""
+    codes = separated(segments, schema.segmentations)
     for index, code in zip(schema.segmentations, codes, strict=True):
         for text, chosen in index.groups(code):
-            of_segment = schema.segments[text], rows.take(chosen), part[chosen]
-            found += count_data(*of_segment, redact)
+            yield schema.segments[text], chosen
+
+
+def count_rows(
+    schema: Schema,
+    rows: Rows,
+    part: Parts,
+    segments: NDArray[np.int64],
+    redact: Collection[str] = (),
+) -> list[Summary]:
+    """Summaries of the whole and of each segment.
+
+    ``part``, and ``segments`` as ``segment_numbers`` finds them, have shape (n,).
+    """
+    found = count_data(schema, rows, part, redact)
+    for segment, chosen in segments_in(schema, segments):
+        found += count_data(segment, rows.take(chosen), part[chosen], redact)
     return found
 
 

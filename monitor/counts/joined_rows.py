@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.counts.counting import count_outcomes, count_repeated
+from monitor.counts.counting import count_outcomes, count_repeated, segments_in
 from monitor.counts.schema import Schema
 from monitor.counts.segments import separated
 from monitor.counts.summary import PARTS, Part, Summary
@@ -81,11 +81,8 @@ def own_rows(schema: Schema, rows: JoinedRows) -> JoinedRows:
 def count_joined_rows(schema: Schema, rows: JoinedRows, label_wait_ms: int) -> list[Summary]:
     """Summaries of labelled rows, of the whole and of each segment."""
     found = count_joined(schema, rows, label_wait_ms)
-    for index, codes in zip(
-        schema.segmentations, separated(rows.segment, schema.segmentations), strict=True
-    ):
-        for text, chosen in index.groups(codes):
-            found += count_joined(schema.segments[text], rows.take(chosen), label_wait_ms)
+    for segment, chosen in segments_in(schema, rows.segment):
+        found += count_joined(segment, rows.take(chosen), label_wait_ms)
     return found
 
 

@@ -49,9 +49,13 @@ class KnownIncidents:
         recent = self.recent.get(subject)
         return recent is None or start_ms >= (recent.clear_from_ms or start_ms)
 
+    def clear_panes(self, pane_ms: int) -> dict[str, int]:
+        """By subject: the panes of the windows that show whether its open incident is over."""
+        return {name: one.clear_length_ms // pane_ms for name, one in self.open.items()}
+
     def without_older(self, before_ms: int) -> KnownIncidents:
         """Forget what was resolved earlier."""
-        kept = {name: one for name, one in self.recent.items() if _ended_ms(one) >= before_ms}
+        kept = {name: one for name, one in self.recent.items() if one.ended_ms >= before_ms}
         return replace(self, recent=kept)
 
 
@@ -113,10 +117,6 @@ def _recent(
         if subject not in still_open
     }
     return {**{k: one for k, one in known.recent.items() if k not in still_open}, **ended}
-
-
-def _ended_ms(incident: Incident) -> int:
-    return incident.last_begun_ms if incident.resolved_ms is None else incident.resolved_ms
 
 
 @dataclass(slots=True)

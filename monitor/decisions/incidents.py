@@ -67,6 +67,11 @@ class Incident:
         return self.opened_ms if self.begun_ms is None else self.begun_ms
 
     @property
+    def ended_ms(self) -> int:
+        """Of an incident that is resolved."""
+        return self.last_begun_ms if self.resolved_ms is None else self.resolved_ms
+
+    @property
     def clear_length_ms(self) -> int:
         """The length of the windows that show whether it is over."""
         return self.opened_ms - self.since_ms if self.length_ms is None else self.length_ms
@@ -107,7 +112,7 @@ def step(  # noqa: PLR0913 - the incident, its past, the signal, and what gives 
     if incident is None:
         if signal.evidence is None:
             return Step(None)
-        if recent is not None and _is_recent(recent, signal.end_ms, plan):
+        if recent is not None and signal.end_ms - recent.ended_ms <= plan.reopen_within_ms:
             reopened = _reopened(recent, signal, signal.evidence)
             return Step(reopened, Change.REOPENED, reopened)
         opened = _opened(signal, signal.evidence, scope, subject)
@@ -118,11 +123,6 @@ def step(  # noqa: PLR0913 - the incident, its past, the signal, and what gives 
     if updated.is_over(plan):
         return Step(None, Change.RESOLVED, updated)
     return Step(updated)
-
-
-def _is_recent(recent: Incident, now_ms: int, plan: Incidents) -> bool:
-    ended_ms = recent.resolved_ms
-    return ended_ms is not None and now_ms - ended_ms <= plan.reopen_within_ms
 
 
 def _opened(signal: SubjectSignal, evidence: Evidence, scope: str, subject: str) -> Incident:

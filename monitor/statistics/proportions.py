@@ -93,17 +93,23 @@ def noise(live: Proportion, reference: Proportion, alpha: float) -> float:
     """The difference that chance exceeds with probability ``alpha``; normal, 1 without rows."""
     if not (live.rows and reference.rows):
         return 1.0
-    pooled = (live + reference).value
-    variance = pooled * (1 - pooled) * (1 / live.rows + 1 / reference.rows)
-    return min(-float(ndtri(alpha / 2)) * float(np.sqrt(variance)), 1.0)
+    return float(_normal_noise((live + reference).value, live.rows, reference.rows, alpha))
 
 
 def noises(live: Ints, reference: Ints, alpha: float) -> Floats:
     """``noise`` of many proportions: counts and rows, shape (b, 2), all with rows."""
-    pooled, n, m = live + reference, live[:, 1], reference[:, 1]
+    pooled = live + reference
     value = pooled[:, 0] / pooled[:, 1]
-    variance = value * (1 - value) * (1 / n + 1 / m)
-    return np.asarray(np.minimum(-float(ndtri(alpha / 2)) * np.sqrt(variance), 1.0))
+    return np.asarray(_normal_noise(value, live[:, 1], reference[:, 1], alpha))
+
+
+def _normal_noise(
+    pooled: Floats | float, n: Ints | int, m: Ints | int, alpha: float
+) -> Floats | np.float64:
+    """Of the proportion of both together, and the rows of either."""
+    variance = pooled * (1 - pooled) * (1 / n + 1 / m)
+    noise: Floats | np.float64 = np.minimum(-float(ndtri(alpha / 2)) * np.sqrt(variance), 1.0)
+    return noise
 
 
 def detectable(rows: int, reference: Proportion, level: float) -> float:

@@ -8,7 +8,7 @@ own (``monitor.statistics.rule``), which the scanner calls.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,7 +24,7 @@ from monitor.statistics.cell_index import CellIndex
 from monitor.statistics.deviation_bounds import upper_bounds_of_each
 from monitor.statistics.deviations import Deviations
 from monitor.statistics.distribution_tests import DISTRIBUTION_TESTS, KS, DistributionTest
-from monitor.statistics.drift_rule import Comparison, severity_of
+from monitor.statistics.drift_rule import Comparison, is_clear, severity_of
 from monitor.statistics.ecdf_table import EcdfTable
 from monitor.statistics.exact_deviations import compare
 from monitor.statistics.natural_variation import NaturalVariation
@@ -127,6 +127,23 @@ class Scanner:
             checked = check.judge(parts, length)
             comparisons.update((name, (comparison,)) for name, comparison in checked.items())
         return comparisons
+
+    def clear(
+        self, parts: Sequence[Counts], length: Length, names: Collection[str]
+    ) -> Iterator[tuple[str, bool]]:
+        """Of those of ``names`` that the window has rows of: whether ``judge`` finds no trace."""
+        deviations, rest = compare(self.ecdf_table, parts), set(names)
+        figures = [
+            (one, one.test.units(self.ecdf_table)) for one in self._figures(deviations, length)
+        ]
+        for i in np.flatnonzero(deviations.rows).tolist():
+            if (name := self.ecdf_table.names[i]) in rest:
+                rest.remove(name)
+                yield name, is_clear(self._comparison(one, i) for one, units in figures if units[i])
+        for check in self.checks if rest else ():
+            for name, comparison in check.judge(parts, length).items():
+                if name in rest:
+                    yield name, is_clear([comparison])
 
     def detectable(
         self, test: DistributionTest, i: int, length: Length, rows: int

@@ -40,12 +40,6 @@ class IncidentTracker:
         """By subject."""
         return self.known.open
 
-    @property
-    def open_lengths(self) -> dict[str, int]:
-        """By subject: the panes of the windows that show whether its incident is over."""
-        pane_ms = self._plan.windows.pane_ms
-        return {name: one.clear_length_ms // pane_ms for name, one in self.open.items()}
-
     def add(self, subject: str, verdict: WindowVerdict) -> None:
         self._verdicts.setdefault(subject, []).append(verdict)
 

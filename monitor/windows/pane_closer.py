@@ -57,6 +57,6 @@ class PaneCloser:
         if complete_ms is None or pane_ms < complete_ms:
             return
         first = -(-complete_ms // self._pane_ms)
-        lengths = self._incidents.open_lengths
+        lengths = self._incidents.known.clear_panes(self._pane_ms)
         for subject, verdict in self._scales.verdicts(pane_ms // self._pane_ms, first, lengths):
             self._incidents.add(subject, verdict)

@@ -5,14 +5,13 @@ Detection and the backtest use the same scanner, so both decide by the same rule
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from monitor.budget import Length
 from monitor.counts.subjects import subject_of
 from monitor.decisions.signals import WindowVerdict
 from monitor.plan import Windows
-from monitor.statistics.drift_rule import is_clear
 from monitor.statistics.scanner import Scanner
 from monitor.windows.scales import Blocks, ScaleWindow
 
@@ -49,18 +48,13 @@ class ScaleScanner:
         for (window, length), found in zip(windows, scanned, strict=True):
             start_ms = window.start * self.windows.pane_ms
             end_ms = start_ms + length.panes * self.windows.pane_ms
-            drifted = {subject_of(cells): one for cells, one in found.items() if one is not None}
-            for subject, tested in drifted.items():
-                yield subject, WindowVerdict.of_test(tested, start_ms, end_ms)
-            wanted = {name for name, panes in open_lengths.items() if panes == length.panes}
-            for subject, clear in self._clear(window, length, wanted - drifted.keys()):
-                yield subject, WindowVerdict(None, start_ms, end_ms, clear)
-
-    def _clear(
-        self, window: ScaleWindow, length: Length, wanted: Collection[str]
-    ) -> Iterator[tuple[str, bool]]:
-        """Of the subjects that the window has rows of: whether it shows no trace of drift."""
-        if wanted:
-            for cells, tests in self.scanner.judge(window.parts, length).items():
-                if (subject := subject_of(cells)) in wanted:
-                    yield subject, is_clear(tests)
+            waiting = []  # for a window of this length that shows whether their incident is over
+            for cells, tested in found.items():
+                subject = subject_of(cells)
+                if tested is not None:
+                    yield subject, WindowVerdict.of_test(tested, start_ms, end_ms)
+                elif open_lengths.get(subject) == length.panes:
+                    waiting.append(cells)
+            cleared = self.scanner.clear(window.parts, length, waiting) if waiting else ()
+            for cells, clear in cleared:
+                yield subject_of(cells), WindowVerdict(None, start_ms, end_ms, clear)

@@ -272,41 +272,50 @@ def _java_version(candidate: str) -> int:
 
 
 def _jars() -> Path:
-    """The folder of Kafka's jars, downloaded at the first call."""
+    """The folder of Kafka's jars."""
+    arguments = ("dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=jars")
+    return fetched("Kafka", f"kafka-{VERSION}", "pom.xml", arguments, "jars")
+
+
+def fetched(what: str, name: str, pom: str, arguments: Sequence[str], made: str) -> Path:
+    """The folder ``name`` of the user's cache, downloaded at the first call.
+
+    Maven makes the folder ``made`` by the file ``pom`` beside this one. Raises
+    ``BrokerUnavailable``.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "driftline"
-    jars = cache / f"kafka-{VERSION}"
-    if not jars.is_dir():
+    folder = cache / name
+    if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as unfinished:
-            _download(Path(unfinished))
-            _publish(Path(unfinished) / "jars", jars)
-    return jars
+            shutil.copy(Path(__file__).with_name(pom), Path(unfinished) / "pom.xml")
+            _run_maven(what, Path(unfinished), arguments)
+            _publish(Path(unfinished) / made, folder)
+    return folder
 
 
-def _download(directory: Path) -> None:
-    shutil.copy(Path(__file__).with_name("pom.xml"), directory)
-    maven = ["mvn", "-B", "-q", "--strict-checksums", "dependency:copy-dependencies"]
+def _run_maven(what: str, directory: Path, arguments: Sequence[str]) -> None:
     try:
         subprocess.run(
-            [*maven, "-DincludeScope=runtime", "-DoutputDirectory=jars"],
+            ["mvn", "-B", "-q", "--strict-checksums", *arguments],
             cwd=directory,
             capture_output=True,
             text=True,
             check=True,
         )
     except FileNotFoundError as error:
-        remedy = "Maven is needed, once, to fetch Kafka; on Debian: apt-get install maven"
+        remedy = f"Maven is needed, once, to fetch {what}; on Debian: apt-get install maven"
         raise BrokerUnavailable(remedy) from error
     except subprocess.CalledProcessError as error:
-        raise BrokerUnavailable(f"Maven could not fetch Kafka:\n{error.stdout}") from error
+        raise BrokerUnavailable(f"Maven could not fetch {what}:\n{error.stdout}") from error
 
 
-def _publish(finished: Path, jars: Path) -> None:
-    """Renamed when whole, so that a broken download is never taken for Kafka."""
+def _publish(finished: Path, folder: Path) -> None:
+    """Renamed when whole, so that a broken download is never taken for a whole one."""
     try:
-        finished.rename(jars)
+        finished.rename(folder)
     except OSError:  # another test run was first
-        if not jars.is_dir():
+        if not folder.is_dir():
             raise
 
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import httpx
 
-from tests.integration.broker import WATCHDOG, BrokerUnavailable, free_port, java
+from tests.integration.broker import WATCHDOG, BrokerUnavailable, fetched, free_port, java
 
 VERSION = "3.0.9"
 READY_WITHIN_S = 180  # 10 s is usual, a busy machine took a minute
@@ -97,28 +97,6 @@ class LocalRegistry:
 
 
 def _unpacked() -> Path:
-    """The folder of the registry, downloaded at the first call."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "driftline"
-    folder = cache / f"apicurio-registry-{VERSION}"
-    if not folder.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as unfinished:
-            _download(Path(unfinished))
-            (Path(unfinished) / "registry").rename(folder)
-    return folder
-
-
-def _download(directory: Path) -> None:
-    shutil.copy(Path(__file__).with_name("registry-pom.xml"), directory / "pom.xml")
-    try:
-        subprocess.run(
-            ["mvn", "-B", "-q", "--strict-checksums", UNPACK],
-            cwd=directory,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except FileNotFoundError as error:
-        raise BrokerUnavailable("Maven is needed, once: apt-get install maven") from error
-    except subprocess.CalledProcessError as error:
-        raise BrokerUnavailable(f"Maven could not fetch the registry:\n{error.stdout}") from error
+    """The folder of the registry."""
+    folder = f"apicurio-registry-{VERSION}"
+    return fetched("the registry", folder, "registry-pom.xml", (UNPACK,), "registry")

@@ -36,7 +36,7 @@ def avro_decoder(schema: Schema) -> Callable[[bytes], Any]:
         parsed = fastavro.parse_schema(_loaded(schema.text), known)
     except Exception as error:  # whatever fastavro raises for a schema from outside
         raise Undecodable(f"its Avro schema is not valid: {_sentence(error)}") from None
-        # The compiled reader ends the process when a value that contains itself is too deep.
+    # The compiled reader ends the process when a value that contains itself is too deep.
     is_recursive = _is_recursive(parsed, known, ())
     read = _read_py.schemaless_reader if is_recursive else fastavro.schemaless_reader
 

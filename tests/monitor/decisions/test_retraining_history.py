@@ -11,8 +11,11 @@ from monitor.decisions.retraining_history import (
 
 LOOKBACK, WAIT = 50, 20
 times = st.integers(0, 200)
-changes = st.builds(
-    CriticalChange, times, st.sampled_from("abc"), st.sampled_from(CriticalState), st.booleans()
+changes = st.builds(  # the kind of an incident decides which clock it follows
+    lambda at_ms, incident, state: CriticalChange(at_ms, incident, state, incident in "cd"),
+    times,
+    st.sampled_from("abcd"),
+    st.sampled_from(CriticalState),
 )
 
 

@@ -16,7 +16,7 @@ from monitor.plan import Drift
 from monitor.statistics.cell_index import CellIndex
 from monitor.statistics.critical_values import kuiper_quantile
 from monitor.statistics.distribution_tests import DISTRIBUTION_TESTS, DistributionTest
-from monitor.statistics.drift_rule import Severity
+from monitor.statistics.drift_rule import Severity, is_clear
 from monitor.statistics.ecdf_table import EcdfTable
 from monitor.statistics.natural_variation import EDF_FACTORS, Blocks, NaturalVariation
 from monitor.statistics.scanner import Scanner
@@ -113,6 +113,16 @@ def test_scan_returns_the_most_severe_comparison_of_judge(found, drift, split):
     }
     expected = {name: one if one.severity else None for name, one in most_severe.items()}
     assert world.scan() == expected
+
+
+@given(found=features, drift=effects, split=st.booleans(), asked=st.integers(0, 15))
+@settings(max_examples=100, deadline=None)
+def test_clear_says_of_the_names_asked_for_what_follows_from_judge(found, drift, split, asked):
+    world = World(found, drift, split=split)
+    judged = world.judge()
+    names = {name for i, name in enumerate(judged) if asked >> i & 1}
+    expected = {name: is_clear(judged[name]) for name in names}
+    assert dict(world.scanner.clear(world.parts, world.length, names)) == expected
 
 
 @given(found=features, drift=effects, split=st.booleans())

@@ -81,10 +81,19 @@ def test_other_bytes_are_refused(value):
         decode_summaries(value)
 
 
-def test_thousands_take_less_than_a_second():
+def test_cost_of_a_summary_does_not_grow_with_their_number():
     rng = np.random.default_rng(1)
     cells = {f"bins/f{i}": Counts.of(rng.integers(0, 20_001, 40)) for i in range(25)}
-    many = [Summary("m", "1", pane, Part.ON_TIME, cells) for pane in range(1_000)]
-    start_s = time.process_time()
-    assert len(decode_summaries(encode_summaries(many))) == 1_000
-    assert time.process_time() - start_s < 1  # measured: 0.2 s
+    many = [Summary("m", "1", pane, Part.ON_TIME, cells) for pane in range(800)]
+    assert least_s(many) < 8 * 4 * least_s(many[:100])  # where it grows, this is 8 * 8
+
+
+def least_s(summaries: list[Summary]) -> float:
+    """Of five measurements: others use the processors too."""
+
+    def once_s() -> float:
+        start_s = time.thread_time()
+        assert len(decode_summaries(encode_summaries(summaries))) == len(summaries)
+        return time.thread_time() - start_s
+
+    return min(once_s() for _ in range(5))
