@@ -2,11 +2,12 @@
 
     python -m benchmarks.soak --minutes 60 --rate 40
 
-A Kafka and a PostgreSQL of its own, one worker of each role, three models. Every few seconds a
-worker is killed and started again. After a third of the time the broker is killed, after two thirds
-the database is stopped, each for fifteen seconds. Printed every minute: rows in and out, and the
-memory of each process. At the end the same records go through roles that nobody disturbs. Ends
-with 1 if windows, alerts, decisions or counts differ, or the database holds something else.
+A Kafka and a PostgreSQL of its own, three models that drift for a while (``soak_records.py``), and
+one worker of each role; a second one of each joins and leaves again. Every few seconds a worker is
+killed and started again. After a third of the time the broker is killed, after two thirds the
+database is stopped, each for fifteen seconds. Printed every minute: rows in and out, and the memory
+of each process. At the end the same records go through roles that nobody disturbs. Ends with 1 if
+windows, alerts, decisions or counts differ or there are none, or the database holds something else.
 """
 
 from __future__ import annotations
@@ -25,75 +26,82 @@ from typing import Any
 import click
 from sqlalchemy import create_engine, text
 
+from benchmarks.soak_records import MODELS, records
 from tests.conftest import _private_postgres
-from tests.consumers.in_memory import T0
 from tests.integration.broker import LocalKafka
-from tests.integration.deployment import ROLES, Deployment, Outcome, Sent
-from tests.integration.test_event_times import SETTINGS, key_of, registrations, row
+from tests.integration.deployment import ROLES, Deployment, Outcome, Sent, Windows
+from tests.integration.test_event_times import SETTINGS, key_of, registrations
 
-MODELS = [("fast", "1"), ("fast", "2"), ("slow", "1")]
-OUTAGE_S = 15.0
-BEHIND_MS = 60_000  # the last rows of each model, which close all windows before them
-WITHIN_S = 600.0  # the last windows are final
+WITHIN_S = 3_600.0  # the last windows are final
+QUIET_S = 5.0
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the roles have to bear."""
+
+    minutes: float
+    rate: float  # predictions and labels a second, without those that are sent twice
+    kill_every_s: float
+    outage_s: float = 15.0
+    pace: float = 1.0  # seconds of event time in a second
+    with_second_workers: bool = True
+
+    def records(self) -> list[Sent]:
+        return records(int(self.minutes * 60 * self.rate / 2), 2_000 / self.rate * self.pace)
 
 
 @dataclass
 class Soak:
     """One run, and what has happened in it."""
 
-    minutes: float
-    rate: float  # rows and labels a second
-    kill_every_s: float
+    conditions: Conditions
     say: Callable[[str], None]
     rng: random.Random = field(default_factory=lambda: random.Random(0))
     kills: int = 0
     sent: int = 0
-    memory_mib: dict[str, list[float]] = field(default_factory=dict)
 
     def run(self, broker: LocalKafka, server: Any, directory: Path) -> bool:
-        """Whether nothing differs."""
+        """Whether there are results of each kind, and none differs."""
+        records = self.conditions.records()
         settings = {**SETTINGS, "DRIFTLINE_STORE__URL": server.get_uri()}
         with Deployment(broker.bootstrap_servers, "soak", directory, settings) as deployment:
             deployment.send(registrations(MODELS))
             deployment.start()
-            self._disturb(deployment, broker, server)
-            found = outcome(deployment)
+            self._disturb(deployment, broker, server, records)
+            await_results(deployment, lambda: _stored(server.get_uri()) == _published(deployment))
+            found = deployment.outcome()
+            self._say_outcome(deployment, found)
             published, stored = _published(deployment), _stored(server.get_uri())
-        self.say(f"{self.sent:,} records, {self.kills} kills survived, one outage of each system")
-        expected = undisturbed(broker, directory, self._records())
-        equal = {
-            "windows": found.windows == expected.windows,
-            "alerts": found.alerts == expected.alerts,
-            "decisions": found.decisions == expected.decisions,
-            "counts": found.counts == expected.counts,
-            "database": stored == published,
-        }
-        number, events = len(found.windows.last), len(found.alerts)
-        self.say(f"{number} windows and {events} alerts, compared with an undisturbed run:")
-        for name, is_equal in equal.items():
-            self.say(f"  {name}: {'equal' if is_equal else 'NOT EQUAL'}")
-        return all(equal.values())
-
-    def _records(self) -> list[Sent]:
-        """In the order of their event times, which pass as fast as the clock."""
-        rows = int(self.minutes * 60 * self.rate / 2)
-        step_ms = round(2_000 / self.rate)
-        found = [
-            record
-            for number in range(rows)
-            for record in row(*MODELS[number % len(MODELS)], number, T0 + number * step_ms)
+        expected = undisturbed(broker, directory, records)
+        self.say("compared with an undisturbed run:")
+        compared = [
+            ("windows", found.windows, expected.windows, len(found.windows.last)),
+            ("alerts", found.alerts, expected.alerts, len(found.alerts)),
+            ("decisions", found.decisions, expected.decisions, len(found.decisions)),
+            ("topics with counts", found.counts, expected.counts, len(found.counts)),
+            ("revisions in the database", stored, published, stored),
         ]
-        end_ms = T0 + rows * step_ms + BEHIND_MS
-        for number, key in enumerate(MODELS):
-            for partition in range(4):
-                found += row(*key, -1 - 4 * number - partition, end_ms, partition)
-        return found
+        equal = [self._is_equal(*of) for of in compared]
+        return all(equal)
 
-    def _disturb(self, deployment: Deployment, broker: LocalKafka, server: Any) -> None:
+    def _say_outcome(self, deployment: Deployment, found: Outcome) -> None:
+        self.say(f"{self.sent:,} records, {self.kills} kills survived, one outage of each system")
+        types = Counter(event["type"].rpartition(".")[2] for event in deployment.alerts())
+        self.say(f"incidents: {dict(sorted(types.items()))}, counts: {found.counts}")
+
+    def _is_equal(self, name: str, found: object, expected: object, number: int) -> bool:
+        is_equal = found == expected
+        self.say(f"  {number:,} {name}: {'equal' if is_equal else 'NOT EQUAL'}")
+        return is_equal and number > 0
+
+    def _disturb(
+        self, deployment: Deployment, broker: LocalKafka, server: Any, records: list[Sent]
+    ) -> None:
         """Send all records at the rate, and break things meanwhile."""
-        began_s, records = time.monotonic(), self._records()
-        total_s = self.minutes * 60
-        troubles = iter(self._troubles(deployment, broker, server, total_s))
+        began_s = time.monotonic()
+        rate = len(records) / (self.conditions.minutes * 60)
+        troubles = iter(self._troubles(deployment, broker, server))
         at_s, trouble = next(troubles)
         next_minute_s = 0.0
         while self.sent < len(records) or at_s < float("inf"):
@@ -104,46 +112,55 @@ class Soak:
             if passed_s >= next_minute_s:
                 self._say_state(deployment, passed_s)
                 next_minute_s += 60
-            due = min(len(records), int(self.rate * (time.monotonic() - began_s)) + 1)
+            due = min(len(records), int(rate * (time.monotonic() - began_s)) + 1)
             if due > self.sent:
                 deployment.send(records[self.sent : due])
                 self.sent = due
             time.sleep(0.2)
 
     def _troubles(
-        self, deployment: Deployment, broker: LocalKafka, server: Any, total_s: float
+        self, deployment: Deployment, broker: LocalKafka, server: Any
     ) -> Iterator[tuple[float, Callable[[], None]]]:
         """When each begins, in order."""
-        kills = int(total_s / self.kill_every_s)
+        total_s, kill_every_s = self.conditions.minutes * 60, self.conditions.kill_every_s
         found: list[tuple[float, Callable[[], None]]] = [
-            ((number + 1) * self.kill_every_s, lambda: self._kill(deployment))
-            for number in range(kills)
+            ((number + 1) * kill_every_s, lambda: self._kill(deployment))
+            for number in range(int(total_s / kill_every_s))
         ]
-        found.append((total_s / 3, lambda: self._outage("Kafka", broker.kill, broker.start)))
-        found.append(
-            (2 * total_s / 3, lambda: self._outage("the database", server.stop, server.start))
-        )
+        found += [
+            (total_s / 3, lambda: self._outage("Kafka", broker.kill, broker.start)),
+            (2 * total_s / 3, lambda: self._outage("the database", server.stop, server.start)),
+        ]
+        if self.conditions.with_second_workers:
+            found += [
+                (total_s / 6, lambda: deployment.start(slot=1)),
+                (total_s / 2, lambda: deployment.stop(*(f"{role}-1" for role in ROLES))),
+            ]
         yield from sorted(found, key=lambda one: one[0])
         yield float("inf"), lambda: None
 
     def _kill(self, deployment: Deployment) -> None:
-        role = self.rng.choice(ROLES)
-        deployment.kill(f"{role}-0")
-        deployment.start(role)
+        """Kill a worker that is at work: on a busy machine a start takes longer than the rest."""
+        deployment.until(lambda: bool(deployment.at_work()), "a worker to kill", WITHIN_S)
+        name = self.rng.choice(sorted(deployment.at_work()))
+        deployment.kill(name)
+        role, slot = name.split("-")
+        deployment.start(role, slot=int(slot))
         self.kills += 1
 
     def _outage(self, name: str, stop: Callable[[], Any], start: Callable[[], Any]) -> None:
-        self.say(f"{name} is away for {OUTAGE_S:.0f} s")
+        self.say(f"{name} is away for {self.conditions.outage_s:.0f} s")
         stop()
-        time.sleep(OUTAGE_S)
+        time.sleep(self.conditions.outage_s)
         start()
 
     def _say_state(self, deployment: Deployment, passed_s: float) -> None:
         ended = [name for name, of in deployment.processes.items() if of.poll() is not None]
         assert not ended, f"{ended} ended\n{deployment.logs()}"
-        for name, process in deployment.processes.items():
-            self.memory_mib.setdefault(name, []).append(resident_mib(process.pid))
-        memory = "  ".join(f"{name} {of[-1]:.0f} MiB" for name, of in self.memory_mib.items())
+        memory = "  ".join(
+            f"{name} {resident_mib(process.pid):.0f} MiB"
+            for name, process in sorted(deployment.processes.items())
+        )
         windows = sum(1 for _ in deployment.read("windows"))
         self.say(f"{passed_s / 60:5.1f} min  {self.sent:,} in, {windows:,} out  {memory}")
 
@@ -153,24 +170,29 @@ def undisturbed(broker: LocalKafka, directory: Path, records: list[Sent]) -> Out
     own.mkdir()
     with Deployment(broker.bootstrap_servers, "calm", own, SETTINGS) as deployment:
         deployment.send(registrations(MODELS))
-        deployment.start()
+        deployment.start("aggregate", "join", "detect")
         deployment.send(records)
-        return outcome(deployment)
+        await_results(deployment)
+        return deployment.outcome()
 
 
-def outcome(deployment: Deployment) -> Outcome:
-    """The results, once the last window with rows of each model is final and nothing changes."""
-    deadline_s, before, quiet = time.monotonic() + WITHIN_S, -1, 0
-    while quiet < 5:
-        assert time.monotonic() < deadline_s, f"no end in time\n{deployment.logs()}"
-        windows = deployment.windows()
-        final = Counter(map(key_of, windows.final))
-        number = sum(1 for _ in deployment.read("windows"))
-        quiet = quiet + 1 if number == before and set(final) == set(MODELS) else 0
-        before = number
-        time.sleep(1.0)
+def await_results(deployment: Deployment, is_stored: Callable[[], bool] = lambda: True) -> None:
+    """Until the window of the last rows of each model is final, and nothing changes; then stop."""
+    counted = -1
+
+    def are_complete() -> bool:
+        nonlocal counted
+        time.sleep(QUIET_S)
+        before, counted = counted, sum(1 for _ in deployment.read("windows"))
+        return counted == before and _ended(deployment.windows()) == set(MODELS) and is_stored()
+
+    deployment.until(are_complete, "the end of the results", WITHIN_S)
     deployment.stop()
-    return deployment.outcome()
+
+
+def _ended(windows: Windows) -> set[tuple[str, str]]:
+    """The models of which a window without rows, behind those with rows, is final."""
+    return {key_of(name) for name in windows.final if windows.last[name]["data"]["rows"] == 0}
 
 
 def _published(deployment: Deployment) -> int:
@@ -195,7 +217,7 @@ def resident_mib(pid: int) -> float:
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
-def soak(minutes: float, rate: float, kill_every_s: float, say: Callable[[str], None]) -> bool:
+def soak(conditions: Conditions, say: Callable[[str], None]) -> bool:
     """Whether the results are those of an undisturbed run."""
     with ExitStack() as ending:
         broker = ending.enter_context(LocalKafka())
@@ -204,16 +226,18 @@ def soak(minutes: float, rate: float, kill_every_s: float, say: Callable[[str], 
         directory = Path(ending.enter_context(tempfile.TemporaryDirectory(**options)))  # type: ignore[arg-type]
         server = _private_postgres(files)
         ending.callback(server.cleanup)
-        return Soak(minutes, rate, kill_every_s, say).run(broker, server, directory)
+        return Soak(conditions, say).run(broker, server, directory)
 
 
 @click.command()
 @click.option("--minutes", default=60.0, show_default=True)
 @click.option("--rate", default=40.0, show_default=True, help="Records a second.")
 @click.option("--kill-every", default=20.0, show_default=True, help="Seconds.")
-def main(minutes: float, rate: float, kill_every: float) -> None:
+@click.option("--pace", default=1.0, show_default=True, help="Seconds of event time in a second.")
+def main(minutes: float, rate: float, kill_every: float, pace: float) -> None:
     """Run all of Driftline while its world breaks."""
-    sys.exit(not soak(minutes, rate, kill_every, click.echo))
+    click.echo(" ".join(["python -m benchmarks.soak", *sys.argv[1:]]))
+    sys.exit(not soak(Conditions(minutes, rate, kill_every, pace=pace), click.echo))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -55,6 +56,7 @@ class Deployment:
     settings: dict[str, str] = field(default_factory=dict)  # DRIFTLINE_ variables
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     on_host: dict[str, list[str]] = field(default_factory=dict)  # what begins a worker's command
+    started_s: dict[str, float] = field(default_factory=dict)  # the last start of each
 
     def __enter__(self) -> Self:
         self.cli("topics", "create")
@@ -102,6 +104,7 @@ class Deployment:
             command = [*self.on_host.get(name, ()), *worker]
             faults = {} if fault is None else {"DRIFTLINE_FAULT": f"{role}:{fault}"}
             with (self.directory / f"{name}.log").open("ab") as log:
+                self.started_s[name] = time.time()
                 self.processes[name] = subprocess.Popen(
                     command, env={**self.environment, **faults}, stdout=log, stderr=log
                 )
@@ -123,6 +126,16 @@ class Deployment:
         process = self.processes.pop(name)
         process.kill()
         process.wait()
+
+    def at_work(self) -> set[str]:
+        """The workers that have committed something since their start, by their heartbeats."""
+        found = set()
+        for _, key, value, _ in self.read("heartbeats"):
+            name, at = (key or b"").decode(), json.loads(value or b"")["progress_at"]
+            at_s = datetime.fromisoformat(at).timestamp() if at else 0.0
+            if name in self.processes and at_s > self.started_s[name]:
+                found.add(name)
+        return found
 
     def logs(self) -> str:
         return "\n".join(p.read_text()[-3000:] for p in sorted(self.directory.glob("*.log")))
