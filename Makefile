@@ -15,7 +15,7 @@ test: ## Run all tests; those that need Kafka take Docker, or Java 17 and Maven
 	@scripts/venv requirements-dev.lock
 	@$(BIN)/python scripts/run_tests.py
 
-guarantee: ## Run what docs/guarantees.md promises at full length, about an hour; its output is kept
+guarantee: ## Run what docs/guarantees.md promises at full length, some hours; its output is kept
 	@scripts/venv requirements-dev.lock
 	@$(BIN)/python scripts/guarantees.py
 

@@ -6,8 +6,9 @@ An error that says that Kafka, the database or room on the disk is missing ends 
 worker, which releases everything as at the end of its process. The process waits until the system
 answers, and begins a new run, which goes on from Kafka as after any restart. A run also begins
 again after it has found a cache of its own to be unusable, and has removed it (``BeginAgain``), and
-once after Kafka has shut the worker out: a broker that was restarted may take the second attempt of
-a member to join for another process. If it is one, the worker is shut out again, and ends.
+after Kafka has shut the worker out: a broker that was restarted may take the second attempt of a
+member to join for another process, several times while it is busy. If it is one, the worker is shut
+out again, and ends: at the second time in a minute, or at the sixth if Kafka was away just before.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 FIRST_DELAY_S, MAX_DELAY_S = 0.5, 5.0
 STEP_S = 0.2  # how soon a signal to stop is noticed
+AFTER_OUTAGE_S = 300.0
+MOST_SHUT_OUTS, MOST_AFTER_OUTAGE = 1, 5  # within ``RELAPSE_S``
 
 
 class Missing(NamedTuple):
@@ -65,7 +68,7 @@ class Outages:
         self._missing, self._patience_s, self._restarts = missing, patience_s, restarts
         self._beat, self._stopped = beat, stopped
         self._failures: dict[str, _Failures] = {}  # by system
-        self._shut_out_s = float("-inf")  # when Kafka has shut the worker out last
+        self._shut_outs_s: list[float] = []  # when Kafka has shut the worker out lately
 
     def run(self, work: Callable[[], None]) -> None:
         """Raises what ``work`` raises, unless it is to begin again, or ``StillAway``."""
@@ -81,18 +84,23 @@ class Outages:
         if isinstance(error, BeginAgain):
             log.warning("%s", error)
             self._restarts.note(error)
-        elif isinstance(error, SlotTaken) and not self._is_shut_out_again():
-            log.warning("%s; beginning again once, in case there is none", error)
+        elif isinstance(error, SlotTaken) and not self._is_slot_taken():
+            log.warning("%s; beginning again, in case there is none", error)
             self._restarts.note(error)
+            self._pause(min(2.0 ** (len(self._shut_outs_s) - 1), MAX_DELAY_S), str(error))
         elif (missing := self._missing(error)) is not None:
             self._wait(missing)
         else:
             raise error
 
-    def _is_shut_out_again(self) -> bool:
-        """Whether the worker was shut out a short time ago, too."""
-        before_s, self._shut_out_s = self._shut_out_s, time.monotonic()
-        return self._shut_out_s - before_s < RELAPSE_S
+    def _is_slot_taken(self) -> bool:
+        """Whether the worker was shut out too often for a broker that errs."""
+        now_s = time.monotonic()
+        lately_s = [at_s for at_s in self._shut_outs_s if now_s - at_s < RELAPSE_S]
+        self._shut_outs_s = [*lately_s, now_s]
+        ended_s = [failures.ended_s for failures in self._failures.values()]
+        was_away = any(now_s - at_s < AFTER_OUTAGE_S for at_s in ended_s)
+        return len(self._shut_outs_s) > (MOST_AFTER_OUTAGE if was_away else MOST_SHUT_OUTS)
 
     def _wait(self, missing: Missing) -> None:
         """Returns when the system is back, or the worker is to stop. Raises ``StillAway``."""
@@ -122,8 +130,11 @@ class Outages:
         name, away_s = missing.outage.name, time.monotonic() - failures.since_s
         if away_s > self._patience_s:
             raise StillAway(f"{name} was away for {away_s:.0f} s: {missing.why}")
-        until_s = time.monotonic() + failures.delay_s
-        failures.delay_s = min(2 * failures.delay_s, MAX_DELAY_S)
+        delay_s, failures.delay_s = failures.delay_s, min(2 * failures.delay_s, MAX_DELAY_S)
+        self._pause(delay_s, f"{name} is away: {missing.why}")
+
+    def _pause(self, delay_s: float, problem: str) -> None:
+        until_s = time.monotonic() + delay_s
         while not self._stopped() and time.monotonic() < until_s:
-            self._beat(f"{name} is away: {missing.why}")
+            self._beat(problem)
             time.sleep(STEP_S)

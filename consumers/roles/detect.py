@@ -53,7 +53,7 @@ from monitor.windows.lives import Lives, belonging, kept_panes, with_first_rows
 from monitor.windows.state import Item, LogItem, State
 from monitor.windows.state_by_model import merged
 
-SNAPSHOT_EVERY = 200  # commits: the most that a restart has to read again
+SNAPSHOT_EVERY = 200  # commits, from the first on: what a start has read is not read again
 AGAIN = 500  # messages of a model that are taken again with each batch
 
 
@@ -138,9 +138,9 @@ class Detect:
         for topic_partition, next_offset in next_offsets.items():
             owned = self._owned[topic_partition]
             owned.now, owned.next = self._pending[topic_partition], next_offset
-            owned.commits += 1
             if owned.commits % SNAPSHOT_EVERY == 0 and owned.can_be_saved:
                 self._snapshot(topic_partition).save(owned.next, owned.now.state)
+            owned.commits += 1
         self._pending = {}
 
     def status(self) -> Mapping[str, Mapping[str, object]]:
@@ -156,16 +156,15 @@ class Detect:
     def problem(self) -> str | None:
         unread = unread_problem(owned.now for owned in self._owned.values())
         segments, log = self._segments.problem, self._log.problem(self._owned)
-        problems = (self._set_aside.problem, segments, unread, log)
+        state = self._published.problem(one.partition for one in self._owned)
+        problems = (self._set_aside.problem, segments, unread, log, state)
         return "; ".join(problem for problem in problems if problem is not None) or None
 
     def _skipped(self, topic_partition: TopicPartition) -> Mapping[str, int]:
         """The numbers of messages that were skipped."""
-        in_state = self._published.foreign(topic_partition.partition)
-        return {
-            "foreign": self._log.foreign(topic_partition) + in_state,
-            "unreadable": self._log.unreadable(topic_partition),
-        }
+        in_state = self._published.skipped(topic_partition.partition)
+        in_log = self._log.skipped(topic_partition)
+        return {name: number + in_state[name] for name, number in in_log.items()}
 
     def _take_over(self, topic_partition: TopicPartition, committed: int) -> int:
         """Load the state of a partition. Returns the offset from which to read the log again."""

@@ -28,10 +28,12 @@ from consumers.messages.detect_state import (
 from consumers.messages.reading import MessageReader, UnreadableMessage
 from consumers.messages.records import Message, Record, TopicPartition
 from consumers.messages.versions import decode_version, life_of, version_message
+from consumers.roles.set_aside import sentence
 from monitor.identity import Key, VersionKey
 from monitor.windows.clocks import NO_TIME, AppendClock, VersionTime
 from monitor.windows.lives import Life
 from monitor.windows.state import Decisions, State
+from producers.contract.names import is_name
 
 Records = Callable[[TopicPartition], Iterable[Record]]
 Place = tuple[str, bytes | None]  # topic and key
@@ -107,7 +109,10 @@ class PublishedState:
         self._versions = MessageReader({VERSIONS: _life_entry})
 
     def load(self, partition: int) -> LoadedState:
-        """Raises ``UnreadableMessage`` if what cannot be read belongs to no model."""
+        """Raises ``UnreadableMessage`` for state of no model that cannot be read.
+
+        On ``versions`` such a message has a key that no release writes: it is skipped.
+        """
         loaded, published = _Loaded(), Published()
         for record in self._records(TopicPartition(STATE, partition)):
             published[STATE, record.key] = record.value
@@ -124,11 +129,18 @@ class PublishedState:
         state = State(loaded.clock, loaded.times, loaded.decisions, lives=loaded.lives)
         return LoadedState(state, published, loaded.unread, loaded.lost, loaded.errors_by_model)
 
-    def foreign(self, partition: int) -> int:
-        """Foreign messages that were skipped."""
-        return self._reader.foreign(TopicPartition(STATE, partition)) + self._versions.foreign(
-            TopicPartition(VERSIONS, partition)
-        )
+    def skipped(self, partition: int) -> Mapping[str, int]:
+        """The numbers of foreign and of unreadable messages that were skipped."""
+        in_versions = self._versions.skipped(TopicPartition(VERSIONS, partition))
+        in_state = self._reader.foreign(TopicPartition(STATE, partition))
+        return {**in_versions, "foreign": in_versions["foreign"] + in_state}
+
+    def problem(self, partitions: Iterable[int]) -> str | None:
+        """The messages of ``versions`` that were skipped because they could not be read."""
+        skipped = self._versions.first_skipped(TopicPartition(VERSIONS, one) for one in partitions)
+        if skipped is None:
+            return None
+        return f"messages whose key names no version were skipped, first: {sentence(skipped)}"
 
 
 def _read(reader: MessageReader[T], record: Record, loaded: _Loaded) -> T | None:
@@ -139,14 +151,18 @@ def _read(reader: MessageReader[T], record: Record, loaded: _Loaded) -> T | None
     try:
         return reader.read(record)
     except UnreadableMessage as error:
-        loaded.errors[record.topic, record.key] = (_model_in(record), error)
+        model = _model_in(record)
+        if model is None and record.topic == VERSIONS:
+            reader.skip(record, error)
+        else:
+            loaded.errors[record.topic, record.key] = (model, error)
         return None
 
 
 def _model_in(record: Record) -> str | None:
     """The model whose state a record holds."""
     match (record.topic, (record.key or b"").decode(errors="replace").split("/")):
-        case (topic, [model, _]) if topic == VERSIONS:
+        case (topic, [model, version]) if topic == VERSIONS and is_name(model) and is_name(version):
             return model
         case (topic, ["time" | "model" | "lost", model, *_]) if topic == STATE:
             return model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consumers.messages.reading import MessageReader, UnreadableMessage
@@ -63,13 +63,9 @@ class SummaryLog:
 
         return is_known
 
-    def foreign(self, partition: TopicPartition) -> int:
-        """Foreign messages that were skipped."""
-        return self._reader.foreign(partition)
-
-    def unreadable(self, partition: TopicPartition) -> int:
-        """Messages that could not be read, and name no known model of their partition."""
-        return self._reader.unreadable(partition)
+    def skipped(self, partition: TopicPartition) -> Mapping[str, int]:
+        """The numbers of foreign and of unreadable messages that were skipped."""
+        return self._reader.skipped(partition)
 
     def problem(self, partitions: Iterable[TopicPartition]) -> str | None:
         """The messages that were skipped because they could not be read."""

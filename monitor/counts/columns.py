@@ -194,8 +194,12 @@ def categorical_reference(values: Column, most: int = 1_000) -> Categorical:
 
 
 def score_bin(score: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The bin of each score, from 0 to ``SCORE_BINS - 1``, shape (n,)."""
-    return np.minimum((score * SCORE_BINS).astype(np.int64), SCORE_BINS - 1)
+    """The bin of each score, from 0 to ``SCORE_BINS - 1``, shape (n,).
+
+    What is no score, of a damaged message, counts as the nearest one.
+    """
+    within = np.fmin(np.fmax(score, 0.0), 1.0)
+    return np.minimum((within * SCORE_BINS).astype(np.int64), SCORE_BINS - 1)
 
 
 def numbers(values: Column) -> NDArray[np.float64]:

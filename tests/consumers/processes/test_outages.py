@@ -74,7 +74,7 @@ def test_a_run_begins_again_when_the_system_is_back_with_one_line_each_way(run, 
     assert set(world.problems) == {"Kafka is away: refused"}
 
 
-@pytest.mark.parametrize(("pause_s", "ends"), [(59.0, True), (61.0, False)])
+@pytest.mark.parametrize(("pause_s", "ends"), [(58.0, True), (61.0, False)])
 def test_worker_that_kafka_shuts_out_begins_again_and_ends_if_it_is_shut_out_again(
     run, pause_s, ends
 ):
@@ -93,6 +93,22 @@ def test_worker_that_kafka_shuts_out_begins_again_and_ends_if_it_is_shut_out_aga
     else:
         run(world, work)
     assert len(world.runs) == (2 if ends else 3)
+
+
+@pytest.mark.parametrize(("since_s", "times"), [(10.0, 5), (250.0, 5), (301.0, 1)])
+def test_worker_may_be_shut_out_five_times_after_an_outage(run, since_s, times):
+    world = World(60)
+
+    def work() -> None:
+        if not world.runs:
+            return world.work()
+        world.runs.append(world.now_s)
+        world.now_s += since_s if len(world.runs) == 2 else 1.0
+        raise SlotTaken("shut out of Kafka")
+
+    with pytest.raises(SlotTaken, match="shut out"):
+        run(world, work)
+    assert len(world.runs) == 1 + times + 1
 
 
 def test_the_system_is_asked_less_and_less_often_but_every_five_seconds(run):

@@ -366,6 +366,21 @@ def log() -> Log:
     )
 
 
+@pytest.mark.parametrize("key", [None, b"", b"m", b"m/1/x", b"\xff/1", "ü/1".encode()])
+def test_message_on_versions_whose_key_names_no_version_is_skipped_counted_and_reported(
+    log, tmp_path, key
+):
+    log.append(Message("versions", key, b'{"schema": 99, "model": "m", "version": "1"}', 0))
+    worker = Worker(detect(log, tmp_path), log, [S0])
+    handled(worker, log, row("m", 0), row("m", 1))
+    counts: Any = worker.role.status()["summaries/0"]["counts"]
+    assert (counts["unreadable"], counts["foreign"], counts["panes"]) == (1, 0, 2)
+    assert problem(worker).startswith(
+        "messages whose key names no version were skipped, first: topic versions, partition 0,"
+        " offset 0: this version cannot read"
+    )
+
+
 @pytest.mark.parametrize("message", [broken(None), broken(b"nobody"), broken(None, model="nobody")])
 def test_message_that_names_no_known_model_is_skipped_counted_and_reported(
     log, tmp_path, message, caplog

@@ -248,5 +248,10 @@ def test_scores_have_ten_thousand_bins_of_equal_width(scores):
     assert (np.abs(at - (cells + 0.5) / SCORE_BINS) <= 0.5 / SCORE_BINS + 1e-15).all()
 
 
+def test_what_is_no_score_is_in_the_nearest_bin():
+    bad = [np.nan, -np.inf, -1e300, -0.1, 1.1, 1e300, np.inf]
+    assert score_bin(np.array(bad)).tolist() == [0, 0, 0, 0, 9_999, 9_999, 9_999]
+
+
 def test_score_bins_are_half_open_except_the_last():
     assert score_bin(np.array([0.0, 0.5, 1.0])).tolist() == [0, 5_000, 9_999]
