@@ -25,6 +25,7 @@ check: ## Run ruff, mypy (strict), import-linter and the limits of files and fun
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	cd client && ../$(BIN)/lint-imports
 	$(BIN)/python scripts/limits.py
 
 kafka: ## Run a real Kafka on localhost:9092 until Ctrl-C; needs Java 17 and, once, Maven

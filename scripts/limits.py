@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDERS = ("api", "consumers", "dashboard", "driftline", "monitor", "producers")
+FOLDERS = ("api", "client", "consumers", "dashboard", "driftline", "monitor", "producers")
 MOST_FILE_LINES = 300
 MOST_FUNCTION_LINES = 40
 SHORT_BODY_LINES = 12

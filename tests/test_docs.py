@@ -113,7 +113,7 @@ class TestWhatIsWrittenExists:
     def test_commands_in_shell_blocks_parse(self, block):
         for words in invocations(block.text):
             if not parse(words):
-                programs = ("make", "curl", "kcat", "docker", "printf", ".", "eval")
+                programs = ("make", "curl", "kcat", "docker", "printf", ".", "eval", "pip")
                 assert words[0] in programs, words[0]
 
     @every("sh")
