@@ -46,6 +46,14 @@ DISTANCE_LINES = {
     "sustained limit": (PURPLE, [8, 3, 2, 3]),
 }
 EXPECTED_LINES = {"realised": (BLUE, [1, 0]), "expected": (GREEN, [6, 4])}
+SHARE_LINES = {
+    "missing": (BLUE, [1, 0]),
+    "wrong type": (VERMILLION, [2, 3]),
+    "infinite": (GREY, [8, 3, 2, 3]),
+    "out of range": (GREEN, [6, 4]),
+    "new categories": (PURPLE, [2, 2]),
+}
+VOLUMES = {"rows": (GREY, [1, 0]), "labelled": (BLUE, [1, 0])}
 SOURCES = {"reference": (GREEN, [6, 4]), "window": (BLUE, [1, 0])}
 
 

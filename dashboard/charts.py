@@ -13,6 +13,7 @@ from typing import Any
 import altair as alt
 
 from dashboard import labels
+from dashboard.chart_frame import PROPORTION, ROWS, TIME, Chart, layers
 from dashboard.chart_styles import (
     BLUE,
     DISTANCE_LINES,
@@ -28,23 +29,9 @@ from dashboard.chart_styles import (
     marks,
     stroke,
 )
+from dashboard.quality_charts import shares, volumes
 
-ROWS = "rows"
-Chart = alt.Chart | alt.LayerChart
 Spec = dict[str, Any]
-
-_DAY, _MONTH = "%b %d", "%b %Y"
-_FORMAT = {
-    "hours": "%H:%M",
-    **dict.fromkeys(("day", "date", "week"), _DAY),
-    **dict.fromkeys(("month", "quarter", "year"), _MONTH),
-}
-_TIME = alt.X(
-    "start:T",
-    title="start of window (UTC)",
-    scale=alt.Scale(type="utc"),
-    axis=alt.Axis(format=_FORMAT, labelOverlap=True, grid=False),
-)
 
 
 def spec(chart: str, title: str) -> Spec:
@@ -60,7 +47,7 @@ def _spec(chart: str, title: str) -> str:
 
 def metric(title: str) -> Chart:
     """Rows of ``series.metric_rows``."""
-    rows = alt.Chart(alt.NamedData(ROWS)).encode(x=_TIME)
+    rows = alt.Chart(alt.NamedData(ROWS)).encode(x=TIME)
     measured = rows.transform_filter("datum.line == 'measured'")
     band = measured.mark_area(color=BLUE, opacity=0.18).encode(y=alt.Y("low:Q"), y2="high:Q")
     curves = rows.mark_line().encode(y=_value(title), **lines(METRIC_LINES))
@@ -72,7 +59,7 @@ def metric(title: str) -> Chart:
         fillOpacity=hollow,
         tooltip=_metric_tips(title),
     )
-    return _layers(band, curves, points, height=300)
+    return layers(band, curves, points, height=300)
 
 
 def _metric_tips(title: str) -> list[alt.Tooltip]:
@@ -88,7 +75,7 @@ def _metric_tips(title: str) -> list[alt.Tooltip]:
 def distances(title: str) -> Chart:
     """Rows of ``series.distance_rows``. PSI is not tested and has no limits."""
     names = ["distance"] if title == "PSI" else list(DISTANCE_LINES)
-    rows = alt.Chart(alt.NamedData(ROWS)).encode(x=_TIME)
+    rows = alt.Chart(alt.NamedData(ROWS)).encode(x=TIME)
     y = alt.Y("value:Q", title=title, scale=alt.Scale(zero=True, nice=True))
     distance = rows.transform_filter("datum.line == 'distance'")
     chosen = distance.transform_filter("datum.chosen").mark_rule(
@@ -98,7 +85,7 @@ def distances(title: str) -> Chart:
     points = distance.mark_point(filled=True, size=70, opacity=1).encode(
         y=y, **marks("verdict", VERDICTS), tooltip=_distance_tips(title)
     )
-    return _layers(chosen, curves, points, height=320)
+    return layers(chosen, curves, points, height=320)
 
 
 def _distance_tips(title: str) -> list[alt.Tooltip]:
@@ -113,18 +100,18 @@ def _distance_tips(title: str) -> list[alt.Tooltip]:
 def expected(title: str) -> Chart:
     """Rows of ``series.expected_rows``."""
     tips = [alt.Tooltip("window:N"), alt.Tooltip("line:N", title="line"), alt.Tooltip("shown:N")]
-    rows = alt.Chart(alt.NamedData(ROWS)).encode(x=_TIME, y=_value(title))
+    rows = alt.Chart(alt.NamedData(ROWS)).encode(x=TIME, y=_value(title))
     curves = rows.mark_line().encode(**lines(EXPECTED_LINES))
     points = rows.mark_point(filled=True, size=30, opacity=1).encode(
         color=lines(EXPECTED_LINES)["color"].legend(None), tooltip=tips
     )
-    return _layers(curves, points, height=280)
+    return layers(curves, points, height=280)
 
 
 def heat_map(_title: str) -> Chart:
     """Rows of ``series.heat_map_rows``. A click selects a cell: ``CELL``."""
     rows = alt.Chart(alt.NamedData(ROWS)).encode(
-        x=_TIME,
+        x=TIME,
         y=alt.Y("feature:N", title=None, sort=None, axis=alt.Axis(labelLimit=220)),
         tooltip=_cell_tips(),
     )
@@ -133,8 +120,8 @@ def heat_map(_title: str) -> Chart:
     chosen = rows.transform_filter("datum.chosen").encode(x2="end:Q")
     outside = chosen.mark_rect(fillOpacity=0, stroke="white", strokeWidth=5)
     inside = chosen.mark_rect(fillOpacity=0, stroke="black", strokeWidth=2)
-    layers = (cells, _hatches(rows), _incident_outlines(rows), outside, inside)
-    return _layers(*layers, _cell_symbols(rows), height=alt.Step(26))
+    parts = (cells, _hatches(rows), _incident_outlines(rows), outside, inside)
+    return layers(*parts, _cell_symbols(rows), height=alt.Step(26))
 
 
 def _cells(rows: alt.Chart) -> alt.Chart:
@@ -192,7 +179,6 @@ def _cell_tips() -> list[alt.Tooltip]:
 
 
 CELL = "cell"
-PROPORTION = "proportion of rows"
 _QUIET = (labels.NO_DRIFT, labels.NOT_TESTED, labels.CANNOT_JUDGE)
 _NOTABLE = [name for name in VERDICTS if name not in _QUIET]
 
@@ -206,7 +192,7 @@ def histogram(title: str) -> Chart:
     )
     window = rows.transform_filter("datum.source == 'window'").mark_bar(opacity=0.5)
     reference = rows.transform_filter("datum.source == 'reference'").mark_line(interpolate="step")
-    return _layers(
+    return layers(
         window.encode(color=lines(SOURCES)["color"].legend(None)),
         reference.encode(**lines(SOURCES)),
         height=300,
@@ -227,7 +213,7 @@ def cumulative(title: str) -> Chart:
     largest = rows.transform_aggregate(largest="max(at)").encode(
         x="largest:Q", tooltip=[alt.Tooltip("largest:Q", title="largest difference at")]
     )
-    return _layers(largest.mark_rule(color=VERMILLION, strokeWidth=2), curves, points, height=300)
+    return layers(largest.mark_rule(color=VERMILLION, strokeWidth=2), curves, points, height=300)
 
 
 def categories(title: str) -> Chart:
@@ -245,23 +231,23 @@ def categories(title: str) -> Chart:
             tooltip=_bin_tips("proportion"),
         )
     )
-    return _layers(bars, height=alt.Step(14))
+    return layers(bars, height=alt.Step(14))
 
 
 _CHARTS = {
     chart.__name__: chart
-    for chart in (metric, distances, expected, heat_map, histogram, cumulative, categories)
-}
-
-
-def _layers(*layers: Chart, height: int | alt.Step) -> Chart:
-    layered: Chart = (
-        alt.layer(*layers)
-        .properties(width="container", height=height)
-        .resolve_scale(color="independent", shape="independent", strokeDash="independent")
-        .configure_legend(orient="top")
+    for chart in (
+        metric,
+        distances,
+        expected,
+        shares,
+        volumes,
+        heat_map,
+        histogram,
+        cumulative,
+        categories,
     )
-    return layered
+}
 
 
 def _value(title: str) -> alt.Y:

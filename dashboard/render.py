@@ -9,6 +9,7 @@ import streamlit as st
 
 from api.answers import Distribution
 from dashboard import charts, series, url_state
+from dashboard.chart_frame import ROWS
 from dashboard.text import escape
 
 WINDOW_LIMITS = ("60", "30", "200")  # windows shown; the first is the default
@@ -29,7 +30,7 @@ def chart(
     on_select: Callable[[], None] | None = None,
 ) -> None:
     """``name`` is a function of ``charts``; ``title`` is that of its values."""
-    spec = {**charts.spec(name, title), "datasets": {charts.ROWS: rows}}
+    spec = {**charts.spec(name, title), "datasets": {ROWS: rows}}
     if on_select is None:
         st.vega_lite_chart(spec=spec)
     else:

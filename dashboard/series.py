@@ -41,7 +41,7 @@ def metric_rows(windows: Sequence[WindowItem], name: str) -> pd.DataFrame:
 def _metric_lines(item: WindowItem, name: str) -> list[tuple[object, ...]]:
     assert item.performance is not None
     metric, coverage = item.performance.metrics[name], item.performance.coverage
-    key = (_milliseconds(item.window.start), formats.window(item.window))
+    key = (milliseconds(item.window.start), formats.window(item.window))
     tooltip = (
         formats.number(metric.value),
         formats.interval(metric.low, metric.high),
@@ -69,7 +69,7 @@ def expected_rows(windows: Sequence[WindowItem], name: str) -> pd.DataFrame:
     """A metric estimated from the scores, and as measured with labels; empty without estimates."""
     rows = [
         (
-            _milliseconds(item.window.start),
+            milliseconds(item.window.start),
             formats.window(item.window),
             line,
             value,
@@ -132,7 +132,7 @@ def distance_rows(
 def _distance_lines(
     item: WindowItem, feature: Feature, chosen: str | None
 ) -> list[tuple[object, ...]]:
-    key = (_milliseconds(item.window.start), formats.window(item.window))
+    key = (milliseconds(item.window.start), formats.window(item.window))
     tooltip = (
         verdict(item, feature),
         formats.number(distance(feature)),
@@ -192,7 +192,7 @@ def _cell(
     value, at = (distance(feature) if feature else None), to_parameter(item.window)
     psi = " (PSI)" if feature is not None and feature.statistic is None else ""
     return (
-        _milliseconds(item.window.start),
+        milliseconds(item.window.start),
         end,
         formats.window(item.window),
         at,
@@ -211,15 +211,15 @@ def _incident_starts(incidents: Sequence[Incident]) -> dict[str, float]:
         for subject in (incident.subject, *incident.evidence.get("grouped", ())):
             kind, _, name = subject.partition("/")
             if kind == "data":
-                opened = _milliseconds(incident.opened_at)
+                opened = milliseconds(incident.opened_at)
                 found[name] = min(opened, found.get(name, inf))
     return found
 
 
 def _cell_ends(windows: Sequence[WindowItem]) -> list[float]:
     """Windows may overlap or be missing: a cell is as wide as the shortest step between two."""
-    starts = [_milliseconds(item.window.start) for item in windows]
-    ends = [_milliseconds(item.window.end) for item in windows]
+    starts = [milliseconds(item.window.start) for item in windows]
+    ends = [milliseconds(item.window.end) for item in windows]
     lengths = [end - start for start, end in zip(starts, ends, strict=True)]
     steps = [after - before for before, after in pairwise(starts) if after > before]
     step = min([*steps, *lengths], default=0.0)
@@ -291,5 +291,5 @@ def _bins(distribution: Distribution) -> list[str]:
     return [f"up to {edges[0]}", *between, f"above {edges[-1]}"]
 
 
-def _milliseconds(at: datetime) -> float:
+def milliseconds(at: datetime) -> float:
     return at.timestamp() * 1000

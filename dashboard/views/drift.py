@@ -13,6 +13,7 @@ from dashboard import (
     formats,
     incident_text,
     labels,
+    quality_series,
     render,
     series,
     tables,
@@ -206,6 +207,17 @@ def _show_history(data: Data, name: str, at: str, feature: Feature | None) -> No
     if feature is not None:
         with right:
             render.table(tables.feature_numbers(feature))
+    _show_quality(data, name)
+
+
+def _show_quality(data: Data, name: str) -> None:
+    rows = quality_series.share_rows(data.windows, series.feature_named(name))
+    found = rows[rows["value"] > 0]["line"].unique()
+    if not len(found):
+        st.caption("No value of these windows is missing, of a wrong type or new.")
+        return
+    st.markdown("Values that are missing, of a wrong type, out of range or new")
+    render.chart(rows[rows["line"].isin(found)], "shares")
 
 
 def _feature_verdict(drift: DataDrift | str, name: str, period: Period | None) -> Feature | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from api.answers import Baseline, ConceptDrift, LatestMetrics, WindowItem
-from dashboard import formats, labels, render, series, tables
+from dashboard import formats, labels, quality_series, render, series, tables
 from dashboard.auto_refresh import auto_refresh, fetch
 from dashboard.context import PageContext
 from dashboard.series import GetFeature
@@ -99,6 +99,7 @@ def _show_performance(data: Data, *, labelled: bool) -> None:
     for column, name in zip(columns, _drawn(data.windows), strict=False):
         with column:
             render.chart(series.metric_rows(data.windows, name), "metric", labels.METRICS[name])
+            render.chart(quality_series.volume_rows(data.windows), "volumes")
     st.caption(METRIC_HELP)
     render.table(tables.performance(data.baseline, data.latest))
 

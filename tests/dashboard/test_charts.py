@@ -4,12 +4,15 @@ import re
 
 import pytest
 
-from dashboard import chart_styles, charts, series
+from dashboard import chart_styles, charts, quality_series, series
+from dashboard.chart_frame import ROWS
 
 COLUMNS = {
     "metric": series.METRIC_COLUMNS,
     "distances": series.DISTANCE_COLUMNS,
     "expected": series.EXPECTED_COLUMNS,
+    "shares": quality_series.SHARE_COLUMNS,
+    "volumes": quality_series.VOLUME_COLUMNS,
     "heat_map": series.HEAT_MAP_COLUMNS,
     "histogram": series.DISTRIBUTION_COLUMNS,
     "cumulative": series.DISTRIBUTION_COLUMNS,
@@ -27,7 +30,7 @@ def test_chart_uses_only_existing_columns(chart):
 @pytest.mark.parametrize("chart", COLUMNS)
 def test_specification_refers_to_rows_by_name_and_stays_the_same(chart):
     spec = charts.spec(chart, "temp")
-    assert spec["data"] == {"name": charts.ROWS}
+    assert spec["data"] == {"name": ROWS}
     assert "datasets" not in spec
     assert charts.spec(chart, "temp") == spec
 
@@ -37,7 +40,9 @@ def test_changing_a_specification_does_not_change_the_cached_one():
     assert charts.spec("heat_map", "")["layer"]
 
 
-@pytest.mark.parametrize("chart", ["metric", "distances", "expected", "heat_map"])
+@pytest.mark.parametrize(
+    "chart", ["metric", "distances", "expected", "shares", "volumes", "heat_map"]
+)
 def test_time_axis_is_utc(chart):
     times = [e for e in _encodings(charts.spec(chart, "temp")) if e.get("type") == "temporal"]
     assert times
@@ -54,6 +59,7 @@ def test_lines_differ_by_dashes_and_not_only_by_colour():
         chart_styles.METRIC_LINES,
         chart_styles.DISTANCE_LINES,
         chart_styles.EXPECTED_LINES,
+        chart_styles.SHARE_LINES,
         chart_styles.SOURCES,
     ):
         dashes = [tuple(dash) for _, dash in styles.values()]
@@ -77,6 +83,7 @@ def test_colours_of_lines_have_enough_contrast_on_white_and_on_black():
         chart_styles.METRIC_LINES,
         chart_styles.DISTANCE_LINES,
         chart_styles.EXPECTED_LINES,
+        chart_styles.SHARE_LINES,
         chart_styles.SOURCES,
     )
     for colour in {colour for lines in all_lines for colour, _ in lines.values()}:

@@ -25,7 +25,14 @@ def test_page_without_windows_names_the_command_that_starts_the_simulator():
 def test_one_window_shows_a_heat_map_and_a_feature_over_time():
     app = open_page("drift", api_with(no_drift))
     assert not app.exception
+    assert charts(app) == 3
+
+
+def test_feature_without_missing_or_odd_values_has_no_chart_of_them():
+    none = dict.fromkeys(("missing", "wrong_type", "out_of_range"), 0)
+    app = open_page("drift", api_with(window(1, feature("temp", **none))), feature="temp")
     assert charts(app) == 2
+    assert "No value of these windows is missing" in page_text(app)
 
 
 def test_page_opens_on_the_feature_with_the_most_severe_drift():
@@ -115,7 +122,7 @@ def test_distributions_are_shown_if_the_api_returns_them():
     api = api_with(no_drift)
     api.distribution = {"edges": [1.0, 2.0], "reference": [0.3] * 3, "window": [0.1] * 3, "at": 1.5}
     app = open_page("drift", api, feature="temp")
-    assert charts(app) == 4
+    assert charts(app) == 5
     assert "**temp**: reference, and 2013-04-01" in page_text(app)
 
 
@@ -157,7 +164,7 @@ def test_incident_of_the_address_is_drawn_from_its_own_window():
     assert "KS 0.9." in text
     assert "no drift" not in text
     assert "No rows in this window" not in text
-    assert charts(app) == 4
+    assert charts(app) == 5
     assert boxes(app) == []
 
 

@@ -27,7 +27,7 @@ def test_page_shows_the_owner_of_the_model_and_its_runbook():
 def test_one_window_shows_four_metrics_the_score_and_the_error():
     app = open_page("model", api_with(window()))
     assert not app.exception
-    assert charts(app) == 6
+    assert charts(app) == 4 * 2 + 2
 
 
 def test_prediction_drift_needs_no_labels():
@@ -60,14 +60,14 @@ def test_distribution_of_the_scores_is_shown_if_the_api_returns_it():
     with_distribution = window(1)
     with_distribution["concept"]["prediction"] = feature("score", distribution=distribution)
     app = open_page("model", api_with(with_distribution))
-    assert charts(app) == 8
+    assert charts(app) == 4 * 2 + 4
     assert "**score**: reference, and " in page_text(app)
 
 
 def test_estimated_performance_is_shown_if_the_api_returns_it():
     with_estimate = window(1)
     with_estimate["concept"]["expected"] = {"accuracy": {"value": 0.9}}
-    assert charts(open_page("model", api_with(with_estimate))) == 7
+    assert charts(open_page("model", api_with(with_estimate))) == 11
 
 
 def test_chosen_number_of_windows_is_requested():
@@ -104,7 +104,7 @@ def test_page_of_a_regression_shows_its_metrics_and_its_residuals_and_no_others(
     }
     app = open_page("model", api_with(regression))
     assert not app.exception
-    assert charts(app) == 4 + 3 + 1
+    assert charts(app) == 4 * 2 + 3 + 1
     assert "Distribution of the residual" in page_text(app)
 
 
