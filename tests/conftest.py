@@ -34,7 +34,7 @@ from tests.integration.broker import (
 )
 
 if TYPE_CHECKING:
-    from producers.example.flight_delay import Trained
+    from producers.example.examples import Trained
 
 GUARANTEES = Path(__file__).parents[1] / "docs" / "guarantees.md"
 REMEDY = "start Docker, or install Java 17 and Maven, or set DRIFTLINE_TEST_KAFKA=HOST:PORT"
@@ -112,9 +112,9 @@ def _private_postgres(directory: str) -> Any:
 def trained() -> Trained:
     """The example model, trained once for all tests that need it."""
     from driftline.settings import load_settings
-    from producers.example.flight_delay import train_flight_delay
+    from producers.example.examples import train_example
 
-    return train_flight_delay(load_settings(), "flight-delay", "1", seed=0)
+    return train_example(load_settings(), "flight-delay", "1", seed=0)
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ def test_the_wheel_holds_every_file_of_the_product_and_no_others(wheel):
     files = set(product_files())
     assert files <= names
     assert "producers/example/data/flights.parquet" in files
+    assert "producers/example/data/cancelled.parquet" in files
     assert {name for name in names - files if ".dist-info/" not in name} == set()
 
 

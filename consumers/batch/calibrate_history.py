@@ -32,7 +32,7 @@ from producers.contract.records import (
     Undecodable,
     decode_prediction,
 )
-from producers.example.flight_delay import train_flight_delay
+from producers.example.examples import train_example
 from producers.example.flights import CATEGORICAL, REFERENCE_MS
 from producers.kafka.profile_table import registered_versions
 from producers.registration.columns import Columns, resolved
@@ -62,7 +62,7 @@ class FlightsHistory:
     until_ms: int | None
 
     def read(self, settings: Settings, model: str, version: str) -> ScoredHistory:
-        profile = train_flight_delay(settings, model, version, seed=0).profile
+        profile = train_example(settings, model, version, seed=0).profile
         first_ms = REFERENCE_MS[0] if self.from_ms is None else self.from_ms
         end_ms = REFERENCE_MS[1] if self.until_ms is None else self.until_ms
         chosen = Simulation(model=model, version=version, from_ms=first_ms, until_ms=end_ms)

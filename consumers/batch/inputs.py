@@ -15,7 +15,7 @@ from driftline.settings import Settings
 from monitor.counts.profile import Profile, ReferenceRows
 from monitor.counts.summary import Part
 from producers.example.evaluate import profile_path
-from producers.example.flight_delay import train_flight_delay
+from producers.example.examples import train_example
 from producers.example.flights import TRAINING_MS
 from producers.registration.columns import Columns
 from producers.registration.profile_file import read_profile, write_profile
@@ -58,7 +58,7 @@ class Flights:
 
     def learn(self, settings: Settings, output: Path) -> LearnedReference:
         model, version = self.name
-        trained = train_flight_delay(settings, model, version, seed=0)
+        trained = train_example(settings, model, version, seed=0)
         (output / f"{model}-{version}.skops").write_bytes(trained.model_file)
         source = {
             "rows": trained.training_rows,

@@ -29,6 +29,7 @@ from consumers.processes.worker import ROLES
 from driftline.errors import Trouble
 from driftline.settings import Settings, load_settings
 from producers.commands.options import ABOVE_ZERO
+from producers.example.names import EXAMPLES
 from producers.simulation.scenario_text import parse_scenario
 
 HOST = "127.0.0.1"
@@ -36,15 +37,20 @@ SIMULATOR_DELAY_S = 8.0  # the roles start meanwhile
 END_TIMEOUT_S = 4.0  # short: nothing of a demo is kept, so no process has to finish its work
 SPEED = 86_400  # a day of flights per second: April to December in less than five minutes
 
-ABOUT = (
-    *("--owner", "demo", "--tag", "data=flights-2013"),
-    *("--description", "Predicts whether a flight arrives more than 15 minutes late"),
-)
+ABOUT = ("--owner", "demo", "--tag", "data=flights-2013")
 
 PORT = click.IntRange(1, 65535)
 
 
 @click.command()
+@click.option(
+    "--task",
+    type=click.Choice(list(EXAMPLES)),
+    default="binary",
+    show_default=True,
+    help="The example: whether a flight is late, how many minutes, or whether it is early, on time,"
+    " late or cancelled.",
+)
 @click.option("--kafka", metavar="HOST:PORT", help="Use this Kafka instead of the embedded broker.")
 @click.option(
     "--speed",
@@ -66,13 +72,14 @@ PORT = click.IntRange(1, 65535)
 @click.pass_context
 def demo(  # noqa: PLR0913 - one argument for each option
     context: click.Context,
+    task: str,
     kafka: str | None,
     speed: float,
     scenarios: tuple[str, ...],
     api_port: int,
     dashboard_port: int,
 ) -> None:
-    """Train the example model, replay the flights and show the findings in the browser.
+    """Train an example model, replay the flights and show the findings in the browser.
 
     Starts all roles, the API, the dashboard and, without --kafka, an embedded broker. The files are
     in a new temporary directory. Ctrl-C stops everything.
@@ -93,11 +100,11 @@ def demo(  # noqa: PLR0913 - one argument for each option
             broker.create(topic.name for topic in topics(settings, settings.plan()))
         environment = _environment(settings)
         driftline = _driftline(config)
-        if not _trained(driftline, Path(directory), environment, stopped):
+        train = [*driftline, *train_words(task, Path(directory))]
+        if not _trained(train, environment, stopped):
             return
         jobs = _jobs(driftline, config, dashboard_port, embedded=broker is not None)
-        simulate = [*driftline, "simulate", "--speed", str(speed)]
-        simulate += [word for scenario in scenarios for word in ("--scenario", scenario)]
+        simulate = [*driftline, *simulate_words(task, speed, scenarios)]
         _run(jobs, _Simulator(simulate, environment), environment, stopped)
 
 
@@ -120,15 +127,23 @@ def _run(
         end_processes([*simulator.processes, *supervisor.processes], END_TIMEOUT_S)
 
 
+def train_words(task: str, directory: Path) -> list[str]:
+    """The command that trains and registers the example of a task."""
+    about = (*ABOUT, "--description", EXAMPLES[task].description)
+    return ["train", "--task", task, *about, "--output", str(directory / "model")]
+
+
+def simulate_words(task: str, speed: float, scenarios: Sequence[str]) -> list[str]:
+    """The command that replays the flights with it."""
+    changes = [word for scenario in scenarios for word in ("--scenario", scenario)]
+    return ["simulate", "--model", EXAMPLES[task].model, "--speed", str(speed), *changes]
+
+
 def _trained(
-    driftline: Sequence[str],
-    directory: Path,
-    environment: Mapping[str, str],
-    stopped: Callable[[], bool],
+    train: Sequence[str], environment: Mapping[str, str], stopped: Callable[[], bool]
 ) -> bool:
     """False if it was stopped meanwhile. Raises ``Trouble`` if the training failed."""
     click.echo("training a model on January and February …")
-    train = [*driftline, "train", *ABOUT, "--output", str(directory / "model")]
     process = start(train, environment)
     try:
         while process.poll() is None and not stopped():

@@ -66,8 +66,8 @@ def evaluate(
 ) -> None:
     """Score the flights from April on with the trained model and compute its metrics.
 
-    Prints accuracy, precision, recall, F1 and ROC-AUC with 95% intervals and the baseline of March,
-    and saves them as JSON. Kafka is not needed.
+    Prints the metrics of its task with 95% intervals and the baseline of March, and saves them as
+    JSON. Kafka is not needed.
     """
     from producers.example.evaluate import (
         evaluated,

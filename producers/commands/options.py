@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from driftline.terminal import echo
+from producers.example.names import EXAMPLES
 
 if TYPE_CHECKING:
     from driftline.settings import Settings
@@ -53,6 +54,38 @@ flight_model = _combined(
         show_default=True,
         callback=_name,
         help="Name of the model.",
+    ),
+    click.option(
+        "--version",
+        default="1",
+        show_default=True,
+        callback=_name,
+        help="Version of the model.",
+    ),
+)
+
+
+def _example_model(context: click.Context, option: click.Parameter, value: str | None) -> str:
+    task = EXAMPLES[context.params["task"]]
+    return task.model if value is None else _name(context, option, value)
+
+
+example_model = _combined(
+    click.option(
+        "--task",
+        type=click.Choice(list(EXAMPLES)),
+        default="binary",
+        show_default=True,
+        is_eager=True,
+        help="What it predicts of a flight: whether it is late, how many minutes, or whether it is"
+        " early, on time, late or cancelled.",
+    ),
+    click.option(
+        "--model",
+        callback=_example_model,
+        help="Name of the model; by default that of the example: "
+        + ", ".join(f"{example.model} ({task})" for task, example in EXAMPLES.items())
+        + ".",
     ),
     click.option(
         "--version",

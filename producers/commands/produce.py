@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@options.flight_model
+@options.example_model
 @click.option(
     "--output",
     type=options.PATH,
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 @options.publish
 @click.pass_obj
 def train(settings: Settings, /, output: Path | None, publish: bool, **given: Any) -> None:
-    """Train the example model on the bundled flights of January and February.
+    """Train an example model on the bundled flights of January and February.
 
     Saves the model and its reference profile, which is built from the flights of March, and
     publishes the profile to Kafka.
     """
-    from producers.example.flight_delay import train_flight_delay
+    from producers.example.examples import train_example
     from producers.registration.profile_file import write_profile
 
     info = options.info_of(given)
-    trained = train_flight_delay(settings, **given)
+    trained = train_example(settings, **given)
     directory = output or settings.state.directory / "models"
     directory.mkdir(parents=True, exist_ok=True)
     stem = f"{trained.profile.model}-{trained.profile.version}"
@@ -140,8 +140,8 @@ def register(  # noqa: PLR0913 - what it does with the profile
 def simulate(settings: Settings, /, scenarios: tuple[str, ...], **given: Any) -> None:
     """Publish the bundled flights from April on as a stream of predictions and labels.
 
-    The flights are scored by the model that `driftline train` has published. A label is sent at
-    the time at which the flight landed.
+    The flights are scored by the model that `driftline train` has published, of whichever task it
+    is (--model arrival-delay, --model flight-outcome). A label is sent when it became known.
 
     \b
     Scenarios change the flights before they are scored:
@@ -152,7 +152,7 @@ def simulate(settings: Settings, /, scenarios: tuple[str, ...], **given: Any) ->
       takeover:feature=carrier,value=UA,proportion=0.3   replace by a category
       missing:feature=temp,proportion=0.3                remove values
       drop:proportion=0.8                                remove rows
-      flip:proportion=0.2                                invert labels
+      flip:proportion=0.2                                invert labels of 0 and 1
       malformed:proportion=0.01                          break records
     Each of them also takes from=TIME and until=TIME.
     """  # noqa: D301 - click wants the character, it keeps the lines as they are

@@ -132,10 +132,11 @@ def _metric_lines(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _month_lines(evaluation: Evaluation) -> Iterator[str]:
-    yield f"{'month':10}" + "".join(f"{name:>11}" for name in evaluation.judged)
+    width = max(9, *map(len, evaluation.judged)) + 2
+    yield f"{'month':10}" + "".join(f"{name:>{width}}" for name in evaluation.judged)
     for month, metrics in evaluation.months.items():
         values = (_shown(metrics[name].value) for name in evaluation.judged)
-        yield f"{month:10}" + "".join(f"{value:>11}" for value in values)
+        yield f"{month:10}" + "".join(f"{value:>{width}}" for value in values)
 
 
 def trained_profile(directory: Path, model: str, version: str) -> Profile:

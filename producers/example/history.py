@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.counts.columns import Predictions
 from monitor.counts.profile import ReferenceRows
+from monitor.counts.values import Coded
 from monitor.tasks.binary import BINARY
 
 Columns = Mapping[str, NDArray[Any]]  # numbers (missing: NaN), or objects (missing: None)
@@ -23,7 +24,7 @@ class History:
     ids: NDArray[np.object_]  # shape (n,), texts
     time_ms: NDArray[np.int64]  # shape (n,), ascending
     features: Columns  # of shape (n,)
-    label: NDArray[np.int64]  # shape (n,): 0 or 1
+    label: NDArray[Any]  # shape (n,): of a binary task 0 or 1, see ``monitor.counts.task``
     label_time_ms: NDArray[np.int64]  # shape (n,): when the label became known
 
     def __len__(self) -> int:
@@ -47,5 +48,31 @@ class History:
     def scored(self, score: NDArray[np.float64], threshold: float) -> ReferenceRows:
         """The rows with the scores of a model, shape (n,), and the classes it predicts."""
         _, predicted = BINARY.columns(score, np.full(score.size, np.nan), threshold)
-        rows = Predictions(self.ids.tolist(), self.time_ms, score, predicted, self.features)
+        return self.predicted(score, predicted)
+
+    def predicted(
+        self,
+        score: NDArray[np.float64],
+        predicted: NDArray[np.int64],
+        classes: Coded | None = None,
+    ) -> ReferenceRows:
+        """The rows with the outputs of a model of any task (``monitor.counts.task``)."""
+        ids = self.ids.tolist()
+        rows = Predictions(ids, self.time_ms, score, predicted, self.features, classes)
         return ReferenceRows(rows, self.label.astype(np.float64), self.label_time_ms)
+
+
+def joined(one: History, other: History) -> History:
+    """The rows of two histories with the same features, in time order."""
+    order = np.argsort(np.concatenate([one.time_ms, other.time_ms]), kind="stable")
+
+    def both(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+        return np.concatenate([a, b])[order]
+
+    return History(
+        both(one.ids, other.ids),
+        both(one.time_ms, other.time_ms),
+        {name: both(values, other.features[name]) for name, values in one.features.items()},
+        both(one.label, other.label),
+        both(one.label_time_ms, other.label_time_ms),
+    )

@@ -1,10 +1,10 @@
-"""A binary classifier with calibrated scores.
+"""The models of the examples: a binary classifier with calibrated scores, and two without.
 
 Theory of operation
 -------------------
-Boosted trees are fitted to all training rows. Their scores are calibrated on rows that the trees
-were not fitted to: the second half of the rows is divided into blocks, and each block is scored by
-trees fitted to all rows *before* it, as it is done in production::
+Boosted trees are fitted to all training rows. Scores of a binary classifier are calibrated on rows
+that the trees were not fitted to: the second half of the rows is divided into blocks, and each
+block is scored by trees fitted to all rows *before* it, as it is done in production::
 
     |------ fit ------|score|
     |--------- fit ---------|score|
@@ -19,10 +19,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
     accuracy_score,
@@ -39,7 +40,10 @@ from monitor.counts.profile import InvalidReference, ReferenceRows
 from producers.example.history import Columns, History
 
 BLOCKS = 4
+ROUNDS = 150
+ROUNDS_OF_CLASSES = 50  # each fits a tree for every class
 MOST_CATEGORIES = 255  # limit of the trees; the rarest categories share a code
+Trees: TypeAlias = HistGradientBoostingClassifier | HistGradientBoostingRegressor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,18 +79,25 @@ class Encoding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A trained and calibrated classifier."""
+    """A trained model."""
 
     encoding: Encoding
-    trees: HistGradientBoostingClassifier
-    calibration: LogisticRegression
+    trees: Trees
+    calibration: LogisticRegression | None  # of a binary classifier
 
     def score(self, features: Columns) -> NDArray[np.float64]:
-        """The probability of the positive class, shape (n,)."""
+        """Of a binary classifier the probability of the positive class, shape (n,).
+
+        Of several classes that of each, shape (n, classes). Of a regression the predicted number.
+        """
         matrix = self.encoding.matrix(features)
         with threadpool_limits(1):
-            margin = self.trees.decision_function(matrix)
-        return np.asarray(self.calibration.predict_proba(margin[:, None])[:, 1])
+            if self.calibration is not None:
+                margin = self.trees.decision_function(matrix)
+                return np.asarray(self.calibration.predict_proba(margin[:, None])[:, 1])
+            if isinstance(self.trees, HistGradientBoostingRegressor):
+                return np.asarray(self.trees.predict(matrix))
+            return np.asarray(self.trees.predict_proba(matrix))
 
 
 def train(history: History, categorical: Sequence[str], seed: int = 0) -> Model:
@@ -100,10 +111,26 @@ def train(history: History, categorical: Sequence[str], seed: int = 0) -> Model:
     encoding = Encoding.of(history.features, categorical)
     matrix = encoding.matrix(history.features)
     with threadpool_limits(1):
-        margins = _out_of_sample_margins(matrix, history.label, len(encoding.categorical), seed)
+        margins = _out_of_sample_margins(matrix, history.label, encoding, seed)
         calibration = LogisticRegression(C=1e6).fit(margins[:, None], history.label[middle:])
-        trees = _fitted(matrix, history.label, len(encoding.categorical), seed)
+        trees = _fitted(matrix, history.label, encoding, seed)
     return Model(encoding, trees, calibration)
+
+
+def train_regression(history: History, categorical: Sequence[str], seed: int = 0) -> Model:
+    """Of the label as a number, without calibration."""
+    encoding = Encoding.of(history.features, categorical)
+    trees = HistGradientBoostingRegressor(**_options(encoding, seed))
+    return _uncalibrated(encoding, trees, history, history.label)
+
+
+def train_classes(
+    history: History, codes: NDArray[np.int64], categorical: Sequence[str], seed: int = 0
+) -> Model:
+    """Of classes, each with its code from 0 on, shape (n,). Without calibration."""
+    encoding = Encoding.of(history.features, categorical)
+    options = {**_options(encoding, seed), "max_iter": ROUNDS_OF_CLASSES}
+    return _uncalibrated(encoding, HistGradientBoostingClassifier(**options), history, codes)
 
 
 def baseline(rows: ReferenceRows) -> dict[str, float]:
@@ -120,13 +147,13 @@ def baseline(rows: ReferenceRows) -> dict[str, float]:
 
 
 def _out_of_sample_margins(
-    matrix: NDArray[np.float64], label: NDArray[np.int64], categories: int, seed: int
+    matrix: NDArray[np.float64], label: NDArray[np.int64], encoding: Encoding, seed: int
 ) -> NDArray[np.float64]:
     """Uncalibrated scores of the newer half, each by trees fitted to older rows only."""
     edges = np.linspace(len(label) // 2, len(label), BLOCKS + 1).astype(int)
     return np.concatenate(
         [
-            _fitted(matrix[:a], label[:a], categories, seed).decision_function(matrix[a:b])
+            _fitted(matrix[:a], label[:a], encoding, seed).decision_function(matrix[a:b])
             for a, b in pairwise(edges.tolist())
             if a < b
         ]
@@ -134,15 +161,23 @@ def _out_of_sample_margins(
 
 
 def _fitted(
-    matrix: NDArray[np.float64], label: NDArray[np.int64], categories: int, seed: int
+    matrix: NDArray[np.float64], label: NDArray[np.int64], encoding: Encoding, seed: int
 ) -> HistGradientBoostingClassifier:
-    trees = HistGradientBoostingClassifier(
-        learning_rate=0.05,
-        max_iter=150,
-        max_leaf_nodes=15,
-        min_samples_leaf=100,
-        categorical_features=list(range(categories)) or None,
-        early_stopping=False,
-        random_state=seed,
-    )
-    return trees.fit(matrix, label)
+    return HistGradientBoostingClassifier(**_options(encoding, seed)).fit(matrix, label)
+
+
+def _uncalibrated(encoding: Encoding, trees: Trees, history: History, label: NDArray[Any]) -> Model:
+    with threadpool_limits(1):
+        return Model(encoding, trees.fit(encoding.matrix(history.features), label), None)
+
+
+def _options(encoding: Encoding, seed: int) -> dict[str, Any]:
+    return {
+        "learning_rate": 0.05,
+        "max_iter": ROUNDS,
+        "max_leaf_nodes": 15,
+        "min_samples_leaf": 100,
+        "categorical_features": list(range(len(encoding.categorical))) or None,
+        "early_stopping": False,
+        "random_state": seed,
+    }

@@ -176,11 +176,16 @@ class Malformed(Scenario, frozen=True, kw_only=True):
 
 
 class Flip(Scenario, frozen=True, kw_only=True):
-    """Inverts a proportion of the labels."""
+    """Inverts a proportion of the labels, which must be 0 or 1."""
 
     proportion: Proportion
 
     def apply(self, history: History, rng: np.random.Generator) -> History:
+        if not np.isin(history.label, (0, 1)).all():
+            raise InvalidScenario(
+                "the scenario flip inverts labels that are 0 or 1, and these are not: use it with"
+                " a binary model"
+            )
         flipped = self.drawn(history, self.proportion, rng)
         return replace(history, label=np.where(flipped, 1 - history.label, history.label))
 

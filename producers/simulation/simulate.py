@@ -12,7 +12,8 @@ import numpy as np
 from driftline.errors import BadInput
 from driftline.settings import Settings
 from monitor.counts.profile import Profile, ReferenceRows
-from producers.example.flights import PRODUCTION_MS, load_flights
+from producers.example.examples import EXAMPLES, Example
+from producers.example.flights import PRODUCTION_MS
 from producers.example.history import History
 from producers.example.model_file import load_model
 from producers.kafka.profile_table import published_profile
@@ -61,11 +62,11 @@ def simulated(settings: Settings, simulation: Simulation) -> Replay:
         raise BadInput(
             f"model {model!r} version {version!r} is not published: run `driftline train` first"
         )
-    flights, malformed = _selected(simulation)
-    rows = _scored(profile, flights)
+    flights, malformed = _selected(profile, simulation)
+    rows, task = _scored(profile, flights), profile.schema.task
     if malformed:
-        return ReplayWithMalformedRecords(model, version, rows, malformed=malformed)
-    return Replay(model, version, rows)
+        return ReplayWithMalformedRecords(model, version, rows, task, malformed)
+    return Replay(model, version, rows, task)
 
 
 def scored_flights(profile: Profile, simulation: Simulation) -> ReferenceRows:
@@ -73,7 +74,7 @@ def scored_flights(profile: Profile, simulation: Simulation) -> ReferenceRows:
 
     The profile must contain the model. Raises ``BadInput``.
     """
-    flights, malformed = _selected(simulation)
+    flights, malformed = _selected(profile, simulation)
     valid = np.array([name not in malformed for name in flights.ids], dtype=bool)
     return _scored(profile, flights.rows(valid))
 
@@ -93,9 +94,10 @@ _MISTAKES: Sequence[Mapping[str, object]] = (
 )
 
 
-def _selected(simulation: Simulation) -> tuple[History, frozenset[str]]:
+def _selected(profile: Profile, simulation: Simulation) -> tuple[History, frozenset[str]]:
     """The flights after the scenarios, and the ids whose predictions are sent malformed."""
-    flights, scenarios, seed = load_flights(), simulation.scenarios, simulation.seed
+    flights = _example(profile).load()
+    scenarios, seed = simulation.scenarios, simulation.seed
     changed = apply_scenarios(flights, scenarios, seed)
     selected = changed.between(simulation.from_ms, simulation.until_ms)
     if not len(selected):
@@ -110,4 +112,16 @@ def _scored(profile: Profile, flights: History) -> ReferenceRows:
             " file, so rows cannot be scored with it: publish scored rows with `driftline replay`"
         )
     score = load_model(profile.model_file).score(flights.features)
-    return flights.scored(score, profile.schema.threshold)
+    return _example(profile).rows(flights, score, profile.schema.threshold)
+
+
+def _example(profile: Profile) -> Example:
+    """Raises ``BadInput``."""
+    task = profile.schema.task.name
+    if task not in EXAMPLES:
+        raise BadInput(
+            f"model {profile.model!r} version {profile.version!r} has the task {task}, and the"
+            f" flights are examples of {', '.join(EXAMPLES)}: publish scored rows with `driftline"
+            " replay`"
+        )
+    return EXAMPLES[task]

@@ -26,7 +26,7 @@ from sklearn.metrics import (
 )
 
 from monitor.counts.profile import Profile
-from producers.example.flight_delay import Trained
+from producers.example.examples import Trained
 from tests.integration.deployment import TIMEOUT_S, Deployment, Sent, Windows
 from tests.integration.faulty_workers import FaultyWorkers
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from producers.example.flight_delay import Trained
+from producers.example.examples import Trained
 from producers.registration.profile_file import write_profile
 from tests.integration.deployment import Deployment, Windows
 from tests.integration.test_user_stories import loans

@@ -15,8 +15,10 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from consumers.commands.demo import demo
+from consumers.commands.demo import demo, simulate_words, train_words
 from driftline.errors import Trouble
+from producers.commands.produce import simulate, train
+from producers.example.names import EXAMPLES
 from producers.simulation.scenarios import InvalidScenario
 from tests.integration.broker import free_port
 
@@ -99,3 +101,26 @@ def test_demo_reports_a_busy_port_with_the_option_to_change_it():
 def test_demo_refuses_an_unknown_scenario_before_it_starts_anything():
     result = CliRunner().invoke(demo, ["--scenario", "earthquake:feature=temp"])
     assert isinstance(result.exception, InvalidScenario)
+
+
+@pytest.mark.parametrize(
+    ("task", "model"),
+    [
+        ("binary", "flight-delay"),
+        ("regression", "arrival-delay"),
+        ("multiclass", "flight-outcome"),
+    ],
+)
+def test_demo_of_a_task_trains_and_replays_the_example_of_it(tmp_path, task, model):
+    trains = train.make_context("train", train_words(task, tmp_path)[1:]).params
+    assert (trains["task"], trains["model"]) == (task, model)
+    assert trains["description"] == EXAMPLES[task].description
+    replays = simulate.make_context("simulate", simulate_words(task, 60, ["drop:p=1"])[1:]).params
+    assert (replays["model"], replays["speed"]) == (model, 60)
+    assert replays["scenarios"] == ("drop:p=1",)
+
+
+def test_demo_names_the_tasks_that_have_an_example():
+    result = CliRunner().invoke(demo, ["--task", "features"])
+    assert result.exit_code == 2
+    assert "'binary', 'regression', 'multiclass'" in result.output
