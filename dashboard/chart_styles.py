@@ -54,6 +54,10 @@ SHARE_LINES = {
     "new categories": (PURPLE, [2, 2]),
 }
 VOLUMES = {"rows": (GREY, [1, 0]), "labelled": (BLUE, [1, 0])}
+CAUSES = {
+    "the metric changed in the segment": (BLUE, [1, 0]),
+    "its part of the rows changed": (PURPLE, [1, 0]),
+}
 SOURCES = {"reference": (GREEN, [6, 4]), "window": (BLUE, [1, 0])}
 
 

@@ -30,6 +30,7 @@ from dashboard.chart_styles import (
     stroke,
 )
 from dashboard.quality_charts import shares, volumes
+from dashboard.segment_charts import causes
 
 Spec = dict[str, Any]
 
@@ -246,6 +247,7 @@ _CHARTS = {
         histogram,
         cumulative,
         categories,
+        causes,
     )
 }
 

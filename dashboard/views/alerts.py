@@ -13,6 +13,7 @@ from dashboard.advice import ADVICE
 from dashboard.auto_refresh import auto_refresh, fetch
 from dashboard.client import ApiProblem, Client
 from dashboard.context import PageContext
+from dashboard.segment_charts import cause_rows
 from producers.contract.version_info import is_link
 
 RESOLVED_LIMIT = 50
@@ -136,3 +137,7 @@ def _evidence(incident: Incident) -> None:
     st.markdown(f"Evidence of the window {period}: {incident_text.evidence(incident.evidence)}")
     name = incident.subject.partition("/")[2]
     render.distribution(name, incident_text.distribution(incident.evidence), period)
+    causes = cause_rows(incident.evidence)
+    if not causes.empty:
+        st.markdown("Which segments explain the fall")
+        render.chart(causes, "causes")

@@ -1,5 +1,6 @@
 """The page of alerts: open incidents first, then resolved ones, each with evidence and links."""
 
+from dashboard.segment_charts import cause_rows
 from tests.dashboard.documents import DISTRIBUTION, incident, model, window
 from tests.dashboard.fake import FakeApi, boxes, charts, open_page, page_text
 
@@ -62,6 +63,23 @@ def test_evidence_is_drawn_from_the_window_of_the_incident_whatever_its_length()
     assert "**temp**: reference, and 2013-04-02 08:00 to 2013-04-14 08:00" in page_text(app)
     assert "Median 1,008, in the reference 50." in page_text(app)
     assert "**What to do**: Compare the two distributions" in page_text(app)
+
+
+def test_segments_that_explain_a_fall_are_drawn_the_largest_part_first():
+    segments = [
+        {"segment": "origin=EWR", "share": 0.3, "within": 0.1, "mix": 0.2},
+        {"segment": "origin=JFK", "share": 0.6, "within": 0.7, "mix": -0.1, "incident": True},
+        {"segment": "origin=LGA", "incident": True},
+    ]
+    rows = cause_rows({"segments": segments})
+    jfk, ewr = ["origin=JFK"] * 2, ["origin=EWR"] * 2
+    assert list(rows["segment"]) == jfk + ewr
+    assert list(rows["value"]) == [0.7, -0.1, 0.1, 0.2]
+    evidence = {**incident()["evidence"], "decided_by": "recall", "segments": segments}
+    recall = incident(kind="performance", subject="performance/recall", evidence=evidence)
+    app = open_page("alerts", api_with(recall), incident="91ab")
+    assert charts(app) == 1
+    assert "Which segments explain the fall" in page_text(app)
 
 
 def test_performance_incident_links_to_the_model():

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from dashboard import chart_styles, charts, quality_series, series
+from dashboard import chart_styles, charts, quality_series, segment_charts, series
 from dashboard.chart_frame import ROWS
 
 COLUMNS = {
@@ -13,6 +13,7 @@ COLUMNS = {
     "expected": series.EXPECTED_COLUMNS,
     "shares": quality_series.SHARE_COLUMNS,
     "volumes": quality_series.VOLUME_COLUMNS,
+    "causes": segment_charts.CAUSE_COLUMNS,
     "heat_map": series.HEAT_MAP_COLUMNS,
     "histogram": series.DISTRIBUTION_COLUMNS,
     "cumulative": series.DISTRIBUTION_COLUMNS,
