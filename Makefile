@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 
-.PHONY: help demo test guarantee check kafka lock clean
+.PHONY: help demo test guarantee check site kafka lock clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -27,6 +27,10 @@ check: ## Run ruff, mypy (strict), import-linter and the limits of files and fun
 	$(BIN)/lint-imports
 	cd client && ../$(BIN)/lint-imports
 	$(BIN)/python scripts/limits.py
+
+site: ## Build the documents as a site in build/site; a dead link fails
+	@scripts/venv requirements-dev.lock
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 kafka: ## Run a real Kafka on localhost:9092 until Ctrl-C; needs Java 17 and, once, Maven
 	@scripts/venv requirements-dev.lock

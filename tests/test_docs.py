@@ -40,7 +40,7 @@ from consumers.database.database import Database
 from driftline.settings import Settings, load_settings
 from monitor.budget import SHARES
 from producers.contract.records import decode_label, decode_prediction
-from scripts.configuration_reference import PAGE, page
+from scripts import api_reference, command_reference, configuration_reference
 from tests.checks import PREFIX, invocations, is_setting, is_variable, parse
 from tests.integration.broker import free_port
 
@@ -52,6 +52,7 @@ PAGES = [
 FENCE = re.compile(
     r"(?:^ *<!-- test: ([^\n]*) -->\n)?^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL
 )
+GENERATED = [api_reference, command_reference, configuration_reference]
 SECTIONS = "|".join(Settings.model_fields)
 TIMEOUT_S = 180.0
 
@@ -221,8 +222,9 @@ class TestWhatIsWrittenExists:
             for picture in re.findall(r"docs/images/[\w.-]+", path.read_text()):
                 assert (ROOT / picture).is_file()
 
-    def test_configuration_page_is_up_to_date(self):
-        assert PAGE.read_text() == page(), "run: python scripts/configuration_reference.py"
+    @pytest.mark.parametrize("script", GENERATED, ids=lambda script: script.__name__)
+    def test_generated_page_is_up_to_date(self, script):
+        assert script.PAGE.read_text() == script.page(), f"run: python {script.__file__}"
 
     def test_runbook_covers_every_kind_of_incident(self):
         kinds = {"concept" if family == "errors" else family for family in SHARES}
