@@ -199,7 +199,7 @@ class TestWhatIsWrittenExists:
             leads_to = (path.parent / file).resolve() if file else path
             assert leads_to.exists(), target
             assert leads_to.is_relative_to(ROOT), target
-            assert not anchor or anchor in _anchors(leads_to), target
+            assert not anchor or anchor in anchors_of(leads_to), target
 
     def test_every_page_is_linked_from_the_readme(self):
         readme = (ROOT / "README.md").read_text()
@@ -239,7 +239,7 @@ def _with_something(command):
     return command.replace("…", "x")
 
 
-def _anchors(path):
+def anchors_of(path):
     """As they are made of headings by those who show Markdown."""
     headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
     plain = [h.replace("&lt;", "<").replace("&gt;", ">").lower() for h in headings]
