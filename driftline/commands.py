@@ -47,7 +47,7 @@ COMMANDS = {
     ),
     "topics": Command("consumers.commands.consume:topics", "Create the Kafka topics."),
     "doctor": Command(
-        "consumers.commands.doctor:doctor", "Check topics, state, groups and the database."
+        "consumers.commands.doctor:doctor", "Check rights, topics, state, groups and the database."
     ),
     "consume": Command("consumers.commands.consume:consume", "Run the workers of all roles."),
     "api": Command("api.commands:api", "Serve the REST API."),

@@ -7,8 +7,15 @@ from collections.abc import Iterator, Sequence
 import click
 from confluent_kafka.admin import AdminClient
 
-from consumers.kafka.topic_checks import Check, group_checks, state_checks, topic_checks
-from consumers.processes.worker import reads_of
+from consumers.kafka.topic_checks import (
+    Check,
+    group_checks,
+    right_checks,
+    state_checks,
+    topic_checks,
+)
+from consumers.processes.rights import all_rights
+from consumers.processes.worker import all_reads_of, reads_of
 from driftline.errors import Trouble
 from driftline.exit_codes import DONE, TROUBLE, exit_codes
 from driftline.settings import Settings
@@ -23,7 +30,7 @@ WRONG = {DONE: "nothing is wrong", TROUBLE: "something is wrong, or Kafka does n
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
-    """Check topics, state, consumer groups and the database.
+    """Check rights, topics, state, consumer groups and the database.
 
     Prints a line for each check, with what mends it if something is wrong. Nothing is changed.
     """
@@ -56,6 +63,7 @@ def _print_document(checks: Sequence[Check]) -> int:
 def _checks(settings: Settings) -> Iterator[Check]:
     admin = AdminClient(client_config(settings, {}))
     cluster = metadata(admin, settings)
+    yield from right_checks(settings, all_rights(settings, all_reads_of(settings)))
     yield from topic_checks(settings, cluster.topics)
     yield from state_checks(settings, cluster.topics)
     yield from group_checks(settings, reads_of(settings), cluster.topics)

@@ -28,7 +28,7 @@ from consumers.kafka.assignment import Positions
 from consumers.kafka.configuration import TIMEOUT_S
 from consumers.kafka.consumer_groups import groups_of
 from consumers.kafka.conversion import Conversion
-from consumers.kafka.errors import translated
+from consumers.kafka.errors import rights_to_read, translated
 from consumers.kafka.fetched_records import FetchedRecords, Fetcher, by_partition, record_block
 from consumers.kafka.idle_detector import IdleDetector
 from consumers.kafka.log_reader import LogReader
@@ -75,13 +75,16 @@ class Client:
             Member(settings, group, worker, topics, positions, lambda at: self._idle.remove(at))
             for group, topics in groups_of(role, reads).items()
         ]
+        self._groups = [member.group for member in self._members]
         self._fetcher = Fetcher(self._members, reads)
         self._idle = IdleDetector(self._members[0], self._conversion)
         self._counts = PartitionCounts(settings, self._members[0])
         self._log_reader = LogReader(settings, settings.topic(role), self._conversion)
         self._losses = LossDetector(self.first_offset) if gapless else None
         self._producer = (
-            TransactionalProducer(settings, settings.topic(worker)) if positions is None else None
+            TransactionalProducer(settings, settings.topic(worker), self._groups)
+            if positions is None
+            else None
         )
         for topic in reads:
             self.partitions(topic)
@@ -280,7 +283,8 @@ class Client:
             if is_unreadable(event) and is_source(self._conversion.source(event).topic):
                 continue
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                raise translated(error)
+                needed = rights_to_read(event.topic(), self._groups)
+                raise translated(self._settings, error, *needed)
             source, end = self._conversion.source(event), int(event.offset() or 0)
             # Records that were read after the end was reached lie behind it.
             if self._keeps(source) and end >= next_offsets.get(source, 0):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from confluent_kafka import KafkaError, KafkaException
 
 from driftline.errors import Trouble
+from driftline.settings import Settings
 from producers.kafka.errors import MissingTopic
+from producers.kafka.rights import GROUP, READ, TOPIC, Right, refusal
 
 _FENCED = {
     KafkaError.FENCED_INSTANCE_ID,
@@ -31,8 +35,11 @@ class RecordsLost(Trouble):
     """The embedded broker dropped records before they were read."""
 
 
-def translated(error: KafkaError) -> Exception:
-    """The exception to raise for an error: with a remedy if there is one."""
+def translated(settings: Settings, error: KafkaError, *needed: Right) -> Exception:
+    """The exception to raise for an error of what needs these rights: with a remedy, if any."""
+    refused = refusal(settings, error, *needed)
+    if refused is not None:
+        return refused
     if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
         return MissingTopic(f"{error.str()}: run `driftline topics create` first")
     if error.code() in _FENCED or _is_fenced_member(error):
@@ -41,6 +48,12 @@ def translated(error: KafkaError) -> Exception:
             " slot; give each its own --slot"
         )
     return KafkaException(error)
+
+
+def rights_to_read(topic: str | None, groups: Sequence[str]) -> list[Right]:
+    """Of a topic, if it is known, by members of these groups."""
+    of_topic = [] if topic is None else [Right(READ, TOPIC, topic)]
+    return [*of_topic, *(Right(READ, GROUP, name) for name in groups)]
 
 
 def is_slot_unreleased(error: KafkaError | None) -> bool:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError
 
 from consumers.kafka.configuration import TIMEOUT_S, consumer_config
 from consumers.kafka.conversion import Conversion
+from consumers.kafka.errors import translated
 from consumers.kafka.fetched_records import Fetcher
 from consumers.messages.records import Record, TopicPartition
 from driftline.settings import Settings
+from producers.kafka.rights import READ, TOPIC, Right
 
 CONSUME_S = 1.0
 
@@ -20,7 +22,7 @@ class LogReader:
 
     def __init__(self, settings: Settings, group: str, conversion: Conversion) -> None:
         self._config = consumer_config(settings, f"{group}.replay")
-        self._conversion = conversion
+        self._settings, self._conversion = settings, conversion
 
     def read(
         self,
@@ -68,7 +70,8 @@ class LogReader:
             partition = self._conversion.source(message)
             error, offset = message.error(), int(message.offset() or 0)
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                raise KafkaException(error)
+                name = self._settings.topic(partition.topic)
+                raise translated(self._settings, error, Right(READ, TOPIC, name))
             if offset >= stop[partition] - (error is None):
                 finished.add(partition)
             if error is None and offset < stop[partition]:

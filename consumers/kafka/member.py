@@ -40,9 +40,9 @@ class Member:
         positions: Positions | None,
         on_removed: Callable[[TopicPartition], None],
     ) -> None:
-        self.topics, self._group = topics, settings.topic(group)
+        self.topics, self.group = topics, settings.topic(group)
         self._names = [settings.topic(name) for name in topics]
-        self._config = member_config(settings, self._group, instance)
+        self._config = member_config(settings, self.group, instance)
         self.consumer = Consumer(self._config)
         self._metadata: bytes = self.consumer.consumer_group_metadata()  # of the last records
         self._no_generation = self._generation(self._metadata)
@@ -72,7 +72,7 @@ class Member:
 
     def _generation(self, metadata: bytes) -> bytes:
         """It comes before the name of the group; if it did not, no newest one would be used."""
-        return metadata.partition(self._group.encode())[0]
+        return metadata.partition(self.group.encode())[0]
 
     def close(self) -> None:
         self.assignment.closing = True

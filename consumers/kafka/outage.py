@@ -96,7 +96,7 @@ def is_away(error: BaseException) -> bool:
 
 
 def sentence(error: BaseException) -> str:
-    """Why Kafka is away."""
+    """What an error of Kafka says."""
     return reason(error) if isinstance(error, KafkaException) else str(error)
 
 

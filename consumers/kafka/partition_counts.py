@@ -14,6 +14,7 @@ from consumers.kafka.member import Member
 from driftline.errors import Trouble
 from driftline.settings import Settings
 from producers.kafka.errors import MissingTopic
+from producers.kafka.rights import DESCRIBE, TOPIC, Right, refusal
 
 REFRESH_S = 30.0
 FIXED = ("joins", "summaries", "detect-state")  # created with the same count
@@ -31,7 +32,7 @@ class PartitionCounts:
         self._counts: dict[str, tuple[float, int]] = {}  # by topic: when it was looked up, count
 
     def count(self, topic: str) -> int:
-        """Raises ``MissingTopic`` or ``PartitionsChanged``.
+        """Raises ``MissingTopic``, ``MissingRight`` or ``PartitionsChanged``.
 
         A count never shrinks: a broker may not know a topic yet.
         """
@@ -63,4 +64,9 @@ class PartitionCounts:
     def _look_up(self, topic: str) -> int:
         name = self._settings.topic(topic)
         metadata = self._member.consumer.list_topics(name, timeout=TIMEOUT_S).topics.get(name)
-        return len(metadata.partitions) if metadata is not None and metadata.error is None else 0
+        if metadata is None or metadata.error is None:
+            return 0 if metadata is None else len(metadata.partitions)
+        refused = refusal(self._settings, metadata.error, Right(DESCRIBE, TOPIC, name))
+        if refused is not None:
+            raise refused
+        return 0

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import KafkaException
 
 from consumers.kafka.consumer_groups import groups_of
+from consumers.kafka.outage import sentence
 from consumers.kafka.partition_counts import FIXED
 from consumers.kafka.topic_configuration import Unfit, unfit_topics
 from consumers.kafka.topic_reader import TopicReader
@@ -19,7 +20,7 @@ from consumers.messages.detect_state import decode_state
 from consumers.messages.positions import decode_position
 from consumers.messages.reading import MessageReader, UnreadableMessage
 from driftline.settings import Settings
-from producers.kafka.errors import reason
+from producers.kafka.rights import MissingRight, Right, not_given, principal
 
 STATE = {"positions": decode_position, "detect-state": decode_state}
 
@@ -31,6 +32,15 @@ class Check(NamedTuple):
     wrong: str | None = None
 
 
+def right_checks(settings: Settings, rights: Sequence[Right]) -> Iterator[Check]:
+    """One for each right that Kafka denies, or one for all."""
+    missing = not_given(settings, rights)
+    for right in missing:
+        yield Check(str(right), str(MissingRight(settings, right)))
+    if not missing:
+        yield Check(f"rights of {principal(settings)}")
+
+
 def topic_checks(settings: Settings, existing: Mapping[str, Any]) -> Iterator[Check]:
     """One for each topic: it exists, with the right partitions, retention and policies.
 
@@ -39,8 +49,8 @@ def topic_checks(settings: Settings, existing: Mapping[str, Any]) -> Iterator[Ch
     counts = {name: len(found.partitions) for name, found in existing.items()}
     try:
         unfit = {one.topic: one for one in unfit_topics(settings, settings.plan(), counts)}
-    except KafkaException as error:
-        yield Check("configuration of topics", f"it cannot be read: {reason(error)}")
+    except (KafkaException, MissingRight) as error:
+        yield Check("configuration of topics", f"it cannot be read: {sentence(error)}")
         unfit = {}
     for topic in topics(settings, settings.plan()):
         yield Check(topic.name, _wrong(settings, topic, counts, unfit.get(topic.name)))
@@ -51,7 +61,7 @@ def _wrong(
 ) -> str | None:
     count = counts.get(topic.name)
     if count is None:
-        return "it does not exist: driftline topics create"
+        return "it does not exist, or may not be seen: driftline topics create"
     fixed = {settings.topic(name): counts.get(settings.topic(name)) for name in FIXED}
     if topic.name in fixed and len({*fixed.values()} - {None}) > 1:
         numbers = ", ".join(f"{name} has {number}" for name, number in fixed.items())

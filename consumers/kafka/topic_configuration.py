@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple
+from concurrent.futures import Future
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
@@ -18,13 +19,15 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
+from consumers.kafka.outage import sentence
 from consumers.kafka.topics import TIMEOUT_S, Config, Topic, topics
 from driftline.errors import Trouble
 from driftline.settings import Settings
 from monitor.plan import Plan, duration_text
 from producers.kafka.configuration import client_config
-from producers.kafka.errors import KafkaUnavailable, reason
+from producers.kafka.errors import KafkaUnavailable
 from producers.kafka.metadata import metadata
+from producers.kafka.rights import DESCRIBE_CONFIGS, TOPIC, MissingRight, Right, refusal
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +55,12 @@ def configuration_warnings(settings: Settings, plan: Plan, existing: Collection[
     """One line for each existing topic whose configuration does not fit, and how to change it."""
     try:
         return [unfit.sentence for unfit in unfit_topics(settings, plan, existing)]
-    except KafkaException as error:
-        return [f"the configuration of existing topics could not be read: {reason(error)}"]
+    except (KafkaException, MissingRight) as error:
+        return [f"the configuration of existing topics could not be read: {sentence(error)}"]
 
 
 def unfit_topics(settings: Settings, plan: Plan, existing: Collection[str]) -> list[Unfit]:
-    """Those of the existing topics that do not fit. Raises ``KafkaException``.
+    """Those of the existing topics that do not fit. Raises ``KafkaException`` or ``MissingRight``.
 
     A topic that keeps more records or takes larger messages than needed fits.
     """
@@ -94,6 +97,8 @@ class TopicWatch:
         settings = self._settings
         try:
             found = unfit_topics(settings, settings.plan(), self._existing())
+        except MissingRight as error:
+            return str(error)
         except (KafkaException, KafkaUnavailable) as error:
             log.info("the configuration of topics could not be read: %s", error)
             return None
@@ -110,14 +115,25 @@ def existing_topics(settings: Settings) -> frozenset[str]:
 
 
 def _current(settings: Settings, wanted: Sequence[Topic]) -> Mapping[str, Config]:
-    """The configuration of each topic, by its name. Raises ``KafkaException``."""
+    """The configuration of each topic, by its name.
+
+    Raises ``KafkaException`` or ``MissingRight``.
+    """
     admin = AdminClient(client_config(settings, {}))
     resources = [ConfigResource(ResourceType.TOPIC, topic.name) for topic in wanted]
     futures = admin.describe_configs(resources, request_timeout=TIMEOUT_S)
     return {
-        resource.name: {key: str(entry.value) for key, entry in future.result().items()}
+        resource.name: _entries(settings, resource.name, future)
         for resource, future in futures.items()
     }
+
+
+def _entries(settings: Settings, topic: str, future: Future[Mapping[str, Any]]) -> Config:
+    try:
+        return {key: str(entry.value) for key, entry in future.result().items()}
+    except KafkaException as error:
+        needed = Right(DESCRIBE_CONFIGS, TOPIC, topic)
+        raise (refusal(settings, error.args[0], needed) or error) from error
 
 
 def _misfits(needed: Config, current: Config) -> list[str]:

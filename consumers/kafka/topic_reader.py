@@ -19,8 +19,9 @@ from consumers.messages.records import Record, TopicPartition
 from driftline.errors import Trouble
 from driftline.settings import Settings
 from producers.kafka.configuration import client_config, groupless_reader_config
-from producers.kafka.errors import MissingTopic, reason
+from producers.kafka.errors import MissingTopic
 from producers.kafka.metadata import metadata, unavailable
+from producers.kafka.rights import GROUP, READ, TOPIC, Right, refusal
 
 TIMEOUT_S = 10.0
 STALLED_S = 60.0  # without a record and without an end
@@ -34,7 +35,7 @@ class Unreadable(Trouble):
 class TopicReader:
     """One topic from its beginning, or about its ``last`` records.
 
-    Raises ``KafkaUnavailable`` or ``MissingTopic``.
+    Raises ``KafkaUnavailable``, ``MissingTopic`` or ``MissingRight``.
     """
 
     def __init__(self, settings: Settings, topic: str, last: int | None = None) -> None:
@@ -95,7 +96,8 @@ class TopicReader:
                 for number in self._partitions
             }
         except KafkaException as error:
-            raise unavailable(self._settings, error) from error
+            needed = Right(READ, TOPIC, self._name)
+            raise unavailable(self._settings, error, needed) from error
 
     def committed_offsets(self, role: str) -> dict[TopicPartition, int]:
         """The committed offset of a role's group in each partition; 0 if there is none.
@@ -110,12 +112,12 @@ class TopicReader:
         try:
             committed = consumer.committed(partitions, timeout=TIMEOUT_S)
         except KafkaException as error:
-            raise Unreadable(f"group {group} cannot be read: {reason(error)}") from error
+            raise self._unreadable(f"group {group}", error.args[0], group) from error
         finally:
             consumer.close()
         for at in committed:
             if at.error is not None:
-                raise Unreadable(f"group {group} cannot be read: {at.error.str()}")
+                raise self._unreadable(f"group {group}", at.error, group)
         return {TopicPartition(self._topic, at.partition): max(at.offset, 0) for at in committed}
 
     def close(self) -> None:
@@ -128,7 +130,8 @@ class TopicReader:
         self.close()
 
     def _find_partitions(self) -> list[int]:
-        partitions = metadata(self._consumer, self._settings, self._name).topics[self._name]
+        found = metadata(self._consumer, self._settings, self._name, READ)
+        partitions = found.topics[self._name]
         if not partitions.partitions:
             raise MissingTopic(
                 f"there is no topic {self._name!r}: run `driftline topics create` first"
@@ -141,5 +144,10 @@ class TopicReader:
         if error is None or error.retriable():
             return False
         if error.code() != KafkaError._PARTITION_EOF:
-            raise Unreadable(f"{self._name} cannot be read: {error.str()}")
+            raise self._unreadable(self._name, error)
         return True
+
+    def _unreadable(self, what: str, error: KafkaError, group: str | None = None) -> Trouble:
+        of_group = () if group is None else (Right(READ, GROUP, group),)
+        refused = refusal(self._settings, error, Right(READ, TOPIC, self._name), *of_group)
+        return refused or Unreadable(f"{what} cannot be read: {error.str()}")

@@ -10,13 +10,15 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from consumers.kafka.acls import acl_commands
 from consumers.kafka.configuration import MAX_MESSAGE_BYTES
 from driftline.errors import Trouble
 from driftline.settings import Settings
 from monitor.plan import DAY, HOUR, Plan
 from producers.kafka.configuration import client_config
 from producers.kafka.errors import reason
-from producers.kafka.metadata import require_answer
+from producers.kafka.metadata import metadata
+from producers.kafka.rights import CREATE, TOPIC, Right, login, refusal
 
 TIMEOUT_S = 30.0
 MAX_SOURCE_BYTES = 1_048_588  # Kafka's default, which the source topics keep
@@ -31,6 +33,7 @@ _TABLE = {"cleanup.policy": "compact", **_APPEND_TIME}
 _STATE = {**_TABLE, "segment.ms": str(HOUR)}
 # The size of a message grows with the number of features.
 _LARGE = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
+_EXISTS = KafkaException(KafkaError(KafkaError.TOPIC_ALREADY_EXISTS))
 _SINGLE_PARTITION = {"alerts", "retraining", "profiles", "heartbeats"}
 
 
@@ -100,21 +103,39 @@ def _deleted(retention_ms: int) -> Config:
 def create(settings: Settings, plan: Plan) -> tuple[list[str], list[str]]:
     """Create missing topics. Returns the names created, and those that existed.
 
-    Raises ``TopicsNotCreated`` or ``KafkaUnavailable``.
+    Raises ``TopicsNotCreated``, ``KafkaUnavailable`` or ``MissingRight``.
     """
     admin = AdminClient(client_config(settings, {}))
-    require_answer(admin, settings)  # otherwise each topic waits for the timeout
-    new_topics = [
-        _new_topic(topic, settings.topics.replication) for topic in topics(settings, plan)
-    ]
+    known = metadata(admin, settings).topics  # otherwise each topic waits for the timeout
+    every = topics(settings, plan)
+    # Who may not create topics may use those that exist.
+    errors = _created(settings, admin, [topic for topic in every if topic.name not in known])
+    _raise_refused(settings, errors)
+    created = [topic.name for topic in every if errors.get(topic.name, _EXISTS) is None]
+    return created, [topic.name for topic in every if topic.name not in created]
+
+
+def _created(
+    settings: Settings, admin: AdminClient, missing: Sequence[Topic]
+) -> dict[str, KafkaException | None]:
+    """Creates topics, and returns the error of each, by its name."""
+    if not missing:
+        return {}
+    new_topics = [_new_topic(topic, settings.topics.replication) for topic in missing]
     futures = admin.create_topics(new_topics, request_timeout=TIMEOUT_S)
-    errors = {name: _error(future) for name, future in futures.items()}
-    refused = [f"{name}: {reason(e)}" for name, e in errors.items() if e and not _exists(e)]
+    return {name: _error(future) for name, future in futures.items()}
+
+
+def _raise_refused(settings: Settings, errors: Mapping[str, KafkaException | None]) -> None:
+    """Raises ``MissingRight`` or ``TopicsNotCreated`` if a topic could not be created."""
+    refused = {name: error for name, error in errors.items() if error and not _exists(error)}
+    for name, error in refused.items():
+        if (missing := refusal(settings, error.args[0], Right(CREATE, TOPIC, name))) is not None:
+            raise missing from error
     if refused:
-        servers, reasons = settings.kafka.bootstrap_servers, "; ".join(refused)
+        reasons = "; ".join(f"{name}: {reason(error)}" for name, error in refused.items())
+        servers = settings.kafka.bootstrap_servers
         raise TopicsNotCreated(f"Kafka at {servers} did not create these topics: {reasons}")
-    created = [name for name, error in errors.items() if error is None]
-    return created, [name for name, error in errors.items() if error is not None]
 
 
 def _error(future: Future[None]) -> KafkaException | None:
@@ -141,28 +162,13 @@ def _new_topic(topic: Topic, replication: int) -> NewTopic:
 def commands(settings: Settings, plan: Plan) -> list[str]:
     """Commands of Kafka's tools that create the topics, and the ACLs that the roles need."""
     creates = [_create_command(settings, topic) for topic in topics(settings, plan)]
-    return [*creates, *_acl_commands(settings)]
+    return [*creates, *acl_commands(settings)]
 
 
 def _create_command(settings: Settings, topic: Topic) -> str:
     config = " ".join(f"--config {key}={value}" for key, value in topic.config.items())
     return (
-        f"kafka-topics.sh --bootstrap-server {settings.kafka.bootstrap_servers} --create"
-        f" --if-not-exists --topic {topic.name} --partitions {topic.partitions}"
+        f"kafka-topics.sh --bootstrap-server {settings.kafka.bootstrap_servers}{login(settings)}"
+        f" --create --if-not-exists --topic {topic.name} --partitions {topic.partitions}"
         f" --replication-factor {settings.topics.replication} {config}"
     )
-
-
-def _acl_commands(settings: Settings) -> list[str]:
-    prefix, servers = settings.kafka.prefix, settings.kafka.bootstrap_servers
-    add = f"kafka-acls.sh --bootstrap-server {servers} --add --allow-principal User:driftline"
-    topic = f"--resource-pattern-type prefixed --topic {prefix}."
-    sources = sorted({source.topic for source in settings.sources})
-    return [
-        *(f"{add} --operation Read --operation Describe --topic {name}" for name in sources),
-        f"{add} --operation Read --operation Write --operation Describe {topic}",
-        f"{add} --operation Read --resource-pattern-type prefixed --group {prefix}.",
-        f"{add} --operation Write --operation Describe --resource-pattern-type prefixed"
-        f" --transactional-id {prefix}.",
-        f"{add} --operation IdempotentWrite --cluster",
-    ]

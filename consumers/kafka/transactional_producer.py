@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from threading import Thread
 from typing import Any
 
@@ -12,10 +12,16 @@ from confluent_kafka import KafkaException, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from consumers.kafka.configuration import TIMEOUT_S, TRANSACTION_MS, producer_config
-from consumers.kafka.errors import TransactionAborted, TransactionUnsettled, translated
+from consumers.kafka.errors import (
+    TransactionAborted,
+    TransactionUnsettled,
+    rights_to_read,
+    translated,
+)
 from consumers.messages.records import Message
 from driftline.fault_points import fault_point
 from driftline.settings import Settings
+from producers.kafka.rights import TOPIC, TRANSACTIONAL_ID, WRITE, Right, refusal
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +29,16 @@ log = logging.getLogger(__name__)
 class TransactionalProducer:
     """One transaction at a time. Fences off an older producer with the same transactional id."""
 
-    def __init__(self, settings: Settings, transactional_id: str) -> None:
+    def __init__(self, settings: Settings, transactional_id: str, groups: Sequence[str]) -> None:
+        """``groups``: the full names of those whose offsets it commits."""
         self._settings = settings
+        own = Right(WRITE, TRANSACTIONAL_ID, transactional_id)
+        self._needed = [own, *rights_to_read(None, groups)]
         self._producer = Producer(producer_config(settings, transactional_id))
-        self._producer.init_transactions(TIMEOUT_S)
+        try:
+            self._producer.init_transactions(TIMEOUT_S)
+        except KafkaException as error:
+            raise (refusal(settings, error.args[0], *self._needed) or error) from error
 
     def commit(
         self,
@@ -35,7 +47,8 @@ class TransactionalProducer:
     ) -> None:
         """``offsets``: of each group, with the metadata of its member.
 
-        Raises ``TransactionAborted`` if the transaction had no effect.
+        Raises ``TransactionAborted`` if the transaction had no effect, ``MissingRight`` if Kafka
+        has refused it.
 
         After any other error it is unknown whether it was committed; the next producer with this
         transactional id settles it.
@@ -53,7 +66,7 @@ class TransactionalProducer:
             fault_point("before-commit", prepare=self._producer.flush)
             self._producer.commit_transaction(TIMEOUT_S)
         except KafkaException as error:
-            self._abort(error, time.monotonic() - begun_s)
+            self._abort(error, time.monotonic() - begun_s, {message.topic for message in messages})
 
     def _send_offsets(self, offsets: list[KafkaPartition], group_metadata: Any) -> None:
         """Within the time that a transaction may last. Raises ``TransactionUnsettled``.
@@ -90,12 +103,16 @@ class TransactionalProducer:
             except BufferError:
                 self._producer.poll(0.1)
 
-    def _abort(self, error: KafkaException, open_s: float) -> None:
+    def _abort(self, error: KafkaException, open_s: float, topics: Iterable[str]) -> None:
         reason = error.args[0]
+        written = (Right(WRITE, TOPIC, self._settings.topic(topic)) for topic in topics)
+        if (refused := refusal(self._settings, reason, *self._needed, *written)) is not None:
+            # The next producer with this transactional id aborts it.
+            raise refused from error
         if reason.fatal():
             if open_s * 1000 > TRANSACTION_MS:  # the broker shuts out who keeps one open so long
                 raise _unsettled(reason.str()) from error
-            raise translated(reason) from error
+            raise translated(self._settings, reason) from error
         try:
             self._producer.abort_transaction(TIMEOUT_S)
         except KafkaException as failed:

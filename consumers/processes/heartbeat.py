@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as KafkaMessage
 
 from consumers.kafka.outage import ConnectionLines, Outage
@@ -20,6 +21,9 @@ from driftline.clock import wall_clock_ms
 from driftline.logs import without_secrets
 from driftline.settings import Settings
 from producers.kafka.configuration import LIBRDKAFKA, client_config
+from producers.kafka.rights import TOPIC, WRITE, Right, refusal
+
+log = logging.getLogger(__name__)
 
 INTERVAL_S = 5.0
 AWAY_S = 10.0  # without a confirmed heartbeat
@@ -51,6 +55,7 @@ class Heartbeat:
     def __init__(
         self, settings: Settings, role: str, slot: int, ends: EndOffsets | None, restarts: Restarts
     ) -> None:
+        self._settings = settings
         self._topic, self._plan = settings.topic("heartbeats"), settings.plan_hash()
         self._role, self._slot, self._ends, self._restarts = role, slot, ends, restarts
         self._producer = Producer(client_config(settings, {"linger.ms": 0}))
@@ -60,6 +65,7 @@ class Heartbeat:
         self.watch: Callable[[], str | None] = lambda: None  # what is wrong outside of the role
         self._next_s = 0.0
         self._unconfirmed_s: float | None = None  # since when
+        self._refused = False  # by Kafka, which was logged
         self._progress_ms: int | None = None
         self._partitions: Mapping[str, PartitionStatus] = {}
         self._problem: str | None = None
@@ -103,9 +109,13 @@ class Heartbeat:
             plan=self._plan,
         )
         key, value = f"{self._role}-{self._slot}".encode(), msgspec.json.encode(message)
-        self._producer.produce(self._topic, key=key, value=value, on_delivery=self._on_delivery)
         if self._unconfirmed_s is None:
             self._unconfirmed_s = time.monotonic()
+        try:
+            self._producer.produce(self._topic, key=key, value=value, on_delivery=self._on_delivery)
+        except KafkaException as error:
+            if not self._is_refused(error.args[0]):
+                raise
 
     def close(self) -> None:
         """Send a last heartbeat with the final counts."""
@@ -129,7 +139,21 @@ class Heartbeat:
     def _on_delivery(self, error: KafkaError | None, _message: KafkaMessage) -> None:
         if error is None:
             self._unconfirmed_s = None
+            self._refused = False
             self.kafka.ended()
+        else:
+            self._is_refused(error)
+
+    def _is_refused(self, error: KafkaError) -> bool:
+        """Whether the right to write heartbeats is missing. All else goes on without them."""
+        refused = refusal(self._settings, error, Right(WRITE, TOPIC, self._topic))
+        if refused is None:
+            return False
+        self._unconfirmed_s = None  # Kafka is there
+        if not self._refused:
+            log.warning("no heartbeats, so /health calls this worker silent: %s", refused)
+        self._refused = True
+        return True
 
     def _with_end(self, name: str, values: Mapping[str, object]) -> PartitionStatus:
         status = msgspec.convert(values, PartitionStatus)

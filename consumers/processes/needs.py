@@ -14,6 +14,7 @@ from consumers.messages.records import Record
 from consumers.processes.outages import Missing
 from driftline.errors import DatabaseUnavailable, DiskFull, SchemaRegistryUnavailable, Trouble
 from driftline.settings import Settings
+from producers.kafka.rights import MissingRight, not_given
 
 ROOM_BYTES = 8_000_000  # that must be writable before a worker goes on
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -26,6 +27,7 @@ class Needs:
         self._settings, self._kafka = settings, kafka
         self._database = Outage("the database")
         self._registry = Outage("the Schema Registry")
+        self._right = Outage("a right on Kafka")
         self._state = Outage("state that this release can read")
         self._disk = Outage(f"room on the disk of {settings.state.directory}")
 
@@ -41,6 +43,12 @@ class Needs:
             return Missing(self._disk, str(error), lambda: has_room(directory))
         if isinstance(error, SchemaRegistryUnavailable):
             return Missing(self._registry, str(error), self._registry_answers)
+        return self._missing_in_kafka(error)
+
+    def _missing_in_kafka(self, error: Exception) -> Missing | None:
+        if isinstance(error, MissingRight):
+            rights = error.rights
+            return Missing(self._right, str(error), lambda: not not_given(self._settings, rights))
         if isinstance(error, UnreadableMessage):
             record = error.record
             return Missing(self._state, str(error), lambda: self._is_replaced(record))

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from consumers.database.message_to_rows import TOPICS
 from consumers.kafka.client import Client
 from consumers.kafka.topic_configuration import TopicWatch, existing_topics
 from consumers.kafka.version_table import VersionTable
@@ -20,6 +21,7 @@ from consumers.processes.loop import run_role, run_sink
 from consumers.processes.needs import Needs
 from consumers.processes.outages import Outages
 from consumers.processes.restarts import Restarts
+from consumers.processes.rights import rights_of
 from consumers.roles.aggregate import Aggregate
 from consumers.roles.detect import Detect
 from consumers.roles.ingest import Ingest
@@ -32,6 +34,7 @@ from driftline import fault_points
 from driftline.settings import Settings
 from monitor.plan import Plan, duration_ms
 from producers.kafka.profile_table import ProfileTable
+from producers.kafka.rights import MissingRight, not_given
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +57,11 @@ def roles_of(settings: Settings) -> tuple[str, ...]:
 def reads_of(settings: Settings) -> Mapping[str, Sequence[str]]:
     """The topics of each role with a consumer group."""
     return {INGEST: settings.source_topics(), **READS} if settings.sources else READS
+
+
+def all_reads_of(settings: Settings) -> Mapping[str, Sequence[str]]:
+    """The topics of each role, ``store`` as well."""
+    return {**reads_of(settings), "store": TOPICS}
 
 
 def run_worker(
@@ -100,6 +108,7 @@ class _Worker(NamedTuple):
 
 def _run_transactional(worker: _Worker, heartbeat: Heartbeat, stopped: Callable[[], bool]) -> None:
     settings, name, slot, gapless = worker
+    _require_rights(worker)
     with ProfileTable(settings) as profiles, ExitStack() as ending:
         profiles.catch_up()
         client = Client(settings, name, slot, reads_of(settings)[name], gapless=gapless)
@@ -128,6 +137,7 @@ def _run_store(worker: _Worker, heartbeat: Heartbeat, stopped: Callable[[], bool
 
     settings, _, slot, gapless = worker
     with ExitStack() as ending:
+        _require_rights(worker)
         database = Database.to_write(settings.store.url)
         ending.callback(database.close)
         positions = database.starts
@@ -141,6 +151,14 @@ def _run_store(worker: _Worker, heartbeat: Heartbeat, stopped: Callable[[], bool
         heartbeat.watch()
         log.info("store-%d is reading", slot)
         run_sink(client, role, heartbeat, poll_s=_commit_s(settings), stopped=stopped)
+
+
+def _require_rights(worker: _Worker) -> None:
+    """Raises ``MissingRight``. The embedded broker has no rights."""
+    settings, role, _, gapless = worker
+    needed = rights_of(settings, role, all_reads_of(settings)[role])
+    if not gapless and (missing := not_given(settings, needed)):
+        raise MissingRight(settings, *missing)
 
 
 def _release(role: Role | SinkRole, heartbeat: Heartbeat) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Message, TopicPartition
 
+from driftline.settings import Settings
 from producers.kafka.errors import RETRIABLE, KafkaUnavailable
+from producers.kafka.rights import READ, TOPIC, MissingRight, Right, refusal
 
 STALL_TIMEOUT_S = 60.0
 
@@ -18,8 +20,8 @@ Place = tuple[int, int]  # partition, offset
 class PartReader:
     """Reads with a consumer that has nothing else assigned."""
 
-    def __init__(self, consumer: Any, topic: str) -> None:
-        self._consumer, self._topic = consumer, topic
+    def __init__(self, settings: Settings, consumer: Any, topic: str) -> None:
+        self._settings, self._consumer, self._topic = settings, consumer, topic
 
     def read(self, places: Iterable[Place]) -> dict[Place, bytes]:
         """The values at these places. Compaction may have removed some of them.
@@ -56,7 +58,15 @@ class PartReader:
             return False
         if error.code() == KafkaError._PARTITION_EOF:
             return True
-        raise KafkaUnavailable(f"{self._topic} cannot be read: {error.str()}")
+        raise unreadable(self._settings, self._topic, error)
+
+
+def unreadable(
+    settings: Settings, topic: str, error: KafkaError
+) -> KafkaUnavailable | MissingRight:
+    """The exception to raise for ``error`` in place of a message."""
+    refused = refusal(settings, error, Right(READ, TOPIC, topic))
+    return refused or KafkaUnavailable(f"{topic} cannot be read: {error.str()}")
 
 
 def position_of(message: Message) -> Place:

@@ -23,6 +23,7 @@ from producers.kafka.configuration import LIBRDKAFKA, client_config, create_clie
 from producers.kafka.errors import DeliveryFailed, ProfileConflict, reason
 from producers.kafka.metadata import partitions
 from producers.kafka.profile_table import PROFILES, ProfileTable
+from producers.kafka.rights import TOPIC, TRANSACTIONAL_ID, WRITE, Right, refusal
 
 INIT_TIMEOUT_S = READ_BACK_TIMEOUT_S = 30.0
 COMMIT_TIMEOUT_S = 60.0
@@ -77,7 +78,7 @@ def _publish(settings: Settings, profile: Profile, given: VersionInfo) -> Public
         "logger": WITHOUT_FENCING,
     }
     producer = create_client(Producer, client_config(settings, required))
-    partitions(producer, settings, topic)
+    partitions(producer, settings, topic, WRITE)
     plan = settings.plan(profile.model)
     with ProfileTable(settings) as table:
         try:
@@ -89,9 +90,16 @@ def _publish(settings: Settings, profile: Profile, given: VersionInfo) -> Public
         except KafkaException as error:
             if error.args[0].code() in FENCED:
                 raise _FencedOff from error
-            raise DeliveryFailed(f"the profile was not published: {reason(error)}") from error
+            raise _not_published(settings, error) from error
         _read_back(table, lambda: _info(table, profile) == updated)
     return publication
+
+
+def _not_published(settings: Settings, error: KafkaException) -> Exception:
+    topic = settings.topic(PROFILES)
+    needed = Right(WRITE, TRANSACTIONAL_ID, topic), Right(WRITE, TOPIC, topic)
+    refused = refusal(settings, error.args[0], *needed)
+    return refused or DeliveryFailed(f"the profile was not published: {reason(error)}")
 
 
 def _due(

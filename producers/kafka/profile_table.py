@@ -63,7 +63,7 @@ class ProfileTable:
         # Looks up metadata and single parts; on another one they would wait behind long fetches.
         self._look_up_consumer = create_client(Consumer, reader_config(settings))
         self._follower = TopicFollower(settings, self._topic, self._look_up_consumer, self._add)
-        self._part_reader = PartReader(self._look_up_consumer, self._topic)
+        self._part_reader = PartReader(settings, self._look_up_consumer, self._topic)
         self._index = ProfileIndex[_PartPlace]()
         self._heads: dict[ModelVersion, Head] = {}
         self._schemas: dict[ModelVersion, Schema] = {}  # of the versions that were asked for

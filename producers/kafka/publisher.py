@@ -24,6 +24,7 @@ from driftline.settings import Settings
 from producers.kafka.configuration import client_config, create_client
 from producers.kafka.errors import DeliveryFailed, reason
 from producers.kafka.metadata import metadata, partitions
+from producers.kafka.rights import TOPIC, WRITE, Right, refusal
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class Publisher:
 
     def partitions(self, topic: str) -> int:
         """The partition count of a topic. Raises ``MissingTopic``."""
-        return len(partitions(self._producer, self._settings, self._settings.topic(topic)))
+        return len(partitions(self._producer, self._settings, self._settings.topic(topic), WRITE))
 
     def flush(self) -> None:
         """Wait until Kafka has confirmed all records. Raises ``DeliveryFailed``."""
@@ -152,7 +153,9 @@ class Publisher:
                 self._away = False
                 log.warning("Kafka at %s confirms records again", self._servers)
         elif self._failure is None:
-            self._failure = f"Kafka did not accept a record for {message.topic()}: {error.str()}"
+            refused = refusal(self._settings, error, Right(WRITE, TOPIC, str(message.topic())))
+            why = f"Kafka did not accept a record for {message.topic()}: {error.str()}"
+            self._failure = why if refused is None else str(refused)
 
     @property
     def _servers(self) -> str:

@@ -19,7 +19,8 @@ from driftline.settings import Settings
 from producers.kafka.configuration import create_client, groupless_reader_config
 from producers.kafka.errors import RETRIABLE, KafkaUnavailable
 from producers.kafka.metadata import metadata, unavailable
-from producers.kafka.part_reader import STALL_TIMEOUT_S, position_of
+from producers.kafka.part_reader import STALL_TIMEOUT_S, position_of, unreadable
+from producers.kafka.rights import READ, TOPIC, Right
 
 LOOK_UP_TIMEOUT_S = 10.0
 LOOK_UP_INTERVAL_S = 1.0  # for a topic that does not exist yet
@@ -46,6 +47,7 @@ class TopicFollower:
         take: Callable[[Message], None],
     ) -> None:
         self._settings, self._topic, self._take_message = settings, topic, take
+        self._needed = Right(READ, TOPIC, topic)
         self._consumer = create_client(Consumer, reader_config(settings))
         self._look_up_consumer = look_up_consumer
         self._positions: dict[int, int] = {}  # by partition: all before this offset was read
@@ -81,7 +83,7 @@ class TopicFollower:
 
     def _find_partitions(self) -> None:
         self._looked_up_s = time.monotonic()
-        topics = metadata(self._look_up_consumer, self._settings, self._topic).topics
+        topics = metadata(self._look_up_consumer, self._settings, self._topic, READ).topics
         partitions = topics[self._topic].partitions
         if set(partitions) <= set(self._positions):
             return
@@ -106,7 +108,7 @@ class TopicFollower:
                 return int(watermarks[1])
             except KafkaException as error:
                 if error.args[0].code() not in RETRIABLE or time.monotonic() > deadline_s:
-                    raise unavailable(self._settings, error) from error
+                    raise unavailable(self._settings, error, self._needed) from error
             time.sleep(0.1)
 
     def _take(self, messages: list[Message]) -> bool:
@@ -121,5 +123,5 @@ class TopicFollower:
                 # Transaction markers occupy offsets that have no message.
                 self._positions[partition] = offset
             elif error.code() not in RETRIABLE:
-                raise KafkaUnavailable(f"{self._topic} cannot be read: {error.str()}")
+                raise unreadable(self._settings, self._topic, error)
         return self._positions != before

@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Event
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 import click
@@ -113,6 +113,10 @@ class LocalKafka:
         """Of the JVM that runs."""
         return self._processes[0].pid
 
+    def client(self) -> Mapping[str, str]:
+        """What a client with every right needs beside the address."""
+        return {}
+
     def __enter__(self) -> Self:
         try:
             self._format()
@@ -137,7 +141,7 @@ class LocalKafka:
             broker = self._launch(command, log.fileno())
         arguments = [str(n) for n in (os.getpid(), broker.pid, self._directory)]
         self._launch([sys.executable, "-I", "-S", "-c", WATCHDOG, *arguments])
-        if not becomes_ready(self.bootstrap_servers, alive=lambda: broker.poll() is None):
+        if not becomes_ready(self.bootstrap_servers, lambda: broker.poll() is None, self.client()):
             raise BrokerUnavailable(f"Kafka did not start:\n{self._newest_log()}")
 
     def stop(self) -> None:
@@ -171,7 +175,7 @@ class LocalKafka:
         )
         subcommand = ["format", "-t", CLUSTER_ID, "-c", "server.properties", "--standalone"]
         formatted = subprocess.run(
-            [*self._command, "kafka.tools.StorageTool", *subcommand],
+            [*self._command, "kafka.tools.StorageTool", *subcommand, *self._format_options()],
             cwd=self._directory,
             capture_output=True,
             text=True,
@@ -179,6 +183,9 @@ class LocalKafka:
         )
         if formatted.returncode:
             raise BrokerUnavailable(f"Kafka's storage: {formatted.stdout}{formatted.stderr}")
+
+    def _format_options(self) -> Sequence[str]:
+        return ()
 
     def _settings(self) -> dict[str, object]:
         controller = f"localhost:{free_port()}"
@@ -210,20 +217,26 @@ class LocalKafka:
         return "\n".join(lines[-20:])
 
 
-def becomes_ready(servers: str, *, alive: Callable[[], bool] = lambda: True) -> bool:
+def becomes_ready(
+    servers: str,
+    alive: Callable[[], bool] = lambda: True,
+    client: Mapping[str, str] = MappingProxyType({}),
+) -> bool:
     """Waits while ``alive``, for up to three minutes; tells whether the broker answered."""
     deadline = time.monotonic() + READY_WITHIN_S
     while alive() and time.monotonic() < deadline:
-        if answers(servers):
+        if answers(servers, client=client):
             return True
         time.sleep(0.1)
     return False
 
 
-def answers(servers: str, timeout_s: float = 1.0) -> bool:
+def answers(
+    servers: str, timeout_s: float = 1.0, client: Mapping[str, str] = MappingProxyType({})
+) -> bool:
     """Whether a broker at ``servers`` names the members of its cluster."""
     try:
-        quiet = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+        quiet = AdminClient({"bootstrap.servers": servers, "log_level": 0, **client})
         return bool(quiet.list_topics(timeout=timeout_s).brokers)
     except KafkaException:
         return False

@@ -29,13 +29,12 @@ _FLOAT = "float"
 
 def avro_decoder(schema: Schema) -> Callable[[bytes], Any]:
     """The decoder raises ``Undecodable``. Raises it if the schema is not valid."""
-    known: dict[str, Any] = {}
-    try:
-        for text in schema.references.values():
-            fastavro.parse_schema(_loaded(text), known)
-        parsed = fastavro.parse_schema(_loaded(schema.text), known)
-    except Exception as error:  # whatever fastavro raises for a schema from outside
-        raise Undecodable(f"its Avro schema is not valid: {_sentence(error)}") from None
+    parsed, known = _parsed(schema)
+    if _has_array_of_nothing(parsed, known, ()):
+        raise Undecodable(
+            "its Avro schema has an array whose items take no bytes, such as null or a record"
+            " without fields: a few bytes could make it of any length"
+        )
     # The compiled reader ends the process when a value that contains itself is too deep.
     is_recursive = _is_recursive(parsed, known, ())
     read = _read_py.schemaless_reader if is_recursive else fastavro.schemaless_reader
@@ -51,6 +50,17 @@ def avro_decoder(schema: Schema) -> Callable[[bytes], Any]:
         return found
 
     return decode
+
+
+def _parsed(schema: Schema) -> tuple[Any, Mapping[str, Any]]:
+    """With all types that have names."""
+    known: dict[str, Any] = {}
+    try:
+        for text in schema.references.values():
+            fastavro.parse_schema(_loaded(text), known)
+        return fastavro.parse_schema(_loaded(schema.text), known), known
+    except Exception as error:  # whatever fastavro raises for a schema from outside
+        raise Undecodable(f"its Avro schema is not valid: {_sentence(error)}") from None
 
 
 def _sentence(error: Exception) -> str:
@@ -69,13 +79,46 @@ def _loaded(text: str) -> Any:
 def _is_recursive(schema: Any, known: Mapping[str, Any], within: tuple[str, ...]) -> bool:
     if isinstance(schema, str):
         return schema in within or (schema in known and _is_recursive(known[schema], known, within))
+    return any(_is_recursive(one, known, _named(schema, within)) for one in _inner(schema))
+
+
+def _has_array_of_nothing(schema: Any, known: Mapping[str, Any], within: tuple[str, ...]) -> bool:
+    if isinstance(schema, str):
+        named = None if schema in within else known.get(schema)
+        return named is not None and _has_array_of_nothing(named, known, within)
+    if isinstance(schema, dict) and "items" in schema and _is_nothing(schema["items"], known, ()):
+        return True
+    within = _named(schema, within)
+    return any(_has_array_of_nothing(one, known, within) for one in _inner(schema))
+
+
+def _is_nothing(schema: Any, known: Mapping[str, Any], within: tuple[str, ...]) -> bool:
+    """Whether a value takes no bytes."""
+    if isinstance(schema, str):
+        named = None if schema in within else known.get(schema)
+        return schema == "null" if named is None else _is_nothing(named, known, within)
     if isinstance(schema, list):
-        return any(_is_recursive(one, known, within) for one in schema)
-    name = (*within, schema["name"]) if "name" in schema else within
+        return False  # of a union, its number
+    if schema["type"] == "fixed":
+        return bool(schema["size"] == 0)
+    if "fields" in schema:
+        return all(_is_nothing(one, known, _named(schema, within)) for one in _inner(schema))
+    return _is_nothing(schema["type"], known, within)
+
+
+def _named(schema: Any, within: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of the types that a part of ``schema`` lies in."""
+    is_named = isinstance(schema, dict) and "name" in schema
+    return (*within, schema["name"]) if is_named else within
+
+
+def _inner(schema: Any) -> list[Any]:
+    """The schemas of the parts of a value."""
+    if isinstance(schema, list):
+        return schema
     inner = [field["type"] for field in schema.get("fields", ())]
     inner += [schema[key] for key in ("items", "values") if key in schema]
-    inner += [schema["type"]] if isinstance(schema["type"], dict | list) else []
-    return any(_is_recursive(one, known, name) for one in inner)
+    return inner + ([schema["type"]] if isinstance(schema["type"], dict | list) else [])
 
 
 def _renamed(schema: Any) -> Any:

@@ -29,6 +29,7 @@ from consumers.kafka.partition_counts import PartitionsChanged
 from consumers.messages.records import CommittedOffset, Message, Output, TopicPartition
 from driftline.settings import load_settings
 from producers.kafka.errors import MissingTopic
+from producers.kafka.rights import MissingRight
 
 P0, P1 = TopicPartition("predictions", 0), TopicPartition("predictions", 1)
 SETTINGS = load_settings(None, kafka={"prefix": "d"})
@@ -91,6 +92,7 @@ class World:
         self.ends: dict[int, int] | None = {}  # None: no answer
         self.first_offsets: dict[int, int] = {}
         self.topics = {"d.predictions": 2, "d.alerts": 1}
+        self.hidden: set[str] = set()  # topics that may not be described
         self.failures: dict[str, list[KafkaException]] = {}
         self.generation = -1  # not a member
         self.look_ups = 0
@@ -109,7 +111,9 @@ class World:
     def list_topics(self, name: str, timeout: float) -> Any:
         assert timeout > 0
         number = self.topics.get(name, 0)
-        found = SimpleNamespace(error=None, partitions=dict.fromkeys(range(number)))
+        code = KafkaError.TOPIC_AUTHORIZATION_FAILED
+        error = failure(code).args[0] if name in self.hidden else None
+        found = SimpleNamespace(error=error, partitions=dict.fromkeys(range(number)))
         return SimpleNamespace(topics={name: found})
 
     def consume(self, _most: int, timeout: float) -> list[KafkaMessage]:
@@ -177,6 +181,8 @@ class World:
 
     def init_transactions(self, timeout: float) -> None:
         assert timeout > 0
+        if self.failures.get("init"):
+            raise self.failures["init"].pop(0)
 
     def begin_transaction(self) -> None:
         self._call("begin")
@@ -850,6 +856,49 @@ def test_a_topic_that_is_deleted_later_is_reported_with_the_remedy(world, readin
 def test_any_other_error_of_a_poll_is_raised_unchanged(world, reading):
     with pytest.raises(KafkaException, match="raised by the test"):
         polled(world, reading, KafkaMessage(P0, 0, failure(KafkaError._MAX_POLL_EXCEEDED).args[0]))
+
+
+@pytest.mark.parametrize(
+    ("code", "topic", "expected"),
+    [
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, P0, "Read on topic d.predictions"),
+        (KafkaError.GROUP_AUTHORIZATION_FAILED, P0, "Read on group d.aggregate"),
+    ],
+)
+def test_a_poll_that_kafka_refuses_names_the_missing_right(world, reading, code, topic, expected):
+    with pytest.raises(MissingRight, match=f"denies User:driftline {expected}: "):
+        polled(world, reading, KafkaMessage(topic, 0, failure(code).args[0]))
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, "Write on topic d.alerts"),
+        (KafkaError.GROUP_AUTHORIZATION_FAILED, "Read on group d.aggregate"),
+        (
+            KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+            "Write on transactional-id d.aggregate-0",
+        ),
+    ],
+)
+def test_a_transaction_that_kafka_refuses_names_the_missing_right(world, reading, code, expected):
+    """It is not tried again: the next producer of this worker aborts it."""
+    world.failures["commit"] = [failure(code)]
+    with pytest.raises(MissingRight, match=f"denies User:driftline {expected}: "):
+        reading.commit({P0: 8}, Output([Message("alerts", b"k", b"v")]))
+    assert "abort" not in world.calls
+
+
+def test_a_transactional_id_that_kafka_refuses_at_the_start_is_named(world):
+    world.failures["init"] = [failure(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)]
+    with pytest.raises(MissingRight, match=r"Write on transactional-id d\.aggregate-0"):
+        Client(SETTINGS, "aggregate", 0, ["predictions"])
+
+
+def test_a_topic_that_may_not_be_described_is_not_called_missing(world, client):
+    world.hidden = {"d.joins"}
+    with pytest.raises(MissingRight, match=r"Describe on topic d\.joins"):
+        client.partitions("joins")
 
 
 def test_a_gap_is_a_loss_if_the_embedded_broker_has_dropped_records(world):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,10 +21,13 @@ from consumers.kafka.topic_configuration import (
     configuration_warnings,
 )
 from consumers.kafka.topics import TopicsNotCreated, commands, create, topics
+from consumers.processes.rights import all_rights
+from consumers.processes.worker import all_reads_of
 from driftline.configuration.sources import SourceSection
 from driftline.settings import Settings, load_settings
 from monitor.plan import DAY, HOUR
 from producers.kafka.errors import KafkaUnavailable
+from producers.kafka.rights import MissingRight
 
 
 def settings(**sections: Any) -> Settings:
@@ -122,15 +126,19 @@ class Admin:
     def __init__(self, existing: set[str], refused: set[str]) -> None:
         self.existing, self.refused, self.created = existing, refused, []
         self.unreachable = False
+        self.hidden: set[str] = set()  # existing ones that are not shown
+        self.describing = KafkaError.TOPIC_AUTHORIZATION_FAILED
+        self.refusal = KafkaError.INVALID_REPLICATION_FACTOR
         self.configs: dict[str, dict[str, str]] = {}  # of existing topics, that differ
 
     def __call__(self, _config: Any) -> Admin:
         return self
 
-    def list_topics(self, _topic: str | None = None, *, timeout: float) -> None:
+    def list_topics(self, _topic: str | None = None, *, timeout: float) -> Any:
         assert timeout > 0
         if self.unreachable:
             raise KafkaException(KafkaError(KafkaError._TRANSPORT, "refused by the test"))
+        return SimpleNamespace(topics=dict.fromkeys(self.existing - self.hidden))
 
     def create_topics(
         self, new_topics: list[Any], request_timeout: float
@@ -149,7 +157,7 @@ class Admin:
         answer: Future[dict[str, ConfigEntry]] = Future()
         assert name in self.existing
         if name in self.refused:
-            code = KafkaError.TOPIC_AUTHORIZATION_FAILED
+            code = self.describing
             answer.set_exception(KafkaException(KafkaError(code, "refused by the test")))
             return answer
         config = {**by_name()[name.removeprefix("d.")].config, **self.configs.get(name, {})}
@@ -159,7 +167,7 @@ class Admin:
     def _answer(self, name: str) -> Future[None]:
         answer: Future[None] = Future()
         code = KafkaError.TOPIC_ALREADY_EXISTS if name in self.existing else None
-        code = KafkaError.INVALID_REPLICATION_FACTOR if name in self.refused else code
+        code = self.refusal if name in self.refused else code
         if code is None:
             answer.set_result(None)
         else:
@@ -179,6 +187,23 @@ def test_missing_topics_are_created_and_existing_ones_are_reported():
     created, existing = create(settings(), settings().plan())
     assert existing == ["d.windows", "d.alerts"]
     assert len(created) == 11
+
+
+def test_topics_that_exist_are_not_asked_for_because_that_needs_a_right(admin):
+    admin.existing = {f"d.{name}" for name in by_name()}
+    assert create(settings(), settings().plan()) == ([], [f"d.{name}" for name in by_name()])
+    assert admin.created == []
+
+
+def test_topics_that_were_created_meanwhile_exist(admin):
+    admin.hidden = {"d.alerts"}
+    assert create(settings(), settings().plan())[1] == ["d.windows", "d.alerts"]
+
+
+def test_the_right_to_create_a_topic_is_named(admin):
+    admin.refused, admin.refusal = {"d.joins"}, KafkaError.TOPIC_AUTHORIZATION_FAILED
+    with pytest.raises(MissingRight, match=r"denies User:driftline Create on topic d\.joins: "):
+        create(settings(), settings().plan())
 
 
 def test_topics_are_created_as_configured(admin):
@@ -286,7 +311,11 @@ def test_topics_that_do_not_exist_are_not_compared(admin):
 def test_a_configuration_that_may_not_be_read_is_reported(admin):
     admin.refused = {"d.joins"}
     (line,) = warnings(admin)
-    assert line == "the configuration of existing topics could not be read: refused by the test"
+    assert line == (
+        "the configuration of existing topics could not be read: Kafka denies User:driftline"
+        " DescribeConfigs on topic d.joins: `driftline topics create --print` prints the commands"
+        " that give what it needs"
+    )
 
 
 def test_topics_create_prints_the_warnings_and_succeeds(admin):
@@ -327,12 +356,40 @@ def test_the_acls_cover_topics_groups_and_transactions_of_the_prefix():
     assert all("--resource-pattern-type prefixed" in line for line in lines if "d." in line)
 
 
-def test_the_acls_allow_reading_the_topics_of_sources():
+def with_source(**sections: Any) -> Settings:
     source = SourceSection(topic="orders", model="$.m", features="$.f")
-    own = settings().model_copy(update={"sources": [source]})
-    (line,) = [line for line in commands(own, own.plan()) if "--topic orders" in line]
-    assert "--operation Read --operation Describe" in line
-    assert "Write" not in line
+    return settings(**sections).model_copy(update={"sources": [source]})
+
+
+def test_the_acls_allow_reading_the_topics_of_sources_and_writing_to_replay_dead_letters():
+    own = with_source()
+    read, write = [line for line in commands(own, own.plan()) if "--topic orders" in line]
+    assert "--operation Read --topic orders" in read
+    assert "--operation Write --topic orders" in write
+    assert commands(own, own.plan())[-2].startswith("# only for `driftline dead-letters replay`")
+
+
+def test_the_acls_are_those_of_the_user_of_scram_and_are_given_by_an_administrator():
+    client = {"sasl.mechanism": "SCRAM-SHA-512", "sasl.username": "monitor"}
+    own = with_source(kafka={"prefix": "d", "client": client})
+    lines = [line for line in commands(own, own.plan()) if not line.startswith("#")]
+    assert all("--command-config admin.properties" in line for line in lines)
+    acls = [line for line in lines if line.startswith("kafka-acls.sh")]
+    assert all("--allow-principal User:monitor " in line for line in acls)
+
+
+def test_the_acls_cover_what_each_role_needs():
+    own = with_source()
+    lines = [line for line in commands(own, own.plan()) if line.startswith("kafka-acls.sh")]
+    for right in all_rights(own, all_reads_of(own)):
+        exact, prefixed = f"--{right.resource} {right.name}", f"prefixed --{right.resource} d."
+        covering = [line for line in lines if line.endswith((exact, prefixed))]
+        assert any(f"--operation {right.operation} " in line for line in covering), right
+
+
+def test_a_configuration_that_may_not_be_read_is_a_problem(admin, watch):
+    admin.refused = {"d.joins"}
+    assert "DescribeConfigs on topic d.joins" in watch.problem()
 
 
 # -- the comparison of a role, every minute ------------------------------------------------------
@@ -369,6 +426,6 @@ def test_a_topic_with_which_results_would_be_wrong_is_refused(admin, watch, key,
         watch.problem()
 
 
-def test_a_configuration_that_cannot_be_read_is_no_problem(admin, watch):
-    admin.refused = {"d.joins"}
+def test_a_configuration_that_cannot_be_read_now_is_no_problem(admin, watch):
+    admin.refused, admin.describing = {"d.joins"}, KafkaError.REQUEST_TIMED_OUT
     assert watch.problem() is None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from consumers.messages.records import TopicPartition
 from consumers.processes import heartbeat
@@ -16,6 +17,8 @@ from consumers.processes.restarts import TOO_MANY, Restarts
 from driftline.errors import Trouble
 from driftline.settings import load_settings
 from tests.consumers.in_memory import T0
+
+REFUSED = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
 
 
 class World:
@@ -26,6 +29,7 @@ class World:
         self.calls: list[str] = []
         self.sent: list[Any] = []
         self.reported: str | None = None
+        self.refused = False  # by the client library, which knows it from before
 
     def poll(self, _seconds: float) -> None:
         pass
@@ -35,6 +39,8 @@ class World:
 
     def produce(self, topic: str, *, key: bytes, value: bytes, on_delivery: Any) -> None:
         self.confirm = on_delivery
+        if self.refused:
+            raise KafkaException(REFUSED)
         self.calls.append("produce")
         self.sent.append((topic, key, json.loads(value)))
 
@@ -151,3 +157,21 @@ def test_a_heartbeat_says_that_its_worker_ends_again_and_again_beside_the_proble
     ended = "it ended 3 times in the last 10 minutes, last: the disk is full"
     problems = [document["problem"] for *_, document in world.sent]
     assert problems == [ended, f"{ended}; 1 model version is set aside"]
+
+
+def test_without_the_right_to_write_heartbeats_the_worker_goes_on_and_tells_it_once(
+    world, beat, caplog
+):
+    sent_at(world, beat, 1)
+    world.confirm(REFUSED, None)
+    world.refused = True
+    assert sent_at(world, beat, 30) == []
+    beat.close()
+    (line,) = caplog.messages
+    assert "Kafka denies User:driftline Write on topic d.heartbeats" in line
+    assert beat.kafka.seconds == 0  # it is there
+    world.refused = False
+    sent_at(world, beat, 6)
+    world.confirm(None, None)
+    world.confirm(REFUSED, None)
+    assert len(caplog.messages) == 2

@@ -18,8 +18,12 @@ from consumers.processes.needs import Needs
 from driftline.errors import DiskFull, SchemaRegistryUnavailable
 from driftline.settings import load_settings
 from producers.kafka.errors import MissingTopic
+from producers.kafka.rights import MissingRight, Right
 
 CLOCK = Record("detect-state", 0, 7, b"clock/0", b'{"schema": 2}')
+
+
+RIGHT = Right("Read", "topic", "driftline.joins")
 
 
 @pytest.fixture
@@ -41,6 +45,7 @@ def found(tmp_path: Path) -> Needs:
         (DiskFull("no room"), "room on the disk of"),
         (OSError(errno.ENOSPC, "No space left on device"), "room on the disk of"),
         (UnreadableMessage(CLOCK, "schema 2"), "state that this release can read"),
+        (MissingRight(load_settings(None), RIGHT), "a right on Kafka"),
     ],
 )
 def test_each_error_names_what_is_missing(found, error, name):
@@ -52,6 +57,16 @@ def test_each_error_names_what_is_missing(found, error, name):
 @pytest.mark.parametrize("error", [OSError(errno.EACCES, "denied"), MissingTopic("no topic")])
 def test_other_errors_are_no_outages(found, error):
     assert found.missing(error) is None
+
+
+def test_a_right_is_back_when_kafka_gives_it(found, monkeypatch):
+    denied = [RIGHT]
+    monkeypatch.setattr(needs, "not_given", lambda _, rights: [r for r in rights if r in denied])
+    missing = found.missing(MissingRight(load_settings(None), RIGHT))
+    assert missing is not None
+    assert not missing.is_back()
+    denied.clear()
+    assert missing.is_back()
 
 
 class Topic:

@@ -113,6 +113,38 @@ def test_a_value_that_contains_itself_does_not_end_the_process():
         read(framed(id_, b"\2" * 100_000 + b"\0"))
 
 
+EMPTY = {"type": "record", "name": "Empty", "fields": []}
+HOLDS_EMPTY = {"type": "record", "name": "H", "fields": [{"name": "e", "type": EMPTY}]}
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        *("null", {"type": "null"}, EMPTY, HOLDS_EMPTY),
+        {"type": "fixed", "name": "Nothing", "size": 0},
+    ],
+)
+@pytest.mark.parametrize("outer", [lambda a: a, lambda a: ["null", a], lambda a: record(inner=a)])
+def test_an_array_of_items_without_bytes_is_refused_because_it_may_have_any_length(items, outer):
+    """Five bytes would make 2^31 items."""
+    fake = FakeRegistry()
+    field = outer({"type": "array", "items": items})
+    id_ = fake.register({"type": "record", "name": "Row", "fields": [{"name": "a", "type": field}]})
+    with pytest.raises(Undecodable, match="an array whose items take no bytes"):
+        reader(fake)(framed(id_, b"\xfe\xff\xff\xff\x0f\0"))
+
+
+def test_arrays_of_items_with_bytes_are_read():
+    fake = FakeRegistry()
+    kinds = (["null", "long"], ENUM, FIXED, {"type": "array", "items": "boolean"}, record(x="int"))
+    for number, kind in enumerate(kinds):
+        schema = {"type": "record", "name": f"Row{number}"}
+        arrays = {"name": "a", "type": {"type": "array", "items": kind}}
+        nothing = {"name": "n", "type": "null"}
+        id_ = fake.register({**schema, "fields": [arrays, nothing]})
+        assert reader(fake)(framed(id_, b"\0")) == {"a": [], "n": None}
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [
