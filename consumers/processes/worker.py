@@ -154,10 +154,13 @@ def _run_store(worker: _Worker, heartbeat: Heartbeat, stopped: Callable[[], bool
 
 
 def _require_rights(worker: _Worker) -> None:
-    """Raises ``MissingRight``. The embedded broker has no rights."""
+    """Raises ``MissingRight``, or ``KafkaUnavailable``. The embedded broker has no rights."""
     settings, role, _, gapless = worker
+    if gapless:
+        return
+    existing_topics(settings)  # an outage is told as soon as ever
     needed = rights_of(settings, role, all_reads_of(settings)[role])
-    if not gapless and (missing := not_given(settings, needed)):
+    if missing := not_given(settings, needed):
         raise MissingRight(settings, *missing)
 
 
