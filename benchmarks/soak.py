@@ -12,6 +12,7 @@ windows, alerts, decisions or counts differ or there are none, or the database h
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 import tempfile
@@ -69,7 +70,11 @@ class Soak:
             deployment.send(registrations(MODELS))
             deployment.start()
             self._disturb(deployment, broker, server, records)
-            await_results(deployment, lambda: _stored(server.get_uri()) == _published(deployment))
+            await_results(
+                deployment,
+                len(records),
+                lambda: _stored(server.get_uri()) == _published(deployment),
+            )
             found = deployment.outcome()
             self._say_outcome(deployment, found)
             published, stored = _published(deployment), _stored(server.get_uri())
@@ -93,6 +98,8 @@ class Soak:
     def _is_equal(self, name: str, found: object, expected: object, number: int) -> bool:
         is_equal = found == expected
         self.say(f"  {number:,} {name}: {'equal' if is_equal else 'NOT EQUAL'}")
+        if not is_equal:
+            self.say(f"    {str(expected)[:1_000]} expected, {str(found)[:1_000]} found")
         return is_equal and number > 0
 
     def _disturb(
@@ -172,22 +179,40 @@ def undisturbed(broker: LocalKafka, directory: Path, records: list[Sent]) -> Out
         deployment.send(registrations(MODELS))
         deployment.start("aggregate", "join", "detect")
         deployment.send(records)
-        await_results(deployment)
+        await_results(deployment, len(records))
         return deployment.outcome()
 
 
-def await_results(deployment: Deployment, is_stored: Callable[[], bool] = lambda: True) -> None:
-    """Until the window of the last rows of each model is final, and nothing changes; then stop."""
+def await_results(
+    deployment: Deployment, sent: int, is_stored: Callable[[], bool] = lambda: True
+) -> None:
+    """Until all records are counted, the last windows are final, and nothing changes; then stop."""
     counted = -1
 
     def are_complete() -> bool:
         nonlocal counted
         time.sleep(QUIET_S)
         before, counted = counted, sum(1 for _ in deployment.read("windows"))
-        return counted == before and _ended(deployment.windows()) == set(MODELS) and is_stored()
+        is_quiet = counted == before and _received(deployment) == sent and _is_read(deployment)
+        return is_quiet and _ended(deployment.windows()) == set(MODELS) and is_stored()
 
     deployment.until(are_complete, "the end of the results", WITHIN_S)
     deployment.stop()
+
+
+def _received(deployment: Deployment) -> int:
+    return sum(deployment.total(topic)["received"] for topic in ("predictions", "labels"))
+
+
+def _is_read(deployment: Deployment) -> bool:
+    """Whether each worker has told that it has read its partitions to their ends."""
+    beats = {(key or b"").decode(): value for _, key, value, _ in deployment.read("heartbeats")}
+    partitions = [
+        partition
+        for name in deployment.processes
+        for partition in json.loads(beats.get(name) or b"{}").get("partitions", {}).values()
+    ]
+    return all(partition["offset"] == partition["end"] for partition in partitions)
 
 
 def _ended(windows: Windows) -> set[tuple[str, str]]:

@@ -41,8 +41,16 @@ class FaultyWorkers:
                 self._deployment.start(role, fault=faults[0] if faults else None)
         return any(self.faults.values())
 
+    def are_reading(self) -> bool:
+        """Whether each of them has begun to read since its last fault."""
+        logs = [self._log(role).rpartition("DRIFTLINE_FAULT")[2] for role in self.faults]
+        return all("is reading" in log for log in logs)
+
     def _last_log_line(self, role: str) -> str:
-        return (self._deployment.directory / f"{role}-0.log").read_text().splitlines()[-1]
+        return self._log(role).splitlines()[-1]
+
+    def _log(self, role: str) -> str:
+        return (self._deployment.directory / f"{role}-0.log").read_text()
 
 
 def point(fault: str) -> str:
