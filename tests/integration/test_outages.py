@@ -111,7 +111,7 @@ def test_a_replay_stops_at_the_first_record_that_was_not_taken_and_goes_on_there
     assert running.returncode == 1
     assert "has confirmed nothing for" in said
     taken = int(re.search(r"repeat the command with --resume (\d+)", said)[1])
-    assert 1_000 <= taken < ROWS
+    assert 0 < taken < ROWS  # below what was written, if one partition confirms later than others
     before = keys(broker, topic)
     assert set(ids[:taken]) <= {key for of_partition in before for key in of_partition}
     assert all(of_partition == sorted(set(of_partition)) for of_partition in before)
