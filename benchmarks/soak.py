@@ -201,7 +201,7 @@ def await_results(
 
 
 def _received(deployment: Deployment) -> int:
-    return sum(deployment.total(topic)["received"] for topic in ("predictions", "labels"))
+    return sum(deployment.total(topic).get("received", 0) for topic in ("predictions", "labels"))
 
 
 def _is_read(deployment: Deployment) -> bool:

@@ -142,7 +142,12 @@ class Deployment:
 
     def send(self, records: Iterable[Sent]) -> int:
         producer = Producer(
-            {"bootstrap.servers": self.servers, "linger.ms": 20, "message.max.bytes": 1_100_000}
+            {
+                "bootstrap.servers": self.servers,
+                "enable.idempotence": True,  # the order of sending, also if a topic is not ready
+                "linger.ms": 20,
+                "message.max.bytes": 1_100_000,
+            }
         )
         count = 0
         for record in records:
