@@ -137,9 +137,9 @@ def _run_store(worker: _Worker, heartbeat: Heartbeat, stopped: Callable[[], bool
 
     settings, _, slot, gapless = worker
     with ExitStack() as ending:
-        _require_rights(worker)
-        database = Database.to_write(settings.store.url)
+        database = Database.to_write(settings.store.url)  # a wrong address is told without Kafka
         ending.callback(database.close)
+        _require_rights(worker)
         positions = database.starts
         client = Client(settings, "store", slot, Store.reads, positions=positions, gapless=gapless)
         ending.callback(client.close)
