@@ -12,7 +12,6 @@ windows, alerts, decisions or counts differ or there are none, or the database h
 
 from __future__ import annotations
 
-import json
 import random
 import sys
 import tempfile
@@ -206,12 +205,8 @@ def _received(deployment: Deployment) -> int:
 
 def _is_read(deployment: Deployment) -> bool:
     """Whether each worker has told that it has read its partitions to their ends."""
-    beats = {(key or b"").decode(): value for _, key, value, _ in deployment.read("heartbeats")}
-    partitions = [
-        partition
-        for name in deployment.processes
-        for partition in json.loads(beats.get(name) or b"{}").get("partitions", {}).values()
-    ]
+    beats = deployment.newest_heartbeats(deployment.processes).values()
+    partitions = [partition for beat in beats for partition in beat["partitions"].values()]
     return all(partition["offset"] == partition["end"] for partition in partitions)
 
 

@@ -95,11 +95,11 @@ def _show_performance(data: Data, *, labelled: bool) -> None:
     if not any(item.performance and item.performance.labels for item in data.windows):
         st.info(NO_LABELS if labelled else f"{NO_LABELS} {NO_REFERENCE_LABELS}")
         return
-    columns = [*st.columns(2), *st.columns(2)]
+    columns, volumes = [*st.columns(2), *st.columns(2)], quality_series.volume_rows(data.windows)
     for column, name in zip(columns, _drawn(data.windows), strict=False):
         with column:
             render.chart(series.metric_rows(data.windows, name), "metric", labels.METRICS[name])
-            render.chart(quality_series.volume_rows(data.windows), "volumes")
+            render.chart(volumes, "volumes")
     st.caption(METRIC_HELP)
     render.table(tables.performance(data.baseline, data.latest))
 

@@ -47,6 +47,13 @@ any_model = _combined(
     click.option("--model", required=True, callback=_name, help="Name of the model."),
     click.option("--version", required=True, callback=_name, help="Version of the model."),
 )
+_first_version = click.option(
+    "--version",
+    default="1",
+    show_default=True,
+    callback=_name,
+    help="Version of the model.",
+)
 flight_model = _combined(
     click.option(
         "--model",
@@ -55,13 +62,7 @@ flight_model = _combined(
         callback=_name,
         help="Name of the model.",
     ),
-    click.option(
-        "--version",
-        default="1",
-        show_default=True,
-        callback=_name,
-        help="Version of the model.",
-    ),
+    _first_version,
 )
 
 
@@ -87,13 +88,7 @@ example_model = _combined(
         + ", ".join(f"{example.model} ({task})" for task, example in EXAMPLES.items())
         + ".",
     ),
-    click.option(
-        "--version",
-        default="1",
-        show_default=True,
-        callback=_name,
-        help="Version of the model.",
-    ),
+    _first_version,
 )
 version_info = _combined(
     click.option("--owner", help="Who is responsible for the model: a team or a person."),

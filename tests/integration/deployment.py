@@ -130,12 +130,18 @@ class Deployment:
     def at_work(self) -> set[str]:
         """The workers that have committed something since their start, by their heartbeats."""
         found = set()
-        for _, key, value, _ in self.read("heartbeats"):
-            name, at = (key or b"").decode(), json.loads(value or b"")["progress_at"]
+        for name, beat in self.newest_heartbeats(self.processes).items():
+            at = beat["progress_at"]
             at_s = datetime.fromisoformat(at).timestamp() if at else 0.0
-            if name in self.processes and at_s > self.started_s[name]:
+            if at_s > self.started_s[name]:
                 found.add(name)
         return found
+
+    def newest_heartbeats(self, workers: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Of those of these workers that have sent one."""
+        newest = {key: value for _, key, value, _ in self.read("heartbeats")}
+        found = {name: newest.get(name.encode()) for name in workers}
+        return {name: json.loads(value) for name, value in found.items() if value is not None}
 
     def logs(self) -> str:
         return "\n".join(p.read_text()[-3000:] for p in sorted(self.directory.glob("*.log")))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,8 +109,7 @@ def test_worker_that_is_cut_off_is_fenced_and_changes_no_result(
 
 def owned(deployment: Deployment, workers: list[str]) -> set[str]:
     """The partitions in the newest heartbeats of some workers."""
-    newest = {(key or b"").decode(): value for _, key, value, _ in deployment.read("heartbeats")}
-    beats = [json.loads(newest.get(name) or b'{"partitions": {}}') for name in workers]
+    beats = deployment.newest_heartbeats(workers).values()
     return {partition for beat in beats for partition in beat["partitions"]}
 
 

@@ -6,7 +6,6 @@ with the roles in memory.
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections import Counter
@@ -87,9 +86,8 @@ def has_read_all(deployment: Deployment, role: str, since_s: float) -> bool:
 
 def newest_heartbeat(deployment: Deployment, role: str) -> dict[str, Any]:
     """Of a worker: those among the mutated messages have other keys."""
-    key = f"{role}-0".encode()
-    found = [value for _, of, value, _ in deployment.read("heartbeats") if of == key]
-    return json.loads(found[-1] or b"{}") if found else {}
+    worker = f"{role}-0"
+    return deployment.newest_heartbeats([worker]).get(worker, {})
 
 
 def assert_accounted_for(role: str, found: dict[str, Any], sent: Sequence[Record]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -84,10 +83,8 @@ def times_set_aside(deployment: Deployment) -> int:
 
 def problem(deployment: Deployment) -> str | None:
     """What the newest heartbeat of detect reports."""
-    found = [
-        json.loads(v or b"") for _, k, v, _ in deployment.read("heartbeats") if k == b"detect-0"
-    ]
-    problem: str | None = found[-1]["problem"] if found else None
+    beat = deployment.newest_heartbeats(["detect-0"]).get("detect-0")
+    problem: str | None = None if beat is None else beat["problem"]
     return problem
 
 
