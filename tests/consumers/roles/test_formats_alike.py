@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -22,6 +23,9 @@ from consumers.roles.ingest import Ingest
 from consumers.sources.mapping.record_mapper import RecordMapper
 from driftline.configuration.sources import SourceSection
 from producers.contract.arrow_columns import ipc_stream
+from producers.registration.columns import Columns
+from producers.registration.rows_file import read_rows
+from producers.simulation.replay import Replay
 from tests.consumers.in_memory import (
     T0,
     Log,
@@ -74,6 +78,9 @@ IN_EVENT = FIELDS | {
     **{"envelope": "cloudevents", "id": "$.data.id", "time": "$.data.t"},
     **{"features": "$.data.in", "score": "$.data.p"},
 }
+
+
+IN_LOG = FIELDS | {"envelope": "kserve-v2", "features": "@.inputs", "score": "@.outputs.p"}
 
 
 def avro_schema(x: str) -> dict[str, Any]:
@@ -142,6 +149,16 @@ def as_json_schema(row: Row) -> Sent:
     return Sent(framed(9, as_json(row).value))
 
 
+def as_inference(row: Row) -> Sent:
+    """A request and its response in one record, as tensors of one row."""
+    given = (("x", "FP64", row.x), ("c", "BYTES", row.c))
+    inputs = [{"name": n, "shape": [1], "datatype": kind, "data": [v]} for n, kind, v in given]
+    outputs = [{"name": "p", "shape": [1, 1], "datatype": "FP64", "data": [row.p]}]
+    return Sent(
+        json.dumps({"id": row.id, "t": row.t, "inputs": inputs, "outputs": outputs}).encode()
+    )
+
+
 def registry(format_: str, x: str = "double") -> FakeRegistry:
     fake = FakeRegistry()
     if format_ == "protobuf":
@@ -206,9 +223,10 @@ def of_source(
         (FIELDS | {"format": "avro"}, as_avro("double")),
         (FIELDS | {"format": "protobuf"}, as_protobuf),
         (FIELDS | {"format": "json-schema"}, as_json_schema),
+        (IN_LOG, as_inference),
         (IN_EVENT | {"format": "json-schema"}, None),
     ],
-    ids=["json", "event", "binary-event", "avro", "protobuf", "json-schema", "event-json-schema"],
+    ids=["json", "event", "binary-event", "avro", "protobuf", "json-schema", "kserve", "both"],
 )
 def test_rows_of_every_format_are_counted_alike(source, send):
     def binary(row: Row) -> Sent:
@@ -216,6 +234,18 @@ def test_rows_of_every_format_are_counted_alike(source, send):
 
     fake = registry(source.get("format", ""))
     assert of_source(source, fake, send or binary, rows()) == of_contract(rows())
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_rows_of_a_file_that_is_replayed_are_counted_alike(suffix, tmp_path):
+    path, table = tmp_path / f"rows{suffix}", pd.DataFrame(list(rows()))
+    table["t"] = pd.to_datetime(table["t"], unit="ms", utc=True)
+    table.to_csv(path, index=False) if suffix == ".csv" else table.to_parquet(path)
+    columns = Columns(time="t", score="p", id="id")
+    log = new_log()
+    for event in Replay("m", "1", read_rows(path, columns, profile().schema)).events():
+        log.append(Message(event.topic, event.key, event.value, 0, event.headers))
+    assert counted(log) == of_contract(rows())
 
 
 def test_rows_in_arrow_are_counted_alike():
