@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from api.answers import Health, LabelCounts, RecordCounts, Worker
+from api.answers import Collecting, Health, LabelCounts, RecordCounts, Worker
 from api.answers.health import WorkerState
 from consumers.messages.times import milliseconds, utc_datetime
 from driftline.settings import Settings
@@ -48,6 +48,10 @@ class WorkerHeartbeat:
         return self.document.get("partitions") or {}
 
     @property
+    def collecting(self) -> Sequence[Mapping[str, Any]]:
+        return self.document.get("collecting") or ()
+
+    @property
     def problem(self) -> str | None:
         return self.document.get("problem")
 
@@ -68,8 +72,10 @@ class WorkerHeartbeat:
 
 
 def required_roles(settings: Settings) -> tuple[str, ...]:
-    """``ingest`` is one if there are ``[[sources]]``."""
-    return ("ingest", *REQUIRED_ROLES) if settings.sources else REQUIRED_ROLES
+    """``ingest`` is one if there are ``[[sources]]``, ``retrain`` if one of them collects."""
+    ingest = ("ingest",) if settings.sources else ()
+    collects = any(source.collect is not None for source in settings.sources)
+    return (*ingest, *REQUIRED_ROLES, *(("retrain",) if collects else ()))
 
 
 def assess(
@@ -95,6 +101,7 @@ def assess(
         predictions=sources["predictions"],
         labels=sources["labels"],
         joins=joins,
+        collecting=[Collecting(**one) for at in heartbeats for one in at.collecting],
         warnings=[*_lost(sources), *_warnings(joins)],
     )
 

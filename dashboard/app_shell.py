@@ -13,7 +13,7 @@ from streamlit.navigation.page import StreamlitPage
 from api.answers import Model
 from dashboard import url_state
 from dashboard.api_address import resolve_api_address
-from dashboard.auto_refresh import INTERVAL_S
+from dashboard.auto_refresh import INTERVAL_S, auto_refresh, fetch
 from dashboard.client import ApiProblem, Client, connect
 from dashboard.context import PageContext
 from dashboard.formats import model_version
@@ -84,8 +84,19 @@ def _run_page(
         st.set_page_config(f"{title} · {context.model.model} · Driftline")
         show(context)
     else:
-        st.info(NO_MODELS)
+        _show_no_models(client)
     _rerun_when_models_change(client, shown=models)
+
+
+def _show_no_models(client: Client) -> None:
+    def part() -> None:
+        health = fetch("health", client.health)
+        if health is not None and health.collecting:
+            overview.show_collecting(health)
+        else:
+            st.info(NO_MODELS)
+
+    auto_refresh(part)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

@@ -104,6 +104,15 @@ def health_problems(health: Health) -> list[str]:
     return missing + [_role_problem(role) for role in health.roles if role.status in _UNHEALTHY]
 
 
+def collecting(health: Health) -> list[str]:
+    """How far the references are that are built from the next rows, in Markdown."""
+    return [
+        f"**{escape(one.model)} · version {escape(one.version)} is collecting its reference:**"
+        f" {escape(one.progress)}."
+        for one in health.collecting
+    ]
+
+
 def _role_problem(role: Worker) -> str:
     name = escape(f"{role.role}-{role.slot}")
     if role.status == "silent":

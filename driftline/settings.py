@@ -35,7 +35,7 @@ from driftline.configuration.sections import (
     TrafficSection,
     WindowsSection,
 )
-from driftline.configuration.sources import WITH_REGISTRY, SourceSection
+from driftline.configuration.sources import WITH_REGISTRY, SourceSection, require_one_amount
 from driftline.configuration.toml_file import read_values
 from driftline.errors import InvalidSettings
 from monitor.counts.segmentation import Segments
@@ -89,6 +89,7 @@ class Settings(BaseSettings):
                     f"the source {source.topic!r} is {source.format}: expected the address of its"
                     " Schema Registry in schema_registry.url"
                 )
+        require_one_amount(self.sources)
         return self
 
     @classmethod

@@ -11,7 +11,7 @@ from api.answers.drift import (
 )
 from api.answers.features import DataQuality, Distribution, Feature, UnseenCategories
 from api.answers.fields import Answer, Page, Window
-from api.answers.health import Health, LabelCounts, RecordCounts, Worker
+from api.answers.health import Collecting, Health, LabelCounts, RecordCounts, Worker
 from api.answers.incidents import Incident, IncidentHistory
 from api.answers.models import Model
 from api.answers.performance import Baseline, HistoryItem, LatestMetrics, Metric
@@ -22,6 +22,7 @@ from api.answers.windows import WindowItem
 __all__ = [
     "Answer",
     "Baseline",
+    "Collecting",
     "ConceptDrift",
     "ConceptPart",
     "DataDrift",

@@ -87,6 +87,26 @@ class LabelCounts(Answer):
     )
 
 
+class Collecting(Answer):
+    """A version that is `collecting`: its reference is built from its next rows."""
+
+    model: str
+    version: str
+    rows: int = Field(description="Rows of the reference that have come.")
+    needed: int | None = Field(description="Rows that are needed; null if the end is a time.")
+    start: datetime | None = Field(description="Event time of the first row.")
+    end: datetime | None = Field(
+        description="End of the reference, event time; null until it is known."
+    )
+    labels: int | None = Field(
+        description="Rows whose label has come; null if no labels are expected."
+    )
+    refused: int = Field(
+        description="Records that could not be mapped, and rows that violate the contract."
+    )
+    progress: str = Field(description="How far it is, as a sentence.")
+
+
 class Health(Answer):
     """Health of all workers, and counts of all records."""
 
@@ -101,6 +121,11 @@ class Health(Answer):
     predictions: RecordCounts
     labels: RecordCounts
     joins: LabelCounts
+    collecting: list[Collecting] = Field(
+        default_factory=list,
+        description="Versions whose reference is built from their next rows"
+        " (`attach --next`). They are registered when these are there.",
+    )
     warnings: list[str] = Field(
         default_factory=list,
         description="What is probably not meant, with the setting to change. They do not change"

@@ -184,7 +184,7 @@ def _ingest(format_: str) -> Ingest:
     mapper = RecordMapper(
         [SourceSection.model_validate(MAPPING | {"format": format_})], fake.client()
     )
-    return Ingest({FOREIGN.topic: mapper}, log.partitions, positions_of(log))
+    return Ingest(lambda _: mapper, log.partitions, positions_of(log))
 
 
 def _counted(reference: Profile, records: Sequence[Record]) -> tuple[float, Sequence[Message]]:

@@ -16,6 +16,18 @@ class BaselineMetric(TypedDict):
     resolution: float | None
 
 
+class Collecting(TypedDict):
+    model: str
+    version: str
+    rows: int
+    needed: int | None
+    start: str | None
+    end: str | None
+    labels: int | None
+    refused: int
+    progress: str
+
+
 class ConceptPart(TypedDict):
     prediction: Feature | None
     errors: Feature | None

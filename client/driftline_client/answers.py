@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 
 from driftline_client.answer_parts import (
     BaselineMetric,
+    Collecting,
     ConceptPart,
     Feature,
     FeatureKind,
@@ -55,6 +56,7 @@ class Health(TypedDict):
     predictions: RecordCounts
     labels: RecordCounts
     joins: LabelCounts
+    collecting: list[Collecting]
     warnings: list[str]
 
 

@@ -9,15 +9,6 @@ from typing import Any
 
 from consumers.attach.inspection import MappingTrial, span_line
 from consumers.attach.proposal import Choices, Table, labels_table, possible_ids, predictions_table
-from consumers.attach.stream_reference import (
-    ID,
-    LABEL,
-    LABEL_TIME,
-    PREDICTION,
-    SCORE,
-    TIME,
-    StreamReference,
-)
 from consumers.attach.toml_text import sources_toml
 from consumers.attach.topic_sample import TopicSample, sample_of
 from consumers.kafka.topic_reader import TopicReader
@@ -26,11 +17,23 @@ from consumers.sources.mapping.mapping import MappedRow
 from consumers.sources.mapping.record_mapper import RecordMapper
 from consumers.sources.mapping.scope import Unmappable
 from consumers.sources.schemas.registry import registry_of
-from driftline.configuration.sources import SourceSection
+from consumers.sources.stream_reference import (
+    ID,
+    LABEL,
+    LABEL_TIME,
+    PREDICTION,
+    SCORE,
+    TIME,
+    StreamReference,
+)
+from driftline.clock import wall_clock_ms
+from driftline.configuration.sources import SourceSection, checked_amount
 from driftline.errors import BadInput
 from driftline.settings import Settings
+from monitor.plan import InvalidPlan, duration_ms, duration_text
 from producers.contract.records import END_MS, Undecodable
 from producers.contract.times import parse_time_ms
+from producers.kafka.profile_table import registered_versions
 
 FIELDS = (
     *("id", "time", "score", "prediction", "features", "rows"),
@@ -76,6 +79,29 @@ class Proposal:
         newest_ms = max(row.time_ms for row in reference.predictions.values())
         since = rfc3339(min(self.until_ms, newest_ms + 1))
         return sources_toml(*({**table, "since": since} for table in self.tables))
+
+    def collecting_toml(self, settings: Settings, collect: int | str) -> str:
+        """The tables, with rows that are to be collected: those that follow the newest one."""
+        since = {"since": rfc3339(self.from_ms or self._after_newest_ms(settings))}
+        predictions, *labels = self.tables
+        return sources_toml(
+            {**predictions, "collect": collect, **since}, *({**one, **since} for one in labels)
+        )
+
+    def needed_ms(self, settings: Settings, collect: str) -> dict[str, int]:
+        """How long each topic has to keep its records for a reference of this time."""
+        time = settings.plan(self.model).time
+        wait_ms = time.label_wait_ms or time.label_horizon_ms
+        need_ms = duration_ms(collect) + (wait_ms if len(self.tables) > 1 else 0)
+        return {sample.topic: need_ms for sample in self.samples}
+
+    def _after_newest_ms(self, settings: Settings) -> int:
+        """A time in the future is an error of its row."""
+        registry = registry_of(settings.schema_registry)
+        mapper = RecordMapper([SourceSection(**self.tables[0])], registry)
+        times = [row.time_ms for row in MappingTrial(mapper, self.samples[0].records).rows]
+        now_ms = wall_clock_ms()
+        return max((ms for ms in times if ms <= now_ms), default=now_ms) + 1
 
 
 def _all_rows(settings: Settings, source: SourceSection) -> Iterator[MappedRow]:
@@ -126,6 +152,38 @@ def _named(paths: Sequence[str]) -> dict[str, str]:
             raise BadInput(f"--path {text!r}: expected FIELD=PATH, with one of {known}")
         found[name] = path
     return found
+
+
+def amount_of(text: str) -> int | str:
+    """Of ``--next``: a number of rows, or a time. Raises ``BadInput``."""
+    try:
+        return checked_amount(int(text) if text.isdecimal() else text)
+    except InvalidPlan as error:
+        raise BadInput(f"--next: {error}; or a number of rows, such as 5000") from None
+
+
+def require_uncollected(settings: Settings, model: str, version: str) -> None:
+    """Raises ``BadInput`` if a version cannot be collected."""
+    name, other = f"{model}/{version}", "choose another --version"
+    for source in settings.sources:
+        if source.version_key == (model, version):
+            raise BadInput(f"{name} comes from {source.topic} in [[sources]] already: {other}")
+    if (model, version) in registered_versions(settings):
+        raise BadInput(f"{name} is registered already, and a reference never changes: {other}")
+
+
+def waiting_line(settings: Settings, proposal: Proposal, collect: int | str) -> str:
+    """When the version will be registered, for people."""
+    rows = f"the next {collect:,} rows" if isinstance(collect, int) else f"rows of {collect}"
+    time = settings.plan(proposal.model).time
+    key, wait_ms = "label_wait", time.label_wait_ms
+    if wait_ms is None:
+        key, wait_ms = "label_horizon", time.label_horizon_ms
+    labels = f", with their labels or {duration_text(wait_ms)} later (time.{key})"
+    return (
+        f"{proposal.model}/{proposal.version} is registered as soon as {rows} are there"
+        f"{labels if len(proposal.tables) > 1 else ''}: driftline models list shows how far it is"
+    )
 
 
 def register_options(columns: Sequence[str]) -> list[str]:

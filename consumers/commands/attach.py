@@ -5,7 +5,7 @@ Slow imports are inside the functions, so that ``--help`` is fast.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from driftline.terminal import printable
 
 if TYPE_CHECKING:
     from consumers.attach.attaching import Proposal
-    from consumers.attach.stream_reference import StreamReference
+    from consumers.sources.stream_reference import StreamReference
 
 SHOWN = 10  # rows
 records = click.option(
@@ -70,6 +70,13 @@ def inspect(settings: Settings, topic: str, records: int) -> None:
 @click.option("--positive", help="Of two labels that are texts: the one that is 1.")
 @click.option("--from", "start", help="First time of the reference; by default the oldest row.")
 @click.option("--until", "end", help="Time after the reference; by default after the newest row.")
+@click.option(
+    "--next",
+    "next_",
+    metavar="ROWS|TIME",
+    help="Instead of --until: build the reference from the next rows, so many (5000), or those of a"
+    " time (14d). They begin at --from, by default after the newest row.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @records
 @click.pass_context
@@ -78,15 +85,20 @@ def attach(context: click.Context, /, records: int, **given: Any) -> None:
 
     Looks at the newest records, proposes [[sources]], and shows ten rows as they would be read. If
     you agree, it reads the topics from --from until --until, registers these rows as the reference,
-    and adds the tables to driftline.toml. Rows after that are watched.
+    and adds the tables to driftline.toml. Rows after that are watched. With --next it only adds the
+    tables: driftline consume collects the rows, and registers the version when they are there.
     """
     from consumers.attach.attaching import proposed
 
     settings: Settings = context.obj
     file = Path(context.find_root().params.get("config") or FILE)
     _require_new(settings, given["topic"], given["labels"])
+    collect = _amount(settings, given)
     proposal = proposed(settings, records, given)
     _print(proposal.lines(settings, SHOWN))
+    if collect is not None:
+        _collect(settings, proposal, collect, file, ask=not given["yes"])
+        return
     if not given["yes"]:
         click.confirm(f"Write this to {file}, and read the reference?", abort=True)
     reference = proposal.reference(settings)
@@ -94,6 +106,34 @@ def attach(context: click.Context, /, records: int, **given: Any) -> None:
     _register(settings, proposal, reference, saved)
     _append(file, proposal.toml(reference))
     click.echo(f"added [[sources]] to {file}: run or restart driftline consume")
+
+
+def _amount(settings: Settings, given: Mapping[str, Any]) -> int | str | None:
+    """Of ``--next``. Raises ``BadInput`` if it cannot be done."""
+    from consumers.attach.attaching import amount_of, require_uncollected
+
+    if given["next_"] is None:
+        return None
+    if given["end"] is not None:
+        raise BadInput("--next and --until cannot be combined: each says where the reference ends")
+    require_uncollected(settings, given["model"], given["version"])
+    return amount_of(given["next_"])
+
+
+def _collect(
+    settings: Settings, proposal: Proposal, collect: int | str, file: Path, *, ask: bool
+) -> None:
+    from consumers.attach.attaching import waiting_line
+    from consumers.kafka.topic_configuration import retention_warnings
+
+    if isinstance(collect, str):
+        for warning in retention_warnings(settings, proposal.needed_ms(settings, collect)):
+            click.echo(f"warning: {warning}", err=True)
+    if ask:
+        click.confirm(f"Write this to {file}, and collect the reference?", abort=True)
+    _append(file, proposal.collecting_toml(settings, collect))
+    click.echo(f"added [[sources]] to {file}: run or restart driftline consume")
+    click.echo(waiting_line(settings, proposal, collect))
 
 
 def _register(
@@ -120,13 +160,19 @@ def _append(file: Path, text: str) -> None:
 
 
 def _require_new(settings: Settings, *topics: str | None) -> None:
-    known = {source.topic for source in settings.sources}
-    for topic in topics:
-        if topic in known:
+    known = {source.topic: source for source in settings.sources}
+    for topic in filter(None, topics):
+        if topic not in known:
+            continue
+        if known[topic].collect is not None:
             raise BadInput(
-                f"{topic} is in [[sources]] already: driftline inspect {topic} shows what becomes"
-                " of its records"
+                f"{topic} is in [[sources]] already, with collect: driftline models list shows how"
+                " far that is; to begin afresh, delete its tables from the configuration first"
             )
+        raise BadInput(
+            f"{topic} is in [[sources]] already: driftline inspect {topic} shows what becomes"
+            " of its records"
+        )
 
 
 def _print(lines: Iterable[str]) -> None:

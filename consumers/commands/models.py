@@ -39,12 +39,12 @@ def models() -> None:
 @click.pass_obj
 def list_versions(settings: Settings, model: str | None, as_json: bool) -> None:
     """Show all versions, with who changed their state, when and why."""
-    states = _states(settings)
-    keys = _of_model(sorted(states), model)
+    states, collecting = _states(settings), _collecting(settings)
+    keys = _of_model(sorted({**states, **collecting}), model)
     if as_json:
-        echo_json([_document(key, states[key]) for key in keys])
+        echo_json([_document(key, states.get(key), collecting.get(key)) for key in keys])
     else:
-        _print_table([_row(key, states[key]) for key in keys])
+        _print_table([_row(key, states.get(key), collecting.get(key)) for key in keys])
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
@@ -65,11 +65,12 @@ def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
 def show(settings: Settings, model: str, version: str, as_json: bool) -> None:
     """Show the state of one version."""
     key = (model, version)
-    found = _known(_states(settings), key)[key]
+    progress = _collecting(settings).get(key)
+    found = _known(_states(settings), key)[key] if progress is None else None
     if as_json:
-        echo_json(_document(key, found))
+        echo_json(_document(key, found, progress))
         return
-    for name, cell in zip(HEADER, _row(key, found), strict=True):
+    for name, cell in zip(HEADER, _row(key, found, progress), strict=True):
         echo(f"{name.lower():8} {cell}")
 
 
@@ -83,10 +84,12 @@ def _of_model(keys: Sequence[Key], model: str | None) -> Sequence[Key]:
     return found
 
 
-def _document(key: Key, found: VersionMessage | None) -> dict[str, str | None]:
-    """For scripts; null where there is nothing yet."""
-    cells = (None,) * 3 if found is None else (found.since, found.by, found.why)
-    state = "registered" if found is None else found.state
+def _document(
+    key: Key, found: VersionMessage | None, progress: str | None
+) -> dict[str, str | None]:
+    """For scripts; null where there is nothing yet. ``progress``: of one that is collecting."""
+    cells = (None, None, progress) if found is None else (found.since, found.by, found.why)
+    state = ("collecting" if progress else "registered") if found is None else found.state
     return dict(zip(map(str.lower, HEADER), (*key, state, *cells), strict=True))
 
 
@@ -100,6 +103,13 @@ def _states(settings: Settings) -> Mapping[Key, VersionMessage | None]:
         return {**dict.fromkeys(profiles.versions()), **versions.all()}
 
 
+def _collecting(settings: Settings) -> Mapping[Key, str]:
+    """The versions of ``[[sources]]`` that are collected, and how far each is."""
+    from consumers.kafka.collecting_versions import collecting_progress
+
+    return collecting_progress(settings)
+
+
 def _known(
     states: Mapping[Key, VersionMessage | None], key: Key
 ) -> Mapping[Key, VersionMessage | None]:
@@ -110,9 +120,11 @@ def _known(
     return states
 
 
-def _row(key: Key, found: VersionMessage | None) -> tuple[str, ...]:
+def _row(key: Key, found: VersionMessage | None, progress: str | None) -> tuple[str, ...]:
     from driftline.terminal import printable
 
+    if progress is not None:
+        return (*key, "collecting", "-", "-", printable(progress))
     if found is None:
         return (*key, "registered", "-", "-", "no row yet")
     return (*key, *map(printable, (found.state, found.since, found.by, found.why)))
@@ -161,6 +173,8 @@ def _request(settings: Settings, key: Key, action: str, by: str, why: str) -> No
     from producers.contract.life_requests import LifeRequestMessage
     from producers.kafka.life_requests import send_request
 
+    if key in _collecting(settings):
+        raise BadInput(_collecting_refusal(key, action))
     before = _known(_states(settings), key)[key]
     state = None if before is None else before.state
     if not fits(state, LifeAction(action)):
@@ -177,6 +191,13 @@ def _request(settings: Settings, key: Key, action: str, by: str, why: str) -> No
         )
     else:
         echo(f"{'/'.join(key)} is {after.state} since {after.since}")
+
+
+def _collecting_refusal(key: Key, action: str) -> str:
+    return (
+        f"{'/'.join(key)} is collecting: {action} does not apply; to give it up, delete its"
+        " [[sources]] from the configuration, and restart driftline consume"
+    )
 
 
 def _refusal(key: Key, state: str, action: str) -> str:

@@ -43,6 +43,7 @@ class Assignment:
         self.recover: Positions | None = None  # where the group has no offset
         self._owned: set[TopicPartition] = set()
         self._rebalance = _Rebalance()
+        self._held: frozenset[str] = frozenset()  # topics that are not to be read now
         self.closing = False
 
     def subscribe(self, consumer: Consumer, topics: list[str]) -> None:
@@ -75,7 +76,17 @@ class Assignment:
         self._consumer.pause(self._all())
 
     def resume_all(self) -> None:
-        self._consumer.resume(self._all())
+        """All but those of topics that are held."""
+        self._consumer.resume(self._all(lambda topic: topic not in self._held))
+
+    def hold(self, topics: frozenset[str]) -> None:
+        """From now on do not read these topics, by their short names, and read the others."""
+        released, added = self._held - topics, topics - self._held
+        self._held = topics
+        if added:
+            self._consumer.pause(self._all(lambda topic: topic in added))
+        if released:
+            self._consumer.resume(self._all(lambda topic: topic in released))
 
     def rewind(self) -> dict[TopicPartition, CommittedOffset]:
         """Pause all partitions and seek to their committed offsets."""
@@ -85,8 +96,10 @@ class Assignment:
             self._consumer.seek(self._conversion.to_kafka(partition, at.next_offset))
         return committed
 
-    def _all(self) -> list[KafkaPartition]:
-        return [self._conversion.to_kafka(partition) for partition in self._owned]
+    def _all(self, is_meant: Callable[[str], bool] = lambda _: True) -> list[KafkaPartition]:
+        """The owned partitions of the topics that are meant."""
+        meant = [partition for partition in self._owned if is_meant(partition.topic)]
+        return [self._conversion.to_kafka(partition) for partition in meant]
 
     # -- callbacks, called inside poll ---------------------------------------------------------
 

@@ -135,6 +135,11 @@ class Client:
             member.take_group_metadata()
             member.assignment.resume_all()
 
+    def hold(self, topics: frozenset[str]) -> None:
+        """Do not read these topics until the next call."""
+        for member in self._members:
+            member.assignment.hold(topics)
+
     def idle_partitions(self, seconds: float) -> dict[TopicPartition, int]:
         """Partitions without new records for ``seconds``, with their end offset.
 

@@ -114,6 +114,23 @@ def existing_topics(settings: Settings) -> frozenset[str]:
     return frozenset(metadata(admin, settings).topics)
 
 
+def retention_warnings(settings: Settings, needed_ms: Mapping[str, int]) -> list[str]:
+    """Of topics of others, by their names, that keep their records for a shorter time.
+
+    None if their configuration may not be read.
+    """
+    wanted = [Topic(name, 0, {RETENTION: str(ms)}) for name, ms in needed_ms.items()]
+    try:
+        current = _current(settings, wanted)
+    except (KafkaException, MissingRight):
+        return []
+    return [
+        _warning(settings, topic, current[topic.name], misfits)
+        for topic in wanted
+        if (misfits := _misfits(topic.config, current[topic.name]))
+    ]
+
+
 def _current(settings: Settings, wanted: Sequence[Topic]) -> Mapping[str, Config]:
     """The configuration of each topic, by its name.
 

@@ -26,6 +26,7 @@ from producers.kafka.rights import GROUP, READ, TOPIC, Right, refusal
 TIMEOUT_S = 10.0
 STALLED_S = 60.0  # without a record and without an end
 CHUNK = 1_000  # records
+ARRIVED_S = 0.05  # for records that have come, but are not here yet
 
 
 class Unreadable(Trouble):
@@ -43,6 +44,7 @@ class TopicReader:
         self._conversion = Conversion(settings)
         self._consumer = Consumer(groupless_reader_config(settings))
         self._partitions = self._find_partitions()
+        self._unread = set(self._partitions)
         starts = dict.fromkeys(self._partitions, OFFSET_BEGINNING)
         if last is not None:
             share = -(-last // len(self._partitions))
@@ -78,6 +80,21 @@ class TopicReader:
             for message in self._consumer.consume(CHUNK, timeout=0.5):
                 if not self._is_end(message) and message.error() is None:
                     yield self._conversion.record(message)
+
+    def arrived(self) -> list[Record]:
+        """Some of the records that are there, without waiting for more. Empty at the end."""
+        found = []
+        for message in self._consumer.consume(CHUNK, timeout=ARRIVED_S):
+            if self._is_end(message):
+                self._unread.discard(int(message.partition() or 0))
+            elif message.error() is None:
+                found.append(self._conversion.record(message))
+        return found
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether ``arrived`` has been at the end of each partition."""
+        return not self._unread
 
     def end_offsets(self) -> dict[TopicPartition, int]:
         """The present end of each partition: the offset after its last committed record."""

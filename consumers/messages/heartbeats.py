@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
@@ -25,6 +25,20 @@ class PartitionStatus(Struct, frozen=True, kw_only=True):
     end: int | None = None  # behind the newest record; null while it is unknown
 
 
+class CollectingVersion(Struct, frozen=True, kw_only=True):
+    """A version whose reference is built from the next rows, and how far that is."""
+
+    model: str
+    version: str
+    rows: Count
+    needed: Count | None = None  # null if the end is a time
+    start: str | None = None  # time of the first row
+    end: str | None = None  # of the reference; null until it is known
+    labels: Count | None = None  # of these rows; null if none are expected
+    refused: Count = 0
+    progress: str  # a sentence
+
+
 class HeartbeatMessage(Struct, frozen=True, kw_only=True):
     schema: Literal[1]
     role: str
@@ -34,6 +48,7 @@ class HeartbeatMessage(Struct, frozen=True, kw_only=True):
     partitions: Mapping[str, PartitionStatus] = {}  # by ``topic/partition``
     problem: str | None = None
     plan: str | None = None  # hash of the settings by which models are judged
+    collecting: Sequence[CollectingVersion] = ()
 
     def __post_init__(self) -> None:
         milliseconds(self.at)

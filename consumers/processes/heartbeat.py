@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as KafkaMessage
 
 from consumers.kafka.outage import ConnectionLines, Outage
-from consumers.messages.heartbeats import HeartbeatMessage, PartitionStatus
+from consumers.messages.heartbeats import CollectingVersion, HeartbeatMessage, PartitionStatus
 from consumers.messages.reading import SCHEMA
 from consumers.messages.records import TopicPartition
 from consumers.messages.times import optional_rfc3339, rfc3339
@@ -63,6 +63,7 @@ class Heartbeat:
         LIBRDKAFKA.addFilter(self._lines)
         self.kafka = Outage(f"Kafka at {settings.kafka.bootstrap_servers}")
         self.watch: Callable[[], str | None] = lambda: None  # what is wrong outside of the role
+        self.collecting: Callable[[], Sequence[CollectingVersion]] = tuple
         self._next_s = 0.0
         self._unconfirmed_s: float | None = None  # since when
         self._refused = False  # by Kafka, which was logged
@@ -107,6 +108,7 @@ class Heartbeat:
             partitions=self._partitions,
             problem=without_secrets(told) or None,
             plan=self._plan,
+            collecting=self.collecting(),
         )
         key, value = f"{self._role}-{self._slot}".encode(), msgspec.json.encode(message)
         if self._unconfirmed_s is None:

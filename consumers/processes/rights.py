@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from consumers.kafka.consumer_groups import groups_of
 from consumers.kafka.topics import topics
+from consumers.processes.collecting import collecting_keys, tables_of_version
 from driftline.settings import Settings
 from producers.kafka.rights import DESCRIBE_CONFIGS, GROUP, READ, TOPIC, WRITE, Right
 
@@ -34,7 +35,16 @@ def rights_of(settings: Settings, role: str, reads: Sequence[str]) -> list[Right
         *(Right(READ, TOPIC, settings.topic(name)) for name in read),
         *(Right(WRITE, TOPIC, settings.topic(name)) for name in written),
         *(Right(READ, GROUP, settings.topic(group)) for group in groups_of(role, reads)),
+        *(_of_collecting(settings) if role == "retrain" else ()),
     ]
+
+
+def _of_collecting(settings: Settings) -> list[Right]:
+    """To read the topics of versions that are collected, and to register them."""
+    keys = collecting_keys(settings)
+    tables = [one for key in keys for one in tables_of_version(settings.sources, key)]
+    reads = dict.fromkeys(Right(READ, TOPIC, table.topic) for table in tables)
+    return [*reads, *((Right(WRITE, TOPIC, settings.topic("profiles")),) if keys else ())]
 
 
 def all_rights(settings: Settings, reads: Mapping[str, Sequence[str]]) -> list[Right]:

@@ -15,6 +15,7 @@ from consumers.kafka.client import Client
 from consumers.kafka.topic_configuration import TopicWatch, existing_topics
 from consumers.kafka.version_table import VersionTable
 from consumers.messages.records import TopicPartition
+from consumers.processes.collecting import collector_of
 from consumers.processes.heartbeat import Heartbeat
 from consumers.processes.long_work import LongWork
 from consumers.processes.loop import run_role, run_sink
@@ -29,7 +30,7 @@ from consumers.roles.join import Join
 from consumers.roles.retrain import Retrain
 from consumers.roles.role import Role, SinkRole
 from consumers.roles.source_position import Positions
-from consumers.sources.mapping.record_mapper import mappers_by_topic
+from consumers.sources.mapping.waiting_sources import WaitingSources
 from driftline import fault_points
 from driftline.settings import Settings
 from monitor.plan import Plan, duration_ms
@@ -117,6 +118,9 @@ def _run_transactional(worker: _Worker, heartbeat: Heartbeat, stopped: Callable[
         run = LongWork(client, lambda: heartbeat.send_if_due(role, progressed=False))
         role = _role(name, settings, client, profiles, run)
         ending.callback(_release, role, heartbeat)
+        if isinstance(role, Retrain):
+            ending.callback(role.collector.close)
+            heartbeat.collecting = role.collector.status
         heartbeat.watch()
         log.info("%s-%d is reading", name, slot)
         idle_ms = settings.plan().time.idle_after_ms
@@ -179,9 +183,7 @@ def _role(
 ) -> Role:
     plan_of = _plans(settings)
     if name == INGEST:
-        mappers = mappers_by_topic(settings)
-        by_name = {settings.short_topic(topic): mapper for topic, mapper in mappers.items()}
-        return Ingest(by_name, client.partitions, _positions(client), redacts=bool(settings.redact))
+        return _ingest(settings, client, profiles)
     if name == "aggregate":
         positions = _positions(client)
         versions = VersionTable(settings)
@@ -189,13 +191,25 @@ def _role(
         own = (positions, versions, settings.redact)
         return Aggregate(profiles, plan_of, client.partitions, *own)
     if name == "retrain":
-        return Retrain()
+        return Retrain(collector_of(settings, profiles, run))
     directory = _directory(settings, client, name)
     if name == "join":
         return Join(profiles, plan_of, client.partitions, directory, client.first_offset)
     made = (profiles, plan_of, client.partitions, client.read_all, directory)
     hashed, segments_of = settings.plan_hash(), lru_cache(maxsize=10_000)(settings.segments)
     return Detect(*made, client.first_offset, run, hashed, segments_of)
+
+
+def _ingest(settings: Settings, client: Client, profiles: ProfileTable) -> Ingest:
+    sources = WaitingSources(settings, profiles)
+
+    def waiting() -> frozenset[str]:
+        topics = sources.topics()
+        client.hold(topics)
+        return topics
+
+    own = (client.partitions, _positions(client))
+    return Ingest(sources.mapper, *own, redacts=bool(settings.redact), waiting=waiting)
 
 
 def _positions(client: Client) -> Positions:

@@ -7,7 +7,7 @@ no files. Offsets and counts of a partition are on ``positions``, in the transac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from consumers.dead_letters.dead_letter import dead_letter_message
 from consumers.dead_letters.redaction import without_value
@@ -33,26 +33,29 @@ _REFUSED = (Undecodable, Unmappable)
 
 
 class Ingest:
-    """``mappers`` maps the records of each topic, by its short name.
+    """``mapper_of`` a topic, by its short name, maps its records.
 
+    ``waiting`` sees to it that topics wait for the reference of a version, and returns them.
     ``redacts``: dead letters have no value, because a feature that is redacted may be in it.
     """
 
     def __init__(
         self,
-        mappers: Mapping[str, RecordMapper],
+        mapper_of: Callable[[str], RecordMapper],
         partitions: Callable[[str], int],
         positions: Positions,
         *,
         redacts: bool = False,
+        waiting: Callable[[], Collection[str]] = frozenset,
     ) -> None:
-        self._redacts = redacts
-        self._mappers, self._partitions = mappers, partitions
+        self._redacts, self._waiting = redacts, waiting
+        self._mapper_of, self._partitions = mapper_of, partitions
         self._positions = OwnedPositions(positions)
 
     def on_partitions_assigned(
         self, committed: Mapping[TopicPartition, CommittedOffset]
     ) -> Mapping[TopicPartition, int]:
+        self._waiting()
         self._positions.assign(committed)
         return {}
 
@@ -69,15 +72,18 @@ class Ingest:
         return None
 
     def status(self) -> Mapping[str, Mapping[str, object]]:
+        """A topic that waits has no offset: what it holds is no lag."""
+        waiting = self._waiting()
         return {
             partition.name: {
-                "offset": position.next_offset,
+                "offset": None if partition.topic in waiting else position.next_offset,
                 "counts": {**position.counts, "dead": dict(position.dead)},
             }
             for partition, position in self._positions.items()
         }
 
     def handle(self, batch: Batch) -> Output | None:
+        self._waiting()
         if not batch.blocks:
             return None
         messages = list[Message]()
@@ -116,7 +122,7 @@ class Ingest:
         return dead_letter_message(kept, reason, error, hidden=hidden)
 
     def _rows(self, block: RecordBlock, i: int, partition: PartitionBatch) -> Sequence[MappedRow]:
-        mapper = self._mappers[block.source.topic]
+        mapper = self._mapper_of(block.source.topic)
         rows = mapper.rows(block.values[i], lambda: block.record(i))
         partition.counts["filtered" if rows is None else "mapped"] += 1
         return rows or ()

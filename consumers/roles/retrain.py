@@ -1,7 +1,8 @@
 """The role ``retrain``: tells in its log when the decision about a model version changes.
 
 ``detect`` decides (``monitor.windows.retraining_watch``). A single process follows the decisions
-about all models, and keeps nothing. It does not train models.
+about all models, and keeps nothing. It does not train models. Because it is single, it also
+collects the references of versions that are to be registered from their next rows.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from consumers.messages.decisions import RetrainingDecision, decode_decision
 from consumers.messages.reading import MessageReader
 from consumers.messages.records import Batch, CommittedOffset, Output, Record, TopicPartition
+from consumers.roles.collector import Collector
 from consumers.roles.set_aside import skipped_problem
 from monitor.decisions.retraining import Outcome
 from monitor.identity import VersionKey
@@ -24,7 +26,8 @@ class Retrain:
 
     reads = ("retraining",)
 
-    def __init__(self) -> None:
+    def __init__(self, collector: Collector) -> None:
+        self.collector = collector
         self._next: dict[TopicPartition, int] = {}
         self._outcomes: dict[VersionKey, str] = {}
         self._reader = MessageReader({"retraining": decode_decision})
@@ -46,7 +49,8 @@ class Retrain:
         self._next.update(next_offsets)
 
     def problem(self) -> str | None:
-        return skipped_problem(self._reader, self._next)
+        skipped = skipped_problem(self._reader, self._next)
+        return "; ".join(filter(None, (skipped, *self.collector.problems()))) or None
 
     def status(self) -> Mapping[str, Mapping[str, object]]:
         return {
@@ -58,6 +62,7 @@ class Retrain:
         }
 
     def handle(self, batch: Batch) -> Output | None:
+        self.collector.step()
         if not batch.records:
             return None
         for record in batch.records:

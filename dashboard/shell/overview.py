@@ -78,7 +78,9 @@ def lines(overview: Overview) -> Iterator[str]:
     """For people: the worst version first, then the workers."""
     for version in sorted(overview.versions, key=lambda one: _ORDER.index(one.level)):
         yield from _version_lines(version)
-    if not overview.versions:
+    for one in overview.health.collecting:
+        yield f"{'':8}  {one.model}/{one.version} (collecting): {one.progress}"
+    if not (overview.versions or overview.health.collecting):
         yield "no model is registered"
     yield from _health_lines(overview.health)
 

@@ -15,6 +15,7 @@ from dashboard.context import PageContext
 from dashboard.status import (
     ModelState,
     ModelStatus,
+    collecting,
     freshness,
     health_problems,
     model_status,
@@ -83,6 +84,7 @@ def _show(context: PageContext, data: Data) -> None:
     _show_incidents(context, data.state.open_incidents)
     _show_performance(data)
     _show_models(context, data, status)
+    show_collecting(data.state.health)
     _show_health(data.state.health)
 
 
@@ -130,6 +132,11 @@ def _show_models(context: PageContext, data: Data, status: ModelStatus) -> None:
     if hidden:
         more = formats.quantity(hidden, "more model version")
         st.caption(f"{more}: choose one in the sidebar.")
+
+
+def show_collecting(health: Health) -> None:
+    for sentence in collecting(health):
+        st.info(sentence, icon=":material/hourglass_top:")
 
 
 def _show_health(health: Health) -> None:

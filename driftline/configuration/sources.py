@@ -11,9 +11,11 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from driftline.configuration.json_path import JsonPath
 from driftline.configuration.sections import Section
+from monitor.plan import InvalidPlan, duration_ms
 
 INFERENCE_LOGS = ("kserve-v2", "mlflow")  # envelopes that hold rows
 WITH_REGISTRY = ("avro", "protobuf")  # formats that cannot be read without their schemas
+MOST_COLLECTED = 1_000_000  # rows: they are in memory until the version is registered
 Constant = str | int | float | bool
 
 
@@ -66,6 +68,12 @@ class FieldSection(Section):
         return self
 
     @property
+    def constant(self) -> str | None:
+        """The value as text, if it is the same in each record."""
+        is_place = self.path is not None or self.header is not None or self.key
+        return None if is_place else str(self.value)
+
+    @property
     def place(self) -> str:
         """As an error names it."""
         if self.path is not None:
@@ -113,6 +121,13 @@ class SourceSection(Section):
         default=None,
         description="Rows of an earlier time are left out: RFC 3339. For a topic that is older than"
         " the reference.",
+    )
+    collect: int | str | None = Field(
+        default=None,
+        description="Of predictions whose version is not registered: build its reference from the"
+        " next rows, so many, or those of a time such as `14d`. Until it is registered, `ingest`"
+        " does not read the topic. `attach --next` writes it. `model` and `version` have"
+        " to be constants.",
     )
     id: FieldSpec | None = Field(
         default=None, description="Id of a row; by default its topic, partition, offset and row."
@@ -162,6 +177,11 @@ class SourceSection(Section):
             raise ValueError(f"{text!r} has no offset from UTC: expected RFC 3339")
         return text
 
+    @field_validator("collect")
+    @classmethod
+    def _collect(cls, given: int | str | None) -> int | str | None:
+        return given if given is None else checked_amount(given)
+
     @field_validator("features")
     @classmethod
     def _features(cls, given: Any) -> Any:
@@ -177,7 +197,37 @@ class SourceSection(Section):
             raise ValueError("expected features, for predictions, or a label")
         if self.label is not None and self.id is None:
             raise ValueError("expected an id: a label needs that of its prediction")
+        if self.collect is not None and self.version_key is None:
+            raise ValueError("collect expects features, and a model and a version by value")
         return self
+
+    @property
+    def version_key(self) -> tuple[str, str] | None:
+        """Model and version of the predictions, if all of them have the same."""
+        model, version = self.model.constant, self.version.constant
+        if self.features is None or model is None or version is None:
+            return None
+        return model, version
+
+
+def checked_amount(given: int | str) -> int | str:
+    """A number of rows, or a duration. Raises ``InvalidPlan``, which is a ``ValueError``."""
+    if isinstance(given, str):
+        if duration_ms(given) <= 0:
+            raise InvalidPlan(f"{given!r} is no time: write it like '14d'")
+    elif not 1 <= given <= MOST_COLLECTED:
+        raise InvalidPlan(f"{given:,} rows: expected 1 to {MOST_COLLECTED:,}")
+    return given
+
+
+def require_one_amount(sources: Iterable[SourceSection]) -> None:
+    """Raises ``ValueError`` if tables of one version differ in ``collect``."""
+    amounts: dict[tuple[str, str], int | str | None] = {}
+    for source in sources:
+        if (key := source.version_key) is None:
+            continue
+        if amounts.setdefault(key, source.collect) != source.collect:
+            raise ValueError(f"the sources of {'/'.join(key)} differ in collect: expected the same")
 
 
 def last_step(path: str) -> str:

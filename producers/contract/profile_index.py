@@ -40,6 +40,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     info: VersionInfo = VersionInfo()
     registered_ms: int | None = None  # of the first manifest, in those that replace it
     task: str = DEFAULT
+    reference_end_ms: int | None = None  # of a reference from a stream: later rows are watched
 
     @property
     def key(self) -> Key:

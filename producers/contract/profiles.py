@@ -44,6 +44,7 @@ def encode_profile(
     profile: Profile,
     info: VersionInfo | None = None,
     derived: Mapping[str, bytes] | None = None,
+    reference_end_ms: int | None = None,
 ) -> list[tuple[bytes, bytes]]:
     """Keys and values, the manifest last. The same profile gives the same bytes."""
     parts = list(_parts({**encode_blobs(profile), **(derived or {})}))
@@ -54,6 +55,7 @@ def encode_profile(
         parts=[PartEntry(name, len(value), sha256(value)) for name, value in parts],
         info=info or VersionInfo(),
         task=profile.schema.task.name,
+        reference_end_ms=reference_end_ms,
     )
     own = [(f"{profile.model}/{profile.version}/{name}".encode(), value) for name, value in parts]
     return [*own, manifest.message()]

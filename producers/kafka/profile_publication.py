@@ -46,9 +46,14 @@ class Publication(StrEnum):
 
 
 def publish_profile(
-    settings: Settings, profile: Profile, info: VersionInfo | None = None
+    settings: Settings,
+    profile: Profile,
+    info: VersionInfo | None = None,
+    reference_end_ms: int | None = None,
 ) -> Publication:
     """Publish a profile, or update the info of a version that is published with this content.
+
+    ``reference_end_ms``: of a reference from a topic of another service; see ``Manifest``.
 
     The check and the write are one step, because the transactional id fences off other publishers;
     one that is fenced off begins again. After the return, everybody who catches up finds what was
@@ -57,7 +62,7 @@ def publish_profile(
     """
     for pause_s in PAUSES_S:
         try:
-            return _publish(settings, profile, info or VersionInfo())
+            return _publish(settings, profile, info or VersionInfo(), reference_end_ms)
         except _FencedOff:
             time.sleep(pause_s * random.uniform(0.5, 1.5))  # so that two of them do not keep step
     raise DeliveryFailed(
@@ -70,7 +75,9 @@ class _FencedOff(Exception):
     """Another publisher has begun meanwhile."""
 
 
-def _publish(settings: Settings, profile: Profile, given: VersionInfo) -> Publication:
+def _publish(
+    settings: Settings, profile: Profile, given: VersionInfo, end_ms: int | None
+) -> Publication:
     topic = settings.topic(PROFILES)
     required = {
         "transactional.id": topic,
@@ -84,7 +91,7 @@ def _publish(settings: Settings, profile: Profile, given: VersionInfo) -> Public
         try:
             producer.init_transactions(INIT_TIMEOUT_S)
             table.catch_up()
-            publication, updated, messages = _due(table, plan, profile, given)
+            publication, updated, messages = _due(table, plan, profile, given, end_ms)
             if messages:
                 _write(producer, topic, messages)
         except KafkaException as error:
@@ -103,13 +110,13 @@ def _not_published(settings: Settings, error: KafkaException) -> Exception:
 
 
 def _due(
-    table: ProfileTable, plan: Plan, profile: Profile, given: VersionInfo
+    table: ProfileTable, plan: Plan, profile: Profile, given: VersionInfo, end_ms: int | None
 ) -> tuple[Publication, VersionInfo, Messages]:
     """What is to be done, the info after it, and the messages to write."""
     before = _info(table, profile)
     if before is None:
         updated = VersionInfo().updated(given)
-        messages = encode_profile(profile, updated, derived_blobs(plan, profile))
+        messages = encode_profile(profile, updated, derived_blobs(plan, profile), end_ms)
         return Publication.NEW, updated, messages
     manifest = table.manifest(profile.model, profile.version)
     if manifest.content != content_hash(profile):

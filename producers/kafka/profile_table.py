@@ -124,6 +124,10 @@ class ProfileTable:
         registered_ms = self.registered_ms(model, version)
         return replace(self._index.complete[model, version].manifest, registered_ms=registered_ms)
 
+    def reference_end_ms(self, model: str, version: str) -> int | None:
+        """From when on rows are watched, if the manifest says it. Raises ``KeyError``."""
+        return self._index.complete[model, version].manifest.reference_end_ms
+
     def registered_ms(self, model: str, version: str) -> int:
         """The broker's clock when the profile was published. Raises ``KeyError``."""
         first_ms = self._index.complete[model, version].manifest.registered_ms

@@ -13,11 +13,11 @@ import pytest
 from msgspec import Struct, UnsetType
 from pydantic import BaseModel
 
-from api.answers import Health, Incident, Retraining, WindowItem
+from api.answers import Collecting, Health, Incident, Retraining, WindowItem
 from api.answers.health import Worker
 from consumers.messages.alerts import AlertMessage, IncidentData
 from consumers.messages.decisions import RetrainingDecision
-from consumers.messages.heartbeats import HeartbeatMessage
+from consumers.messages.heartbeats import CollectingVersion, HeartbeatMessage
 from consumers.messages.windows import WindowMessage
 
 PAIRS = [
@@ -26,6 +26,7 @@ PAIRS = [
     (IncidentData, Incident),
     (RetrainingDecision, Retraining),
     (HeartbeatMessage, Worker),
+    (CollectingVersion, Collecting),
 ]
 RENAMED = {
     "IncidentData.incident": "id",
@@ -48,6 +49,7 @@ EXCEPTIONS = {
     "IncidentData.version_state": "in `transitions`; the state of a model is the newest",
     "RetrainingDecision.schema": "the OpenAPI document has a version of its own",
     "HeartbeatMessage.schema": "the OpenAPI document has a version of its own",
+    "HeartbeatMessage.collecting": "in `collecting` of the health of all workers",
 }
 
 

@@ -59,6 +59,29 @@ def test_ingest_is_missing_if_there_are_sources(reader, feed):
         assert client.get("/health").json()["missing"] == []
 
 
+COLLECTING = {
+    **{"model": "m", "version": "1", "rows": 7, "needed": 9, "start": "2013-04-01T00:00:00Z"},
+    **{"end": None, "labels": None, "refused": 0, "progress": "7 of 9 rows"},
+}
+
+
+def test_versions_that_are_collecting_are_listed_with_how_far_they_are(client, feed):
+    feed(*HEALTHY, heartbeat("retrain", collecting=[COLLECTING]))
+    answer = client.get("/health").json()
+    assert (answer["status"], answer["collecting"]) == ("ok", [COLLECTING])
+    feed(heartbeat("retrain", age_s=0, collecting=[]))
+    assert client.get("/health").json()["collecting"] == []
+
+
+def test_retrain_is_missing_if_it_has_to_collect(reader, feed):
+    of_version = {"model": {"value": "m"}, "features": "$.input"}
+    source = SourceSection(topic="scored", collect=5, **of_version)
+    app = create_app(reader, Settings(sources=[source]), clock_ms=lambda: NOW)
+    feed(*HEALTHY, heartbeat("ingest"))
+    with TestClient(app, "http://localhost") as client:
+        assert client.get("/health").json()["missing"] == ["retrain"]
+
+
 def test_worker_has_its_progress_lag_and_watermark(client, feed):
     partitions = {
         "predictions/0": partition(90, end=100, watermark="2013-05-02T00:00:00Z"),

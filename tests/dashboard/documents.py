@@ -144,6 +144,12 @@ def transition(incident: Json) -> Json:
     }
 
 
+COLLECTING: Json = {
+    **{"model": "new", "version": "1", "rows": 7, "needed": 9, "start": None, "end": None},
+    **{"labels": None, "refused": 0, "progress": "7 of 9 rows"},
+}
+
+
 def health(*roles: Json, **fields: Any) -> Json:
     records = {"received": 0, "counted": 0, "late": 0, "too_late": 0, "dead": {}}
     joined = ("labels", "matched", "waiting", "expired", "duplicates", "superseded")

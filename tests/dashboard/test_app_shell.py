@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import app_shell
 from dashboard.client import Client
-from tests.dashboard.documents import incident, model, window
+from tests.dashboard.documents import COLLECTING, health, incident, model, window
 from tests.dashboard.fake import ADDRESS, FakeApi, address, boxes, page_text
 
 APP = str(Path(app_shell.__file__).with_name("app.py"))
@@ -118,6 +118,14 @@ def test_page_without_models_names_the_commands_that_register_one(opened):
     assert boxes(app) == ["info"]
     assert "driftline train" in page_text(app)
     assert "driftline register" in page_text(app)
+
+
+def test_page_without_models_shows_a_version_that_is_collecting(opened):
+    api = FakeApi()
+    api.health = health(collecting=[COLLECTING])
+    app = opened(api)
+    assert "**new · version 1 is collecting its reference:** 7 of 9 rows." in page_text(app)
+    assert "driftline train" not in page_text(app)
 
 
 def test_unreachable_api_shows_its_address_and_the_command_that_starts_it(opened):

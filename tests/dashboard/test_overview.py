@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.dashboard.documents import feature, health, incident, model, role, window
+from tests.dashboard.documents import COLLECTING, feature, health, incident, model, role, window
 from tests.dashboard.fake import FakeApi, boxes, open_page, page_text
 
 
@@ -181,3 +181,10 @@ def test_health_is_requested_once_for_all_models():
     api = FakeApi(model("flight-delay"), model("credit"))
     open_page("overview", api)
     assert [path for path, _ in api.requests].count("/health") == 1
+
+
+def test_versions_that_are_collecting_are_shown_with_how_far_they_are():
+    api = api_with(window(1))
+    api.health = health(collecting=[COLLECTING])
+    text = page_text(open_page("overview", api))
+    assert "**new · version 1 is collecting its reference:** 7 of 9 rows." in text

@@ -219,11 +219,23 @@ class TestSources:
             ('since = "2026-11-01"', "'2026-11-01' has no offset from UTC: expected RFC 3339"),
             ('where = { type = ["a"] }', "'type' is not a path"),
             ('format = "xml"', "'sources.0.format'"),
+            ("collect = 0", "0 rows: expected 1 to 1,000,000"),
+            ("collect = 1000001", "1,000,001 rows: expected 1 to 1,000,000"),
+            ('collect = "soon"', "'soon' is not a duration"),
+            ('collect = "0d"', "'0d' is no time"),
+            ("collect = 5", "collect expects features, and a model and a version by value"),
         ],
     )
     def test_a_wrong_source_is_refused_with_its_key(self, write, more, expected):
         write(self.SCORED + more)
         assert expected in error_message()
+
+    def test_sources_of_one_version_collect_the_same(self, write):
+        table = '[[sources]]\ntopic = "t"\nmodel = {{ value = "m" }}\nfeatures = "$.f"\n{}\n'
+        write(table.format("collect = 5") + table.format('collect = "5d"'))
+        assert "the sources of m/1 differ in collect: expected the same" in error_message()
+        write(table.format("collect = 5") + table.format("collect = 5"))
+        assert [source.collect for source in load_settings().sources] == [5, 5]
 
     def test_a_source_needs_a_purpose(self, write):
         write('[[sources]]\ntopic = "t"\nmodel = "$.m"')

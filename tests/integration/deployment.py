@@ -221,7 +221,7 @@ class Deployment:
         newest: dict[str, tuple[int, dict[str, Any]]] = {}
         for _, _, value, _ in self.read("heartbeats"):
             for name, status in json.loads(value or b"")["partitions"].items():
-                offset = status.get("offset", 0)
+                offset = status.get("offset") or 0  # null while a topic waits
                 if "counts" in status and offset >= newest.get(name, (-1, {}))[0]:
                     newest[name] = (offset, status["counts"])
         return {name: counts for name, (_, counts) in newest.items()}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from consumers.sources.stream_reference import ID, LABEL, LABEL_TIME, SCORE, TIME
 from driftline.fault_points import TRANSACTION_POINTS
 from tests.integration.deployment import ROLES, Deployment, Sent
 from tests.integration.faulty_workers import FaultyWorkers
@@ -88,6 +91,57 @@ def test_a_topic_is_attached_without_a_change_of_the_service(kafka, prefix, tmp_
         subjects = {alert["subject"] for alert in deployment.alerts()}
         assert any("data/income" in subject for subject in subjects)
         assert deployment.total("predictions")["counted"] == 4 * 400
+
+
+def test_a_new_topic_is_collected_registered_and_watched(kafka, prefix, tmp_path):
+    """The next rows become the reference, the worker that collects is killed, nothing is lost."""
+    scored, outcomes = f"{prefix}-applications", f"{prefix}-results"
+    create(kafka, scored, outcomes)
+    settings = {
+        "DRIFTLINE_TIME__MAX_CLOCK_SKEW": "off",
+        "DRIFTLINE_TIME__IDLE_AFTER": "2s",  # the stranger writes to one partition of four
+    }
+    with Deployment(kafka, prefix, tmp_path, settings) as deployment:
+        produce(deployment, strangers(loans(7, 1, "2013-02-27"), scored, outcomes))
+        file = tmp_path / "driftline.toml"
+        names = ["--topic", scored, "--labels", outcomes, "--model", "bank"]
+        options = [*names, "--positive", "defaulted", "--next", "10d", "--yes"]
+        printed = deployment.cli("--config", str(empty(file)), "attach", *options)
+        assert "bank/1 is registered as soon as rows of 10d are there" in printed
+        added = tomllib.loads(file.read_text())["sources"]
+        assert [source.get("collect") for source in added] == ["10d", None]
+
+        settings["DRIFTLINE_SOURCES"] = json.dumps(added)
+        deployment.start("ingest", "retrain", *ROLES)
+        reference = strangers(loans(1, 10, "2013-03-01"), scored, outcomes)
+        bad = Sent(scored, 0, None, b"not JSON")
+        produce(deployment, [*reference[:3_000], bad])
+        seen = "1,500 rows; 1 were refused: not JSON"
+        deployment.until(lambda: seen in deployment.cli("models", "list"), seen)
+        deployment.kill("retrain-0")
+        assert deployment.total("predictions").get("received", 0) == 0
+        deployment.start("retrain")
+        live = strangers(loans(2, 4, "2013-03-11", shift=9_000.0), scored, outcomes)
+        produce(deployment, [*reference[3_000:], *live])
+
+        deployment.until(lambda: bool(deployment.alerts()), "an alert")
+        subjects = {alert["subject"] for alert in deployment.alerts()}
+        assert any("data/income" in subject for subject in subjects)
+        # As a file with the same rows would be registered.
+        saved = str(tmp_path / "state" / "references" / "bank-1.parquet")
+        columns = ["--time", TIME, "--id", ID, "--score", SCORE, "--label", LABEL]
+        again = ["--model", "bank", "--version", "1", "--label-time", LABEL_TIME, *columns]
+        assert "is already in" in deployment.cli("register", "--reference", saved, *again)
+        reference_rows = pq.read_metadata(saved).num_rows
+        assert reference_rows >= 4_000
+        assert deployment.total("predictions") == {
+            **dict.fromkeys(("received", "counted"), 5_600 - reference_rows),
+        }
+
+
+def empty(file: Path) -> Path:
+    file.write_text("")
+    return file
 
 
 def strangers(rows: pd.DataFrame, scored: str, outcomes: str) -> list[Sent]:

@@ -12,6 +12,7 @@ import msgspec
 from consumers.database.database import Database
 from consumers.messages.records import CommittedOffset, Message, Record, TopicPartition
 from consumers.roles.aggregate import Aggregate
+from consumers.roles.collector import Collector
 from consumers.roles.join import Join
 from consumers.roles.retrain import Retrain
 from consumers.roles.role import Role
@@ -49,7 +50,9 @@ def role_of(name: str, log: Log, directory: Path) -> Any:
         return Aggregate(*common, positions_of(log), VersionStates())
     if name == "join":
         return Join(*common, own, log.first_offset)
-    return detect(log, own) if name == "detect" else Retrain()
+    if name == "detect":
+        return detect(log, own)
+    return Retrain(Collector([], lambda _: True, lambda _: None))
 
 
 def send(log: Log, directory: Path, start: int, stop: int) -> None:

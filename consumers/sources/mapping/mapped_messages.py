@@ -105,10 +105,13 @@ def _label(row: MappedLabel) -> Mapping[str, Any]:
     return {"id": row.id, "time": row.time_ms, "model": row.model, "label": row.label}
 
 
+def json_of(row: MappedRow) -> bytes:
+    return _encode(_prediction(row) if isinstance(row, MappedPrediction) else _label(row))
+
+
 def json_bytes(row: MappedRow) -> int:
     """The size of a row as JSON."""
-    document = _prediction(row) if isinstance(row, MappedPrediction) else _label(row)
-    return len(_encode(document))
+    return len(json_of(row))
 
 
 # -- Arrow -------------------------------------------------------------------------------------

@@ -16,9 +16,9 @@ from consumers.attach.proposal import (
     possible_ids,
     predictions_table,
 )
-from consumers.attach.stream_reference import LABEL, StreamReference
 from consumers.attach.toml_text import sources_toml
 from consumers.sources.mapping.mapping import MappedLabel, MappedPrediction
+from consumers.sources.stream_reference import LABEL, StreamReference
 from driftline.configuration.sources import SourceSection
 
 T = 1_700_000_000
@@ -146,7 +146,9 @@ def row(i: int, **features: Any) -> MappedPrediction:
 def test_a_reference_has_the_rows_of_its_time_with_their_newest_labels():
     reference = StreamReference(T * 1000, T * 1000 + 3)
     reference.add([row(i, x=i) for i in (-1, 0, 1, 2, 2, 3)])
-    reference.add([MappedLabel("r1", 9, "m", 1), MappedLabel("r1", 5, "m", 0)])
+    reference.add(
+        [MappedLabel("r1", T * 1000 + 9, "m", 1), MappedLabel("r1", T * 1000 + 5, "m", 0)]
+    )
     table = reference.table().to_pydict()
     assert (table["x"], table[LABEL]) == ([0, 1, 2], [None, 1, None])
     assert reference.seen == 6

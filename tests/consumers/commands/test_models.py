@@ -29,10 +29,13 @@ LIVE = VersionMessage(
 RETIRED = msgspec.structs.replace(LIVE, version="0", state="retired")
 STATES = {("loans", "0"): RETIRED, ("loans", "1"): None, ("loans", "2"): LIVE, ("churn", "1"): None}
 
+COLLECTING: dict[tuple[str, str], str] = {}
+
 
 @pytest.fixture(autouse=True)
 def _states(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consumers.commands.models, "_states", lambda _: STATES)
+    monkeypatch.setattr(consumers.commands.models, "_collecting", lambda _: COLLECTING)
 
 
 def run(*words: str) -> Any:
@@ -68,6 +71,20 @@ def test_json_has_a_document_for_each_version_with_null_for_what_is_not_yet():
     assert (found[0]["since"], found[3]["why"]) == (None, "its first row\x1b[2J")
     assert json.loads(run("show", "loans", "2", "--json").stdout) == found[3]
     assert "\x1b" not in run("list", "--json").stdout
+
+
+def test_a_version_that_is_collecting_is_shown_with_how_far_it_is(monkeypatch):
+    found = {("new", "1"): "7 of 9 rows; 1 were refused: \x1b"}
+    monkeypatch.setattr(consumers.commands.models, "_collecting", lambda _: found)
+    (line,) = (one for one in run("list").output.splitlines() if one.startswith("new"))
+    assert line.split()[:5] == ["new", "1", "collecting", "-", "-"]
+    assert line.endswith(" 7 of 9 rows; 1 were refused: ·")
+    document = json.loads(run("show", "new", "1", "--json").stdout)
+    assert (document["state"], document["why"]) == ("collecting", found["new", "1"])
+    assert str(run("retire", "new", "1").exception) == (
+        "new/1 is collecting: retire does not apply; to give it up, delete its [[sources]] from the"
+        " configuration, and restart driftline consume"
+    )
 
 
 def test_show_has_who_changed_the_state_when_and_why():

@@ -252,6 +252,22 @@ def polled(world: World, client: Client, *messages: Any) -> list[tuple[TopicPart
     return [(record.topic_partition, record.offset) for record in client.poll(1.0)]
 
 
+def test_a_topic_that_is_held_stays_paused_until_it_is_released(world, client):
+    client.hold(frozenset(["predictions"]))
+    world.messages, world.generation = [[world.assigns(P0, P1)]], 0
+    client.poll(1.0)
+    client.take_rebalance()
+    world.calls.clear()
+    client.resume_all()
+    client.hold(frozenset(["predictions"]))
+    assert world.calls == ["resume"]  # of none
+    world.calls.clear()
+    client.hold(frozenset())
+    assert world.calls == [("resume", 0, 1)]
+    client.hold(frozenset(["predictions"]))
+    assert world.calls[1:] == [("pause", 0, 1)]
+
+
 # -- transactions ------------------------------------------------------------------------------
 
 

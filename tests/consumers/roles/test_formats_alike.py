@@ -209,7 +209,7 @@ def of_source(
         value, headers = send(row)
         log.append(Message(TOPIC, None, value, 0, headers))
     mapper = RecordMapper([SourceSection(**source)], fake.client())
-    role = Ingest({TOPIC: mapper}, log.partitions, positions_of(log))
+    role = Ingest({TOPIC: mapper}.__getitem__, log.partitions, positions_of(log))
     Worker(role, log, log.topic_partitions(TOPIC)).work()
     return counted(log)
 

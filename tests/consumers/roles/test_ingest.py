@@ -67,7 +67,7 @@ def new_log() -> Log:
 
 def ingest(log: Log) -> Ingest:
     mapper = RecordMapper([SCORES, OUTCOMES])
-    return Ingest({TOPIC: mapper}, log.partitions, positions_of(log))
+    return Ingest({TOPIC: mapper}.__getitem__, log.partitions, positions_of(log))
 
 
 def score(*ids: int, **fields: Any) -> bytes:
@@ -105,6 +105,18 @@ def test_ingest_classifies_each_record_once():
     assert [json.loads(r.value or b"")["label"] for r in log.all("labels")] == [1]
 
 
+def test_a_topic_that_waits_has_no_offset_so_it_is_no_lag():
+    log, waits = new_log(), {TOPIC}
+    mapper = RecordMapper([SCORES, OUTCOMES])
+    role = Ingest(lambda _: mapper, log.partitions, positions_of(log), waiting=lambda: waits)
+    worker = Worker(role, log, [S0])
+    assert role.status()[S0.name]["offset"] is None
+    waits.clear()
+    send(log, score(1))
+    worker.work()
+    assert role.status()[S0.name]["offset"] == 1
+
+
 def test_a_dead_letter_of_ingest_is_sent_back_to_its_topic():
     log = new_log()
     send(log, score(3, id=None), partition=1)
@@ -119,7 +131,7 @@ def test_a_dead_letter_of_ingest_is_sent_back_to_its_topic():
 def test_dead_letters_have_no_value_if_features_are_redacted():
     log = new_log()
     send(log, score(3, id=None, name="Bob"), b"Bob", None)
-    mappers = {TOPIC: RecordMapper([SCORES, OUTCOMES])}
+    mappers = {TOPIC: RecordMapper([SCORES, OUTCOMES])}.__getitem__
     Worker(Ingest(mappers, log.partitions, positions_of(log), redacts=True), log, [S0, S1]).work()
     letters = list(map(DeadLetter.from_record, log.all("dead-letters")))
     assert [letter.record.value for letter in letters] == [None] * 3

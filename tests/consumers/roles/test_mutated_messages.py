@@ -41,6 +41,7 @@ from consumers.messages.summaries import decode_summary_message
 from consumers.messages.versions import decode_version
 from consumers.messages.windows import decode_window
 from consumers.roles.aggregate import Aggregate
+from consumers.roles.collector import Collector
 from consumers.roles.join import Join
 from consumers.roles.retrain import Retrain
 from consumers.roles.role import Role
@@ -131,7 +132,7 @@ def made(name: str, log: Log, directory: Path) -> Any:
         return Join(*common, directory / name, log.first_offset)
     if name == "detect":
         return detect(log, directory / name)
-    return Retrain()
+    return Retrain(Collector([], lambda _: True, lambda _: None))
 
 
 @cache

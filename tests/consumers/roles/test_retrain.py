@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from consumers.messages.records import Message, Output, TopicPartition
+from consumers.roles.collector import Collector
 from consumers.roles.retrain import Retrain
 from tests.consumers import stored
 from tests.consumers.in_memory import Log, Worker
 
+NOTHING = Collector([], lambda _: True, lambda _: None)
 R0 = TopicPartition("retraining", 0)
 
 
@@ -37,7 +39,7 @@ def append(log: Log, **fields: Any) -> None:
 def test_each_change_of_a_decision_is_one_line_with_its_reasons(log, lines):
     for day, decision in enumerate(["none", "wait", "wait", "retrain", "none"]):
         append(log, day=day, decision=decision)
-    Worker(Retrain(), log, [R0]).work()
+    Worker(Retrain(NOTHING), log, [R0]).work()
     assert [line.partition(": ")[2].split()[0] for line in lines()] == ["wait", "retrain", "none"]
     assert lines()[0] == (
         "flight-delay 1: wait at 2013-04-02T00:00:00Z:"
@@ -48,12 +50,12 @@ def test_each_change_of_a_decision_is_one_line_with_its_reasons(log, lines):
 def test_versions_are_told_apart(log, lines):
     for version in ("1", "2"):
         append(log, version=version, decision="retrain")
-    Worker(Retrain(), log, [R0]).work()
+    Worker(Retrain(NOTHING), log, [R0]).work()
     assert [line.split(":")[0] for line in lines()] == ["flight-delay 1", "flight-delay 2"]
 
 
 def test_retrain_writes_nothing_and_commits_what_it_has_read(log):
-    worker = Worker(Retrain(), log, [R0])
+    worker = Worker(Retrain(NOTHING), log, [R0])
     assert worker.work() is None
     append(log)
     assert worker.work() == Output([])
@@ -62,9 +64,9 @@ def test_retrain_writes_nothing_and_commits_what_it_has_read(log):
 
 def test_successor_goes_on_behind_the_last_commit(log, lines):
     append(log, decision="retrain")
-    Worker(Retrain(), log, [R0]).work()
+    Worker(Retrain(NOTHING), log, [R0]).work()
     append(log, day=1, decision="none")
-    Worker(Retrain(), log, [R0]).work()
+    Worker(Retrain(NOTHING), log, [R0]).work()
     assert len(lines()) == 1
 
 
@@ -72,7 +74,7 @@ def test_status_of_retrain_has_the_offset_and_foreign_messages_are_counted(log):
     for value in (None, b"hello", b"{}"):
         log.append(Message("retraining", None, value, 0))
     append(log)
-    role = Retrain()
+    role = Retrain(NOTHING)
     Worker(role, log, [R0]).work()
     counts = {"foreign": 3, "unreadable": 0}
     assert role.status() == {"retraining/0": {"offset": 4, "counts": counts}}
@@ -81,7 +83,7 @@ def test_status_of_retrain_has_the_offset_and_foreign_messages_are_counted(log):
 def test_message_of_another_schema_is_skipped_counted_and_a_problem(log, lines):
     log.append(Message("retraining", None, b'{"schema": 2}', 0))
     append(log, decision="retrain")
-    role = Retrain()
+    role = Retrain(NOTHING)
     Worker(role, log, [R0]).work()
     assert role.status()["retraining/0"]["counts"] == {"foreign": 0, "unreadable": 1}
     assert "topic retraining, partition 0, offset 0: " in (role.problem() or "")

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 import driftline.__main__
 from dashboard.shell import commands, reading
-from tests.dashboard.documents import health, incident, model, role, window
+from tests.dashboard.documents import COLLECTING, health, incident, model, role, window
 
 
 def test_a_critical_incident_is_told_first_with_its_sentence_and_exit_code_3(api, run):
@@ -43,6 +43,13 @@ def test_freshness_is_the_end_of_the_newest_and_of_the_newest_labelled_window(ap
 
 def test_a_model_without_a_window_is_unknown_not_ok(run):
     assert "unknown   loans/1 (live): no window yet" in run("status").stdout
+
+
+def test_a_version_that_is_collecting_is_told_with_how_far_it_is(api, run):
+    api.health = health(collecting=[COLLECTING])
+    assert "          new/1 (collecting): 7 of 9 rows" in run("status").stdout
+    api.models = []
+    assert "no model is registered" not in run("status").stdout
 
 
 def test_workers_that_are_silent_or_behind_are_named_and_give_exit_code_1(api, run):

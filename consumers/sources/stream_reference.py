@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,21 +39,34 @@ class StreamReference:
                 self.predictions.setdefault(str(row.id), row)
 
     def table(self) -> pa.Table:
-        """A column of each kind, if a row has one, and a column of each feature."""
-        rows = list(self.predictions.values())
-        labels = [self.labels.get(name) for name in self.predictions]
-        columns: dict[str, Sequence[Any]] = {
-            ID: [str(row.id) for row in rows],
-            TIME: [row.time_ms for row in rows],
-            SCORE: [row.score for row in rows],
-            PREDICTION: [row.prediction for row in rows],
-            LABEL: [None if label is None else label.label for label in labels],
-            LABEL_TIME: [None if label is None else label.time_ms for label in labels],
-        }
-        columns = {name: values for name, values in columns.items() if any_given(values)}
-        names = dict.fromkeys(name for row in rows for name in row.features)
-        features = {name: [row.features.get(name) for row in rows] for name in names}
-        return pa.table({name: _array(values) for name, values in {**features, **columns}.items()})
+        return reference_table(self.predictions, self.labels)
+
+
+def reference_table(
+    predictions: Mapping[str, MappedPrediction], labels: Mapping[str, MappedLabel]
+) -> pa.Table:
+    """Rows and labels by id: a column of each kind, if a row has one, and of each feature.
+
+    A label of a time before its prediction does not count.
+    """
+    rows = list(predictions.values())
+    known = [_label_of(row, labels.get(name)) for name, row in predictions.items()]
+    columns: dict[str, Sequence[Any]] = {
+        ID: [str(row.id) for row in rows],
+        TIME: [row.time_ms for row in rows],
+        SCORE: [row.score for row in rows],
+        PREDICTION: [row.prediction for row in rows],
+        LABEL: [None if label is None else label.label for label in known],
+        LABEL_TIME: [None if label is None else label.time_ms for label in known],
+    }
+    columns = {name: values for name, values in columns.items() if any_given(values)}
+    names = dict.fromkeys(name for row in rows for name in row.features)
+    features = {name: [row.features.get(name) for row in rows] for name in names}
+    return pa.table({name: _array(values) for name, values in {**features, **columns}.items()})
+
+
+def _label_of(row: MappedPrediction, label: MappedLabel | None) -> MappedLabel | None:
+    return None if label is None or label.time_ms < row.time_ms else label
 
 
 def any_given(values: Sequence[Any]) -> bool:
