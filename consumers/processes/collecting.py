@@ -88,7 +88,9 @@ def _contract(tables: Iterable[SourceSection]) -> Contract:
 
 
 def register_collection(settings: Settings, collection: Collection) -> None:
-    """As ``driftline register`` with a file of these rows, which is kept in ``state.directory``.
+    """As ``driftline register`` with a file of these rows.
+
+    The file and the summary are kept in ``state.directory``.
 
     Raises ``BadInput`` or ``InvalidReference``.
     """
@@ -104,10 +106,11 @@ def register_collection(settings: Settings, collection: Collection) -> None:
     file = _read(settings, model, path)
     profile = profile_of_file(settings, model, version, file)
     plan = settings.plan(model)
-    for line in summary_lines(file, profile, plan):
-        log.info("%s", line)
-    for warning in reference_warnings(file, profile, plan):
-        log.warning("%s", warning)
+    warnings = (f"warning: {text}" for text in reference_warnings(file, profile, plan))
+    summary = [*summary_lines(file, profile, plan), *warnings]
+    # Not in the log, which never holds values of features.
+    path.with_suffix(".txt").write_text("\n".join([*summary, ""]), encoding="utf-8")
+    log.info("saved the reference in %s, and beside it what was understood of it", path)
     publish_profile(settings, profile, reference_end_ms=collection.end_ms)
 
 
@@ -117,9 +120,7 @@ def _saved(
     directory = settings.state.directory / "references"
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{'-'.join(collection.key)}.parquet"
-    table = collection.table()
-    write(table, path)
-    log.info("saved %d rows of the reference in %s", len(table), path)
+    write(collection.table(), path)
     return path
 
 

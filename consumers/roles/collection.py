@@ -29,6 +29,7 @@ from producers.contract.records import (
     decode_prediction,
 )
 
+MOST_EARLY = 1_000_000  # labels; those of later rows are among them
 SPARE = 1.1  # so many times the rows are kept before the latest of them are dropped
 
 
@@ -56,67 +57,69 @@ class Collection:
     contract: Contract
     labels_follow: bool
     rows: dict[str, MappedPrediction] = field(default_factory=dict)  # by id, the first that came
-    labels: dict[str, MappedLabel] = field(default_factory=dict)  # by id, the latest
+    labels: dict[str, MappedLabel] = field(default_factory=dict)  # of these rows, the latest
+    early: dict[str, MappedLabel] = field(default_factory=dict)  # of rows that are not here yet
     refused: int = 0  # records that could not be mapped, and rows against the contract
     refusal: str = ""  # why the first of them was refused
     end_ms: int = END_MS  # later rows are not of the reference
     newest_ms: int = 0  # of the predictions
     newest_label_ms: int = 0
     first_ms: int = END_MS
-    labelled: int = 0
     _is_cut: bool = False
 
     # -- rows ----------------------------------------------------------------------------------
 
-    def add(self, rows: Iterable[MappedRow], append_ms: int) -> None:
+    def add(self, rows: Iterable[MappedRow], now_ms: int) -> None:
         """The rows of a record; those of other versions are passed over."""
         for row in rows:
             if isinstance(row, MappedLabel):
-                if row.model == self.key[0] and self._is_valid(row, append_ms):
+                if row.model == self.key[0] and self._is_valid(row, now_ms):
                     self._add_label(row)
-            elif (row.model, row.version) == self.key and self._is_valid(row, append_ms):
+            elif (row.model, row.version) == self.key and self._is_valid(row, now_ms):
                 self._add_prediction(row)
 
     def refuse(self, why: str) -> None:
         self.refused += 1
         self.refusal = self.refusal or why
 
-    def _is_valid(self, row: MappedRow, append_ms: int) -> bool:
+    def _is_valid(self, row: MappedRow, now_ms: int) -> bool:
         try:
-            self._check(row, append_ms)
+            self._check(row, now_ms)
         except (ContractViolation, Undecodable) as error:
             self.refuse(str(error))
             return False
         return True
 
-    def _check(self, row: MappedRow, append_ms: int) -> None:
+    def _check(self, row: MappedRow, now_ms: int) -> None:
         """Raises ``ContractViolation`` or ``Undecodable`` where ``aggregate`` refuses a row."""
         decode = decode_label if isinstance(row, MappedLabel) else decode_prediction
         decode(json_of(row), self.contract)
         skew_ms = self.time.max_clock_skew_ms
         if row.time_ms < self.time.earliest_ms:
             raise ContractViolation("its time is before time.earliest")
-        if skew_ms is not None and row.time_ms > append_ms + skew_ms:
-            raise ContractViolation("its time is ahead of the broker's clock")
+        if skew_ms is not None and row.time_ms > now_ms + skew_ms:
+            raise ContractViolation("its time is ahead of the clock")
 
     def _add_label(self, row: MappedLabel) -> None:
         self.newest_label_ms = max(self.newest_label_ms, row.time_ms)
         name = str(row.id)
-        if self.end_ms < END_MS and name not in self.rows:
-            return  # all rows are there, and it is of a later one
-        known = self.labels.get(name)
-        self.labelled += known is None and name in self.rows
+        to = self.labels if name in self.rows else self.early
+        known = to.get(name)
         if known is None or known.time_ms <= row.time_ms:
-            self.labels[name] = row
+            to[name] = row
+        if len(self.early) > MOST_EARLY:
+            del self.early[next(iter(self.early))]
 
     def _add_prediction(self, row: MappedPrediction) -> None:
         self.newest_ms = max(self.newest_ms, row.time_ms)
         name = str(row.id)
+        early = self.early.pop(name, None)
         if row.time_ms >= self.end_ms or name in self.rows:
             return
         self.rows[name] = row
+        if early is not None:
+            self.labels[name] = early
         self.first_ms = min(self.first_ms, row.time_ms)
-        self.labelled += name in self.labels
         self._is_cut = False
         if len(self.rows) > SPARE * self.amount.rows + 100:
             self._cut()
@@ -130,7 +133,7 @@ class Collection:
         self.end_ms = min(self.end_ms, last_ms, self._span_end_ms)
         self.rows = {name: row for name, row in self.rows.items() if row.time_ms < self.end_ms}
         self.labels = {name: row for name, row in self.labels.items() if name in self.rows}
-        self.labelled, self._is_cut = len(self.labels), True
+        self._is_cut = True
 
     @property
     def _span_end_ms(self) -> int:
@@ -151,7 +154,7 @@ class Collection:
         if not self.has_all_rows:
             return False
         self._cut()
-        return not self.labels_follow or self.labelled == len(self.rows) or self._waited()
+        return not self.labels_follow or len(self.labels) == len(self.rows) or self._waited()
 
     def _waited(self) -> bool:
         """Whether labels of a time have come at which those of the last row had to be there.
@@ -181,7 +184,7 @@ class Collection:
             needed=None if self.amount.span_ms else self.amount.rows,
             start=rfc3339(self.first_ms) if self.rows else None,
             end=None if end_ms == END_MS else rfc3339(end_ms),
-            labels=self.labelled if self.labels_follow else None,
+            labels=len(self.labels) if self.labels_follow else None,
             refused=self.refused,
             progress=self.progress(),
         )
@@ -203,6 +206,6 @@ class Collection:
             return f"all {rows:,} rows are there"
         until = rfc3339(min(self.end_ms, self.newest_ms + 1) + self.label_wait_ms)
         return (
-            f"all {rows:,} rows are there, {self.labelled:,} with a label; it waits for the others"
-            f" until labels of {until}"
+            f"all {rows:,} rows are there, {len(self.labels):,} with a label; it waits for the"
+            f" others until labels of {until}"
         )

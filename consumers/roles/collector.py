@@ -18,6 +18,7 @@ from consumers.messages.records import Record
 from consumers.roles.collection import Collection
 from consumers.sources.mapping.record_mapper import RecordMapper
 from consumers.sources.mapping.scope import Unmappable
+from driftline.clock import wall_clock_ms
 from driftline.errors import BadInput
 from monitor.counts.profile import InvalidReference
 from monitor.identity import VersionKey
@@ -74,7 +75,7 @@ class Collected:
         except (Undecodable, Unmappable) as error:
             self.collection.refuse(str(error))
         else:
-            self.collection.add(rows, record.append_ms)
+            self.collection.add(rows, wall_clock_ms())
 
     def close(self) -> None:
         with ExitStack() as closing:
@@ -116,7 +117,8 @@ class Collector:
 
     def _complete(self, one: Collected) -> None:
         name = "/".join(one.collection.key)
-        log.info("%s is being registered: %s", name, one.collection.progress())
+        rows, labels = len(one.collection.rows), len(one.collection.labels)
+        log.info("%s is being registered from %d rows, %d of them with a label", name, rows, labels)
         try:
             self._register(one.collection)
         except _REFUSED as error:

@@ -97,11 +97,11 @@ def test_labels_of_another_model_do_not_wait():
 
 def test_a_topic_that_was_read_does_not_wait_again():
     profiles = Profiles()
-    sources = waiting(profiles, scored(collect=5))
+    sources = waiting(profiles, scored(collect=5), scored("new", "2", collect=5))
     profiles.known["m", "1"] = T
-    assert sources.topics() == set()
+    assert sources.topics() == {"topic:new"}
     del profiles.known["m", "1"]  # its profile is deleted
-    assert sources.topics() == set()
+    assert sources.topics() == {"topic:new"}
 
 
 def test_without_collect_nothing_is_asked():
