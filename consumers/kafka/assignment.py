@@ -40,7 +40,7 @@ class Assignment:
         """``on_removed`` is called for each partition that is revoked or lost."""
         self._consumer, self._conversion = consumer, conversion
         self._positions, self._on_removed = positions, on_removed
-        self.recover: Positions | None = None  # where the group has no offset
+        self.recover: Positions | None = None  # where the group has no offset or a smaller one
         self._owned: set[TopicPartition] = set()
         self._rebalance = _Rebalance()
         self._held: frozenset[str] = frozenset()  # topics that are not to be read now
@@ -155,18 +155,32 @@ class Assignment:
             if answer.error:
                 raise KafkaException(answer.error)
         offsets = {self._conversion.from_kafka(answer): int(answer.offset) for answer in answers}
-        offsets |= self._recovered([p for p, offset in offsets.items() if offset < 0])
+        offsets |= self._recovered(offsets)
         return {
             partition: CommittedOffset(offset if offset >= 0 else OFFSET_BEGINNING)
             for partition, offset in offsets.items()
         }
 
-    def _recovered(self, forgotten: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Positions in place of offsets that the group does not have, or has lost."""
-        if self.recover is None or not forgotten:
+    def _recovered(self, committed: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
+        """Positions that lie behind the offsets of the group, which it has lost.
+
+        A position behind the end of its partition belongs to an earlier topic of that name.
+        """
+        if self.recover is None:
             return {}
-        found = self.recover(forgotten)
-        if found:
-            names = ", ".join(partition.name for partition in found)
-            log.warning("the group has no offsets of %s: going on from the positions", names)
+        found = {
+            partition: position
+            for partition, position in self.recover(list(committed)).items()
+            if position > committed[partition] and position <= self._end(partition)
+        }
+        for partition, position in found.items():
+            log.warning(
+                "the group has lost its offset of %s: going on from the position, %d",
+                partition.name,
+                position,
+            )
         return found
+
+    def _end(self, partition: TopicPartition) -> int:
+        at = self._conversion.to_kafka(partition)
+        return int(self._consumer.get_watermark_offsets(at, timeout=TIMEOUT_S)[1])

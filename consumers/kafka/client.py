@@ -37,8 +37,11 @@ from consumers.kafka.member import Member
 from consumers.kafka.partition_counts import PartitionCounts
 from consumers.kafka.transactional_producer import TransactionalProducer
 from consumers.kafka.unreadable_records import UnreadableRecord, is_unreadable
+from consumers.messages.positions import OWN_TOPICS, offset_message
+from consumers.messages.positions import TOPIC as POSITIONS
 from consumers.messages.records import (
     CommittedOffset,
+    Message,
     Output,
     Record,
     RecordBlock,
@@ -92,9 +95,10 @@ class Client:
             member.join()
 
     def recover_with(self, positions: Positions) -> None:
-        """Start from ``positions`` where the group has no offset, for example if Kafka forgot it.
+        """Start from ``positions`` where the group has no offset or a smaller one.
 
-        To be called before the first ``poll``.
+        Kafka forgets a group that is empty for long, and somebody may reset its offsets. To be
+        called before the first ``poll``.
         """
         for member in self._members:
             member.assignment.recover = positions
@@ -174,7 +178,7 @@ class Client:
             (member.metadata_to_commit(own), [to_kafka(at, next_offsets[at]) for at in own])
             for member, own in by_member.items()
         ]
-        self._producer.commit(output.messages, offsets)
+        self._producer.commit([*output.messages, *self._own_positions(next_offsets)], offsets)
 
     def rewind(self) -> dict[TopicPartition, CommittedOffset]:
         """Pause all partitions and seek to their committed offsets; ``resume_all`` reads on."""
@@ -255,6 +259,12 @@ class Client:
 
     def _member(self, topic: str) -> Member:
         return next(member for member in self._members if topic in member.topics)
+
+    def _own_positions(self, next_offsets: Mapping[TopicPartition, int]) -> Iterable[Message]:
+        """Of Driftline's own topics. Those of sources are written by the roles, with counts."""
+        for partition, next_offset in next_offsets.items():
+            if partition.topic in OWN_TOPICS:
+                yield offset_message(partition, next_offset, self.partitions(POSITIONS))
 
     def _keeps(self, partition: TopicPartition) -> bool:
         return self._member(partition.topic).assignment.keeps(partition)

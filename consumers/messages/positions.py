@@ -1,7 +1,8 @@
-"""The messages of the compacted topic ``positions``: how far sources have been read.
+"""The messages of the compacted topic ``positions``: how far partitions have been read.
 
 =====================================  =======================================================
-``<topic>/<partition>``                ``SourcePosition``: next offset, append time and counts
+``<topic>/<partition>``                ``SourcePosition``: next offset, append time and counts.
+                                       Of Driftline's own topics only the offset
 ``predictions/<partition>/<m>/<v>``    ``SeenPosition``: event time of a model version
 ``labels/<partition>/<m>``             ``SeenPosition``: event time of the labels of a model
 =====================================  =======================================================
@@ -24,6 +25,7 @@ from consumers.messages.records import Message, Record, TopicPartition, is_sourc
 from monitor.events.progress import Seen
 
 TOPIC = "positions"
+OWN_TOPICS = frozenset(("joins", "summaries", "retraining"))  # what roles read beside the sources
 
 SourceKey = tuple[str, ...]  # model and version; of labels, the model alone
 
@@ -52,6 +54,12 @@ class PositionEntry:
     content: SourcePosition | Seen
 
 
+def offset_message(source: TopicPartition, next_offset: int, partitions: int) -> Message:
+    """Of a partition of ``OWN_TOPICS``, which has nothing else to keep."""
+    position = SourcePosition(next_offset=next_offset, append_ms=None, counts={}, dead={})
+    return position_message(source, position, partitions)
+
+
 def position_message(source: TopicPartition, position: SourcePosition, partitions: int) -> Message:
     return _message(source, (), msgspec.json.encode(position), partitions)
 
@@ -69,7 +77,7 @@ def positions_partition(source: TopicPartition, partitions: int) -> int:
 def decode_position(record: Record) -> PositionEntry:
     """Raises ``ForeignMessage`` or ``MalformedMessage``."""
     match (record.key or b"").decode(errors="replace").split("/"):
-        case [topic, number, *key] if is_source(topic) and number.isdecimal():
+        case [topic, number, *key] if _is_read(topic) and number.isdecimal():
             source = TopicPartition(topic, int(number))
             if not key:
                 position = decode_json(record.value, SourcePosition, AnyObject)
@@ -77,7 +85,11 @@ def decode_position(record: Record) -> PositionEntry:
             seen = decode_json(record.value, SeenPosition, AnyObject).seen
             return PositionEntry(source, tuple(key), seen)
         case _:
-            raise ForeignMessage(f"its key {record.key!r} names no source partition")
+            raise ForeignMessage(f"its key {record.key!r} names no partition that is read")
+
+
+def _is_read(topic: str) -> bool:
+    return is_source(topic) or topic in OWN_TOPICS
 
 
 def _message(source: TopicPartition, key: SourceKey, value: bytes, partitions: int) -> Message:

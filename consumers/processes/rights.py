@@ -17,13 +17,16 @@ from producers.kafka.rights import DESCRIBE_CONFIGS, GROUP, READ, TOPIC, WRITE, 
 _WRITES: Mapping[str, Sequence[str]] = {
     "ingest": ("predictions", "labels", "positions", "dead-letters", "alerts"),
     "aggregate": ("joins", "summaries", "positions", "dead-letters", "alerts"),
-    "join": ("summaries", "dead-letters"),
-    "detect": ("windows", "alerts", "retraining", "detect-state", "versions"),
+    "join": ("summaries", "positions", "dead-letters"),
+    "detect": ("windows", "alerts", "retraining", "positions", "detect-state", "versions"),
+    "retrain": ("positions",),
 }
 _TABLES: Mapping[str, Sequence[str]] = {  # read whole, without a group
     "ingest": ("positions",),
     "aggregate": ("positions", "versions"),
-    "detect": ("detect-state", "versions"),
+    "join": ("positions",),
+    "detect": ("positions", "detect-state", "versions"),
+    "retrain": ("positions",),
 }
 
 

@@ -116,7 +116,9 @@ def _run_transactional(worker: _Worker, heartbeat: Heartbeat, stopped: Callable[
         ending.callback(client.close)
         heartbeat.read_by(client)
         run = LongWork(client, lambda: heartbeat.send_if_due(role, progressed=False))
-        role = _role(name, settings, client, profiles, run)
+        positions = Positions(client.read_all, client.partitions, client.first_offset)
+        client.recover_with(positions.next_offsets)
+        role = _role(name, settings, client, profiles, run, positions)
         ending.callback(_release, role, heartbeat)
         if isinstance(role, Retrain):
             ending.callback(role.collector.close)
@@ -178,14 +180,18 @@ def _commit_s(settings: Settings) -> float:
     return duration_ms(settings.kafka.commit_interval) / 1000
 
 
-def _role(
-    name: str, settings: Settings, client: Client, profiles: ProfileTable, run: LongWork
+def _role(  # noqa: PLR0913 - what roles are made of
+    name: str,
+    settings: Settings,
+    client: Client,
+    profiles: ProfileTable,
+    run: LongWork,
+    positions: Positions,
 ) -> Role:
     plan_of = _plans(settings)
     if name == INGEST:
-        return _ingest(settings, client, profiles)
+        return _ingest(settings, client, profiles, positions)
     if name == "aggregate":
-        positions = _positions(client)
         versions = VersionTable(settings)
         versions.all()
         own = (positions, versions, settings.redact)
@@ -200,7 +206,9 @@ def _role(
     return Detect(*made, client.first_offset, run, hashed, segments_of)
 
 
-def _ingest(settings: Settings, client: Client, profiles: ProfileTable) -> Ingest:
+def _ingest(
+    settings: Settings, client: Client, profiles: ProfileTable, positions: Positions
+) -> Ingest:
     sources = WaitingSources(settings, profiles)
 
     def waiting() -> frozenset[str]:
@@ -208,15 +216,8 @@ def _ingest(settings: Settings, client: Client, profiles: ProfileTable) -> Inges
         client.hold(topics)
         return topics
 
-    own = (client.partitions, _positions(client))
+    own = (client.partitions, positions)
     return Ingest(sources.mapper, *own, redacts=bool(settings.redact), waiting=waiting)
-
-
-def _positions(client: Client) -> Positions:
-    """With them the client goes on where Kafka has forgotten a group."""
-    positions = Positions(client.read_all, client.partitions, client.first_offset)
-    client.recover_with(positions.next_offsets)
-    return positions
 
 
 def _plans(settings: Settings) -> Callable[[str], Plan]:

@@ -122,8 +122,9 @@ class Positions:
     ) -> dict[TopicPartition, Position]:
         """The positions of partitions at their committed offsets.
 
-        Both are written in one transaction. Raises ``UnfitPosition`` if the offset is smaller, or
-        if there is an offset and no position.
+        Both are written in one transaction, and a client goes on at the position if the offset of
+        the group is smaller. Raises ``UnfitPosition`` if it cannot, or if there is an offset and no
+        position.
         """
         found = self.load(committed)
         for source, at in committed.items():
@@ -192,8 +193,8 @@ class OwnedPositions:
 def _require_fit(source: TopicPartition, committed: int, counted: int) -> None:
     if counted > committed:
         raise UnfitPosition(
-            f"{source.name}: the consumer group is at offset {committed}, but records up to"
-            f" {counted} have been counted: reset the group to {counted}, or use a new prefix"
+            f"{source.name}: records up to offset {counted} have been counted, but it ends before:"
+            " the topic was deleted and made again; use a new prefix"
         )
     if committed > 0 and counted == 0:
         raise UnfitPosition(

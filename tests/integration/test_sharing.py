@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,43 +134,57 @@ def test_two_workers_own_half_of_each_topic_and_one_takes_over_when_the_other_is
 
 
 @pytest.mark.parametrize("protocol", ["classic"])
-def test_labels_go_on_where_the_group_of_an_earlier_release_has_left_them(alone, deployment):
-    """It had one group for both topics."""
+def test_groups_that_kafka_has_forgotten_or_that_were_reset_change_no_result(alone, deployment):
+    """An earlier release had one group for predictions and labels, which is reset as well."""
     records, groups = stream(), Groups(deployment)
     half = len(records) // 2
-    deployment.start("aggregate", "join", "detect")
+    roles = ("aggregate", "join", "detect")
+    deployment.start(*roles)
     deployment.send(records[:half])
     labels = sum(record.topic == "labels" for record in records[:half])
     deployment.until(
         lambda: deployment.total("labels").get("received") == labels, "the first labels"
     )
-    deployment.stop("aggregate-0")
-    move_offsets(groups.admin, groups.name("labels"), groups.name("predictions"))
-    deployment.start("aggregate")
+    for role in roles:
+        deployment.stop(f"{role}-0")
+    reset(groups.admin, groups.name("predictions"))
+    names = [groups.name("labels"), *(f"{deployment.prefix}.{role}" for role in ("join", "detect"))]
+    for name in names:
+        once_empty(lambda: groups.admin.delete_consumer_groups([name])[name].result())  # noqa: B023
+    deployment.start(*roles)
     deployment.send(records[half:])
     assert outcome(deployment) == alone
-    assert "has no offsets of labels/" in deployment.logs()
+    for topic in ("predictions", "labels", "joins", "summaries"):
+        assert f"the group has lost its offset of {topic}/" in deployment.logs()
 
 
-def move_offsets(admin: AdminClient, source: str, target: str) -> None:
-    """All offsets of a group to another one, when both are empty. ``source`` is deleted."""
-    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(source)])
-    offsets = [
-        TopicPartition(at.topic, at.partition, at.offset)
-        for at in asked[source].result().topic_partitions
+def reset(admin: AdminClient, group: str) -> None:
+    """Set all offsets of a group back by one record."""
+    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+    back = [
+        TopicPartition(at.topic, at.partition, at.offset - 1)
+        for at in asked[group].result().topic_partitions
     ]
-    assert len(offsets) == 4
+    assert len(back) == 4
+    moved = ConsumerGroupTopicPartitions(group, back)
+
+    def change() -> None:
+        answers = admin.alter_consumer_group_offsets([moved])[group].result().topic_partitions
+        for answer in answers:
+            if answer.error is not None:
+                raise KafkaException(answer.error)
+
+    once_empty(change)
+
+
+def once_empty(change: Callable[[], object]) -> None:
+    """A static member is in its group until its session ends."""
     deadline_s = time.monotonic() + 60
-    while not try_move(admin, source, target, offsets):
-        assert time.monotonic() < deadline_s, "the groups do not become empty"
-        time.sleep(0.5)
-
-
-def try_move(admin: AdminClient, source: str, target: str, offsets: list[TopicPartition]) -> bool:
-    moved = ConsumerGroupTopicPartitions(target, offsets)
-    try:
-        admin.alter_consumer_group_offsets([moved])[target].result()
-        admin.delete_consumer_groups([source])[source].result()
-    except KafkaException:  # the static member is in the group until its session ends
-        return False
-    return True
+    while True:
+        try:
+            change()
+        except KafkaException:
+            assert time.monotonic() < deadline_s, "the group does not become empty"
+            time.sleep(0.5)
+        else:
+            return

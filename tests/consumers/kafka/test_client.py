@@ -284,6 +284,21 @@ def test_a_transaction_has_the_messages_and_the_offsets(world, reading):
     ]
 
 
+def test_a_transaction_has_the_positions_of_own_topics_which_kafka_does_not_forget(world, reading):
+    world.topics["d.positions"] = 4
+    reading._members[0].topics = ["joins"]
+    reading.commit({TopicPartition("joins", 5): 8}, Output([]))
+    (produced,) = (call for call in world.calls if call[0] == "produce")
+    assert produced[1:] == (
+        "d.positions",
+        {
+            "key": b"joins/5",
+            "value": b'{"schema":1,"next_offset":8,"append_ms":null,"counts":{},"dead":{}}',
+            "partition": 1,
+        },
+    )
+
+
 def test_the_fault_points_of_a_transaction_lie_between_its_steps(world, reading, monkeypatch):
     def reach(name: str, prepare: Callable[[], object] | None = None) -> None:
         world.calls.append(name)
@@ -603,12 +618,30 @@ def test_assigned_partitions_are_paused_at_their_committed_offset(world, client)
     assert client.take_rebalance() == ({}, set())
 
 
-def test_partitions_whose_offset_the_group_has_lost_start_at_their_position(world, client, caplog):
-    client.recover_with(lambda partitions: {P1: 5} if P1 in partitions else {})
-    world.committed_at = {0: 7}
+@pytest.mark.parametrize(
+    ("committed", "position", "start"),
+    [
+        pytest.param({0: 7}, 5, 5, id="forgotten"),
+        pytest.param({0: 7, 1: 3}, 5, 5, id="reset back"),
+        pytest.param({0: 7, 1: 9}, 5, 9, id="reset forward"),
+        pytest.param({0: 7, 1: 3}, 100, 3, id="of an earlier topic, which was longer"),
+    ],
+)
+def test_partitions_whose_offset_the_group_has_lost_start_at_their_position(
+    world, client, committed, position, start
+):
+    client.recover_with(lambda partitions: {P1: position} if P1 in partitions else {})
+    world.committed_at = committed
     polled(world, client, world.assigns(P0, P1))
-    assert world.calls[0] == ("assign", {0: 7, 1: 5})
-    assert "has no offsets of predictions/1: going on from the positions" in caplog.text
+    assert world.calls[0] == ("assign", {0: 7, 1: start})
+
+
+def test_a_position_that_replaces_the_offset_of_the_group_is_logged(world, client, caplog):
+    client.recover_with(lambda _: {P1: 5})
+    world.committed_at = {0: 7, 1: 3}
+    polled(world, client, world.assigns(P0, P1))
+    (line,) = caplog.messages
+    assert line == "the group has lost its offset of predictions/1: going on from the position, 5"
 
 
 def test_positions_replace_the_committed_offsets(world):

@@ -10,6 +10,7 @@ from consumers.messages.positions import (
     PositionEntry,
     SourcePosition,
     decode_position,
+    offset_message,
     position_message,
     seen_message,
 )
@@ -34,6 +35,15 @@ def test_positions_are_read_as_they_were_written():
     for source, key in ((P5, ("m", "1")), (of_labels, ("m",))):
         message = seen_message(source, key, SEEN, 4)
         assert decode_position(record(message)) == PositionEntry(source, key, SEEN)
+
+
+@pytest.mark.parametrize("topic", ["joins", "summaries", "retraining"])
+def test_positions_of_own_topics_are_offsets(topic):
+    source = TopicPartition(topic, 5)
+    entry = decode_position(record(offset_message(source, 7, 4)))
+    assert (entry.source, entry.key) == (source, None)
+    assert isinstance(entry.content, SourcePosition)
+    assert entry.content.next_offset == 7
 
 
 def test_positions_of_a_source_partition_are_in_one_partition():
@@ -63,7 +73,7 @@ def test_the_json_of_positions_is_that_of_schema_1():
     }
 
 
-@pytest.mark.parametrize("key", [None, b"", b"predictions", b"predictions/x", b"joins/0"])
+@pytest.mark.parametrize("key", [None, b"", b"predictions", b"predictions/x", b"windows/0"])
 def test_position_with_another_key_is_foreign(key):
     with pytest.raises(ForeignMessage):
         decode_position(Record("positions", 0, 0, key, b'{"schema": 1}'))
