@@ -37,11 +37,9 @@ from consumers.kafka.member import Member
 from consumers.kafka.partition_counts import PartitionCounts
 from consumers.kafka.transactional_producer import TransactionalProducer
 from consumers.kafka.unreadable_records import UnreadableRecord, is_unreadable
-from consumers.messages.positions import OWN_TOPICS, offset_message
-from consumers.messages.positions import TOPIC as POSITIONS
+from consumers.messages.positions import offset_messages
 from consumers.messages.records import (
     CommittedOffset,
-    Message,
     Output,
     Record,
     RecordBlock,
@@ -178,7 +176,8 @@ class Client:
             (member.metadata_to_commit(own), [to_kafka(at, next_offsets[at]) for at in own])
             for member, own in by_member.items()
         ]
-        self._producer.commit([*output.messages, *self._own_positions(next_offsets)], offsets)
+        own = offset_messages(next_offsets, self.partitions)
+        self._producer.commit([*output.messages, *own], offsets)
 
     def rewind(self) -> dict[TopicPartition, CommittedOffset]:
         """Pause all partitions and seek to their committed offsets; ``resume_all`` reads on."""
@@ -259,12 +258,6 @@ class Client:
 
     def _member(self, topic: str) -> Member:
         return next(member for member in self._members if topic in member.topics)
-
-    def _own_positions(self, next_offsets: Mapping[TopicPartition, int]) -> Iterable[Message]:
-        """Of Driftline's own topics. Those of sources are written by the roles, with counts."""
-        for partition, next_offset in next_offsets.items():
-            if partition.topic in OWN_TOPICS:
-                yield offset_message(partition, next_offset, self.partitions(POSITIONS))
 
     def _keeps(self, partition: TopicPartition) -> bool:
         return self._member(partition.topic).assignment.keeps(partition)

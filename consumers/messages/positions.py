@@ -13,7 +13,7 @@ not forget them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,10 +54,14 @@ class PositionEntry:
     content: SourcePosition | Seen
 
 
-def offset_message(source: TopicPartition, next_offset: int, partitions: int) -> Message:
-    """Of a partition of ``OWN_TOPICS``, which has nothing else to keep."""
-    position = SourcePosition(next_offset=next_offset, append_ms=None, counts={}, dead={})
-    return position_message(source, position, partitions)
+def offset_messages(
+    next_offsets: Mapping[TopicPartition, int], partitions: Callable[[str], int]
+) -> Iterable[Message]:
+    """Of the partitions of ``OWN_TOPICS``. The roles write those of sources, with counts."""
+    for source, next_offset in next_offsets.items():
+        if source.topic in OWN_TOPICS:
+            position = SourcePosition(next_offset=next_offset, append_ms=None, counts={}, dead={})
+            yield position_message(source, position, partitions(TOPIC))
 
 
 def position_message(source: TopicPartition, position: SourcePosition, partitions: int) -> Message:

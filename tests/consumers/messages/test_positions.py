@@ -10,7 +10,7 @@ from consumers.messages.positions import (
     PositionEntry,
     SourcePosition,
     decode_position,
-    offset_message,
+    offset_messages,
     position_message,
     seen_message,
 )
@@ -40,7 +40,9 @@ def test_positions_are_read_as_they_were_written():
 @pytest.mark.parametrize("topic", ["joins", "summaries", "retraining"])
 def test_positions_of_own_topics_are_offsets(topic):
     source = TopicPartition(topic, 5)
-    entry = decode_position(record(offset_message(source, 7, 4)))
+    offsets = {source: 7, P5: 3}  # the position of a source has counts
+    (message,) = offset_messages(offsets, {"positions": 4}.__getitem__)
+    entry = decode_position(record(message))
     assert (entry.source, entry.key) == (source, None)
     assert isinstance(entry.content, SourcePosition)
     assert entry.content.next_offset == 7
