@@ -30,6 +30,7 @@ from producers.contract.records import (
 )
 
 MOST_EARLY = 1_000_000  # labels; those of later rows are among them
+MOST_CHARACTERS = 200  # of the reason of a refusal
 SPARE = 1.1  # so many times the rows are kept before the latest of them are dropped
 
 
@@ -80,7 +81,7 @@ class Collection:
 
     def refuse(self, why: str) -> None:
         self.refused += 1
-        self.refusal = self.refusal or why
+        self.refusal = self.refusal or why[:MOST_CHARACTERS]
 
     def _is_valid(self, row: MappedRow, now_ms: int) -> bool:
         try:

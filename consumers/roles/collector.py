@@ -27,7 +27,7 @@ from producers.contract.records import Undecodable
 
 log = logging.getLogger(__name__)
 
-STEP_S = 0.5  # of reading, between two batches of the role
+STEP_S = 2.0  # of reading a backlog, between two batches of the role
 _REFUSED = (BadInput, InvalidReference, InvalidPlan)
 
 

@@ -69,9 +69,10 @@ class FieldSection(Section):
 
     @property
     def constant(self) -> str | None:
-        """The value as text, if it is the same in each record."""
+        """The name that the value is in each record; None if it is not the same, or no name."""
         is_place = self.path is not None or self.header is not None or self.key
-        return None if is_place else str(self.value)
+        is_name = type(self.value) in (str, int) and self.values is None
+        return str(self.value) if is_name and not is_place else None
 
     @property
     def place(self) -> str:

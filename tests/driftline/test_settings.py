@@ -230,6 +230,22 @@ class TestSources:
         write(self.SCORED + more)
         assert expected in error_message()
 
+    @pytest.mark.parametrize(
+        ("version", "key"),
+        [
+            ("{ value = 7 }", ("m", "7")),
+            ('{ value = "7" }', ("m", "7")),
+            ("{ value = 7.0 }", None),
+            ("{ value = true }", None),
+            ('{ value = "7", path = "$.v" }', None),
+            ('{ value = "7", values = { 7 = "8" } }', None),
+        ],
+    )
+    def test_a_version_is_known_beforehand_only_if_it_is_always_the_same(self, write, version, key):
+        table = '[[sources]]\ntopic = "t"\nmodel = { value = "m" }\nfeatures = "$.f"\n'
+        write(f"{table}version = {version}\n")
+        assert load_settings().sources[0].version_key == key
+
     def test_sources_of_one_version_collect_the_same(self, write):
         table = '[[sources]]\ntopic = "t"\nmodel = {{ value = "m" }}\nfeatures = "$.f"\n{}\n'
         write(table.format("collect = 5") + table.format('collect = "5d"'))
