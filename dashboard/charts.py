@@ -80,7 +80,7 @@ def distances(title: str) -> Chart:
     y = alt.Y("value:Q", title=title, scale=alt.Scale(zero=True, nice=True))
     distance = rows.transform_filter("datum.line == 'distance'")
     chosen = distance.transform_filter("datum.chosen").mark_rule(
-        color=GREY, strokeWidth=6, opacity=0.35
+        color=GREY, strokeWidth=6, opacity=0.35, aria=False
     )
     curves = rows.mark_line().encode(y=y, **lines({n: DISTANCE_LINES[n] for n in names}))
     points = distance.mark_point(filled=True, size=70, opacity=1).encode(
@@ -119,8 +119,8 @@ def heat_map(_title: str) -> Chart:
     selection = alt.selection_point(name=CELL, fields=["feature", "at"], on="click", clear=False)
     cells = _cells(rows).add_params(selection)
     chosen = rows.transform_filter("datum.chosen").encode(x2="end:Q")
-    outside = chosen.mark_rect(fillOpacity=0, stroke="white", strokeWidth=5)
-    inside = chosen.mark_rect(fillOpacity=0, stroke="black", strokeWidth=2)
+    outside = chosen.mark_rect(aria=False, fillOpacity=0, stroke="white", strokeWidth=5)
+    inside = chosen.mark_rect(aria=False, fillOpacity=0, stroke="black", strokeWidth=2)
     parts = (cells, _hatches(rows), _incident_outlines(rows), outside, inside)
     return layers(*parts, _cell_symbols(rows), height=alt.Step(26))
 
@@ -140,7 +140,7 @@ def _hatches(rows: alt.Chart) -> alt.Chart:
     hatched: alt.Chart = (
         rows.transform_filter(alt.FieldEqualPredicate(labels.CANNOT_JUDGE, "verdict"))
         .transform_calculate(middle="(datum.start + datum.end) / 2")
-        .mark_text(text="//", color=GREY, fontSize=13, clip=True)
+        .mark_text(text="//", color=GREY, fontSize=13, clip=True, aria=False)
         .encode(x=alt.X("middle:T", scale=alt.Scale(type="utc")))
     )
     return hatched
@@ -150,7 +150,7 @@ def _incident_outlines(rows: alt.Chart) -> alt.Chart:
     outlines: alt.Chart = (
         rows.transform_filter("datum.incident")
         .transform_aggregate(start="min(start)", end="max(end)", groupby=["feature"])
-        .mark_rect(fillOpacity=0, stroke=VERMILLION, strokeWidth=2.5)
+        .mark_rect(fillOpacity=0, stroke=VERMILLION, strokeWidth=2.5, aria=False)
         .encode(x2="end:Q", tooltip=[alt.Tooltip("feature:N", title="open incident")])
     )
     return outlines
@@ -161,7 +161,15 @@ def _cell_symbols(rows: alt.Chart) -> alt.Chart:
     symbols: alt.Chart = (
         rows.transform_filter(alt.FieldOneOfPredicate("verdict", _NOTABLE))
         .transform_calculate(middle="(datum.start + datum.end) / 2")
-        .mark_point(filled=True, size=55, opacity=1, color="white", stroke="black", strokeWidth=1)
+        .mark_point(
+            aria=False,
+            filled=True,
+            size=55,
+            opacity=1,
+            color="white",
+            stroke="black",
+            strokeWidth=1,
+        )
         .encode(
             x=alt.X("middle:T", scale=alt.Scale(type="utc")),
             shape=marks("verdict", VERDICTS)["shape"],

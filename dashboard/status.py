@@ -12,6 +12,7 @@ from dashboard.text import NO_WINDOWS, escape
 _SEVERITIES = ("critical", "warning")  # most severe first
 _VERDICTS = ("ok", "drift", "insufficient_data", "cannot_judge")
 _UNHEALTHY = ("problem", "silent")  # statuses of a role
+_BEHIND = 10_000  # records to read: more than seconds of heavy traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,17 @@ def health_problems(health: Health) -> list[str]:
     """What is wrong with the roles of Driftline, in Markdown."""
     missing = [f"the role {escape(role)} is not running" for role in health.missing]
     return missing + [_role_problem(role) for role in health.roles if role.status in _UNHEALTHY]
+
+
+def behind(state: ModelState) -> str | None:
+    """That a role has more than a window still to read, so that the findings are old."""
+    newest = state.newest_window
+    rows = 0 if newest is None else newest.data.rows or 0
+    worst = max(state.health.roles, key=lambda role: role.lag, default=None)
+    if worst is None or worst.lag < max(_BEHIND, rows):
+        return None
+    name, waiting = escape(f"{worst.role}-{worst.slot}"), formats.quantity(worst.lag, "record")
+    return f"**The findings are behind the data:** {name} has {waiting} still to read."
 
 
 def collecting(health: Health) -> list[str]:

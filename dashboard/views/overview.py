@@ -15,6 +15,7 @@ from dashboard.context import PageContext
 from dashboard.status import (
     ModelState,
     ModelStatus,
+    behind,
     collecting,
     freshness,
     health_problems,
@@ -89,12 +90,14 @@ def _show(context: PageContext, data: Data) -> None:
 
 
 def _show_problems(state: ModelState) -> None:
-    """A role that is dead, silent or in trouble, in plain sight."""
+    """A role that is dead, silent, in trouble or behind, in plain sight."""
     if (problems := health_problems(state.health)) and state.newest_window is not None:
         st.warning(
             f"**Driftline itself has a problem:** {'; '.join(problems)}. Findings may be old.",
             icon=":material/heart_broken:",
         )
+    if late := behind(state):
+        st.warning(late, icon=":material/hourglass_top:")
 
 
 def _show_incidents(context: PageContext, incidents: Sequence[Incident]) -> None:

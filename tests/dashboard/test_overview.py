@@ -155,6 +155,15 @@ def test_freshness_is_shown_in_event_time_and_by_the_clock():
     assert "Consumer lag: 1,200 records." in text
 
 
+@pytest.mark.parametrize(("lag", "shown"), [(9_999, []), (195_064, ["warning"])])
+def test_role_that_is_behind_by_more_than_a_window_is_told_above_the_status(lag, shown):
+    api = api_with(window())
+    api.health = health(role("join", lag=12), role("aggregate", lag=lag))
+    app = open_page("overview", api)
+    assert boxes(app) == [*shown, "success"]
+    assert ("aggregate-0 has 195,064 records still to read." in page_text(app)) == bool(shown)
+
+
 def test_every_model_has_its_status():
     api = FakeApi(model("flight-delay"), model("credit"))
     api.windows = {"flight-delay": [window()], "credit": [window(model="credit")]}
