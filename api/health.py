@@ -72,10 +72,13 @@ class WorkerHeartbeat:
 
 
 def required_roles(settings: Settings) -> tuple[str, ...]:
-    """``ingest`` is one if there are ``[[sources]]``, ``retrain`` if one of them collects."""
+    """``ingest`` is one if there are ``[[sources]]``, ``pair`` if there are pairs among them, and
+    ``retrain`` if one of them collects.
+    """
     ingest = ("ingest",) if settings.sources else ()
+    pair = ("pair",) if settings.pairs() else ()
     collects = any(source.collect is not None for source in settings.sources)
-    return (*ingest, *REQUIRED_ROLES, *(("retrain",) if collects else ()))
+    return (*ingest, *pair, *REQUIRED_ROLES, *(("retrain",) if collects else ()))
 
 
 def assess(

@@ -9,14 +9,14 @@ from pathlib import Path
 import click
 
 from consumers.processes.stop_signal import StopSignal
-from consumers.processes.worker import INGEST, ROLES, run_worker
+from consumers.processes.worker import ALL_ROLES, run_worker
 from driftline import logs
 from driftline.errors import BadInput, Trouble
 from driftline.settings import load_settings
 
 
 @click.command()
-@click.argument("role", type=click.Choice((INGEST, *ROLES)))
+@click.argument("role", type=click.Choice(ALL_ROLES))
 @click.option(
     "--slot", type=click.IntRange(0), default=0, show_default=True, help="The number of the worker."
 )

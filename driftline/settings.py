@@ -76,14 +76,15 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _formats(self) -> Settings:
-        formats: dict[str, tuple[str, str | None]] = {}
+        formats: dict[str, tuple[object, ...]] = {}
         for source in self.sources:
-            how = source.format, source.envelope
-            if formats.setdefault(source.topic, how) != how:
-                raise ValueError(
-                    f"sources of topic {source.topic!r} have different formats or envelopes:"
-                    " expected the same ones"
-                )
+            how = source.format, source.envelope, source.pair, source.topic
+            for topic in source.topics:
+                if formats.setdefault(topic, how) != how:
+                    raise ValueError(
+                        f"sources of topic {topic!r} have different formats, envelopes or pairs:"
+                        " expected the same ones"
+                    )
             if source.format in WITH_REGISTRY and self.schema_registry.url is None:
                 raise ValueError(
                     f"the source {source.topic!r} is {source.format}: expected the address of its"
@@ -159,7 +160,12 @@ class Settings(BaseSettings):
 
     def source_topics(self) -> tuple[str, ...]:
         """The short names of the topics in ``[[sources]]``."""
-        return tuple(dict.fromkeys(self.short_topic(source.topic) for source in self.sources))
+        topics = (topic for source in self.sources for topic in source.topics)
+        return tuple(dict.fromkeys(map(self.short_topic, topics)))
+
+    def pairs(self) -> Mapping[str, SourceSection]:
+        """The sources of pairs, by the full topic of the requests; the last one of each."""
+        return {source.topic: source for source in self.sources if source.pair is not None}
 
     @property
     def outage_patience_s(self) -> float:

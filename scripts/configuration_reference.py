@@ -19,6 +19,7 @@ if str(ROOT) not in sys.path:
 from pydantic import BaseModel  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
 
+from driftline.configuration.pairs import PairSection  # noqa: E402
 from driftline.configuration.reference import (  # noqa: E402
     about,
     default_text,
@@ -109,12 +110,18 @@ def _models() -> Iterator[str]:
 
 
 def _sources() -> Iterator[str]:
-    yield "## `[[sources]]`\n"
-    yield f"{about(SourceSection)}\n"
+    yield from _keys("[[sources]]", SourceSection)
+    yield from _keys("[sources.pair]", PairSection)
+
+
+def _keys(name: str, section: type[BaseModel]) -> Iterator[str]:
+    """Of tables that may be written several times, with keys that are required."""
+    yield f"## `{name}`\n"
+    yield f"{about(section)}\n"
     yield "| key | default | meaning |\n| --- | --- | --- |"
-    for name, field in SourceSection.model_fields.items():
+    for key, field in section.model_fields.items():
         default = "required" if field.is_required() else _default(field)
-        yield f"| `{name}` | {default} | {field.description} |"
+        yield f"| `{key}` | {default} | {field.description} |"
     yield ""
 
 

@@ -13,6 +13,7 @@ import driftline.__main__
 from consumers.__main__ import main as consumers_main
 from dashboard.api_address import API_VARIABLE, TOKEN_VARIABLE
 from driftline.configuration.model_section import ModelSection
+from driftline.configuration.sources import SourceSection
 from driftline.fault_points import VARIABLE as FAULT_VARIABLE
 from driftline.settings import Settings
 from producers.__main__ import main as producers_main
@@ -81,6 +82,13 @@ def _without_variables(words: list[str]) -> list[str]:
     while words and "=" in words[0] and words[0].split("=")[0].isidentifier():
         words = words[1:]
     return words
+
+
+def is_section(path: Sequence[str]) -> bool:
+    """As a table of a file is called; those of sources may be repeated."""
+    if list(path[:1]) == ["sources"]:
+        return set(path[1:]) <= SourceSection.model_fields.keys()
+    return is_setting(path)
 
 
 def is_setting(path: Sequence[str]) -> bool:

@@ -41,7 +41,7 @@ from driftline.settings import Settings, load_settings
 from monitor.budget import SHARES
 from producers.contract.records import decode_label, decode_prediction
 from scripts import api_reference, command_reference, configuration_reference
-from tests.checks import PREFIX, invocations, is_setting, is_variable, parse
+from tests.checks import PREFIX, invocations, is_section, is_setting, is_variable, parse
 from tests.integration.broker import free_port
 
 ROOT = Path(__file__).parents[1]
@@ -165,7 +165,7 @@ class TestWhatIsWrittenExists:
     def test_configuration_sections_named_in_docs_exist(self):
         for path in PAGES:
             for section, key in re.findall(r"`\[([a-z.]+)\](?: ([a-z_]+))?`", path.read_text()):
-                assert is_setting([*section.split("."), *([key] if key else [])]), path.name
+                assert is_section([*section.split("."), *([key] if key else [])]), path.name
 
     def test_variables_named_in_docs_exist(self):
         for path in PAGES:

@@ -10,6 +10,7 @@ from consumers.attach.leaves import Leaf, leaves_of
 from consumers.messages.records import Record
 from consumers.messages.times import rfc3339
 from consumers.sources.mapping.mapping import MappedLabel, MappedPrediction
+from consumers.sources.mapping.pairs import HalfReader
 from consumers.sources.mapping.record_mapper import RecordMapper
 from consumers.sources.mapping.scope import Unmappable
 from producers.contract.records import Undecodable
@@ -70,6 +71,36 @@ class MappingTrial:
         for sentence, count in Counter(self.refused).most_common(EXAMPLES):
             yield f"  {count:,} of {sentence}"
         yield from map(_row_line, self.rows[:shown])
+
+
+class HalvesTrial:
+    """What ``ingest`` takes records for, of a topic of pairs."""
+
+    def __init__(self, reader: HalfReader, records: Sequence[Record]) -> None:
+        self._reader = reader
+        self._counts, self._refused = Counter[str](), Counter[str]()
+        self._sides: dict[str, set[str]] = {}  # by id
+        for record in records:
+            self._add(record)
+
+    def _add(self, record: Record) -> None:
+        try:
+            whose = self._reader.whose(record.value, lambda: record)
+        except (Undecodable, Unmappable) as error:
+            self._counts["refused"] += 1
+            self._refused[str(error)] += 1
+            return
+        self._counts["left out" if whose is None else f"{whose.side}s"] += 1
+        if whose is not None:
+            self._sides.setdefault(whose.id, set()).add(whose.side)
+
+    def lines(self) -> Iterator[str]:
+        """The counts, and some reasons."""
+        counts = ", ".join(f"{count:,} {name}" for name, count in self._counts.items())
+        both = sum(len(sides) > 1 for sides in self._sides.values())
+        yield f"as halves of pairs: {counts or 'no records'}; {both:,} ids have both among these"
+        for sentence, count in self._refused.most_common(EXAMPLES):
+            yield f"  {count:,} of {sentence}"
 
 
 def _row_line(row: MappedPrediction | MappedLabel) -> str:

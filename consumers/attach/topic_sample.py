@@ -10,7 +10,12 @@ from typing import Any
 from consumers.kafka.topic_reader import TopicReader
 from consumers.messages.records import Record
 from consumers.sources.documents import Decode
-from consumers.sources.mapping.formats import cloud_events, decoder_of, json_document
+from consumers.sources.mapping.formats import (
+    cloud_events,
+    decoder_of,
+    half_decoder_of,
+    json_document,
+)
 from consumers.sources.schemas.decoding import schema_decoder
 from consumers.sources.schemas.registry import registry_of
 from driftline.configuration.sources import WITH_REGISTRY
@@ -53,8 +58,9 @@ def _ways(settings: Settings, topic: str) -> Iterator[tuple[Mapping[str, str], D
     """Those in which records may be read, the first choice first."""
     registry = registry_of(settings.schema_registry)
     for source in settings.sources:
-        if source.topic == topic:
-            yield {"format": source.format}, decoder_of(source, registry)
+        if topic in source.topics:
+            decoder = decoder_of if source.pair is None else half_decoder_of
+            yield {"format": source.format}, decoder(source, registry)
             return
     yield CLOUD_EVENTS, cloud_events(json_document)
     yield {}, json_document

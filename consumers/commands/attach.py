@@ -38,8 +38,9 @@ def inspect(settings: Settings, topic: str, records: int) -> None:
 
     TOPIC is the full name. Nothing is changed, and no consumer group is used.
     """
-    from consumers.attach.inspection import MappingTrial, path_lines, span_line
+    from consumers.attach.inspection import HalvesTrial, MappingTrial, path_lines, span_line
     from consumers.attach.topic_sample import sample_of
+    from consumers.sources.mapping.pairs import half_readers
     from consumers.sources.mapping.record_mapper import mappers_by_topic
 
     sample = sample_of(settings, topic, records)
@@ -48,10 +49,13 @@ def inspect(settings: Settings, topic: str, records: int) -> None:
         _print([f"{others:,} of them cannot be read"])
     _print([f"  {'path':<40} {'kind':<8} {'records':>7}  values", *path_lines(sample.documents)])
     mapper = mappers_by_topic(settings).get(topic)
-    if mapper is None:
-        _print([f"{topic} is not in [[sources]]: driftline attach proposes a table of it"])
-    else:
+    halves = half_readers(settings).get(settings.short_topic(topic))
+    if mapper is not None:
         _print(MappingTrial(mapper, sample.records).lines(SHOWN))
+    elif halves is not None:
+        _print(HalvesTrial(halves, sample.records).lines())
+    else:
+        _print([f"{topic} is not in [[sources]]: driftline attach proposes a table of it"])
 
 
 @click.command()

@@ -9,13 +9,13 @@ from consumers.kafka.topics import commands as topic_commands
 from consumers.kafka.topics import create as create_topics
 from consumers.processes.stop_signal import StopSignal
 from consumers.processes.supervisor import Supervisor, role_jobs
-from consumers.processes.worker import INGEST, ROLES, roles_of
+from consumers.processes.worker import ALL_ROLES, roles_of
 from driftline.settings import Settings
 from driftline.terminal import echo
 
 
 @click.command()
-@click.argument("roles", nargs=-1, type=click.Choice((INGEST, *ROLES)), metavar="[ROLE]...")
+@click.argument("roles", nargs=-1, type=click.Choice(ALL_ROLES), metavar="[ROLE]...")
 @click.option(
     "--workers",
     type=click.IntRange(1),
@@ -34,7 +34,8 @@ from driftline.terminal import echo
 def consume(context: click.Context, roles: tuple[str, ...], workers: int, slot: int) -> None:
     """Run roles, each in a process: by default aggregate, join, detect, retrain and store.
 
-    If driftline.toml has [[sources]], ingest is among them.
+    If driftline.toml has [[sources]], ingest is among them; if it joins requests with responses,
+    pair as well.
 
     A process that ends is restarted in its slot; its log says why it ended. If several machines
     run workers of one role, give each its own --slot: a restarted worker continues within seconds.

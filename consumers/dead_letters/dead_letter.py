@@ -1,7 +1,8 @@
 """The format of dead letters: a record that was set aside, with the reason in its headers.
 
-``aggregate`` writes dead letters, and ``join`` the messages of its topic that it cannot read; the
-commands ``driftline dead-letters`` read them. ``docs/messages.md`` describes the headers.
+``ingest``, ``aggregate`` and ``pair`` write dead letters, ``join`` and ``pair`` also the messages
+of their topics that they cannot read; the commands ``driftline dead-letters`` read them.
+``docs/messages.md`` describes the headers.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from consumers.messages.records import Message, Record, is_source
 from producers.contract.arrow_columns import CONTENT_TYPE
 
 TOPIC = "dead-letters"
-JOINS = "joins"  # of Driftline's own topics, the one whose messages can become dead letters
+OWN = ("joins", "halves")  # of Driftline's own topics, those whose messages can become dead letters
 UNREADABLE = "unreadable"  # the reason: a message of Driftline of another release, or broken
 HEADER_PREFIX = "driftline."  # of the headers that are added to those of the record
 MAX_BYTES = 1_900_000  # of a dead letter; the topic accepts twice the size of the source topics
@@ -64,7 +65,7 @@ class DeadLetter:
             return f"only the first part of the value was kept ({self.truncated})"
         if self.redacted is not None:
             return f"what the setting 'redact' names was not kept ({self.redacted})"
-        if not is_source(self.topic) and self.topic != JOINS:
+        if not is_source(self.topic) and self.topic not in OWN:
             return f"its headers name no source topic, but {self.topic!r}"
         return None
 

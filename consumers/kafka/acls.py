@@ -22,7 +22,7 @@ FOR_REPLAYS = "# only for `driftline dead-letters replay`, which sends records a
 
 def acl_commands(settings: Settings) -> list[str]:
     """One command for each kind of resource, and those for replays behind a comment."""
-    sources = sorted({source.topic for source in settings.sources})
+    sources = sorted({topic for source in settings.sources for topic in source.topics})
     replays = [acl_command(settings, [WRITE], f"--{TOPIC} {name}") for name in sources]
     return [
         *(acl_command(settings, [READ], f"--{TOPIC} {name}") for name in sources),

@@ -1,8 +1,8 @@
 """How much goes into a batch: bounded by records, bytes, and the time that the last batches took.
 
-Of source topics rows are counted instead of records: a JSON record is one row, and an Arrow message
-says how many it holds. A record of ``joins`` holds up to ten thousands, and one of ``summaries``
-may close many windows, so how long a record takes is only known afterwards.
+Of source topics rows are counted instead of records: a JSON record is one row, as a half of a pair
+is, and an Arrow message says how many it holds. A record of ``joins`` holds up to ten thousands,
+and one of ``summaries`` may close many windows, so how long one takes is only known afterwards.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from consumers.messages.positions import HALVES
 from consumers.messages.records import is_source
 
 WORK_S = 1.0  # of a batch that is full: a commit and a heartbeat follow it
@@ -28,7 +29,7 @@ class BatchLimit:
     @classmethod
     def of(cls, topics: Iterable[str]) -> BatchLimit:
         """For a reader of these topics."""
-        if not any(map(is_source, topics)):
+        if not any(is_source(topic) or topic == HALVES for topic in topics):
             return cls(most_records=1_000, most_bytes=4_000_000)
         return cls(most_records=150_000, most_bytes=32_000_000)
 

@@ -33,6 +33,8 @@ _TABLE = {"cleanup.policy": "compact", **_APPEND_TIME}
 _STATE = {**_TABLE, "segment.ms": str(HOUR)}
 # The size of a message grows with the number of features.
 _LARGE = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
+# A record of a source topic with more headers, perhaps compressed less well.
+_WITH_HEADERS = {"max.message.bytes": str(2 * MAX_SOURCE_BYTES)}
 _EXISTS = KafkaException(KafkaError(KafkaError.TOPIC_ALREADY_EXISTS))
 _SINGLE_PARTITION = {"alerts", "retraining", "profiles", "heartbeats"}
 
@@ -54,6 +56,7 @@ def topics(settings: Settings, plan: Plan) -> list[Topic]:
     configs = {
         "predictions": _log(_source_retention_ms(plans)),
         "labels": _log(_source_retention_ms(plans)),
+        **_halves(settings),
         "joins": _log(max(map(_joins_retention_ms, plans))),
         "summaries": _log(max(map(_summaries_retention_ms, plans))),
         "windows": {**_log(YEAR), **_LARGE},
@@ -64,7 +67,7 @@ def topics(settings: Settings, plan: Plan) -> list[Topic]:
         "positions": _STATE,
         "versions": _TABLE,
         "detect-state": {**_STATE, **_LARGE},
-        "dead-letters": {**_deleted(30 * DAY), "max.message.bytes": str(2 * MAX_SOURCE_BYTES)},
+        "dead-letters": {**_deleted(30 * DAY), **_WITH_HEADERS},
     }
     partitions = settings.topics.partitions
     return [
@@ -75,6 +78,16 @@ def topics(settings: Settings, plan: Plan) -> list[Topic]:
 
 def _source_retention_ms(plans: Sequence[Plan]) -> int:
     return max(2 * max(plan.time.label_horizon_ms for plan in plans), 7 * DAY)
+
+
+def _halves(settings: Settings) -> Mapping[str, Config]:
+    """The topic, if there are pairs. An entry lasts for a horizon, and begins within another one of
+    what is left to read.
+    """
+    horizons_ms = [one.pair.horizon_ms for one in settings.pairs().values() if one.pair is not None]
+    if not horizons_ms:
+        return {}
+    return {"halves": {**_log(2 * max(horizons_ms) + DAY), **_WITH_HEADERS}}
 
 
 def _joins_retention_ms(plan: Plan) -> int:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from consumers.messages.reading import SCHEMA, AnyObject, ForeignMessage, decode_json
 from consumers.messages.records import Message, Record, TopicPartition, is_source
@@ -26,8 +26,16 @@ from monitor.events.progress import Seen
 
 TOPIC = "positions"
 OWN_TOPICS = frozenset(("joins", "summaries", "retraining"))  # what roles read beside the sources
+HALVES = "halves"  # the one that is read like a source: with counts
 
 SourceKey = tuple[str, ...]  # model and version; of labels, the model alone
+
+
+class PairMark(Struct, frozen=True, kw_only=True):
+    """How far the halves of one kind of pairs have been dealt with in a partition of ``halves``."""
+
+    clock_ms: int  # all halves with timestamps before it have been read
+    done: bytes = b""  # the last timer that was dealt with, without its ident, see ``pair_store``
 
 
 class SourcePosition(Struct, frozen=True, kw_only=True):
@@ -38,6 +46,8 @@ class SourcePosition(Struct, frozen=True, kw_only=True):
     append_ms: int | None  # append time that was reached
     counts: Mapping[str, int]  # since the first record
     dead: Mapping[str, int]  # dead letters by reason
+    # Of ``halves``, by the topic of the requests.
+    pairs: Mapping[str, PairMark] | UnsetType = UNSET
 
 
 class SeenPosition(Struct, frozen=True, kw_only=True):
@@ -93,7 +103,7 @@ def decode_position(record: Record) -> PositionEntry:
 
 
 def _is_read(topic: str) -> bool:
-    return is_source(topic) or topic in OWN_TOPICS
+    return is_source(topic) or topic in OWN_TOPICS or topic == HALVES
 
 
 def _message(source: TopicPartition, key: SourceKey, value: bytes, partitions: int) -> Message:

@@ -65,7 +65,7 @@ class SourceProgress(Struct, frozen=True, kw_only=True, tag_field="type", tag="s
     label_models: Sequence[LabelsSeen] = ()
 
     def __post_init__(self) -> None:
-        _require_append_times(self.predictions, self.labels)
+        require_append_times(self.predictions, self.labels)
 
 
 class VersionJoined(Struct, frozen=True, kw_only=True):
@@ -92,10 +92,11 @@ class JoinProgress(Struct, frozen=True, kw_only=True, tag_field="type", tag="joi
     versions: Sequence[VersionJoined] = ()
 
     def __post_init__(self) -> None:
-        _require_append_times(self.joins)
+        require_append_times(self.joins)
 
 
-def _require_append_times(*reached: AppendTimes) -> None:
+def require_append_times(*reached: AppendTimes) -> None:
+    """Raises ``ValueError`` for a time that is no date, and for an impossible partition."""
     for times in reached:
         _require_dates(*times.reached_ms.values())
         if any(not 0 <= number < MAX_PARTITIONS for number in (times.total, *times.reached_ms)):

@@ -16,6 +16,7 @@ from producers.kafka.rights import DESCRIBE_CONFIGS, GROUP, READ, TOPIC, WRITE, 
 
 _WRITES: Mapping[str, Sequence[str]] = {
     "ingest": ("predictions", "labels", "positions", "dead-letters", "alerts"),
+    "pair": ("predictions", "labels", "positions", "dead-letters", "alerts"),
     "aggregate": ("joins", "summaries", "positions", "dead-letters", "alerts"),
     "join": ("summaries", "positions", "dead-letters"),
     "detect": ("windows", "alerts", "retraining", "positions", "detect-state", "versions"),
@@ -23,6 +24,7 @@ _WRITES: Mapping[str, Sequence[str]] = {
 }
 _TABLES: Mapping[str, Sequence[str]] = {  # read whole, without a group
     "ingest": ("positions",),
+    "pair": ("positions",),
     "aggregate": ("positions", "versions"),
     "join": ("positions",),
     "detect": ("positions", "detect-state", "versions"),
@@ -34,6 +36,8 @@ def rights_of(settings: Settings, role: str, reads: Sequence[str]) -> list[Right
     """All that a role needs, but for its transactional ids, of which Kafka does not tell."""
     read = dict.fromkeys((*reads, "profiles", *_TABLES.get(role, ())))
     written = ("heartbeats", *_WRITES.get(role, ()))
+    if role == "ingest" and settings.pairs():
+        written = (*written, "halves")
     return [
         *(Right(READ, TOPIC, settings.topic(name)) for name in read),
         *(Right(WRITE, TOPIC, settings.topic(name)) for name in written),

@@ -27,9 +27,12 @@ from consumers.roles.aggregate import Aggregate
 from consumers.roles.detect import Detect
 from consumers.roles.ingest import Ingest
 from consumers.roles.join import Join
+from consumers.roles.pair import Pair
+from consumers.roles.pair_step import Pairing
 from consumers.roles.retrain import Retrain
 from consumers.roles.role import Role, SinkRole
 from consumers.roles.source_position import Positions
+from consumers.sources.mapping.pairs import half_readers, pair_mappers
 from consumers.sources.mapping.waiting_sources import WaitingSources
 from driftline import fault_points
 from driftline.settings import Settings
@@ -41,7 +44,9 @@ log = logging.getLogger(__name__)
 
 GC_OBJECTS = 100_000  # more objects created than deleted, before the collector looks for cycles
 ROLES = ("aggregate", "join", "detect", "retrain", "store")
-INGEST = "ingest"  # only if there are ``[[sources]]``
+INGEST, PAIR = "ingest", "pair"  # only if there are ``[[sources]]``, and pairs among them
+ALL_ROLES = (INGEST, PAIR, *ROLES)
+IDLE_S = 10.0  # until a partition of pairs that has been read to its end is idle
 READS: Mapping[str, Sequence[str]] = {  # ``store`` has its positions in the database
     "aggregate": Aggregate.reads,
     "join": Join.reads,
@@ -52,12 +57,14 @@ READS: Mapping[str, Sequence[str]] = {  # ``store`` has its positions in the dat
 
 def roles_of(settings: Settings) -> tuple[str, ...]:
     """The roles that an installation needs: ``ingest`` only if it has ``[[sources]]``."""
-    return (INGEST, *ROLES) if settings.sources else ROLES
+    pair = (PAIR,) if settings.pairs() else ()
+    return (INGEST, *pair, *ROLES) if settings.sources else ROLES
 
 
 def reads_of(settings: Settings) -> Mapping[str, Sequence[str]]:
     """The topics of each role with a consumer group."""
-    return {INGEST: settings.source_topics(), **READS} if settings.sources else READS
+    pair = {PAIR: Pair.reads} if settings.pairs() else {}
+    return {INGEST: settings.source_topics(), **pair, **READS} if settings.sources else READS
 
 
 def all_reads_of(settings: Settings) -> Mapping[str, Sequence[str]]:
@@ -125,13 +132,12 @@ def _run_transactional(worker: _Worker, heartbeat: Heartbeat, stopped: Callable[
             heartbeat.collecting = role.collector.status
         heartbeat.watch()
         log.info("%s-%d is reading", name, slot)
-        idle_ms = settings.plan().time.idle_after_ms
         run_role(
             client,
             role,
             heartbeat,
             poll_s=_commit_s(settings),
-            idle_s=None if idle_ms is None or name != "aggregate" else idle_ms / 1000,
+            idle_s=_idle_s(settings, name),
             stopped=stopped,
         )
 
@@ -180,6 +186,14 @@ def _commit_s(settings: Settings) -> float:
     return duration_ms(settings.kafka.commit_interval) / 1000
 
 
+def _idle_s(settings: Settings, role: str) -> float | None:
+    """After how long a partition is idle; None: the role does not ask."""
+    if role == INGEST:
+        return IDLE_S if settings.pairs() else None
+    idle_ms = settings.plan().time.idle_after_ms
+    return None if idle_ms is None or role != "aggregate" else idle_ms / 1000
+
+
 def _role(  # noqa: PLR0913 - what roles are made of
     name: str,
     settings: Settings,
@@ -191,6 +205,8 @@ def _role(  # noqa: PLR0913 - what roles are made of
     plan_of = _plans(settings)
     if name == INGEST:
         return _ingest(settings, client, profiles, positions)
+    if name == PAIR:
+        return _pair(settings, client, positions)
     if name == "aggregate":
         versions = VersionTable(settings)
         versions.all()
@@ -216,8 +232,32 @@ def _ingest(
         client.hold(topics)
         return topics
 
-    own = (client.partitions, positions)
-    return Ingest(sources.mapper, *own, redacts=bool(settings.redact), waiting=waiting)
+    return Ingest(
+        sources.mapper,
+        client.partitions,
+        positions,
+        halves=half_readers(settings),
+        redacts=bool(settings.redact),
+        waiting=waiting,
+    )
+
+
+def _pair(settings: Settings, client: Client, positions: Positions) -> Pair:
+    pairings = {
+        settings.short_topic(topic): Pairing(
+            list(map(settings.short_topic, source.topics)), source.pair.horizon_ms
+        )
+        for topic, source in settings.pairs().items()
+        if source.pair is not None
+    }
+    return Pair(
+        pair_mappers(settings),
+        pairings,
+        client.partitions,
+        positions,
+        _directory(settings, client, PAIR),
+        redacts=bool(settings.redact),
+    )
 
 
 def _plans(settings: Settings) -> Callable[[str], Plan]:
@@ -226,6 +266,6 @@ def _plans(settings: Settings) -> Callable[[str], Plan]:
 
 def _directory(settings: Settings, client: Client, role: str) -> Path:
     """State belongs to one role and to one topic of one cluster; other state is not opened."""
-    (topic,) = READS[role]
+    (topic,) = reads_of(settings)[role]
     owner = Path(client.cluster_id()) / settings.kafka.prefix / role / client.topic_id(topic)
     return settings.state.directory / owner

@@ -1,16 +1,15 @@
 """The role ``ingest``: maps the topics of other services to ``predictions`` and ``labels``.
 
 A record is mapped as a whole or not at all, so that one that is corrected can be sent again. It is
-classified once: undecodable, unmappable (these become dead letters), filtered, mapped. The role has
-no files. Offsets and counts of a partition are on ``positions``, in the transaction of a batch.
+classified once: undecodable, unmappable (these become dead letters), filtered, mapped, or a half of
+a pair, which goes to ``halves`` for ``pair``. The role has no files. Offsets and counts of a
+partition are on ``positions``, in the transaction of a batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from consumers.dead_letters.dead_letter import dead_letter_message
-from consumers.dead_letters.redaction import without_value
 from consumers.messages.records import (
     Batch,
     CommittedOffset,
@@ -20,36 +19,39 @@ from consumers.messages.records import (
     RecordBlock,
     TopicPartition,
 )
+from consumers.roles.ingest_halves import PairedTopics, reached_times
 from consumers.roles.lost_records import lost_alerts, lost_records
+from consumers.roles.refusals import REFUSED, letter, reason_of
 from consumers.roles.source_position import OwnedPositions, PartitionBatch, Positions, append_times
 from consumers.sources.mapping.mapped_messages import messages_of
 from consumers.sources.mapping.mapping import MappedRow
+from consumers.sources.mapping.pairs import HalfReader
 from consumers.sources.mapping.record_mapper import RecordMapper
-from consumers.sources.mapping.scope import Unmappable
-from producers.contract.records import Undecodable
 
 AT_ONCE = 20_000  # records that are mapped before their messages are made
-_REFUSED = (Undecodable, Unmappable)
 
 
 class Ingest:
-    """``mapper_of`` a topic, by its short name, maps its records.
+    """``mapper_of`` a topic, by its short name, maps its records; ``halves`` reads those of the
+    topics of pairs.
 
     ``waiting`` sees to it that topics wait for the reference of a version, and returns them.
     ``redacts``: dead letters have no value, because a feature that is redacted may be in it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - collaborators, and settings
         self,
         mapper_of: Callable[[str], RecordMapper],
         partitions: Callable[[str], int],
         positions: Positions,
         *,
+        halves: Mapping[str, HalfReader] | None = None,
         redacts: bool = False,
         waiting: Callable[[], Collection[str]] = frozenset,
     ) -> None:
         self._redacts, self._waiting = redacts, waiting
         self._mapper_of, self._partitions = mapper_of, partitions
+        self._paired = PairedTopics(halves or {}, partitions)
         self._positions = OwnedPositions(positions)
 
     def on_partitions_assigned(
@@ -64,9 +66,11 @@ class Ingest:
 
     def on_partitions_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         self._positions.revoke(partitions)
+        self._paired.discard(partitions)
 
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:  # noqa: ARG002
         self._positions.confirm()
+        self._paired.confirm()
 
     def problem(self) -> str | None:
         return None
@@ -84,17 +88,26 @@ class Ingest:
 
     def handle(self, batch: Batch) -> Output | None:
         self._waiting()
-        if not batch.blocks:
+        reached_ms = self._paired.idle_ms(batch)
+        if not batch.blocks and not self._paired.is_due(reached_ms):
             return None
+        partitions = {at: self._partition(at, reached_ms.get(at)) for at in batch.idle}
         messages = list[Message]()
-        appended_ms = append_times(batch.blocks)
         for block in batch.blocks:
-            before = self._positions[block.source]
-            partition = PartitionBatch(block.source, before, append_ms=appended_ms[block.source])
+            partition = self._partition(block.source, append_times([block])[block.source])
+            partitions[block.source] = partition
             messages += self._lost(block, partition)
-            messages += self._mapped(block, partition)
-            messages += self._positions.advance(block.source, partition.after(block.next_offset))
-        return Output(messages)
+            if block.source.topic in self._paired:
+                messages += self._halves(block, partition, batch.now_ms)
+                reached_ms[block.source] = partition.append_ms or 0
+            else:
+                messages += self._mapped(block, partition)
+        for source, offset in batch.next_offsets.items():
+            messages += self._positions.advance(source, partitions[source].after(offset))
+        return Output([*messages, *self._paired.progress(reached_ms)])
+
+    def _partition(self, source: TopicPartition, append_ms: int | None) -> PartitionBatch:
+        return PartitionBatch(source, self._positions[source], append_ms=append_ms)
 
     def _lost(self, block: RecordBlock, partition: PartitionBatch) -> Iterator[Message]:
         before = partition.before
@@ -110,16 +123,30 @@ class Ingest:
             for i in range(start, min(start + AT_ONCE, len(block))):
                 try:
                     rows += self._rows(block, i, partition)
-                except _REFUSED as error:
-                    reason = "unmappable" if isinstance(error, Unmappable) else "undecodable"
-                    partition.dead[reason] += 1
-                    yield self._dead_letter(block.record(i), reason, str(error))
+                except REFUSED as error:
+                    yield self._refused(block.record(i), error, partition)
             partition.counts["rows"] += len(rows)
             yield from self._messages(rows, block.source.partition)
 
-    def _dead_letter(self, record: Record, reason: str, error: str) -> Message:
-        kept, hidden = without_value(record) if self._redacts else (record, None)
-        return dead_letter_message(kept, reason, error, hidden=hidden)
+    def _halves(
+        self, block: RecordBlock, partition: PartitionBatch, now_ms: int
+    ) -> Iterator[Message]:
+        partition.counts["received"] += len(block)
+        reached_ms = reached_times(block, partition.before, now_ms).tolist()
+        partition.append_ms = reached_ms[-1]
+        for i, at_ms in enumerate(reached_ms):
+            try:
+                message = self._paired.message(block, i, at_ms)
+            except REFUSED as error:
+                yield self._refused(block.record(i), error, partition)
+            else:
+                partition.counts["filtered" if message is None else "halves"] += 1
+                if message is not None:
+                    yield message
+
+    def _refused(self, record: Record, error: Exception, partition: PartitionBatch) -> Message:
+        partition.dead[reason_of(error)] += 1
+        return letter(record, error, redacts=self._redacts)
 
     def _rows(self, block: RecordBlock, i: int, partition: PartitionBatch) -> Sequence[MappedRow]:
         mapper = self._mapper_of(block.source.topic)

@@ -8,7 +8,6 @@ A message that cannot be read becomes a dead letter, to be sent again to a relea
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -42,6 +41,7 @@ from consumers.messages.records import (
 )
 from consumers.messages.summaries import summary_messages
 from consumers.messages.times import optional_rfc3339
+from consumers.roles.disk import fit_for
 from consumers.roles.join_expiry import expire
 from consumers.roles.join_step import JoinStep, join_step, watermarks
 from consumers.roles.join_store import JoinStore
@@ -56,8 +56,6 @@ from monitor.events.progress import AppendTimes
 from monitor.identity import Key
 from monitor.plan import Plan, Time
 from producers.contract.arrow_columns import ARROW
-
-log = logging.getLogger(__name__)
 
 MOST_EXPIRED = 50_000  # entries that are removed after a batch
 
@@ -143,14 +141,7 @@ class Join:
     def _open(self, partition: TopicPartition, committed: int) -> JoinStore:
         """The store of a partition; emptied if it cannot be updated to the committed offset."""
         store = JoinStore(self._directory / str(partition.partition))
-        updated_to = store.state.next
-        if updated_to > committed:
-            log.warning("%s is ahead of the committed offset: rebuilding it", store.path)
-            return store.emptied()
-        if 0 < updated_to < committed and updated_to < self._first_offset(partition):
-            log.warning("%s is older than the oldest record of the log: rebuilding it", store.path)
-            return store.emptied()
-        return store
+        return fit_for(store, committed, lambda: self._first_offset(partition))
 
     def _steps(self, records: Sequence[Record]) -> dict[TopicPartition, JoinStep]:
         return {

@@ -14,11 +14,7 @@ id is not moved if its entry gets newer rows: when it is due, it is indexed agai
 from __future__ import annotations
 
 import hashlib
-import logging
-import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
@@ -27,22 +23,16 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from rocksdict import AccessType, BlockBasedOptions, Options, Rdict, WriteBatch
+from rocksdict import WriteBatch
 
+from consumers.roles.disk import Disk
 from consumers.roles.join_clock import JoinClock
-from driftline.errors import BeginAgain, DiskFull, Trouble
 from monitor.events.join_columns import ENTRY, Entries, Flags
 from monitor.events.joining import Entry
 from monitor.windows.clocks import JoinedTime
 
-log = logging.getLogger(__name__)
-
-LOCK_TIMEOUT_S, RETRY_S = 15.0, 0.1
 ID_BYTES = 16
 SPANS = 4_096  # of the index in the lifetime of an entry
-BLOOM_BITS = 10
-FULL = "No space left on device"
-DAMAGE = ("Corruption", "IO error: No such file or directory")  # other bytes, or files are missing
 
 _STATE = b"m5"  # another number for another format of the store
 _ENTRY, _INDEX = b"e", b"x"
@@ -50,10 +40,6 @@ _OTHER = b"\xff"  # begins an entry in msgpack; ``ENTRY`` begins with its kind
 _NO_ENTRY = bytes(ENTRY.itemsize)
 
 Idents = NDArray[np.uint8]  # shape (n, 16)
-
-
-class StoreTaken(Trouble):
-    """Another process has the store open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,22 +109,15 @@ class JoinStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._db = _open(path)
-        with self._usable():
-            stored = self._db.get(_STATE)
-        decode = msgspec.msgpack.decode
+        self._disk = Disk(path, _STATE)
+        stored, decode = self._disk.stored, msgspec.msgpack.decode
         self.state = JoinState(0) if stored is None else decode(stored, type=JoinState)
-        if stored is None and next(iter(self._db.keys()), None) is not None:
-            log.warning("%s was written by another release: rebuilding it", path)
-            self._db.close()
-            shutil.rmtree(path)
-            self._db = _open(path)
 
     def find(self, ident: Idents) -> Found:
         """The entries of ids. It is fastest if they are sorted."""
         keys: Any = _keys(ident)
-        with self._usable():
-            values: Any = self._db.get(keys)
+        with self._disk.usable() as db:
+            values: Any = db.get(keys)
         simple = [value if value is not None else _NO_ENTRY for value in values]
         others = {i: value for i, value in enumerate(simple) if value[:1] == _OTHER}
         for i in others:
@@ -170,8 +149,8 @@ class JoinStore:
         """The first values of the index before a time, with ``most`` ids or a few more."""
         start_ms = self.state.expired_ms.get(model, 0)
         end = _index_key(model, before_ms)
-        with self._usable():
-            found: Iterator[Any] = self._db.items(from_key=_index_key(model, start_ms))
+        with self._disk.usable() as db:
+            found: Iterator[Any] = db.items(from_key=_index_key(model, start_ms))
             for key, value in found:
                 if key >= end or most <= 0:
                     break
@@ -181,35 +160,21 @@ class JoinStore:
     def write(self, changes: Changes) -> None:
         """Write changes atomically."""
         changes.batch.put(_STATE, msgspec.msgpack.encode(changes.state))
-        with self._usable():
-            self._db.write(changes.batch)
+        with self._disk.usable() as db:
+            db.write(changes.batch)
         self.state = changes.state
 
-    @contextmanager
-    def _usable(self) -> Iterator[None]:
-        """Raises ``DiskFull``, or ``BeginAgain`` if the store is damaged: then it is removed."""
-        try:
-            yield
-        except Exception as error:  # rocksdict raises nothing more precise
-            if FULL in str(error):
-                raise DiskFull(f"{self.path} cannot be written: {error}") from error
-            if not str(error).startswith(DAMAGE):
-                raise
-            self.close()
-            shutil.rmtree(self.path, ignore_errors=True)
-            raise BeginAgain(f"{self.path} is damaged, rebuilding it: {error}") from error
+    @property
+    def next_offset(self) -> int:
+        """Of the log, up to which the store is updated."""
+        return self.state.next
 
     def close(self) -> None:
-        """Nothing is lost if it cannot be closed in order, without room for example."""
-        try:
-            self._db.close()
-        except Exception as error:
-            log.info("%s was not closed in order: %s", self.path, error)
+        self._disk.close()
 
     def emptied(self) -> JoinStore:
         """An empty store in its place."""
-        self.close()
-        shutil.rmtree(self.path)
+        self._disk.remove()
         return JoinStore(self.path)
 
 
@@ -244,42 +209,3 @@ def _index_key(model: str, time_ms: int) -> bytes:
     """Eight bytes for a model; a collision is not expected in any lifetime."""
     name = hashlib.blake2b(model.encode(), digest_size=8).digest()
     return _INDEX + name + max(time_ms, 0).to_bytes(8, "big")
-
-
-def _open(path: Path) -> Rdict:
-    """Open or create a database. A corrupt one is emptied: it is only a cache.
-
-    Waits until another worker of this machine, which has just lost the partition, has closed it.
-    Raises ``StoreTaken``.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for _ in range(round(LOCK_TIMEOUT_S / RETRY_S)):
-        try:
-            return Rdict(str(path), options=_options(), access_type=AccessType.read_write())
-        except Exception as error:  # rocksdict raises nothing more precise
-            _recover(path, str(error))
-    raise StoreTaken(f"{path} is held open by another process, perhaps a stopped worker: end it")
-
-
-def _options() -> Options:
-    """Most look-ups are of ids that the store does not have: Bloom filters answer them."""
-    options, table = Options(raw_mode=True), BlockBasedOptions()
-    options.create_if_missing(True)
-    table.set_bloom_filter(BLOOM_BITS, False)
-    options.set_block_based_table_factory(table)
-    options.set_memtable_prefix_bloom_ratio(0.1)
-    options.set_memtable_whole_key_filtering(True)
-    return options
-
-
-def _recover(path: Path, message: str) -> None:
-    """Prepare for another attempt to open. Raises ``OSError`` if there is no use in one."""
-    if message.startswith(DAMAGE):
-        log.warning("%s is damaged, rebuilding it: %s", path, message)
-        shutil.rmtree(path)
-    elif FULL in message:
-        raise DiskFull(f"{path} cannot be opened: {message}")
-    elif "/LOCK" in message:
-        time.sleep(RETRY_S)
-    else:
-        raise OSError(f"{path}: {message}")

@@ -15,12 +15,11 @@ from consumers.messages.progress import (
 )
 from consumers.messages.reading import SCHEMA
 from consumers.messages.records import Message, TopicPartition
+from consumers.roles.reached import ReachedTimes
 from consumers.roles.source_position import PartitionBatch
 from monitor.events.progress import AppendTimes, Seen
 
 OfSource = tuple[TopicPartition, SourceKey, Seen]
-
-REACHED_EVERY_MS = 1_000  # append times that have moved by less are not reported
 
 
 class Lives(Protocol):
@@ -40,19 +39,17 @@ class ProgressReports:
 
     def __init__(self, partitions: Callable[[str], int], lives: Lives) -> None:
         self._partitions, self._lives = partitions, lives
-        self._reported_ms: dict[TopicPartition, int] = {}
-        self._pending_ms: dict[TopicPartition, int] = {}
+        self._reached = ReachedTimes()
 
     def is_due(self, reached_ms: Mapping[TopicPartition, int]) -> bool:
         """Whether an append time has moved far enough to be reported."""
-        return bool(self._moved(reached_ms))
+        return bool(self._reached.moved(reached_ms))
 
     def messages(
         self, batches: Iterable[PartitionBatch], reached_ms: Mapping[TopicPartition, int]
     ) -> list[Message]:
         """The messages at the end of a transaction; none if nothing has changed."""
-        batches, moved = list(batches), self._moved(reached_ms)
-        self._pending_ms = moved
+        batches, moved = list(batches), self._reached.report(reached_ms)
         progress = SourceProgress(
             schema=SCHEMA,
             predictions=self._append_times("predictions", moved),
@@ -96,22 +93,11 @@ class ProgressReports:
 
     def confirm(self) -> None:
         """The last messages were committed."""
-        self._reported_ms.update(self._pending_ms)
-        self._pending_ms = {}
+        self._reached.confirm()
 
     def discard(self, partitions: Iterable[TopicPartition]) -> None:
         """Forget what was not committed, and partitions that were lost."""
-        self._pending_ms = {}
-        for partition in partitions:
-            self._reported_ms.pop(partition, None)
-
-    def _moved(self, reached_ms: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        return {
-            partition: at_ms
-            for partition, at_ms in reached_ms.items()
-            if at_ms
-            >= self._reported_ms.get(partition, at_ms - REACHED_EVERY_MS) + REACHED_EVERY_MS
-        }
+        self._reached.discard(partitions)
 
     def _versions(self, found: Iterable[OfSource]) -> list[VersionSeen]:
         return [

@@ -1,4 +1,4 @@
-"""How far ``aggregate`` has read a source partition, and what a batch changes."""
+"""How far a partition has been read by its position, and what a batch changes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from consumers.messages.positions import (
     TOPIC,
+    PairMark,
     PositionEntry,
     SourceKey,
     SourcePosition,
@@ -44,6 +46,7 @@ class Position:
     counts: Mapping[str, int] = field(default_factory=dict)  # since the first record
     dead: Mapping[str, int] = field(default_factory=dict)  # dead letters by reason
     seen: Mapping[SourceKey, Seen] = field(default_factory=dict)
+    pairs: Mapping[str, PairMark] = field(default_factory=dict)
 
     @property
     def newest_ms(self) -> int | None:
@@ -70,6 +73,7 @@ class Position:
                 append_ms=content.append_ms,
                 counts=content.counts,
                 dead=content.dead,
+                pairs=content.pairs or {},
             )
         assert entry.key is not None
         return replace(self, seen={**self.seen, entry.key: content})
@@ -146,6 +150,7 @@ class Positions:
             append_ms=after.append_ms,
             counts=after.counts,
             dead=after.dead,
+            pairs=after.pairs or UNSET,
         )
         yield position_message(source, own, total)
         for key, seen in after.seen.items():
@@ -217,6 +222,7 @@ class PartitionBatch:
     seen: dict[SourceKey, Seen] = field(default_factory=dict)  # those with new rows
     begun: dict[SourceKey, Seen] = field(default_factory=dict)  # the first rows, at the oldest time
     append_ms: int | None = None
+    pairs: Mapping[str, PairMark] | None = None  # None: as before
 
     def newest_before(
         self, key: SourceKey, time_ms: NDArray[np.int64], append_ms: NDArray[np.int64]
@@ -251,6 +257,7 @@ class PartitionBatch:
             dict(Counter(self.before.counts) + self.counts),
             dict(Counter(self.before.dead) + self.dead),
             {**self.before.seen, **self.seen} if self.seen else self.before.seen,
+            self.before.pairs if self.pairs is None else self.pairs,
         )
 
 

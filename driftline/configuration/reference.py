@@ -13,8 +13,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from driftline.configuration.fields import FieldSection
 from driftline.configuration.model_section import ModelSection
-from driftline.configuration.sources import FieldSection, SourceSection
+from driftline.configuration.pairs import PairSection
+from driftline.configuration.sources import SourceSection
 from driftline.settings import Settings
 
 UNSET = "…"  # stands in the template where a key has no default
@@ -76,6 +78,8 @@ def template() -> str:
     parts += ["", '# [models."NAME"]', *_keys(model_keys().items())]
     parts += [*_comment(about(SourceSection)), "# [[sources]]"]
     parts += _keys(SourceSection.model_fields.items())
+    parts += [*_comment(about(PairSection)), "# [sources.pair]"]
+    parts += _keys(PairSection.model_fields.items())
     return "\n".join(parts)
 
 

@@ -4,89 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from driftline.configuration.fields import Constant, FieldSection, FieldSpec, checked_path
 from driftline.configuration.json_path import JsonPath
+from driftline.configuration.pairs import TOPIC_NAME, PairSection
 from driftline.configuration.sections import Section
 from monitor.plan import InvalidPlan, duration_ms
 
 INFERENCE_LOGS = ("kserve-v2", "mlflow")  # envelopes that hold rows
 WITH_REGISTRY = ("avro", "protobuf")  # formats that cannot be read without their schemas
 MOST_COLLECTED = 1_000_000  # rows: they are in memory until the version is registered
-Constant = str | int | float | bool
-
-
-def _checked_path(text: str) -> str:
-    JsonPath.parse(text)
-    return text
-
-
-class FieldSection(Section):
-    """Where a value is found: one of `path`, `header`, `key` and `value`; and how it is read."""
-
-    path: str | None = Field(default=None, description="Path in the record, such as `$.user.id`.")
-    header: str | None = Field(default=None, description="Name of a header of the record.")
-    key: bool = Field(default=False, description="The key of the record, as text.")
-    value: Constant | None = Field(
-        default=None,
-        description="This value. Beside another place: the value where that place is empty.",
-    )
-    unit: Literal["s", "ms", "us", "ns"] | None = Field(
-        default=None, description="Of a time that is a number: its unit since 1970 UTC."
-    )
-    timezone: str | None = Field(
-        default=None, description="Of a time that is a text without an offset: IANA name."
-    )
-    scale: float | None = Field(
-        default=None, description="A number is multiplied by this; `0.01` for percents."
-    )
-    values: dict[str, Constant] | None = Field(
-        default=None, description="What stands for what: `{ approved = 0, declined = 1 }`."
-    )
-
-    @field_validator("path")
-    @classmethod
-    def _path(cls, text: str | None) -> str | None:
-        return text if text is None else _checked_path(text)
-
-    @field_validator("timezone")
-    @classmethod
-    def _timezone(cls, name: str | None) -> str | None:
-        try:
-            return name if name is None else ZoneInfo(name).key
-        except (ValueError, LookupError, OSError):
-            raise ValueError(f"{name!r} is no time zone: expected an IANA name") from None
-
-    @model_validator(mode="after")
-    def _place(self) -> FieldSection:
-        places = [self.path is not None, self.header is not None, self.key]
-        if sum(places) > 1 or (not any(places) and self.value is None):
-            raise ValueError("expected one of path, header and key, or a value")
-        return self
-
-    @property
-    def constant(self) -> str | None:
-        """The name that the value is in each record; None if it is not the same, or no name."""
-        is_place = self.path is not None or self.header is not None or self.key
-        is_name = type(self.value) in (str, int) and self.values is None
-        return str(self.value) if is_name and not is_place else None
-
-    @property
-    def place(self) -> str:
-        """As an error names it."""
-        if self.path is not None:
-            return self.path
-        return "the key" if self.key else f"the header {self.header!r}"
-
-
-def _as_table(given: Any) -> Any:
-    return {"path": given} if isinstance(given, str) else given
-
-
-FieldSpec = Annotated[FieldSection, BeforeValidator(_as_table)]
 
 
 class SourceSection(Section):
@@ -99,7 +29,7 @@ class SourceSection(Section):
     which maps texts. `$` is the record, `@` a row of it.
     """
 
-    topic: str = Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", description="Name of the topic.")
+    topic: str = Field(pattern=TOPIC_NAME, description="Name of the topic.")
     format: Literal["json", "avro", "protobuf", "json-schema"] = Field(
         default="json",
         description="How records are encoded. All but `json` begin with the id of a schema, or have"
@@ -110,6 +40,11 @@ class SourceSection(Section):
         description="`cloudevents`: the record is an event, in structured or in binary mode; its"
         " attributes are `$.id`, `$.time`, `$.type`, …, its payload `$.data`. `kserve-v2`,"
         " `mlflow`: a log with request and response, whose rows have `@.inputs` and `@.outputs`.",
+    )
+    pair: PairSection | None = Field(
+        default=None,
+        description="Requests and responses are records of their own, joined by their id: see"
+        " `[sources.pair]`. The record that is mapped has both, in `$.request` and `$.response`.",
     )
     where: dict[str, list[Constant]] = Field(
         default_factory=dict,
@@ -164,12 +99,12 @@ class SourceSection(Section):
     @field_validator("where")
     @classmethod
     def _where(cls, where: dict[str, Any]) -> dict[str, Any]:
-        return {_checked_path(path): values for path, values in where.items()}
+        return {checked_path(path): values for path, values in where.items()}
 
     @field_validator("rows")
     @classmethod
     def _rows(cls, path: str | None) -> str | None:
-        return path if path is None else _checked_path(path)
+        return path if path is None else checked_path(path)
 
     @field_validator("since")
     @classmethod
@@ -187,7 +122,7 @@ class SourceSection(Section):
     @classmethod
     def _features(cls, given: Any) -> Any:
         for path in _paths(given):
-            _checked_path(path)
+            checked_path(path)
         if isinstance(given, list) and len({last_step(path) for path in given}) < len(given):
             raise ValueError("two paths have the same last step: use a table of names and paths")
         return given
@@ -201,6 +136,24 @@ class SourceSection(Section):
         if self.collect is not None and self.version_key is None:
             raise ValueError("collect expects features, and a model and a version by value")
         return self
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> SourceSection:
+        pair = self.pair
+        if pair is not None and self.collect is not None:
+            raise ValueError("collect cannot be used with pair: register the reference from a file")
+        known = pair is None or pair.kind is not None or pair.responses is not None
+        if not known and self.envelope not in INFERENCE_LOGS:
+            raise ValueError(
+                "expected pair.kind or pair.responses: they tell requests and responses apart"
+            )
+        return self
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """All that it reads."""
+        responses = None if self.pair is None else self.pair.responses
+        return (self.topic,) if responses is None else (self.topic, responses)
 
     @property
     def version_key(self) -> tuple[str, str] | None:

@@ -82,6 +82,15 @@ def test_retrain_is_missing_if_it_has_to_collect(reader, feed):
         assert client.get("/health").json()["missing"] == ["retrain"]
 
 
+def test_pair_is_missing_if_a_source_has_a_pair(reader, feed):
+    pair = {"id": "$.id", "kind": "$.kind"}
+    source = {"topic": "t", "model": "$.model", "features": "$.input", "pair": pair}
+    app = create_app(reader, Settings(sources=[source]), clock_ms=lambda: NOW)
+    feed(*HEALTHY, heartbeat("ingest"))
+    with TestClient(app, "http://localhost") as client:
+        assert client.get("/health").json()["missing"] == ["pair"]
+
+
 def test_worker_has_its_progress_lag_and_watermark(client, feed):
     partitions = {
         "predictions/0": partition(90, end=100, watermark="2013-05-02T00:00:00Z"),

@@ -267,7 +267,7 @@ class Worker(Generic[R]):
         found = [
             self._log.read(topic_partition, at)[:most] for topic_partition, at in self._next.items()
         ]
-        return Batch([record for records in found for record in records])
+        return Batch([record for records in found for record in records], now_ms=NOW)
 
     def work(self, most: int = 1_000_000, batch: Batch | None = None) -> Output | None:
         """Handle and commit the next records."""

@@ -13,7 +13,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from consumers.processes.worker import ROLES
+from consumers.processes.worker import ALL_ROLES
 from driftline.settings import load_settings
 from tests.checks import PREFIX, is_variable, parse
 
@@ -65,8 +65,8 @@ def test_kustomization_names_every_file():
 
 def test_there_is_a_stateful_set_for_every_role():
     roles = {labels(one)["role"]: one["spec"]["replicas"] for one in SETS}
-    assert set(roles) == {*ROLES, "ingest"}
-    assert roles["ingest"] == 0  # only with [[sources]]
+    assert set(roles) == set(ALL_ROLES)
+    assert roles["ingest"] == roles["pair"] == 0  # only with [[sources]]
     assert roles["retrain"] == 1
 
 
@@ -94,7 +94,7 @@ def test_state_is_kept_where_a_restart_needs_it(workload):
     claims = {one["metadata"]["name"] for one in workload["spec"].get("volumeClaimTemplates", [])}
     empty = {one["name"] for one in pod(workload)["volumes"] if "emptyDir" in one}
     assert mounts["/var/lib/driftline"] in claims | empty
-    assert bool(claims) == (labels(workload)["role"] in ("join", "detect"))
+    assert bool(claims) == (labels(workload)["role"] in ("join", "detect", "pair"))
 
 
 @every_workload

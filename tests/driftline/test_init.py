@@ -56,9 +56,11 @@ def test_the_template_has_every_setting_and_its_meaning():
 
 
 def test_a_source_of_the_template_is_valid_toml():
-    source = template().partition("# [[sources]]")[2]
-    (written,) = tomllib.loads(f"[[sources]]\n{KEY.sub(lambda line: line[1], source)}")["sources"]
+    source, _, pair = template().partition("# [[sources]]")[2].partition("# [sources.pair]")
+    keys = (KEY.sub(lambda line: line[1], part) for part in (source, pair))
+    (written,) = tomllib.loads("[[sources]]\n" + next(keys))["sources"]
     assert written["version"] == {"value": "1"}
+    assert tomllib.loads(next(keys))["horizon"] == "1h"
 
 
 def test_a_file_that_exists_is_kept(tmp_path):

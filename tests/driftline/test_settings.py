@@ -224,6 +224,10 @@ class TestSources:
             ('collect = "soon"', "'soon' is not a duration"),
             ('collect = "0d"', "'0d' is no time"),
             ("collect = 5", "collect expects features, and a model and a version by value"),
+            ('pair = { id = "$.id" }', "expected pair.kind or pair.responses"),
+            ('pair = { id = "$.id", kind = "$.k", responses = "r" }', "not both: the topic says"),
+            ('pair = { id = "$.id", kind = "$.k", horizon = "0s" }', "'0s' is no time to wait"),
+            ('pair = { id = "$.id", kind = "$.k", horizon = "1" }', "'1' is not a duration"),
         ],
     )
     def test_a_wrong_source_is_refused_with_its_key(self, write, more, expected):
@@ -260,6 +264,21 @@ class TestSources:
     def test_paths_with_the_same_last_step_need_names(self, write):
         write('[[sources]]\ntopic = "t"\nmodel = "$.m"\nfeatures = ["$.a.x", "$.b.x"]')
         assert "two paths have the same last step" in error_message()
+
+    def test_a_source_of_pairs_reads_the_topics_of_both(self, write):
+        write(self.SCORED + 'pair = { id = "$.id", responses = "r" }')
+        assert load_settings().source_topics() == ("topic:t", "topic:r")
+        assert list(load_settings().pairs()) == ["t"]
+
+    def test_the_reference_of_pairs_is_not_collected(self, write):
+        pair = 'pair = { id = "$.id", kind = "$.k" }'
+        write(self.SCORED.replace('"$.m"', '{ value = "m" }') + f"collect = 5\n{pair}")
+        assert "collect cannot be used with pair" in error_message()
+
+    def test_a_topic_belongs_to_one_kind_of_pairs(self, write):
+        pair = 'pair = { id = "$.id", responses = "r" }\n'
+        write(self.SCORED + pair + self.SCORED.replace('"t"', '"u"') + pair)
+        assert "sources of topic 'r' have different formats, envelopes or pairs" in error_message()
 
     def test_sources_of_one_topic_have_one_format(self, write):
         write(self.SCORED + self.SCORED + 'envelope = "cloudevents"')

@@ -21,8 +21,8 @@ from consumers.sources.mapping.scope import (
     path_reader,
     refuse_bytes,
 )
+from driftline.configuration.fields import FieldSection
 from driftline.configuration.json_path import Absent
-from driftline.configuration.sources import FieldSection
 from producers.contract.records import END_MS
 
 _PER_MS = {"s": 1_000.0, "ms": 1.0, "us": 1e-3, "ns": 1e-6}

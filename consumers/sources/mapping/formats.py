@@ -13,7 +13,7 @@ from consumers.sources.documents import Decode, decode_json
 from consumers.sources.mapping.inference_logs import with_rows
 from consumers.sources.schemas.decoding import schema_decoder
 from consumers.sources.schemas.registry import Registry
-from driftline.configuration.sources import SourceSection
+from driftline.configuration.sources import INFERENCE_LOGS, SourceSection
 from producers.contract.records import Undecodable
 
 _STRUCTURED = b"application/cloudevents+json"
@@ -25,14 +25,29 @@ def decoder_of(source: SourceSection, registry: Registry | None = None) -> Decod
 
     Raises ``InvalidSettings`` if the format needs what is not installed.
     """
+    decode, envelope = half_decoder_of(source, registry), source.envelope
+    if envelope not in INFERENCE_LOGS:
+        return decode
+    return lambda value, record: with_rows(decode(value, record), str(envelope))
+
+
+def half_decoder_of(source: SourceSection, registry: Registry | None = None) -> Decode:
+    """As ``decoder_of``, of records that are a request or a response."""
     decode = json_document if source.format == "json" else schema_decoder(source.format, registry)
     if source.envelope == "cloudevents":
         return cloud_events(decode)
-    return decode if source.envelope is None else _inference_logs(decode, source.envelope)
+    return _perhaps_events(decode) if source.envelope in INFERENCE_LOGS else decode
 
 
-def _inference_logs(decode: Decode, envelope: str) -> Decode:
-    return lambda value, record: with_rows(decode(value, record), envelope)
+def _perhaps_events(decode: Decode) -> Decode:
+    """In binary mode, the log of an inference server is the value itself."""
+
+    def document(value: bytes | None, record: Callable[[], Record]) -> Any:
+        found = decode(value, record)
+        is_event = isinstance(found, dict) and "specversion" in found
+        return _structured(found) if is_event else found
+
+    return document
 
 
 def json_document(value: bytes | None, _: Callable[[], Record]) -> Any:

@@ -5,8 +5,8 @@
 ``mlflow``     ``inputs`` and ``outputs`` (also ``predictions``), in the orientations of MLflow's
                scoring server: ``dataframe_split``, ``dataframe_records``, columns, plain arrays
 
-Both may stand in the record itself, or in its ``request`` and ``response``. A row has ``inputs``
-and ``outputs``.
+Both may stand in the record itself, or in its ``request`` and ``response``, and there in the
+``data`` of a CloudEvent. A row has ``inputs`` and ``outputs``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
+from consumers.messages.halves import Side
 from producers.contract.records import Undecodable
 
 _INPUTS = ("inputs", "dataframe_split", "dataframe_records", "instances")
@@ -34,14 +35,34 @@ def with_rows(document: Any, envelope: str) -> Mapping[str, Any]:
     return {**document, "rows": [{"inputs": one, "outputs": other} for one, other in pairs]}
 
 
+def side_of(document: Any, envelope: str) -> Side:
+    """Whether a record is a request, which has inputs, or a response. Raises ``Undecodable``."""
+    if _found(document, _INPUTS) is not None:
+        return "request"
+    if _found(document, _OUTPUTS) is not None:
+        return "response"
+    raise Undecodable(
+        f"no request and no response of {envelope}: expected {_INPUTS[0]} or {_OUTPUTS[0]}"
+    )
+
+
 def _part(document: Any, within: str, names: Sequence[str], envelope: str) -> Any:
     for place in (document, document.get(within)):
-        for name in names if isinstance(place, dict) else ():
-            if name in place:
-                return place[name]
+        if (found := _found(place, names)) is not None:
+            return found[0]
     raise Undecodable(
         f"not a log of {envelope} with both: expected {names[0]} in the record or its {within}"
     )
+
+
+def _found(document: Any, names: Sequence[str]) -> tuple[Any] | None:
+    """What has one of these names in an object or, of an event, in its data."""
+    if not isinstance(document, dict):
+        return None
+    for name in names:
+        if name in document:
+            return (document[name],)
+    return _found(document["data"], names) if "specversion" in document else None
 
 
 def _tensor_rows(tensors: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from consumers.messages.records import Record
 from consumers.sources.mapping.formats import decoder_of
@@ -17,12 +18,31 @@ SMALL_BYTES = 8_000  # a record of this size makes no row that is too large
 MOST_ROW_BYTES = 1_000_000
 
 
+class DocumentMapper:
+    """Maps decoded records by all ``sources`` of a topic."""
+
+    def __init__(self, sources: Sequence[SourceSection]) -> None:
+        self._mappings = [SourceMapping(source) for source in sources]
+
+    def rows(
+        self, document: Any, record: Callable[[], Record], size: int
+    ) -> Sequence[MappedRow] | None:
+        """None if no table takes the record, of ``size`` bytes. Raises ``Unmappable``."""
+        taking = [mapping for mapping in self._mappings if mapping.takes(document, record)]
+        if not taking:
+            return None
+        rows = [row for mapping in taking for row in mapping.rows(document, record)]
+        if size > SMALL_BYTES:
+            _require_sendable(rows)
+        return rows
+
+
 class RecordMapper:
     """``sources`` have one topic, and so one format."""
 
     def __init__(self, sources: Sequence[SourceSection], registry: Registry | None = None) -> None:
         self._decode = decoder_of(sources[0], registry)
-        self._mappings = [SourceMapping(source) for source in sources]
+        self._mapper = DocumentMapper(sources)
 
     def rows_of(self, record: Record) -> Sequence[MappedRow] | None:
         """The same of a record that is there already."""
@@ -30,14 +50,7 @@ class RecordMapper:
 
     def rows(self, value: bytes | None, record: Callable[[], Record]) -> Sequence[MappedRow] | None:
         """None if no table takes the record. Raises ``Undecodable`` or ``Unmappable``."""
-        document = self._decode(value, record)
-        taking = [mapping for mapping in self._mappings if mapping.takes(document, record)]
-        if not taking:
-            return None
-        rows = [row for mapping in taking for row in mapping.rows(document, record)]
-        if len(value or b"") > SMALL_BYTES:
-            _require_sendable(rows)
-        return rows
+        return self._mapper.rows(self._decode(value, record), record, len(value or b""))
 
 
 def _require_sendable(rows: Sequence[MappedRow]) -> None:
@@ -50,9 +63,18 @@ def _require_sendable(rows: Sequence[MappedRow]) -> None:
 
 
 def mappers_by_topic(settings: Settings) -> Mapping[str, RecordMapper]:
-    """By the full name of the topic. Raises ``InvalidSettings``."""
+    """By the full name of the topic, of those without pairs. Raises ``InvalidSettings``."""
+    registry = registry_of(settings.schema_registry)
+    return {
+        topic: RecordMapper(of_topic, registry)
+        for topic, of_topic in sources_by_topic(settings).items()
+        if of_topic[0].pair is None
+    }
+
+
+def sources_by_topic(settings: Settings) -> Mapping[str, Sequence[SourceSection]]:
+    """By the full name of the topic, of pairs that of the requests."""
     by_topic: dict[str, list[SourceSection]] = {}
     for source in settings.sources:
         by_topic.setdefault(source.topic, []).append(source)
-    registry = registry_of(settings.schema_registry)
-    return {topic: RecordMapper(of_topic, registry) for topic, of_topic in by_topic.items()}
+    return by_topic

@@ -50,6 +50,13 @@ def test_there_are_thirteen_topics():
     }
 
 
+def test_halves_of_pairs_have_a_topic_only_if_there_are_any():
+    pair = {"id": "$.id", "kind": "$.kind", "horizon": "36h"}
+    own = Settings(sources=[{"topic": "t", "model": "$.m", "features": "$.f", "pair": pair}])
+    (halves,) = (one for one in topics(own, own.plan()) if one.name == "driftline.halves")
+    assert retention_ms(halves) == 4 * DAY  # twice the horizon, and a day
+
+
 def test_tables_are_compacted_and_logs_have_a_retention():
     compacted = {n for n, t in by_name().items() if t.config["cleanup.policy"] == "compact"}
     assert compacted == {"profiles", "versions", "positions", "heartbeats", "detect-state"}

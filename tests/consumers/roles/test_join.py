@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections import Counter, defaultdict
@@ -29,11 +30,12 @@ from consumers.messages.progress import (
 )
 from consumers.messages.records import Batch, Message, Output, Record, TopicPartition
 from consumers.messages.summaries import decode_summary_message, summary_messages
+from consumers.roles import disk
 from consumers.roles import join as module
-from consumers.roles import join_store
 from consumers.roles.aggregate import Aggregate
+from consumers.roles.disk import StoreTaken
 from consumers.roles.join import Join
-from consumers.roles.join_store import JoinStore, StoreTaken
+from consumers.roles.join_store import JoinStore
 from driftline.errors import BeginAgain, DiskFull
 from monitor.counts.joined_rows import JoinedRows, count_joined
 from monitor.counts.summary import Part
@@ -323,7 +325,7 @@ def take_turns(
         if not survives(worker, most, ending):
             worker.release()
             if ending == "lose":
-                join_store.shutil.rmtree(directory)
+                shutil.rmtree(directory)
             worker = Worker(join(log, directory, plan_), log, topic_partitions, chunk)
         every_label_has_one_outcome(worker.role)
     worker.work()
@@ -799,7 +801,7 @@ def test_a_store_that_was_closed_needs_no_replay(worked, tmp_path):
 
 
 def test_a_missing_store_is_rebuilt_from_the_log(worked, tmp_path):
-    join_store.shutil.rmtree(tmp_path)
+    shutil.rmtree(tmp_path)
     behind, role = restarted(worked, tmp_path)
     assert behind == {J0: 0}
     role.on_partitions_revoked([J0])
@@ -875,10 +877,10 @@ class FullDisk:
 
 
 def test_a_full_disk_is_told_apart_and_the_store_is_kept(log, tmp_path, monkeypatch):
-    role, opened = join(log, tmp_path), join_store._open
+    role, opened = join(log, tmp_path), disk._open
     joined(log, role, prediction_row("a", 0))
     with monkeypatch.context() as full:
-        full.setattr(join_store, "_open", lambda path: FullDisk(opened(path)))
+        full.setattr(disk, "_open", lambda path: FullDisk(opened(path)))
         with pytest.raises(DiskFull, match="cannot be written: IO error: No space left on device"):
             joined(log, role, label_row("a", 100))
         role.on_partitions_revoked([J0])
@@ -889,7 +891,7 @@ def test_a_full_disk_is_told_apart_and_the_store_is_kept(log, tmp_path, monkeypa
 
 
 def test_a_store_of_another_release_is_rebuilt(worked, tmp_path, caplog):
-    join_store.shutil.rmtree(tmp_path / "0")
+    shutil.rmtree(tmp_path / "0")
     other = Rdict(str(tmp_path / "0"), options=Options(raw_mode=True))
     other[b"m"] = b"the state in another format"
     other.close()
@@ -900,7 +902,7 @@ def test_a_store_of_another_release_is_rebuilt(worked, tmp_path, caplog):
 
 
 def test_a_failing_disk_does_not_empty_the_store(worked, tmp_path):
-    join_store.shutil.rmtree(tmp_path / "0")
+    shutil.rmtree(tmp_path / "0")
     (tmp_path / "0").write_text("no directory")
     with pytest.raises(OSError, match=str(tmp_path)):
         restarted(worked, tmp_path)
@@ -916,7 +918,7 @@ def test_a_store_that_another_worker_is_closing_is_waited_for(worked, tmp_path):
 
 
 def test_a_store_that_another_process_keeps_open_is_reported(worked, tmp_path, monkeypatch):
-    monkeypatch.setattr(join_store, "LOCK_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(disk, "LOCK_TIMEOUT_S", 0.2)
     store = JoinStore(tmp_path / "0")
     with pytest.raises(StoreTaken, match="held open by another process"):
         restarted(worked, tmp_path)
